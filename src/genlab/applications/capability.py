@@ -1,0 +1,35 @@
+"""Applications ask for what a model can do, not for what it is."""
+
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from genlab.core.batch import ImageShape
+from genlab.core.contract import CAPABILITIES, capabilities
+from genlab.core.errors import GenlabError
+from genlab.recipes.presets import PRESETS
+
+P = TypeVar("P")
+
+
+def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
+    """Return `model` as one that has `protocol`.
+
+    Raises:
+        GenlabError: it has not; the message says what the model can do, and which presets have it.
+    """
+    if isinstance(model, protocol):
+        return model
+    wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
+    raise GenlabError(
+        f"{purpose} needs a model that can {wanted}; this {type(model).__name__} can "
+        f"{', '.join(capabilities(model))}. Try: {', '.join(presets_with(protocol))}."
+    )
+
+
+def presets_with(protocol: type) -> list[str]:
+    """Return the presets whose models have `protocol`."""
+    with torch.device("meta"):
+        models = {name: recipe.model(ImageShape(1, 32, 32)) for name, recipe in PRESETS.items()}
+    return [name for name, model in models.items() if isinstance(model, protocol)]

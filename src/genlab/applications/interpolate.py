@@ -1,0 +1,72 @@
+"""The way from one image to another through a model's latent space."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from genlab.applications.capability import need
+from genlab.core.contract import Decodes, Encodes, HasPrior
+from genlab.core.errors import GenlabError
+from genlab.core.random import generator
+
+
+def spherical(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
+    """Slerp: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
+
+    Between draws of N(0, 1) in many dimensions it keeps the length that the decoder was trained on, which a
+    straight line does not. Where a and b are parallel it is the straight line.
+
+    Args:
+        start: a, (latent,).
+        end: b, (latent,).
+        weights: t in [0, 1], (T,).
+
+    Returns:
+        (T, latent).
+
+    References:
+        White, 2016. Sampling Generative Networks. arXiv:1609.04468.
+    """
+    cosine = torch.dot(start / start.norm(), end / end.norm()).clamp(-1, 1)
+    angle = torch.acos(cosine)
+    t = weights[:, None]
+    if torch.sin(angle) < 1e-6:
+        return linear(start, end, weights)
+    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
+
+
+def linear(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
+    """(1 − t) a + t b, (T, latent), for latents without a known prior."""
+    return torch.lerp(start[None], end[None], weights[:, None])
+
+
+def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Tensor | None = None) -> Tensor:
+    """Return the images along a path through `ends` latents, `frames` for each stretch.
+
+    The latents are those of `images` where the model encodes, else draws from its prior. A model with a normal
+    prior is walked along great circles, another along straight lines.
+
+    Args:
+        model: decodes, and either encodes or has a prior.
+        ends: how many latents the path goes through, at least 2.
+        frames: images per stretch, at least 2.
+        seed: of the draws.
+        images: (ends, C, H, W) in [-1, 1], for a model that encodes.
+
+    Returns:
+        (stretches, frames, C, H, W), with ends − 1 stretches.
+
+    Raises:
+        GenlabError: the model does not decode.
+    """
+    decoder = need(model, Decodes, "interpolation")
+    if isinstance(model, Encodes) and images is not None:
+        latents = model.encode(images)
+    elif isinstance(model, HasPrior):
+        latents = model.prior(ends, generator(seed, "interpolation"))
+    else:
+        raise GenlabError("interpolation needs a model with a prior, or pictures to encode: give them as PATHS")
+    weights = torch.linspace(0, 1, frames, device=latents.device)
+    between = spherical if isinstance(model, HasPrior) else linear
+    return torch.stack([decoder.decode(between(a, b, weights)) for a, b in pairwise(latents)])

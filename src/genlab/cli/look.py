@@ -1,0 +1,103 @@
+"""Commands that look at data, presets and this machine."""
+
+from pathlib import Path
+
+from genlab.core.errors import UsageError, suggestion
+
+
+def data(
+    source: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    max_rejected: float = 0.01,
+    out: Path | None = None,
+) -> None:
+    """Describe a source of pictures and draw a sample of it.
+
+    Parameters
+    ----------
+    source
+        A folder, zip or .npz of pictures, or a name such as digits or fashion-mnist.
+    size
+        Side of the pictures after resizing and cropping.
+    channels
+        1 for grey, 3 for colour.
+    max_rejected
+        Share of unusable files above which the source is refused.
+    out
+        The .png with the sample. By default data-NAME.png in the current folder.
+    """
+    import numpy as np
+
+    from genlab.core.files import write
+    from genlab.core.pictures import grid, png
+    from genlab.data.describe import describe
+    from genlab.data.source import open_source
+
+    opened = open_source(source, size=size, channels=channels, max_rejected=max_rejected)
+    _print(describe(opened))
+    points = opened.train.shape.height == 1
+    chosen = np.random.default_rng(0).permutation(len(opened.train))[: 4096 if points else 64]
+    target = out or Path(f"data-{Path(source).stem}.png")
+    write(target, png(grid(opened.train.batch(chosen).images)))
+    print(target)
+
+
+def recipes(pattern: str = "*") -> None:
+    """List the presets whose names match.
+
+    Parameters
+    ----------
+    pattern
+        Part of a name, or a pattern such as '*vae'.
+    """
+    from fnmatch import fnmatch
+
+    from genlab.recipes.presets import PRESETS, SUMMARIES
+
+    names = [name for name in PRESETS if fnmatch(name, pattern) or pattern in name]
+    if not names:
+        raise UsageError(
+            f'no preset matches "{pattern}".{suggestion(pattern, PRESETS)} Choices: {", ".join(PRESETS)}.'
+        )
+    for name in names:
+        print(f"{name:<18} {PRESETS[name].family:<12} {SUMMARIES[name]}")
+
+
+def checks() -> None:
+    """Say what this machine has: versions, devices, bf16 units, the cache."""
+    import platform
+
+    import torch
+
+    from genlab.core.device import bf16_units, choose
+    from genlab.data.cache import cache_folder
+    from genlab.version import __version__
+
+    folder = cache_folder()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+    _print(
+        {
+            "genlab": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": str(choose("auto")),
+            "threads": torch.get_num_threads(),
+            "bf16 units": ", ".join(bf16_units()) or "none",
+            "cache": f"{folder} ({size / 2**20:,.0f} MiB)",
+        }
+    )
+
+
+def _print(values: dict[str, object]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            print(name)
+            _print({f"  {key}": item for key, item in value.items()})
+        elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+            print(name)
+            for item in value:
+                print("  " + "  ".join(str(part) for part in item.values()))
+        else:
+            print(f"{name:<20} {value}")

@@ -1,0 +1,56 @@
+"""The command line. Nothing here imports torch; commands import what they need when they run."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from cyclopts import App, CycloptsError
+
+from genlab.cli import look, use
+from genlab.cli.train import resume, training_app
+from genlab.core.errors import GenlabError, UsageError
+from genlab.version import __version__
+
+HELP = """Train, watch, measure and use generative models of images.
+
+A first run, in two minutes on two cores: `genlab train dcgan --minutes 2`
+"""
+
+
+def build_app(tokens: Sequence[str]) -> App:
+    """Return the command line; a YAML file among `tokens` becomes a subcommand of `train`."""
+    app = App(name="genlab", help=HELP, help_format="markdown", version=__version__, result_action="return_value")
+    asked = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
+    app.command(training_app(asked))
+    app.command(resume)
+    commands: tuple[Callable[..., None], ...] = (
+        *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
+        *(look.data, look.recipes, look.checks),
+    )
+    for command in commands:
+        app.command(command)
+    return app
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0, 1 error, 2 usage, 4 NaN or Inf, 130 and 143 signals."""
+    try:
+        build_app(tokens)(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _complain(error, UsageError.exit_code)
+    except GenlabError as error:
+        return _complain(error, error.exit_code)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        return 1
+    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"genlab: {error}", file=sys.stderr)
+    return code
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""`genlab train` and `genlab resume`: a subcommand for each preset, its flags those of its recipe."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+from cyclopts import App, Group, Parameter
+
+from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.resolve import Plan, resolve
+from genlab.recipes.settings import DeviceName
+
+if TYPE_CHECKING:
+    from genlab.recipes.run import Result
+
+_UNSET: Any = inspect.Parameter.empty
+
+
+def training_app(asked: str | None) -> App:
+    """Return the command `train`; `asked` is what the user wants trained, if that is known yet."""
+    app = App(
+        name="train", help="Train a preset, or what a YAML file says. `genlab train dcgan --help` has its options."
+    )
+    app.help_format = "markdown"
+    for name in PRESETS:
+        app.command(_command(resolve(name), SUMMARIES[name]), name=name)
+    if asked and asked.endswith((".yaml", ".yml")):
+        app.command(_command(resolve(asked), f"Train what {asked} says."), name=asked)
+    return app
+
+
+def _command(plan: Plan, summary: str) -> Callable[..., None]:
+    """Return a function whose keyword arguments are the options of `plan`, with its values as defaults."""
+
+    def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
+        changed = plan.changed(options)  # refused, if it is, before torch is imported
+
+        from genlab.recipes.run import start
+
+        conclude(start(changed))
+
+    parameters = [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run")]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = summary
+    return command
+
+
+def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: ANN401 (any dataclass)
+    group = Group(title, sort_key=1 if title == "Model" else 2)
+    hints = get_type_hints(type(options))
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=getattr(options, f.name),
+            annotation=Annotated[
+                hints[f.name],
+                Parameter(help=f.metadata["help"], group=group, negative_iterable=()),
+            ],
+        )
+        for f in fields(options)
+    ]
+
+
+def resume(
+    run: str = "latest",
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    device: DeviceName | None = None,
+    out: Path = Path("runs"),
+) -> None:
+    """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --out, or latest.
+    steps
+        Train to this many steps in all.
+    minutes
+        Train for this many minutes in all.
+    device
+        Where to compute from here on.
+    out
+        Folder of the run folders.
+    """
+    from genlab.recipes.run import carry_on
+
+    options: Mapping[str, Any] = {"steps": steps, "minutes": minutes, "device": device}
+    conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=out))
+
+
+def conclude(result: "Result") -> None:
+    """Say where everything is and what to try next."""
+    from genlab.core.distributed import WHOLE, launched
+
+    if launched().rank != WHOLE.rank:
+        return
+    folder, progress = result.folder, result.progress
+    print(
+        f"\n{progress.step:,} steps in {progress.seconds / 60:.1f} minutes\n\n"
+        f"  pictures  {folder}/previews\n"
+        f"  report    {folder}/report.html\n"
+        f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
+        f"Try next:\n"
+        f"  genlab info {folder}\n"
+        f"  genlab interpolate {folder}\n"
+        f"  genlab resume {folder} --steps {2 * progress.step}"
+    )

@@ -1,0 +1,251 @@
+"""Commands that use a trained model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from genlab.recipes.settings import CheckpointName, DeviceName
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from genlab.training.run_folder import RunFolder
+
+Root = Annotated[Path, Parameter(name="--root", help="Folder of the run folders.")]
+RUNS = Path("runs")
+
+
+def sample(
+    run: str = "latest",
+    *,
+    number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
+    out: Path | None = None,
+    seed: int = 0,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: Root = RUNS,
+) -> None:
+    """Make new pictures: one PNG with a grid of them, or a folder of single PNGs.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --root, or latest.
+    number
+        How many pictures.
+    out
+        A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
+    seed
+        The same seed gives the same pictures.
+    checkpoint
+        Which of the run's; by default the best.
+    device
+        Where to compute.
+    """
+    from genlab.applications.sample import sample as draw
+    from genlab.core.errors import UsageError
+    from genlab.core.pictures import grid
+
+    if number < 1:
+        raise UsageError(f"-n must be at least 1, not {number}")
+    folder, model = _load(run, root, checkpoint, device)
+    images = draw(model, number, seed)
+    if out and out.suffix.lower() != ".png":
+        _write_singly(images, out)
+    else:
+        _write_png(out or folder.path / "samples" / f"{number}-seed-{seed}.png", grid(images))
+
+
+def reconstruct(
+    run: str,
+    path: Path,
+    *,
+    out: Path | None = None,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: Root = RUNS,
+) -> None:
+    """Send pictures through a model's bottleneck: rows of pictures, each over the row of what came back.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --root, or latest.
+    path
+        A picture or a folder of pictures.
+    out
+        The .png to write. By default one in the run folder.
+    checkpoint
+        Which of the run's; by default the best.
+    device
+        Where to compute.
+    """
+    from genlab.applications.reconstruct import reconstruct as send
+    from genlab.core.device import of
+    from genlab.data.read import read_images
+    from genlab.recipes.run import shape_of
+    from genlab.training.preview import beside
+
+    folder, model = _load(run, root, checkpoint, device)
+    names, images, rejected = read_images(path, shape_of(folder))
+    again, errors = send(model, images.to(of(model)))
+    for name, error in zip(names, errors.tolist(), strict=True):
+        print(f"{error:.5f}  {name}")
+    for item in rejected:
+        print(f"rejected  {item.path}: {item.reason}")
+    print(f"mean squared error {errors.mean():.5f} over {len(names)} pictures, per pixel in [-1, 1]")
+    _write_png(
+        out or folder.path / "reconstructions" / f"{path.stem or 'pictures'}.png", beside(images, again.cpu())
+    )
+
+
+def interpolate(
+    run: str = "latest",
+    *,
+    between: Path | None = None,
+    stretches: int = 6,
+    frames: int = 10,
+    out: Path | None = None,
+    seed: int = 0,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: Root = RUNS,
+) -> None:
+    """Walk through latent space: a PNG with a row for each stretch, and a GIF of the whole way.
+
+    Models with a normal prior are walked along great circles from draw to draw; an autoencoder along straight
+    lines between held-out pictures.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --root, or latest.
+    between
+        A folder of pictures to walk between, for models that encode.
+    stretches
+        How many rows.
+    frames
+        Pictures per row.
+    out
+        The .png to write; the .gif lies beside it. By default in the run folder.
+    seed
+        Of the draws.
+    checkpoint
+        Which of the run's; by default the best.
+    device
+        Where to compute.
+    """
+    from genlab.applications.interpolate import interpolate as walk
+    from genlab.core.errors import UsageError
+    from genlab.core.files import write
+    from genlab.core.pictures import gif, grid
+
+    if stretches < 1 or frames < 2:
+        raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
+    folder, model = _load(run, root, checkpoint, device)
+    images = _ends(folder, model, between, stretches + 1)
+    paths = walk(model, stretches + 1, frames, seed, images).cpu()
+    target = (out or folder.path / "interpolations" / f"seed-{seed}.png").with_suffix(".png")
+    _write_png(target, grid(paths.flatten(0, 1), columns=frames))
+    animation = target.with_suffix(".gif")
+    write(animation, gif([grid(frame[None], columns=1) for frame in paths.flatten(0, 1)]))
+    print(animation)
+
+
+def info(run: str = "latest", *, root: Root = RUNS) -> None:
+    """Say what a run is, how far it came, what its model can do and how big it is.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --root, or latest.
+    """
+    from genlab.core.contract import capabilities
+    from genlab.recipes.load import load_model
+    from genlab.training.report import verdict
+    from genlab.training.run_folder import find
+
+    folder = find(run, root)
+    recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
+    print(f"{folder.path}\n{recipe['preset']} on {data['source']}: {verdict(folder)}")
+    _columns("data", {n: v for n, v in data.items() if n not in ("source", "notes")})
+    _columns("recipe", {n: v for n, v in recipe.items() if n != "preset"})
+    for evaluation in folder.events("evaluation")[-1:]:
+        values = {n: f"{v:.5g}" for n, v in evaluation.items() if isinstance(v, float)}
+        _columns(f"evaluation at step {evaluation['step']}", values)
+    if folder.last.exists():
+        model = load_model(folder)
+        parts = {n: f"{sum(p.numel() for p in m.parameters()):,} weights" for n, m in model.named_children()}
+        _columns("model", parts)
+        print(f"\nit can {', '.join(capabilities(model))}")
+
+
+def report(run: str = "latest", *, root: Root = RUNS) -> None:
+    """Write results.csv, results.png and report.html of a run anew, also while it trains.
+
+    Parameters
+    ----------
+    run
+        A run folder, a name in --root, or latest.
+    """
+    from genlab.training.report import write_report
+    from genlab.training.run_folder import find
+
+    folder = find(run, root)
+    write_report(folder)
+    print(folder.path / "report.html")
+
+
+def _load(run: str, root: Path, checkpoint: CheckpointName | None, device: str) -> "tuple[RunFolder, nn.Module]":
+    from genlab.recipes.load import load_model
+    from genlab.training.run_folder import find
+
+    folder = find(run, root)
+    return folder, load_model(folder, checkpoint, device)
+
+
+def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
+    """Return the pictures to walk between, or None to walk between draws from the prior."""
+    from genlab.core.contract import HasPrior
+    from genlab.core.device import of
+    from genlab.core.errors import UsageError
+    from genlab.data.read import read_images
+    from genlab.recipes.run import held_out_of, shape_of
+
+    if between:
+        names, images, _ = read_images(between, shape_of(folder))
+        if len(names) < count:
+            raise UsageError(f"{between} has {len(names)} pictures; {count - 1} stretches need {count}")
+    elif isinstance(model, HasPrior):
+        return None
+    else:
+        images = held_out_of(folder)
+    return images[:count].to(of(model))
+
+
+def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, not imported for --help)
+    from genlab.core.files import storage, write
+    from genlab.core.pictures import png
+
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, png(picture))
+    print(path)
+
+
+def _write_singly(images: "Tensor", folder: Path) -> None:
+    from genlab.core.files import storage, write
+    from genlab.core.pictures import grid, png
+
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, image in enumerate(images):
+        write(folder / f"{number:06d}.png", png(grid(image[None], columns=1)))
+    print(f"{len(images)} pictures in {folder}")
+
+
+def _columns(title: str, values: dict[str, Any]) -> None:
+    print(f"\n{title}")
+    for name, value in values.items():
+        print(f"  {name:<20} {value}")

@@ -1,0 +1,103 @@
+"""The contract between a family and the rest of the house.
+
+A *model* is a plain `nn.Module` that says what it can do by the methods it has: the protocols below. An
+application asks for a protocol, never for a family. A *training* owns a model and its optimizers and knows
+one step of its algorithm.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from genlab.core.batch import Batch
+
+Signals: TypeAlias = dict[str, Tensor]
+"""What a step reports: 0-dimensional tensors by name, not yet read back from the device."""
+
+
+class Training(Protocol):
+    """How a model learns."""
+
+    @property
+    def model(self) -> nn.Module:
+        """Everything that is learned, all players together."""
+        ...
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The optimizers by the name of the player that they improve."""
+        ...
+
+    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
+        """Take step number `step` of the algorithm, drawing as many batches as it needs."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """Draws latents from the distribution that the decoder was trained on; here always N(0, 1)."""
+
+    def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` latents, shaped (count, latent)."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Makes new images from nothing but noise."""
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` new images (count, C, H, W) in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Maps an image to a latent."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Return latents (B, latent) of images (B, C, H, W) in [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Maps a latent to an image."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent)."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Gives an image back after a bottleneck."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Return images (B, C, H, W) in [-1, 1], as near to the given ones as the model can."""
+        ...
+
+
+@runtime_checkable
+class BoundsLikelihood(Protocol):
+    """Gives a lower bound on the log-likelihood of an image."""
+
+    def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the evidence lower bound of each image in nats, (B,)."""
+        ...
+
+
+CAPABILITIES: Mapping[str, type] = {
+    "sample": Samples,
+    "encode": Encodes,
+    "decode": Decodes,
+    "reconstruct": Reconstructs,
+    "bound the likelihood": BoundsLikelihood,
+}
+
+
+def capabilities(model: nn.Module) -> list[str]:
+    """Return what `model` can do, in words."""
+    return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]

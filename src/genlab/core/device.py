@@ -1,0 +1,50 @@
+"""Where to compute."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from genlab.core.errors import UsageError
+
+
+def choose(name: str) -> torch.device:
+    """Return the device of that name; "auto" takes the first GPU there is, else the CPU.
+
+    Under `torchrun` each process takes the GPU of its local rank.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    kind = next(kind for kind, there in available.items() if there) if name == "auto" else name
+    if not available.get(kind, False):
+        there = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
+        raise UsageError(f'no device "{name}" here. Choices on this machine: {there}.')
+    if kind == "cuda":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device(kind)
+
+
+def place(model: nn.Module, device: torch.device | str) -> nn.Module:
+    """Move `model` to `device` in channels-last layout, in which convolutions are fastest there."""
+    return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def of(model: nn.Module) -> torch.device:
+    """Return the device that `model` is on."""
+    return next(model.parameters()).device
+
+
+def bf16_units() -> list[str]:
+    """Return the names of the units that multiply bf16 matrices here: of the GPU, else of the CPU (on Linux)."""
+    if torch.cuda.is_available():
+        return ["tensor cores"] if torch.cuda.get_device_capability() >= (8, 0) else []
+    about = Path("/proc/cpuinfo")
+    flags = about.read_text().split() if about.is_file() else []
+    return [unit for unit in ("amx_bf16", "avx512_bf16") if unit in flags]

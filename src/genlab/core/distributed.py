@@ -1,0 +1,104 @@
+"""More than one process: who am I, and the three collectives that training needs.
+
+Networks are not wrapped. Each process computes on its rows of the global batch; gradients are averaged in
+`descend`, batch statistics in `BatchNorm`, signals when they are logged.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of every global batch belongs to this process."""
+
+    rank: int = 0
+    size: int = 1
+
+    def rows(self, whole: Tensor) -> Tensor:
+        """Return this process's rows of a tensor that holds the global batch along dimension 0."""
+        each = len(whole) // self.size
+        return whole[self.rank * each : (self.rank + 1) * each]
+
+
+WHOLE = Shard()
+
+
+def join() -> Shard:
+    """Join the process group that `torchrun` describes in the environment; without one, `WHOLE`."""
+    if launched().size == 1:
+        return WHOLE
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return Shard(dist.get_rank(), dist.get_world_size())
+
+
+def launched() -> Shard:
+    """Return what `torchrun` says of this process, whether or not the group is joined."""
+    return Shard(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def leave() -> None:
+    """Leave the process group, if one was joined."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def processes() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average_(tensor: Tensor) -> Tensor:
+    """Replace `tensor` by its mean over all processes, in place."""
+    if processes() > 1:
+        dist.all_reduce(tensor)
+        tensor /= processes()
+    return tensor
+
+
+def broadcast_(tensor: Tensor) -> Tensor:
+    """Replace `tensor` by the first process's, in place."""
+    if processes() > 1:
+        dist.broadcast(tensor, 0)
+    return tensor
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if processes() > 1:
+        dist.barrier()
+
+
+def share(text: str) -> str:
+    """Return the first process's `text` on every process."""
+    box = [text]
+    if processes() > 1:
+        dist.broadcast_object_list(box, 0)
+    return box[0]
+
+
+class _AverageOverProcesses(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401 (torch leaves the type of ctx open)
+        return average_(tensor.clone())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+        return average(gradients[0])
+
+
+def average(tensor: Tensor) -> Tensor:
+    """Return the mean of `tensor` over all processes, differentiably.
+
+    With the loss of the run the mean of the processes' losses, and gradients averaged in the end, the
+    derivative of a mean over processes is the mean of the processes' derivatives.
+    """
+    if processes() == 1:
+        return tensor
+    return cast("Tensor", _AverageOverProcesses.apply(tensor))  # type: ignore[no-untyped-call]

@@ -1,0 +1,40 @@
+"""Randomness as a function of (seed, purpose, step).
+
+No stream is ever continued, so none has to be saved: a resumed run draws what the uninterrupted run drew.
+On several processes every process draws the rows of the whole batch and keeps its own, so that the numbers
+do not depend on how many processes there are.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genlab.core.distributed import WHOLE, Shard
+
+
+def derive(seed: int, *keys: int | str) -> int:
+    """Return a 63-bit seed that depends on every argument; equal arguments give equal seeds anywhere."""
+    text = "\x1f".join(str(key) for key in (seed, *keys))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+def generator(seed: int, *keys: int | str) -> torch.Generator:
+    """Return a CPU generator at the start of the stream (seed, keys)."""
+    return torch.Generator().manual_seed(derive(seed, *keys))
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Draws for one run: each call names its purpose and step and is repeatable."""
+
+    seed: int
+    shard: Shard = WHOLE
+    device: torch.device | str = "cpu"
+
+    def normal(self, rows: int, shape: Sequence[int], *keys: int | str) -> Tensor:
+        """Return this process's `rows` of standard normal draws, shaped `(rows, *shape)`."""
+        whole = torch.randn(rows * self.shard.size, *shape, generator=generator(self.seed, *keys))
+        return self.shard.rows(whole).to(self.device, non_blocking=True)

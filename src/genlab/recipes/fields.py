@@ -1,0 +1,111 @@
+"""Options of recipes and settings: plain values with a help text, a type and a range.
+
+The same field is a flag on the command line, a key in a YAML file and an argument in Python. This module and the
+two that declare fields do not import torch, so that `--help` is quick.
+"""
+
+import types
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from genlab.core.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    D = TypeVar("D", bound=DataclassInstance)
+
+
+def option(
+    default: Any,  # noqa: ANN401
+    help: str,  # noqa: A002 (what it is called everywhere)
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+) -> Any:  # noqa: ANN401
+    """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`."""
+    return field(default=default, metadata={"help": help, "least": least, "most": most, "above": above})
+
+
+def flag(name: str) -> str:
+    """Return `critic_steps` as it is typed: `--critic-steps`."""
+    return "--" + name.replace("_", "-")
+
+
+def override(options: "D", values: Mapping[str, Any]) -> "D":
+    """Return `options` with `values` in place of those of the same names, each checked.
+
+    Raises:
+        UsageError: a name that `options` does not have, a value of another type, out of range or no choice.
+    """
+    hints = get_type_hints(type(options))
+    known = {f.name: f for f in fields(options)}
+    checked = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UsageError(f'unknown option "{name}".{suggestion(name, known)} Choices: {", ".join(known)}.')
+        checked[name] = _checked(name, value, hints[name], known[name].metadata)
+    return replace(options, **checked)
+
+
+def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    converted = _convert(value, hint)
+    if converted is _NO:
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        hinted = suggestion(str(value), choices) if choices else ""
+        raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{value}".{hinted}')
+    for number in converted if isinstance(converted, tuple) else (converted,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        least, most, above = limits.get("least"), limits.get("most"), limits.get("above")
+        if not (
+            (least is None or number >= least)
+            and (most is None or number <= most)
+            and (above is None or number > above)
+        ):
+            raise UsageError(f"{flag(name)} must be {_range(least, most, above)}, not {number}.")
+    return converted
+
+
+_NO = object()
+
+
+def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
+    """Return `value` as the type that `hint` names, or `_NO`."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if value is None:
+            return None
+        options = (_convert(value, part) for part in get_args(hint) if part is not type(None))
+        return next((option for option in options if option is not _NO), _NO)
+    if origin is Literal:
+        return value if value in get_args(hint) else _NO
+    if origin is tuple:
+        parts = get_args(hint)
+        if not isinstance(value, list | tuple) or len(value) != len(parts):
+            return _NO
+        converted = tuple(_convert(v, part) for v, part in zip(value, parts, strict=True))
+        return _NO if _NO in converted else converted
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if value == value and abs(value) != float("inf") else _NO
+    if hint is str:
+        return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else _NO
+    return value if type(value) is hint else _NO
+
+
+def _describe(hint: Any) -> str:  # noqa: ANN401
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if part is type(None) else _describe(part) for part in get_args(hint))
+    if origin is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(hint))
+    if origin is tuple:
+        return f"{len(get_args(hint))} numbers"
+    return {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}[hint]
+
+
+def _range(least: float | None, most: float | None, above: float | None) -> str:
+    bounds = (("at least", least), ("above", above), ("at most", most))
+    return " and ".join(f"{words} {bound:g}" for words, bound in bounds if bound is not None)

@@ -1,0 +1,54 @@
+"""From a run folder to a model that can be used."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from genlab.core import device as devices
+from genlab.recipes.resolve import from_values
+from genlab.recipes.run import shape_of
+from genlab.recipes.settings import CheckpointName
+from genlab.training import checkpoint
+from genlab.training.run_folder import RunFolder, find
+from genlab.training.state import load_weights
+
+
+def load_model(folder: RunFolder, which: CheckpointName | None = None, device: str = "cpu") -> nn.Module:
+    """Return a run's model in evaluation mode, its weights frozen.
+
+    Without `which` it is the best checkpoint if there is one, else the last.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is not whole.
+    """
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    with torch.random.fork_rng():
+        model = plan.recipe.model(shape_of(folder))
+    which = which or ("best" if folder.best.exists() else "last")
+    saved = checkpoint.load(folder.best if which == "best" else folder.last)
+    load_weights(model, saved.model)
+    return devices.place(model, devices.choose(device)).eval().requires_grad_(False)
+
+
+def load(
+    run: str | os.PathLike[str],
+    *,
+    checkpoint: CheckpointName | None = None,
+    device: str = "cpu",
+    root: str | Path = "runs",
+) -> nn.Module:
+    """Return the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, where it can.
+
+    Args:
+        run: a run folder, a name in `root`, or "latest".
+        checkpoint: "best" or "last"; by default the best if there is one.
+        device: "cpu", "cuda", "mps" or "auto".
+        root: where names are looked up.
+
+    Raises:
+        UsageError: no such run.
+        CheckpointError: its checkpoint is missing, cut short, altered or newer.
+    """
+    return load_model(find(Path(run), Path(root)), checkpoint, device)

@@ -1,0 +1,92 @@
+"""From what a user wrote, in whichever face, to a recipe and settings."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.core.errors import UsageError, lookup, suggestion
+from genlab.recipes.fields import override
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
+from genlab.recipes.settings import Settings
+from genlab.version import __version__
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A preset's name with the recipe and settings that came of it."""
+
+    preset: str
+    recipe: Recipe
+    settings: Settings
+
+    def changed(self, options: Mapping[str, Any]) -> "Plan":
+        """Return the plan with `options` of the recipe or the settings replaced.
+
+        Raises:
+            UsageError: an option that neither has, or a value that it cannot take.
+        """
+        of_recipe = {f.name for f in fields(self.recipe)}
+        of_settings = {f.name for f in fields(self.settings)}
+        for name in options.keys() - of_recipe - of_settings:
+            known = sorted(of_recipe | of_settings)
+            raise UsageError(
+                f'{self.preset} has no option "{name}".{suggestion(name, known)} Choices: {", ".join(known)}.'
+            )
+        return Plan(
+            self.preset,
+            override(self.recipe, {n: v for n, v in options.items() if n in of_recipe}),
+            override(self.settings, {n: v for n, v in options.items() if n in of_settings}),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """Return it as the keys and values of a YAML file that `resolve` reads."""
+        values = {"preset": self.preset, "genlab": __version__, **asdict(self.recipe), **asdict(self.settings)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def resolve(name: str, options: Mapping[str, Any] | None = None) -> Plan:
+    """Return the plan of a preset, or of a YAML file of options with the key `preset`, changed by `options`.
+
+    Raises:
+        UsageError: an unknown preset or option, a bad value, an unreadable file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        plan = from_values(_read(Path(name)), where=name)
+    else:
+        plan = Plan(name, lookup(PRESETS, name, "preset"), Settings())
+    return plan.changed(options or {})
+
+
+def from_values(values: Mapping[str, Any], where: str) -> Plan:
+    """Return the plan of the keys and values of a YAML file; dashes and underscores in keys are the same.
+
+    Raises:
+        UsageError: no key `preset`, or as `resolve`.
+    """
+    options = {str(key).replace("-", "_"): value for key, value in values.items()}
+    options.pop("genlab", None)  # who wrote it, for people
+    preset = options.pop("preset", None)
+    if preset is None:
+        raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")
+    plan = Plan(str(preset), lookup(PRESETS, str(preset), "preset"), Settings())
+    try:
+        return plan.changed(options)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        near = suggestion(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
+        raise UsageError(f"there is no file {path}.{near}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} must hold keys and values, such as `preset: dcgan`")
+    return values

@@ -1,0 +1,185 @@
+"""A checkpoint on the disk: written beside the old one, proven, then swapped in.
+
+    checkpoints/last/  model.safetensors  training.safetensors  state.json  manifest.json
+
+The manifest holds the length and sha256 of the other three and is written after them; a folder with a manifest
+is complete. No pickle is ever read or written.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from genlab.core.errors import CheckpointError
+from genlab.core.files import rename, storage, sync_folder, write
+from genlab.version import __version__
+
+SCHEMA = 1
+MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run was at one step.
+
+    `model` is what is used afterwards; `training` is all that going on needs besides; `state` is plain JSON.
+    """
+
+    model: Mapping[str, Tensor]
+    training: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write `checkpoint` so that at every instant `folder` or a complete sibling of it can be loaded.
+
+    Raises:
+        StorageError: the disk refused; the previous checkpoint is whole.
+    """
+    contents = {
+        MODEL: _pack(checkpoint.model),
+        TRAINING: _pack(checkpoint.training),
+        STATE: json.dumps(checkpoint.state, indent=1).encode(),
+    }
+    files = {n: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in contents.items()}
+    manifest = {"schema": SCHEMA, "genlab": __version__, "files": files}
+    contents[MANIFEST] = json.dumps(manifest, indent=1).encode()
+    with _draft(folder) as draft:
+        for name, data in contents.items():
+            write(draft / name, data)
+
+
+def link(source: Path, folder: Path) -> None:
+    """Make `folder` a second name for the checkpoint `source`; its files are never changed in place.
+
+    Raises:
+        StorageError: the disk refused; what `folder` was before is whole.
+    """
+    with _draft(folder) as draft:
+        for name in (MODEL, TRAINING, STATE, MANIFEST):
+            try:
+                os.link(source / name, draft / name)
+            except OSError:  # a file system without hard links
+                write(draft / name, (source / name).read_bytes())
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint and prove it against its manifest.
+
+    Raises:
+        CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
+    """
+    folder = _readable(folder)
+    manifest = _manifest(folder)
+    contents = {}
+    for name, entry in manifest["files"].items():
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise CheckpointError(f"{folder / name} is missing. {_ELSEWHERE}") from None
+        if len(contents[name]) != entry["bytes"]:
+            raise CheckpointError(
+                f"{folder / name} has {len(contents[name])} bytes instead of {entry['bytes']}. {_ELSEWHERE}"
+            )
+        if hashlib.sha256(contents[name]).hexdigest() != entry["sha256"]:
+            raise CheckpointError(f"{folder / name} was altered: its sha256 is another. {_ELSEWHERE}")
+    return Checkpoint(
+        model=safetensors.torch.load(contents[MODEL]),
+        training=safetensors.torch.load(contents[TRAINING]),
+        state=json.loads(contents[STATE]),
+    )
+
+
+def recover(folder: Path) -> None:
+    """Finish a swap that may have been interrupted anywhere; afterwards only `folder` is left.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    new, old = _new(folder), _old(folder)
+    if _complete(new):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            rename(folder, old)
+        rename(new, folder)
+    elif not folder.exists() and old.exists():
+        rename(old, folder)
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+_ELSEWHERE = "This checkpoint is not used. Its sibling in the same run (best or last) may be whole."
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """Give an empty sibling of `folder` to fill, then swap it in."""
+    draft = _new(folder)
+    with storage(draft):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    yield draft
+    sync_folder(draft)
+    recover(folder)
+
+
+def _new(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".new")
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".old")
+
+
+def _complete(folder: Path) -> bool:
+    """Whether the manifest, which is written last, is there to its last byte."""
+    try:
+        json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _readable(folder: Path) -> Path:
+    """Return `folder`, or the complete sibling of it that an interrupted swap left."""
+    for candidate in (folder, _new(folder), _old(folder)):
+        if candidate == folder and folder.is_dir():
+            return folder
+        if _complete(candidate):
+            return candidate
+    raise CheckpointError(
+        f"no checkpoint at {folder}. A run writes its first one after --checkpoint-every steps or 5 minutes."
+    )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        schema, files = manifest["schema"], manifest["files"]
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path} is cut short or altered. {_ELSEWHERE}") from None
+    if schema > SCHEMA:
+        raise CheckpointError(
+            f"{path} has schema {schema}, written by genlab {manifest.get('genlab')}; this genlab "
+            f"({__version__}) reads up to schema {SCHEMA}. Upgrade genlab to use it."
+        )
+    for name in (MODEL, TRAINING, STATE):
+        if name not in files:
+            raise CheckpointError(f"{path} does not list {name}. {_ELSEWHERE}")
+    return manifest
+
+
+def _pack(tensors: Mapping[str, Tensor]) -> bytes:
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})

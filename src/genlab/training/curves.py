@@ -1,0 +1,49 @@
+"""Draws a run's signals over its steps."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def draw(history: Lines, evaluations: Lines) -> bytes:
+    """Return a PNG with a panel for each group of signals that belong on one axis, and for each evaluation."""
+    from matplotlib.figure import Figure
+
+    panels = [(names, history) for names in _groups(history)]
+    panels += [([name], evaluations) for names in _groups(evaluations) for name in names]
+    rows = max(1, -(-len(panels) // 3))
+    figure = Figure(figsize=(13, 3.2 * rows), layout="constrained")
+    for place, (names, lines) in enumerate(panels):
+        axes = figure.add_subplot(rows, 3, place + 1)
+        for name in names:
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="o" if len(points) < 40 else "")
+        if any("gradient_norm" in name for name in names) and all(line[n] > 0 for line in lines for n in names):
+            axes.set_yscale("log")
+        axes.set_xlabel("step")
+        axes.legend(fontsize="small")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=100)
+    return stream.getvalue()
+
+
+def _groups(lines: Lines) -> list[list[str]]:
+    """Group the signals' names: losses, the critic's probabilities, gradient norms; each other one alone."""
+    groups: dict[str, list[str]] = {}
+    for name, value in (lines[-1] if lines else {}).items():
+        if isinstance(value, float) and name != "seconds":
+            groups.setdefault(_kind(name), []).append(name)
+    return list(groups.values())
+
+
+def _kind(name: str) -> str:
+    for kind, marks in (
+        ("loss", ("loss",)),
+        ("probability", ("D(", "accuracy")),
+        ("gradient", ("gradient_norm",)),
+    ):
+        if any(mark in name for mark in marks):
+            return kind
+    return name

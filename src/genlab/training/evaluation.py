@@ -1,0 +1,59 @@
+"""How good the model is while it trains: by what it can do, on pictures that it never saw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
+from genlab.core.random import generator
+from genlab.metrics.frechet import frechet_distance
+from genlab.metrics.pixels import pixel_features
+
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Values by name, and the one that decides which checkpoint is best: lower is better."""
+
+    values: Mapping[str, float]
+    criterion: float
+
+
+def evaluate(model: nn.Module, held_out: Tensor, seed: int) -> Evaluation:
+    """Measure every capability of `model` that says how good it is.
+
+    - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats;
+    - reconstructs: `reconstruction_mse`, the mean squared error of held-out images per pixel in [-1, 1];
+    - samples: `fd[pixels]`, the Fréchet distance of as many samples to the held-out images, in the space of
+      `pixel_features`. It is no FID: it sees layout and tone, not objects.
+
+    The first of these that the model has is the criterion. The same noise is used every time.
+
+    Args:
+        model: in evaluation mode.
+        held_out: images (N, C, H, W) in [-1, 1] on the model's device.
+        seed: of the noise.
+    """
+    noise = generator(seed, "evaluation")
+    chunks = torch.split(held_out, CHUNK)
+    values: dict[str, float] = {}
+    if isinstance(model, BoundsLikelihood):
+        bounds = torch.cat([model.evidence_bound(chunk, noise) for chunk in chunks])
+        values["negative_bound"] = -bounds.mean().item()
+    if isinstance(model, Reconstructs):
+        errors = torch.cat([(model.reconstruct(c) - c).square().flatten(1).mean(1) for c in chunks])
+        values["reconstruction_mse"] = errors.mean().item()
+    if isinstance(model, Samples):
+        fakes = torch.cat([pixel_features(model.sample(len(chunk), noise)) for chunk in chunks])
+        reals = torch.cat([pixel_features(chunk) for chunk in chunks])
+        values["fd[pixels]"] = frechet_distance(_array(reals), _array(fakes))
+    return Evaluation(values, next(iter(values.values())))
+
+
+def _array(features: Tensor) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    array: np.ndarray[tuple[int, int], np.dtype[np.float64]] = features.double().cpu().numpy()
+    return array

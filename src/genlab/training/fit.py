@@ -1,0 +1,245 @@
+"""The loop: the only one, for every family."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from genlab.core.batch import Batch
+from genlab.core.contract import Signals, Training
+from genlab.core.distributed import average_, broadcast_, processes
+from genlab.core.errors import NonFiniteError
+from genlab.core.pictures import Picture
+from genlab.core.random import derive
+from genlab.training.average import Average
+from genlab.training.evaluation import Evaluation
+from genlab.training.interruption import Interrupted, Interruption
+
+CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and how often to do what; counted in steps unless named otherwise."""
+
+    steps: int
+    minutes: float | None = None
+    log_every: int = 20
+    preview_every: int = 200
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+
+
+@dataclass
+class Progress:
+    """How far a run is: what a checkpoint's state.json holds."""
+
+    step: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    best_value: float | None = None
+    best_step: int | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+class Source(Protocol):
+    """An endless source of batches that knows how many it has handed out."""
+
+    position: int
+
+    def __iter__(self) -> "Source":
+        """Return itself."""
+        ...
+
+    def __next__(self) -> Batch:
+        """Return the next batch."""
+        ...
+
+
+class Observer(Protocol):
+    """What wants to know of a run: its folder, the terminal, a logger. Only the first process has any."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Take the signals of a step."""
+        ...
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Take a preview."""
+        ...
+
+    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Take a checkpoint, an evaluation, a fault."""
+        ...
+
+    def close(self) -> None:
+        """Finish."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loop calls when it is time. All may be left out but `save`, which may do nothing."""
+
+    save: Callable[[Progress, bool], None]  # (progress, is it the best?)
+    evaluate: Callable[[nn.Module], Evaluation] | None = None
+    preview: Callable[[nn.Module], Picture] | None = None
+    observers: Sequence[Observer] = ()
+
+
+def fit(
+    training: Training,
+    batches: Source,
+    plan: Plan,
+    progress: Progress,
+    around: Surroundings,
+    *,
+    average: Average | None = None,
+    seed: int = 0,
+) -> None:
+    """Train until the plan's steps or minutes are used up; `progress` says how far that was.
+
+    Raises:
+        NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+    """
+    loop = _Loop(training, batches, plan, progress, around, average)
+    with Interruption() as interruption:
+        while not loop.finished():
+            # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
+            torch.manual_seed(derive(seed, "layers", progress.step))
+            try:
+                signals = training.step(progress.step, batches)
+            except NonFiniteError as fault:
+                loop.tell("fault", {"player": fault.player, "tensor": fault.tensor, "value": fault.value})
+                raise
+            loop.advance()
+            if average:
+                average.update(progress.step)
+            loop.watch(signals)
+            if received := loop.agreed(interruption.received):
+                loop.checkpoint()
+                loop.tell("interrupted", {"signal": received})
+                raise Interrupted(received, progress.step)
+    loop.conclude()
+
+
+class _Loop:
+    """What is due after a step, and when."""
+
+    def __init__(
+        self,
+        training: Training,
+        batches: Source,
+        plan: Plan,
+        progress: Progress,
+        around: Surroundings,
+        average: Average | None,
+    ) -> None:
+        self.training, self.batches, self.plan, self.progress = training, batches, plan, progress
+        self.around = around
+        self.published = average.model if average else training.model
+        self.started = time.monotonic() - progress.seconds
+        self.saved_at = time.monotonic()
+        self.saved_step = self.evaluated_step = self.shown_step = progress.step
+
+    def finished(self) -> bool:
+        """Whether steps or minutes are used up, by the first process's clock."""
+        late = self.plan.minutes is not None and self.progress.seconds >= 60 * self.plan.minutes
+        return self.progress.step >= self.plan.steps or bool(self.agreed(late))
+
+    def advance(self) -> None:
+        """Count the step that was taken."""
+        progress = self.progress
+        progress.step += 1
+        progress.batches = self.batches.position
+        progress.seconds = time.monotonic() - self.started
+
+    def watch(self, signals: Signals) -> None:
+        """Record, show, evaluate and save whatever is due after this step."""
+        step, plan = self.progress.step, self.plan
+        if step % plan.log_every == 0 or step == 1:
+            self.record(signals)
+        if step % plan.preview_every == 0:
+            self.show()
+        if step % plan.evaluate_every == 0:
+            self.assess()
+        overdue = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
+        if self.saved_step != step and (step % plan.checkpoint_every == 0 or self.agreed(overdue)):
+            self.checkpoint()
+
+    def conclude(self) -> None:
+        """Show, evaluate and save the end of the run, unless this step already was."""
+        step = self.progress.step
+        if self.shown_step != step:
+            self.show()
+        if self.evaluated_step != step:
+            self.assess()
+        if self.saved_step != step:
+            self.checkpoint()
+
+    def record(self, signals: Signals) -> None:
+        """Read the signals back from the device, averaged over the processes."""
+        tensors = [tensor.detach().float().reshape(()) for tensor in signals.values()]
+        values = average_(torch.stack(tensors)).tolist()
+        line = {"seconds": round(self.progress.seconds, 3), **dict(zip(signals, values, strict=True))}
+        for observer in self.around.observers:
+            observer.scalars(self.progress.step, line)
+
+    def show(self) -> None:
+        """Draw a preview with the published weights."""
+        self.shown_step = self.progress.step
+        if self.around.preview and self.around.observers:
+            with showing(self.published):
+                picture = self.around.preview(self.published)
+            for observer in self.around.observers:
+                observer.picture(self.progress.step, picture)
+
+    def assess(self) -> None:
+        """Evaluate the published weights; the best so far are kept."""
+        self.evaluated_step = self.progress.step
+        if not self.around.evaluate:
+            return
+        with showing(self.published):
+            evaluation = self.around.evaluate(self.published)
+        progress, value = self.progress, evaluation.criterion
+        best = progress.best_value is None or value < progress.best_value
+        if best:
+            progress.best_value, progress.best_step = value, progress.step
+        self.tell("evaluation", {**evaluation.values, "best": best})
+        if best:
+            self.checkpoint(best=True)
+
+    def checkpoint(self, *, best: bool = False) -> None:
+        """Save the run as it is now."""
+        self.around.save(self.progress, best)
+        self.saved_step, self.saved_at = self.progress.step, time.monotonic()
+        self.tell("checkpoint", {"best": best})
+
+    def tell(self, kind: str, details: Mapping[str, Any]) -> None:
+        """Let the observers know of an event."""
+        for observer in self.around.observers:
+            observer.event(self.progress.step, kind, details)
+
+    def agreed(self, value: int) -> int:
+        """Return the first process's `value` on every process, so that all turn off at the same step."""
+        if processes() == 1:
+            return int(value)
+        device = next(self.training.model.parameters()).device
+        return int(broadcast_(torch.tensor(int(value), device=device)).item())
+
+
+@contextmanager
+def showing(model: nn.Module) -> Iterator[None]:
+    """Put `model` to use for a moment: evaluation mode, no gradients."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        yield
+    model.train(was_training)

@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM: finish the step, save, leave with the exit code that shells expect."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from genlab.core.errors import GenlabError
+
+
+class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
+    """SIGINT or SIGTERM ended a run, after a checkpoint; the exit code is 128 plus the signal's number."""
+
+    def __init__(self, received: int, step: int) -> None:
+        self.exit_code = 128 + received
+        name = signal.Signals(received).name
+        super().__init__(f"{name} at step {step}; a checkpoint was written. Go on with `genlab resume`.")
+
+
+class Interruption:
+    """While entered, SIGINT and SIGTERM are noted in `received` instead of ending the process.
+
+    A second signal ends it at once. Off the main thread, where Python lets nobody handle signals, it does nothing.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        try:
+            self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        except ValueError:  # not the main thread
+            self._before = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

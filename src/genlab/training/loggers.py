@@ -1,0 +1,78 @@
+"""Adapters to the loggers that people already use; each is imported only when it is asked for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genlab.core.errors import GenlabError
+from genlab.core.pictures import Picture
+from genlab.training.fit import Observer
+
+
+class TensorBoard:
+    """Writes event files into the run folder; view them with `tensorboard --logdir RUN`."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer: Any = SummaryWriter(str(folder / "tensorboard"))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write each signal as a scalar."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Write the preview as an image."""
+        self.writer.add_image("preview", picture, step, dataformats="HWC")
+
+    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Write the numbers of an evaluation as scalars, other events as text."""
+        if kind == "evaluation":
+            self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
+        elif kind != "checkpoint":
+            self.writer.add_text(kind, str(dict(details)), step)
+
+    def close(self) -> None:
+        """Flush."""
+        self.writer.close()
+
+
+class WeightsAndBiases:
+    """Writes a Weights & Biases run into the run folder; `WANDB_MODE=offline` keeps it there."""
+
+    def __init__(self, folder: Path) -> None:
+        import wandb
+
+        self.wandb: Any = wandb
+        self.run: Any = wandb.init(project="genlab", name=folder.name, dir=str(folder))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Log each signal."""
+        self.run.log(dict(values), step=step)
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Log the preview as an image."""
+        pixels = picture[:, :, 0] if picture.shape[2] == 1 else picture
+        self.run.log({"preview": self.wandb.Image(pixels)}, step=step)
+
+    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Log the numbers of an evaluation."""
+        if kind == "evaluation":
+            self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
+
+    def close(self) -> None:
+        """Finish the run."""
+        self.run.finish()
+
+
+def open_logger(name: str, folder: Path) -> Observer:
+    """Return the logger called `name`, writing below `folder`.
+
+    Raises:
+        GenlabError: its package is not installed.
+    """
+    try:
+        return TensorBoard(folder) if name == "tensorboard" else WeightsAndBiases(folder)
+    except ImportError:
+        raise GenlabError(f"--logger {name} needs a package: pip install 'genlab[{name}]'") from None

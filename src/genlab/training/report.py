@@ -1,0 +1,132 @@
+"""results.csv, results.png and report.html: a run as one reads it afterwards, all made from its own files."""
+
+import base64
+import csv
+import html
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genlab.training.curves import draw
+from genlab.training.run_folder import RunFolder
+
+SHOWN_PREVIEWS = 6
+
+
+def write_report(folder: RunFolder) -> None:
+    """Write results.csv, results.png and report.html anew.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    history, events = folder.history(), folder.events()
+    evaluations = [e for e in events if e["event"] == "evaluation"]
+    folder.write_text("results.csv", _csv(history, evaluations))
+    curves = draw(history, evaluations)
+    folder.write_bytes("results.png", curves)
+    folder.write_text("report.html", _html(folder, events, evaluations, curves))
+
+
+def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """Return a row per recorded step: signals, and evaluations where there was one."""
+    rows: dict[int, dict[str, Any]] = {line["step"]: dict(line) for line in history}
+    for evaluation in evaluations:
+        values = {n: v for n, v in evaluation.items() if n not in ("event", "time")}
+        rows.setdefault(evaluation["step"], {}).update(values)
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[step] for step in sorted(rows))
+    return stream.getvalue()
+
+
+def _html(
+    folder: RunFolder,
+    events: Sequence[Mapping[str, Any]],
+    evaluations: Sequence[Mapping[str, Any]],
+    curves: bytes,
+) -> str:
+    recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
+    machine: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("started", "resumed")), {})
+    title = html.escape(f"{folder.path.name}: {recipe['preset']} on {data['source']}")
+    previews = "".join(
+        f"<figure>{_image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
+        for path in _spread(folder.previews(), SHOWN_PREVIEWS)
+    )
+    names = [n for n in (evaluations[-1] if evaluations else {}) if n not in ("event", "time")]
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>{_STYLE}</style>
+<h1>{title}</h1>
+<p class="verdict">{html.escape(verdict(folder))}</p>
+<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>
+<h2>Curves</h2>{_image(curves)}
+<h2>Evaluations</h2>{_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
+<h2>Data</h2>{_table(("", ""), _flat(data))}
+<h2>To run it again</h2>
+<pre>genlab train recipe.yaml</pre>
+<p>with this recipe.yaml:</p><pre>{html.escape((folder.path / "recipe.yaml").read_text())}</pre>
+{_table(("made on", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
+</html>
+"""
+
+
+def verdict(folder: RunFolder) -> str:
+    """Return in a few sentences how far a run came, how it ended and when it was best."""
+    history, events, recipe = folder.history(), folder.events(), folder.read_yaml("recipe.yaml")
+    evaluations = [e for e in events if e["event"] == "evaluation"]
+    step = max((line["step"] for line in (*history, *events)), default=0)
+    seconds = history[-1]["seconds"] if history else 0.0
+    sentences = [f"{step:,} of {recipe['steps']:,} steps in {seconds / 60:.1f} minutes."]
+    last = events[-1] if events else {}
+    if last.get("event") == "fault":
+        sentences.append(
+            f"Stopped by {last['value']} in {last['tensor']}; the last checkpoint is finite and whole."
+        )
+    elif last.get("event") == "interrupted":
+        sentences.append("Interrupted after a checkpoint; `genlab resume` goes on from it.")
+    best = [e for e in evaluations if e["best"]]
+    if best:
+        name, value = next((n, v) for n, v in best[-1].items() if isinstance(v, float))
+        sentences.append(f"Best {name} {value:.4g} at step {best[-1]['step']:,}.")
+        if best[-1] is not evaluations[-1]:
+            sentences.append(f"At the end it was {evaluations[-1][name]:.4g}: `checkpoints/best` has the best.")
+    return " ".join(sentences)
+
+
+def _spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """Return at most `count` of `paths`, evenly, the first and the last among them."""
+    if len(paths) <= count:
+        return list(paths)
+    return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]
+
+
+def _image(data: bytes) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    return f"<table><tr>{head}</tr>{''.join(lines)}</table>" if lines else "<p>None yet.</p>"
+
+
+def _cell(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(n, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for n, v in values.items()]
+
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
+.verdict { font-size: 1.2rem }
+.previews { display: flex; flex-wrap: wrap; gap: 1rem }
+figure { margin: 0 } img { max-width: 100%; background: white }
+table { border-collapse: collapse } td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top }
+pre { overflow-x: auto; padding: .8rem; background: color-mix(in srgb, currentColor 8%, transparent) }
+"""

@@ -1,0 +1,176 @@
+"""The folder of one run: all that was asked, all that happened, and what came of it."""
+
+import fcntl
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.core.files import append, replace, storage, write
+from genlab.core.pictures import Picture, png
+
+LATEST = "latest"
+
+
+class RunFolder:
+    """Paths and line files of a run; an observer of the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> "RunFolder":
+        """Make `root/name`, or `root/name-2`, `-3` …, and let `root/latest` point at it.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with storage(root):
+            root.mkdir(parents=True, exist_ok=True)
+            taken = [int(m[1] or 1) for p in root.iterdir() if (m := _numbered(name, p.name))]
+            number = max(taken, default=0) + 1
+            while True:
+                path = root / (name if number == 1 else f"{name}-{number}")
+                try:
+                    path.mkdir()
+                    break
+                except FileExistsError:  # another process was faster
+                    number += 1
+            (path / "previews").mkdir()
+            (path / "checkpoints").mkdir()
+            _point(root / LATEST, path)
+        return cls(path)
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints" / "last"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best evaluation."""
+        return self.path / "checkpoints" / "best"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process from training in this folder.
+
+        Raises:
+            GenlabError: another process does.
+        """
+        with storage(self.path):
+            file = (self.path / ".lock").open("wb")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise GenlabError(f"another process is training in {self.path}; wait for it or stop it") from None
+            yield
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, or replace it whole."""
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file, or replace it whole."""
+        replace(self.path / name, data)
+
+    def write_yaml(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write `name` with `values` in their order."""
+        text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+        self.write_text(name, text)
+
+    def read_yaml(self, name: str) -> dict[str, Any]:
+        """Return what `write_yaml` wrote.
+
+        Raises:
+            GenlabError: it is missing or no longer YAML.
+        """
+        path = self.path / name
+        try:
+            values = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise GenlabError(f"cannot read {path}: {error}") from None
+        if not isinstance(values, dict):
+            raise GenlabError(f"{path} does not hold keys and values")
+        return values
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a line to history.jsonl."""
+        append(self.path / "history.jsonl", json.dumps({"step": step, **values}))
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Write a preview."""
+        write(self.path / "previews" / f"{step:06d}.png", png(picture))
+
+    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Append a line to events.jsonl, with the time of day in UTC."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        append(self.path / "events.jsonl", json.dumps({"step": step, "time": now, "event": kind, **details}))
+
+    def close(self) -> None:
+        """Every line is on the disk already."""
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the lines of history.jsonl; a torn last line is not one."""
+        return _lines(self.path / "history.jsonl")
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return the lines of events.jsonl, all or those of one kind."""
+        return [e for e in _lines(self.path / "events.jsonl") if kind in (None, e["event"])]
+
+    def rewind(self, step: int) -> None:
+        """Forget what was recorded after `step`, because it will be recorded again; faults stay."""
+        history = [line for line in self.history() if line["step"] <= step]
+        repeated = ("evaluation", "checkpoint")
+        events = [e for e in self.events() if e["step"] <= step or e["event"] not in repeated]
+        for name, lines in (("history.jsonl", history), ("events.jsonl", events)):
+            replace(self.path / name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        with storage(self.path / "previews"):
+            for preview in self.previews():
+                if int(preview.stem) > step:
+                    preview.unlink()
+
+    def previews(self) -> list[Path]:
+        """Return the previews, oldest first."""
+        return sorted((self.path / "previews").glob("*.png"), key=lambda path: int(path.stem))
+
+
+def find(run: str | Path, root: Path) -> RunFolder:
+    """Return the run at the path `run`, or of the name `run` (or "latest") in `root`.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
+    for path in (Path(run), root / run):
+        if (path / "recipe.yaml").is_file():
+            return RunFolder(path.resolve())
+    names = sorted(p.name for p in root.iterdir() if (p / "recipe.yaml").is_file()) if root.is_dir() else []
+    known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
+    raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')
+
+
+def _numbered(name: str, other: str) -> re.Match[str] | None:
+    return re.fullmatch(re.escape(name) + r"(?:-(\d+))?", other)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Let the symbolic link `link` name its sibling `target`, in one instant."""
+    draft = link.with_name(f".{link.name}-{target.name}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target.name, target_is_directory=True)
+    draft.replace(link)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    lines = path.read_text().split("\n")
+    whole = lines[:-1]  # what follows the last newline was torn by a kill, or is empty
+    return [json.loads(line) for line in whole if line]

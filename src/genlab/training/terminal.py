@@ -1,0 +1,58 @@
+"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from genlab.core.pictures import Picture
+
+LINE_SECONDS = 10.0  # between plain lines
+
+
+class Terminal:
+    """An observer that writes to standard error."""
+
+    def __init__(self, steps: int, minutes: float | None, batch: int, start: int, spent: float) -> None:
+        self.steps, self.minutes, self.batch = steps, minutes, batch
+        self.start, self.spent = start, spent
+        self.console = Console(stderr=True, highlight=False)
+        self.written = -LINE_SECONDS
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.percentage:>3.0f}%"), BarColumn(), TextColumn("{task.description}"))
+            self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+            self.task = self.bar.add_task("starting", total=1.0)
+            self.bar.start()
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Show how far the run is, how fast, and its losses."""
+        seconds = values["seconds"]
+        rate = (step - self.start) * self.batch / max(seconds - self.spent, 1e-9)
+        losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if "loss" in name)
+        text = f"step {step}  {rate:,.0f} images/s  {losses}"
+        share = max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
+        if self.bar:
+            self.bar.update(self.task, completed=min(share, 1.0), description=text)
+        elif time.monotonic() - self.written >= LINE_SECONDS:
+            self.written = time.monotonic()
+            print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    def picture(self, step: int, picture: Picture) -> None:
+        """Previews are for the eyes: they are in the folder."""
+
+    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
+        """Say in a line what happened, checkpoints aside."""
+        if kind == "checkpoint":
+            return
+        words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in details.items())
+        self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self.bar:
+            self.bar.stop()
