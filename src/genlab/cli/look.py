@@ -90,14 +90,16 @@ def checks() -> None:
     )
 
 
-def _print(values: dict[str, object]) -> None:
+def _print(values: dict[str, object], margin: str = "") -> None:
+    """Write names and values in columns, what lies deeper further to the right."""
     for name, value in values.items():
         if isinstance(value, dict):
-            print(name)
-            _print({f"  {key}": item for key, item in value.items()})
-        elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
-            print(name)
+            print(f"{margin}{name}")
+            _print(value, margin + "  ")
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            print(f"{margin}{name}")
             for item in value:
-                print("  " + "  ".join(str(part) for part in item.values()))
+                print(f"{margin}  {'  '.join(str(part) for part in item.values())}")
         else:
-            print(f"{name:<20} {value}")
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            print(f"{margin}{name:<{20 - len(margin)}} {shown}")

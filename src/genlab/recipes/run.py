@@ -75,7 +75,7 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
     """Go on with a run from its last checkpoint, or from its beginning where it has none.
 
     `options` may change how long to train (`steps`, `minutes`) and where (`device`), nothing else: whatever
-    changes the course of a run belongs into a new one.
+    changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit in minutes.
 
     Raises:
         UsageError: another option, or no such run.
@@ -83,6 +83,8 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
     """
     for name in options.keys() - {"steps", "minutes", "device"}:
         raise UsageError(f'resume can change steps, minutes and device, not "{name}"; start a new run for that')
+    if "steps" in options:
+        options = {"minutes": None, **options}
     with _processes() as shard:
         folder = find(run, root)
         plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").changed(options)

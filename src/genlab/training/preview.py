@@ -27,10 +27,8 @@ def preview(model: nn.Module, held_out: Tensor, seed: int, count: int = PICTURES
 
 
 def beside(images: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:
-    """Lay rows of images out, each over the row of its reconstructions."""
-    rows = [
-        row
-        for pair in zip(torch.split(images, columns), torch.split(reconstructions, columns), strict=True)
-        for row in pair
-    ]
-    return grid(torch.cat(rows), columns)
+    """Lay rows of images out, each over the row of its reconstructions; the last rows are filled up with white."""
+    columns = min(columns, len(images))
+    white = images.new_ones(-len(images) % columns, *images.shape[1:])
+    above, below = (torch.split(torch.cat([side, white]), columns) for side in (images, reconstructions))
+    return grid(torch.cat([row for pair in zip(above, below, strict=True) for row in pair]), columns)

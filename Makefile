@@ -1,0 +1,33 @@
+# Everything runs in .venv, which is made when it is missing or when the dependencies change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint bench clean
+
+demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
+	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
+	$(BIN)/genlab sample latest -n 64
+
+test: $(READY)  ## style, types, tests, the code blocks of the docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+test-slow: $(READY)  ## what takes minutes
+	$(BIN)/pytest -m slow
+
+bench: $(READY)  ## the figures of docs/benchmarks.md, anew
+	$(BIN)/python benchmarks/spine.py --write docs/benchmarks.md
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genlab needs Python 3.11 or newer, not " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+clean:  ## remove the environment and the caches, not the runs
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build src/*.egg-info

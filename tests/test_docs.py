@@ -1,0 +1,67 @@
+"""What the docs show works: commands parse, Python runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import genlab
+from genlab.cli.main import build_app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for text in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+            found.append((page.name, text))
+    return found
+
+
+def commands() -> list[tuple[str, str]]:
+    lines = [(page, line.partition("#")[0].strip()) for page, text in blocks("sh") for line in text.splitlines()]
+    return [(page, line) for page, line in lines if line]
+
+
+def test_the_docs_show_commands_and_python() -> None:
+    assert len(commands()) > 5
+    assert len(blocks("python")) >= 2
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_command(page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.yaml").write_text("preset: dcgan\n")
+    words = shlex.split(line)
+    if words[0] == "make":
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
+        return
+    if words[0] in ("git", "cd", "pip", "pre-commit", "python", "bash"):
+        return
+    if words[0] == "torchrun":
+        words = words[words.index("-m") + 1 :]
+    assert words[0] == "genlab", f"{page}: what is {line}?"
+    build_app(words[1:]).parse_args(words[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a block as it stands, only smaller: few steps, narrow networks, pictures made here."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0)
+    for number in range(20):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        picture = pixels.integers(0, 255, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
+    train = genlab.train
+
+    def small(preset: str, **options: object) -> object:
+        return train(preset, **{**options, "steps": 2, "width": 4, "size": 16, "quiet": True})
+
+    monkeypatch.setattr(genlab, "train", small)
+    exec(compile(text, page, "exec"), {})
