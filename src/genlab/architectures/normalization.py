@@ -20,14 +20,14 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, images: Tensor) -> Tensor:
         """Normalise (B, C, H, W) per channel."""
         if not self.training or processes() == 1:
-            normalised: Tensor = super().forward(images)
-            return normalised
-        moments = torch.stack([images.mean((0, 2, 3)), images.square().mean((0, 2, 3))])
-        mean, second = average(moments)
-        variance = second - mean.square()
-        self._track(mean.detach(), variance.detach(), images.numel() // images.shape[1] * processes())
-        scale = torch.rsqrt(variance + self.eps) * self.weight
-        return images * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+            return super().forward(images)
+        # The mean first: E[x²] − E[x]² would lose its digits where the mean is large.
+        mean = average(images.mean((0, 2, 3), keepdim=True))
+        variance = average((images - mean).square().mean((0, 2, 3), keepdim=True))
+        count = images.numel() // images.shape[1] * processes()
+        self._track(mean.detach().flatten(), variance.detach().flatten(), count)
+        scale: Tensor = torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
+        return (images - mean) * scale + self.bias[:, None, None]
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:

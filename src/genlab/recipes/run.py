@@ -29,7 +29,7 @@ from genlab.training import checkpoint, fit
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
 from genlab.training.fit import Observer, Progress, Surroundings
-from genlab.training.loggers import open_logger
+from genlab.training.loggers import find_logger
 from genlab.training.preview import preview
 from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder, find
@@ -61,6 +61,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
         source = _open(plan, shard, quiet=quiet)
         check(plan.recipe, source.train.shape, shard)
         device.choose(plan.settings.device)
+        find_logger(plan.settings.logger)
         path = ""
         if shard.rank == 0:
             folder = RunFolder.create(Path(plan.settings.out), plan.settings.name or plan.preset)
@@ -75,7 +76,7 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
     """Go on with a run from its last checkpoint, or from its beginning where it has none.
 
     `options` may change how long to train (`steps`, `minutes`) and where (`device`), nothing else: whatever
-    changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit in minutes.
+    changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit.
 
     Raises:
         UsageError: another option, or no such run.
@@ -233,8 +234,8 @@ def _rhythm(plan: Plan) -> fit.Plan:
 
 def _observers(folder: RunFolder, plan: Plan, progress: Progress, *, quiet: bool) -> list[Observer]:
     observers: list[Observer] = [folder]
-    if plan.settings.logger != "none":
-        observers.append(open_logger(plan.settings.logger, folder.path))
+    if logger := find_logger(plan.settings.logger):
+        observers.append(logger(folder.path))
     if not quiet:
         recipe, settings = plan.recipe, plan.settings
         observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch, progress.step, progress.seconds))

@@ -1,6 +1,7 @@
 """Adapters to the loggers that people already use; each is imported only when it is asked for."""
 
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,15 @@ class WeightsAndBiases:
         self.run.finish()
 
 
-def open_logger(name: str, folder: Path) -> Observer:
-    """Return the logger called `name`, writing below `folder`.
+LOGGERS: Mapping[str, Callable[[Path], Observer]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+
+
+def find_logger(name: str) -> Callable[[Path], Observer] | None:
+    """Return what makes the logger called `name` for a run folder, or None for "none".
 
     Raises:
         GenlabError: its package is not installed.
     """
-    try:
-        return TensorBoard(folder) if name == "tensorboard" else WeightsAndBiases(folder)
-    except ImportError:
-        raise GenlabError(f"--logger {name} needs a package: pip install 'genlab[{name}]'") from None
+    if name != "none" and importlib.util.find_spec(name) is None:
+        raise GenlabError(f"--logger {name} needs a package: pip install 'genlab[{name}]'")
+    return LOGGERS.get(name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from genlab.core.pictures import Picture
 
@@ -24,8 +25,15 @@ class Terminal:
         self.bar: Progress | None = None
         self.task = TaskID(0)
         if self.console.is_terminal:
-            columns = (TextColumn("{task.percentage:>3.0f}%"), BarColumn(), TextColumn("{task.description}"))
-            self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+            rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a narrow terminal loses losses, not time
+            self.bar = Progress(
+                TextColumn("{task.percentage:>3.0f}%"),
+                BarColumn(bar_width=12),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}", table_column=rest),
+                console=self.console,
+                expand=True,
+            )
             self.task = self.bar.add_task("starting", total=1.0)
             self.bar.start()
 
