@@ -1,0 +1,126 @@
+"""One file to one picture: header, decoding, orientation, and every pixel type to 8-bit grey or RGB.
+
+Orientation from EXIF is applied before anything else; transparency is laid on white; 16-bit values are
+divided by 257; of an animation the first frame counts; embedded colour profiles are not applied.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+
+from genlab.data.dataset import Array
+from genlab.data.fit import fit
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Named, so that nothing else is tried: Pillow would hand an EPS file to Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+_WORDS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+class Header(NamedTuple):
+    """What a file says about itself before it is decoded."""
+
+    width: int
+    height: int
+    grey: bool  # by its pixel type: a colour picture of a grey thing is colour
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Make a decompression bomb an error and quiet remarks on odd metadata; to be entered by one thread."""
+    from PIL import Image
+
+    Image.init()  # loads the plugins, which threads must not do at once
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Return the header of an image file; raises what Pillow raises for anything else."""
+    with _open(file) as picture:
+        return Header(picture.width, picture.height, picture.mode in _GREY)
+
+
+def decode(file: BinaryIO, size: int, channels: int) -> Array:
+    """Return an image file as uint8 `(channels, size, size)`; raises what Pillow raises, or ValueError."""
+    from PIL import ImageOps
+
+    with _open(file) as picture:
+        if picture.format in ("JPEG", "MPO"):
+            picture.draft(None, (2 * size, 2 * size))  # decodes at a fraction that is still twice too large
+        ImageOps.exif_transpose(picture, in_place=True)
+        return fit(to_bytes(picture), size, channels)
+
+
+def reason(error: Exception) -> str:
+    """Return in words why a file was rejected."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS} pixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def to_bytes(picture: "Image.Image") -> "Image.Image":
+    """Return the picture in mode L or RGB.
+
+    Raises:
+        ValueError: float pixels, whose range is not known, or integers beyond 16 bits.
+    """
+    if picture.mode in _WORDS:
+        return _from_words(picture)
+    if picture.mode == "F":
+        raise ValueError("float pixels, whose range is not known")
+    if picture.has_transparency_data:
+        return _on_white(picture)
+    if picture.mode == "LAB":
+        return _from_lab(picture)
+    return picture.convert("L" if picture.mode in _GREY else "RGB")
+
+
+def _open(file: BinaryIO) -> "Image.Image":
+    from PIL import Image
+
+    if not file.read(1):
+        raise ValueError("empty file")
+    file.seek(0)
+    return Image.open(file, formats=FORMATS)
+
+
+def _from_words(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    words = np.asarray(picture).astype(np.int64)
+    if words.min() < 0 or words.max() > 65535:
+        raise ValueError("integer pixels beyond 16 bits, whose range is not known")
+    return Image.fromarray(((words + 128) // 257).astype(np.uint8))
+
+
+def _on_white(picture: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    grey = picture.mode in _GREY
+    front = picture.convert("RGBA")
+    white = Image.new("RGBA", front.size, "white")
+    return Image.alpha_composite(white, front).convert("L" if grey else "RGB")
+
+
+def _from_lab(picture: "Image.Image") -> "Image.Image":
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+    assert converted is not None  # None is returned for inPlace=True only
+    return converted

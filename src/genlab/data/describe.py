@@ -1,0 +1,41 @@
+"""What there is to say about a source, as plain values."""
+
+from typing import Any
+
+import numpy as np
+
+from genlab.data.dataset import Dataset, Source, chunks
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """Return counts, classes, shape, range of values, what was rejected and how everything was decided.
+
+    The result holds only what JSON and YAML can write. All values are read once.
+    """
+    sides = {"train": source.train, "held_out": source.held_out}
+    return {
+        "source": source.name,
+        "total": source.total,
+        "accepted": sum(map(len, sides.values())),
+        "shape": list(source.train.shape),
+        "splits": {name: _describe(side) for name, side in sides.items()},
+        "rejected": [{"path": item.path, "reason": item.reason} for item in source.rejected],
+        "notes": dict(source.notes),
+    }
+
+
+def _describe(side: Dataset) -> dict[str, Any]:
+    low, high, total = np.inf, -np.inf, 0.0
+    for chunk in chunks(side.values):
+        low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
+        total += float(chunk.sum(dtype=np.float64))
+    counts = np.zeros(0, dtype=np.int64)
+    if side.labels is not None:
+        counts = np.bincount(side.labels, minlength=len(side.classes))
+    return {
+        "count": len(side),
+        "dtype": side.values.dtype.name,
+        "range": {"min": low, "mean": total / float(np.prod(side.values.shape)), "max": high},
+        "classes": {name: int(count) for name, count in zip(side.classes, counts, strict=True)},
+        "fingerprint": side.fingerprint,
+    }

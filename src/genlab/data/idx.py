@@ -1,0 +1,102 @@
+"""The IDX format of MNIST and its relatives."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from genlab.core.errors import DataError
+from genlab.data.dataset import Array, Source, make_dataset
+from genlab.data.fit import default_size, fit_all
+
+_STEMS = {"train": "train", "held-out": "t10k"}
+FILES = tuple(f"{stem}-{what}" for stem in _STEMS.values() for what in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+_LIMIT = 2**31  # bytes of one file when decompressed
+_PADDING = 2  # MNIST's 28 pixels to 32
+
+
+def find(folder: Path, file: str) -> Path | None:
+    """Return `file` in `folder`, plain or gzipped, if it is there."""
+    return next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)
+
+
+def holds_idx(folder: Path) -> bool:
+    """Say whether a folder holds MNIST-like files."""
+    return find(folder, FILES[0]) is not None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a plain or gzipped file.
+
+    Raises:
+        DataError: it is not there, cannot be read, is damaged or is larger than 2 GiB.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_LIMIT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f'"{path}" cannot be read: {error}. Fetch it again.') from error
+    if len(content) > _LIMIT:
+        raise DataError(f'"{path}" holds more than {_LIMIT} bytes.')
+    return content
+
+
+def parse(content: bytes, dimensions: int, path: Path) -> Array:
+    """Return an IDX file of unsigned bytes as an array of so many `dimensions`.
+
+    Raises:
+        DataError: another type of content, or a length that is not the declared one.
+    """
+    head = 4 + 4 * dimensions
+    if len(content) < head or content[:4] != bytes((0, 0, 8, dimensions)):
+        raise DataError(f'"{path}" is no IDX file of unsigned bytes in {dimensions} dimension(s).')
+    shape = struct.unpack(f">{dimensions}I", content[4:head])
+    if len(content) - head != int(np.prod(shape, dtype=np.int64)):
+        raise DataError(f'"{path}" declares {shape} but holds {len(content) - head} bytes: fetch it again.')
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+
+
+def open_idx(
+    name: str, folder: Path, size: int | None, channels: int | None, classes: tuple[str, ...] | None = None
+) -> Source:
+    """Return the four IDX files in `folder`, with the splits that they have.
+
+    Images of 28×28 become 32×32 by two pixels of background (0) on every side, without resampling; to any
+    other size they are resized.
+
+    Raises:
+        DataError: a file that is missing or damaged, or labels that do not fit.
+    """
+    found = [find(folder, file) for file in FILES]
+    paths = [path for path in found if path]
+    if len(paths) < len(FILES):
+        missing = ", ".join(file for file, path in zip(FILES, found, strict=True) if not path)
+        raise DataError(f'"{folder}" lacks {missing} (plain or .gz).')
+    arrays = [parse(read_bytes(path), 1 + 2 * (at % 2 == 0), path) for at, path in enumerate(paths)]
+    labels = [array.astype(np.int64) for array in arrays[1::2]]
+    names = classes or tuple(str(label) for label in range(int(max(part.max(initial=0) for part in labels)) + 1))
+    native = arrays[0].shape[1:]
+    size = size or default_size([min(native)])
+    sides = []
+    for title, images, its in zip(_STEMS, arrays[::2], labels, strict=True):
+        if len(images) != len(its) or not len(its) or its.max() >= len(names):
+            raise DataError(
+                f'"{folder}": {len(images)} images, {len(its)} labels up to {its.max(initial=0)} and '
+                f"{len(names)} classes do not fit together ({title})."
+            )
+        values = _sized(images[:, None], size, channels or 1)
+        sides.append(make_dataset(f"{name}/{title}", values, its, names))
+    notes = {
+        "split": "the source's own: train files for training, t10k files held out",
+        "native size": f"{native[1]}x{native[0]}",
+        "resize": f"2 px of background around 28x28 for 32, else resized to {size}",
+    }
+    return Source(name, sides[0], sides[1], len(sides[0]) + len(sides[1]), notes=notes)
+
+
+def _sized(images: Array, size: int, channels: int) -> Array:
+    if images.shape[2:] == (28, 28) and size == 28 + 2 * _PADDING:
+        images = np.pad(images, ((0, 0), (0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
+    return fit_all(images, size, channels)

@@ -1,0 +1,115 @@
+"""What lies in a folder or a zip, before anything of it is decoded.
+
+The rule of both: every file counts that is no dotfile and lies in no dot-folder and no `__MACOSX`.
+"""
+
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from genlab.data.dataset import Rejected
+
+
+class Entry(NamedTuple):
+    """A file that may be a picture."""
+
+    path: str  # relative to the source, "/" between folders; odd bytes as surrogates
+    stamp: tuple[int, ...]  # changes when the content does
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All files of a source, sorted by path. `rejected` are those that need not be opened to be refused."""
+
+    place: str  # what distinguishes this source from another with equal entries
+    entries: list[Entry]
+    rejected: list[Rejected]
+    open: Callable[[int], BinaryIO]  # by position in `entries`
+
+    @property
+    def total(self) -> int:
+        """How many files were found."""
+        return len(self.entries) + len(self.rejected)
+
+    def digest(self) -> str:
+        """Return a hash of all that `entries` says and of where they lie."""
+        digest = hashlib.sha256(os.fsencode(self.place))
+        for entry in self.entries:
+            digest.update(os.fsencode(f"\0{entry.path}\0{entry.stamp}"))
+        return digest.hexdigest()
+
+
+def printable(path: str) -> str:
+    """Return `path` with everything that a terminal would not show as one character escaped."""
+    if path.isprintable():
+        return path
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def hidden(name: str) -> bool:
+    """Say whether one component of a path is left out of every count."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def list_folder(root: Path) -> Listing:
+    """Return what lies under `root`, recursively.
+
+    Links are followed; a link to a folder that is read anyway is rejected, so that loops end. Nothing but
+    regular files is ever opened: a FIFO would block for ever.
+    """
+    files: list[Entry] = []
+    rejected: list[Rejected] = []
+    seen: set[tuple[int, int]] = set()
+    folders: deque[str] = deque([""])  # real folders first, links to folders last
+    while folders:
+        folder = folders.popleft()
+        try:
+            about = (root / folder).stat()
+            if (about.st_dev, about.st_ino) in seen:
+                rejected.append(Rejected(printable(folder), "a link to a folder that is read already"))
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            with os.scandir(root / folder) as found:
+                items = sorted((item for item in found if not hidden(item.name)), key=lambda item: item.name)
+        except OSError as error:
+            rejected.append(Rejected(printable(folder) or ".", f"cannot be read: {error.strerror}"))
+            continue
+        for item in items:
+            _sort_in(item, f"{folder}/{item.name}" if folder else item.name, files, rejected, folders)
+    files.sort()
+    return Listing(str(root.resolve()), files, rejected, lambda at: (root / files[at].path).open("rb"))
+
+
+def _sort_in(
+    item: os.DirEntry[str], path: str, files: list[Entry], rejected: list[Rejected], folders: deque[str]
+) -> None:
+    try:
+        about = item.stat()
+    except OSError as error:
+        kind = "a broken link or a loop of links" if item.is_symlink() else f"cannot be read: {error.strerror}"
+        rejected.append(Rejected(printable(path), kind))
+        return
+    if stat.S_ISDIR(about.st_mode):
+        if item.is_symlink():
+            folders.append(path)
+        else:
+            folders.appendleft(path)
+    elif stat.S_ISREG(about.st_mode):
+        # The time of change as well: a chmod may make readable what the cache has as rejected.
+        files.append(Entry(path, (about.st_size, about.st_mtime_ns, about.st_ctime_ns)))
+    else:
+        rejected.append(Rejected(printable(path), f"not a file but {_KINDS[stat.S_IFMT(about.st_mode)]}"))
+
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}

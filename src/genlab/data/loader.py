@@ -1,0 +1,204 @@
+"""Batches without an end, in an order that is a function of the seed and the position alone."""
+
+import threading
+import time
+import weakref
+from dataclasses import replace
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genlab.core.batch import Batch
+from genlab.core.distributed import WHOLE, Shard
+from genlab.core.errors import UsageError
+from genlab.core.random import derive, generator
+from genlab.data.dataset import Array, Dataset, IntArray
+
+_CPU = torch.device("cpu")
+_AHEAD = 3  # batches made before they are asked for
+
+
+class Order:
+    """The endless stream of sample positions: one seeded permutation after the other."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = np.empty(0, dtype=np.int64)
+
+    def epoch(self, epoch: int) -> IntArray:
+        """Return the permutation of one epoch, `(length,)`."""
+        if epoch != self._epoch:
+            draw = torch.randperm(self.length, generator=generator(self.seed, "order", epoch))
+            self._epoch, self._permutation = epoch, draw.numpy()
+        return self._permutation
+
+    def samples(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Return dataset index and epoch of the samples `start` to `stop` of the stream."""
+        epochs = np.arange(start, stop, dtype=np.int64) // self.length
+        parts = []
+        for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
+            first = max(start - epoch * self.length, 0)
+            parts.append(self.epoch(epoch)[first : stop - epoch * self.length])
+        return np.concatenate(parts), epochs
+
+
+def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.bool_]:
+    """Return which samples are mirrored: a fair coin for each (seed, epoch, index).
+
+    The coin is the top bit of splitmix64's finaliser.
+    """
+    key = np.uint64(derive(seed, "flip"))
+    x = epochs.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + key
+    x = (x ^ index.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(63)).astype(np.bool_)
+
+
+class _Plan:
+    """What the prefetch thread needs; it must not hold the loader, or that could never be collected."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch: int,
+        seed: int,
+        shard: Shard,
+        device: torch.device,
+        layout: bool,
+        flip: bool,
+    ) -> None:
+        self.dataset = dataset
+        self.batch = batch
+        self.shard = shard
+        self.device = device
+        self.channels_last = layout
+        self.flip = flip
+        self.order = Order(len(dataset), seed)
+        self.slots = threading.Semaphore(_AHEAD)
+        self.ready: SimpleQueue[Batch | BaseException] = SimpleQueue()
+        self.stopped = threading.Event()
+
+    def make(self, position: int) -> Batch:
+        """Return this process's rows of global batch `position`."""
+        each = self.batch // self.shard.size
+        start = position * self.batch + self.shard.rank * each
+        index, epochs = self.order.samples(start, start + each)
+        batch = self.dataset.batch(index)
+        values = batch.images.numpy()
+        if self.flip:
+            which = mirrored(self.order.seed, epochs, index)
+            values[which] = values[which][..., ::-1]
+        images = _channels_last(values) if self.channels_last else batch.images
+        if self.device.type == "cuda":
+            images = images.pin_memory()
+        return replace(batch, images=images).to(self.device)
+
+    def run(self, position: int) -> None:
+        """Make batches from `position` on until stopped; an exception is handed over in their place."""
+        try:
+            while True:
+                self.slots.acquire()
+                if self.stopped.is_set():
+                    return
+                self.ready.put(self.make(position))
+                position += 1
+        except BaseException as error:
+            self.ready.put(error)
+
+    def stop(self, thread: threading.Thread) -> None:
+        """End the thread and wait for it; whoever waits for a batch gets a RuntimeError."""
+        self.stopped.set()
+        self.slots.release()
+        self.ready.put(RuntimeError("the loader is closed"))
+        if thread is not threading.current_thread():  # the collector may run in the thread itself
+            thread.join()
+
+
+def _channels_last(values: Array) -> Tensor:
+    """Return `(B, C, H, W)` in channels-last memory, copied by NumPy for the reason given in `Dataset`."""
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+class Loader:
+    """An endless iterator of batches, made ahead of time by one thread.
+
+    The stream of samples is one permutation of the dataset per epoch, one after the other; global batch k
+    holds samples kB to (k+1)B of it, so batches straddle epochs, nothing is dropped, and a dataset may be
+    smaller than a batch. A loader that starts at `position=k` continues bit for bit.
+
+    Args:
+        dataset: the split to read.
+        batch: B, the size of the global batch.
+        seed: decides order and mirroring.
+        shard: which contiguous rows of every global batch this process gets.
+        position: global batches that were delivered before.
+        device: where the images and labels of a batch lie.
+        channels_last: memory format of the images.
+        flip: mirror each image left to right with probability 1/2, decided by (seed, epoch, index).
+
+    Raises:
+        UsageError: a batch that is not positive or not divisible by the number of processes, or an empty
+            dataset.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch: int,
+        *,
+        seed: int,
+        shard: Shard = WHOLE,
+        position: int = 0,
+        device: torch.device = _CPU,
+        channels_last: bool = True,
+        flip: bool = False,
+    ) -> None:
+        if batch < 1 or batch % shard.size:
+            raise UsageError(
+                f"a batch of {batch} cannot be shared by {shard.size} process(es): "
+                f"choose a positive multiple of {shard.size}."
+            )
+        if not len(dataset):
+            raise UsageError(f'the dataset "{dataset.name}" is empty: there is nothing to make batches of.')
+        self.position = position
+        self.waited = 0.0
+        self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip)
+        thread = threading.Thread(target=self._plan.run, args=(position,), name="genlab-loader", daemon=True)
+        thread.start()
+        # Also runs when the loader is collected and at exit: a thread that computes while the interpreter
+        # goes down can abort the process.
+        self._close = weakref.finalize(self, self._plan.stop, thread)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        begin = time.perf_counter()
+        made = self._plan.ready.get()
+        self.waited += time.perf_counter() - begin
+        if isinstance(made, BaseException):
+            self._plan.ready.put(made)  # for the next call: the thread has ended
+            raise made
+        self._plan.slots.release()
+        self.position += 1
+        return made
+
+    def close(self) -> None:
+        """Stop the prefetch thread. A later `next` delivers what was ready, then raises RuntimeError."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

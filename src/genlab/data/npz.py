@@ -1,0 +1,110 @@
+"""Images in an `.npz` file."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from genlab.core.errors import DataError
+from genlab.data.dataset import Array, IntArray, Source, make_dataset
+from genlab.data.fit import CHANNELS, default_size, fit_all
+from genlab.data.split import RULE, held_out
+
+_HELD_OUT = ("held_out", "test")  # prefixes of the keys of a held-out part
+
+
+def open_npz(name: str, path: Path, size: int | None, channels: int | None) -> Source:
+    """Return `images`, with `labels` where there are some, and a held-out part where the file has its own.
+
+    Images are `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C of 1 or 3, bytes or floats in [0, 1] or
+    [-1, 1]; labels are integers or strings. The held-out part is `held_out_images` and `held_out_labels`, or
+    `test_images` and `test_labels`. No pickle is ever read.
+
+    Raises:
+        DataError: a damaged file, a missing key, or an array of another shape, type or range.
+    """
+    arrays = _load(path)
+    if "images" not in arrays:
+        raise DataError(f'"{path}" has no "images", only {", ".join(arrays) or "nothing"}.')
+    prefix = next((prefix for prefix in _HELD_OUT if f"{prefix}_images" in arrays), None)
+    keys = ["images", f"{prefix}_images"] if prefix else ["images"]
+    laid_out = [_layout(arrays[key], f"{path}: {key}") for key in keys]
+    parts, scale = _bytes([images for images, _ in laid_out], f"{path}: {' and '.join(keys)}")
+    classes, labels = _labels(path, arrays, parts, prefix)
+    native = parts[0].shape[1:]
+    size = size or default_size([min(native[1:])])
+    channels = channels or native[0]
+    fitted = [fit_all(part, size, channels) for part in parts]
+    if prefix:
+        rule = f'the source\'s own: "{prefix}_images" held out'
+        sides = list(zip(("train", "held-out"), fitted, labels, strict=True))
+    else:
+        rule, (values,), (its,) = RULE, fitted, labels
+        out = held_out([str(row) for row in range(len(values))])
+        sides = [
+            (title, values[rows], None if its is None else its[rows])
+            for title, rows in (("train", ~out), ("held-out", out))
+        ]
+    train, other = (make_dataset(f"{name}/{title}", values, its, classes) for title, values, its in sides)
+    notes = {
+        "split": rule,
+        "recognised": f"{', '.join(layout for _, layout in laid_out)}; {scale}",
+        "native size": f"{native[2]}x{native[1]}",
+    }
+    return Source(name, train, other, len(train) + len(other), notes=notes)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(f'"{path}" is no .npz of plain arrays: {error}') from error
+
+
+def _layout(images: Array, what: str) -> tuple[Array, str]:
+    """Return the images as `(N, C, H, W)` and what was recognised."""
+    if images.size and images.ndim == 3:
+        return images[:, None], "(N, H, W)"
+    if images.size and images.ndim == 4 and images.shape[3] in CHANNELS:
+        return images.transpose(0, 3, 1, 2), "(N, H, W, C)"
+    if images.size and images.ndim == 4 and images.shape[1] in CHANNELS:
+        return images, "(N, C, H, W)"
+    raise DataError(f"{what} has shape {images.shape}; give (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3.")
+
+
+def _bytes(parts: Sequence[Array], what: str) -> tuple[list[Array], str]:
+    """Return the images as bytes and which range was recognised, over all parts together."""
+    kinds = {part.dtype.name for part in parts}
+    if kinds == {"uint8"}:
+        return list(parts), "bytes 0..255"
+    if not all(part.dtype.kind == "f" for part in parts):
+        raise DataError(f"{what}: type {' and '.join(kinds)}; give uint8, or floats in [0, 1] or [-1, 1].")
+    low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+    if not all(np.isfinite(part).all() for part in parts):
+        raise DataError(f"{what}: NaN or infinite values.")
+    if low < -1 or high > 1:
+        raise DataError(f"{what}: from {low:g} to {high:g}; give floats in [0, 1] or [-1, 1], or uint8.")
+    scale, shift, heard = (127.5, 1, "floats in [-1, 1]") if low < 0 else (255, 0, "floats in [0, 1]")
+    return [np.rint((part.astype(np.float32) + shift) * scale).astype(np.uint8) for part in parts], heard
+
+
+def _labels(
+    path: Path, arrays: dict[str, Array], parts: list[Array], prefix: str | None
+) -> tuple[tuple[str, ...], list[IntArray | None]]:
+    keys = ["labels", f"{prefix}_labels"] if prefix else ["labels"]
+    present = [key for key in keys if key in arrays]
+    if not present:
+        return (), [None for _ in keys]
+    if present != keys:
+        raise DataError(f'"{path}" has {present[0]} but not {" and ".join(set(keys) - set(present))}.')
+    given = [arrays[key] for key in keys]
+    for key, labels, part in zip(keys, given, parts, strict=True):
+        if labels.shape != (len(part),) or labels.dtype.kind not in "iuU":
+            raise DataError(
+                f'"{path}": {key} is {labels.dtype} {labels.shape}; give {len(part)} integers or strings.'
+            )
+    distinct = np.unique(np.concatenate(given))
+    return tuple(map(str, distinct)), [np.searchsorted(distinct, labels).astype(np.int64) for labels in given]

@@ -1,0 +1,214 @@
+"""A listing of files to a source: headers, decoding into a memory map, splits, and what was rejected."""
+
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+
+from genlab.core.errors import DataError, UsageError
+from genlab.data import fit
+from genlab.data.cache import prepared
+from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
+from genlab.data.decode import decode, read_header, reason, strict
+from genlab.data.layout import lay_out
+from genlab.data.listing import Listing, printable
+from genlab.data.progress import bar
+
+T = TypeVar("T")
+
+_RULES = 1  # to be counted up when the same files would be decoded to something else
+_CHUNK = 32  # files per task
+# Files that do not claim to be pictures: listed as rejected, but no sign of a damaged source.
+_COMPANIONS = frozenset(
+    {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
+    | {".xml", ".yaml", ".yml"}
+)
+
+
+def open_pictures(
+    name: str,
+    listing: Listing,
+    size: int | None,
+    channels: int | None,
+    max_rejected: float,
+    cache: Path,
+    progress: bool,
+) -> Source:
+    """Return the pictures of a listing, decoded into the cache unless they are there already.
+
+    Raises:
+        DataError: no readable picture, only one and no splits, more than `max_rejected` of all files
+            rejected, or a cache that cannot be written.
+        UsageError: `max_rejected` outside 0 to 1.
+    """
+    if not 0 <= max_rejected <= 1:
+        raise UsageError(f"the share of rejected files cannot be {max_rejected:g}: choose from 0 to 1.")
+    if not listing.total:
+        raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are left out).')
+
+    def build(folder: Path) -> None:
+        _prepare(name, listing, size, channels, folder, progress)
+
+    folder = prepared(cache, [_RULES, listing.digest(), size, channels], build)
+    try:
+        source = _open(name, listing, folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f'the cache of "{name}" is damaged: {error}. Remove "{folder}".') from error
+    _check_rejected(source, max_rejected)
+    return source
+
+
+def _open(name: str, listing: Listing, folder: Path) -> Source:
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    images: Array = np.load(folder / "images.npy", mmap_mode="r").view(np.ndarray)
+    labels: IntArray | None = np.load(folder / "labels.npy") if meta["classes"] else None
+    out = np.load(folder / "held_out.npy")
+
+    def side(title: str, chosen: Array) -> Dataset:
+        rows = np.flatnonzero(chosen)
+        its = None if labels is None else labels[rows]
+        return Dataset(f"{name}/{title}", Subset(images, rows), its, tuple(meta["classes"]), meta[title])
+
+    found = (*listing.rejected, *(Rejected(path, why) for path, why in meta["rejected"]))
+    return Source(
+        name,
+        side("train", ~out),
+        side("held-out", out),
+        listing.total,
+        tuple(sorted(found, key=lambda rejected: rejected.path)),
+        notes=meta["notes"],
+    )
+
+
+def _prepare(
+    name: str, listing: Listing, size: int | None, channels: int | None, folder: Path, progress: bool
+) -> None:
+    """Fill `folder` with images.npy, labels.npy, held_out.npy and meta.json."""
+    rejected: list[tuple[str, str]] = []
+    with strict():
+        every = range(len(listing.entries))
+        headers = dict(_accepted(_map(listing, every, read_header, "headers", progress), listing, rejected))
+        if not headers:
+            raise DataError(_nothing(name, listing, rejected))
+        sides = np.array([min(header.width, header.height) for header in headers.values()])
+        size = size or fit.default_size(sides)
+        channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
+        shape = (channels, size, size)
+
+        def read(file: BinaryIO) -> Array:
+            return decode(file, shape[1], shape[0])
+
+        decoded = _accepted(_map(listing, list(headers), read, "decoding", progress), listing, rejected)
+        at = _write(folder / "images.npy", shape, decoded)
+    if not at:
+        raise DataError(_nothing(name, listing, rejected))
+    layout = lay_out([listing.entries[position].path for position in at])
+    np.save(folder / "held_out.npy", layout.held_out)
+    if layout.labels is not None:
+        np.save(folder / "labels.npy", layout.labels)
+    notes = {
+        "split": layout.rule,
+        "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
+        "resize": fit.RULE.format(size=size),
+        "counted": "every file outside dot-folders and __MACOSX that is no dotfile",
+    }
+    meta: dict[str, Any] = {"classes": layout.classes, "rejected": rejected, "notes": notes}
+    images: Array = np.load(folder / "images.npy", mmap_mode="r").view(np.ndarray)
+    for title, chosen in (("train", ~layout.held_out), ("held-out", layout.held_out)):
+        rows = np.flatnonzero(chosen)
+        meta[title] = fingerprint(Subset(images, rows), None if layout.labels is None else layout.labels[rows])
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def _map(
+    listing: Listing, at: Sequence[int], read: Callable[[BinaryIO], T], title: str, progress: bool
+) -> Iterator[tuple[int, T | str]]:
+    """Yield each position with what `read` makes of its file, or with the reason why it cannot; in order.
+
+    Work runs on all cores, a bounded number of files ahead. Threads, because Pillow decodes and resizes
+    outside the interpreter's lock.
+    """
+
+    def attempt(positions: Sequence[int]) -> list[tuple[int, T | str]]:
+        return [(position, _try(listing, position, read)) for position in positions]
+
+    workers = os.cpu_count() or 1
+    parts = deque(at[start : start + _CHUNK] for start in range(0, len(at), _CHUNK))
+    with bar(progress) as show, ThreadPoolExecutor(workers) as pool:
+        task = show.add_task(title, total=len(at))
+        running: deque[Future[list[tuple[int, T | str]]]] = deque()
+        while parts or running:
+            while parts and len(running) < 2 * workers:
+                running.append(pool.submit(attempt, parts.popleft()))
+            results = running.popleft().result()
+            show.advance(task, len(results))
+            yield from results
+
+
+def _try(listing: Listing, position: int, read: Callable[[BinaryIO], T]) -> T | str:
+    try:
+        with listing.open(position) as file:
+            return read(file)
+    except Exception as error:  # Pillow's plugins raise nearly every type there is on damaged files
+        return reason(error)
+
+
+def _accepted(
+    results: Iterable[tuple[int, T | str]], listing: Listing, rejected: list[tuple[str, str]]
+) -> Iterator[tuple[int, T]]:
+    for position, result in results:
+        if isinstance(result, str):
+            rejected.append((printable(listing.entries[position].path), result))
+        else:
+            yield position, result
+
+
+def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, Array]]) -> list[int]:
+    """Write the images as one `.npy` and return their positions.
+
+    Written as a file and not through a memory map: on a full disk a map ends the process by SIGBUS.
+    """
+    at: list[int] = []
+
+    def header(file: BinaryIO) -> None:
+        about = {"descr": "|u1", "fortran_order": False, "shape": (len(at), *shape)}
+        np.lib.format.write_array_header_1_0(file, about)  # leaves room for any number of images
+
+    with path.open("wb") as file:
+        header(file)
+        for position, image in images:
+            file.write(np.ascontiguousarray(image).data)
+            at.append(position)
+        file.seek(0)
+        header(file)
+    return at
+
+
+def _check_rejected(source: Source, limit: float) -> None:
+    """Raise DataError if too many files are damaged; what does not claim to be a picture does not count."""
+    damaged = [r for r in source.rejected if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
+    share = len(damaged) / source.total
+    if share > limit:
+        enough = math.ceil(share * 100) / 100
+        raise DataError(
+            f'"{source.name}": {len(damaged)} of {source.total} files ({share:.1%}) are no readable pictures; '
+            f"the limit is {limit:.1%}. {_examples(damaged)} "
+            f"Mend or remove them, or go on without them: --max-rejected {enough:g}."
+        )
+
+
+def _nothing(name: str, listing: Listing, rejected: Sequence[tuple[str, str]]) -> str:
+    every = [*listing.rejected, *(Rejected(path, why) for path, why in rejected)]
+    return f'"{name}" holds no readable picture; files found: {listing.total}. {_examples(every)}'
+
+
+def _examples(rejected: Sequence[Rejected]) -> str:
+    first = "; ".join(f"{item.path}: {item.reason}" for item in rejected[:5])
+    more = f"; and {len(rejected) - 5} more" if len(rejected) > 5 else ""
+    return f"Rejected: {first}{more}."

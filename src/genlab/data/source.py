@@ -1,0 +1,84 @@
+"""Opens whatever the user named as a source of pictures."""
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from genlab.core.errors import UsageError, suggestion
+from genlab.data.archive import list_zip
+from genlab.data.cache import cache_folder
+from genlab.data.dataset import Source
+from genlab.data.fit import check_request
+from genlab.data.idx import holds_idx, open_idx
+from genlab.data.listing import list_folder
+from genlab.data.named import NAMED, open_digits, open_named
+from genlab.data.npz import open_npz
+from genlab.data.pictures import open_pictures
+from genlab.data.toys import TOYS, open_toy
+
+NAMES = ("digits", *NAMED, *TOYS)
+
+
+def open_source(
+    source: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    max_rejected: float = 0.01,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Source:
+    """Open a folder or a zip of pictures, an `.npz`, a folder of IDX files, or a name.
+
+    Args:
+        source: a path or one of `NAMES`; `mnist:FOLDER` names the folder of its IDX files. A name wins over
+            a folder that is called the same; `./digits` is the folder.
+        size: pixels of the shorter side after resizing, a power of two from 16 to 256; None takes the median
+            of the pictures rounded up to a power of two, but 32 to 64.
+        channels: 1 (grey) or 3 (colour); None takes 1 where every picture is stored as grey.
+        max_rejected: largest share of files, of all that were found, that may be damaged.
+        cache: folder for decoded pictures and downloads; None takes that of the environment.
+        progress: show bars on a terminal.
+
+    Raises:
+        UsageError: an unknown name, a path that is not there, or a size or channels that do not fit.
+        DataError: a source that cannot be used as it is.
+    """
+    check_request(size, channels)
+    cache = cache or cache_folder()
+    name, _, folder = source.partition(":")
+    if source in TOYS:
+        if size or channels:
+            raise UsageError(f'"{source}" holds points, not pictures: leave size and channels out.')
+        return open_toy(source)
+    if source == "digits":
+        return open_digits(size, channels)
+    if name in NAMED:
+        return open_named(name, Path(folder).expanduser() if folder else None, size, channels, cache, progress)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UsageError(_unknown(source, path))
+    if path.is_dir():
+        if holds_idx(path):
+            return open_idx(source, path, size, channels)
+        return open_pictures(source, list_folder(path), size, channels, max_rejected, cache, progress)
+    if path.suffix == ".npz":
+        return open_npz(source, path, size, channels)
+    if path.suffix == ".zip" or (path.is_file() and zipfile.is_zipfile(path)):
+        with list_zip(path) as listing:
+            return open_pictures(source, listing, size, channels, max_rejected, cache, progress)
+    raise UsageError(f'"{source}" is neither a folder nor a .zip nor an .npz. {_what(NAMES)}')
+
+
+def _unknown(source: str, path: Path) -> str:
+    """Say what was probably meant: a name, or the neighbour of the first folder that is not there."""
+    missing = path
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    near = {str(missing.parent / item.name): None for item in missing.parent.iterdir()}
+    meant = suggestion(source, NAMES) or suggestion(str(missing), near)
+    return f'no source "{source}".{meant} {_what(NAMES)}'
+
+
+def _what(names: Iterable[str]) -> str:
+    return f"Give a folder or a zip of pictures, an .npz file, or a name: {', '.join(names)}."

@@ -1,0 +1,246 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from genlab.data.dataset import Array
+from genlab.data.decode import decode, read_header, strict
+from genlab.data.fit import default_size, fit_all
+
+RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 50, 220), (90, 90, 90)
+
+
+def quarters(side: int = 32) -> Image.Image:
+    """Red, green / blue, grey: no symmetry maps it to itself."""
+    pixels = np.empty((side, side, 3), dtype=np.uint8)
+    half = side // 2
+    pixels[:half, :half], pixels[:half, half:] = RED, GREEN
+    pixels[half:, :half], pixels[half:, half:] = BLUE, GREY
+    return Image.fromarray(pixels)
+
+
+def corners(image: Array) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters of (C, H, W), row by row."""
+    a, b = image.shape[1] // 4, 3 * image.shape[1] // 4
+    return [tuple(int(v) for v in image[:, y, x]) for y, x in [(a, a), (a, b), (b, a), (b, b)]]
+
+
+def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    file.seek(0)
+    return file
+
+
+def decoded(file: io.BytesIO, size: int = 32, channels: int = 3) -> Array:
+    with strict():
+        return decode(file, size, channels)
+
+
+def near(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]], tolerance: int) -> bool:
+    return bool((np.abs(np.array(found) - np.array(wanted)) <= tolerance).all())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {"quality": 90}, 16),
+        ("GIF", {}, 4),
+        ("JPEG", {"quality": 95}, 8),
+        ("PPM", {}, 0),
+    ],
+)
+def test_every_format(kind: str, options: dict[str, object], tolerance: int) -> None:
+    image = decoded(saved(quarters(), kind, **options))
+    assert image.shape == (3, 32, 32)
+    assert image.dtype == np.uint8
+    assert near(corners(image), [RED, GREEN, BLUE, GREY], tolerance)
+
+
+def lab(picture: Image.Image) -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    converted = ImageCms.profileToProfile(picture, *profiles, outputMode="LAB")
+    assert converted is not None
+    return converted
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "tolerance"),
+    [
+        ("RGB", "PNG", 0),
+        ("RGBA", "PNG", 0),
+        ("P", "PNG", 4),
+        ("CMYK", "TIFF", 2),
+        ("CMYK", "JPEG", 12),
+        ("YCbCr", "TIFF", 3),
+        ("LAB", "TIFF", 10),
+    ],
+)
+def test_every_colour_mode(mode: str, kind: str, tolerance: int) -> None:
+    special = {"LAB": lab, "P": Image.Image.quantize}
+    picture = special[mode](quarters()) if mode in special else quarters().convert(mode)
+    file = saved(picture, kind, **({"quality": 95} if kind == "JPEG" else {}))
+    assert Image.open(file).mode == mode
+    file.seek(0)
+    assert near(corners(decoded(file)), [RED, GREEN, BLUE, GREY], tolerance)
+    file.seek(0)
+    assert not read_header(file).grey
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
+def test_every_grey_mode(mode: str) -> None:
+    levels = np.array([[0, 255], [255, 0]], dtype=np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+    picture = Image.fromarray(levels)
+    if mode == "I;16":
+        picture = Image.fromarray(levels.astype(np.uint16) * 257)
+    file = saved(picture.convert(mode) if mode != "I;16" else picture, "PNG")
+    assert read_header(file).grey
+    file.seek(0)
+    assert corners(decoded(file, channels=1)) == [(0,), (255,), (255,), (0,)]
+    file.seek(0)
+    assert corners(decoded(file)) == [(0, 0, 0), (255, 255, 255), (255, 255, 255), (0, 0, 0)]
+
+
+def test_hsv_pixels_become_rgb() -> None:
+    from genlab.data.decode import to_bytes
+
+    assert np.abs(np.asarray(to_bytes(quarters().convert("HSV"))).astype(int) - np.asarray(quarters())).max() <= 4
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_and_not_clipped(kind: str) -> None:
+    words = np.array([[0, 257], [32768, 65535]], dtype=np.uint16).repeat(16, axis=0).repeat(16, axis=1)
+    image = decoded(saved(Image.fromarray(words), kind), channels=1)
+    assert corners(image) == [(0,), (1,), (128,), (255,)]
+
+
+def test_32_bit_integers_are_scaled_from_16_bits_or_refused() -> None:
+    numbers = np.full((32, 32), 257 * 77, dtype=np.int32)
+    assert (decoded(saved(Image.fromarray(numbers), "TIFF"), channels=1) == 77).all()
+    numbers[0, 0] = 65536
+    with pytest.raises(ValueError, match="beyond 16 bits"):
+        decoded(saved(Image.fromarray(numbers), "TIFF"))
+
+
+def test_float_pixels_are_refused() -> None:
+    with pytest.raises(ValueError, match="float pixels"):
+        decoded(saved(Image.fromarray(np.full((32, 32), 0.5, dtype=np.float32)), "TIFF"))
+
+
+# What is stored at each place so that the named orientation shows `quarters`: inverses of Pillow's table.
+STORED: dict[int, Callable[[Array], Array]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, 1),
+    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_orientations_show_the_same_picture(orientation: int, kind: str) -> None:
+    pixels = np.ascontiguousarray(STORED[orientation](np.asarray(quarters(128))))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(Image.fromarray(pixels), kind, exif=exif, **({"quality": 95} if kind in ("JPEG", "WEBP") else {}))
+    assert near(corners(decoded(file)), [RED, GREEN, BLUE, GREY], 12)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "tRNS"])
+def test_transparency_is_laid_on_white(mode: str) -> None:
+    if mode == "tRNS":
+        black = Image.new("RGB", (32, 32))
+        file = saved(black, "PNG", transparency=(0, 0, 0))
+        wanted = 255
+    elif mode == "P":
+        black = Image.new("P", (32, 32))
+        black.putpalette([0, 0, 0] * 256)
+        file = saved(black, "PNG", transparency=0)
+        wanted = 255
+    else:
+        half = Image.new(mode, (32, 32), (0, 0, 0, 128) if mode == "RGBA" else (0, 128))
+        file = saved(half, "PNG")
+        wanted = 127
+    assert (decoded(file) == wanted).all()
+
+
+def test_the_first_frame_counts() -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue", "green")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        extra = {"lossless": True} if kind == "WEBP" else {}
+        file = saved(frames[0], kind, save_all=True, append_images=frames[1:], duration=100, **extra)
+        assert near(corners(decoded(file)), [(255, 0, 0)] * 4, 1)
+
+
+def test_colour_becomes_grey_by_luma() -> None:
+    image = decoded(saved(quarters(), "PNG"), channels=1)
+    wanted = [round(0.299 * r + 0.587 * g + 0.114 * b) for r, g, b in (RED, GREEN, BLUE, GREY)]
+    assert near(corners(image), [(value,) for value in wanted], 1)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(96, 32), (32, 96), (400, 100), (65, 64), (1, 1), (16, 501), (33, 16)]
+)
+def test_the_centre_square_is_kept_at_any_size(width: int, height: int) -> None:
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    side = min(width, height)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels[top : top + side, left : left + side] = (10, 200, 100)
+    image = decoded(saved(Image.fromarray(pixels), "PNG"), size=16)
+    assert image.shape == (3, 16, 16)
+    assert (image[:, 2:-2, 2:-2] == np.array([10, 200, 100])[:, None, None]).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_shrinking_is_antialiased(kind: str) -> None:
+    """Stripes one pixel wide become their mean; without a filter they become stripes or a flat end."""
+    stripes = np.zeros((512, 512, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    image = decoded(saved(Image.fromarray(stripes), kind, **({"quality": 95} if kind == "JPEG" else {})))
+    assert np.abs(image.astype(int) - 127).max() <= 6
+
+
+def test_jpeg_is_decoded_at_a_fraction_to_the_same_picture() -> None:
+    from genlab.data.fit import fit
+
+    low = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    file = saved(low.resize((256, 256)), "JPEG", quality=95)
+    quick = decoded(file).astype(int)
+    file.seek(0)
+    full = fit(Image.open(file), 32, 3).astype(int)
+    assert np.abs(quick - full).max() <= 6
+    assert np.abs(quick - full).mean() <= 1
+
+
+def test_an_image_of_the_right_size_is_not_resampled() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert (decoded(saved(Image.fromarray(pixels), "PNG"), size=64) == pixels.transpose(2, 0, 1)).all()
+    stack = pixels.transpose(2, 0, 1)[None]
+    assert fit_all(stack, 64, 3) is stack
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [([8], 32), ([28], 32), ([32], 32), ([33], 64), ([32, 32, 500], 32), ([4000], 64), ([64], 64)],
+)
+def test_default_size(sides: list[int], size: int) -> None:
+    assert default_size(sides) == size
+
+
+def test_nothing_but_picture_formats_is_tried(tmp_path: Path) -> None:
+    """Pillow hands an EPS file to Ghostscript."""
+    eps = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    with pytest.raises(Image.UnidentifiedImageError):
+        decoded(eps)

@@ -1,0 +1,245 @@
+import gc
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genlab.core.distributed import Shard
+from genlab.core.errors import UsageError
+from genlab.data.dataset import Array, Dataset, IntArray, Stacked, Subset, make_dataset
+from genlab.data.loader import Loader, mirrored
+
+
+def numbered(count: int, channels: int = 1, side: int = 2) -> Dataset:
+    """Image i is filled with byte i and labelled i."""
+    values = np.empty((count, channels, side, side), dtype=np.uint8)
+    values[:] = np.arange(count, dtype=np.uint8)[:, None, None, None]
+    return make_dataset("numbered", values, np.arange(count), tuple(map(str, range(count))))
+
+
+def indices(dataset: Dataset, batch: int, count: int, **options: object) -> IntArray:
+    with Loader(dataset, batch, seed=3, **options) as loader:  # type: ignore[arg-type]
+        return np.stack([next(loader).index.numpy() for _ in range(count)])
+
+
+def test_bytes_become_minus_one_to_one_exactly() -> None:
+    ends = np.array([0, 255, 51], dtype=np.uint8).reshape(3, 1, 1, 1)
+    images = make_dataset("ends", ends, None, ()).batch(np.arange(3)).images
+    assert images.dtype == torch.float32
+    assert images[:2].flatten().tolist() == [-1.0, 1.0]
+    assert images[2].item() == pytest.approx(51 / 127.5 - 1, abs=1e-7)
+
+
+def test_floats_stay_as_they_are() -> None:
+    points = np.array([[0.25, -0.5]], dtype=np.float32).reshape(1, 2, 1, 1)
+    batch = make_dataset("points", points, None, ()).batch(np.array([0, 0]))
+    assert batch.images.shape == (2, 2, 1, 1)
+    assert batch.images[1].flatten().tolist() == [0.25, -0.5]
+    assert batch.labels is None
+
+
+def test_a_batch_does_not_share_memory_with_the_dataset() -> None:
+    dataset = make_dataset("points", np.zeros((3, 2, 1, 1), dtype=np.float32), np.zeros(3, dtype=np.int64), ("a",))
+    index = np.arange(3)
+    batch = dataset.batch(index)
+    batch.images.fill_(9)
+    batch.index.fill_(9)
+    assert dataset.values[index].max() == 0
+    assert index.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("length", "batch"), [(10, 4), (10, 10), (3, 8), (1, 2), (7, 3)])
+def test_every_epoch_is_another_permutation(length: int, batch: int) -> None:
+    stream = indices(numbered(length), batch, 6 * length).reshape(-1)
+    epochs = stream[: 6 * batch * length].reshape(-1, length)
+    assert (np.sort(epochs, axis=1) == np.arange(length)).all()
+    if length > 5:
+        assert len({tuple(epoch) for epoch in epochs}) > len(epochs) // 2
+
+
+def test_rows_of_a_batch_belong_together() -> None:
+    with Loader(numbered(20), 6, seed=0) as loader:
+        for batch in itertools.islice(loader, 5):
+            assert batch.labels is not None
+            assert torch.equal(batch.labels, batch.index)
+            assert torch.allclose((batch.images[:, 0, 0, 0] + 1) * 127.5, batch.index.float(), atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(length=st.integers(1, 30), batch=st.integers(1, 20), position=st.integers(0, 40), flip=st.booleans())
+def test_a_loader_continues_bit_for_bit(length: int, batch: int, position: int, flip: bool) -> None:
+    dataset = make_dataset(
+        "noise", np.random.default_rng(0).integers(0, 256, (length, 3, 4, 4), np.uint8), None, ()
+    )
+    with Loader(dataset, batch, seed=1, flip=flip) as whole:
+        later = list(itertools.islice(whole, position, position + 3))
+        assert whole.position == position + 3
+    with Loader(dataset, batch, seed=1, flip=flip, position=position) as resumed:
+        for expected in later:
+            got = next(resumed)
+            assert torch.equal(got.index, expected.index)
+            assert torch.equal(got.images, expected.images)
+
+
+def test_the_seed_decides() -> None:
+    with (
+        Loader(numbered(50), 50, seed=0) as a,
+        Loader(numbered(50), 50, seed=0) as b,
+        Loader(numbered(50), 50, seed=1) as c,
+    ):
+        first, same, other = next(a), next(b), next(c)
+    assert torch.equal(first.index, same.index)
+    assert not torch.equal(first.index, other.index)
+
+
+def test_position_counts_what_was_delivered_not_what_was_made_ahead() -> None:
+    with Loader(numbered(10), 2, seed=0, position=5) as loader:
+        time.sleep(0.05)
+        assert loader.position == 5
+        next(loader)
+        assert loader.position == 6
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6])
+def test_shards_partition_the_global_batch(size: int) -> None:
+    whole = indices(numbered(10), 6, 8)
+    parts = [indices(numbered(10), 6, 8, shard=Shard(rank, size)) for rank in range(size)]
+    assert (np.concatenate(parts, axis=1) == whole).all()
+
+
+@pytest.mark.parametrize(("batch", "size"), [(5, 2), (0, 1), (-4, 1)])
+def test_a_batch_that_cannot_be_shared_is_a_usage_error(batch: int, size: int) -> None:
+    with pytest.raises(UsageError, match=f"batch of {batch}"):
+        Loader(numbered(10), batch, seed=0, shard=Shard(0, size))
+
+
+def test_an_empty_dataset_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="empty"):
+        Loader(make_dataset("none", np.zeros((0, 1, 2, 2), np.uint8), None, ()), 2, seed=0)
+
+
+def test_flip_mirrors_about_half_left_to_right_and_nothing_else() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (64, 3, 8, 8), np.uint8)
+    dataset = make_dataset("noise", values, None, ())
+    with Loader(dataset, 64, seed=0, flip=True) as loader:
+        batch = next(loader)
+    plain = dataset.batch(batch.index.numpy()).images
+    turned = [not torch.equal(row, same) for row, same in zip(batch.images, plain, strict=True)]
+    for row, same, flipped in zip(batch.images, plain, turned, strict=True):
+        assert torch.equal(row, same.flip(-1) if flipped else same)
+    assert 16 < sum(turned) < 48
+
+
+def test_the_coin_is_fair_and_independent_of_seed_epoch_and_index() -> None:
+    index = np.arange(20_000)
+    base = mirrored(0, np.zeros_like(index), index)
+    assert abs(base.mean() - 0.5) < 0.02
+    for seed, epoch in [(1, 0), (0, 1), (0, 2)]:
+        other = mirrored(seed, np.full_like(index, epoch), index)
+        assert abs((base == other).mean() - 0.5) < 0.02
+    assert abs((base[1:] == base[:-1]).mean() - 0.5) < 0.02
+    assert (mirrored(0, np.zeros_like(index)[::-1], index[::-1]) == base[::-1]).all()
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("wanted", [False, True])
+def test_memory_format(wanted: bool, flip: bool) -> None:
+    with Loader(numbered(10, channels=3, side=4), 4, seed=0, channels_last=wanted, flip=flip) as loader:
+        images = next(loader).images
+    assert images.is_contiguous(memory_format=torch.channels_last if wanted else torch.contiguous_format)
+
+
+class Broken:
+    """Images whose reading fails after a while."""
+
+    dtype = np.dtype(np.uint8)
+    shape = (10, 1, 2, 2)
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: IntArray, /) -> Array:
+        self.reads += 1
+        if self.reads > 2:
+            raise OSError("the disk is gone")
+        return np.zeros((len(index), 1, 2, 2), np.uint8)
+
+
+def test_errors_of_the_thread_surface_in_order_and_again() -> None:
+    with Loader(Dataset("broken", Broken(), None, (), ""), 2, seed=0) as loader:
+        next(loader)
+        next(loader)
+        for _ in range(2):
+            with pytest.raises(OSError, match="the disk is gone"):
+                next(loader)
+        assert loader.position == 2
+
+
+def threads() -> int:
+    return sum(thread.name == "genlab-loader" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("end", [Loader.close, lambda loader: None])
+def test_the_thread_ends_with_the_loader(end: Callable[[Loader], None]) -> None:
+    before = threads()
+    loader = Loader(numbered(10), 2, seed=0)
+    next(loader)
+    assert threads() == before + 1
+    end(loader)
+    del loader
+    gc.collect()
+    assert threads() == before
+
+
+def test_a_closed_loader_does_not_hang() -> None:
+    loader = Loader(numbered(10), 2, seed=0)
+    loader.close()
+    loader.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        list(itertools.islice(loader, 10))
+
+
+class Slow(Broken):
+    def __getitem__(self, index: IntArray, /) -> Array:
+        time.sleep(0.05)
+        return np.zeros((len(index), 1, 2, 2), np.uint8)
+
+
+def test_waiting_is_measured() -> None:
+    with Loader(Dataset("slow", Slow(), None, (), ""), 2, seed=0) as loader:
+        for _ in range(4):
+            next(loader)
+        assert 0.1 < loader.waited < 2
+
+
+def test_views_read_the_right_rows() -> None:
+    values = numbered(10).values
+    subset = Subset(values, np.array([7, 3, 5]))
+    assert subset.shape == (3, 1, 2, 2)
+    assert subset[np.array([2, 0])][:, 0, 0, 0].tolist() == [5, 7]
+    stacked = Stacked(values, np.array([[1, 2, 3], [4, 5, 6]]))
+    assert stacked.shape == (2, 3, 2, 2)
+    assert stacked[np.array([1, 0])][:, :, 1, 1].tolist() == [[4, 5, 6], [1, 2, 3]]
+
+
+def test_the_fingerprint_tells_images_labels_and_shape_apart() -> None:
+    values, labels = np.arange(16, dtype=np.uint8).reshape(4, 1, 2, 2), np.array([0, 1, 0, 1])
+    marks = {
+        make_dataset("a", values, labels, ("x", "y")).fingerprint,
+        make_dataset("b", values, None, ()).fingerprint,
+        make_dataset("c", values, 1 - labels, ("x", "y")).fingerprint,
+        make_dataset("d", values[::-1], labels, ("x", "y")).fingerprint,
+        make_dataset("e", values.reshape(4, 1, 4, 1), labels, ("x", "y")).fingerprint,
+    }
+    assert len(marks) == 5
+    again = make_dataset("f", Subset(values, np.arange(4)), labels.copy(), ("x", "y"))
+    assert again.fingerprint in marks

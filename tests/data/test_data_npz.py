@@ -1,0 +1,139 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genlab.core.errors import DataError
+from genlab.data.dataset import Source
+
+Open = Callable[..., Source]
+
+BYTES = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+FIRST = np.moveaxis(BYTES, 3, 1)  # (N, C, H, W)
+
+
+def every(source: Source) -> np.ndarray:
+    """All images of both sides, sorted by their content."""
+    images = np.concatenate([side.values[np.arange(len(side))] for side in (source.train, source.held_out)])
+    return images[np.lexsort(images.reshape(len(images), -1).T)]
+
+
+def in_order(images: np.ndarray) -> np.ndarray:
+    return images[np.lexsort(images.reshape(len(images), -1).T)]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    def write(**arrays: object) -> Path:
+        path = tmp_path / "set.npz"
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("images", "wanted", "recognised"),
+    [
+        (BYTES, FIRST, "(N, H, W, C), bytes"),
+        (FIRST, FIRST, "(N, C, H, W), bytes"),
+        (BYTES[..., 0], FIRST[:, :1], "(N, H, W), bytes"),
+        (BYTES[..., :1], FIRST[:, :1], "(N, H, W, C), bytes"),
+        (BYTES / 255, FIRST, "[0, 1]"),
+        ((BYTES / 127.5 - 1).astype(np.float32), FIRST, "[-1, 1]"),
+        ((BYTES / 255).astype(np.float16), None, "[0, 1]"),
+    ],
+)
+def test_layouts_and_ranges(
+    opened: Open, written: Callable[..., Path], images: np.ndarray, wanted: np.ndarray | None, recognised: str
+) -> None:
+    source = opened(written(images=images))
+    assert all(part in source.notes["recognised"] for part in recognised.split("), "))
+    if wanted is None:
+        wanted = FIRST
+        assert np.abs(every(source).astype(int).mean() - wanted.mean()) < 0.1
+    else:
+        assert (every(source) == in_order(wanted)).all()
+    assert source.total == 40
+
+
+def test_range_is_judged_over_both_parts(opened: Open, written: Callable[..., Path]) -> None:
+    signed = (BYTES / 127.5 - 1).astype(np.float32)
+    bright = np.abs(signed)
+    source = opened(written(images=signed, test_images=bright))
+    assert source.held_out.values[np.arange(40)].min() >= 127
+
+
+@pytest.mark.parametrize("prefix", ["held_out", "test"])
+def test_a_held_out_part_of_its_own(opened: Open, written: Callable[..., Path], prefix: str) -> None:
+    names = np.array(["b", "a", "c", "a"])
+    path = written(
+        images=BYTES[:4],
+        labels=names,
+        **{f"{prefix}_images": BYTES[4:6], f"{prefix}_labels": np.array(["d", "a"])},
+    )
+    source = opened(path)
+    assert source.train.classes == ("a", "b", "c", "d")
+    assert source.train.labels is not None
+    assert source.train.labels.tolist() == [1, 0, 2, 0]
+    assert source.held_out.labels is not None
+    assert source.held_out.labels.tolist() == [3, 0]
+    assert (source.held_out.values[np.arange(2)] == FIRST[4:6]).all()
+
+
+def test_labels_follow_their_images_into_the_split(opened: Open, written: Callable[..., Path]) -> None:
+    images = np.arange(40, dtype=np.uint8)[:, None, None].repeat(32, 1).repeat(32, 2)
+    source = opened(written(images=images, labels=np.arange(40) * 2 + 100))
+    for side in (source.train, source.held_out):
+        assert side.labels is not None
+        assert side.labels.tolist() == side.values[np.arange(len(side))][:, 0, 0, 0].tolist()
+    assert source.train.classes[3] == "106"
+
+
+def test_resizing(opened: Open, written: Callable[..., Path]) -> None:
+    path = written(images=BYTES[:, :20, :28])
+    assert opened(path).train.shape == (3, 32, 32)
+    assert opened(path, size=16, channels=1).train.shape == (1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pictures": BYTES}, 'no "images", only pictures'),
+        ({"images": BYTES.astype(np.float32)}, "from 0 to 255"),
+        ({"images": BYTES / 255 * 3 - 1}, r"from -1 to 2"),
+        ({"images": BYTES.astype(np.int32)}, "int32"),
+        ({"images": np.full((4, 8, 8), np.nan)}, "NaN"),
+        ({"images": np.full((4, 8, 8), np.inf)}, "infinite"),
+        ({"images": BYTES[0, :, :, 0]}, "shape"),
+        ({"images": np.zeros((4, 8, 8, 5), np.uint8)}, "shape"),
+        ({"images": BYTES[:0]}, "shape"),
+        ({"images": BYTES, "labels": np.zeros(3, int)}, "labels is int64"),
+        ({"images": BYTES, "labels": np.zeros(40)}, "labels is float64"),
+        ({"images": BYTES, "test_images": BYTES, "labels": np.zeros(40, int)}, "has labels but not test_labels"),
+        ({"images": BYTES[:1]}, "at least 2"),
+        ({"images": np.array([{"a": 1}], dtype=object)}, "plain arrays"),
+    ],
+)
+def test_errors_name_what_is_wrong(
+    opened: Open, written: Callable[..., Path], arrays: dict[str, np.ndarray], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        opened(written(**arrays))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None])
+def test_a_damaged_file(opened: Open, written: Callable[..., Path], content: bytes | None) -> None:
+    path = written(images=BYTES)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(DataError, match="npz"):
+        opened(path)
+
+
+def test_an_npy_that_is_called_npz(opened: Open, tmp_path: Path) -> None:
+    with (tmp_path / "set.npz").open("wb") as file:
+        np.save(file, BYTES)
+    with pytest.raises(DataError, match="npz"):
+        opened(tmp_path / "set.npz")
