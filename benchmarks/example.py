@@ -1,0 +1,64 @@
+"""The run that is measured: a DCGAN on random colour pictures, put together as `genlab train` does."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from genlab.core.random import Randomness
+from genlab.data.dataset import Subset, make_dataset
+from genlab.data.loader import Loader
+from genlab.families.gan import GANTraining
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.run import HELD_OUT, build
+from genlab.recipes.settings import Settings
+from genlab.training.average import Average
+from genlab.training.fit import Plan, Progress, Surroundings, fit
+from genlab.training.run_folder import RunFolder
+
+RECIPE = replace(PRESETS["dcgan"], batch=64, width=64)
+SETTINGS = Settings()
+SIDE, IMAGES = 32, 10_000
+ABOUT = (
+    f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch}, its average of "
+    "weights on, float32 on the processor."
+)
+
+
+@dataclass
+class Example:
+    """A run that can be driven some steps at a time."""
+
+    training: GANTraining
+    average: Average
+    batches: Loader
+    held_out: Tensor
+    folder: RunFolder
+    progress: Progress = field(default_factory=Progress)
+
+    def advance(self, steps: int) -> None:
+        """Go on by `fit`, which logs to the run folder; without previews, evaluations and checkpoints."""
+        until = self.progress.step + steps
+        never = until + 1
+        plan = Plan(until, None, SETTINGS.log_every, never, never, never)
+        around = Surroundings(save=lambda progress, best: None, observers=[self.folder])
+        fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
+
+
+@contextmanager
+def example() -> Iterator[Example]:
+    """Give a run that has taken its first steps, in a temporary folder."""
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=np.uint8)
+    data = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
+    training = build(RECIPE, data.shape, Randomness(SETTINGS.seed))
+    assert isinstance(training, GANTraining)
+    average = Average(training.model, RECIPE.ema)
+    held_out = data.batch(np.arange(HELD_OUT)).images
+    with tempfile.TemporaryDirectory() as place, Loader(data, RECIPE.batch, seed=SETTINGS.seed) as batches:
+        run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"))
+        run.advance(4)
+        yield run

@@ -1,0 +1,165 @@
+"""What the loop costs besides the networks: `fit` against a loop by hand, and its parts one by one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from example import ABOUT, RECIPE, SETTINGS, Example, example
+from genlab.core.descent import only
+from genlab.core.random import derive
+from measure import Spread, alone, in_turns, timed
+from page import Row, Section
+
+CHUNK, CHUNKS = 8, 5  # steps at a time, in turns; 40 steps hold whole numbers of logged lines and averages
+MOST = 3.0
+ABOUT_LOOP = (
+    f"`fit` as users get it, with the loader, a line in the run folder every {SETTINGS.log_every} steps, the "
+    "average and every check, but without what happens between steps (below), against a loop by hand that does "
+    "forward, backward and optimizer steps of the same networks with one batch and noise kept in memory. They "
+    f"take turns every {CHUNK} steps and train the same weights; a repeat is {CHUNK * CHUNKS} steps of each. "
+    "Processor time is that of all threads, the loader's included, where torch has one; it hardly depends on what "
+    "else the machine does. The parts are timed alone, per step; a batch is made in the loader's thread, beside "
+    "the step, and is not in their sum."
+)
+_BESIDE = "making a batch, beside the step"
+
+
+def measure(repeats: int) -> Section:
+    """Time `fit` against a loop by hand, and its parts alone."""
+    with example() as run:
+        fitted, by_hand = _steps(run, repeats, "wall")
+        waiting = run.batches.waited / run.batches.position
+        parts = _parts(run, repeats)
+    with _one_thread(), example() as run:
+        processor = _shares(*_steps(run, repeats, "processor"))
+    step = Spread.of(fitted)
+    rows = [
+        Row("a step of `fit`", _scaled(step), "ms"),
+        Row("a step by hand", _scaled(Spread.of(by_hand)), "ms"),
+        Row("what `fit` adds, of its step", _shares(fitted, by_hand), "%", most=MOST),
+        Row("the same in processor time, one thread", processor, "%", most=MOST),
+        Row("waiting for the loader, mean", 1000 * waiting, "ms"),
+        *(Row(name, _scaled(spread), "ms") for name, spread in parts.items()),
+        Row("these parts together, of a step", 100 * _together(waiting, parts) / step.median, "%"),
+    ]
+    return Section("The loop around a step", f"{ABOUT} {ABOUT_LOOP}", rows)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute in one thread for a while."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _steps(run: Example, repeats: int, clock: Literal["wall", "processor"]) -> tuple[list[float], list[float]]:
+    """Return the mean seconds of a step in each repeat, of `fit` and by hand."""
+    ways = {"fit": partial(timed, partial(run.advance, CHUNK)), "by hand": partial(timed, _by_hand(run))}
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, chunks in in_turns(ways, CHUNKS).items():
+            found[name].append(sum(getattr(chunk, clock) for chunk in chunks) / (CHUNK * CHUNKS))
+    return found["fit"], found["by hand"]
+
+
+def _shares(fitted: Sequence[float], bare: Sequence[float]) -> Spread:
+    """Return (fit − by hand) / fit in percent."""
+    return Spread.of(100 * (a - b) / a for a, b in zip(fitted, bare, strict=True))
+
+
+def _by_hand(run: Example) -> Callable[[], None]:
+    """Return `CHUNK` steps of the algorithm as one would write them without genlab, on weights of the run."""
+    training, model = run.training, run.training.model
+    critic_optimizer, generator_optimizer = training.optimizers["critic"], training.optimizers["generator"]
+    real = next(run.batches).images
+    noises = torch.randn(2, len(real), model.latent)
+
+    def chunk() -> None:
+        for _ in range(CHUNK):
+            with torch.no_grad():
+                fake = model.decode(noises[0])
+            real_logits = model.logits(real)
+            critic_loss, _ = training.loss(real_logits, model.logits(fake))
+            _descend(critic_loss, critic_optimizer)
+            model.critic.requires_grad_(False)
+            _, generator_loss = training.loss(real_logits.detach(), model.logits(model.decode(noises[1])))
+            _descend(generator_loss, generator_optimizer)
+            model.critic.requires_grad_(True)
+
+    return chunk
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _parts(run: Example, repeats: int) -> dict[str, Spread]:
+    """Time what `fit` does besides the networks, each part alone, in seconds per step."""
+    training, average, step = run.training, run.average, run.progress.step
+
+    def noise() -> None:
+        training.noise(RECIPE.batch, "critic", step, 0)
+        training.noise(RECIPE.batch, "generator", step)
+
+    def freeze() -> None:
+        for player in (training.model.critic, training.model.generator):
+            with only(player, among=training.model):
+                pass
+
+    works: dict[str, tuple[Callable[[], object], int]] = {
+        "`torch.manual_seed`": (lambda: torch.manual_seed(derive(SETTINGS.seed, "layers", step)), 1),
+        "noise of both players": (noise, 1),
+        "freezing the opponent": (freeze, 1),
+        "gradient norms and the check that they are finite": (_checks(run), 1),
+        "signals": (_signals, 1),
+        "the average of the weights": (partial(average.update, average.EVERY), average.EVERY),
+        "a line of the history": (partial(_record, run), SETTINGS.log_every),
+        _BESIDE: (partial(next, run.batches), 1),
+    }
+    return {name: _scaled(alone(work, repeats), 1 / every) for name, (work, every) in works.items()}
+
+
+def _checks(run: Example) -> Callable[[], None]:
+    players = [
+        [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        for optimizer in run.training.optimizers.values()
+    ]
+    loss = torch.zeros(())
+
+    def check() -> None:
+        for gradients in players:
+            bool(torch.isfinite(get_total_norm(gradients) + loss))
+
+    return check
+
+
+def _signals() -> None:
+    logits = torch.zeros(RECIPE.batch)
+    for _ in range(2):
+        logits.sigmoid().mean()
+        (logits > 0).float().mean()
+
+
+def _record(run: Example) -> None:
+    signals = {f"signal {number}": torch.zeros(()) for number in range(8)}
+    values = torch.stack([tensor.detach().float().reshape(()) for tensor in signals.values()]).tolist()
+    run.folder.scalars(run.progress.step, dict(zip(signals, values, strict=True)))
+
+
+def _together(waiting: float, parts: dict[str, Spread]) -> float:
+    return sum((spread.median for name, spread in parts.items() if name != _BESIDE), waiting)
+
+
+def _scaled(spread: Spread, factor: float = 1000) -> Spread:
+    return Spread(spread.median * factor, spread.low * factor, spread.high * factor)

@@ -1,0 +1,99 @@
+"""What was measured, as a page for people and as values for programs."""
+
+import datetime
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from measure import Spread
+
+TITLE = """# Benchmarks
+
+What genlab costs besides the mathematics: starting, preparing and feeding data, the loop around a step, and what
+happens between steps. This page is written by the command below; `make bench` writes it anew. Alternatives are
+measured in turns within one run, and a ratio is that of measurements of the same round. Each figure is the median
+of {repeats} repeats, with the least and the greatest beside it; what several repeats cannot say (a size, a count)
+stands alone.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure, and what is asked of it."""
+
+    what: str
+    value: Spread | float
+    unit: str
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def middle(self) -> float:
+        """The median, or the value itself."""
+        return self.value.median if isinstance(self.value, Spread) else self.value
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure is what is asked."""
+        value = self.middle
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row as text: figure, median, range, unit, aim."""
+        spread = f"{number(self.value.low)} – {number(self.value.high)}" if isinstance(self.value, Spread) else ""
+        bounds = (("≥", self.least), ("≤", self.most))
+        aims = [f"{sign} {number(bound)}" for sign, bound in bounds if bound is not None]
+        aim = f"{', '.join(aims)}: {'met' if self.met else '**missed**'}" if aims else ""
+        return self.what, number(self.middle), spread, self.unit, aim
+
+
+@dataclass(frozen=True)
+class Section:
+    """Figures that were measured in one go, and how."""
+
+    title: str
+    method: str
+    rows: Sequence[Row]
+
+    def markdown(self) -> str:
+        """Return the section with its table."""
+        table = "\n".join(f"| {' | '.join(row.cells())} |" for row in self.rows)
+        head = "| | median | min – max | unit | aim |\n|---|--:|--:|---|---|"
+        return f"## {self.title}\n\n{self.method}\n\n{head}\n{table}\n"
+
+
+def number(value: float) -> str:
+    """Return three significant digits, and whole numbers from 100 on."""
+    return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.3g}"
+
+
+def machine() -> dict[str, str]:
+    """Return what the figures depend on besides genlab."""
+    about = Path("/proc/cpuinfo")
+    models = [line for line in about.read_text().splitlines() if "model name" in line] if about.is_file() else []
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
+        "cores": str(os.cpu_count()),
+        "torch": torch.__version__,
+        "threads of torch": str(torch.get_num_threads()),
+        "Python": platform.python_version(),
+        "system": platform.system(),
+        "busy before the first measurement": busy(),
+    }
+
+
+def busy() -> str:
+    """Return how many processes want to run here, on average over the last minute, this one included."""
+    return f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
+
+
+def page(command: str, about: dict[str, str], sections: Sequence[Section], repeats: int) -> str:
+    """Return the whole page as Markdown."""
+    facts = "\n".join(f"| {name} | {value} |" for name, value in about.items())
+    head = f"{TITLE.format(repeats=repeats)}\n```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}\n"
+    return "\n".join([head, *(section.markdown() for section in sections)])

@@ -1,0 +1,49 @@
+"""How long a user waits for help."""
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from measure import Spread, in_turns, ratios, seconds
+from page import Row, Section
+
+HELP = {"genlab --help": ["--help"], "genlab train dcgan --help": ["train", "dcgan", "--help"]}
+LIMIT = 0.5
+_LISTED = "import sys; from genlab.cli.main import run; run({tokens}); sys.exit('torch' in sys.modules)"
+
+
+def measure(repeats: int) -> Section:
+    """Time the help against an empty Python and the import of torch."""
+    genlab = str(Path(sysconfig.get_path("scripts")) / "genlab")
+    commands = {name: [genlab, *tokens] for name, tokens in HELP.items()}
+    commands |= {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        'python -c "import torch"': [sys.executable, "-c", "import torch"],
+    }
+    timers: dict[str, Callable[[], float]] = {
+        name: partial(seconds, partial(_run, command)) for name, command in commands.items()
+    }
+    found = in_turns(timers, repeats)
+    rows = [
+        Row(f"`{name}`", Spread.of(values), "s", most=LIMIT if name in HELP else None)
+        for name, values in found.items()
+    ]
+    slowest = list(HELP)[-1]
+    others = list(commands)[len(HELP) :]
+    rows += [Row(f"`{slowest}` to `{other}`", ratios(found[slowest], found[other]), "times") for other in others]
+    loaded = sum(_loads_torch(tokens) for tokens in HELP.values())
+    rows.append(Row("of these two, commands that import torch", loaded, "commands", most=0))
+    method = "Wall time of a whole process whose output goes nowhere, with a warm file cache."
+    return Section("Start-up", method, rows)
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _loads_torch(tokens: Sequence[str]) -> int:
+    code = _LISTED.format(tokens=list(tokens))
+    return subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode
