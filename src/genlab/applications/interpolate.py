@@ -15,7 +15,7 @@ def spherical(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
     """Slerp: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
 
     Between draws of N(0, 1) in many dimensions it keeps the length that the decoder was trained on, which a
-    straight line does not. Where a and b are parallel it is the straight line.
+    straight line does not. Where a and b are parallel, or one is 0, it is the straight line.
 
     Args:
         start: a, (latent,).
@@ -31,7 +31,7 @@ def spherical(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
     cosine = torch.dot(start / start.norm(), end / end.norm()).clamp(-1, 1)
     angle = torch.acos(cosine)
     t = weights[:, None]
-    if torch.sin(angle) < 1e-6:
+    if not torch.sin(angle) > 1e-6:  # also where the angle is NaN, because a or b is 0
         return linear(start, end, weights)
     return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
 
@@ -44,8 +44,8 @@ def linear(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
 def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Tensor | None = None) -> Tensor:
     """Return the images along a path through `ends` latents, `frames` for each stretch.
 
-    The latents are those of `images` where the model encodes, else draws from its prior. A model with a normal
-    prior is walked along great circles, another along straight lines.
+    The latents are those of `images`, if given, else draws from the model's prior. A model with a normal prior
+    is walked along great circles, another along straight lines.
 
     Args:
         model: decodes, and either encodes or has a prior.
@@ -58,15 +58,15 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
         (stretches, frames, C, H, W), with ends − 1 stretches.
 
     Raises:
-        GenlabError: the model does not decode.
+        GenlabError: the model does not decode, does not encode the `images`, or has no prior to draw from.
     """
     decoder = need(model, Decodes, "interpolation")
-    if isinstance(model, Encodes) and images is not None:
-        latents = model.encode(images)
+    if images is not None:
+        latents = need(model, Encodes, "interpolation between pictures").encode(images)
     elif isinstance(model, HasPrior):
         latents = model.prior(ends, generator(seed, "interpolation"))
     else:
-        raise GenlabError("interpolation needs a model with a prior, or pictures to encode: give them as PATHS")
+        raise GenlabError("interpolation needs a model with a prior, or pictures to encode: give --between FOLDER")
     weights = torch.linspace(0, 1, frames, device=latents.device)
     between = spherical if isinstance(model, HasPrior) else linear
     return torch.stack([decoder.decode(between(a, b, weights)) for a, b in pairwise(latents)])

@@ -18,7 +18,14 @@ A first run, in two minutes on two cores: `genlab train dcgan --minutes 2`
 
 def build_app(tokens: Sequence[str]) -> App:
     """Return the command line; a YAML file among `tokens` becomes a subcommand of `train`."""
-    app = App(name="genlab", help=HELP, help_format="markdown", version=__version__, result_action="return_value")
+    app = App(
+        name="genlab",
+        help=HELP,
+        help_format="markdown",
+        version=__version__,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,  # `run` answers it
+    )
     asked = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
     app.command(training_app(asked))
     app.command(resume)

@@ -1,5 +1,6 @@
 """Every byte that genlab writes goes through here: durable, and honest when the disk refuses."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,10 @@ def append(path: Path, line: str) -> None:
     Raises:
         StorageError: the disk refused.
     """
+    data = line.encode() + b"\n"
     with storage(path), path.open("ab", buffering=0) as file:
-        file.write(line.encode() + b"\n")
+        if file.write(data) != len(data):  # room for a part of it was left
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def rename(source: Path, target: Path) -> None:

@@ -33,7 +33,7 @@ def grid(images: Tensor, columns: int | None = None) -> Picture:
     if tuple(images.shape[1:]) == (2, 1, 1):
         return _scatter(images)
     tiles = to_bytes(images)
-    scale = max(1, 32 // tiles.shape[1])
+    scale = -(-32 // tiles.shape[1])
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
     count, height, width, channels = tiles.shape
     columns = columns or int(np.ceil(np.sqrt(count)))

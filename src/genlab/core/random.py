@@ -26,6 +26,18 @@ def generator(seed: int, *keys: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive(seed, *keys))
 
 
+def restart_stream(seed: int, device: torch.device) -> None:
+    """Start torch's global stream anew, on the CPU and on `device`.
+
+    `torch.manual_seed` does the same for every device there might be, at a hundred times the price.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 @dataclass(frozen=True)
 class Randomness:
     """Draws for one run: each call names its purpose and step and is repeatable."""

@@ -30,12 +30,17 @@ def frechet_distance(real: Matrix, fake: Matrix) -> float:
             raise GenlabError(f"the Fréchet distance needs 2 {name} images or more, not {len(features)}")
         if not np.isfinite(features).all():
             raise GenlabError(f"the features of the {name} images are not finite")
-    root = _square_root(np.cov(real, rowvar=False))
-    covariance = np.cov(fake, rowvar=False)
+    root = _square_root(_covariance(real))
+    covariance = _covariance(fake)
     cross = np.linalg.eigvalsh(root @ covariance @ root)
     between = np.square(real.mean(0) - fake.mean(0)).sum()
     distance = between + np.square(root).sum() + np.trace(covariance) - 2 * np.sqrt(cross.clip(0)).sum()
     return float(max(distance, 0.0))
+
+
+def _covariance(features: Matrix) -> Matrix:
+    covariance: Matrix = np.atleast_2d(np.cov(features, rowvar=False))  # a number where D = 1
+    return covariance
 
 
 def _square_root(covariance: Matrix) -> Matrix:

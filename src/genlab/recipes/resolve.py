@@ -1,5 +1,6 @@
 """From what a user wrote, in whichever face, to a recipe and settings."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -72,16 +73,23 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
     preset = options.pop("preset", None)
     if preset is None:
         raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")
-    plan = Plan(str(preset), lookup(PRESETS, str(preset), "preset"), Settings())
     try:
-        return plan.changed(options)
+        return Plan(str(preset), lookup(PRESETS, str(preset), "preset"), Settings()).changed(options)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers: to PyYAML, which reads 1.1, 1e-3 without a dot would be text."""
+
+
+_WITH_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _WITH_EXPONENT, list("-+.0123456789"))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), _Loader)
     except FileNotFoundError:
         near = suggestion(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
         raise UsageError(f"there is no file {path}.{near}") from None

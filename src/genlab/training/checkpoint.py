@@ -10,18 +10,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from genlab.core.errors import CheckpointError
 from genlab.core.files import rename, storage, sync_folder, write
 from genlab.version import __version__
+
+T = TypeVar("T")
 
 SCHEMA = 1
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
@@ -79,23 +82,22 @@ def load(folder: Path) -> Checkpoint:
         CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
     """
     folder = _readable(folder)
-    manifest = _manifest(folder)
     contents = {}
-    for name, entry in manifest["files"].items():
+    for name, (length, digest) in _manifest(folder).items():
         try:
             contents[name] = (folder / name).read_bytes()
         except FileNotFoundError:
             raise CheckpointError(f"{folder / name} is missing. {_ELSEWHERE}") from None
-        if len(contents[name]) != entry["bytes"]:
+        if len(contents[name]) != length:
             raise CheckpointError(
-                f"{folder / name} has {len(contents[name])} bytes instead of {entry['bytes']}. {_ELSEWHERE}"
+                f"{folder / name} has {len(contents[name])} bytes instead of {length}. {_ELSEWHERE}"
             )
-        if hashlib.sha256(contents[name]).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError(f"{folder / name} was altered: its sha256 is another. {_ELSEWHERE}")
     return Checkpoint(
-        model=safetensors.torch.load(contents[MODEL]),
-        training=safetensors.torch.load(contents[TRAINING]),
-        state=json.loads(contents[STATE]),
+        model=_parse(folder / MODEL, safetensors.torch.load, contents[MODEL]),
+        training=_parse(folder / TRAINING, safetensors.torch.load, contents[TRAINING]),
+        state=_parse(folder / STATE, json.loads, contents[STATE]),
     )
 
 
@@ -161,24 +163,29 @@ def _readable(folder: Path) -> Path:
     )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Return length and sha256 of each file."""
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-        schema, files = manifest["schema"], manifest["files"]
+        manifest = json.loads(path.read_bytes())
+        if manifest["schema"] > SCHEMA:
+            raise CheckpointError(
+                f"{path} has schema {manifest['schema']}, written by genlab {manifest.get('genlab')}; this genlab "
+                f"({__version__}) reads up to schema {SCHEMA}. Upgrade genlab to use it."
+            )
+        entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
+        return {name: (entry["bytes"], entry["sha256"]) for name, entry in entries.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path} is cut short or altered. {_ELSEWHERE}") from None
-    if schema > SCHEMA:
-        raise CheckpointError(
-            f"{path} has schema {schema}, written by genlab {manifest.get('genlab')}; this genlab "
-            f"({__version__}) reads up to schema {SCHEMA}. Upgrade genlab to use it."
-        )
-    for name in (MODEL, TRAINING, STATE):
-        if name not in files:
-            raise CheckpointError(f"{path} does not list {name}. {_ELSEWHERE}")
-    return manifest
+
+
+def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return parse(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is no {path.suffix[1:]} file: {error}. {_ELSEWHERE}") from None
 
 
 def _pack(tensors: Mapping[str, Tensor]) -> bytes:

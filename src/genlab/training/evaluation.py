@@ -17,10 +17,11 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Values by name, and the one that decides which checkpoint is best: lower is better."""
+    """Values by name, the one that decides which checkpoint is best (lower is better), and on how many images."""
 
     values: Mapping[str, float]
     criterion: float
+    images: int
 
 
 def evaluate(model: nn.Module, held_out: Tensor, seed: int) -> Evaluation:
@@ -51,7 +52,7 @@ def evaluate(model: nn.Module, held_out: Tensor, seed: int) -> Evaluation:
         fakes = torch.cat([pixel_features(model.sample(len(chunk), noise)) for chunk in chunks])
         reals = torch.cat([pixel_features(chunk) for chunk in chunks])
         values["fd[pixels]"] = frechet_distance(_array(reals), _array(fakes))
-    return Evaluation(values, next(iter(values.values())))
+    return Evaluation(values, next(iter(values.values())), len(held_out))
 
 
 def _array(features: Tensor) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -1,5 +1,6 @@
 """The loop: the only one, for every family."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from torch import nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
+from genlab.core.device import of
 from genlab.core.distributed import average_, broadcast_, processes
 from genlab.core.errors import NonFiniteError
 from genlab.core.pictures import Picture
-from genlab.core.random import derive
+from genlab.core.random import derive, restart_stream
 from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
 from genlab.training.interruption import Interrupted, Interruption
@@ -110,10 +112,11 @@ def fit(
         Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
     """
     loop = _Loop(training, batches, plan, progress, around, average)
+    device = of(training.model)
     with Interruption() as interruption:
         while not loop.finished():
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
-            torch.manual_seed(derive(seed, "layers", progress.step))
+            restart_stream(derive(seed, "layers", progress.step), device)
             try:
                 signals = training.step(progress.step, batches)
             except NonFiniteError as fault:
@@ -123,11 +126,11 @@ def fit(
             if average:
                 average.update(progress.step)
             loop.watch(signals)
-            if received := loop.agreed(interruption.received):
+            if (received := loop.agreed(interruption.received)) and not loop.finished():
                 loop.checkpoint()
                 loop.tell("interrupted", {"signal": received})
                 raise Interrupted(received, progress.step)
-    loop.conclude()
+        loop.conclude()
 
 
 class _Loop:
@@ -151,8 +154,10 @@ class _Loop:
 
     def finished(self) -> bool:
         """Whether steps or minutes are used up, by the first process's clock."""
-        late = self.plan.minutes is not None and self.progress.seconds >= 60 * self.plan.minutes
-        return self.progress.step >= self.plan.steps or bool(self.agreed(late))
+        steps, minutes = self.plan.steps, self.plan.minutes
+        if self.progress.step >= steps or minutes is None:
+            return self.progress.step >= steps
+        return bool(self.agreed(self.progress.seconds >= 60 * minutes))
 
     def advance(self) -> None:
         """Count the step that was taken."""
@@ -166,6 +171,8 @@ class _Loop:
         step, plan = self.progress.step, self.plan
         if step % plan.log_every == 0 or step == 1:
             self.record(signals)
+        if self.finished():
+            return  # `conclude` does the rest: a checkpoint comes after all that was due at its step
         if step % plan.preview_every == 0:
             self.show()
         if step % plan.evaluate_every == 0:
@@ -209,10 +216,10 @@ class _Loop:
         with showing(self.published):
             evaluation = self.around.evaluate(self.published)
         progress, value = self.progress, evaluation.criterion
-        best = progress.best_value is None or value < progress.best_value
+        best = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
         if best:
             progress.best_value, progress.best_step = value, progress.step
-        self.tell("evaluation", {**evaluation.values, "best": best})
+        self.tell("evaluation", {**evaluation.values, "images": evaluation.images, "best": best})
         if best:
             self.checkpoint(best=True)
 
@@ -231,8 +238,7 @@ class _Loop:
         """Return the first process's `value` on every process, so that all turn off at the same step."""
         if processes() == 1:
             return int(value)
-        device = next(self.training.model.parameters()).device
-        return int(broadcast_(torch.tensor(int(value), device=device)).item())
+        return int(broadcast_(torch.tensor(int(value), device=of(self.training.model))).item())
 
 
 @contextmanager

@@ -6,37 +6,47 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import GenlabError
+from genlab.core.files import storage
 from genlab.core.pictures import Picture
 from genlab.training.fit import Observer
 
 
 class TensorBoard:
-    """Writes event files into the run folder; view them with `tensorboard --logdir RUN`."""
+    """Writes event files into the run folder; view them with `tensorboard --logdir RUN`.
+
+    The writer has a thread of its own: what the disk refused is raised by a later call.
+    """
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer: Any = SummaryWriter(str(folder / "tensorboard"))
+        self.folder = folder / "tensorboard"
+        with storage(self.folder):
+            self.writer: Any = SummaryWriter(str(self.folder))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write each signal as a scalar."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        with storage(self.folder):
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)
 
     def picture(self, step: int, picture: Picture) -> None:
         """Write the preview as an image."""
-        self.writer.add_image("preview", picture, step, dataformats="HWC")
+        with storage(self.folder):
+            self.writer.add_image("preview", picture, step, dataformats="HWC")
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
         """Write the numbers of an evaluation as scalars, other events as text."""
         if kind == "evaluation":
             self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
         elif kind != "checkpoint":
-            self.writer.add_text(kind, str(dict(details)), step)
+            with storage(self.folder):
+                self.writer.add_text(kind, str(dict(details)), step)
 
     def close(self) -> None:
         """Flush."""
-        self.writer.close()
+        with storage(self.folder):
+            self.writer.close()
 
 
 class WeightsAndBiases:

@@ -63,7 +63,11 @@ def _html(
 <p class="verdict">{html.escape(verdict(folder))}</p>
 <h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>
 <h2>Curves</h2>{_image(curves)}
-<h2>Evaluations</h2>{_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
+<h2>Evaluations</h2>
+<p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
+per image. reconstruction_mse: per pixel in [-1, 1]. fd[pixels]: Fréchet distance of as many samples to these
+images in pixel space at 16×16; it is no FID.</p>
+{_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>To run it again</h2>
 <pre>genlab train recipe.yaml</pre>
@@ -118,7 +122,12 @@ def _cell(value: object) -> str:
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(n, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for n, v in values.items()]
+    """Return names and values as text, lists and mappings in one line."""
+    rows = []
+    for name, value in values.items():
+        parts = [f"{n}: {v}" for n, v in value.items()] if isinstance(value, dict) else value
+        rows.append((name, "; ".join(map(str, parts)) if isinstance(parts, list) else str(parts)))
+    return rows
 
 
 _STYLE = """

@@ -151,8 +151,10 @@ def find(run: str | Path, root: Path) -> RunFolder:
     for path in (Path(run), root / run):
         if (path / "recipe.yaml").is_file():
             return RunFolder(path.resolve())
-    names = sorted(p.name for p in root.iterdir() if (p / "recipe.yaml").is_file()) if root.is_dir() else []
-    known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
+    folders = [p for p in root.iterdir() if (p / "recipe.yaml").is_file()] if root.is_dir() else []
+    names = sorted(p.name for p in folders)
+    listed = ", ".join(name for name in names if name != LATEST)
+    known = f" Runs in {root}: {listed}." if names else f" There is no run in {root} yet."
     raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')
 
 
