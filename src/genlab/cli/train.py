@@ -3,11 +3,11 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import App, Group, Parameter
 
+from genlab.cli.options import RUNS, Root, Run
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
 from genlab.recipes.settings import DeviceName
@@ -66,32 +66,28 @@ def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: A
 
 
 def resume(
-    run: str = "latest",
+    run: Run = "latest",
     *,
     steps: int | None = None,
     minutes: float | None = None,
     device: DeviceName | None = None,
-    out: Path = Path("runs"),
+    root: Root = RUNS,
 ) -> None:
     """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
 
     Parameters
     ----------
-    run
-        A run folder, a name in --out, or latest.
     steps
         Train to this many steps in all.
     minutes
         Train for this many minutes in all.
     device
         Where to compute from here on.
-    out
-        Folder of the run folders.
     """
     from genlab.recipes.run import carry_on
 
     options: Mapping[str, Any] = {"steps": steps, "minutes": minutes, "device": device}
-    conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=out))
+    conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=root))
 
 
 def conclude(result: "Result") -> None:

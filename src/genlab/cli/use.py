@@ -5,43 +5,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.cli.options import RUNS, Checkpoint, Device, Root, Run
+from genlab.recipes.settings import CheckpointName
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from genlab.training.run_folder import RunFolder
 
-Root = Annotated[Path, Parameter(name="--root", help="Folder of the run folders.")]
-RUNS = Path("runs")
-
 
 def sample(
-    run: str = "latest",
+    run: Run = "latest",
     *,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
     out: Path | None = None,
     seed: int = 0,
-    checkpoint: CheckpointName | None = None,
-    device: DeviceName = "auto",
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
     """Make new pictures: one PNG with a grid of them, or a folder of single PNGs.
 
     Parameters
     ----------
-    run
-        A run folder, a name in --root, or latest.
     number
         How many pictures.
     out
         A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
     seed
         The same seed gives the same pictures.
-    checkpoint
-        Which of the run's; by default the best.
-    device
-        Where to compute.
     """
     from genlab.applications.sample import sample as draw
     from genlab.core.errors import UsageError
@@ -58,28 +50,22 @@ def sample(
 
 
 def reconstruct(
-    run: str,
+    run: Run,
     path: Path,
     *,
     out: Path | None = None,
-    checkpoint: CheckpointName | None = None,
-    device: DeviceName = "auto",
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
     """Send pictures through a model's bottleneck: rows of pictures, each over the row of what came back.
 
     Parameters
     ----------
-    run
-        A run folder, a name in --root, or latest.
     path
         A picture or a folder of pictures.
     out
         The .png to write. By default one in the run folder.
-    checkpoint
-        Which of the run's; by default the best.
-    device
-        Where to compute.
     """
     from genlab.applications.reconstruct import reconstruct as send
     from genlab.core.device import of
@@ -101,15 +87,15 @@ def reconstruct(
 
 
 def interpolate(
-    run: str = "latest",
+    run: Run = "latest",
     *,
     between: Path | None = None,
     stretches: int = 6,
     frames: int = 10,
     out: Path | None = None,
     seed: int = 0,
-    checkpoint: CheckpointName | None = None,
-    device: DeviceName = "auto",
+    checkpoint: Checkpoint = None,
+    device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
     """Walk through latent space: a PNG with a row for each stretch, and a GIF of the whole way.
@@ -119,8 +105,6 @@ def interpolate(
 
     Parameters
     ----------
-    run
-        A run folder, a name in --root, or latest.
     between
         A folder of pictures to walk between, for models that encode.
     stretches
@@ -131,10 +115,6 @@ def interpolate(
         The .png to write; the .gif lies beside it. By default in the run folder.
     seed
         Of the draws.
-    checkpoint
-        Which of the run's; by default the best.
-    device
-        Where to compute.
     """
     from genlab.applications.interpolate import interpolate as walk
     from genlab.core.errors import UsageError
@@ -153,14 +133,8 @@ def interpolate(
     print(animation)
 
 
-def info(run: str = "latest", *, root: Root = RUNS) -> None:
-    """Say what a run is, how far it came, what its model can do and how big it is.
-
-    Parameters
-    ----------
-    run
-        A run folder, a name in --root, or latest.
-    """
+def info(run: Run = "latest", *, root: Root = RUNS) -> None:
+    """Say what a run is, how far it came, what its model can do and how big it is."""
     from genlab.core.contract import capabilities
     from genlab.recipes.load import load_model
     from genlab.training.report import verdict
@@ -181,14 +155,8 @@ def info(run: str = "latest", *, root: Root = RUNS) -> None:
         print(f"\nit can {', '.join(capabilities(model))}")
 
 
-def report(run: str = "latest", *, root: Root = RUNS) -> None:
-    """Write results.csv, results.png and report.html of a run anew, also while it trains.
-
-    Parameters
-    ----------
-    run
-        A run folder, a name in --root, or latest.
-    """
+def report(run: Run = "latest", *, root: Root = RUNS) -> None:
+    """Write results.csv, results.png and report.html of a run anew, also while it trains."""
     from genlab.training.report import write_report
     from genlab.training.run_folder import find
 

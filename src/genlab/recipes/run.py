@@ -164,6 +164,8 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             for observer in observers:
                 stack.callback(observer.close)
                 observer.event(progress.step, "resumed" if progress.step else "started", _machine(where, shard))
+                if len(held_out) < 2:
+                    observer.event(progress.step, "note", {"no evaluation": "it needs 2 held-out images or more"})
         batches = Loader(
             source.train,
             recipe.batch,
@@ -175,7 +177,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
         )
         around = Surroundings(
             save=partial(_save, folder, training, average) if main else _save_nothing,
-            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed),
+            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed) if len(held_out) > 1 else None,
             preview=partial(preview, held_out=held_out, seed=settings.seed),
             observers=observers,
         )

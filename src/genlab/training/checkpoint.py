@@ -126,8 +126,8 @@ _ELSEWHERE = "This checkpoint is not used. Its sibling in the same run (best or 
 def _draft(folder: Path) -> Iterator[Path]:
     """Give an empty sibling of `folder` to fill, then swap it in."""
     draft = _new(folder)
+    recover(folder)  # what a save that was stopped left may be all there is
     with storage(draft):
-        shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
     yield draft
     sync_folder(draft)

@@ -1,0 +1,322 @@
+"""Every command once, on tiny runs, and what it leaves behind."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from genlab import __version__
+from genlab.applications.interpolate import interpolate
+from genlab.applications.sample import sample
+from genlab.core.pictures import to_bytes
+from genlab.recipes.api import load
+from genlab.recipes.load import load_model
+from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.settings import CheckpointName
+from genlab.training.run_folder import RunFolder
+
+Genlab = Callable[..., tuple[int, str, str]]
+EVERY = ("autoencoder", "dcgan", "vae")
+
+
+@pytest.fixture
+def own(runs: Path, tmp_path: Path) -> Path:
+    """A copy of the runs that a test may change."""
+    return Path(shutil.copytree(runs, tmp_path / "runs", symlinks=True))
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened)
+
+
+def test_training_says_where_everything_is_and_what_to_try(tmp_path: Path, genlab: Genlab) -> None:
+    code, out, err = genlab(
+        *("train", "autoencoder", "--width", 8, "--batch", 8, "--steps", 3, "--size", 16, "--out", tmp_path)
+    )
+    assert code == 0
+    folder = tmp_path / "autoencoder"
+    assert f"pictures  {folder}/previews" in out
+    assert f"report    {folder}/report.html" in out
+    for line in re.findall(r"genlab (.*)", out.split("Try next:")[1]):
+        assert genlab(*line.split())[0] == 0, line
+    model = re.search(r"model +(\S+)", out)
+    assert model is not None
+    assert Path(model[1]).is_file()
+    assert "started" in err
+    assert "evaluation" in err
+
+
+@pytest.mark.parametrize("preset", EVERY)
+def test_a_run_folder_is_whole(runs: Path, preset: str) -> None:
+    folder = RunFolder(runs / preset)
+    names = {path.name for path in folder.path.iterdir() if not path.name.startswith(".")}
+    assert {"recipe.yaml", "data.yaml", "history.jsonl", "events.jsonl", "results.csv", "results.png"} < names
+    assert {"report.html", "previews", "checkpoints"} < names
+    assert [path.stem for path in folder.previews()] == ["000006", "000012"]
+    assert [event["step"] for event in folder.events("evaluation")] == [6, 12]
+    assert (runs / "latest").resolve() == (runs / "vae").resolve()
+
+
+@pytest.mark.parametrize("preset", ["vae", "dcgan"])
+def test_samples_come_as_a_grid_or_one_by_one_by_seed(
+    runs: Path, tmp_path: Path, genlab: Genlab, preset: str
+) -> None:
+    for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2), ("folder", 1)):
+        out = tmp_path / "deep" / name
+        assert genlab("sample", preset, "-n", 6, "--seed", seed, "--out", out, "--root", runs)[0] == 0
+    grids = [tmp_path / "deep" / f"{name}.png" for name in "abc"]
+    assert grids[0].read_bytes() == grids[1].read_bytes() != grids[2].read_bytes()
+    assert pixels(grids[0]).shape == (2 * 34 - 2, 3 * 34 - 2)
+    expected = to_bytes(sample(load(preset, root=runs), 6, seed=1))
+    single = sorted((tmp_path / "deep" / "folder").iterdir())
+    assert [path.name for path in single] == [f"{number:06d}.png" for number in range(6)]
+    for number, path in enumerate(single):
+        assert np.array_equal(pixels(path)[::2, ::2], expected[number, :, :, 0])
+        top, left = 34 * (number // 3), 34 * (number % 3)
+        assert np.array_equal(pixels(grids[0])[top : top + 32, left : left + 32], pixels(path))
+
+
+def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) -> None:
+    code, out, _ = genlab("sample", "-n", 4, "--root", own)
+    assert code == 0
+    assert out.strip() == str(own.resolve() / "vae" / "samples" / "4-seed-0.png")
+    assert Path(out.strip()).is_file()
+    assert genlab("sample", own / "vae", "-n", 4, "--checkpoint", "last")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("sample", "vae", "-n", 1), ("reconstruct", "vae"), ("interpolate", "vae", "--frames", 2)],
+    ids=lambda command: command[0],
+)
+def test_every_use_takes_the_checkpoint_that_is_asked_for(
+    runs: Path,
+    pictures: Path,
+    tmp_path: Path,
+    genlab: Genlab,
+    command: tuple[object, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str | None] = []
+
+    def recorded(folder: RunFolder, which: CheckpointName | None = None, device: str = "cpu") -> nn.Module:
+        asked.append(which)
+        return load_model(folder, which, device)
+
+    monkeypatch.setattr("genlab.recipes.load.load_model", recorded)
+    tokens = (*command, *((pictures,) if command[0] == "reconstruct" else ()), "--root", runs)
+    for which in ("best", "last", None):
+        chosen = ("--checkpoint", which) if which else ()
+        assert genlab(*tokens, *chosen, "--out", tmp_path / "a.png")[0] == 0
+    assert asked == ["best", "last", None]
+
+
+@pytest.mark.parametrize("preset", ["vae", "autoencoder"])
+def test_a_picture_is_reconstructed(
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab, preset: str
+) -> None:
+    target = tmp_path / "rows.png"
+    code, out, _ = genlab("reconstruct", preset, pictures / "b.jpg", "--out", target, "--root", runs)
+    assert code == 0
+    assert re.search(r"^\d\.\d{5}  b\.jpg$", out, re.MULTILINE)
+    assert "over 1 pictures" in out
+    assert pixels(target).shape == (2 * 34 - 2, 32)
+
+
+def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab
+) -> None:
+    code, out, _ = genlab("reconstruct", "vae", pictures, "--out", tmp_path / "rows.png", "--root", runs)
+    assert code == 0
+    assert {"a.png", "b.jpg", "c.png"} == set(re.findall(r"^\d\.\d{5}  (\S+)$", out, re.MULTILINE))
+    assert re.search(r"^rejected  broken\.png: .+$", out, re.MULTILINE)
+    assert "over 3 pictures" in out
+    errors = [float(number) for number in re.findall(r"^(\d\.\d{5})  ", out, re.MULTILINE)]
+    mean = re.search(r"mean squared error (\S+)", out)
+    assert mean is not None
+    assert float(mean[1]) == pytest.approx(sum(errors) / 3, abs=2e-5)
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_nothing_to_reconstruct_is_an_error(
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab, broken: bool
+) -> None:
+    path = pictures / "broken.png" if broken else tmp_path / "gone.png"
+    code, _, err = genlab("reconstruct", "vae", path, "--root", runs)
+    assert code == (1 if broken else 2)
+    assert path.name in err
+    assert not list((runs / "vae").glob("reconstructions"))
+
+
+def test_a_model_that_cannot_reconstruct_names_presets_that_can(
+    runs: Path, pictures: Path, genlab: Genlab
+) -> None:
+    code, _, err = genlab("reconstruct", "dcgan", pictures, "--root", runs)
+    assert code == 1
+    assert "reconstruction needs a model that can reconstruct; this GAN can sample, decode. Try: " in err
+    for name, recipe in PRESETS.items():
+        assert (name in err.split("Try: ")[1].rstrip(".\n").split(", ")) == (recipe.family != "gan")
+
+
+def test_an_autoencoder_does_not_sample(runs: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("sample", "autoencoder", "--root", runs)
+    assert code == 1
+    assert "sampling needs a model that can sample" in err
+
+
+@pytest.mark.parametrize("preset", EVERY)
+def test_an_interpolation_is_a_row_per_stretch_and_an_animation(
+    runs: Path, tmp_path: Path, genlab: Genlab, preset: str
+) -> None:
+    target = tmp_path / "walk.png"
+    walk = ("interpolate", preset, "--stretches", 3, "--frames", 5, "--seed", 2, "--root", runs)
+    code, out, _ = genlab(*walk, "--out", target)
+    assert code == 0
+    assert out.split() == [str(target), str(target.with_suffix(".gif"))]
+    assert pixels(target).shape == (3 * 34 - 2, 5 * 34 - 2)
+    rows = pixels(target)
+    assert np.array_equal(rows[:32, 4 * 34 :], rows[34:66, :32])  # a stretch begins where the last one ended
+    # Pillow shows frames in a row that are the same as one, for the time of them all.
+    frames = [rows[34 * (i // 5) :, 34 * (i % 5) :][:32, :32] for i in range(15)]
+    changes = sum(not np.array_equal(a, b) for a, b in pairwise(frames))
+    with Image.open(target.with_suffix(".gif")) as opened:
+        assert opened.n_frames == 1 + changes > 3
+        assert opened.size == (32, 32)
+        shown = 0
+        for at in range(opened.n_frames):
+            opened.seek(at)
+            shown += opened.info["duration"]
+    assert shown == 15 * 80
+
+
+def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
+    runs: Path, tmp_path: Path, genlab: Genlab
+) -> None:
+    target = tmp_path / "walk.png"
+    options = ("--stretches", 2, "--frames", 3, "--seed", 4)
+    assert genlab("interpolate", "dcgan", *options, "--out", target, "--root", runs)[0] == 0
+    expected = to_bytes(interpolate(load("dcgan", root=runs), 3, 3, seed=4).flatten(0, 1))
+    for number in range(6):
+        tile = pixels(target)[34 * (number // 3) :, 34 * (number % 3) :][:32:2, :32:2]
+        assert np.array_equal(tile, expected[number, :, :, 0])
+
+
+def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab) -> None:
+    walk = ("--between", pictures, "--stretches", 2, "--out", tmp_path / "walk.png", "--root", runs)
+    assert genlab("interpolate", "vae", *walk)[0] == 0
+    code, _, err = genlab("interpolate", "vae", *walk, "--stretches", 3)
+    assert code == 2
+    code, _, err = genlab("interpolate", "vae", "--between", pictures, "--stretches", 3, "--root", runs)
+    assert code == 2
+    assert "has 3 pictures; 3 stretches need 4" in err
+    code, _, err = genlab("interpolate", "dcgan", *walk)
+    assert code == 1
+    assert "needs a model that can encode" in err
+
+
+@pytest.mark.parametrize("preset", EVERY)
+def test_info_says_what_a_run_is(runs: Path, genlab: Genlab, preset: str) -> None:
+    code, out, _ = genlab("info", preset, "--root", runs)
+    assert code == 0
+    assert f"{preset} on digits: 12 of 12 steps" in out
+    assert "evaluation at step 12" in out
+    assert re.search(r"latent +4", out)
+    parts = load(preset, root=runs).named_children()
+    for name, part in parts:
+        assert re.search(rf"{name} +{sum(p.numel() for p in part.parameters()):,} weights", out)
+    assert ("it can sample" in out) == (preset != "autoencoder")
+
+
+def test_info_of_a_run_without_a_checkpoint(own: Path, genlab: Genlab) -> None:
+    shutil.rmtree(own / "vae" / "checkpoints" / "last")
+    assert genlab("info", "vae", "--root", own)[0] == 0
+    shutil.rmtree(own / "vae" / "checkpoints" / "best")
+    code, _, err = genlab("sample", "vae", "--root", own)
+    assert code == 1
+    assert "no checkpoint" in err
+
+
+def test_presets_are_listed_by_pattern(genlab: Genlab) -> None:
+    code, out, _ = genlab("recipes")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(PRESETS)
+    assert all(summary in out for summary in SUMMARIES.values())
+    _, out, _ = genlab("recipes", "*vae")
+    assert [line.split()[0] for line in out.splitlines()] == [name for name in PRESETS if name.endswith("vae")]
+    _, out, _ = genlab("recipes", "upsam")
+    assert [line.split()[0] for line in out.splitlines()] == ["dcgan-upsample"]
+
+
+def test_checks_says_what_the_machine_has(genlab: Genlab) -> None:
+    code, out, _ = genlab("checks")
+    assert code == 0
+    for name, value in (("genlab", __version__), ("torch", torch.__version__), ("threads", "1"), ("device", "")):
+        assert re.search(rf"^{name} +{re.escape(value)}", out, re.MULTILINE)
+
+
+def test_data_is_described_and_drawn(tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = genlab("data", "digits")
+    assert code == 0
+    assert re.search(r"total +1797", out)
+    assert "[1, 32, 32]" in out
+    assert pixels(tmp_path / "data-digits.png").shape == (8 * 34 - 2, 8 * 34 - 2)
+    assert genlab("data", "ring8", "--out", tmp_path / "points.png")[0] == 0
+    assert pixels(tmp_path / "points.png").shape == (256, 256)
+
+
+def test_data_with_broken_files_says_which(pictures: Path, tmp_path: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("data", pictures, "--out", tmp_path / "a.png")
+    assert code == 1
+    assert "broken.png" in err
+    code, out, _ = genlab("data", pictures, "--out", tmp_path / "a.png", "--max-rejected", 0.5)
+    assert code == 0
+    assert "broken.png" in out
+
+
+def test_a_report_is_written_anew(own: Path, genlab: Genlab) -> None:
+    folder = own / "vae"
+    before = (folder / "report.html").read_text()
+    (folder / "report.html").unlink()
+    (folder / "results.csv").unlink()
+    code, out, _ = genlab("report", "vae", "--root", own)
+    assert code == 0
+    assert out.strip() == str(folder.resolve() / "report.html")
+    assert (folder / "report.html").read_text() == before
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["1", "6", "12"]
+
+
+def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) -> None:
+    folder = own / "vae"
+    kept = ["history.jsonl", "recipe.yaml", "data.yaml", "results.csv", "checkpoints/last/manifest.json"]
+    before = {name: (folder / name).read_bytes() for name in kept}
+    previews = sorted(path.name for path in (folder / "previews").iterdir())
+    events = RunFolder(folder).events()
+    assert genlab("resume", "vae", "--root", own)[0] == 0
+    assert {name: (folder / name).read_bytes() for name in kept} == before
+    assert sorted(path.name for path in (folder / "previews").iterdir()) == previews
+    assert [event["event"] for event in RunFolder(folder).events()[len(events) :]] == ["resumed"]
+
+
+def test_resume_goes_on_to_where_one_run_would_have_come(own: Path, genlab: Genlab) -> None:
+    size = ("--width", 4, "--data", "digits", "--size", 16, "--batch", 16, "--latent", 4)
+    whole = (*size, "--steps", 20, "--name", "whole", "--evaluate-every", 6)
+    assert genlab("train", "dcgan", *whole, "--out", own)[0] == 0
+    assert genlab("resume", "dcgan", "--steps", 20, "--root", own)[0] == 0
+    at_once, resumed = load("whole", root=own, checkpoint="last"), load("dcgan", root=own, checkpoint="last")
+    for name, tensor in at_once.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    lines = [json.loads(line) for line in (own / "dcgan" / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 20]
+    assert RunFolder(own / "dcgan").read_yaml("recipe.yaml")["steps"] == 20

@@ -1,0 +1,161 @@
+"""Exit codes, and words instead of tracebacks."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.cli import look
+from genlab.cli.main import run
+from genlab.core.descent import descend
+from genlab.families import vae
+from genlab.version import __version__
+
+Genlab = Callable[..., tuple[int, str, str]]
+COMMANDS = (
+    "train",
+    "resume",
+    "sample",
+    "reconstruct",
+    "interpolate",
+    "info",
+    "report",
+    "data",
+    "recipes",
+    "checks",
+)
+
+MISTAKES: list[tuple[str, list[str]]] = [
+    ("trian vae", ['"trian"', 'Did you mean "train"?']),
+    ("train vea", ['"vea"', 'Did you mean "vae"?', "dcgan"]),
+    ("train dcgan --critic-step 3", ["--critic-step", "Did you mean --critic-steps?"]),
+    ("train vae --stesp 3", ["--stesp", "Did you mean --steps?"]),
+    ("train vae --reconstruction bec", ['"bec"', "--reconstruction", '"mse", "l1", "bce"', 'mean "bce"?']),
+    ("train dcgan --loss minmax", ['"minmax"', "--loss", "non-saturating", 'mean "minimax"?']),
+    ("train vae --device gpu", ['"gpu"', "--device", "cpu"]),
+    ("train vae --steps many", ["--steps", '"many"']),
+    ("train vae --steps 0", ["--steps must be at least 1, not 0."]),
+    ("train vae --lr nan", ['--lr must be a finite number, not "nan".']),
+    ("train vae --lr inf", ['--lr must be a finite number, not "inf".']),
+    ("train vae --lr -0.1", ["--lr must be above 0, not -0.1."]),
+    ("train vae --ema 1", ["--ema must be at least 0 and at most 0.99999, not 1.0."]),
+    ("train vae --betas 0.5 2", ["--betas must be at least 0 and at most 0.9999, not 2.0."]),
+    ("train vae --betas 0.5", ["--betas"]),
+    ("train vae --batch 1", ["--batch must be at least 2, not 1."]),
+    ("train vae --data", ["--data"]),
+    ("train vae --data nonsense", ['no source "nonsense"', "digits, fashion-mnist, mnist"]),
+    ("train vae --data digit", ['no source "digit"', 'Did you mean "digits"?']),
+    ("train vae --size 17", ["no size 17", "16, 32, 64, 128, 256"]),
+    ("train vae --channels 2", ["no 2 channels", "1 (grey), 3 (colour)"]),
+    ("train dcgan --data ring8", ["16, 32, 64, 128, 256 pixels; these are 1×1", "--architecture mlp"]),
+    ("train gone.yaml", ["there is no file gone.yaml"]),
+    ("train typo.yaml", ["typo.yaml", 'no option "stesp"', 'Did you mean "steps"?']),
+    ("train wrong.yaml", ["wrong.yaml", "--reconstruction must be one of mse, l1, bce", '"bec"', 'mean "bce"?']),
+    ("train good.yaml --stesp 3", ["--stesp", "Did you mean --steps?"]),
+    ("recipes nonsense", ['no preset matches "nonsense"', "Choices: autoencoder"]),
+    ("recipes dcgna", ['no preset matches "dcgna"', 'Did you mean "dcgan"?']),
+    ("sample", ['no run "latest"', "There is no run in runs yet"]),
+    ("info gone --root somewhere", ['no run "gone"', "There is no run in somewhere yet"]),
+    ("resume gone", ['no run "gone"']),
+    ("resume --lr 0.1", ["--lr"]),
+    ("data nonsense", ['no source "nonsense"']),
+    ("data digits --size 5", ["no size 5"]),
+]
+
+
+@pytest.mark.parametrize(("line", "words"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_is_answered_in_words_with_exit_code_two(
+    line: str, words: list[str], genlab: Genlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("typo.yaml").write_text("preset: vae\nstesp: 3\n")
+    Path("wrong.yaml").write_text("preset: vae\nreconstruction: bec\n")
+    Path("good.yaml").write_text("preset: vae\n")
+    before = sorted(tmp_path.iterdir())
+    code, out, err = genlab(*line.split())
+    assert code == 2
+    assert out == ""
+    assert err.startswith("genlab: ")
+    for word in words:
+        assert word in err
+    assert sorted(tmp_path.iterdir()) == before, "nothing may be left behind"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("sample vea", ['no run "vea"', 'Did you mean "vae"?', "autoencoder, dcgan"]),
+        ("sample vae -n 0", ["-n must be at least 1, not 0"]),
+        ("interpolate vae --frames 1", ["1 stretch and 2 frames or more, not 6 and 1"]),
+        ("interpolate vae --stretches 0", ["1 stretch and 2 frames or more, not 0 and 10"]),
+        ("sample vae --checkpoint beste", ['"beste"', 'mean "best"?']),
+        ("sample vae --device gpu", ['"gpu"']),
+    ],
+)
+def test_mistakes_about_a_run(line: str, words: list[str], genlab: Genlab, runs: Path) -> None:
+    code, out, err = genlab(*line.split(), "--root", runs)
+    assert (code, out) == (2, "")
+    for word in words:
+        assert word in err
+
+
+def test_help_and_version(genlab: Genlab) -> None:
+    code, out, _ = genlab("--help")
+    assert code == 0
+    for command in COMMANDS:
+        assert command in out
+    assert genlab("--version")[1].strip() == __version__
+    code, out, _ = genlab("train", "dcgan", "--help")
+    assert code == 0
+    for flag in ("--critic-steps", "--generator-lr", "--data", "--seed", "--checkpoint-every"):
+        assert flag in out
+    assert "--beta " not in out
+
+
+def test_the_help_of_a_file_has_its_values_as_defaults(tmp_path: Path, genlab: Genlab) -> None:
+    path = tmp_path / "my_model.yaml"
+    path.write_text("preset: vae\nlatent: 77\n")
+    code, out, _ = genlab("train", path, "--help")
+    assert code == 0
+    assert "77" in out
+    assert "--beta" in out
+
+
+def test_a_loss_that_is_not_finite_ends_with_four(
+    tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vae, "descend", lambda loss, *rest: descend(loss * torch.nan, *rest))
+    options = ("--width", 8, "--batch", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
+    code, _, err = genlab("train", "vae", *options)
+    assert code == 4
+    assert "NaN in the vae's loss while updating the vae" in err
+    assert "learning rate too high" in err
+
+
+def test_a_source_without_pictures_ends_with_one(tmp_path: Path, genlab: Genlab) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = genlab("train", "vae", "--data", tmp_path / "empty", "--out", tmp_path / "runs")
+    assert code == 1
+    assert "empty" in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (BrokenPipeError, 1)])
+def test_an_interrupted_command_ends_as_shells_expect(
+    error: type[BaseException], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(look, "_print", interrupted)
+    assert run(["checks"]) == code
+
+
+def test_the_module_is_a_program_with_exit_codes() -> None:
+    wrong = subprocess.run([sys.executable, "-m", "genlab", "trian"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert 'Did you mean "train"?' in wrong.stderr
+    assert "Traceback" not in wrong.stderr

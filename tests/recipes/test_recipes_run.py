@@ -1,0 +1,122 @@
+"""From a plan to a run folder and back."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import genlab
+from genlab.core.batch import ImageShape
+from genlab.core.distributed import Shard
+from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.core.random import Randomness
+from genlab.recipes import run
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.run import Result, build, check
+from genlab.training.evaluation import Evaluation
+from genlab.training.run_folder import RunFolder
+
+TINY = {"width": 8, "latent": 3, "batch": 8, "size": 16, "quiet": True}
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second each, tested elsewhere
+
+
+def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    for preset, options in (("dcgan", {"data": "ring8"}), ("vae", {"data": "nonsense"}), ("vae", {"size": 17})):
+        with pytest.raises(UsageError):
+            genlab.train(preset, quiet=True, out=tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
+    recipe, shape = replace(PRESETS["vae"], batch=7, width=8), ImageShape(1, 16, 16)
+    check(recipe, shape, Shard())
+    check(replace(recipe, batch=8), shape, Shard(1, 2))
+    with pytest.raises(UsageError, match="--batch 7 cannot be divided among 2 processes"):
+        check(recipe, shape, Shard(1, 2))
+
+
+def test_building_leaves_the_global_stream_alone() -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    build(replace(PRESETS["vae"], width=8), ImageShape(1, 16, 16), Randomness(3))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_result_stands_for_its_folder(tmp_path: Path) -> None:
+    result = genlab.train("autoencoder", steps=2, out=tmp_path, name="mine", **TINY)
+    assert isinstance(result, Result)
+    assert os.fspath(result) == str(tmp_path / "mine")
+    assert result.progress.step == 2
+    assert genlab.load(result) is not None
+    assert genlab.resume(result, quiet=True, steps=3).progress.step == 3
+    assert genlab.resume("mine", quiet=True, root=tmp_path, steps=4).progress.step == 4
+
+
+def test_a_saved_recipe_trains_the_same_weights(tmp_path: Path) -> None:
+    first = genlab.train("vae", steps=3, out=tmp_path / "a", seed=5, **TINY)
+    again = genlab.train(str(first.folder / "recipe.yaml"), quiet=True, out=tmp_path / "b")
+    for name, tensor in genlab.load(first).state_dict().items():
+        assert torch.equal(tensor, genlab.load(again).state_dict()[name])
+    assert RunFolder(first.folder).read_yaml("data.yaml") == RunFolder(again.folder).read_yaml("data.yaml")
+
+
+def test_resume_changes_the_budget_only(tmp_path: Path) -> None:
+    result = genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    with pytest.raises(UsageError, match='resume can change steps, minutes and device, not "lr"'):
+        genlab.resume(result, quiet=True, lr=0.1)
+    with pytest.raises(UsageError, match="--steps must be at least 1, not 0"):
+        genlab.resume(result, quiet=True, steps=0)
+
+
+def test_other_pictures_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    def write(seed: int) -> None:
+        images = np.random.default_rng(seed).integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+        np.savez(tmp_path / "set.npz", images=images)
+
+    write(0)
+    result = genlab.train("autoencoder", data=tmp_path / "set.npz", steps=1, out=tmp_path / "runs", **TINY)
+    assert genlab.resume(result, quiet=True, steps=2).progress.step == 2
+    write(1)
+    with pytest.raises(CheckpointError, match=r"is no longer what autoencoder was trained on: fingerprints was"):
+        genlab.resume(result, quiet=True, steps=3)
+
+
+def test_a_run_that_is_not_there_is_answered_with_its_neighbour(tmp_path: Path) -> None:
+    genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    with pytest.raises(UsageError, match=r'no run "autoencodr"\. Did you mean "autoencoder"\? Runs in .*: '):
+        genlab.load("autoencodr", root=tmp_path)
+    with pytest.raises(UsageError, match=r"There is no run in .* yet"):
+        genlab.load("latest", root=tmp_path / "empty")
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    result = genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    with RunFolder(result.folder).lock(), pytest.raises(GenlabError, match="another process is training in"):
+        genlab.resume(result, quiet=True, steps=2)
+
+
+def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a run was not evaluated yet there is only the last."""
+    values = iter([1.0, 2.0])
+    monkeypatch.setattr(run, "evaluate", lambda model, **_: Evaluation({}, next(values), 1))
+    result = genlab.train("vae", steps=4, evaluate_every=2, out=tmp_path, **TINY)
+    folder = RunFolder(result.folder)
+    assert result.progress.best_step == 2
+    best, last, default = (genlab.load(result, checkpoint=which) for which in ("best", "last", None))
+    name = "decoder.0.weight"
+    assert not torch.equal(best.state_dict()[name], last.state_dict()[name])
+    assert torch.equal(default.state_dict()[name], best.state_dict()[name])
+    shutil.rmtree(folder.best)
+    assert torch.equal(genlab.load(result).state_dict()[name], last.state_dict()[name])
+    with pytest.raises(CheckpointError, match="no checkpoint at"):
+        genlab.load(result, checkpoint="best")

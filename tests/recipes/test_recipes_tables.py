@@ -1,0 +1,57 @@
+"""What the command line knows without importing torch is what there is."""
+
+from dataclasses import fields
+from typing import get_args, get_type_hints
+
+import pytest
+
+from genlab.architectures import ARCHITECTURES
+from genlab.data import fit
+from genlab.objectives.adversarial import ADVERSARIAL
+from genlab.objectives.reconstruction import RECONSTRUCTION
+from genlab.recipes.fields import override
+from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.recipe import AdversarialName, ArchitectureName, ReconstructionName
+from genlab.recipes.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [(ArchitectureName, ARCHITECTURES), (ReconstructionName, RECONSTRUCTION), (AdversarialName, ADVERSARIAL)],
+)
+def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, object]) -> None:
+    assert get_args(names) == tuple(table)
+
+
+def test_every_preset_has_a_summary() -> None:
+    assert list(PRESETS) == list(SUMMARIES)
+    assert all(summary.endswith(".") for summary in SUMMARIES.values())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_keeps_its_own_rules(preset: str) -> None:
+    """Every value of a row would be accepted if a user wrote it."""
+    recipe = PRESETS[preset]
+    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    assert override(recipe, values) == recipe
+
+
+def test_the_settings_keep_their_own_rules() -> None:
+    values = {f.name: getattr(Settings(), f.name) for f in fields(Settings)}
+    assert override(Settings(), values) == Settings()
+
+
+@pytest.mark.parametrize("options", [*PRESETS.values(), Settings()])
+def test_every_option_is_explained_and_no_name_is_used_twice(options: object) -> None:
+    hints = get_type_hints(type(options))
+    for f in fields(options):  # type: ignore[arg-type]
+        assert f.metadata["help"], f.name
+        assert f.name in hints
+    if options != Settings():
+        assert not {f.name for f in fields(options)} & {f.name for f in fields(Settings)}  # type: ignore[arg-type]
+
+
+def test_sizes_of_the_data_are_those_of_the_networks() -> None:
+    from genlab.architectures import dcgan
+
+    assert dcgan.SIZES == fit.SIZES

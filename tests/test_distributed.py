@@ -1,0 +1,257 @@
+"""Two processes train what one would: collectives and normalisation in two spawned ones, runs under torchrun."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+import genlab
+from genlab.architectures.normalization import BatchNorm2d
+from genlab.core.batch import ImageShape
+from genlab.core.descent import descend
+from genlab.core.distributed import Shard, average, average_, barrier, broadcast_, processes, share
+from genlab.core.errors import NonFiniteError
+from genlab.core.random import Randomness
+from genlab.recipes.resolve import resolve
+from genlab.recipes.run import build
+from genlab.training import checkpoint
+from genlab.training.run_folder import RunFolder
+from genlab.training.state import RAW
+
+SIZE = 2
+pytestmark = pytest.mark.skipif(not dist.is_available() or sys.platform == "win32", reason="needs gloo")
+
+
+def together(works: Sequence[Callable[[Shard], None]], tmp_path: Path) -> None:
+    """Run `works` in two processes that know each other; what one of them asserts fails the test."""
+    mp.spawn(_enter, (works, str(tmp_path / "meeting")), nprocs=SIZE)
+
+
+def _enter(rank: int, works: Sequence[Callable[[Shard], None]], meeting: str) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
+    try:
+        for work in works:
+            work(Shard(rank, SIZE))
+    finally:
+        dist.destroy_process_group()
+
+
+def _collectives(shard: Shard) -> None:
+    assert processes() == SIZE
+    mine = torch.tensor([1.0, 10.0]) * (shard.rank + 1)
+    assert average_(mine.clone()).tolist() == [1.5, 15.0]
+    assert broadcast_(mine.clone()).tolist() == [1.0, 10.0]
+    assert share(f"from {shard.rank}") == "from 0"
+    barrier()
+    # f = m³ of m = (x₁ + x₂)/2; by the convention of `average`, derivatives by x are those by m.
+    x = torch.tensor(2.0 + 2 * shard.rank, dtype=torch.float64, requires_grad=True)  # m = 3
+    (gradient,) = torch.autograd.grad(average(x) ** 3, x, create_graph=True)
+    assert gradient.item() == 27
+    (second,) = torch.autograd.grad(gradient**2, x, create_graph=True)
+    assert second.item() == 2 * 27 * 6 * 3
+    (third,) = torch.autograd.grad(second, x)
+    assert third.item() == 36 * 3 * 9
+    # Where each process has a function of its own of m, its derivative is the mean of theirs.
+    x.grad = None
+    ((shard.rank + 1) * average(x)).backward()
+    assert x.grad.item() == 1.5
+
+
+def _descent(shard: Shard) -> None:
+    def net() -> nn.Linear:
+        torch.manual_seed(0)
+        return nn.Linear(3, 1).double()
+
+    data = torch.randn(8, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    whole, ours = net(), net()
+    (whole(data) ** 2).mean().backward()
+    optimizer = torch.optim.SGD(
+        [(f"critic.{name}", parameter) for name, parameter in ours.named_parameters()], lr=1.0
+    )
+    norm = descend((ours(shard.rows(data)) ** 2).mean(), optimizer)
+    for expected, parameter in zip(whole.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, expected.grad)
+        torch.testing.assert_close(parameter, expected - expected.grad)
+    torch.testing.assert_close(norm, torch.cat([p.grad.flatten() for p in whole.parameters()]).norm())
+    # A NaN on one process stops both in the same step, before either has moved.
+    before = [p.detach().clone() for p in ours.parameters()]
+    loss = (ours(shard.rows(data)) ** 2).mean() * (torch.nan if shard.rank == 1 else 1.0)
+    with pytest.raises(NonFiniteError, match="NaN in the critic's loss"):
+        descend(loss, optimizer)
+    assert all(torch.equal(p, b) for p, b in zip(ours.parameters(), before, strict=True))
+
+
+def _normalisation(shard: Shard) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(8, 3, 4, 4) * torch.tensor([0.5, 2.0, 5.0]).view(3, 1, 1) + torch.arange(3).view(3, 1, 1)
+    ours, theirs = BatchNorm2d(3), nn.BatchNorm2d(3)
+    nn.init.normal_(ours.weight)
+    nn.init.normal_(ours.bias)
+    theirs.load_state_dict(ours.state_dict())
+
+    def run(normalise: nn.Module, given: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the output, the images' gradient and the weights', of a mean and of a gradient penalty."""
+        given = given.clone().requires_grad_()
+        output = normalise(given)
+        (slope,) = torch.autograd.grad(output.sin().sum(), given, create_graph=True)
+        loss = output.sin().mean() + slope.square().flatten(1).sum(1).mean()
+        gradients = torch.autograd.grad(loss, [given, *normalise.parameters()])
+        return output, gradients[0], list(gradients[1:])
+
+    for _ in range(2):
+        expected, of_images, of_weights = run(theirs, images)
+        output, of_mine, of_ours = run(ours, shard.rows(images))
+        torch.testing.assert_close(output, shard.rows(expected), rtol=1e-5, atol=1e-5)
+        # A process's loss is a mean over its own rows: SIZE times their share of the whole mean.
+        torch.testing.assert_close(of_mine, SIZE * shard.rows(of_images), rtol=1e-4, atol=1e-5)
+        for mine, whole in zip(of_ours, of_weights, strict=True):
+            torch.testing.assert_close(average_(mine), whole, rtol=1e-4, atol=1e-5)
+    for mine, whole in zip(ours.buffers(), theirs.buffers(), strict=True):
+        torch.testing.assert_close(mine, whole, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+
+
+def _normalisation_far_from_zero(shard: Shard) -> None:
+    """The mean of squares less the square of the mean would lose all digits here, even its sign."""
+    torch.manual_seed(0)
+    for spread in (1.0, 0.01, 0.0):
+        images = 300 + spread * torch.randn(8, 2, 4, 4)
+        expected = nn.BatchNorm2d(2)(images)
+        torch.testing.assert_close(BatchNorm2d(2)(shard.rows(images)), shard.rows(expected), rtol=1e-2, atol=1e-2)
+
+
+def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
+    """All in one meeting, because to start two processes takes longer than the rest."""
+    together([_collectives, _descent, _normalisation, _normalisation_far_from_zero], tmp_path)
+
+
+OPTIONS = {"size": 16, "batch": 16, "latent": 4, "log_every": 1}
+WIDTHS = {"vae": 16, "dcgan": 4}
+
+
+Torchrun = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def torchrun() -> Iterator[Torchrun]:
+    """Start `genlab` with these arguments in two processes; whatever still runs after the test is ended."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(SIZE)]
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*tokens: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*command, "-m", "genlab", *map(str, tokens)],
+            env=surroundings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def train(preset: str, steps: int, out: Path, **changes: object) -> list[object]:
+    options = {**OPTIONS, "width": WIDTHS[preset], "steps": steps, "out": out, **changes}
+    return ["train", preset, *(t for n, v in options.items() for t in (f"--{n.replace('_', '-')}", v))]
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def trained_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights that are trained, not their average, of the last checkpoint."""
+    saved = checkpoint.load(folder / "checkpoints" / "last")
+    raw = {name.removeprefix(RAW): tensor for name, tensor in saved.training.items() if name.startswith(RAW)}
+    return raw or dict(saved.model)
+
+
+def assert_same_way(preset: str, one: Path, two: Path) -> None:
+    """Two runs moved every tensor alike: they differ by less than 1/1000 of the way from the start.
+
+    Sums over processes round otherwise than sums over one batch, to about 1e-7. Adam divides a gradient by its
+    size, so where one is nearly 0 that noise may decide its sign; the norm over a tensor is robust to a few such
+    elements, and what a process normalises or draws wrongly shows as a share of the whole way.
+    """
+    recipe = resolve(preset, {**OPTIONS, "width": WIDTHS[preset]}).recipe
+    start = build(recipe, ImageShape(1, 16, 16), Randomness(0)).model.state_dict()
+    expected, weights = trained_weights(one), trained_weights(two)
+    assert expected.keys() == weights.keys() == start.keys()
+    for name, tensor in expected.items():
+        if tensor.is_floating_point():
+            way = (tensor - start[name]).norm()
+            assert way > 0, name
+            assert (weights[name] - tensor).norm() < 1e-3 * way, name
+        else:
+            assert torch.equal(weights[name], tensor)
+
+
+@pytest.mark.parametrize("preset", ["vae", "dcgan"])
+def test_two_processes_train_the_weights_of_one_also_when_resumed(
+    preset: str, tmp_path: Path, torchrun: Torchrun
+) -> None:
+    options = {**OPTIONS, "width": WIDTHS[preset]}
+    one = genlab.train(preset, quiet=True, steps=10, out=tmp_path / "one", **options)
+    code, out, err = finished(torchrun(*train(preset, 6 if preset == "dcgan" else 10, tmp_path / "two")))
+    assert code == 0, err
+    assert out.count("Try next:") == 1
+    if preset == "dcgan":
+        code, _, err = finished(torchrun("resume", preset, "--steps", 10, "--root", tmp_path / "two"))
+        assert code == 0, err
+    folder = RunFolder(tmp_path / "two" / preset)
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {"latest", preset}
+    assert_same_way(preset, one.folder, folder.path)
+    assert {event["processes"] for event in folder.events() if "processes" in event} == {SIZE}
+    alone, shared = RunFolder(one.folder).history(), folder.history()
+    assert [line["step"] for line in shared] == list(range(1, 11))
+    for mine, theirs in zip(alone, shared, strict=True):
+        for name in mine.keys() - {"seconds"}:
+            if "accuracy" not in name and "spread" not in name:  # a step function; a statistic of each shard
+                assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+
+
+def test_a_signal_to_all_leaves_one_whole_checkpoint(tmp_path: Path, torchrun: Torchrun) -> None:
+    process = torchrun(*train("vae", 10**6, tmp_path))
+    folder = RunFolder(tmp_path / "vae")
+    deadline = time.monotonic() + 100
+    while len(folder.history()) < 3:
+        assert process.poll() is None, finished(process)
+        assert time.monotonic() < deadline, "no step was taken"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = finished(process)
+    assert code != 0
+    assert "SIGTERM at step" in err
+    (interrupted,) = folder.events("interrupted")
+    saved = checkpoint.load(folder.last)
+    assert saved.state["step"] == interrupted["step"] == folder.history()[-1]["step"] >= 3
+
+
+def test_a_batch_that_does_not_divide_is_a_mistake_of_the_user(tmp_path: Path, torchrun: Torchrun) -> None:
+    code, out, err = finished(torchrun(*train("vae", 3, tmp_path / "runs", batch=7)))
+    assert code != 0
+    assert out == ""
+    assert "genlab: --batch 7 cannot be divided among 2 processes" in err
+    assert "exitcode  : 2" in err
+    assert "exitcode  : 1" not in err
+    assert not (tmp_path / "runs").exists()

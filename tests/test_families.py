@@ -1,0 +1,359 @@
+"""The contract, for every preset: whatever is added to the table is held to it without a line here."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import genlab
+from genlab.core.batch import Batch, ImageShape
+from genlab.core.contract import (
+    CAPABILITIES,
+    BoundsLikelihood,
+    Decodes,
+    Encodes,
+    HasPrior,
+    Reconstructs,
+    Samples,
+    Training,
+    capabilities,
+)
+from genlab.core.random import Randomness
+from genlab.data.dataset import Dataset
+from genlab.data.loader import Loader
+from genlab.data.source import open_source
+from genlab.recipes import run
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import GANRecipe, Recipe
+from genlab.training.average import Average
+from genlab.training.evaluation import evaluate
+from genlab.training.fit import showing
+
+LATENT = 6
+ANY_SIZE = ("mlp",)  # architectures that also take points
+NOISELESS = ("autoencoder",)  # families whose step draws nothing
+every_preset = pytest.mark.parametrize("preset", PRESETS)
+
+
+def small(preset: str, **changes: Any) -> Recipe:
+    recipe = PRESETS[preset]
+    return replace(recipe, width=32 if recipe.architecture in ANY_SIZE else 8, latent=LATENT, batch=16, **changes)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return open_source("digits", size=16).train
+
+
+@pytest.fixture(scope="module")
+def colours(digits: Dataset) -> Dataset:
+    """Digits whose channels differ, so that mixing them up shows."""
+    values = np.concatenate([digits.values[:200], 255 - digits.values[:200], digits.values[200:400]], axis=1)
+    return Dataset("colours", values, None, (), "")
+
+
+def batches(dataset: Dataset, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
+    position = 0
+    while True:
+        index = np.arange(position, position + recipe.batch) % len(dataset)
+        yield dataset.batch(index)
+        position += recipe.batch
+
+
+def trained(preset: str, dataset: Dataset, steps: int, seed: int = 0) -> Training:
+    recipe = small(preset)
+    training = run.build(recipe, dataset.shape, Randomness(seed))
+    stream = batches(dataset, recipe)
+    for step in range(steps):
+        training.step(step, stream)
+    return training
+
+
+class Spy:
+    """Watches every optimizer step of a training: gradients before it, and the other players around it."""
+
+    def __init__(self, training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.named = dict(training.model.named_parameters())
+        self.gradients: dict[str, Tensor] = {}
+        self.order: list[str] = []
+        self.left = self._state(self.named)
+        for player, optimizer in training.optimizers.items():
+            monkeypatch.setattr(optimizer, "step", self._watched(player, optimizer))
+
+    def _watched(self, player: str, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+        mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        own = {name for name, p in self.named.items() if id(p) in mine}
+        others = {name: p for name, p in self.named.items() if name not in own}
+        real_step = optimizer.step
+
+        def step() -> None:
+            self.order.append(player)
+            for name in own:
+                gradient = self.named[name].grad
+                assert gradient is not None, f"{name} gets no gradient"
+                self.gradients[name] = gradient.clone()
+            self._assert_as_left(others, f"the backward pass of the {player}")
+            real_step()
+            self._assert_as_left(others, f"the step of the {player}")
+            for name in own:
+                assert not torch.equal(self.named[name], self.left[name][0]), f"{name} does not move"
+            self.left = self._state(self.named)
+
+        return step
+
+    def _assert_as_left(self, others: Mapping[str, nn.Parameter], when: str) -> None:
+        for name, now in self._state(others).items():
+            for kind, before, after in zip(("weights", "gradient"), self.left[name], now, strict=True):
+                same = after is None if before is None else after is not None and torch.equal(before, after)
+                assert same, f"{when} changed the {kind} of {name}"
+
+    @staticmethod
+    def _state(named: Mapping[str, nn.Parameter]) -> dict[str, tuple[Tensor, Tensor | None]]:
+        return {n: (p.detach().clone(), None if p.grad is None else p.grad.clone()) for n, p in named.items()}
+
+
+@every_preset
+def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_alone(
+    preset: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(preset)
+    training = run.build(recipe, digits.shape, Randomness(0))
+    spy = Spy(training, monkeypatch)
+    stream = batches(digits, recipe)
+    for step in range(2):
+        signals = training.step(step, stream)
+    assert spy.gradients.keys() == {name for name, p in training.model.named_parameters() if p.requires_grad}
+    for name, gradient in spy.gradients.items():
+        assert torch.isfinite(gradient).all(), name
+        assert gradient.abs().max() > 0, name
+    assert set(spy.order) == training.optimizers.keys()
+    assert all(p.requires_grad for p in training.model.parameters()), "a player was left frozen"
+    for name, signal in signals.items():
+        assert signal.shape == (), name
+        assert not signal.requires_grad, name
+        assert torch.isfinite(signal), name
+
+
+@every_preset
+def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(preset: str, digits: Dataset) -> None:
+    training = run.build(small(preset), digits.shape, Randomness(0))
+    groups = [group for optimizer in training.optimizers.values() for group in optimizer.param_groups]
+    owned = [p for group in groups for p in group["params"]]
+    names = [name for group in groups for name in group["param_names"]]
+    assert len(owned) == len({id(p) for p in owned}) == len(set(names))
+    assert {id(p) for p in owned} == {id(p) for p in training.model.parameters()}
+    for player, optimizer in training.optimizers.items():
+        assert all(n.startswith(f"{player}.") for group in optimizer.param_groups for n in group["param_names"])
+
+
+@every_preset
+def test_a_seed_is_its_bits(preset: str, digits: Dataset) -> None:
+    def bits(seed: int) -> list[Tensor]:
+        training = trained(preset, digits, 3, seed)
+        moments = [t for o in training.optimizers.values() for s in o.state.values() for t in s.values()]
+        return [*training.model.state_dict().values(), *moments]
+
+    torch.manual_seed(1)
+    once = bits(0)
+    torch.manual_seed(2)  # whatever the global stream
+    again, other = bits(0), bits(1)
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(once, other, strict=True))
+
+
+@every_preset
+def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digits: Dataset) -> None:
+    """From equal weights and images, only a family without noise moves equally whatever seed and step."""
+    recipe = small(preset)
+
+    def moved(seed: int, step: int) -> list[Tensor]:
+        training = run.build(recipe, digits.shape, Randomness(seed))
+        start = run.build(recipe, digits.shape, Randomness(0)).model.state_dict()
+        training.model.load_state_dict(start)
+        training.step(step, batches(digits, recipe))
+        return list(training.model.parameters())
+
+    def same(a: list[Tensor], b: list[Tensor]) -> bool:
+        return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+    noisy = recipe.family not in NOISELESS
+    assert same(moved(0, 0), moved(0, 0))
+    assert same(moved(0, 0), moved(0, 1)) != noisy
+    assert same(moved(0, 0), moved(1, 0)) != noisy
+
+
+def is_image(images: Tensor, count: int, shape: ImageShape) -> None:
+    assert images.shape == (count, *shape)
+    assert torch.isfinite(images).all()
+    assert -1 <= images.min() <= images.max() <= 1
+
+
+def _samples(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+    assert isinstance(model, Samples)
+    is_image(model.sample(5, torch.Generator().manual_seed(0)), 5, shape)
+    once, again, other = (model.sample(5, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+    assert not torch.equal(once[0], once[1])
+
+
+def _encodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+    assert isinstance(model, Encodes)
+    latents = model.encode(images)
+    assert latents.shape == (len(images), LATENT)
+    torch.testing.assert_close(model.encode(images[:1]), latents[:1])
+
+
+def _decodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+    assert isinstance(model, Decodes)
+    latents = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(0))
+    is_image(model.decode(latents), 4, shape)
+    is_image(model.decode(1e6 * latents), 4, shape)  # the range is a law, not the modesty of a young network
+    if isinstance(model, HasPrior):
+        assert model.prior(3).shape == (3, LATENT)
+        assert isinstance(model, Samples)
+        draw = model.prior(3, torch.Generator().manual_seed(7))
+        assert torch.equal(model.decode(draw), model.sample(3, torch.Generator().manual_seed(7)))
+
+
+def _reconstructs(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+    assert isinstance(model, Reconstructs)
+    is_image(model.reconstruct(images), len(images), shape)
+    assert isinstance(model, Encodes)
+    assert isinstance(model, Decodes)
+    assert torch.equal(model.reconstruct(images), model.decode(model.encode(images)))
+
+
+def _bounds(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+    assert isinstance(model, BoundsLikelihood)
+    bound = model.evidence_bound(images, torch.Generator().manual_seed(0))
+    assert bound.shape == (len(images),)
+    assert torch.isfinite(bound).all()
+
+
+TRIALS: Mapping[str, Callable[[nn.Module, Tensor, ImageShape], None]] = {
+    "sample": _samples,
+    "encode": _encodes,
+    "decode": _decodes,
+    "reconstruct": _reconstructs,
+    "bound the likelihood": _bounds,
+}
+
+
+def test_every_capability_is_tried() -> None:
+    assert TRIALS.keys() == CAPABILITIES.keys()
+
+
+@every_preset
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_declared_capability_works(preset: str, channels: int, digits: Dataset, colours: Dataset) -> None:
+    dataset = digits if channels == 1 else colours
+    model = trained(preset, dataset, 2).model
+    able = capabilities(model)
+    assert able
+    images = dataset.batch(np.arange(7)).images
+    with showing(model):
+        for name in able:
+            TRIALS[name](model, images, dataset.shape)
+
+
+@every_preset
+def test_a_shown_model_keeps_no_graph_and_changes_nothing(preset: str, digits: Dataset) -> None:
+    model = trained(preset, digits, 1).model
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with showing(model):
+        evaluate(model, digits.batch(np.arange(8)).images, seed=0)
+        assert not model.training
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@every_preset
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_builds_for_every_size(preset: str, channels: int) -> None:
+    for size in (16, 32, 64):
+        recipe = small(preset)
+        shape = ImageShape(channels, size, size)
+        training = run.build(recipe, shape, Randomness(0))
+        images = torch.zeros(2, *shape)
+        stream = iter([Batch(images, torch.arange(2))] * 9)
+        assert training.step(0, stream)
+    for size in (128, 256):
+        with torch.device("meta"):
+            model = PRESETS[preset].model(ImageShape(channels, size, size))
+            if isinstance(model, Decodes):
+                assert model.decode(torch.empty(2, PRESETS[preset].latent)).shape == (2, channels, size, size)
+
+
+@every_preset
+def test_what_is_loaded_is_what_was_trained(
+    preset: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real run of ten steps; the model that it evaluates at the end and the loaded one give the same bits."""
+    images = digits.batch(np.arange(5)).images
+    shown: list[list[Tensor]] = []
+
+    def outputs(model: nn.Module) -> list[Tensor]:
+        drawn = [model.sample(5, torch.Generator().manual_seed(3))] if isinstance(model, Samples) else []
+        return [*drawn, *([model.reconstruct(images)] if isinstance(model, Reconstructs) else [])]
+
+    def evaluated(model: nn.Module, **others: Any) -> Any:
+        shown.append(outputs(model))
+        return evaluate(model, **others)
+
+    monkeypatch.setattr(run, "evaluate", evaluated)
+    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second that says nothing here
+    recipe = small(preset)
+    result = genlab.train(
+        preset,
+        quiet=True,
+        data="digits",
+        size=16,
+        width=recipe.width,
+        latent=LATENT,
+        batch=16,
+        steps=10,
+        out=tmp_path,
+    )
+    assert len(shown) == 1
+    for which in ("best", "last", None):
+        model = genlab.load(result, checkpoint=which)
+        again = outputs(model)
+        assert all(torch.equal(a, b) for a, b in zip(shown[0], again, strict=True))
+        assert not model.training
+        assert not any(p.requires_grad for p in model.parameters())
+    torch.testing.assert_close(
+        genlab.load("latest", root=tmp_path).state_dict(), model.state_dict(), rtol=0, atol=0
+    )
+
+
+@every_preset
+def test_it_learns(preset: str) -> None:
+    """In a few seconds the criterion falls: the bound or the error on held-out digits, the distance to a toy."""
+    recipe = small(preset)
+    points = isinstance(recipe, GANRecipe) and recipe.architecture in ANY_SIZE
+    if isinstance(recipe, GANRecipe):
+        recipe = replace(recipe, generator_lr=1e-3, critic_lr=1e-3)
+    if points:
+        recipe = replace(recipe, width=64, batch=64)
+    steps = 400 if points else 120
+    source = open_source("ring8") if points else open_source("digits", size=16)
+    training = run.build(recipe, source.train.shape, Randomness(0))
+    average = Average(training.model, 0.99) if recipe.family == "gan" else None
+    model = average.model if average else training.model
+    held_out = source.held_out.batch(np.arange(2000 if points else len(source.held_out))).images
+    values = []
+    with Loader(source.train, recipe.batch, seed=0) as loader:
+        for step in range(steps + 1):
+            if step in (0, steps):
+                with showing(model):
+                    values.append(evaluate(model, held_out, seed=0).criterion)
+            training.step(step, loader)
+            if average:
+                average.update(step)
+    assert values[1] < 0.75 * values[0]

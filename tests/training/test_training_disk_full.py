@@ -1,0 +1,163 @@
+"""Wherever the disk refuses, the run ends in a clear error and goes on to the same bits when there is room."""
+
+import errno
+import os
+import re
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sabotage import TINY, Disk, differences, full, in_child, outcome, train
+
+import genlab
+from genlab.core import files
+from genlab.core.errors import StorageError
+from genlab.training import checkpoint, report
+from genlab.training.run_folder import RunFolder
+
+CLEAR = re.compile(r"cannot write \S+: .*\. What was saved before it is whole\..*genlab resume", re.DOTALL)
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """A run of six steps in which everything happens that writes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels, held_out_images=pixels[:8])
+    monkeypatch.setattr(report, "draw", lambda *_: b"no curves")  # half of the time otherwise
+
+    def named(out: str) -> dict[str, Any]:
+        rhythm = {"steps": 6, "checkpoint_every": 2, "evaluate_every": 4, "preview_every": 3}
+        own = {"data": str(tmp_path / "data.npz"), "size": 16, "ema": 0.9, "batch": 8, "width": 2}
+        return {**TINY, **rhythm, **own, "out": str(tmp_path / out)}
+
+    return named
+
+
+def changes(options: dict[str, Any]) -> int:
+    """Return how many changes the whole run makes."""
+    disk = Disk(Path(options["out"]).parent, lambda number, kind: None)
+    with pytest.MonkeyPatch.context() as patch:
+        disk.watch(patch, flush=False)
+        train("autoencoder", options)
+    return disk.count
+
+
+def go_on(options: dict[str, Any]) -> Path:
+    """Go on with a run that ended early, or begin one where there is none; return its folder."""
+    latest = Path(options["out"]) / "latest"
+    folder = RunFolder(latest)
+    saved = [event["step"] for event in folder.events("checkpoint")]
+    if saved:
+        assert checkpoint.load(folder.last).state["step"] >= saved[-1]
+    train("autoencoder", options)
+    return latest.resolve()
+
+
+@pytest.mark.parametrize(
+    ("once", "every"),
+    [(False, 1), (True, 5), pytest.param(True, 1, marks=pytest.mark.slow)],
+    ids=["full from then on", "a single refusal", "each single refusal"],
+)
+def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
+    options: Callable[[str], dict[str, Any]], once: bool, every: int, tmp_path: Path
+) -> None:
+    count = changes(options("whole"))
+    assert count > 150
+    reference = outcome(tmp_path / "whole" / "run")
+    refused = []
+    for at in range(1, count + 1, every):
+        mine = options(str(at))
+        with pytest.MonkeyPatch.context() as patch:
+            full(tmp_path, at, once=once).watch(patch, flush=False)
+            try:
+                train("autoencoder", mine)
+            except StorageError as error:
+                refused.append(str(error))
+            else:
+                assert once, f"change {at} was refused and nobody told"
+        with pytest.MonkeyPatch.context() as patch:
+            Disk(tmp_path, lambda number, kind: None).watch(patch, flush=False)
+            run = go_on(mine)
+        assert differences(outcome(run), reference) == [], f"change {at}"
+        shutil.rmtree(mine["out"])
+    assert [message for message in refused if not (CLEAR.match(message) and "No space left" in message)] == []
+    assert len(refused) > (0.7 if once else 0.99) * count / every  # removals need no room, links can be copies
+
+
+def test_a_kernel_that_refuses_a_long_file(options: Callable[[str], dict[str, Any]]) -> None:
+    mine = options("limited") | {"width": 64}
+    end = in_child(_limited, 20_000, train, "autoencoder", mine)
+    assert end.code == StorageError.exit_code
+    assert end.said[0] == "StorageError"
+    assert CLEAR.match(end.said[1])
+    assert os.strerror(errno.EFBIG) in end.said[1]
+    with pytest.raises(genlab.core.errors.CheckpointError):
+        checkpoint.load(Path(mine["out"]) / "run" / "checkpoints" / "last")
+    assert go_on(mine)
+    assert checkpoint.load(Path(mine["out"]) / "run" / "checkpoints" / "last").state["step"] == 6
+
+
+def test_a_line_that_the_kernel_takes_in_part_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"step": 1}\n')
+    end = in_child(_limited, 20, files.append, path, '{"step": 2, "loss": 0.123456789}')
+    assert end.said[0] == "StorageError"
+    assert CLEAR.match(end.said[1])
+    assert path.stat().st_size == 20
+    assert RunFolder(tmp_path).history() == [{"step": 1}]
+
+
+def _limited(most: int, function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function` while no file may become longer than `most` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    function(*arguments)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 128 KiB in memory."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only root may mount")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up(options: Callable[[str], dict[str, Any]], small_disk: Path) -> None:
+    long = {"steps": 60, "checkpoint_every": 5, "evaluate_every": 8, "preview_every": 1}
+    whole = options("whole") | long
+    train("autoencoder", whole)
+    mine = options("disk") | long
+    with pytest.raises(StorageError, match="No space left on device") as caught:
+        train("autoencoder", mine)
+    assert CLEAR.match(str(caught.value))
+    reached = checkpoint.load(RunFolder(small_disk / "run").last).state["step"]
+    assert 5 <= reached < 60
+    with pytest.raises(StorageError):  # still no room
+        train("autoencoder", mine)
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    train("autoencoder", mine)
+    assert differences(outcome(small_disk / "run"), outcome(Path(whole["out"]) / "run")) == []
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    refused = []
+    for at in range(1, 10):
+        with pytest.MonkeyPatch.context() as patch:
+            full(tmp_path, at).watch(patch, flush=False)
+            try:
+                files.replace(path, b"a new one")
+            except StorageError:
+                refused.append(path.read_bytes())
+    assert refused == [b"old"] * 5 + [b"a new one"]  # open, write, write on, flush, rename; flush the folder

@@ -1,0 +1,199 @@
+"""What a run leaves to be read: complete, in one file, whatever became of the run."""
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sabotage import TINY
+
+import genlab
+from genlab.training.report import write_report
+from genlab.training.run_folder import RunFolder
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+OPTIONAL_END = {"html", "p", "tr", "td", "th"}
+
+
+class Page(HTMLParser):
+    """Reads a page: its text, its pictures, whatever it would fetch, and tags that are not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.images: list[bytes] = []
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("script", "link", "iframe", "object", "base"):
+            self.fetched.append(tag)
+        for name, value in attrs:
+            if name == "src" and value and value.startswith("data:image/png;base64,"):
+                self.images.append(base64.b64decode(value.partition(",")[2], validate=True))
+            elif name in ("src", "href", "srcset", "data", "action", "poster"):
+                self.fetched.append(f"{tag} {name}={value}")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open[-1] != tag:
+            assert self.open[-1] in OPTIONAL_END, f"<{self.open[-1]}> is not closed before </{tag}>"
+            self.open.pop()
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page_of(run: RunFolder) -> Page:
+    text = (run.path / "report.html").read_text()
+    assert not re.search(r"https?://|url\(|@import", text)
+    page = Page(text)
+    assert page.fetched == []
+    assert page.open == []
+    for image in page.images:
+        Image.open(io.BytesIO(image)).load()
+    return page
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    rhythm = {"steps": 30, "log_every": 3, "preview_every": 3, "evaluate_every": 8, "checkpoint_every": 50}
+    out = tmp_path_factory.mktemp("report")
+    return RunFolder(Path(genlab.train("vae", quiet=True, out=out, **{**TINY, **rhythm})))
+
+
+def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> None:
+    page = page_of(run)
+    previews = [path.read_bytes() for path in run.previews()]
+    assert len(previews) == 10
+    assert previews[0] in page.images
+    assert previews[-1] in page.images
+    assert sum(image in previews for image in page.images) == 6
+    assert (run.path / "results.png").read_bytes() in page.images
+    for text in ("30 of 30 steps", "vae on ring8", "genlab train recipe.yaml", "step 3", "step 30"):
+        assert text in page.text
+    assert (run.path / "recipe.yaml").read_text() in page.text
+    best = min(event["negative_bound"] for event in run.events("evaluation"))
+    assert f"Best negative_bound {best:.4g}" in page.text
+    for evaluation in run.events("evaluation"):
+        assert f"{evaluation['reconstruction_mse']:.5g}" in page.text
+
+
+def test_the_table_holds_every_value_of_the_run(run: RunFolder) -> None:
+    rows = list(csv.DictReader(io.StringIO((run.path / "results.csv").read_text())))
+    evaluations = {event["step"]: event for event in run.events("evaluation")}
+    lines = {line["step"]: line for line in run.history()}
+    assert [int(row["step"]) for row in rows] == sorted(lines.keys() | evaluations)
+    for row in rows:
+        step = int(row["step"])
+        for name, value in {**lines.get(step, {}), **evaluations.get(step, {})}.items():
+            if name not in ("event", "time"):
+                assert row[name] == str(value)
+
+
+def test_the_curves_are_a_picture(run: RunFolder) -> None:
+    with Image.open(run.path / "results.png") as curves:
+        assert curves.width > 1000
+        assert len(np.unique(np.asarray(curves.convert("L")))) > 50
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> RunFolder:
+    """A run that has not begun."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.write_yaml("recipe.yaml", {"preset": "vae", "steps": 100, "data": '<b>&amp;"odd"</b>'})
+    folder.write_yaml(
+        "data.yaml", {"source": "<script>alert(1)</script>", "shape": [1, 16, 16], "images": {"a": 1}}
+    )
+    return folder
+
+
+def test_a_run_without_a_line_has_a_report(bare: RunFolder) -> None:
+    write_report(bare)
+    page = page_of(bare)
+    assert "0 of 100 steps" in page.text
+    assert len(page.images) == 1
+    assert (bare.path / "results.csv").read_text().strip() == ""
+    assert "<script>alert(1)</script>" in page.text  # as text
+    assert (bare.path / "recipe.yaml").read_text() in page.text
+
+
+def _started(folder: RunFolder) -> None:
+    folder.event(0, "started", {"device": "cpu"})
+
+
+def _faulty(folder: RunFolder) -> None:
+    _started(folder)
+    folder.scalars(1, {"seconds": 0.5, "loss": float("nan"), "gradient_norm": float("inf")})
+    folder.event(1, "fault", {"player": "vae", "tensor": "the vae's loss", "value": "NaN"})
+
+
+def _not_finite(folder: RunFolder) -> None:
+    _started(folder)
+    for step in (1, 2):
+        folder.scalars(step, {"seconds": 1.0 * step, "loss": float("nan"), "gradient_norm": 0.0})
+        folder.event(step, "evaluation", {"fd[pixels]": float("nan"), "best": False})
+
+
+def _interrupted(folder: RunFolder) -> None:
+    _started(folder)
+    folder.scalars(60, {"seconds": 120.0, "loss": 1.0})
+    folder.event(60, "interrupted", {"signal": 15})
+
+
+def _worse_at_the_end(folder: RunFolder) -> None:
+    _started(folder)
+    for step, value in ((10, 3.0), (20, 2.0), (30, 5.5)):
+        folder.scalars(step, {"seconds": 60.0 * step, "loss": 1.0})
+        folder.event(step, "evaluation", {"fd[pixels]": value, "best": value < 4})
+    with (folder.path / "history.jsonl").open("a") as file:
+        file.write('{"step": 40, "lo')
+
+
+@pytest.mark.parametrize(
+    ("happened", "said"),
+    [
+        (_started, "0 of 100 steps"),
+        (_faulty, "Stopped by NaN in the vae's loss"),
+        (_not_finite, "2 of 100 steps"),
+        (_interrupted, "60 of 100 steps in 2.0 minutes. Interrupted after a checkpoint; `genlab resume`"),
+        (_worse_at_the_end, "Best fd[pixels] 2 at step 20. At the end it was 5.5"),
+    ],
+)
+def test_the_verdict_says_how_it_ended(bare: RunFolder, happened: Callable[[RunFolder], None], said: str) -> None:
+    happened(bare)
+    write_report(bare)
+    page = page_of(bare)
+    assert said in page.text
+    assert len(page.images) == 1
+
+
+def test_writing_it_again_changes_nothing(run: RunFolder) -> None:
+    names = ("results.csv", "report.html", "results.png")
+    before = [(run.path / name).read_bytes() for name in names]
+    write_report(run)
+    assert [(run.path / name).read_bytes() for name in names] == before
+    assert not list(run.path.glob("*.new"))
+
+
+def test_the_recipe_of_the_report_trains_the_same_model(run: RunFolder, tmp_path: Path) -> None:
+    """`genlab train recipe.yaml` is what the report says runs it again."""
+    options: dict[str, Any] = {"out": tmp_path}
+    again = RunFolder(Path(genlab.train(str(run.path / "recipe.yaml"), quiet=True, **options)))
+    for name in ("model", "training"):
+        path = f"checkpoints/last/{name}.safetensors"
+        assert (again.path / path).read_bytes() == (run.path / path).read_bytes()
+    states = [json.loads((folder.last / "state.json").read_text()) for folder in (run, again)]
+    assert states[0] | {"seconds": 0} == states[1] | {"seconds": 0}

@@ -1,0 +1,218 @@
+"""The folder of a run: its name, its lock, its lines, and what is forgotten when a run goes back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sabotage import TINY, begin, finish, in_child, train
+
+import genlab
+from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.training.run_folder import RunFolder, find
+
+SHORT = {**TINY, "steps": 4, "evaluate_every": 100, "preview_every": 100, "checkpoint_every": 2}
+
+
+def test_names_count_up_and_latest_is_the_newest(tmp_path: Path) -> None:
+    names = []
+    for name in ("dcgan", "dcgan", "vae", "dcgan", "dcgan-x"):
+        folder = RunFolder.create(tmp_path / "runs", name)
+        names.append(folder.path.name)
+        assert (tmp_path / "runs" / "latest").resolve() == folder.path.resolve()
+        assert (folder.path / "previews").is_dir()
+        assert (folder.path / "checkpoints").is_dir()
+    assert names == ["dcgan", "dcgan-2", "vae", "dcgan-3", "dcgan-x"]
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == sorted([*names, "latest"])
+
+
+def test_a_name_is_never_used_again(tmp_path: Path) -> None:
+    for _ in range(12):
+        RunFolder.create(tmp_path, "vae")
+    (tmp_path / "vae-2").rename(tmp_path / "precious")
+    assert RunFolder.create(tmp_path, "vae").path.name == "vae-13"
+
+
+def test_latest_may_dangle(tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to("gone")
+    path = RunFolder.create(tmp_path, "vae").path
+    assert (tmp_path / "latest").resolve() == path.resolve()
+
+
+def _create_many(root: Path) -> list[str]:
+    while not (root / "go").exists():
+        pass
+    return [RunFolder.create(root, "gan").path.name for _ in range(20)]
+
+
+def test_processes_that_create_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
+    children = [begin(_create_many, tmp_path) for _ in range(3)]
+    (tmp_path / "go").touch()
+    ends = [finish(*child) for child in children]
+    assert [end.code for end in ends] == [0, 0, 0]
+    names = [name for end in ends for name in end.said]
+    assert len(set(names)) == 60
+    newest = (tmp_path / "latest").resolve().name
+    assert newest in {end.said[-1] for end in ends}
+    assert not list(tmp_path.glob(".latest*"))
+
+
+def test_a_second_process_in_the_same_folder_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
+    train("vae", {**SHORT, "out": tmp_path})
+    run = RunFolder(tmp_path / "run")
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with run.lock():
+        end = in_child(train, "vae", {"out": tmp_path})
+        assert end.code == GenlabError.exit_code
+        assert end.said == ("GenlabError", f"another process is training in {run.path}; wait for it or stop it")
+        with pytest.raises(GenlabError, match="another process"):
+            genlab.resume(run.path, quiet=True)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    assert in_child(train, "vae", {"out": tmp_path}).code == 0
+
+
+def test_the_lock_goes_with_its_holder(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(ZeroDivisionError), run.lock():
+        raise ZeroDivisionError
+    with run.lock():
+        pass
+
+
+def _filled(path: Path) -> RunFolder:
+    run = RunFolder.create(path, "run")
+    for step in range(1, 13):
+        run.scalars(step, {"loss": step / 7})
+        if step % 3 == 0:
+            run.picture(step, np.zeros((2, 2, 3), np.uint8))
+            run.event(step, "evaluation", {"fd": 0.5, "best": True})
+            run.event(step, "checkpoint", {"best": False})
+    run.event(12, "fault", {"player": "critic", "tensor": "t", "value": "NaN"})
+    return run
+
+
+def test_every_torn_last_line_is_tolerated(tmp_path: Path) -> None:
+    run = _filled(tmp_path)
+    path = run.path / "history.jsonl"
+    whole, lines = path.read_bytes(), run.history()
+    start = whole.rindex(b"\n", 0, len(whole) - 1) + 1
+    for length in range(start, len(whole)):
+        path.write_bytes(whole[:length])
+        assert run.history() == lines[:-1]
+        run.rewind(8)
+        assert run.history() == lines[:8]
+        run.scalars(9, {"loss": 9 / 7})
+        assert run.history() == lines[:9]
+
+
+@pytest.mark.parametrize("step", range(13))
+def test_what_will_be_recorded_again_is_forgotten_and_faults_stay(tmp_path: Path, step: int) -> None:
+    run = _filled(tmp_path)
+    run.rewind(step)
+    assert [line["step"] for line in run.history()] == list(range(1, step + 1))
+    kept = [at for at in (3, 6, 9, 12) if at <= step]
+    assert [event["step"] for event in run.events("evaluation")] == kept
+    assert [event["step"] for event in run.events("checkpoint")] == kept
+    assert [int(path.stem) for path in run.previews()] == kept
+    assert [event["step"] for event in run.events("fault")] == [12]
+    assert sorted(p.name for p in run.path.iterdir() if p.is_file()) == ["events.jsonl", "history.jsonl"]
+
+
+def test_lines_come_back_as_they_were(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "run")
+    values = {"seconds": 0.123, "loss": 1 / 3, "tiny": 5e-324, "D(x)": 1e30}
+    run.scalars(1, values)
+    assert run.history() == [{"step": 1, **values}]
+    run.event(1, "finding", {"text": "a\nline break, “quotes” and ü"})
+    (event,) = run.events()
+    assert event["text"] == "a\nline break, “quotes” and ü"
+    assert event["time"].endswith("Z")
+    assert len((run.path / "events.jsonl").read_text().splitlines()) == 1
+
+
+def test_previews_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "run")
+    for step in (5, 999_999, 1_000_000, 20):
+        run.picture(step, np.zeros((1, 1, 1), np.uint8))
+    assert [int(path.stem) for path in run.previews()] == [5, 20, 999_999, 1_000_000]
+
+
+def test_a_run_is_found_by_path_by_name_and_as_the_latest(tmp_path: Path) -> None:
+    for _ in range(2):
+        run = RunFolder.create(tmp_path, "dcgan")
+        run.write_yaml("recipe.yaml", {"preset": "dcgan"})
+    for name in (run.path, "dcgan-2", "latest"):
+        assert find(name, tmp_path).path == run.path.resolve()
+    with pytest.raises(UsageError, match=r'no run "dcgam".*Did you mean "dcgan".*dcgan, dcgan-2'):
+        find("dcgam", tmp_path)
+    with pytest.raises(UsageError, match="There is no run in"):
+        find("latest", tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", ""])
+def test_a_recipe_that_is_no_longer_one_is_named(tmp_path: Path, text: str) -> None:
+    run = RunFolder.create(tmp_path, "run")
+    run.write_text("recipe.yaml", text)
+    with pytest.raises(GenlabError, match=r"recipe\.yaml"):
+        run.read_yaml("recipe.yaml")
+
+
+@pytest.fixture
+def pixels(tmp_path: Path) -> dict[str, Any]:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=pixels)
+    return {**SHORT, "data": str(tmp_path / "data.npz"), "size": 16, "out": tmp_path, "pixels": pixels}
+
+
+@pytest.mark.parametrize("change", ["a pixel", "a picture less", "colour"])
+def test_other_data_than_the_run_began_with_are_refused(pixels: dict[str, Any], change: str) -> None:
+    images = pixels.pop("pixels")
+    genlab.train("vae", quiet=True, **pixels)
+    run = RunFolder(Path(pixels["out"]) / "run")
+    weights = (run.last / "model.safetensors").read_bytes()
+    altered = images.copy()
+    if change == "a pixel":
+        altered[17, 3, 3] ^= 1
+    np.savez(
+        pixels["data"],
+        images={"a picture less": images[:-1], "colour": np.stack([images] * 3, -1)}.get(change, altered),
+    )
+    with pytest.raises(CheckpointError) as caught:
+        genlab.resume(run.path, quiet=True, steps=6)
+    assert f"{pixels['data']} is no longer what run was trained on" in str(caught.value)
+    assert (run.last / "model.safetensors").read_bytes() == weights
+    np.savez(pixels["data"], images=images)  # the same pictures in a new file
+    assert genlab.resume(run.path, quiet=True, steps=6).progress.step == 6
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
+    train("vae", {**SHORT, "out": tmp_path})
+    run = RunFolder(tmp_path / "run")
+    damaged = bytearray((run.last / name).read_bytes())
+    damaged[-2] ^= 1
+    (run.last / name).unlink()  # `best` may be another name of the same file
+    (run.last / name).write_bytes(damaged)
+    with pytest.raises(CheckpointError, match=f"last/{name} was altered.*best or last"):
+        genlab.resume(run.path, quiet=True, steps=6)
+    assert genlab.load(run.path, checkpoint="best").sample(2).shape == (2, 2, 1, 1)
+    with pytest.raises(CheckpointError, match=name):
+        genlab.load(run.path, checkpoint="last")
+
+
+@pytest.mark.parametrize("option", [{"seed": 1}, {"batch": 8}, {"width": 9}, {"lr": 0.1}, {"data": "grid25"}])
+def test_what_would_change_the_course_of_a_run_is_refused(tmp_path: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="start a new run"):
+        genlab.resume(tmp_path, quiet=True, **option)
+
+
+def test_a_longer_run_is_the_shorter_one_continued(tmp_path: Path) -> None:
+    rhythm = {"evaluate_every": 3, "preview_every": 4, "checkpoint_every": 4}
+    long = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 24, "out": tmp_path / "a"})
+    short = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 12, "out": tmp_path / "b"})
+    longer = genlab.resume(short, quiet=True, steps=24)
+    assert json.loads((Path(longer) / "checkpoints" / "last" / "state.json").read_text())["step"] == 24
+    for name in ("last/model", "last/training", "best/model", "best/training"):
+        one, other = (Path(run) / "checkpoints" / f"{name}.safetensors" for run in (long, longer))
+        assert one.read_bytes() == other.read_bytes()
