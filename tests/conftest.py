@@ -1,11 +1,12 @@
 """What all tests share: one thread, a cache of their own."""
 
-import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
-os.environ.setdefault("MPLBACKEND", "agg")
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -129,7 +129,7 @@ def test_a_picture_is_reconstructed(
     code, out, _ = genlab("reconstruct", preset, pictures / "b.jpg", "--out", target, "--root", runs)
     assert code == 0
     assert re.search(r"^\d\.\d{5}  b\.jpg$", out, re.MULTILINE)
-    assert "over 1 pictures" in out
+    assert "pictures: 1" in out
     assert pixels(target).shape == (2 * 34 - 2, 32)
 
 
@@ -140,7 +140,7 @@ def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
     assert code == 0
     assert {"a.png", "b.jpg", "c.png"} == set(re.findall(r"^\d\.\d{5}  (\S+)$", out, re.MULTILINE))
     assert re.search(r"^rejected  broken\.png: .+$", out, re.MULTILINE)
-    assert "over 3 pictures" in out
+    assert "pictures: 3" in out
     errors = [float(number) for number in re.findall(r"^(\d\.\d{5})  ", out, re.MULTILINE)]
     mean = re.search(r"mean squared error (\S+)", out)
     assert mean is not None

@@ -9,7 +9,7 @@ from genlab.core.errors import DataError, UsageError
 from genlab.data.dataset import Source
 from genlab.data.describe import describe
 from genlab.data.progress import bar
-from genlab.data.source import NAMES
+from genlab.data.source import NAMES, locate
 
 Open = Callable[..., Source]
 
@@ -70,6 +70,15 @@ def test_a_name_wins_over_a_folder_and_a_dot_chooses_the_folder(
     monkeypatch.chdir(album.parent)
     assert opened("digits").total == 1797
     assert opened("./digits").total == 20
+
+
+def test_a_source_is_located_for_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert locate("photos") == str(tmp_path / "photos")
+    assert locate("mnist:photos") == f"mnist:{tmp_path}/photos"
+    assert [locate(name) for name in ("digits", "ring8", "phtos")] == ["digits", "ring8", "phtos"]
 
 
 def test_a_description_holds_all_there_is_and_only_plain_values(opened: Open, album: Path) -> None:

@@ -24,7 +24,7 @@ def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
     wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
     raise GenlabError(
         f"{purpose} needs a model that can {wanted}; this {type(model).__name__} can "
-        f"{', '.join(capabilities(model))}. Try: {', '.join(presets_with(protocol))}."
+        f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(presets_with(protocol))}."
     )
 
 

@@ -1,5 +1,6 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -54,7 +55,8 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"genlab: {error}", file=sys.stderr)
+    rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
+    print(f"genlab{f' (process {rank})' if rank else ''}: {error}", file=sys.stderr)
     return code
 
 

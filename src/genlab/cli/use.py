@@ -41,6 +41,8 @@ def sample(
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
+    if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
+        raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
     folder, model = _load(run, root, checkpoint, device)
     images = draw(model, number, seed)
     if out and out.suffix.lower() != ".png":
@@ -80,7 +82,7 @@ def reconstruct(
         print(f"{error:.5f}  {name}")
     for item in rejected:
         print(f"rejected  {item.path}: {item.reason}")
-    print(f"mean squared error {errors.mean():.5f} over {len(names)} pictures, per pixel in [-1, 1]")
+    print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
     _write_png(
         out or folder.path / "reconstructions" / f"{path.stem or 'pictures'}.png", beside(images, again.cpu())
     )

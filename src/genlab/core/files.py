@@ -17,7 +17,7 @@ def storage(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}. What was saved before it is whole. "
-            "Make room (or mend the permissions), then go on with `genlab resume`."
+            "Make room (or mend the permissions) and try again; a run goes on with `genlab resume`."
         ) from error
 
 

@@ -70,6 +70,17 @@ def open_source(
     raise UsageError(f'"{source}" is neither a folder nor a .zip nor an .npz. {_what(NAMES)}')
 
 
+def locate(source: str) -> str:
+    """Return `source` so that it means the same from every folder: paths become absolute."""
+    name, _, folder = source.partition(":")
+    if source in NAMES:
+        return source
+    if name in NAMED and folder:
+        return f"{name}:{Path(folder).expanduser().resolve()}"
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source
+
+
 def _unknown(source: str, path: Path) -> str:
     """Say what was probably meant: a name, or the neighbour of the first folder that is not there."""
     missing = path

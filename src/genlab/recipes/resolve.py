@@ -1,6 +1,5 @@
 """From what a user wrote, in whichever face, to a recipe and settings."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from genlab.recipes.fields import override
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
+from genlab.training import yaml12
 from genlab.version import __version__
 
 
@@ -79,17 +79,9 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         raise UsageError(f"{where}: {error}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's numbers: to PyYAML, which reads 1.1, 1e-3 without a dot would be text."""
-
-
-_WITH_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _WITH_EXPONENT, list("-+.0123456789"))
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(path.read_text(), _Loader)
+        values = yaml12.read(path.read_text())
     except FileNotFoundError:
         near = suggestion(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
         raise UsageError(f"there is no file {path}.{near}") from None

@@ -22,7 +22,7 @@ from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Dataset, Source
 from genlab.data.loader import Loader
-from genlab.data.source import open_source
+from genlab.data.source import locate, open_source
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
 from genlab.training import checkpoint, fit
@@ -57,6 +57,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
     Raises:
         GenlabError: whatever data, recipe, device or disk refuse; and what `fit` raises.
     """
+    plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
     with _processes() as shard:
         source = _open(plan, shard, quiet=quiet)
         check(plan.recipe, source.train.shape, shard)
@@ -155,6 +156,8 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             _recover(folder)
         distributed.barrier()
         progress = _resume(folder, training, average)
+        if recipe.steps < progress.step:
+            raise UsageError(f"this run has taken {progress.step} steps; --steps {recipe.steps} is behind it")
         observers: list[Observer] = []
         if main:
             folder.write_yaml("recipe.yaml", plan.values())

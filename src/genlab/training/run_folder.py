@@ -14,6 +14,7 @@ import yaml
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
+from genlab.training import yaml12
 
 LATEST = "latest"
 
@@ -83,8 +84,7 @@ class RunFolder:
 
     def write_yaml(self, name: str, values: Mapping[str, Any]) -> None:
         """Write `name` with `values` in their order."""
-        text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-        self.write_text(name, text)
+        self.write_text(name, yaml12.written(dict(values)))
 
     def read_yaml(self, name: str) -> dict[str, Any]:
         """Return what `write_yaml` wrote.
@@ -94,7 +94,7 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            values = yaml.safe_load(path.read_text())
+            values = yaml12.read(path.read_text())
         except (OSError, yaml.YAMLError) as error:
             raise GenlabError(f"cannot read {path}: {error}") from None
         if not isinstance(values, dict):

@@ -1,0 +1,32 @@
+"""YAML as people write it: PyYAML's safe subset, with the numbers of YAML 1.2.
+
+To YAML 1.1, which PyYAML speaks, `1e-3` without a dot is text.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts the text "1e-3" in quotes."""
+
+
+_WITH_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _WITH_EXPONENT, list("-+.0123456789"))
+
+
+def read(text: str) -> Any:  # noqa: ANN401 (whatever the text holds)
+    """Return what `text` holds; raises `yaml.YAMLError` if it is no YAML."""
+    return yaml.load(text, _Loader)
+
+
+def written(values: dict[str, Any]) -> str:
+    """Return `values` as text, in their order, such that `read` gives them back."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
