@@ -3,7 +3,7 @@
 from functools import partial
 
 from example import ABOUT, SETTINGS, Example, example
-from genlab.recipes.run import HELD_OUT
+from genlab.recipes.data import HELD_OUT
 from genlab.training import checkpoint
 from genlab.training.evaluation import evaluate
 from genlab.training.fit import showing

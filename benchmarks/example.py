@@ -13,11 +13,12 @@ from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.families.gan import GANTraining
+from genlab.recipes.data import HELD_OUT
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.run import HELD_OUT, build
+from genlab.recipes.run import build
 from genlab.recipes.settings import Settings
 from genlab.training.average import Average
-from genlab.training.fit import Plan, Progress, Surroundings, fit
+from genlab.training.fit import Cadence, Progress, Surroundings, fit
 from genlab.training.run_folder import RunFolder
 
 RECIPE = replace(PRESETS["dcgan"], batch=64, width=64)
@@ -44,7 +45,7 @@ class Example:
         """Go on by `fit`, which logs to the run folder; without previews, evaluations and checkpoints."""
         until = self.progress.step + steps
         never = until + 1
-        plan = Plan(until, None, SETTINGS.log_every, never, never, never)
+        plan = Cadence(until, None, SETTINGS.log_every, never, never, never)
         around = Surroundings(save=lambda progress, best: None, observers=[self.folder])
         fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
 

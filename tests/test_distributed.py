@@ -251,7 +251,7 @@ def test_a_batch_that_does_not_divide_is_a_mistake_of_the_user(tmp_path: Path, t
     code, out, err = finished(torchrun(*train("vae", 3, tmp_path / "runs", batch=7)))
     assert code != 0
     assert out == ""
-    assert "genlab: --batch 7 cannot be divided among 2 processes" in err
+    assert "genlab (process 0): --batch 7 cannot be divided among 2 processes" in err
     assert "exitcode  : 2" in err
     assert "exitcode  : 1" not in err
     assert not (tmp_path / "runs").exists()

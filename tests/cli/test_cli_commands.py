@@ -142,7 +142,7 @@ def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
     assert re.search(r"^rejected  broken\.png: .+$", out, re.MULTILINE)
     assert "pictures: 3" in out
     errors = [float(number) for number in re.findall(r"^(\d\.\d{5})  ", out, re.MULTILINE)]
-    mean = re.search(r"mean squared error (\S+)", out)
+    mean = re.search(r"mean squared error .*: (\S+);", out)
     assert mean is not None
     assert float(mean[1]) == pytest.approx(sum(errors) / 3, abs=2e-5)
 

@@ -68,6 +68,23 @@ def test_there_is_none(tmp_path: Path) -> None:
         load(tmp_path / "last")
 
 
+def test_a_checkpoint_that_is_swapped_while_it_is_read_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody samples from a run that trains: half of the old files, half of the new ones."""
+    manifest = checkpoint._manifest
+    swaps = iter((numbered(2), numbered(3)))
+
+    def meanwhile(path: Path) -> dict[str, tuple[int, str]]:
+        entries = manifest(path)
+        if (new := next(swaps, None)) is not None:
+            save(new, folder)
+        return entries
+
+    monkeypatch.setattr(checkpoint, "_manifest", meanwhile)
+    assert number_of(folder) == 3
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
@@ -401,3 +418,23 @@ def test_weights_that_do_not_fit_are_named(ema: float) -> None:
     if average:
         with pytest.raises(CheckpointError, match="does not fit"):
             restore(Checkpoint(model, {}, {}), toy, average)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_average_that_only_one_side_has_does_not_fit(saved: bool) -> None:
+    """Else averaged weights would be trained on as if they were the raw ones."""
+    toy = Toy()
+    toy.step()
+    average = Average(toy.model, 0.9)
+    model, rest = collect(toy, average if saved else None)
+    with pytest.raises(CheckpointError, match="ema"):
+        restore(Checkpoint(model, rest, {}), toy, None if saved else average)
+
+
+def test_optimizer_state_of_another_network_does_not_fit() -> None:
+    toy = Toy()
+    toy.step()
+    model, rest = collect(toy, None)
+    renamed = {name.replace("weight", "w"): tensor for name, tensor in rest.items()}
+    with pytest.raises(CheckpointError, match=r"does not fit.*toy\.w"):
+        restore(Checkpoint(model, renamed, {}), toy, None)

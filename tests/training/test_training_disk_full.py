@@ -16,7 +16,8 @@ from sabotage import TINY, Disk, differences, full, in_child, outcome, train
 
 import genlab
 from genlab.core import files
-from genlab.core.errors import StorageError
+from genlab.core.errors import NonFiniteError, StorageError
+from genlab.recipes import run
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
 
@@ -161,3 +162,17 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
             except StorageError:
                 refused.append(path.read_bytes())
     assert refused == [b"old"] * 5 + [b"a new one"]  # open, write, write on, flush, rename; flush the folder
+
+
+def test_a_report_that_fails_does_not_hide_why_the_run_ended(
+    options: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError("no room for results.csv")
+
+    monkeypatch.setattr(run, "write_report", refuse)
+    with pytest.raises(NonFiniteError) as caught:
+        genlab.train("autoencoder", quiet=True, **{**options("nan"), "lr": 1e38, "checkpoint_every": 1})
+    assert "no room for results.csv" in caught.value.__notes__[0]
+    with pytest.raises(StorageError, match=r"no room for results\.csv"):
+        genlab.train("autoencoder", quiet=True, **options("healthy"))

@@ -22,7 +22,7 @@ from genlab.training import fit as loop
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.evaluation import Evaluation
-from genlab.training.fit import Plan, Progress, Surroundings, fit, showing
+from genlab.training.fit import Cadence, Progress, Surroundings, fit, showing
 from genlab.training.interruption import Interrupted
 from genlab.training.state import collect, restore
 
@@ -104,12 +104,12 @@ class Watcher:
         return [entry[1] for entry in self.log if entry[0] == kind]
 
 
-RHYTHM = Plan(steps=20, log_every=6, preview_every=7, evaluate_every=8, checkpoint_every=5)
+RHYTHM = Cadence(steps=20, log_every=6, preview_every=7, evaluate_every=8, checkpoint_every=5)
 
 
 def run(
     watcher: Watcher,
-    plan: Plan = RHYTHM,
+    plan: Cadence = RHYTHM,
     *,
     toy: Toy | None = None,
     progress: Progress | None = None,
@@ -143,7 +143,7 @@ def test_every_observer_is_told_everything_once() -> None:
 
 def test_what_is_due_at_the_end_is_not_done_twice() -> None:
     watcher = Watcher(criteria={2: 9.0})
-    run(watcher, Plan(steps=8, log_every=4, preview_every=4, evaluate_every=4, checkpoint_every=4))
+    run(watcher, Cadence(steps=8, log_every=4, preview_every=4, evaluate_every=4, checkpoint_every=4))
     assert watcher.steps("picture") == watcher.steps("evaluation") == watcher.steps("save") == [4, 8]
 
 
@@ -231,7 +231,7 @@ def test_what_is_drawn_in_layers_depends_on_the_step_alone(ema: float) -> None:
 
 def test_the_best_are_kept_and_a_nan_is_never_the_best() -> None:
     watcher = Watcher(criteria={1: math.nan, 2: 3.0, 3: 4.0, 4: math.nan, 5: 2.0})
-    _, progress, _ = run(watcher, Plan(steps=10, evaluate_every=2, checkpoint_every=100))
+    _, progress, _ = run(watcher, Cadence(steps=10, evaluate_every=2, checkpoint_every=100))
     assert [entry[1] for entry in watcher.log if entry[0] == "save" and entry[2]] == [4, 10]
     assert [e[2]["best"] for e in watcher.log if e[0] == "evaluation"] == [False, True, False, False, True]
     assert (progress.best_step, progress.best_value) == (10, 2.0)
@@ -267,7 +267,7 @@ class Slow(Toy):
 
 
 def test_the_budget_in_minutes_ends_a_run_and_counts_what_was_spent_before(clock: Clock) -> None:
-    watcher, plan = Watcher(), Plan(steps=1000, minutes=2)
+    watcher, plan = Watcher(), Cadence(steps=1000, minutes=2)
     _, progress, _ = run(watcher, plan, toy=Slow(clock))
     assert (progress.step, progress.seconds) == (12, 120.0)
     assert watcher.steps("picture") == watcher.steps("evaluation") == watcher.steps("save") == [12]
@@ -278,14 +278,14 @@ def test_the_budget_in_minutes_ends_a_run_and_counts_what_was_spent_before(clock
 
 def test_a_crash_costs_five_minutes_at_most(clock: Clock) -> None:
     watcher = Watcher()
-    run(watcher, Plan(steps=100, checkpoint_every=1000), toy=Slow(clock), evaluate=None)
+    run(watcher, Cadence(steps=100, checkpoint_every=1000), toy=Slow(clock), evaluate=None)
     assert watcher.steps("save") == [31, 62, 93, 100]
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_previews_and_evaluations_see_the_published_weights(ema: float) -> None:
     watcher = Watcher()
-    toy, _, average = run(watcher, Plan(steps=16, preview_every=16, evaluate_every=16), ema=ema)
+    toy, _, average = run(watcher, Cadence(steps=16, preview_every=16, evaluate_every=16), ema=ema)
     published = average.model if average else toy.model
     assert len(watcher.seen) == 2
     for seen in watcher.seen:
@@ -297,8 +297,8 @@ def test_previews_and_evaluations_see_the_published_weights(ema: float) -> None:
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_looking_does_not_change_the_training(ema: float) -> None:
     often, never = Watcher(), Watcher()
-    one, _, _ = run(often, Plan(steps=12, preview_every=1, evaluate_every=1), ema=ema)
-    other, _, _ = run(never, Plan(steps=12), ema=ema, evaluate=None, preview=None, observers=[])
+    one, _, _ = run(often, Cadence(steps=12, preview_every=1, evaluate_every=1), ema=ema)
+    other, _, _ = run(never, Cadence(steps=12), ema=ema, evaluate=None, preview=None, observers=[])
     assert one.modes == [True] * 12
     with_looks, without = one.model.state_dict(), other.model.state_dict()
     assert all(torch.equal(tensor, without[name]) for name, tensor in with_looks.items())

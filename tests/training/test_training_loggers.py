@@ -93,7 +93,8 @@ def test_wandb_is_told_scalars_images_and_evaluations(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     genlab.train("vae", quiet=True, out=tmp_path, logger="wandb", **RUN)
     run = RunFolder(tmp_path / "run")
-    assert wandb.begun == {"project": "genlab", "name": "run", "dir": str(run.path)}
+    assert wandb.begun.pop("id").startswith("run-")
+    assert wandb.begun == {"project": "genlab", "name": "run", "dir": str(run.path), "resume": "allow"}
     assert wandb.finished == 1
     told = [{"step": step, **values} for step, values in wandb.lines if "loss" in values]
     assert told == run.history()

@@ -20,6 +20,7 @@ from genlab.core.random import Randomness
 from genlab.data.dataset import Source, make_dataset
 from genlab.data.loader import Loader
 from genlab.objectives import adversarial, reconstruction
+from genlab.recipes import data as recipes_data
 from genlab.recipes import run as recipes
 from genlab.recipes.resolve import resolve
 from genlab.training import checkpoint
@@ -56,7 +57,7 @@ def test_a_picture_that_is_nan_stops_the_run_in_the_step_that_sees_it(
     held_out = make_dataset("held-out", points[:50].copy(), None, ())
     points[123, 1] = np.nan
     source = Source("points", make_dataset("train", points, None, ()), held_out, 690)
-    monkeypatch.setattr(recipes, "open_source", lambda *_, **__: source)
+    monkeypatch.setattr(recipes_data, "open_source", lambda *_, **__: source)
     with Loader(source.train, 16, seed=TINY["seed"]) as batches:
         due = next(number for number, batch in enumerate(batches) if 123 in batch.index)
     assert due > 5
@@ -205,3 +206,13 @@ def test_the_command_line_exits_with_4_and_says_what_and_where(
     assert "genlab: NaN in the autoencoder's loss while updating the autoencoder" in said
     assert "Traceback" not in said
     assert RunFolder(tmp_path / "run").events("fault")[0]["step"] == 7
+
+
+def test_weights_that_overflowed_are_not_saved(tmp_path: Path) -> None:
+    """Loss and gradient are finite, the step is not: it is found before the checkpoint, not in the next step."""
+    options = {**SHORT, "checkpoint_every": 1, "lr": 1e39}
+    with pytest.raises(NonFiniteError, match=r"(NaN|Inf) in encoder\..* while updating the encoder") as caught:
+        genlab.train("autoencoder", quiet=True, out=tmp_path, **options)
+    run = RunFolder(tmp_path / "run")
+    assert [event["tensor"] for event in run.events("fault")] == [caught.value.tensor]
+    assert not run.last.exists()

@@ -27,6 +27,13 @@ def test_names_count_up_and_latest_is_the_newest(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == sorted([*names, "latest"])
 
 
+@pytest.mark.parametrize("name", ["latest", "a/b", "../a", ".hidden", ""])
+def test_a_name_that_is_no_folder_of_its_own_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="--name"):
+        RunFolder.create(tmp_path / "runs", name)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_name_is_never_used_again(tmp_path: Path) -> None:
     for _ in range(12):
         RunFolder.create(tmp_path, "vae")

@@ -1,5 +1,7 @@
 """SIGTERM and SIGINT end a run after a checkpoint; resumed, it ends in the same bits."""
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from sabotage import TINY, differences, in_child, outcome, train
 
+import genlab
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.run_folder import RunFolder
 
@@ -95,3 +98,25 @@ def test_the_exit_code_is_that_of_shells(number: signal.Signals, code: int) -> N
     assert interrupted.exit_code == code
     assert number.name in str(interrupted)
     assert "step 12" in str(interrupted)
+
+
+def test_a_terminal_that_is_closed_is_heard_and_nohup_is_respected() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        for handler, heard in ((signal.SIG_DFL, signal.SIGHUP), (signal.SIG_IGN, 0)):
+            signal.signal(signal.SIGHUP, handler)
+            with Interruption() as interruption:
+                signal.raise_signal(signal.SIGHUP)
+                assert interruption.received == heard
+            assert signal.getsignal(signal.SIGHUP) == handler
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_gone_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert genlab.train("gan", out=tmp_path, **{**TINY, "steps": 3}).progress.step == 3

@@ -51,12 +51,16 @@ def run(tokens: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:  # the reader of a pipe has seen enough
         return 1
+    except OSError as error:
+        return _complain(error, GenlabError.exit_code)
     return 0
 
 
 def _complain(error: Exception, code: int) -> int:
     rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
-    print(f"genlab{f' (process {rank})' if rank else ''}: {error}", file=sys.stderr)
+    name = f"genlab (process {rank})" if rank else "genlab"
+    for line in (str(error), *getattr(error, "__notes__", ())):
+        print(f"{name}: {line}", file=sys.stderr)
     return code
 
 

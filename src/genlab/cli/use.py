@@ -72,7 +72,7 @@ def reconstruct(
     from genlab.applications.reconstruct import reconstruct as send
     from genlab.core.device import of
     from genlab.data.read import read_images
-    from genlab.recipes.run import shape_of
+    from genlab.recipes.data import shape_of
     from genlab.training.preview import beside
 
     folder, model = _load(run, root, checkpoint, device)
@@ -181,7 +181,7 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     from genlab.core.device import of
     from genlab.core.errors import UsageError
     from genlab.data.read import read_images
-    from genlab.recipes.run import held_out_of, shape_of
+    from genlab.recipes.data import held_out_of, shape_of
 
     if between:
         names, images, _ = read_images(between, shape_of(folder))

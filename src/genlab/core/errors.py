@@ -32,7 +32,7 @@ class StorageError(GenlabError):
 
 
 class NonFiniteError(GenlabError):
-    """NaN or Inf in a loss or a gradient, found in the step that made it.
+    """NaN or Inf in a loss, a gradient or a weight, found in the step that made it.
 
     `player` names the network that was being updated, `tensor` what was not finite.
     """
@@ -44,7 +44,7 @@ class NonFiniteError(GenlabError):
         self.tensor = tensor
         self.value = value
         super().__init__(
-            f"{value} in {tensor} while updating the {player}; its weights were not changed by this update. "
+            f"{value} in {tensor} while updating the {player}. What was saved before is finite and whole. "
             "The usual causes: a learning rate too high, or images outside [-1, 1]."
         )
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from genlab.core import device as devices
+from genlab.recipes.data import shape_of
 from genlab.recipes.resolve import from_values
-from genlab.recipes.run import shape_of
 from genlab.recipes.settings import CheckpointName
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder, find
@@ -26,7 +26,7 @@ def load_model(folder: RunFolder, which: CheckpointName | None = None, device: s
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
     with torch.random.fork_rng():
         model = plan.recipe.model(shape_of(folder))
-    which = which or ("best" if folder.best.exists() else "last")
+    which = which or ("best" if checkpoint.exists(folder.best) else "last")
     saved = checkpoint.load(folder.best if which == "best" else folder.last)
     load_weights(model, saved.model)
     return devices.place(model, devices.choose(device)).eval().requires_grad_(False)

@@ -81,6 +81,21 @@ def load(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
     """
+    while True:
+        before = _identity(folder)
+        try:
+            return _load(folder)
+        except CheckpointError:
+            if _identity(folder) == before:
+                raise  # else the run that owns it swapped in a new one meanwhile
+
+
+def exists(folder: Path) -> bool:
+    """Whether `load` would find something at `folder`."""
+    return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))
+
+
+def _load(folder: Path) -> Checkpoint:
     folder = _readable(folder)
     contents = {}
     for name, (length, digest) in _manifest(folder).items():
@@ -132,6 +147,13 @@ def _draft(folder: Path) -> Iterator[Path]:
     yield draft
     sync_folder(draft)
     recover(folder)
+
+
+def _identity(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _new(folder: Path) -> Path:

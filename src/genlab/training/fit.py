@@ -25,7 +25,7 @@ CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpo
 
 
 @dataclass(frozen=True)
-class Plan:
+class Cadence:
     """How long to train and how often to do what; counted in steps unless named otherwise."""
 
     steps: int
@@ -98,30 +98,26 @@ class Surroundings:
 def fit(
     training: Training,
     batches: Source,
-    plan: Plan,
+    cadence: Cadence,
     progress: Progress,
     around: Surroundings,
     *,
     average: Average | None = None,
     seed: int = 0,
 ) -> None:
-    """Train until the plan's steps or minutes are used up; `progress` says how far that was.
+    """Train until the cadence's steps or minutes are used up; `progress` says how far that was.
 
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
     """
-    loop = _Loop(training, batches, plan, progress, around, average)
+    loop = _Loop(training, batches, cadence, progress, around, average)
     device = of(training.model)
-    with Interruption() as interruption:
+    with Interruption() as interruption, loop.faults_told():
         while not loop.finished():
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
             restart_stream(derive(seed, "layers", progress.step), device)
-            try:
-                signals = training.step(progress.step, batches)
-            except NonFiniteError as fault:
-                loop.tell("fault", {"player": fault.player, "tensor": fault.tensor, "value": fault.value})
-                raise
+            signals = training.step(progress.step, batches)
             loop.advance()
             if average:
                 average.update(progress.step)
@@ -140,12 +136,12 @@ class _Loop:
         self,
         training: Training,
         batches: Source,
-        plan: Plan,
+        cadence: Cadence,
         progress: Progress,
         around: Surroundings,
         average: Average | None,
     ) -> None:
-        self.training, self.batches, self.plan, self.progress = training, batches, plan, progress
+        self.training, self.batches, self.cadence, self.progress = training, batches, cadence, progress
         self.around = around
         self.published = average.model if average else training.model
         self.started = time.monotonic() - progress.seconds
@@ -154,7 +150,7 @@ class _Loop:
 
     def finished(self) -> bool:
         """Whether steps or minutes are used up, by the first process's clock."""
-        steps, minutes = self.plan.steps, self.plan.minutes
+        steps, minutes = self.cadence.steps, self.cadence.minutes
         if self.progress.step >= steps or minutes is None:
             return self.progress.step >= steps
         return bool(self.agreed(self.progress.seconds >= 60 * minutes))
@@ -168,17 +164,17 @@ class _Loop:
 
     def watch(self, signals: Signals) -> None:
         """Record, show, evaluate and save whatever is due after this step."""
-        step, plan = self.progress.step, self.plan
-        if step % plan.log_every == 0 or step == 1:
+        step, cadence = self.progress.step, self.cadence
+        if step % cadence.log_every == 0 or step == 1:
             self.record(signals)
         if self.finished():
             return  # `conclude` does the rest: a checkpoint comes after all that was due at its step
-        if step % plan.preview_every == 0:
+        if step % cadence.preview_every == 0:
             self.show()
-        if step % plan.evaluate_every == 0:
+        if step % cadence.evaluate_every == 0:
             self.assess()
         overdue = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
-        if self.saved_step != step and (step % plan.checkpoint_every == 0 or self.agreed(overdue)):
+        if self.saved_step != step and (step % cadence.checkpoint_every == 0 or self.agreed(overdue)):
             self.checkpoint()
 
     def conclude(self) -> None:
@@ -228,6 +224,15 @@ class _Loop:
         self.around.save(self.progress, best)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.tell("checkpoint", {"best": best})
+
+    @contextmanager
+    def faults_told(self) -> Iterator[None]:
+        """Let the observers know of a NaN or Inf before it ends the run."""
+        try:
+            yield
+        except NonFiniteError as fault:
+            self.tell("fault", {"player": fault.player, "tensor": fault.tensor, "value": fault.value})
+            raise
 
     def tell(self, kind: str, details: Mapping[str, Any]) -> None:
         """Let the observers know of an event."""

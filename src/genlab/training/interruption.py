@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, leave with the exit code that shells expect."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the step, save, leave with the exit code that shells expect."""
 
 import signal
 from types import FrameType
@@ -8,7 +8,7 @@ from genlab.core.errors import GenlabError
 
 
 class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
-    """SIGINT or SIGTERM ended a run, after a checkpoint; the exit code is 128 plus the signal's number."""
+    """A signal ended a run, after a checkpoint; the exit code is 128 plus the signal's number."""
 
     def __init__(self, received: int, step: int) -> None:
         self.exit_code = 128 + received
@@ -17,12 +17,13 @@ class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
 
 
 class Interruption:
-    """While entered, SIGINT and SIGTERM are noted in `received` instead of ending the process.
+    """While entered, SIGINT, SIGTERM and SIGHUP are noted in `received` instead of ending the process.
 
-    A second signal ends it at once. Off the main thread, where Python lets nobody handle signals, it does nothing.
+    A second signal ends it at once. A signal that is ignored, as SIGHUP is under nohup, stays ignored. Off the
+    main thread, where Python lets nobody handle signals, it does nothing.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last comes when a terminal is closed
 
     def __init__(self) -> None:
         self.received = 0
@@ -30,7 +31,8 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         try:
-            self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+            heard = [number for number in self.SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heard}
         except ValueError:  # not the main thread
             self._before = {}
         return self

@@ -1,5 +1,6 @@
 """Adapters to the loggers that people already use; each is imported only when it is asked for."""
 
+import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,7 +57,10 @@ class WeightsAndBiases:
         import wandb
 
         self.wandb: Any = wandb
-        self.run: Any = wandb.init(project="genlab", name=folder.name, dir=str(folder))
+        identity = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # the same when the run is resumed
+        self.run: Any = wandb.init(
+            project="genlab", name=folder.name, dir=str(folder), id=f"{folder.name}-{identity}", resume="allow"
+        )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Log each signal."""

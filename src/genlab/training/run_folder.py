@@ -30,8 +30,11 @@ class RunFolder:
         """Make `root/name`, or `root/name-2`, `-3` …, and let `root/latest` point at it.
 
         Raises:
+            UsageError: a name that cannot be a folder's, or that means something else.
             StorageError: the disk refused.
         """
+        if name in ("", LATEST) or name.startswith(".") or Path(name).name != name:
+            raise UsageError(f'a run cannot be called "{name}": choose a --name without slashes, not "{LATEST}"')
         with storage(root):
             root.mkdir(parents=True, exist_ok=True)
             taken = [int(m[1] or 1) for p in root.iterdir() if (m := _numbered(name, p.name))]

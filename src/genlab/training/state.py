@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.contract import Training
-from genlab.core.errors import CheckpointError
+from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 
@@ -15,12 +15,19 @@ OPTIMIZER = "optimizer/"
 
 
 def collect(training: Training, average: Average | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the published model's tensors, and those that only training needs."""
+    """Return the published model's tensors, and those that only training needs.
+
+    Raises:
+        NonFiniteError: one of them is NaN or infinite, as when an update overflowed.
+    """
     published = average.model if average else training.model
     rest = {OPTIMIZER + name: tensor for name, tensor in _optimizer_tensors(training)}
     if average:
         rest |= {RAW + name: tensor for name, tensor in training.model.state_dict().items()}
-    return dict(published.state_dict()), rest
+    model = dict(published.state_dict())
+    for name, tensor in (model | rest).items():
+        _require_finite(name, tensor)
+    return model, rest
 
 
 def restore(checkpoint: Checkpoint, training: Training, average: Average | None) -> None:
@@ -30,12 +37,18 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
         CheckpointError: names or shapes do not fit.
     """
     rest = checkpoint.training
+    if any(name.startswith(RAW) for name in rest) != (average is not None):
+        raise CheckpointError("the checkpoint does not fit its recipe: one has an average of the weights (ema)")
     if average:
         load_weights(average.model, checkpoint.model)
         raw = {name.removeprefix(RAW): tensor for name, tensor in rest.items() if name.startswith(RAW)}
         load_weights(training.model, raw)
     else:
         load_weights(training.model, checkpoint.model)
+    known = {name for optimizer in training.optimizers.values() for name, _ in named_parameters(optimizer)}
+    saved = {key.removeprefix(OPTIMIZER).partition("/")[0] for key in rest if key.startswith(OPTIMIZER)}
+    if saved != known:
+        raise CheckpointError(f"the checkpoint does not fit its recipe: {', '.join(sorted(saved ^ known))}")
     for optimizer in training.optimizers.values():
         for name, parameter in named_parameters(optimizer):
             prefix = f"{OPTIMIZER}{name}/"
@@ -62,6 +75,13 @@ def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Te
     """Yield an optimizer's parameters with their names, `player.module.weight`."""
     for group in optimizer.param_groups:
         yield from zip(group["param_names"], group["params"], strict=True)
+
+
+def _require_finite(name: str, tensor: Tensor) -> None:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        value = "NaN" if torch.isnan(tensor).any() else "Inf"
+        player = name.removeprefix(RAW).removeprefix(OPTIMIZER).partition(".")[0]
+        raise NonFiniteError(player, name, value)
 
 
 def _optimizer_tensors(training: Training) -> Iterator[tuple[str, Tensor]]:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +16,7 @@ LINE_SECONDS = 10.0  # between plain lines
 
 
 class Terminal:
-    """An observer that writes to standard error."""
+    """An observer that writes to standard error; a terminal that is gone does not end a run."""
 
     def __init__(self, steps: int, minutes: float | None, batch: int, start: int, spent: float) -> None:
         self.steps, self.minutes, self.batch = steps, minutes, batch
@@ -44,11 +45,12 @@ class Terminal:
         losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if "loss" in name)
         text = f"step {step}  {rate:,.0f} images/s  {losses}"
         share = max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
-        if self.bar:
-            self.bar.update(self.task, completed=min(share, 1.0), description=text)
-        elif time.monotonic() - self.written >= LINE_SECONDS:
-            self.written = time.monotonic()
-            print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            if self.bar:
+                self.bar.update(self.task, completed=min(share, 1.0), description=text)
+            elif time.monotonic() - self.written >= LINE_SECONDS:
+                self.written = time.monotonic()
+                print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
 
     def picture(self, step: int, picture: Picture) -> None:
         """Previews are for the eyes: they are in the folder."""
@@ -58,9 +60,11 @@ class Terminal:
         if kind == "checkpoint":
             return
         words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in details.items())
-        self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
+        with suppress(OSError):
+            self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the bar as it is."""
         if self.bar:
-            self.bar.stop()
+            with suppress(OSError):
+                self.bar.stop()

@@ -1,0 +1,102 @@
+"""The data of a run: opened for training, written down, recognised when the run goes on."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from functools import partial
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from genlab.core import distributed
+from genlab.core.batch import ImageShape
+from genlab.core.distributed import WHOLE, Shard
+from genlab.core.errors import CheckpointError
+from genlab.core.random import derive
+from genlab.data.dataset import Dataset, Source
+from genlab.data.source import open_source
+from genlab.recipes.resolve import from_values
+from genlab.recipes.settings import Settings
+from genlab.training.run_folder import RunFolder
+
+HELD_OUT = 1000  # images that evaluations during training use at most
+
+
+def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
+    """Open the source that `settings` name; the first process fills the cache, the others then find it full."""
+    opening = partial(
+        open_source,
+        settings.data,
+        size=settings.size,
+        channels=settings.channels,
+        max_rejected=settings.max_rejected,
+        progress=not quiet and shard.rank == 0,
+    )
+    if shard.rank == 0:
+        source = opening()
+        distributed.barrier()
+        return source
+    distributed.barrier()
+    return opening()
+
+
+def record(source: Source, folder: RunFolder) -> None:
+    """Write data.yaml and rejected.csv."""
+    folder.write_yaml("data.yaml", _description(source))
+    folder.write_text("rejected.csv", _table(("path", "reason"), map(astuple, source.rejected)))
+
+
+def check_unchanged(folder: RunFolder, source: Source) -> None:
+    """Refuse to go on with other pictures than those that the run began with.
+
+    Raises:
+        CheckpointError: shape, number or content of the pictures is another.
+    """
+    then, now = folder.read_yaml("data.yaml"), _description(source)
+    for name in ("shape", "images", "fingerprints"):
+        if then[name] != now[name]:
+            raise CheckpointError(
+                f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then[name]} and "
+                f"is {now[name]}. Bring the pictures back as they were, or start a new run."
+            )
+
+
+def held_out_images(split: Dataset, seed: int) -> Tensor:
+    """Return at most `HELD_OUT` images of a split, drawn once from the seed, (N, C, H, W) in [-1, 1]."""
+    order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
+    return split.batch(order[:HELD_OUT]).images
+
+
+def held_out_of(folder: RunFolder) -> Tensor:
+    """Return the held-out images that a run is evaluated on, opening its source again."""
+    settings = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").settings
+    return held_out_images(open_data(settings).held_out, settings.seed)
+
+
+def shape_of(folder: RunFolder) -> ImageShape:
+    """Return the shape of the images that a run was trained on."""
+    return ImageShape(*folder.read_yaml("data.yaml")["shape"])
+
+
+def _description(source: Source) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "shape": list(source.train.shape),
+        "classes": list(source.train.classes),
+        "images": {"train": len(source.train), "held_out": len(source.held_out)},
+        "found": source.total,
+        "rejected": len(source.rejected),
+        "fingerprints": {"train": source.train.fingerprint, "held_out": source.held_out.fingerprint},
+        "notes": dict(source.notes),
+    }
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return comma-separated values."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,50 @@
+"""Saving a training and taking it up again, between the loop and the checkpoints on the disk."""
+
+from genlab.core.contract import Training
+from genlab.core.errors import CheckpointError
+from genlab.training import checkpoint
+from genlab.training.average import Average
+from genlab.training.fit import Progress
+from genlab.training.run_folder import RunFolder
+from genlab.training.state import collect, restore
+
+
+def save(folder: RunFolder, training: Training, average: Average | None, progress: Progress, best: bool) -> None:
+    """Write the checkpoint `last`, and let `best` be the same if it is.
+
+    Raises:
+        NonFiniteError: a tensor is NaN or infinite; nothing was written.
+        StorageError: the disk refused; the previous checkpoint is whole.
+    """
+    model, rest = collect(training, average)
+    checkpoint.save(checkpoint.Checkpoint(model, rest, progress.state()), folder.last)
+    if best:
+        checkpoint.link(folder.last, folder.best)
+
+
+def recover(folder: RunFolder) -> None:
+    """Finish what a kill interrupted: a swap of checkpoints, or the step from `last` to `best`."""
+    checkpoint.recover(folder.last)
+    checkpoint.recover(folder.best)
+    if folder.last.exists():
+        state = checkpoint.load(folder.last).state
+        if state["best_step"] == state["step"]:
+            checkpoint.link(folder.last, folder.best)
+
+
+def resume(folder: RunFolder, training: Training, average: Average | None) -> Progress:
+    """Put the checkpoint `last` into `training` and `average` and return how far it was; 0 if there is none.
+
+    Raises:
+        CheckpointError: it is not whole, or belongs to another recipe.
+    """
+    if not folder.last.exists():
+        return Progress()
+    saved = checkpoint.load(folder.last)
+    restore(saved, training, average)
+    try:
+        return Progress(**saved.state)
+    except TypeError as error:
+        raise CheckpointError(
+            f"{folder.last / checkpoint.STATE} does not say how far the run was: {error}"
+        ) from None
