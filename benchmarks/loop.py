@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 
 from example import ABOUT, RECIPE, SETTINGS, Example, example
 from genlab.core.descent import only
-from genlab.core.random import derive
+from genlab.core.random import derive, restart_stream
 from measure import Spread, alone, in_turns, timed
 from page import Row, Section
 
@@ -108,6 +108,9 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
     """Time what `fit` does besides the networks, each part alone, in seconds per step."""
     training, average, step = run.training, run.average, run.progress.step
 
+    def restart() -> None:
+        restart_stream(derive(SETTINGS.seed, "layers", step), torch.device("cpu"))
+
     def noise() -> None:
         training.noise(RECIPE.batch, "critic", step, 0)
         training.noise(RECIPE.batch, "generator", step)
@@ -118,7 +121,7 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
                 pass
 
     works: dict[str, tuple[Callable[[], object], int]] = {
-        "`torch.manual_seed`": (lambda: torch.manual_seed(derive(SETTINGS.seed, "layers", step)), 1),
+        "starting the stream of layers that draw": (restart, 1),
         "noise of both players": (noise, 1),
         "freezing the opponent": (freeze, 1),
         "gradient norms and the check that they are finite": (_checks(run), 1),

@@ -93,7 +93,10 @@ def _prepare(
     rejected: list[tuple[str, str]] = []
     with strict():
         every = range(len(listing.entries))
-        headers = dict(_accepted(_map(listing, every, read_header, "headers", progress), listing, rejected))
+        # One thread: a header is nearly all Python, and two would only wait for the interpreter's lock. Pillow
+        # decodes and resizes outside of it.
+        found = _map(listing, every, read_header, "headers", progress, workers=1)
+        headers = dict(_accepted(found, listing, rejected))
         if not headers:
             raise DataError(_nothing(name, listing, rejected))
         sides = np.array([min(header.width, header.height) for header in headers.values()])
@@ -104,7 +107,8 @@ def _prepare(
         def read(file: BinaryIO) -> Array:
             return decode(file, shape[1], shape[0])
 
-        decoded = _accepted(_map(listing, list(headers), read, "decoding", progress), listing, rejected)
+        pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
+        decoded = _accepted(pictures, listing, rejected)
         at = _write(folder / "images.npy", shape, decoded)
     if not at:
         raise DataError(_nothing(name, listing, rejected))
@@ -127,18 +131,16 @@ def _prepare(
 
 
 def _map(
-    listing: Listing, at: Sequence[int], read: Callable[[BinaryIO], T], title: str, progress: bool
+    listing: Listing, at: Sequence[int], read: Callable[[BinaryIO], T], title: str, progress: bool, workers: int
 ) -> Iterator[tuple[int, T | str]]:
     """Yield each position with what `read` makes of its file, or with the reason why it cannot; in order.
 
-    Work runs on all cores, a bounded number of files ahead. Threads, because Pillow decodes and resizes
-    outside the interpreter's lock.
+    Work runs in `workers` threads, a bounded number of files ahead.
     """
 
     def attempt(positions: Sequence[int]) -> list[tuple[int, T | str]]:
         return [(position, _try(listing, position, read)) for position in positions]
 
-    workers = os.cpu_count() or 1
     parts = deque(at[start : start + _CHUNK] for start in range(0, len(at), _CHUNK))
     with bar(progress) as show, ThreadPoolExecutor(workers) as pool:
         task = show.add_task(title, total=len(at))

@@ -4,6 +4,7 @@ The same field is a flag on the command line, a key in a YAML file and an argume
 two that declare fields do not import torch, so that `--help` is quick.
 """
 
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
@@ -91,7 +92,7 @@ def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if value == value and abs(value) != float("inf") else _NO
     if hint is str:
-        return str(value) if isinstance(value, str) or hasattr(value, "__fspath__") else _NO
+        return str(value) if isinstance(value, str | os.PathLike) else _NO
     return value if type(value) is hint else _NO
 
 
