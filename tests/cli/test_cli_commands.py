@@ -303,7 +303,9 @@ def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) ->
     before = {name: (folder / name).read_bytes() for name in kept}
     previews = sorted(path.name for path in (folder / "previews").iterdir())
     events = RunFolder(folder).events()
-    assert genlab("resume", "vae", "--root", own)[0] == 0
+    code, out, _ = genlab("resume", "vae", "--root", own)
+    assert code == 0
+    assert "This run was over; give --steps" in out
     assert {name: (folder / name).read_bytes() for name in kept} == before
     assert sorted(path.name for path in (folder / "previews").iterdir()) == previews
     assert [event["event"] for event in RunFolder(folder).events()[len(events) :]] == ["resumed"]

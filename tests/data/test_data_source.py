@@ -39,6 +39,17 @@ def test_a_misspelt_path(opened: Open, tmp_path: Path, below: str) -> None:
     assert f'Did you mean "{tmp_path}/photographs"?' in str(caught.value)
 
 
+def test_a_misspelt_path_that_is_nearer_than_any_name(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dirty").mkdir()
+    with pytest.raises(UsageError, match=r'Did you mean "dirty"\?'):
+        opened("dirtyy")
+    with pytest.raises(UsageError, match=r'Did you mean "digits"\?'):
+        opened("digist")
+
+
 def test_a_file_of_another_kind(opened: Open, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("text")

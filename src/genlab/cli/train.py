@@ -93,12 +93,14 @@ def resume(
 def conclude(result: "Result") -> None:
     """Say where everything is and what to try next."""
     from genlab.core.distributed import WHOLE, launched
+    from genlab.training.report import duration
 
     if launched().rank != WHOLE.rank:
         return
     folder, progress = result.folder, result.progress
+    over = "\nThis run was over; give --steps or --minutes to go on." if progress.step == result.began else ""
     print(
-        f"\n{progress.step:,} steps in {progress.seconds / 60:.1f} minutes\n\n"
+        f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
         f"  pictures  {folder}/previews\n"
         f"  report    {folder}/report.html\n"
         f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"

@@ -86,8 +86,8 @@ def _unknown(source: str, path: Path) -> str:
     missing = path
     while not missing.parent.is_dir():
         missing = missing.parent
-    near = {str(missing.parent / item.name): None for item in missing.parent.iterdir()}
-    meant = suggestion(source, NAMES) or suggestion(str(missing), near)
+    near = [str(missing.parent / item.name) for item in missing.parent.iterdir()]
+    meant = suggestion(source, [*NAMES, *near]) or suggestion(str(missing), near)
     return f'no source "{source}".{meant} {_what(NAMES)}'
 
 

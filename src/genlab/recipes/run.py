@@ -40,6 +40,7 @@ class Result(os.PathLike[str]):
 
     folder: Path
     progress: Progress
+    began: int  # the step that it went on from
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -130,6 +131,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             saving.recover(folder)
         distributed.barrier()
         progress = saving.resume(folder, training, average)
+        began = progress.step
         if recipe.steps < progress.step:
             raise UsageError(f"this run has taken {progress.step} steps; --steps {recipe.steps} is behind it")
         observers: list[Observer] = []
@@ -167,7 +169,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             average=average,
             seed=settings.seed,
         )
-    return Result(folder.path, progress)
+    return Result(folder.path, progress, began)
 
 
 def _cadence(plan: Plan) -> fit.Cadence:

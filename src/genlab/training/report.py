@@ -83,7 +83,7 @@ def verdict(folder: RunFolder) -> str:
     evaluations = [e for e in events if e["event"] == "evaluation"]
     step = max((line["step"] for line in (*history, *events)), default=0)
     seconds = history[-1]["seconds"] if history else 0.0
-    sentences = [f"{step:,} of {recipe['steps']:,} steps in {seconds / 60:.1f} minutes."]
+    sentences = [f"{step:,} of {recipe['steps']:,} steps in {duration(seconds)}."]
     last = events[-1] if events else {}
     if last.get("event") == "fault":
         sentences.append(
@@ -98,6 +98,11 @@ def verdict(folder: RunFolder) -> str:
         if best[-1] is not evaluations[-1]:
             sentences.append(f"At the end it was {evaluations[-1][name]:.4g}: `checkpoints/best` has the best.")
     return " ".join(sentences)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it."""
+    return f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
 
 
 def _spread(paths: Sequence[Path], count: int) -> list[Path]:
