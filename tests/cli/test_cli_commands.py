@@ -211,6 +211,12 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
         assert np.array_equal(tile, expected[number, :, :, 0])
 
 
+def test_a_walk_longer_than_the_held_out_part_is_refused(runs: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("interpolate", "autoencoder", "--stretches", 9999, "--root", runs)
+    assert code == 2
+    assert "the held-out part has" in err
+
+
 def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab) -> None:
     walk = ("--between", pictures, "--stretches", 2, "--out", tmp_path / "walk.png", "--root", runs)
     assert genlab("interpolate", "vae", *walk)[0] == 0
@@ -218,7 +224,7 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     assert code == 2
     code, _, err = genlab("interpolate", "vae", "--between", pictures, "--stretches", 3, "--root", runs)
     assert code == 2
-    assert "has 3 pictures; 3 stretches need 4" in err
+    assert "has 3 pictures, but --stretches 3 needs 4" in err
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1
     assert "needs a model that can encode" in err

@@ -15,8 +15,6 @@ from genlab.recipes.settings import DeviceName
 if TYPE_CHECKING:
     from genlab.recipes.run import Result
 
-_UNSET: Any = inspect.Parameter.empty
-
 
 def training_app(asked: str | None) -> App:
     """Return the command `train`; `asked` is what the user wants trained, if that is known yet."""

@@ -184,13 +184,14 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     from genlab.recipes.data import held_out_of, shape_of
 
     if between:
-        names, images, _ = read_images(between, shape_of(folder))
-        if len(names) < count:
-            raise UsageError(f"{between} has {len(names)} pictures; {count - 1} stretches need {count}")
+        _, images, _ = read_images(between, shape_of(folder))
     elif isinstance(model, HasPrior):
         return None
     else:
         images = held_out_of(folder)
+    if len(images) < count:
+        place = between or "the held-out part"
+        raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")
     return images[:count].to(of(model))
 
 

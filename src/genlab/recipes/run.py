@@ -1,7 +1,7 @@
 """Where everything meets: a plan and a source become a training in a run folder."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -139,12 +139,8 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             folder.write_yaml("recipe.yaml", plan.values())
             folder.rewind(progress.step)
             stack.push(partial(_report, folder))
-            observers = _observers(folder, plan, progress, quiet=quiet)
-            for observer in observers:
-                stack.callback(observer.close)
-                observer.event(progress.step, "resumed" if progress.step else "started", _machine(where, shard))
-                if len(held_out) < 2:
-                    observer.event(progress.step, "note", {"no evaluation": "it needs 2 held-out images or more"})
+            observers = _observers(stack, folder, plan, progress, quiet=quiet)
+            _announce(observers, progress.step, _machine(where, shard), evaluated=len(held_out) > 1)
         batches = Loader(
             source.train,
             recipe.batch,
@@ -184,14 +180,26 @@ def _cadence(plan: Plan) -> fit.Cadence:
     )
 
 
-def _observers(folder: RunFolder, plan: Plan, progress: Progress, *, quiet: bool) -> list[Observer]:
+def _observers(
+    stack: ExitStack, folder: RunFolder, plan: Plan, progress: Progress, *, quiet: bool
+) -> list[Observer]:
+    """Return who wants to know of the run; the stack closes them."""
     observers: list[Observer] = [folder]
     if logger := find_logger(plan.settings.logger):
         observers.append(logger(folder.path))
     if not quiet:
         recipe, settings = plan.recipe, plan.settings
         observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch, progress.step, progress.seconds))
+    for observer in observers:
+        stack.callback(observer.close)
     return observers
+
+
+def _announce(observers: Sequence[Observer], step: int, machine: Mapping[str, Any], *, evaluated: bool) -> None:
+    for observer in observers:
+        observer.event(step, "resumed" if step else "started", machine)
+        if not evaluated:
+            observer.event(step, "note", {"no evaluation": "it needs 2 held-out images or more"})
 
 
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
