@@ -3,6 +3,8 @@
 import gzip
 import struct
 import zlib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from genlab.core.errors import DataError
 from genlab.data.dataset import Array, Source, make_dataset
 from genlab.data.fit import default_size, fit_all
+from genlab.data.stored import stored
 
 _STEMS = {"train": "train", "held-out": "t10k"}
 FILES = tuple(f"{stem}-{what}" for stem in _STEMS.values() for what in ("images-idx3-ubyte", "labels-idx1-ubyte"))
@@ -59,7 +62,12 @@ def parse(content: bytes, dimensions: int, path: Path) -> Array:
 
 
 def open_idx(
-    name: str, folder: Path, size: int | None, channels: int | None, classes: tuple[str, ...] | None = None
+    name: str,
+    folder: Path,
+    size: int | None,
+    channels: int | None,
+    cache: Path,
+    classes: tuple[str, ...] | None = None,
 ) -> Source:
     """Return the four IDX files in `folder`, with the splits that they have.
 
@@ -74,6 +82,18 @@ def open_idx(
     if len(paths) < len(FILES):
         missing = ", ".join(file for file, path in zip(FILES, found, strict=True) if not path)
         raise DataError(f'"{folder}" lacks {missing} (plain or .gz).')
+    make = partial(_make, name, folder, paths, size, channels, classes)
+    return stored(name, paths, size, channels, cache, make)
+
+
+def _make(
+    name: str,
+    folder: Path,
+    paths: Sequence[Path],
+    size: int | None,
+    channels: int | None,
+    classes: tuple[str, ...] | None,
+) -> Source:
     arrays = [parse(read_bytes(path), 1 + 2 * (at % 2 == 0), path) for at, path in enumerate(paths)]
     labels = [array.astype(np.int64) for array in arrays[1::2]]
     names = classes or tuple(str(label) for label in range(int(max(part.max(initial=0) for part in labels)) + 1))

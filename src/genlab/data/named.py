@@ -81,10 +81,10 @@ def open_named(
     published = NAMED[name]
     folder = _locate(published, folder, cache, progress)
     if name != "stacked-mnist":
-        return open_idx(name, folder, size, channels, published.classes)
+        return open_idx(name, folder, size, channels, cache, published.classes)
     if channels == 1:
         raise UsageError("stacked-mnist shows a digit in each of three channels: channels can only be 3.")
-    digits = open_idx(name, folder, size, 1, published.classes)
+    digits = open_idx(name, folder, size, 1, cache, published.classes)
     return replace(
         digits,
         train=_stack(digits.train, STACKED_TRAIN),

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from genlab.core.errors import DataError
 from genlab.data.dataset import Array, IntArray, Source, make_dataset
 from genlab.data.fit import CHANNELS, default_size, fit_all
 from genlab.data.split import RULE, held_out
+from genlab.data.stored import stored
 
 _HELD_OUT = ("held_out", "test")  # prefixes of the keys of a held-out part
 
 
-def open_npz(name: str, path: Path, size: int | None, channels: int | None) -> Source:
+def open_npz(name: str, path: Path, size: int | None, channels: int | None, cache: Path) -> Source:
     """Return `images`, with `labels` where there are some, and a held-out part where the file has its own.
 
     Images are `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C of 1 or 3, bytes or floats in [0, 1] or
@@ -25,6 +27,10 @@ def open_npz(name: str, path: Path, size: int | None, channels: int | None) -> S
     Raises:
         DataError: a damaged file, a missing key, or an array of another shape, type or range.
     """
+    return stored(name, [path], size, channels, cache, partial(_make, name, path, size, channels))
+
+
+def _make(name: str, path: Path, size: int | None, channels: int | None) -> Source:
     arrays = _load(path)
     if "images" not in arrays:
         raise DataError(f'"{path}" has no "images", only {", ".join(arrays) or "nothing"}.')

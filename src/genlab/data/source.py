@@ -60,10 +60,10 @@ def open_source(
         raise UsageError(_unknown(source, path))
     if path.is_dir():
         if holds_idx(path):
-            return open_idx(source, path, size, channels)
+            return open_idx(source, path, size, channels, cache)
         return open_pictures(source, list_folder(path), size, channels, max_rejected, cache, progress)
     if path.suffix == ".npz":
-        return open_npz(source, path, size, channels)
+        return open_npz(source, path, size, channels, cache)
     if path.suffix == ".zip" or (path.is_file() and zipfile.is_zipfile(path)):
         with list_zip(path) as listing:
             return open_pictures(source, listing, size, channels, max_rejected, cache, progress)
