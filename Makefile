@@ -9,7 +9,6 @@ READY := $(VENV)/.ready
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
 	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
-	$(BIN)/genlab sample latest -n 64
 
 test: $(READY)  ## style, types, tests, the code blocks of the docs
 	$(BIN)/ruff check .
