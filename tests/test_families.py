@@ -318,6 +318,7 @@ def test_what_is_loaded_is_what_was_trained(
         latent=LATENT,
         batch=16,
         steps=10,
+        evaluate_every=10,
         out=tmp_path,
     )
     assert len(shown) == 1

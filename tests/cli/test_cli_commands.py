@@ -319,7 +319,7 @@ def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) ->
 
 def test_resume_goes_on_to_where_one_run_would_have_come(own: Path, genlab: Genlab) -> None:
     size = ("--width", 4, "--data", "digits", "--size", 16, "--batch", 16, "--latent", 4)
-    whole = (*size, "--steps", 20, "--name", "whole", "--evaluate-every", 6)
+    whole = (*size, "--steps", 20, "--name", "whole", "--evaluate-every", 6, "--generator-lr", 0.05)
     assert genlab("train", "dcgan", *whole, "--out", own)[0] == 0
     assert genlab("resume", "dcgan", "--steps", 20, "--root", own)[0] == 0
     at_once, resumed = load("whole", root=own, checkpoint="last"), load("dcgan", root=own, checkpoint="last")

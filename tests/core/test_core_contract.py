@@ -69,7 +69,7 @@ def test_the_device_is_there_or_refused() -> None:
 
 def test_one_process_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.tensor([1.0, 2.0], requires_grad=True)
-    assert distributed.join() == distributed.WHOLE == distributed.launched()
+    assert distributed.join(torch.device("cpu")) == distributed.WHOLE == distributed.launched()
     assert distributed.processes() == 1
     assert distributed.average(tensor) is tensor
     assert torch.equal(distributed.average_(tensor.detach().clone()), tensor)

@@ -28,7 +28,7 @@ def face(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
     def start(plan: Plan, *, quiet: bool = False) -> Result:
         plans.append(plan)
-        return Result(tmp_path, Progress(step=1), 0)
+        return Result(tmp_path, Progress(step=1), 0, 1)
 
     monkeypatch.setattr(run, "start", start)
     monkeypatch.setattr(api, "start", start)

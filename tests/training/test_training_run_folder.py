@@ -195,7 +195,7 @@ def test_other_data_than_the_run_began_with_are_refused(pixels: dict[str, Any], 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
-    train("vae", {**SHORT, "out": tmp_path})
+    train("vae", {**SHORT, "evaluate_every": 2, "out": tmp_path})
     run = RunFolder(tmp_path / "run")
     damaged = bytearray((run.last / name).read_bytes())
     damaged[-2] ^= 1
@@ -223,3 +223,28 @@ def test_a_longer_run_is_the_shorter_one_continued(tmp_path: Path) -> None:
     for name in ("last/model", "last/training", "best/model", "best/training"):
         one, other = (Path(run) / "checkpoints" / f"{name}.safetensors" for run in (long, longer))
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_run_that_was_stopped_and_resumed_has_the_best_of_one_that_was_not(tmp_path: Path) -> None:
+    """The evaluation at the end of the first half falls out of the cadence: it must not become the best."""
+    options = {**SHORT, "evaluate_every": 8, "ema": 0.0}
+    whole = genlab.train("vae", quiet=True, **{**options, "out": tmp_path / "whole", "steps": 16})
+    half = genlab.train("vae", quiet=True, **{**options, "out": tmp_path / "half", "steps": 11})
+    resumed = genlab.resume(half, quiet=True, steps=16)
+    assert resumed.progress.best_step == whole.progress.best_step
+    one, other = (Path(run) / "checkpoints" / "best" / "model.safetensors" for run in (whole, resumed))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_minutes_that_are_used_up_are_said_and_not_kept(tmp_path: Path) -> None:
+    run = genlab.train("vae", quiet=True, **{**SHORT, "out": tmp_path, "steps": 10_000, "minutes": 0.005})
+    before = (Path(run) / "recipe.yaml").read_bytes()
+    with pytest.raises(UsageError, match=r"used up its 0\.001 minutes"):
+        genlab.resume(run, quiet=True, minutes=0.001)
+    assert (Path(run) / "recipe.yaml").read_bytes() == before
+
+
+def test_an_unknown_checkpoint_is_refused(tmp_path: Path) -> None:
+    run = genlab.train("vae", quiet=True, **{**SHORT, "out": tmp_path})
+    with pytest.raises(UsageError, match=r"Choices: best, last"):
+        genlab.load(run, checkpoint="bset")  # type: ignore[arg-type]

@@ -113,10 +113,15 @@ def test_a_terminal_that_is_closed_is_heard_and_nohup_is_respected() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_terminal_that_is_gone_does_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPIPE, errno.ENOSPC])
+def test_a_terminal_that_is_gone_does_not_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    assert genlab.train("gan", out=tmp_path, **{**TINY, "steps": 3}).progress.step == 3
+    result = genlab.train("gan", out=tmp_path, **{**TINY, "steps": 3})
+    assert result.progress.step == 3
+    assert genlab.load(result) is not None

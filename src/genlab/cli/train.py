@@ -96,7 +96,8 @@ def conclude(result: "Result") -> None:
     if launched().rank != WHOLE.rank:
         return
     folder, progress = result.folder, result.progress
-    over = "\nThis run was over; give --steps or --minutes to go on." if progress.step == result.began else ""
+    further = result.planned if progress.step < result.planned else 2 * progress.step
+    over = "\nThis run was over; give --steps to go on." if progress.step == result.began else ""
     print(
         f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
         f"  pictures  {folder}/previews\n"
@@ -105,5 +106,5 @@ def conclude(result: "Result") -> None:
         f"Try next:\n"
         f"  genlab info {folder}\n"
         f"  genlab interpolate {folder}\n"
-        f"  genlab resume {folder} --steps {2 * progress.step}"
+        f"  genlab resume {folder} --steps {further}"
     )

@@ -206,11 +206,14 @@ def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, no
 
 
 def _write_singly(images: "Tensor", folder: Path) -> None:
+    from genlab.core.errors import UsageError
     from genlab.core.files import storage, write
     from genlab.core.pictures import grid, png
 
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty: choose a new --out, so that no pictures are mixed")
     for number, image in enumerate(images):
         write(folder / f"{number:06d}.png", png(grid(image[None], columns=1)))
     print(f"{len(images)} pictures in {folder}")

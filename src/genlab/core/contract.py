@@ -85,7 +85,7 @@ class BoundsLikelihood(Protocol):
     """Gives a lower bound on the log-likelihood of an image."""
 
     def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the evidence lower bound of each image in nats, (B,)."""
+        """Return the evidence lower bound of each image in nats, (B,), up to a constant of the likelihood."""
         ...
 
 

@@ -43,10 +43,12 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None =
     """Move the optimizer's parameters against the gradient of `loss`; return the gradient's norm.
 
     In this order: backward; gradients and loss averaged over the processes; the check that they are finite;
-    clipping to the norm `clip`; the optimizer's step. The norm is the one before clipping.
+    clipping to the norm `clip`; the optimizer's step; the check that it did not overflow. The norm is the one
+    before clipping.
 
     Raises:
-        NonFiniteError: the loss or a gradient is NaN or infinite. No weight has been changed.
+        NonFiniteError: the loss or a gradient is NaN or infinite, and no weight has been changed; or a weight
+            is after the step.
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -59,6 +61,8 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None =
     if clip is not None:
         clip_grads_with_norm_(parameters, clip, norm)
     optimizer.step()
+    if not torch.isfinite(get_total_norm(parameters)):
+        raise _culprit_among_weights(optimizer)
     return norm
 
 
@@ -87,6 +91,16 @@ def _culprit(loss: Tensor, norm: Tensor, optimizer: torch.optim.Optimizer) -> No
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
             return NonFiniteError(player, f"the gradient of {name}", _kind(parameter.grad))
     return NonFiniteError(player, f"the norm of the {player}'s gradient", _kind(norm))
+
+
+def _culprit_among_weights(optimizer: torch.optim.Optimizer) -> NonFiniteError:
+    """Name the first weight that is not finite, else the norm of all."""
+    names = [name for group in optimizer.param_groups for name in group["param_names"]]
+    player = names[0].partition(".")[0]
+    for name, parameter in zip(names, (p for g in optimizer.param_groups for p in g["params"]), strict=True):
+        if not torch.isfinite(parameter).all():
+            return NonFiniteError(player, f"the weight {name}", _kind(parameter))
+    return NonFiniteError(player, f"the norm of the {player}'s weights", "Inf")
 
 
 def _kind(tensor: Tensor) -> str:

@@ -29,12 +29,17 @@ class Shard:
 WHOLE = Shard()
 
 
-def join() -> Shard:
-    """Join the process group that `torchrun` describes in the environment; without one, `WHOLE`."""
+def join(device: torch.device) -> Shard:
+    """Join the process group that `torchrun` describes in the environment; without one, `WHOLE`.
+
+    On GPUs `device` becomes this process's current one: NCCL refuses two processes on the same GPU.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if launched().size == 1:
         return WHOLE
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return Shard(dist.get_rank(), dist.get_world_size())
 
 

@@ -1,4 +1,4 @@
-"""Every byte that genlab writes goes through here: durable, and honest when the disk refuses."""
+"""Every byte of a run that genlab writes goes through here: durable, and honest when the disk refuses."""
 
 import errno
 import os

@@ -104,6 +104,8 @@ class _Plan:
     def run(self, position: int) -> None:
         """Make batches from `position` on until stopped; an exception is handed over in their place."""
         try:
+            if self.device.type == "cuda":
+                torch.cuda.set_device(self.device)  # each thread has a current GPU of its own
             while True:
                 self.slots.acquire()
                 if self.stopped.is_set():

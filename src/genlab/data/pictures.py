@@ -195,11 +195,12 @@ def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, 
 def _check_rejected(source: Source, limit: float) -> None:
     """Raise DataError if too many files are damaged; what does not claim to be a picture does not count."""
     damaged = [r for r in source.rejected if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
-    share = len(damaged) / source.total
+    claimed = source.total - len(source.rejected) + len(damaged)  # files that claim to be pictures
+    share = len(damaged) / claimed
     if share > limit:
         enough = math.ceil(share * 100) / 100
         raise DataError(
-            f'"{source.name}": {len(damaged)} of {source.total} files ({share:.1%}) are no readable pictures; '
+            f'"{source.name}": {len(damaged)} of {claimed} files ({share:.1%}) are no readable pictures; '
             f"the limit is {limit:.1%}. {_examples(damaged)} "
             f"Mend or remove them, or go on without them: --max-rejected {enough:g}."
         )

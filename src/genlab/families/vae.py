@@ -77,7 +77,10 @@ class VAE(nn.Module):
         return self.decode(self.prior(count, generator))
 
     def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) with one draw of z, in nats, (B,)."""
+        """Return E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) with one draw of z, in nats, (B,).
+
+        log p(x | z) is −`reconstruction`, so that the bound is up to a constant where that is.
+        """
         posterior = self.posterior(images)
         latents = posterior.sample(self.prior(len(images), generator))
         return -self.reconstruction(self.decoder(latents), images) - posterior.kl().sum(1)

@@ -27,8 +27,8 @@ def l1(activations: Tensor, images: Tensor) -> Tensor:
 def bce(activations: Tensor, images: Tensor) -> Tensor:
     """Σ −[y log p + (1 − y) log(1 − p)] in nats, with y = (x + 1)/2 and p = (tanh(a) + 1)/2 = sigmoid(2a).
 
-    Exact for binary images; for grey levels in between it is a bound that favours them too much at the ends
-    (Loaiza-Ganem and Cunningham, 2019), used because it trains well.
+    Exact for binary images. For grey levels in between it is no density, because it is not normalised
+    (Loaiza-Ganem and Cunningham, 2019); it is used because it trains well.
 
     References:
         Kingma and Welling, 2013. Auto-Encoding Variational Bayes, appendix C.1. arXiv:1312.6114.

@@ -26,6 +26,7 @@ from genlab.training import fit, saving
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
 from genlab.training.fit import Observer, Progress, Surroundings
+from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
 from genlab.training.preview import preview
 from genlab.training.report import write_report
@@ -41,6 +42,7 @@ class Result(os.PathLike[str]):
     folder: Path
     progress: Progress
     began: int  # the step that it went on from
+    planned: int  # the steps that it may take in all
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -53,10 +55,9 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: whatever data, recipe, device or disk refuse; and what `fit` raises.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
-    with _processes() as shard:
+    with _processes(plan) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check(plan.recipe, source.train.shape, shard)
-        device.choose(plan.settings.device)
         find_logger(plan.settings.logger)
         path = ""
         if shard.rank == 0:
@@ -81,11 +82,12 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
         raise UsageError(f'resume can change steps, minutes and device, not "{name}"; start a new run for that')
     if "steps" in options:
         options = {"minutes": None, **options}
-    with _processes() as shard:
-        folder = find(run, root)
-        plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").changed(options)
+    folder = find(run, root)
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").changed(options)
+    with _processes(plan) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check_unchanged(folder, source)
+        check(plan.recipe, source.train.shape, shard)
         return _train(plan, source, folder, shard, quiet=quiet)
 
 
@@ -110,10 +112,10 @@ def build(recipe: Recipe, shape: ImageShape, randomness: Randomness) -> Training
 
 
 @contextmanager
-def _processes() -> Iterator[Shard]:
-    """Join the other processes for a while."""
+def _processes(plan: Plan) -> Iterator[Shard]:
+    """Join the other processes for a while, on the device of the plan."""
     try:
-        yield distributed.join()
+        yield distributed.join(device.choose(plan.settings.device))
     finally:
         distributed.leave()
 
@@ -134,6 +136,11 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
         began = progress.step
         if recipe.steps < progress.step:
             raise UsageError(f"this run has taken {progress.step} steps; --steps {recipe.steps} is behind it")
+        if settings.minutes and progress.seconds >= 60 * settings.minutes and progress.step < recipe.steps:
+            raise UsageError(
+                f"this run used up its {settings.minutes:g} minutes at step {progress.step} of {recipe.steps}; "
+                "give it more --minutes, or --steps for as long as they take"
+            )
         observers: list[Observer] = []
         if main:
             folder.write_yaml("recipe.yaml", plan.values())
@@ -156,16 +163,20 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             preview=partial(preview, held_out=held_out, seed=settings.seed),
             observers=observers,
         )
-        fit.fit(
-            training,
-            stack.enter_context(batches),
-            _cadence(plan),
-            progress,
-            around,
-            average=average,
-            seed=settings.seed,
-        )
-    return Result(folder.path, progress, began)
+        try:
+            fit.fit(
+                training,
+                stack.enter_context(batches),
+                _cadence(plan),
+                progress,
+                around,
+                average=average,
+                seed=settings.seed,
+            )
+        except Interrupted as interrupted:
+            interrupted.add_note(f"Go on with `genlab resume {folder.path}`.")
+            raise
+    return Result(folder.path, progress, began, recipe.steps)
 
 
 def _cadence(plan: Plan) -> fit.Cadence:

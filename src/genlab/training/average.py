@@ -10,8 +10,8 @@ class Average:
     """Keeps θ̄ ← d·θ̄ + (1 − d)·θ of every floating-point parameter and buffer of a model.
 
     The decay rises to its full value, d = min(decay, (1 + step) / (10 + step)), so that the start is forgotten.
-    It is applied every `EVERY` steps as d**EVERY: the same average to within a step's movement at a fraction of
-    the memory traffic.
+    After the first `EVERY` steps it is applied every `EVERY` steps as d**EVERY: at most EVERY − 1 steps behind, at
+    a fraction of the memory traffic.
 
     References:
         Yazıcı et al., 2018. The Unusual Effectiveness of Averaging in GAN Training. arXiv:1806.04498.
@@ -27,9 +27,10 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the weights after step number `step` into the average, if it is the step's turn."""
-        if step % self.EVERY:
+        span = self.EVERY if step >= self.EVERY else 1
+        if step % span:
             return
-        weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** self.EVERY
+        weight = 1 - min(self.decay, (1 + step) / (10 + step)) ** span
         mine, theirs = self._state(self.model), self._state(self.source)
         floating = [name for name, tensor in mine.items() if tensor.is_floating_point()]
         torch._foreach_lerp_([mine[n] for n in floating], [theirs[n] for n in floating], weight)

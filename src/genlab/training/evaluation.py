@@ -27,7 +27,8 @@ class Evaluation:
 def evaluate(model: nn.Module, held_out: Tensor, seed: int) -> Evaluation:
     """Measure every capability of `model` that says how good it is.
 
-    - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats;
+    - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
+      depends on the likelihood: to be compared between runs with the same --reconstruction only;
     - reconstructs: `reconstruction_mse`, the mean squared error of held-out images per pixel in [-1, 1];
     - samples: `fd[pixels]`, the Fréchet distance of as many samples to the held-out images, in the space of
       `pixel_features`. It is no FID: it sees layout and tone, not objects.

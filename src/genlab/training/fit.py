@@ -118,14 +118,14 @@ def fit(
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
             restart_stream(derive(seed, "layers", progress.step), device)
             signals = training.step(progress.step, batches)
-            loop.advance()
+            loop.advance(interruption.received)
             if average:
                 average.update(progress.step)
             loop.watch(signals)
-            if (received := loop.agreed(interruption.received)) and not loop.finished():
+            if loop.received and not loop.finished():
                 loop.checkpoint()
-                loop.tell("interrupted", {"signal": received})
-                raise Interrupted(received, progress.step)
+                loop.tell("interrupted", {"signal": loop.received})
+                raise Interrupted(loop.received, progress.step)
         loop.conclude()
 
 
@@ -147,20 +147,24 @@ class _Loop:
         self.started = time.monotonic() - progress.seconds
         self.saved_at = time.monotonic()
         self.saved_step = self.evaluated_step = self.shown_step = progress.step
+        self.received, self.late, self.overdue = 0, self._late(), False
+
+    def _late(self) -> bool:
+        return self.cadence.minutes is not None and self.progress.seconds >= 60 * self.cadence.minutes
 
     def finished(self) -> bool:
-        """Whether steps or minutes are used up, by the first process's clock."""
-        steps, minutes = self.cadence.steps, self.cadence.minutes
-        if self.progress.step >= steps or minutes is None:
-            return self.progress.step >= steps
-        return bool(self.agreed(self.progress.seconds >= 60 * minutes))
+        """Whether steps or minutes are used up."""
+        return self.progress.step >= self.cadence.steps or self.late
 
-    def advance(self) -> None:
-        """Count the step that was taken."""
+    def advance(self, received: int) -> None:
+        """Count the step that was taken; what depends on a clock or a signal is what the first process says."""
         progress = self.progress
         progress.step += 1
         progress.batches = self.batches.position
         progress.seconds = time.monotonic() - self.started
+        waited = time.monotonic() - self.saved_at
+        self.received, late, overdue = agreed(received, self._late(), waited > CHECKPOINT_SECONDS)
+        self.late, self.overdue = bool(late), bool(overdue)
 
     def watch(self, signals: Signals) -> None:
         """Record, show, evaluate and save whatever is due after this step."""
@@ -173,8 +177,7 @@ class _Loop:
             self.show()
         if step % cadence.evaluate_every == 0:
             self.assess()
-        overdue = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
-        if self.saved_step != step and (step % cadence.checkpoint_every == 0 or self.agreed(overdue)):
+        if self.saved_step != step and (step % cadence.checkpoint_every == 0 or self.overdue):
             self.checkpoint()
 
     def conclude(self) -> None:
@@ -205,17 +208,22 @@ class _Loop:
                 observer.picture(self.progress.step, picture)
 
     def assess(self) -> None:
-        """Evaluate the published weights; the best so far are kept."""
+        """Evaluate the published weights; the best so far are kept.
+
+        An evaluation that is made only because the run ends here is never the best: had the run gone on, it
+        would not have been made.
+        """
         self.evaluated_step = self.progress.step
         if not self.around.evaluate:
             return
         with showing(self.published):
             evaluation = self.around.evaluate(self.published)
         progress, value = self.progress, evaluation.criterion
-        best = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
+        better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
+        (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
-        self.tell("evaluation", {**evaluation.values, "images": evaluation.images, "best": best})
+        self.tell("evaluation", {**evaluation.values, "images": evaluation.images, "best": bool(best)})
         if best:
             self.checkpoint(best=True)
 
@@ -239,11 +247,12 @@ class _Loop:
         for observer in self.around.observers:
             observer.event(self.progress.step, kind, details)
 
-    def agreed(self, value: int) -> int:
-        """Return the first process's `value` on every process, so that all turn off at the same step."""
-        if processes() == 1:
-            return int(value)
-        return int(broadcast_(torch.tensor(int(value), device=of(self.training.model))).item())
+
+def agreed(*values: int) -> list[int]:
+    """Return the first process's `values` on every process, so that all turn off at the same step."""
+    if processes() == 1:
+        return list(values)
+    return broadcast_(torch.tensor(values)).tolist()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
     def __init__(self, received: int, step: int) -> None:
         self.exit_code = 128 + received
         name = signal.Signals(received).name
-        super().__init__(f"{name} at step {step}; a checkpoint was written. Go on with `genlab resume`.")
+        super().__init__(f"{name} at step {step}; a checkpoint was written.")
 
 
 class Interruption:

@@ -65,7 +65,8 @@ def _html(
 <h2>Curves</h2>{_image(curves)}
 <h2>Evaluations</h2>
 <p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
-per image. reconstruction_mse: per pixel in [-1, 1]. fd[pixels]: Fréchet distance of as many samples to these
+per image, up to a constant of the chosen --reconstruction.
+reconstruction_mse: per pixel in [-1, 1]. fd[pixels]: Fréchet distance of as many samples to these
 images in pixel space at 16×16; it is no FID.</p>
 {_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
@@ -95,7 +96,7 @@ def verdict(folder: RunFolder) -> str:
     if best:
         name, value = next((n, v) for n, v in best[-1].items() if isinstance(v, float))
         sentences.append(f"Best {name} {value:.4g} at step {best[-1]['step']:,}.")
-        if best[-1] is not evaluations[-1]:
+        if evaluations[-1][name] > value:
             sentences.append(f"At the end it was {evaluations[-1][name]:.4g}: `checkpoints/best` has the best.")
     return " ".join(sentences)
 

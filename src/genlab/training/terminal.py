@@ -15,13 +15,21 @@ from genlab.core.pictures import Picture
 LINE_SECONDS = 10.0  # between plain lines
 
 
+class _Console(Console):
+    """A console whose reader may go away: rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing more."""
+        self.quiet = True
+
+
 class Terminal:
     """An observer that writes to standard error; a terminal that is gone does not end a run."""
 
     def __init__(self, steps: int, minutes: float | None, batch: int, start: int, spent: float) -> None:
         self.steps, self.minutes, self.batch = steps, minutes, batch
         self.start, self.spent = start, spent
-        self.console = Console(stderr=True, highlight=False)
+        self.console = _Console(stderr=True, highlight=False)
         self.written = -LINE_SECONDS
         self.bar: Progress | None = None
         self.task = TaskID(0)
