@@ -212,7 +212,7 @@ def test_weights_that_overflowed_are_not_saved(tmp_path: Path) -> None:
     """Loss and gradient are finite, the step is not: it is found before the checkpoint, not in the next step."""
     options = {**SHORT, "checkpoint_every": 1, "lr": 1e39}
     with pytest.raises(
-        NonFiniteError, match=r"in the weight autoencoder\.\S+ while updating the autoencoder"
+        NonFiniteError, match=r"in the value of autoencoder\.\S+ while updating the autoencoder"
     ) as caught:
         genlab.train("autoencoder", quiet=True, out=tmp_path, **options)
     run = RunFolder(tmp_path / "run")

@@ -1,6 +1,6 @@
 """One update, one place: the only code that runs backward and moves weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -57,12 +57,15 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None =
     mean_loss = _average_gradients(loss.detach(), gradients)
     norm = get_total_norm(gradients)
     if not torch.isfinite(norm + mean_loss):
-        raise _culprit(mean_loss, norm, optimizer)
+        if not torch.isfinite(mean_loss):
+            player = _player(optimizer)
+            raise NonFiniteError(player, f"the {player}'s loss", _kind(mean_loss))
+        raise _culprit(optimizer, "gradient", lambda parameter: parameter.grad)
     if clip is not None:
         clip_grads_with_norm_(parameters, clip, norm)
     optimizer.step()
     if not torch.isfinite(get_total_norm(parameters)):
-        raise _culprit_among_weights(optimizer)
+        raise _culprit(optimizer, "value", lambda parameter: parameter)
     return norm
 
 
@@ -80,27 +83,22 @@ def _average_gradients(loss: Tensor, gradients: Sequence[Tensor]) -> Tensor:
     return flat[0]
 
 
-def _culprit(loss: Tensor, norm: Tensor, optimizer: torch.optim.Optimizer) -> NonFiniteError:
-    """Name the first thing that is not finite: the loss, else a gradient, else the norm itself."""
-    names = [name for group in optimizer.param_groups for name in group["param_names"]]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    player = names[0].partition(".")[0]
-    if not torch.isfinite(loss):
-        return NonFiniteError(player, f"the {player}'s loss", _kind(loss))
-    for name, parameter in zip(names, parameters, strict=True):
-        if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
-            return NonFiniteError(player, f"the gradient of {name}", _kind(parameter.grad))
-    return NonFiniteError(player, f"the norm of the {player}'s gradient", _kind(norm))
+def _culprit(
+    optimizer: torch.optim.Optimizer, what: str, part: Callable[[Tensor], Tensor | None]
+) -> NonFiniteError:
+    """Name the first parameter whose `part`, called `what`, is not finite, else the norm of all of them."""
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["param_names"], group["params"], strict=True):
+            tensor = part(parameter)
+            if tensor is not None and not torch.isfinite(tensor).all():
+                return NonFiniteError(_player(optimizer), f"the {what} of {name}", _kind(tensor))
+    return NonFiniteError(_player(optimizer), f"the norm of the {_player(optimizer)}'s {what}", "Inf")
 
 
-def _culprit_among_weights(optimizer: torch.optim.Optimizer) -> NonFiniteError:
-    """Name the first weight that is not finite, else the norm of all."""
-    names = [name for group in optimizer.param_groups for name in group["param_names"]]
-    player = names[0].partition(".")[0]
-    for name, parameter in zip(names, (p for g in optimizer.param_groups for p in g["params"]), strict=True):
-        if not torch.isfinite(parameter).all():
-            return NonFiniteError(player, f"the weight {name}", _kind(parameter))
-    return NonFiniteError(player, f"the norm of the {player}'s weights", "Inf")
+def _player(optimizer: torch.optim.Optimizer) -> str:
+    """Return the name that `adam` put before the names of the parameters."""
+    name: str = optimizer.param_groups[0]["param_names"][0]
+    return name.partition(".")[0]
 
 
 def _kind(tensor: Tensor) -> str:
