@@ -1,10 +1,22 @@
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
-from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss, minimax, non_saturating
+from genlab.objectives.adversarial import (
+    ADVERSARIAL,
+    AdversarialLoss,
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic_average,
+    wasserstein,
+)
 
 every_loss = pytest.mark.parametrize("loss", ADVERSARIAL.values(), ids=ADVERSARIAL)
 # Two distributions over three places as multisets of eight draws each: p = (4, 3, 1)/8 and q = (1, 2, 5)/8.
@@ -84,18 +96,18 @@ def test_both_generators_rest_at_the_data_only(mean: float) -> None:
 
 @every_loss
 def test_both_sides_pull_where_they_should(loss: AdversarialLoss) -> None:
-    real = torch.linspace(-0.9, 0.9, 7, requires_grad=True)
-    fake = torch.linspace(-0.8, 0.8, 7, requires_grad=True)
+    real = torch.linspace(0.1, 0.9, 7, requires_grad=True)  # between the targets of least-squares
+    fake = torch.linspace(0.2, 0.8, 7, requires_grad=True)
     critic_loss, generator_loss = loss(real, fake)
     of_real, of_fake = torch.autograd.grad(critic_loss, (real, fake), retain_graph=True)
-    assert (of_real < 0).all(), "the critic must raise the logits of real images"
-    assert (of_fake > 0).all(), "the critic must lower the logits of generated images"
+    assert (of_real < 0).all(), "the critic must raise the scores of real images"
+    assert (of_fake > 0).all(), "the critic must lower the scores of generated images"
     (for_fake,) = torch.autograd.grad(generator_loss, fake)
-    assert (for_fake < 0).all(), "the generator must raise the logits of its images"
+    assert (for_fake < 0).all(), "the generator must raise the scores of its images"
 
 
 @every_loss
-def test_logits_of_any_size_stay_finite(loss: AdversarialLoss) -> None:
+def test_scores_of_any_size_stay_finite(loss: AdversarialLoss) -> None:
     real = torch.tensor([-1e4, 1e4], requires_grad=True)
     fake = torch.tensor([1e4, -1e4], requires_grad=True)
     for side in loss(real, fake):
@@ -109,3 +121,108 @@ def test_a_loss_is_a_mean_over_images(loss: AdversarialLoss) -> None:
     real, fake = torch.randn(6), torch.randn(6)
     for once, twice in zip(loss(real, fake), loss(real.repeat(2), fake.repeat(2)), strict=True):
         torch.testing.assert_close(once, twice)
+
+
+SCORES = torch.tensor([0.5, -2.0, 3.0], dtype=torch.float64), torch.tensor([-0.5, 0.25, 1.5], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        # ½ mean(0.25, 9, 4) + ½ mean(0.25, 0.0625, 2.25); ½ mean(2.25, 0.5625, 0.25)
+        (least_squares, (13.25 / 6 + 2.5625 / 6, 3.0625 / 6)),
+        (wasserstein, (1.25 / 3 - 0.5, -1.25 / 3)),
+        # mean(0.5, 3, 0) + mean(0.5, 1.25, 2.5)
+        (hinge, (3.5 / 3 + 4.25 / 3, -1.25 / 3)),
+    ],
+)
+def test_it_is_the_published_formula(loss: AdversarialLoss, expected: tuple[float, float]) -> None:
+    assert [side.item() for side in loss(*SCORES)] == pytest.approx(expected, abs=1e-12)
+
+
+def test_least_squares_with_its_three_labels() -> None:
+    critic_loss, generator_loss = least_squares(*SCORES, fake_label=-1.0, real_label=1.0, wanted_label=0.0)
+    real, fake = SCORES
+    assert critic_loss.item() == pytest.approx((((real - 1) ** 2).mean() + ((fake + 1) ** 2).mean()).item() / 2)
+    assert generator_loss.item() == pytest.approx((fake**2).mean().item() / 2)
+
+
+def test_least_squares_at_its_best_critic_is_the_pearson_divergence() -> None:
+    """Theorem 1 of Mao et al.: a = −1, b = 1, c = 0 gives ½ χ²(p + q ‖ 2q), with E[(D(x) − c)²] added."""
+    best = (P - Q) / (P + Q)
+    real, fake = best[REAL], best[FAKE]
+    loss = partial(least_squares, fake_label=-1.0, real_label=1.0, wanted_label=0.0)
+    _, on_fakes = loss(real, fake)
+    _, on_reals = loss(fake, real)
+    pearson = ((2 * Q - (P + Q)) ** 2 / (P + Q)).sum()
+    torch.testing.assert_close(2 * (on_fakes + on_reals), pearson)
+    places = best.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(places[REAL], places[FAKE])[0], places)
+    assert gradient.abs().max() < 1e-12
+
+
+def test_the_best_lipschitz_critic_measures_the_earth_movers_distance() -> None:
+    """On a line, mass 1/2 moved from 0 to 3: D(x) = −x is the best critic of slope 1."""
+    real, fake = torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 3.0, 3.0, 1.0]).sort().values
+    assert -wasserstein(-real, -fake)[0].item() == pytest.approx((fake - real).abs().mean().item())
+
+
+def test_the_hinge_leaves_the_sure_alone() -> None:
+    real = torch.tensor([1.5, 0.5], requires_grad=True)
+    fake = torch.tensor([-1.5, -0.5], requires_grad=True)
+    of_real, of_fake = torch.autograd.grad(hinge(real, fake)[0], (real, fake))
+    assert of_real.tolist() == [0.0, -0.5]
+    assert of_fake.tolist() == [0.0, 0.5]
+
+
+def test_relativistic_average_by_probabilities() -> None:
+    real, fake = SCORES
+    d_real, d_fake = torch.sigmoid(real - fake.mean()), torch.sigmoid(fake - real.mean())
+    critic_loss, generator_loss = relativistic_average(real, fake)
+    torch.testing.assert_close(critic_loss, -d_real.log().mean() - (1 - d_fake).log().mean())
+    torch.testing.assert_close(generator_loss, -d_fake.log().mean() - (1 - d_real).log().mean())
+
+
+def test_relativistic_average_knows_differences_only_and_trades_sides() -> None:
+    real, fake = SCORES
+    for moved, loss in zip(
+        relativistic_average(real + 7, fake + 7), relativistic_average(real, fake), strict=True
+    ):
+        torch.testing.assert_close(moved, loss)
+    torch.testing.assert_close(relativistic_average(real, fake)[0], relativistic_average(fake, real)[1])
+
+
+def test_the_relativistic_generator_lowers_what_is_said_of_real_images() -> None:
+    real, fake = (scores.clone().requires_grad_() for scores in SCORES)
+    (of_real,) = torch.autograd.grad(relativistic_average(real, fake)[1], real)
+    assert (of_real > 0).all()
+
+
+with_targets = pytest.mark.parametrize("loss", [minimax, non_saturating])
+
+
+@with_targets
+def test_smoothed_labels_are_cross_entropy_against_the_targets(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    real, fake = SCORES
+    critic_loss, generator_loss = loss(real, fake, real_label=0.9, fake_label=0.1)
+    expected = binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
+    expected = expected + binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.1))
+    torch.testing.assert_close(critic_loss, expected)
+    torch.testing.assert_close(generator_loss, loss(real, fake)[1])
+
+
+@with_targets
+def test_one_sided_smoothing_leaves_the_fakes_at_zero(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    real, fake = (scores.clone().requires_grad_() for scores in SCORES)
+    plain = torch.autograd.grad(loss(real, fake)[0], (real, fake))
+    smooth = torch.autograd.grad(loss(real, fake, real_label=0.9)[0], (real, fake))
+    assert torch.equal(plain[1], smooth[1])
+    torch.testing.assert_close(smooth[0], plain[0] + 0.1 / 3)  # (D − 0.9)/n in place of (D − 1)/n
+
+
+@with_targets
+def test_a_smoothed_critic_is_never_sure(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    """At the places of real images alone the best D is the label: log(0.9/0.1) and no more."""
+    sure = torch.tensor([math.log(9.0)], requires_grad=True)
+    (gradient,) = torch.autograd.grad(loss(sure, torch.zeros(1), real_label=0.9)[0], sure)
+    assert abs(gradient.item()) < 1e-6

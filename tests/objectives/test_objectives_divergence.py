@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.objectives.divergence import gaussian_kl
+from genlab.objectives.divergence import free_bits, gaussian_kl
 
 PARAMETERS = [(0.0, 0.0), (1.5, 0.0), (0.0, -2.0), (-0.7, 1.2), (3.0, -3.0)]
 
@@ -50,3 +50,23 @@ def test_its_gradient_points_away_from_the_prior() -> None:
     assert log_variance.grad is not None
     torch.testing.assert_close(mean.grad, torch.tensor([0.0, 2.0, -2.0]))
     assert log_variance.grad.sign().tolist() == [0, 1, -1]
+
+
+KL = torch.tensor([[0.0, 1.0, 4.0], [0.5, 2.0, 6.0]])  # means 0.25, 1.5, 5
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(0.0, 6.75), (0.2, 6.75), (0.5, 7.0), (2.0, 9.0), (9.0, 27.0)])
+def test_free_bits_charge_each_dimension_at_least_the_floor(floor: float, expected: float) -> None:
+    assert free_bits(KL, floor).item() == pytest.approx(expected)
+
+
+def test_free_bits_look_at_the_mean_of_the_batch_and_not_at_each_image() -> None:
+    """Both columns have the mean 1.5, one of them with an image below the floor."""
+    kl = torch.tensor([[1.5, 0.0], [1.5, 3.0]])
+    assert free_bits(kl, 1.0).item() == pytest.approx(3.0)
+
+
+def test_a_dimension_below_the_floor_gains_nothing_by_saying_less() -> None:
+    kl = KL.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(free_bits(kl, 1.0), kl)
+    assert gradient.tolist() == [[0.0, 0.5, 0.5], [0.0, 0.5, 0.5]]

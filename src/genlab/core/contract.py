@@ -6,7 +6,7 @@ one step of its algorithm.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 
 Signals: TypeAlias = dict[str, Tensor]
-"""What a step reports: 0-dimensional tensors by name, not yet read back from the device."""
+"""What a step reports: tensors by name, not yet read back from the device; 0-dimensional, or a profile (n,)."""
+
+
+class Judgement(NamedTuple):
+    """What a critic says of n images, or of n packs of images."""
+
+    scores: Tensor  # (n,), the higher the more real; what they mean is up to the loss
+    features: Tensor  # (n, F), what the scores are made from
+    classes: Tensor | None = None  # (n, classes), logits of an auxiliary classifier
 
 
 class Training(Protocol):
@@ -54,6 +62,24 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class TakesLabels(Protocol):
+    """Makes images of a class that one asks for, where `classes` is not 0."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are; 0 for a model that knows none."""
+        ...
+
+    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
+        """Return `count` new images of the classes `labels` (count,); without, going round the classes."""
+        ...
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images of latents (B, latent) and the classes `labels` (B,); without, going round the classes."""
+        ...
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """Maps an image to a latent."""
 
@@ -81,6 +107,24 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
+class Resamples(Protocol):
+    """Draws an image from what it believes about a given one."""
+
+    def resample(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the images (B, C, H, W) of one draw from the posterior of each image."""
+        ...
+
+
+@runtime_checkable
+class Corrupts(Protocol):
+    """Spoils images in the way that it was trained to mend."""
+
+    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return spoilt images (B, C, H, W)."""
+        ...
+
+
+@runtime_checkable
 class BoundsLikelihood(Protocol):
     """Gives a lower bound on the log-likelihood of an image."""
 
@@ -94,6 +138,8 @@ CAPABILITIES: Mapping[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
     "reconstruct": Reconstructs,
+    "draw from the posterior": Resamples,
+    "corrupt": Corrupts,
     "bound the likelihood": BoundsLikelihood,
 }
 
@@ -101,3 +147,8 @@ CAPABILITIES: Mapping[str, type] = {
 def capabilities(model: nn.Module) -> list[str]:
     """Return what `model` can do, in words."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
+
+
+def takes_labels(model: nn.Module) -> TypeGuard[TakesLabels]:
+    """Whether `model` makes images of a class that one asks for."""
+    return isinstance(model, TakesLabels) and model.classes > 0

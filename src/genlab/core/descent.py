@@ -1,6 +1,6 @@
 """One update, one place: the only code that runs backward and moves weights."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -17,8 +17,27 @@ def adam(network: nn.Module, player: str, lr: float, betas: tuple[float, float])
     References:
         Kingma and Ba, 2015. Adam: A Method for Stochastic Optimization. arXiv:1412.6980.
     """
-    named = [(f"{player}.{name}", parameter) for name, parameter in network.named_parameters()]
-    return torch.optim.Adam(named, lr=lr, betas=betas, fused=True)
+    return torch.optim.Adam(_named(network, player), lr=lr, betas=betas, fused=True)
+
+
+def rmsprop(network: nn.Module, player: str, lr: float) -> torch.optim.RMSprop:
+    """Return RMSProp over `network`, with the decay 0.99; `player` as in `adam`.
+
+    References:
+        Tieleman and Hinton, 2012. Lecture 6.5, RMSProp. Coursera: Neural Networks for Machine Learning.
+    """
+    return torch.optim.RMSprop(_named(network, player), lr=lr)
+
+
+def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    """Set each optimizer's learning rate to `factor` times the one it was made with."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = factor * optimizer.defaults["lr"]
+
+
+def _named(network: nn.Module, player: str) -> list[tuple[str, nn.Parameter]]:
+    return [(f"{player}.{name}", parameter) for name, parameter in network.named_parameters()]
 
 
 @contextmanager

@@ -48,5 +48,29 @@ class Randomness:
 
     def normal(self, rows: int, shape: Sequence[int], *keys: int | str) -> Tensor:
         """Return this process's `rows` of standard normal draws, shaped `(rows, *shape)`."""
-        whole = torch.randn(rows * self.shard.size, *shape, generator=generator(self.seed, *keys))
+        return self.draws(rows, *keys).normal(*shape)
+
+    def draws(self, rows: int, *keys: int | str) -> "Draws":
+        """Return the stream (seed, keys) for a batch of which this process has `rows`."""
+        return Draws(generator(self.seed, *keys), rows, self.shard, self.device)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What one step draws for the rows of one batch: successive calls go on in one stream."""
+
+    generator: torch.Generator
+    rows: int
+    shard: Shard = WHOLE
+    device: torch.device | str = "cpu"
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal draws for this process's rows, (rows, *shape)."""
+        return self._mine(torch.randn(self.rows * self.shard.size, *shape, generator=self.generator))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return uniform draws from [0, 1) for this process's rows, (rows, *shape)."""
+        return self._mine(torch.rand(self.rows * self.shard.size, *shape, generator=self.generator))
+
+    def _mine(self, whole: Tensor) -> Tensor:
         return self.shard.rows(whole).to(self.device, non_blocking=True)

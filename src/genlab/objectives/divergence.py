@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from genlab.core.distributed import average
+
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − log σ² − 1), per dimension, in nats.
@@ -14,3 +16,22 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
         Kingma and Welling, 2013. Auto-Encoding Variational Bayes, appendix B. arXiv:1312.6114.
     """
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
+
+
+def free_bits(kl: Tensor, floor: float) -> Tensor:
+    """Σ_j max(floor, E[kl_j]): a dimension that says less than `floor` on average gains nothing by saying less.
+
+    The mean is over the whole batch, all processes' rows together.
+
+    Args:
+        kl: per image and dimension, (B, latent), in nats.
+        floor: λ, in nats per dimension.
+
+    Returns:
+        A scalar, in nats.
+
+    References:
+        Kingma et al., 2016. Improving Variational Inference with Inverse Autoregressive Flow, equation 15.
+        arXiv:1606.04934.
+    """
+    return average(kl.mean(0)).clamp_min(floor).sum()

@@ -4,12 +4,13 @@ A decoder gives pre-activations a; the image is tanh(a). Each function takes a, 
 that is exact and stable for it. All return (B,).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,4 +39,39 @@ def bce(activations: Tensor, images: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(2 * activations, targets, reduction="none").flatten(1).sum(1)
 
 
-RECONSTRUCTION: Mapping[str, Reconstruction] = {"mse": mse, "l1": l1, "bce": bce}
+class LearnedVarianceGaussian(nn.Module):
+    """Σ ½ [(x − tanh(a))²/σ² + log 2πσ²] in nats: a normalised density, with one learned σ for all pixels.
+
+    log σ = b + softplus(s − b) with s what is learned, 0 at first, and b = −6 the limit that it never reaches,
+    because the density of an image that is reconstructed exactly would have no bound. At the limit σ is a third of
+    a grey level of 8 bits.
+
+    References:
+        Rybkin, Daniilidis and Levine, 2021. Simple and Effective VAE Training with Calibrated Decoders.
+        arXiv:2006.13202.
+    """
+
+    LEAST = -6.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free_log_deviation = nn.Parameter(torch.zeros(()))
+
+    @property
+    def log_deviation(self) -> Tensor:
+        """Log σ, 0-dimensional; σ in the units of images in [-1, 1]."""
+        return self.LEAST + softplus(self.free_log_deviation - self.LEAST)
+
+    def forward(self, activations: Tensor, images: Tensor) -> Tensor:
+        """Return −log N(x; tanh(a), σ²) of each image, (B,)."""
+        log_deviation = self.log_deviation
+        distances = (torch.tanh(activations) - images).square() * (-2 * log_deviation).exp()
+        return (0.5 * (distances + math.log(2 * math.pi)) + log_deviation).flatten(1).sum(1)
+
+
+RECONSTRUCTION: Mapping[str, Callable[[], Reconstruction]] = {
+    "mse": lambda: mse,
+    "l1": lambda: l1,
+    "bce": lambda: bce,
+    "gaussian": LearnedVarianceGaussian,
+}

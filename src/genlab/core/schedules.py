@@ -1,0 +1,55 @@
+"""Values that change over a run as a function of the step, so that a resumed run needs no memory of them."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+Schedule: TypeAlias = Callable[[int], float]
+
+
+def constant() -> Schedule:
+    """Return 1 at every step."""
+    return lambda step: 1.0
+
+
+def linear(steps: int) -> Schedule:
+    """Return 1 − t/steps: from 1 to 0 over `steps` steps, then 0."""
+    return lambda step: 1 - min(step / steps, 1.0)
+
+
+def cosine(steps: int) -> Schedule:
+    """Return ½ (1 + cos(π t/steps)): from 1 to 0 over `steps` steps, then 0.
+
+    References:
+        Loshchilov and Hutter, 2017. SGDR: Stochastic Gradient Descent with Warm Restarts. arXiv:1608.03983.
+    """
+    return lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def warm_up(steps: int) -> Schedule:
+    """Return t/steps: from 0 to 1 over `steps` steps, then 1.
+
+    References:
+        Bowman et al., 2016. Generating Sentences from a Continuous Space. arXiv:1511.06349.
+        Sønderby et al., 2016. Ladder Variational Autoencoders. arXiv:1602.02282.
+    """
+    return lambda step: min(step / steps, 1.0)
+
+
+def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
+    """Return min(τ/ratio, 1) with τ = (t mod ⌈steps/cycles⌉) / (steps/cycles).
+
+    In each cycle the value rises from 0 to 1 over a share `ratio` of it, and stays there for the rest.
+
+    References:
+        Fu et al., 2019. Cyclical Annealing Schedule, equations 6 and 7. arXiv:1903.10145.
+    """
+    period = steps / cycles
+    return lambda step: min(step % math.ceil(period) / period / ratio, 1.0)
+
+
+RATES: Mapping[str, Callable[[int], Schedule]] = {
+    "constant": lambda steps: constant(),
+    "linear": linear,
+    "cosine": cosine,
+}

@@ -1,0 +1,57 @@
+"""Spectral normalisation: every layer's weight divided by its largest singular value.
+
+References:
+    Miyato et al., 2018. Spectral Normalization for Generative Adversarial Networks, algorithm 1.
+    arXiv:1802.05957.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torch.nn.utils.parametrize import register_parametrization
+
+ITERATIONS = 15  # of the power method at the start; afterwards one per forward is enough to keep up
+
+
+class SpectralNorm(nn.Module):
+    """W / σ with σ = ‖W v‖ and v nearly the right singular vector of the largest singular value.
+
+    In training each forward takes one step v ← WᵀW v / ‖WᵀW v‖ of the power method. v counts as a constant, so
+    that the slope of σ is that of the singular value, u vᵀ. In evaluation v is used as it is, but for its length,
+    so that means of weights and of vectors over steps give the norm 1 again.
+    """
+
+    v: Tensor
+
+    def __init__(self, weight: Tensor, transposed: bool = False) -> None:
+        """Start for `weight`, of which dimension 0 are the outputs, or 1 if it is `transposed`."""
+        super().__init__()
+        self.transposed = transposed
+        matrix = self._matrix(weight.detach())
+        self.register_buffer("v", normalize(torch.randn_like(matrix[0]), dim=0))
+        for _ in range(ITERATIONS):
+            self._iterate(matrix)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return `weight` with the largest singular value 1."""
+        matrix = self._matrix(weight)
+        if self.training:
+            self._iterate(matrix)
+        v = normalize(self.v, dim=0)  # a copy too: two forwards may come before one backward
+        sigma: Tensor = torch.linalg.vector_norm(matrix @ v)
+        return weight / sigma
+
+    @torch.no_grad()
+    def _iterate(self, matrix: Tensor) -> None:
+        self.v.copy_(normalize(matrix.T @ normalize(matrix @ self.v, dim=0), dim=0))
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        return (weight.transpose(0, 1) if self.transposed else weight).flatten(1)
+
+
+def spectral_norm_(network: nn.Module) -> None:
+    """Normalise the weight of every linear layer, convolution and embedding in `network`, in place."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+            transposed = isinstance(module, nn.ConvTranspose2d)
+            register_parametrization(module, "weight", SpectralNorm(module.weight, transposed))

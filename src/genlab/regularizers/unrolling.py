@@ -1,0 +1,101 @@
+"""Unrolling: the generator learns against the critic as it will be after some steps of its own.
+
+References:
+    Metz et al., 2017. Unrolled Generative Adversarial Networks. arXiv:1611.02163.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from genlab.core.contract import Judgement
+from genlab.core.distributed import average, processes
+
+Judge: TypeAlias = Callable[..., Judgement]
+"""A critic as a function `(images, labels=None)`."""
+
+
+class _Moments(NamedTuple):
+    """Adam's state for one parameter."""
+
+    first: Tensor
+    second: Tensor
+    steps: int
+
+
+def unrolled(
+    critic: nn.Module, optimizer: torch.optim.Adam, critic_loss: Callable[[Judge], Tensor], steps: int
+) -> Judge:
+    """Return the critic after `steps` updates of `optimizer` on `critic_loss`, differentiable through them.
+
+    The critic and its optimizer stay as they are; weights, buffers and Adam's moments are copies.
+
+    Args:
+        critic: called with (images, labels).
+        optimizer: plain Adam over the critic's parameters, without weight decay or its other options.
+        critic_loss: what the critic minimises, as a function of a critic; its generated images carry the
+            generator's graph. It is called once for each step.
+        steps: how many.
+    """
+    parameters = dict(critic.named_parameters())
+    options = {p: group for group in optimizer.param_groups for p in group["params"]}
+    weights = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
+    buffers = {name: buffer.clone() for name, buffer in critic.named_buffers()}
+    moments = {name: _moments(optimizer, p) for name, p in parameters.items()}
+    for _ in range(steps):
+        gradients = _gradients(critic_loss(_judge(critic, weights, buffers)), weights)
+        weights = dict(weights)
+        for name, gradient in gradients.items():
+            group = options[parameters[name]]
+            weights[name], moments[name] = _updated(weights[name], gradient, moments[name], group)
+    return _judge(critic, weights, buffers)
+
+
+def _judge(critic: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Judge:
+    def judge(images: Tensor, labels: Tensor | None = None) -> Judgement:
+        judgement: Judgement = functional_call(critic, (weights, buffers), (images, labels))
+        return judgement
+
+    return judge
+
+
+def _gradients(loss: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the gradients by the weights that have one, as means over the processes."""
+    found = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+    gradients = {name: g for name, g in zip(weights, found, strict=True) if g is not None}
+    return dict(zip(gradients, _averaged(list(gradients.values())), strict=True))
+
+
+def _averaged(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Average over the processes in one message, differentiably."""
+    if processes() == 1:
+        return gradients
+    flat = average(torch.cat([g.reshape(-1) for g in gradients]))
+    parts = torch.split(flat, [g.numel() for g in gradients])
+    return [part.view(g.shape) for part, g in zip(parts, gradients, strict=True)]
+
+
+def _moments(optimizer: torch.optim.Adam, parameter: Tensor) -> _Moments:
+    state = optimizer.state.get(parameter)
+    if not state:
+        return _Moments(torch.zeros_like(parameter), torch.zeros_like(parameter), 0)
+    # Copies, because the real optimizer moves its own in place before this graph is gone.
+    return _Moments(state["exp_avg"].clone(), state["exp_avg_sq"].clone(), int(state["step"]))
+
+
+def _updated(
+    weight: Tensor, gradient: Tensor, moments: _Moments, group: dict[str, Any]
+) -> tuple[Tensor, _Moments]:
+    """Return the weight after one update, and Adam's state after it."""
+    beta1, beta2 = group["betas"]
+    first = beta1 * moments.first + (1 - beta1) * gradient
+    second = beta2 * moments.second + (1 - beta2) * gradient.square()
+    steps = moments.steps + 1
+    rate = group["lr"] / (1 - beta1**steps)
+    # √0 has an infinite slope; where all gradients were 0, so are the mean and its quotient.
+    root = second.where(second > 0, 1.0).sqrt().where(second > 0, 0.0)
+    weight = weight - rate * first / (root / (1 - beta2**steps) ** 0.5 + group["eps"])
+    return weight, _Moments(first, second, steps)

@@ -1,0 +1,47 @@
+"""What is done to weights themselves: clipping, and the pull towards their own history."""
+
+import torch
+from torch import Tensor, nn
+
+MEAN = "mean"  # where the running mean lies in the optimizer's state, so that checkpoints save it
+
+
+@torch.no_grad()
+def clip_weights_(network: nn.Module, limit: float) -> None:
+    """Cut every parameter of `network` to [−limit, limit], in place, which bounds its Lipschitz constant.
+
+    References:
+        Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN, algorithm 1. arXiv:1701.07875.
+    """
+    for parameter in network.parameters():
+        parameter.clamp_(-limit, limit)
+
+
+def historical_distance(optimizer: torch.optim.Optimizer) -> Tensor:
+    """Return ‖θ − (1/t) Σ θ_i‖² over all parameters θ of `optimizer`; 0 before the first `remember_`.
+
+    References:
+        Salimans et al., 2016. Improved Techniques for Training GANs, section 3.3. arXiv:1606.03498.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    distance = torch.zeros((), device=parameters[0].device)
+    for parameter in parameters:
+        mean = optimizer.state.get(parameter, {}).get(MEAN)
+        if mean is not None:
+            distance = distance + (parameter - mean).square().sum()
+    return distance
+
+
+@torch.no_grad()
+def remember_(optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Take the parameters into their running mean, after the optimizer's update number `step` (from 0 on).
+
+    The mean is made only where the optimizer has a state already: Adam takes a state that is not empty for its
+    own.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter)
+            if state:
+                mean = state.setdefault(MEAN, parameter.detach().clone())
+                mean.lerp_(parameter, 1 / (step + 1))
