@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.architectures import ARCHITECTURES, dcgan
+from genlab.architectures import ARCHITECTURES, compose, dcgan
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
@@ -34,15 +34,17 @@ def test_shapes_in_both_directions(size: int, name: str, channels: int) -> None:
     shape, parts = ImageShape(channels, size, size), ARCHITECTURES[name]
     with torch.device("meta"):
         images = parts.decoder(7, shape, 4)(torch.empty(2, 7))
-        latents = parts.encoder(shape, 5, 4)(torch.empty(2, *shape))
+        network, size = parts.features(shape, 4)
+        latents = network(torch.empty(2, *shape))
     assert images.shape == (2, *shape)
-    assert latents.shape == (2, 5)
+    assert latents.shape == (2, size)
 
 
 def test_every_layer_halves_or_doubles_down_to_four_pixels() -> None:
     shape = ImageShape(3, 64, 64)
-    ways = sides(dcgan.encoder(shape, 1, 2), torch.zeros(2, *shape))
-    assert ways == [(2, 32), (4, 16), (8, 8), (16, 4), (1, 1)]
+    features = dcgan.features(shape, 2)
+    assert sides(features.network, torch.zeros(2, *shape)) == [(2, 32), (4, 16), (8, 8), (16, 4)]
+    assert features.size == 16 * 4 * 4
     ways = sides(dcgan.decoder(7, shape, 2), torch.zeros(2, 7))
     assert ways == [(7, 1), (16, 4), (8, 8), (4, 16), (2, 32), (3, 64)]
 
@@ -50,16 +52,16 @@ def test_every_layer_halves_or_doubles_down_to_four_pixels() -> None:
 def test_channels_stop_at_eight_times_the_width() -> None:
     with torch.device("meta"):
         shape = ImageShape(1, 256, 256)
-        ways = sides(dcgan.encoder(shape, 1, 4), torch.empty(2, *shape))
-    assert [channels for channels, _ in ways[:-1]] == [4, 8, 16, 32, 32, 32]
-    assert all(outer == 2 * inner for (_, outer), (_, inner) in pairwise(ways[:-1]))
+        ways = sides(dcgan.features(shape, 4).network, torch.empty(2, *shape))
+    assert [channels for channels, _ in ways] == [4, 8, 16, 32, 32, 32]
+    assert all(outer == 2 * inner for (_, outer), (_, inner) in pairwise(ways))
 
 
 def test_the_generator_of_the_paper_has_as_many_weights_as_by_hand() -> None:
     """Figure 1: 100 -> 4×4×1024 -> 8×8×512 -> 16×16×256 -> 32×32×128 -> 64×64×3, kernels of 4×4."""
     with torch.device("meta"):
         generator = dcgan.decoder(100, ImageShape(3, 64, 64), 128)
-        critic = dcgan.encoder(ImageShape(3, 64, 64), 1, 128)
+        critic = compose.critic("dcgan", ImageShape(3, 64, 64), 128)
     kernels = 16 * (100 * 1024 + 1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     normalisations = 2 * (1024 + 512 + 256 + 128)
     assert weights(generator) == kernels + normalisations + 3 == 12_658_435
@@ -69,9 +71,9 @@ def test_the_generator_of_the_paper_has_as_many_weights_as_by_hand() -> None:
 
 def test_no_normalisation_next_to_the_image_nor_at_the_end() -> None:
     shape = ImageShape(3, 32, 32)
-    critic = [type(m) for m in dcgan.encoder(shape, 1, 4).children()]
+    critic = [type(m) for m in dcgan.features(shape, 4).network.children()]
     assert critic[:3] == [nn.Conv2d, nn.LeakyReLU, nn.Conv2d]
-    assert critic[-2:] == [nn.Conv2d, nn.Flatten]
+    assert critic[-2:] == [nn.LeakyReLU, nn.Flatten]
     assert critic.count(BatchNorm2d) == 2
     generator = [type(m) for m in dcgan.decoder(7, shape, 4).children()]
     assert generator[-1] is nn.ConvTranspose2d
@@ -83,16 +85,17 @@ def test_weights_start_as_the_paper_says(name: str) -> None:
     """N(0, 0.02), scales N(1, 0.02): mean and deviation within five standard errors of so many draws."""
     torch.manual_seed(0)
     shape = ImageShape(3, 32, 32)
-    networks = (ARCHITECTURES[name].decoder(50, shape, 32), ARCHITECTURES[name].encoder(shape, 9, 32))
+    networks = (compose.decoder(name, 50, shape, 32), compose.critic(name, shape, 32))
     modules = [m for network in networks for m in network.modules()]
-    kernels = [m.weight.flatten() for m in modules if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+    kernels = [m.weight.flatten() for m in modules if isinstance(m, weighted)]
     scales = torch.cat([m.weight for m in modules if isinstance(m, BatchNorm2d)])
     for drawn, mean in ((torch.cat(kernels), 0.0), (scales, 1.0), *((k, 0.0) for k in kernels)):
         spread = 5 * 0.02 / len(drawn) ** 0.5
         assert abs(drawn.mean() - mean) < spread
         assert abs(drawn.std() - 0.02) < spread
     assert all((m.bias == 0).all() for m in modules if isinstance(m, BatchNorm2d))
-    biases = [m.bias for m in modules if isinstance(m, nn.Conv2d | nn.ConvTranspose2d) and m.bias is not None]
+    biases = [m.bias for m in modules if isinstance(m, weighted) and m.bias is not None]
     assert biases
     assert all((bias == 0).all() for bias in biases)
 
@@ -120,10 +123,10 @@ def test_a_constant_map_shows_a_checkerboard_through_transposed_convolutions_onl
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (48, 48), (512, 512), (32, 64), (1, 1)])
-@pytest.mark.parametrize("direction", ["decoder", "encoder"])
+@pytest.mark.parametrize("direction", ["decoder", "features"])
 def test_other_sizes_are_refused_with_the_choices(height: int, width: int, direction: str) -> None:
     shape = ImageShape(1, height, width)
-    build = {"decoder": partial(dcgan.decoder, 7, shape, 4), "encoder": partial(dcgan.encoder, shape, 7, 4)}
+    build = {"decoder": partial(dcgan.decoder, 7, shape, 4), "features": partial(dcgan.features, shape, 4)}
     with pytest.raises(UsageError, match=f"16, 32, 64, 128, 256 pixels; these are {height}×{width}.*--size"):
         build[direction]()
 
@@ -131,7 +134,7 @@ def test_other_sizes_are_refused_with_the_choices(height: int, width: int, direc
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_a_fresh_generator_makes_different_images_of_different_latents(name: str) -> None:
     torch.manual_seed(0)
-    images = ARCHITECTURES[name].decoder(16, ImageShape(1, 16, 16), 8)(torch.randn(8, 16))
+    images = compose.decoder(name, 16, ImageShape(1, 16, 16), 8)(torch.randn(8, 16))
     assert images.std(0).mean() > 1e-3
 
 
@@ -139,6 +142,6 @@ def test_the_wiring_is_deterministic_in_the_global_seed() -> None:
     drawn = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        drawn.append(dcgan.encoder(ImageShape(1, 16, 16), 1, 4).state_dict()["0.weight"])
+        drawn.append(compose.critic("dcgan", ImageShape(1, 16, 16), 4).state_dict()["features.0.weight"])
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

@@ -13,38 +13,96 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from genlab.architectures.normalization import BatchNorm2d
+from genlab.architectures.attention import SelfAttention
+from genlab.architectures.dropout import Dropout
+from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
+from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
 from genlab.core.batch import ImageShape
-from genlab.core.errors import UsageError
 
 SIZES = (16, 32, 64, 128, 256)
 WIDEST = 8  # times `width`: the paper's 1024 channels at 4×4 are 8 times its 128 at 32×32
+BASE = 4
 
 
-def _widths(shape: ImageShape, width: int) -> list[int]:
-    """Channels from the layer next to the image to the one at 4×4.
+def decoder(
+    latent: int,
+    shape: ImageShape,
+    width: int,
+    *,
+    norm: MakeNorm = BatchNorm2d,
+    attention: int | None = None,
+    upsample: bool = False,
+) -> LabelledSequential:
+    """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
+
+    Args:
+        latent: dimensions of the latent.
+        shape: of the image.
+        width: channels of the layer next to the image.
+        norm: makes the normalisation of so many channels.
+        attention: the side of the maps that get self-attention.
+        upsample: nearest-neighbour upsampling and a 3×3 convolution in place of each 4×4 transposed
+            convolution, which avoids checkerboard patterns.
 
     Raises:
-        UsageError: the image is not square or its side is not in `SIZES`.
+        UsageError: a size that the architecture is not for, or attention on maps that there are not.
     """
-    if shape.height != shape.width or shape.height not in SIZES:
-        raise UsageError(
-            f"the dcgan architecture is for square images of {', '.join(map(str, SIZES))} pixels; these are "
-            f"{shape.height}×{shape.width}. Set --size, or use --architecture mlp."
-        )
-    halvings = shape.height.bit_length() - 3  # 16 -> 2, 32 -> 3, ..., 256 -> 6
-    return [width * min(2**level, WIDEST) for level in range(halvings)]
+    doubled = _upsampled if upsample else _transposed
+    widths = _widths(shape, width)[::-1]
+    sides = [BASE * 2**level for level in range(len(widths))]
+    check_attention(attention, sides)
+    layers: list[nn.Module] = [_AsImage(), nn.ConvTranspose2d(latent, widths[0], BASE, bias=False)]
+    for side, (inputs, outputs) in zip(sides, pairwise([*widths, shape.channels]), strict=True):
+        layers += [norm(inputs), nn.ReLU()]
+        if side == attention:
+            layers.append(SelfAttention(inputs))
+        layers += doubled(inputs, outputs, bias=side == sides[-1])
+    return LabelledSequential(*layers)
 
 
-def _initialise(network: nn.Module) -> nn.Module:
+def features(
+    shape: ImageShape, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
+) -> Features:
+    """Return a network from images (B, C, H, W) to the flattened map of 4×4, (B, channels·16).
+
+    No normalisation at the image, as the paper says.
+
+    Raises:
+        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+    """
+    widths = _widths(shape, width)
+    sides = [shape.height // 2 ** (level + 1) for level in range(len(widths))]
+    check_attention(attention, sides)
+    layers: list[nn.Module] = []
+    for side, (inputs, outputs) in zip(sides, pairwise([shape.channels, *widths]), strict=True):
+        normalised = norm != "none" and side != sides[0]
+        layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=not normalised))
+        if normalised:
+            layers.append(make_norm(norm, outputs))
+        layers.append(nn.LeakyReLU(0.2))
+        if dropout:
+            layers.append(Dropout(dropout))
+        if side == attention:
+            layers.append(SelfAttention(outputs))
+    return Features(nn.Sequential(*layers, nn.Flatten()), widths[-1] * BASE**2)
+
+
+def initialise(network: nn.Module) -> None:
+    """Start weights at N(0, 0.02), gains at N(1, 0.02) and biases at 0."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, BatchNorm2d):
+        elif isinstance(module, BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, 0.02)
-    return network
+
+
+def _widths(shape: ImageShape, width: int) -> list[int]:
+    """Channels from the layer next to the image to the one at 4×4."""
+    halvings = side_of(shape, SIZES, "dcgan").bit_length() - 3  # 16 -> 2, 32 -> 3, ..., 256 -> 6
+    return [width * min(2**level, WIDEST) for level in range(halvings)]
 
 
 class _AsImage(nn.Module):
@@ -60,48 +118,3 @@ def _transposed(inputs: int, outputs: int, *, bias: bool) -> list[nn.Module]:
 
 def _upsampled(inputs: int, outputs: int, *, bias: bool) -> list[nn.Module]:
     return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
-
-
-def decoder(latent: int, shape: ImageShape, width: int, *, upsample: bool = False) -> nn.Module:
-    """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
-
-    Args:
-        latent: dimensions of the latent.
-        shape: of the image.
-        width: channels of the layer next to the image.
-        upsample: nearest-neighbour upsampling and a 3×3 convolution in place of each 4×4 transposed
-            convolution, which avoids checkerboard patterns.
-
-    Raises:
-        UsageError: a size that the architecture is not for.
-    """
-    doubled = _upsampled if upsample else _transposed
-    widths = _widths(shape, width)[::-1]
-    layers: list[nn.Module] = [_AsImage(), nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
-    for inputs, outputs in pairwise(widths):
-        layers += [BatchNorm2d(inputs), nn.ReLU(), *doubled(inputs, outputs, bias=False)]
-    layers += [BatchNorm2d(widths[-1]), nn.ReLU(), *doubled(widths[-1], shape.channels, bias=True)]
-    return _initialise(nn.Sequential(*layers))
-
-
-def encoder(shape: ImageShape, outputs: int, width: int) -> nn.Module:
-    """Return a network from images (B, C, H, W) to (B, outputs); with one output it is a critic.
-
-    No batch normalisation at the image and none at the end, as the paper says.
-
-    Raises:
-        UsageError: a size that the architecture is not for.
-    """
-    widths = _widths(shape, width)
-    layers: list[nn.Module] = [
-        nn.Conv2d(shape.channels, widths[0], 4, stride=2, padding=1),
-        nn.LeakyReLU(0.2),
-    ]
-    for inputs, doubled in pairwise(widths):
-        layers += [
-            nn.Conv2d(inputs, doubled, 4, stride=2, padding=1, bias=False),
-            BatchNorm2d(doubled),
-            nn.LeakyReLU(0.2),
-        ]
-    layers += [nn.Conv2d(widths[-1], outputs, 4), nn.Flatten()]
-    return _initialise(nn.Sequential(*layers))

@@ -5,28 +5,69 @@ References:
     Kingma and Welling, 2013. Auto-Encoding Variational Bayes, appendix C. arXiv:1312.6114.
 """
 
+from math import prod
+
 from torch import nn
 
+from genlab.architectures.dropout import Dropout
+from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.normalization import NormName, make_norm
+from genlab.architectures.parts import Features, MakeNorm
 from genlab.core.batch import ImageShape
+from genlab.core.errors import UsageError
 
 
-def _layers(inputs: int, width: int, outputs: int) -> list[nn.Module]:
-    return [
-        nn.Linear(inputs, width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(width, width),
-        nn.LeakyReLU(0.2),
-        nn.Linear(width, outputs),
-    ]
+def decoder(
+    latent: int, shape: ImageShape, width: int, *, norm: MakeNorm | None = None, attention: int | None = None
+) -> LabelledSequential:
+    """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
+
+    It has no normalisation, so that `norm` is not used.
+
+    Raises:
+        UsageError: attention, which needs maps.
+    """
+    _refuse(attention)
+    return LabelledSequential(
+        *_hidden(latent, width, "none", 0.0),
+        *_hidden(width, width, "none", 0.0),
+        nn.Linear(width, prod(shape)),
+        nn.Unflatten(1, tuple(shape)),
+    )
 
 
-def decoder(latent: int, shape: ImageShape, width: int) -> nn.Module:
-    """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image."""
-    pixels = shape.channels * shape.height * shape.width
-    return nn.Sequential(*_layers(latent, width, pixels), nn.Unflatten(1, tuple(shape)))
+def features(
+    shape: ImageShape, width: int, *, norm: NormName = "none", dropout: float = 0.0, attention: int | None = None
+) -> Features:
+    """Return a network from images (B, C, H, W) to the second hidden layer, (B, width).
+
+    Raises:
+        UsageError: attention or instance normalisation, which need maps.
+    """
+    _refuse(attention)
+    if norm == "instance":
+        raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
+    hidden = [*_hidden(prod(shape), width, norm, dropout), *_hidden(width, width, norm, dropout)]
+    return Features(nn.Sequential(nn.Flatten(), *hidden), width)
 
 
-def encoder(shape: ImageShape, outputs: int, width: int) -> nn.Module:
-    """Return a network from images (B, C, H, W) to (B, outputs); with one output it is a critic."""
-    pixels = shape.channels * shape.height * shape.width
-    return nn.Sequential(nn.Flatten(), *_layers(pixels, width, outputs))
+def initialise(network: nn.Module) -> None:
+    """Leave every layer as torch starts it, at U(−1/√inputs, 1/√inputs)."""
+
+
+def _hidden(inputs: int, width: int, norm: NormName, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = [nn.Linear(inputs, width, bias=norm == "none")]
+    if norm != "none":
+        layers.append(make_norm(norm, width))
+    layers.append(nn.LeakyReLU(0.2))
+    if dropout:
+        layers.append(Dropout(dropout))
+    return layers
+
+
+def _refuse(attention: int | None) -> None:
+    if attention is not None:
+        raise UsageError(
+            "attention works on feature maps, and the mlp architecture has none. Leave it out, or use "
+            "--architecture dcgan or resnet."
+        )

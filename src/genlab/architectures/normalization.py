@@ -1,13 +1,19 @@
 """Normalisation layers that mean the same on one process and on many."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
+from genlab.architectures.labels import Labelled, needed
 from genlab.core.distributed import average, processes
+
+NormName = Literal["batch", "layer", "instance", "none"]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over the *global* batch.
+    """Batch normalisation over the *global* batch, of maps (B, C, H, W) or vectors (B, C).
 
     On one process it is `nn.BatchNorm2d`. On several, mean and variance are those of all processes' rows
     together (`nn.SyncBatchNorm` does the same on GPUs only), so that how many processes train does not change
@@ -18,16 +24,21 @@ class BatchNorm2d(nn.BatchNorm2d):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) per channel."""
+        """Normalise per channel."""
         if not self.training or processes() == 1:
             return super().forward(images)
+        over = (0, *range(2, images.ndim))
         # The mean first: E[x²] − E[x]² would lose its digits where the mean is large.
-        mean = average(images.mean((0, 2, 3), keepdim=True))
-        variance = average((images - mean).square().mean((0, 2, 3), keepdim=True))
+        mean = average(images.mean(over, keepdim=True))
+        variance = average((images - mean).square().mean(over, keepdim=True))
         count = images.numel() // images.shape[1] * processes()
         self._track(mean.detach().flatten(), variance.detach().flatten(), count)
-        scale: Tensor = torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
-        return (images - mean) * scale + self.bias[:, None, None]
+        scale = torch.rsqrt(variance + self.eps)
+        if not self.affine:
+            return (images - mean) * scale
+        scale = scale * self.weight.view_as(scale)
+        normalised: Tensor = (images - mean) * scale + self.bias.view_as(scale)
+        return normalised
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -39,3 +50,54 @@ class BatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 (torch's name)
+        if input.ndim not in (2, 4):
+            raise ValueError(f"batch normalisation takes (B, C) or (B, C, H, W), not {tuple(input.shape)}")
+
+
+class ConditionalBatchNorm2d(Labelled):
+    """Batch normalisation whose gain and bias belong to the label: γ_y · (x − μ)/σ + β_y.
+
+    μ and σ are those of all classes together. Every γ starts at 1 and every β at 0.
+
+    References:
+        Dumoulin, Shlens and Kudlur, 2017. A Learned Representation for Artistic Style. arXiv:1610.07629.
+        Miyato and Koyama, 2018. cGANs with Projection Discriminator. arXiv:1802.05637.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.normalise = BatchNorm2d(channels, affine=False)
+        # No nn.Embedding: spectral normalisation, which takes those too, would shrink the gains.
+        self.gain = nn.Parameter(torch.ones(classes, channels))
+        self.bias = nn.Parameter(torch.zeros(classes, channels))
+
+    def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Normalise (B, C, H, W) for labels (B,)."""
+        labels = needed(labels)
+        gain, bias = (embedding(labels, table)[:, :, None, None] for table in (self.gain, self.bias))
+        result: Tensor = self.normalise(maps) * gain + bias
+        return result
+
+
+def make_norm(name: NormName, channels: int) -> nn.Module:
+    """Return the normalisation called `name` of maps (B, C, H, W) with `channels` channels.
+
+    batch: per channel over the batch and the positions. layer: per image over channels and positions, with a
+    gain per channel. instance: per image and channel over the positions. none: nothing. All but instance take
+    vectors (B, C) too.
+
+    References:
+        Ba, Kiros and Hinton, 2016. Layer Normalization. arXiv:1607.06450.
+        Ulyanov, Vedaldi and Lempitsky, 2016. Instance Normalization. arXiv:1607.08022.
+    """
+    match name:
+        case "batch":
+            return BatchNorm2d(channels)
+        case "layer":
+            return nn.GroupNorm(1, channels)
+        case "instance":
+            return nn.InstanceNorm2d(channels, affine=True)
+        case "none":
+            return nn.Identity()

@@ -1,0 +1,70 @@
+"""What judges images: features, then a head for each thing that is to be said of them."""
+
+from torch import Tensor, nn
+
+from genlab.architectures.labels import JoinToImage, needed
+from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
+from genlab.architectures.parts import Features
+from genlab.core.contract import Judgement
+
+
+class Critic(nn.Module):
+    """score = w·m(φ) + b (+ ⟨v_y, φ⟩) with φ the features of an image, or of a pack of images.
+
+    Args:
+        features: of what `forward` makes of the images: labels joined, packs stacked along the channels.
+        join: joins the labels to the images.
+        pack: how many consecutive images are judged as one (PacGAN).
+        minibatch: m, extends φ by what the batch says.
+        projection: v, a vector for every class.
+        auxiliary: from φ to the logits of the classes.
+
+    References:
+        Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784 (join).
+        Miyato and Koyama, 2018. cGANs with Projection Discriminator. arXiv:1802.05637 (projection).
+        Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. arXiv:1610.09585.
+        Lin et al., 2018. PacGAN: The Power of Two Samples in GANs. arXiv:1712.04086.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        *,
+        join: JoinToImage | None = None,
+        pack: int = 1,
+        minibatch: MinibatchDiscrimination | MinibatchStddev | None = None,
+        projection: nn.Embedding | None = None,
+        auxiliary: nn.Linear | None = None,
+    ) -> None:
+        super().__init__()
+        self.join = join
+        self.pack = pack
+        self.features = features.network
+        self.minibatch = minibatch
+        self.head = nn.Linear(features.size if minibatch is None else minibatch.size, 1)
+        self.projection = projection
+        self.auxiliary = auxiliary
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        """Judge images (B, C, H, W), of classes (B,) where it was built for labels.
+
+        Raises:
+            ValueError: labels are missing, or the images are not a whole number of packs.
+        """
+        if self.join is not None:
+            images = self.join(images, labels)
+        features: Tensor = self.features(self._packed(images))
+        seen = features if self.minibatch is None else self.minibatch(features)
+        scores: Tensor = self.head(seen).squeeze(1)
+        if self.projection is not None:
+            scores = scores + (self.projection(needed(labels)) * features).sum(1)
+        classes = None if self.auxiliary is None else self.auxiliary(features)
+        return Judgement(scores, features, classes)
+
+    def _packed(self, images: Tensor) -> Tensor:
+        """Return (B / pack, pack·C, H, W)."""
+        if self.pack == 1:
+            return images
+        if len(images) % self.pack:
+            raise ValueError(f"{len(images)} images cannot be judged in packs of {self.pack}")
+        return images.reshape(len(images) // self.pack, -1, *images.shape[2:])

@@ -1,0 +1,60 @@
+"""What an architecture consists of, and what its files share."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import nn
+
+from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.normalization import NormName
+from genlab.core.batch import ImageShape
+from genlab.core.errors import UsageError
+
+MakeNorm = Callable[[int], nn.Module]
+
+
+class Features(NamedTuple):
+    """A network from images (B, C, H, W) to feature vectors (B, size)."""
+
+    network: nn.Module
+    size: int
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The two directions between an image and a vector, and how all weights start."""
+
+    decoder: Callable[..., LabelledSequential]
+    """(latent, shape, width, *, norm: MakeNorm, attention: int | None), uninitialised."""
+    features: Callable[..., Features]
+    """(shape, width, *, norm: NormName, dropout: float, attention: int | None), uninitialised."""
+    initialise: Callable[[nn.Module], None]
+    """Starts all weights of a network in place, heads included."""
+    norm: NormName
+    """What its features are normalised by where nothing else is asked for."""
+
+
+def side_of(shape: ImageShape, sizes: Collection[int], architecture: str) -> int:
+    """Return the side of a square image.
+
+    Raises:
+        UsageError: the image is not square or its side is not in `sizes`.
+    """
+    if shape.height != shape.width or shape.height not in sizes:
+        raise UsageError(
+            f"the {architecture} architecture is for square images of {', '.join(map(str, sizes))} pixels; "
+            f"these are {shape.height}×{shape.width}. Set --size, or use --architecture mlp."
+        )
+    return shape.height
+
+
+def check_attention(attention: int | None, sides: Collection[int]) -> None:
+    """Check that feature maps of the side `attention` occur among `sides`.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if attention is not None and attention not in sides:
+        choices = ", ".join(map(str, sorted(sides)))
+        raise UsageError(f"attention {attention}: this network has no such maps. Choices: sides of {choices}.")

@@ -1,0 +1,186 @@
+"""The residual networks of SN-GAN and WGAN-GP, for square images of 16 to 256 pixels.
+
+Blocks normalise and activate before they convolve. Up to 32 pixels all maps of the critic have `width` channels
+and all of the generator 2·width; above, there are width/2 next to the image, doubling towards the middle up to
+8·width. With width 128 these are the published networks of 32, 48 and 128 pixels.
+
+References:
+    Gulrajani et al., 2017. Improved Training of Wasserstein GANs, appendix F. arXiv:1704.00028.
+    Miyato et al., 2018. Spectral Normalization for Generative Adversarial Networks, appendix B. arXiv:1802.05957.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+
+from genlab.architectures.attention import SelfAttention
+from genlab.architectures.dropout import Dropout
+from genlab.architectures.labels import Labelled, LabelledSequential
+from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
+from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
+from genlab.core.batch import ImageShape
+
+SIZES = (16, 32, 48, 64, 96, 128, 256)
+SMALL = 32  # up to this side all maps have equally many channels
+WIDEST = 8  # times `width`
+
+
+def decoder(
+    latent: int, shape: ImageShape, width: int, *, norm: MakeNorm = BatchNorm2d, attention: int | None = None
+) -> LabelledSequential:
+    """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
+
+    Args:
+        latent: dimensions of the latent.
+        shape: of the image.
+        width: see the top of this file.
+        norm: makes the batch normalisation of so many channels.
+        attention: the side of the maps that get self-attention, after the block that reaches it.
+
+    Raises:
+        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+    """
+    side = side_of(shape, SIZES, "resnet")
+    base = 6 if side % 3 == 0 else 4
+    blocks = (side // base).bit_length() - 1
+    sides = [base * 2 ** (level + 1) for level in range(blocks)]
+    check_attention(attention, sides)
+    widths = [2 * width] * (blocks + 1) if side <= SMALL else _doubling(width, blocks + 1)[::-1]
+    layers: list[nn.Module] = [nn.Linear(latent, widths[0] * base**2), nn.Unflatten(1, (widths[0], base, base))]
+    for reached, (inputs, outputs) in zip(sides, pairwise(widths), strict=True):
+        layers.append(_Up(inputs, outputs, norm))
+        if reached == attention:
+            layers.append(SelfAttention(outputs))
+    layers += [norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], shape.channels, 3, padding=1)]
+    return LabelledSequential(*layers)
+
+
+def features(
+    shape: ImageShape, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
+) -> Features:
+    """Return a network from images (B, C, H, W) to the sum of the last map over its positions, (B, channels).
+
+    Up to 32 pixels two blocks halve the side and two keep it; above, blocks halve it down to 3 or 4 and one keeps
+    it. Dropout acts on the sum.
+
+    Raises:
+        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+    """
+    side = side_of(shape, SIZES, "resnet")
+    halvings = 2 if side <= SMALL else (side // 3).bit_length() - 1
+    sides = [side // 2 ** (level + 1) for level in range(halvings)]
+    check_attention(attention, sides)
+    widths = [width] * (halvings + 2) if side <= SMALL else _doubling(width, halvings + 1)
+    layers: list[nn.Module] = [_First(shape.channels, widths[0])]
+    for block, (inputs, outputs) in enumerate(pairwise([shape.channels, *widths])):
+        if block > 0:
+            layers.append(_Down(inputs, outputs, norm, halve=block < halvings))
+        if block < halvings and sides[block] == attention:
+            layers.append(SelfAttention(outputs))
+    layers += [nn.ReLU(), _SumOverPositions()]
+    if dropout:
+        layers.append(Dropout(dropout))
+    return Features(nn.Sequential(*layers), widths[-1])
+
+
+def initialise(network: nn.Module) -> None:
+    """Start weights as Xavier's uniform, √2 times it in the convolutions of a block's branch; biases at 0."""
+    branches = {
+        convolution
+        for block in network.modules()
+        if isinstance(block, _Up | _First | _Down)
+        for convolution in (block.conv1, block.conv2)
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight, 2**0.5 if module in branches else 1.0)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _doubling(width: int, count: int) -> list[int]:
+    """Channels of `count` maps from the one next to the image inwards."""
+    return [max(1, min(width * 2**level // 2, WIDEST * width)) for level in range(count)]
+
+
+def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+
+class _Up(Labelled):
+    """x ↑ through a 1×1 convolution, plus norm, ReLU, ↑, 3×3, norm, ReLU, 3×3; ↑ doubles the side.
+
+    No convolution has a bias: whatever is constant over a map, the next batch normalisation takes away.
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: MakeNorm) -> None:
+        super().__init__()
+        self.norm1 = norm(inputs)
+        self.conv1 = _conv3(inputs, outputs, bias=False)
+        self.norm2 = norm(outputs)
+        self.conv2 = _conv3(outputs, outputs, bias=False)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return maps of twice the side."""
+        inner = relu(_normalised(self.norm1, maps, labels))
+        inner = relu(_normalised(self.norm2, self.conv1(_up(inner)), labels))
+        # A 1×1 convolution and nearest upsampling commute; this order costs a quarter.
+        result: Tensor = self.conv2(inner) + _up(self.shortcut(maps))
+        return result
+
+
+class _First(nn.Module):
+    """The block at the image, which neither normalises nor activates it: 3×3, ReLU, 3×3, ↓, plus x ↓ and 1×1."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3(inputs, outputs)
+        self.conv2 = _conv3(outputs, outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return maps of half the side."""
+        inner = avg_pool2d(self.conv2(relu(self.conv1(images))), 2)
+        result: Tensor = inner + self.shortcut(avg_pool2d(images, 2))
+        return result
+
+
+class _Down(nn.Module):
+    """norm, ReLU, 3×3, norm, ReLU, 3×3, and ↓ if `halve`, plus x, through a 1×1 convolution if either changes."""
+
+    def __init__(self, inputs: int, outputs: int, norm: NormName, *, halve: bool) -> None:
+        super().__init__()
+        self.halve = halve
+        self.norm1 = make_norm(norm, inputs)
+        self.conv1 = _conv3(inputs, inputs, bias=norm == "none")
+        self.norm2 = make_norm(norm, inputs)
+        self.conv2 = _conv3(inputs, outputs)
+        changes = halve or inputs != outputs
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if changes else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same or half the side."""
+        inner = self.conv1(relu(self.norm1(maps)))
+        inner = self.conv2(relu(self.norm2(inner)))
+        if self.halve:
+            inner, maps = avg_pool2d(inner, 2), avg_pool2d(maps, 2)
+        result: Tensor = inner + self.shortcut(maps)
+        return result
+
+
+class _SumOverPositions(nn.Module):
+    """(B, C, H, W) to (B, C)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.sum((2, 3))
+
+
+def _up(maps: Tensor) -> Tensor:
+    return interpolate(maps, scale_factor=2, mode="nearest")
+
+
+def _normalised(norm: nn.Module, maps: Tensor, labels: Tensor | None) -> Tensor:
+    result: Tensor = norm(maps, labels) if isinstance(norm, Labelled) else norm(maps)
+    return result
