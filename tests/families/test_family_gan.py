@@ -1,23 +1,29 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from genlab.architectures import mlp
+from genlab.architectures import compose
 from genlab.core.batch import Batch, ImageShape
+from genlab.core.contract import Judgement
 from genlab.core.descent import adam
-from genlab.core.random import Randomness
+from genlab.core.random import Draws, Randomness
 from genlab.families.gan import GAN, GANTraining
-from genlab.objectives.adversarial import AdversarialLoss, minimax, non_saturating
+from genlab.objectives.adversarial import AdversarialLoss, minimax, non_saturating, relativistic_average
+from genlab.regularizers.gradient import r1
+from genlab.regularizers.unrolling import unrolled
+from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
 
-SHAPE, LATENT, ROWS = ImageShape(2, 1, 1), 3, 8
+SHAPE, LATENT, ROWS, CLASSES = ImageShape(2, 1, 1), 3, 8, 4
 
 
 @dataclass
 class Counted(Iterator[Batch]):
-    """Batches whose images say which batch they are."""
+    """Batches whose images say which batch they are; the labels go round the classes."""
 
     drawn: list[Tensor] = field(default_factory=list)
 
@@ -26,14 +32,35 @@ class Counted(Iterator[Batch]):
             -1, 1, 1, 1
         )
         self.drawn.append(images)
-        return Batch(images, torch.arange(ROWS))
+        return Batch(images, torch.arange(ROWS), torch.arange(ROWS) % CLASSES)
 
 
-def make(loss: AdversarialLoss = non_saturating, critic_steps: int = 1, lr: float = 1e-3) -> GANTraining:
+def make(
+    loss: AdversarialLoss = non_saturating, lr: float = 1e-3, labels: str = "none", **parts: Any
+) -> GANTraining:
     torch.manual_seed(0)
-    gan = GAN(mlp.decoder(LATENT, SHAPE, 16), mlp.encoder(SHAPE, 1, 16), LATENT)
-    optimizers = (adam(gan.generator, "generator", lr, (0.5, 0.999)), adam(gan.critic, "critic", lr, (0.5, 0.999)))
-    return GANTraining(gan, *optimizers, loss, Randomness(3), critic_steps)
+    classes = CLASSES if labels != "none" else 0
+    told = "concat" if classes else "none"
+    gan = GAN(
+        compose.decoder("mlp", LATENT, SHAPE, 16, labels=told, classes=classes),
+        compose.critic("mlp", SHAPE, 16, norm="none", labels=labels, classes=classes),
+        LATENT,
+        classes,
+    )
+    optimizers = {p: adam(getattr(gan, p), p, lr, (0.5, 0.999)) for p in ("critic", "generator")}
+    return GANTraining(gan, optimizers, loss, Randomness(3), **parts)
+
+
+def weights(network: nn.Module) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def gradients(network: nn.Module) -> list[Tensor]:
+    return [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
 
 
 def watch(training: GANTraining, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -56,34 +83,40 @@ def watch(training: GANTraining, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-@pytest.mark.parametrize("critic_steps", [1, 3])
-def test_the_critic_learns_k_times_on_fresh_batches_and_fresh_noise_then_the_generator_once(
-    critic_steps: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("critic_steps", "generator_steps"), [(1, 1), (3, 1), (1, 2)])
+def test_each_player_learns_as_often_as_told_on_fresh_noise_and_the_critic_on_fresh_batches(
+    critic_steps: int, generator_steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training, batches = make(critic_steps=critic_steps), Counted()
+    training, batches = make(critic_steps=critic_steps, generator_steps=generator_steps), Counted()
     told = watch(training, monkeypatch)
     training.step(5, batches)
-    turns = [line for turn in range(critic_steps) for line in (f"noise ('critic', 5, {turn})", "critic")]
-    assert told == [*turns, "noise ('generator', 5)", "generator"]
+    turns = {"critic": critic_steps, "generator": generator_steps}
+    assert told == [
+        line
+        for player, count in turns.items()
+        for turn in range(count)
+        for line in (f"noise ('{player}', 5, {turn})", player)
+    ]
     assert len(batches.drawn) == critic_steps
-    noises = [training.noise(ROWS, *keys) for keys in (("critic", 5, 0), ("critic", 5, 1), ("generator", 5))]
+    noises = [training.noise(ROWS, player, 5, turn) for player, count in turns.items() for turn in range(count)]
     assert not any(torch.equal(a, b) for a, b in zip(noises, [*noises[1:], noises[0]], strict=True))
 
 
-@pytest.mark.parametrize("loss", [minimax, non_saturating])
+@pytest.mark.parametrize("loss", [minimax, non_saturating, relativistic_average])
 def test_each_player_descends_its_own_side_of_the_loss(loss: AdversarialLoss) -> None:
     """The gradients left behind are those of algorithm 1, the generator's against the critic as updated."""
-    training, reference, batches = make(loss), make(loss), Counted()
+    compares = loss is relativistic_average
+    training, reference, batches = make(loss, compares=compares), make(loss), Counted()
     training.step(0, batches)
     model = reference.model
     fake = model.decode(reference.noise(ROWS, "critic", 0, 0)).detach()
-    critic_loss, _ = loss(model.logits(batches.drawn[0]), model.logits(fake))
+    critic_loss, _ = loss(model.critic(batches.drawn[0]).scores, model.critic(fake).scores)
     expected = torch.autograd.grad(critic_loss, list(model.critic.parameters()))
     for parameter, gradient in zip(training.model.critic.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
     model.critic.load_state_dict(training.model.critic.state_dict())
-    logits = model.logits(model.decode(reference.noise(ROWS, "generator", 0)))
-    _, generator_loss = loss(torch.zeros(ROWS), logits)
+    scores = model.critic(model.decode(reference.noise(ROWS, "generator", 0, 0))).scores
+    _, generator_loss = loss(model.critic(batches.drawn[0]).scores.detach(), scores)
     expected = torch.autograd.grad(generator_loss, list(model.generator.parameters()))
     for parameter, gradient in zip(training.model.generator.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -94,33 +127,173 @@ def test_the_signals_are_the_critics_verdicts() -> None:
     signals = training.step(0, batches)
     model = training.model
     with torch.no_grad():
-        real = model.logits(batches.drawn[0])
-        fake = model.logits(model.decode(training.noise(ROWS, "critic", 0, 0)))
+        real = model.critic(batches.drawn[0]).scores
+        fake = model.critic(model.decode(training.noise(ROWS, "critic", 0, 0))).scores
+    torch.testing.assert_close(signals["score_real"], real.mean())
+    torch.testing.assert_close(signals["score_fake"], fake.mean())
     torch.testing.assert_close(signals["D(x)"], real.sigmoid().mean())
     torch.testing.assert_close(signals["D(G(z))"], fake.sigmoid().mean())
     torch.testing.assert_close(signals["accuracy_real"], (real > 0).float().mean())
     torch.testing.assert_close(signals["accuracy_fake"], (fake < 0).float().mean())
+    scores_only = make(log_odds=False).step(0, Counted())
+    assert scores_only.keys() == signals.keys() - {"D(x)", "D(G(z))", "accuracy_real", "accuracy_fake"}
 
 
 def test_a_critic_alone_learns_to_tell_and_a_generator_alone_to_fool() -> None:
     training, batches = make(critic_steps=200), Counted()
     signals = training.step(0, batches)
     assert signals["D(x)"] > signals["D(G(z))"]
-    before = training.model.logits(training.model.sample(64, torch.Generator().manual_seed(0))).mean()
+
+    def fooled() -> Tensor:
+        scores: Tensor = training.model.critic(training.model.sample(64, torch.Generator().manual_seed(0))).scores
+        return scores.mean()
+
+    before = fooled()
     training.critic_steps = 1
-    for optimizer in training.optimizers["critic"].param_groups:
-        optimizer["lr"] = 0.0
+    for group in training.optimizers["critic"].param_groups:
+        group["lr"] = 0.0
     for step in range(1, 100):
         training.step(step, batches)
-    after = training.model.logits(training.model.sample(64, torch.Generator().manual_seed(0))).mean()
-    assert after > before
+    assert fooled() > before
 
 
-def test_logits_are_one_number_an_image() -> None:
-    class Square(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            return images.sum((1, 2, 3), keepdim=True)
+def test_a_penalty_is_added_to_the_critics_loss_every_n_of_its_steps_n_times_as_heavy() -> None:
+    def learn(every: int, turn: int) -> tuple[list[Tensor], set[str]]:
+        training = make(penalties={"r1": lambda *given: 3 * r1(*given)}, penalty_every=every, critic_steps=4)
+        signals = training.improve_critic(next(Counted()), 2, turn)  # the critic's step number 8 + turn
+        return gradients(training.model.critic), set(signals)
 
-    gan = GAN(mlp.decoder(LATENT, SHAPE, 4), Square(), LATENT)
-    images = torch.randn(5, *SHAPE)
-    torch.testing.assert_close(gan.logits(images), images.flatten(1).sum(1))
+    plain = make()
+    plain.improve_critic(next(Counted()), 2, 0)
+    without = gradients(plain.model.critic)
+    (always, named), (lazy, _), (skipped, unnamed) = learn(1, 0), learn(2, 0), learn(2, 1)
+    assert "r1" in named
+    assert "r1" not in unnamed
+    other = make()
+    other.improve_critic(next(Counted()), 2, 1)
+    assert same(skipped, gradients(other.model.critic))
+    differences = [(a - w, z - w) for w, a, z in zip(without, always, lazy, strict=True)]
+    for once, twice in differences:
+        torch.testing.assert_close(2 * once, twice, rtol=1e-4, atol=1e-6)
+    assert max(once.abs().max() for once, _ in differences) > 1e-3
+
+
+def test_the_critic_sees_real_and_generated_images_through_the_same_view() -> None:
+    seen: list[tuple[Tensor, int]] = []
+
+    def view(images: Tensor, step: int, draws: Draws) -> Tensor:
+        seen.append((images.detach(), step))
+        return images + draws.normal(*SHAPE)
+
+    training, batches = make(view=view), Counted()
+    judged: list[Tensor] = []
+    training.model.critic.register_forward_pre_hook(lambda _, given: judged.append(given[0].detach()))
+    training.step(7, batches)
+    assert [step for _, step in seen] == [7, 7, 7]
+    assert torch.equal(seen[0][0], batches.drawn[0])
+    noises = [of_critic - given for of_critic, (given, _) in zip(judged, seen, strict=True)]
+    assert not any(torch.equal(a, b) for a, b in zip(noises, [*noises[1:], noises[0]], strict=True))
+
+
+def test_flipped_labels_reach_the_critic_alone() -> None:
+    def flip(real: Tensor, fake: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        return fake, real
+
+    plain, flipped = make(), make(flip=flip)
+    for training in (plain, flipped):
+        training.improve_critic(next(Counted()), 0, 0)
+    assert not same(gradients(plain.model.critic), gradients(flipped.model.critic))
+    plain, flipped = make(), make(flip=flip)
+    for training in (plain, flipped):
+        training.improve_generator(next(Counted()), 0, 0)
+    assert same(gradients(plain.model.generator), gradients(flipped.model.generator))
+
+
+def test_feature_matching_moves_the_generator_alone_towards_the_mean_features() -> None:
+    training = make(feature_matching=True)
+    model, batch = training.model, next(Counted())
+    before = weights(model.critic)
+    fake = model.decode(training.noise(ROWS, "generator", 0, 0))
+    gap = model.critic(batch.images).features.mean(0) - model.critic(fake).features.mean(0)
+    expected = torch.autograd.grad(gap.square().sum(), list(model.generator.parameters()))
+    signals = training.step(0, iter([batch]))
+    assert same(gradients(make().model.critic), [])
+    assert not same(before, weights(model.critic)), "the critic learns by its own loss"
+    fresh = make(feature_matching=True)
+    fresh.improve_generator(batch, 0, 0)
+    for gradient, wanted in zip(gradients(fresh.model.generator), expected, strict=True):
+        torch.testing.assert_close(gradient, wanted)
+    assert same(weights(fresh.model.critic), before)
+    assert signals["generator_loss"] >= 0
+
+
+def test_an_unrolled_critic_changes_the_generators_gradient_and_is_undone() -> None:
+    def learned(steps: int) -> GANTraining:
+        unroll = (lambda *given: unrolled(*given, steps=steps)) if steps else None
+        training = make(lr=1e-2, unroll=unroll)
+        training.step(0, Counted())
+        training.improve_critic(next(Counted()), 1, 0)
+        kept = [t.clone() for s in training.optimizers["critic"].state.values() for t in s.values()]
+        before = weights(training.model.critic)
+        training.improve_generator(next(Counted()), 1, 0)
+        assert same(before, weights(training.model.critic))
+        assert same(kept, [t for s in training.optimizers["critic"].state.values() for t in s.values()])
+        assert all(parameter.requires_grad for parameter in training.model.parameters())
+        return training
+
+    ahead = {steps: gradients(learned(steps).model.generator) for steps in (0, 1, 5)}
+    assert not same(ahead[0], ahead[1])
+    assert not same(ahead[1], ahead[5])
+
+
+def test_what_comes_afterwards_comes_after_each_step_of_its_player() -> None:
+    training = make(lr=0.1, critic_steps=2)
+    training.afterwards = {
+        "critic": [lambda optimizer, step: clip_weights_(training.model.critic, 0.01)],
+        "generator": [remember_],
+    }
+    training.anchor = historical_distance
+    batches = Counted()
+    for step in range(3):
+        signals = training.step(step, batches)
+        assert all(weight.abs().max() <= 0.01 for weight in training.model.critic.parameters())
+        assert (signals["generator_anchor"] > 0) == (step > 1)  # the first mean is of one step alone
+        assert signals["critic_anchor"] == 0, "nothing was remembered of the critic"
+    assert any(weight.abs().max() > 0.01 for weight in training.model.generator.parameters())
+
+
+def test_gradients_are_clipped_for_both_players() -> None:
+    training = make(clip_norm=1e-4)
+    training.step(0, Counted())
+    for player in (training.model.critic, training.model.generator):
+        norm = torch.cat([gradient.flatten() for gradient in gradients(player)]).norm()
+        torch.testing.assert_close(norm, torch.tensor(1e-4))
+
+
+@pytest.mark.parametrize("labels", ["concat", "projection", "auxiliary"])
+def test_both_players_are_told_the_label_of_each_image(labels: str) -> None:
+    training, told = make(labels=labels), []
+    for player in (training.model.generator, training.model.critic):
+        player.register_forward_pre_hook(lambda _, given: told.append(given[1]))
+    training.step(0, Counted())
+    assert len(told) == 5  # fakes for the critic, real, fake; fakes for the generator, judged
+    assert all(torch.equal(labels, torch.arange(ROWS) % CLASSES) for labels in told)
+
+
+def test_an_auxiliary_critic_learns_the_classes_and_the_generator_to_show_them() -> None:
+    training, batch = make(labels="auxiliary"), next(Counted())
+    model = training.model
+    fake = model.decode(training.noise(ROWS, "critic", 0, 0), batch.labels)
+    judgements: list[Judgement] = [model.critic(images, batch.labels) for images in (batch.images, fake)]
+    expected = sum(cross_entropy(j.classes, batch.labels) for j in judgements if j.classes is not None)
+    signals = training.step(0, iter([batch]))
+    torch.testing.assert_close(signals["critic_class_loss"], torch.as_tensor(expected).detach())
+    assert 0 <= signals["class_accuracy_real"] <= 1
+    assert signals["generator_class_loss"] > 0
+
+
+def test_a_batch_goes_round_the_classes_where_no_label_is_given() -> None:
+    model = make(labels="concat").model
+    latents = model.prior(6, torch.Generator().manual_seed(0))
+    assert torch.equal(model.decode(latents), model.decode(latents, torch.tensor([0, 1, 2, 3, 0, 1])))
+    assert not torch.equal(model.decode(latents), model.decode(latents, torch.zeros(6, dtype=torch.long)))

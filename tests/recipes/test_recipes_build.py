@@ -1,5 +1,6 @@
 """Every option of a recipe reaches what it is an option of."""
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -9,21 +10,53 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch, ImageShape
+from genlab.core.contract import Training
+from genlab.core.descent import set_rates
 from genlab.core.distributed import Shard
 from genlab.core.random import Randomness
+from genlab.core.schedules import Schedule
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
 from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.recipes import run
-from genlab.recipes.recipe import AutoencoderRecipe, GANRecipe, Recipe, VAERecipe
+from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.gan import GANRecipe
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
+from genlab.recipes.vae import VAERecipe
 from genlab.training.run_folder import RunFolder
 
 SHAPE = ImageShape(1, 16, 16)
 SMALL: tuple[Recipe, ...] = tuple(
     kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)
 )
-OF_THE_LOOP = ("batch", "steps", "ema")  # what the run does with a training, not what it is
+OF_THE_LOOP = ("batch", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
+CLASSES = 4
+# What must be there for an option to matter, and values that are far enough from the default to do so.
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "penalty_every": {"r1": 1.0},
+    "wanted_label": {"loss": "least-squares"},
+    "sparsity_weight": {"sparsity": "kl"},
+    "sparsity_target": {"sparsity": "kl"},
+    "corruption_level": {"corruption": "gaussian"},
+    "cycle_ratio": {"cycles": 1, "steps": 4},
+    "gradient_penalty": {"critic_norm": "none"},
+}
+TOGETHER: Mapping[str, Mapping[str, Any]] = {
+    "generator_labels": {"generator_labels": "concat", "critic_labels": "auxiliary"},
+    "critic_labels": {"generator_labels": "concat", "critic_labels": "projection"},
+}
+FAR: Mapping[str, Any] = {
+    "clip_norm": 1e-3,
+    "weight_clip": 1e-3,
+    "attention": 8,
+    "critic_norm": "none",
+    "flip_labels": 0.5,
+    "free_bits": 5.0,
+    "cycles": 1,
+    "historical_averaging": 10.0,
+}
 
 
 def another(value: Any, hint: Any) -> Any:
@@ -35,11 +68,13 @@ def another(value: Any, hint: Any) -> Any:
     return value + 1 if isinstance(value, int) else 2 * value + 0.001
 
 
-def after_two_steps(recipe: Recipe) -> dict[str, Tensor]:
-    training = run.build(recipe, SHAPE, Randomness(0))
+def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
+    training = run.build(recipe, SHAPE, Randomness(0), CLASSES)
     images = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    for step in range(2):
-        training.step(step, iter([Batch(images.roll(i, 0) * (1 - 0.1 * i), torch.arange(4)) for i in range(4)]))
+    rows = torch.arange(4)
+    for step in range(4):
+        torch.manual_seed(step)  # for dropout
+        training.step(step, iter([Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, rows) for i in range(4)]))
     return training.model.state_dict()
 
 
@@ -49,9 +84,12 @@ def after_two_steps(recipe: Recipe) -> dict[str, Tensor]:
     ids=lambda part: part.family if isinstance(part, Recipe) else part,
 )
 def test_no_option_is_without_effect(recipe: Recipe, option: str) -> None:
+    recipe = replace(recipe, **NEEDED.get(option, {}))
     hint = get_type_hints(type(recipe))[option]
-    changed = replace(recipe, **{option: another(getattr(recipe, option), hint)})
-    before, after = after_two_steps(recipe), after_two_steps(changed)
+    value = FAR[option] if option in FAR else another(getattr(recipe, option), hint)
+    changed = replace(recipe, **TOGETHER.get(option, {option: value}))
+    changed.refuse(CLASSES)
+    before, after = after_four_steps(recipe), after_four_steps(changed)
     same = before.keys() == after.keys() and all(
         before[name].shape == after[name].shape and torch.equal(before[name], after[name]) for name in before
     )
@@ -62,12 +100,37 @@ def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> Non
     recipe = GANRecipe(architecture="mlp", generator_lr=0.1, critic_lr=0.2, betas=(0.3, 0.4), loss="minimax")
     training = run.build(recipe, SHAPE, Randomness(0))
     assert isinstance(training, GANTraining)
-    assert training.loss is ADVERSARIAL["minimax"]
+    scores = torch.tensor([0.3, -1.0])
+    assert training.loss(scores, -scores) == ADVERSARIAL["minimax"](scores, -scores)
     for player, rate in (("generator", 0.1), ("critic", 0.2)):
         (group,) = training.optimizers[player].param_groups
         assert (group["lr"], group["betas"]) == (rate, (0.3, 0.4))
         network = getattr(training.model, player)
         assert {id(p) for p in group["params"]} == {id(p) for p in network.parameters()}
+
+
+@pytest.mark.parametrize("recipe", SMALL, ids=lambda recipe: recipe.family)
+def test_learning_rates_follow_their_schedule(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [replace(recipe, lr_schedule="linear", steps=4).rate()(step) for step in (0, 1, 4)] == [1, 0.75, 0]
+    rates: list[float] = []
+
+    def record(training: Training, *_: Any, rate: Schedule, **__: Any) -> None:
+        for step in range(4):
+            set_rates(training.optimizers.values(), rate(step))
+            rates.extend(group["lr"] for o in training.optimizers.values() for group in o.param_groups)
+
+    monkeypatch.setattr(run.fit, "fit", record)
+    preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
+    options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch": 4, "size": 16}
+    run._train(
+        resolve(preset, options), open_source("digits", size=16), RunFolder(tmp_path), Shard(1, 2), quiet=True
+    )
+    players = len(rates) // 4
+    for player in range(players):
+        course = rates[player::players]
+        assert course == pytest.approx([course[0] * factor for factor in (1, 0.75, 0.5, 0.25)])
 
 
 def test_only_the_first_process_writes(tmp_path: Path) -> None:

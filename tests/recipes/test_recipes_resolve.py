@@ -12,10 +12,11 @@ import genlab
 from genlab.cli.main import run as command_line
 from genlab.core.errors import UsageError
 from genlab.recipes import api, run
+from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.recipe import GANRecipe, VAERecipe
 from genlab.recipes.resolve import Plan, from_values, resolve
 from genlab.recipes.run import Result
+from genlab.recipes.vae import VAERecipe
 from genlab.training.fit import Progress
 
 Face = Callable[[str, Mapping[str, Any]], Plan]

@@ -14,6 +14,7 @@ from genlab.core.batch import ImageShape
 from genlab.core.distributed import Shard
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.random import Randomness
+from genlab.data.source import open_source
 from genlab.recipes import run
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.run import Result, build, check
@@ -29,18 +30,18 @@ def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
-    for preset, options in (("dcgan", {"data": "ring8"}), ("vae", {"data": "nonsense"}), ("vae", {"size": 17})):
+    for preset, options in (("dcgan", {"data": "ring8"}), ("vae", {"data": "nonsense"}), ("vae", {"size": 5})):
         with pytest.raises(UsageError):
             genlab.train(preset, quiet=True, out=tmp_path / "runs", **options)
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
-    recipe, shape = replace(PRESETS["vae"], batch=7, width=8), ImageShape(1, 16, 16)
-    check(recipe, shape, Shard())
-    check(replace(recipe, batch=8), shape, Shard(1, 2))
+    recipe, source = replace(PRESETS["vae"], batch=7, width=8), open_source("digits", size=16)
+    check(recipe, source, Shard())
+    check(replace(recipe, batch=8), source, Shard(1, 2))
     with pytest.raises(UsageError, match="--batch 7 cannot be divided among 2 processes"):
-        check(recipe, shape, Shard(1, 2))
+        check(recipe, source, Shard(1, 2))
 
 
 def test_building_leaves_the_global_stream_alone() -> None:

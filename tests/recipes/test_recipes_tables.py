@@ -6,18 +6,31 @@ from typing import get_args, get_type_hints
 import pytest
 
 from genlab.architectures import ARCHITECTURES
-from genlab.data import fit
+from genlab.core.schedules import RATES
 from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.objectives.reconstruction import RECONSTRUCTION
+from genlab.objectives.sparsity import SPARSITY
+from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.fields import override
+from genlab.recipes.gan import AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS, SUMMARIES
-from genlab.recipes.recipe import AdversarialName, ArchitectureName, ReconstructionName
+from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
+from genlab.regularizers.augmentation import POLICIES
+from genlab.regularizers.corruption import CORRUPTIONS
 
 
 @pytest.mark.parametrize(
     ("names", "table"),
-    [(ArchitectureName, ARCHITECTURES), (ReconstructionName, RECONSTRUCTION), (AdversarialName, ADVERSARIAL)],
+    [
+        (ArchitectureName, ARCHITECTURES),
+        (ReconstructionName, RECONSTRUCTION),
+        (AdversarialName, ADVERSARIAL),
+        (RateName, RATES),
+        (AugmentName, {"none": (), **POLICIES}),
+        (CorruptionName, {"none": None, **CORRUPTIONS}),
+        (SparsityName, {"none": None, **SPARSITY}),
+    ],
 )
 def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, object]) -> None:
     assert get_args(names) == tuple(table)
@@ -49,9 +62,3 @@ def test_every_option_is_explained_and_no_name_is_used_twice(options: object) ->
         assert f.name in hints
     if options != Settings():
         assert not {f.name for f in fields(options)} & {f.name for f in fields(Settings)}  # type: ignore[arg-type]
-
-
-def test_sizes_of_the_data_are_those_of_the_networks() -> None:
-    from genlab.architectures import dcgan
-
-    assert dcgan.SIZES == fit.SIZES

@@ -1,10 +1,13 @@
-"""The autoencoder: an image through a bottleneck and back.
+"""The autoencoder: an image through a bottleneck and back; sparse and denoising, if asked for.
 
 References:
     Hinton and Salakhutdinov, 2006. Reducing the Dimensionality of Data with Neural Networks. Science 313.
+    Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford.
+    Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +15,29 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.descent import descend
+from genlab.core.random import Draws, Randomness
 from genlab.objectives.reconstruction import Reconstruction
+
+Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # images (B, C, H, W) -> spoilt ones
+Sparsity: TypeAlias = Callable[[Tensor], Tensor]  # codes (B, latent) -> scalar
 
 
 class Autoencoder(nn.Module):
-    """z = encoder(x), x̂ = tanh(decoder(z))."""
+    """z = activation(encoder(x)), x̂ = tanh(decoder(z)).
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    A sparse code needs an activation: a sigmoid, so that each unit has a rate of being on, or a rectifier, so that
+    a unit can be exactly 0.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, activation: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder = encoder
+        self.activation = activation or nn.Identity()
         self.decoder = decoder
 
     def encode(self, images: Tensor) -> Tensor:
         """Return latents (B, latent) of images (B, C, H, W) in [-1, 1]."""
-        latents: Tensor = self.encoder(images)
+        latents: Tensor = self.activation(self.encoder(images))
         return latents
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -37,24 +49,75 @@ class Autoencoder(nn.Module):
         return self.decode(self.encode(images))
 
 
-class AutoencoderTraining:
-    """Minimises the mean over images of the reconstruction error E ‖x̂ − x‖."""
+class DenoisingAutoencoder(Autoencoder):
+    """An autoencoder that was shown spoilt images and asked for the clean ones."""
 
     def __init__(
-        self, model: Autoencoder, optimizer: torch.optim.Optimizer, reconstruction: Reconstruction
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        activation: nn.Module | None = None,
+        *,
+        corruption: Corruption,
+    ) -> None:
+        super().__init__(encoder, decoder, activation)
+        self.corruption = corruption
+
+    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return `images` as spoilt as in training, (B, C, H, W)."""
+        draws = Draws(generator or torch.default_generator, len(images), device=images.device)
+        return self.corruption(images, draws)
+
+
+class AutoencoderTraining:
+    """Minimises the mean over images of the reconstruction error, plus λ times the sparsity penalty of the codes.
+
+    A denoising autoencoder encodes corrupted images; the error is always that to the clean ones.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        optimizer: torch.optim.Optimizer,
+        reconstruction: Reconstruction,
+        randomness: Randomness,
+        *,
+        sparsity: Sparsity | None = None,
+        sparsity_weight: float = 1.0,
+        clip_norm: float | None = None,
     ) -> None:
         self.model = model
         self.optimizers = {"autoencoder": optimizer}
         self.reconstruction = reconstruction
+        self.randomness = randomness
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.clip_norm = clip_norm
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take one descent step on one batch."""
         images = next(batches).images
-        latents = self.model.encode(images)
-        loss = self.reconstruction(self.model.decoder(latents), images).mean()
-        norm = descend(loss, self.optimizers["autoencoder"])
+        latents = self.model.encode(self._given(images, step))
+        loss = error = self.reconstruction(self.model.decoder(latents), images).mean()
+        signals = {}
+        if self.sparsity:
+            penalty = self.sparsity(latents)
+            loss = error + self.sparsity_weight * penalty
+            signals = {
+                "reconstruction_loss": error.detach(),
+                "sparsity_loss": penalty.detach(),
+                "mean_activation": latents.detach().mean(),
+            }
+        norm = descend(loss, self.optimizers["autoencoder"], self.clip_norm)
         return {
             "loss": loss.detach(),
+            **signals,
             "latent_spread": latents.detach().std(),
             "gradient_norm": norm,
         }
+
+    def _given(self, images: Tensor, step: int) -> Tensor:
+        """Return what the encoder is shown."""
+        if not isinstance(self.model, DenoisingAutoencoder):
+            return images
+        return self.model.corruption(images, self.randomness.draws(len(images), "corruption", step))

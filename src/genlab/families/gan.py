@@ -2,91 +2,214 @@
 
 References:
     Goodfellow et al., 2014. Generative Adversarial Networks. arXiv:1406.2661.
+    Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784.
+    Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. arXiv:1610.09585.
+    Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from genlab.core.batch import Batch
-from genlab.core.contract import Signals
+from genlab.core.contract import Judgement, Signals
 from genlab.core.descent import descend, only
-from genlab.core.random import Randomness
+from genlab.core.distributed import average
+from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
+
+Critic: TypeAlias = Callable[[Tensor, Tensor | None], Judgement]  # (images, labels)
+View: TypeAlias = Callable[[Tensor, int, Draws], Tensor]  # (images, step, draws) -> what the critic sees of them
+Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
+Unroll: TypeAlias = Callable[[nn.Module, torch.optim.Optimizer, Callable[[Critic], Tensor]], Critic]
 
 
 class GAN(nn.Module):
-    """A generator of images from N(0, 1) latents, and the critic that taught it."""
+    """A generator of images from N(0, 1) latents, and the critic that taught it.
 
-    def __init__(self, generator: nn.Module, critic: nn.Module, latent: int) -> None:
+    With `classes` both are told the class of the image; an image whose class nobody names is of the class
+    `row % classes`, so that a batch goes round them.
+    """
+
+    def __init__(self, generator: nn.Module, critic: nn.Module, latent: int, classes: int = 0) -> None:
         super().__init__()
         self.generator = generator
         self.critic = critic
         self.latent = latent
+        self.classes = classes
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent)."""
-        return torch.tanh(self.generator(latents))
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Return the critic's logits of images (B, C, H, W), (B,); positive means real."""
-        return torch.flatten(self.critic(images))
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent) and, with classes, labels (B,)."""
+        if self.classes and labels is None:
+            labels = torch.arange(len(latents), device=latents.device) % self.classes
+        return torch.tanh(self.generator(latents, labels))
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
         return torch.randn(count, self.latent, generator=generator).to(device)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
         """Return `count` new images, (count, C, H, W) in [-1, 1]."""
-        return self.decode(self.prior(count, generator))
+        return self.decode(self.prior(count, generator), labels)
 
 
+def _as_it_is(images: Tensor, step: int, draws: Draws) -> Tensor:
+    return images
+
+
+@dataclass(eq=False)
 class GANTraining:
-    """Alternates `critic_steps` descents of the critic with one of the generator (algorithm 1)."""
+    """Alternates `critic_steps` descents of the critic with `generator_steps` of the generator (algorithm 1).
 
-    def __init__(
-        self,
-        model: GAN,
-        generator_optimizer: torch.optim.Optimizer,
-        critic_optimizer: torch.optim.Optimizer,
-        loss: AdversarialLoss,
-        randomness: Randomness,
-        critic_steps: int = 1,
-    ) -> None:
-        self.model = model
-        self.optimizers = {"critic": critic_optimizer, "generator": generator_optimizer}
-        self.loss = loss
-        self.randomness = randomness
-        self.critic_steps = critic_steps
+    Everything beyond the two players and their loss is a part that may be left out. The parts come in as
+    functions, their weights and hyperparameters bound:
+
+    Args:
+        view: what the critic sees of real and generated images alike (noise, augmentation).
+        flip: trades scores between real and generated images (noisy labels).
+        penalties: added to the critic's loss, by name, every `penalty_every` of its steps and so much heavier.
+        anchor: added to each player's loss, a function of its optimizer (historical averaging).
+        afterwards: what happens to a player after each of its steps, given its optimizer and the step's number.
+        unroll: gives the critic as it will be after some more steps; the generator plays against that one. On the
+            way there penalties are due in every step.
+        feature_matching: the generator matches the critic's mean features in place of its side of the loss.
+        compares: whether the generator's side of the loss needs the scores of real images.
+        log_odds: whether scores are the log-odds of real against generated, so that D = sigmoid(score).
+        clip_norm: the largest norm of a player's gradient.
+    """
+
+    model: GAN
+    optimizers: Mapping[str, torch.optim.Optimizer]  # of the critic and of the generator
+    loss: AdversarialLoss
+    randomness: Randomness
+    critic_steps: int = 1
+    generator_steps: int = 1
+    view: View = _as_it_is
+    flip: Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]] | None = None
+    penalties: Mapping[str, Penalty] = field(default_factory=dict)
+    penalty_every: int = 1
+    anchor: Callable[[torch.optim.Optimizer], Tensor] | None = None
+    afterwards: Mapping[str, Sequence[Callable[[torch.optim.Optimizer, int], None]]] = field(default_factory=dict)
+    unroll: Unroll | None = None
+    feature_matching: bool = False
+    compares: bool = False
+    log_odds: bool = True
+    clip_norm: float | None = None
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Improve the critic `critic_steps` times, each on a fresh batch, then the generator once."""
-        model = self.model
-        with only(model.critic, among=model):
+        """Improve the critic `critic_steps` times, each on a fresh batch, then the generator."""
+        signals: Signals = {}
+        with only(self.model.critic, among=self.model):
             for turn in range(self.critic_steps):
-                real = next(batches).images
-                with torch.no_grad():
-                    fake = model.decode(self.noise(len(real), "critic", step, turn))
-                real_logits, fake_logits = model.logits(real), model.logits(fake)
-                critic_loss, _ = self.loss(real_logits, fake_logits)
-                critic_norm = descend(critic_loss, self.optimizers["critic"])
-        with only(model.generator, among=model):
-            logits = model.logits(model.decode(self.noise(len(real), "generator", step)))
-            _, generator_loss = self.loss(real_logits.detach(), logits)
-            generator_norm = descend(generator_loss, self.optimizers["generator"])
-        return {
-            "critic_loss": critic_loss.detach(),
-            "generator_loss": generator_loss.detach(),
-            "D(x)": real_logits.detach().sigmoid().mean(),
-            "D(G(z))": fake_logits.detach().sigmoid().mean(),
-            "accuracy_real": (real_logits > 0).float().mean(),
-            "accuracy_fake": (fake_logits < 0).float().mean(),
-            "critic_gradient_norm": critic_norm,
-            "generator_gradient_norm": generator_norm,
-        }
+                batch = next(batches)
+                signals = self.improve_critic(batch, step, turn)
+        with only(self.model.generator, among=self.model):
+            for turn in range(self.generator_steps):
+                signals |= self.improve_generator(batch, step, turn)
+        return signals
+
+    def improve_critic(self, batch: Batch, step: int, turn: int) -> Signals:
+        """Take one descent step of the critic on real images and as many fakes of the same classes."""
+        labels = batch.labels if self.model.classes else None
+        draws = self.randomness.draws(len(batch), "critic's view", step, turn)
+        with torch.no_grad():
+            fake = self.model.decode(self.noise(len(batch), "critic", step, turn), labels)
+        real, fake = self.view(batch.images, step, draws), self.view(fake, step, draws)
+        of_real, of_fake = self.model.critic(real, labels), self.model.critic(fake, labels)
+        losses = self._critic_losses(of_real, of_fake, labels, draws)
+        count = step * self.critic_steps + turn
+        if count % self.penalty_every == 0:
+            penalties = self._penalties(self.model.critic, real, fake, labels, draws)
+            losses |= {name: self.penalty_every * value for name, value in penalties.items()}
+        return self._descend("critic", losses, count) | self._verdict(of_real, of_fake, labels)
+
+    def improve_generator(self, batch: Batch, step: int, turn: int) -> Signals:
+        """Take one descent step of the generator, against the critic as it is now or as it will be."""
+        labels = batch.labels if self.model.classes else None
+        draws = self.randomness.draws(len(batch), "generator's view", step, turn)
+        fake = self.view(self.model.decode(self.noise(len(batch), "generator", step, turn), labels), step, draws)
+        critic: Critic = self.model.critic
+        of_real = None
+        if self.unroll or self.compares or self.feature_matching:
+            real = self.view(batch.images, step, draws)
+            if self.unroll:
+                game = partial(self._game, real, fake, labels, draws)
+                critic = self.unroll(self.model.critic, self.optimizers["critic"], game)
+            if self.compares or self.feature_matching:
+                of_real = critic(real, labels)
+        of_fake = critic(fake, labels)
+        losses = {"generator_loss": self._generator_loss(of_real, of_fake)}
+        if labels is not None and of_fake.classes is not None:
+            losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
+        return self._descend("generator", losses, step * self.generator_steps + turn)
 
     def noise(self, rows: int, *keys: int | str) -> Tensor:
         """Return latents for this process's rows, (rows, latent)."""
         return self.randomness.normal(rows, (self.model.latent,), *keys)
+
+    def _critic_losses(
+        self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None, draws: Draws
+    ) -> dict[str, Tensor]:
+        """Return the critic's side of the loss and, where it names classes, how badly it does."""
+        scores = of_real.scores, of_fake.scores
+        losses = {"critic_loss": self.loss(*(self.flip(*scores, draws) if self.flip else scores))[0]}
+        if labels is not None and of_real.classes is not None and of_fake.classes is not None:
+            # Odena et al.: those of real and of generated images.
+            wrong = cross_entropy(of_real.classes, labels) + cross_entropy(of_fake.classes, labels)
+            losses["critic_class_loss"] = wrong
+        return losses
+
+    def _penalties(
+        self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
+    ) -> dict[str, Tensor]:
+        def score(images: Tensor) -> Tensor:
+            return critic(images, labels).scores
+
+        return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
+
+    def _game(self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, critic: Critic) -> Tensor:
+        """Return all that a critic on its way to an unrolled one minimises, but for its anchor."""
+        losses = self._critic_losses(critic(real, labels), critic(fake, labels), labels, draws)
+        penalties = self._penalties(critic, real, fake, labels, draws)
+        return torch.stack([*losses.values(), *penalties.values()]).sum()
+
+    def _generator_loss(self, of_real: Judgement | None, of_fake: Judgement) -> Tensor:
+        """Return the generator's side of the loss, or the squared distance of the mean features."""
+        if self.feature_matching:
+            assert of_real is not None
+            gap = average(of_real.features.mean(0)) - average(of_fake.features.mean(0))
+            return gap.square().sum()
+        # Without `compares` the scores of real images have no effect on the generator's side.
+        return self.loss((of_real or of_fake).scores, of_fake.scores)[1]
+
+    def _descend(self, player: str, losses: dict[str, Tensor], count: int) -> Signals:
+        """Move a player against the sum of `losses`, in its step number `count`; report them and the norm."""
+        optimizer = self.optimizers[player]
+        if self.anchor:
+            losses[f"{player}_anchor"] = self.anchor(optimizer)
+        norm = descend(torch.stack(list(losses.values())).sum(), optimizer, self.clip_norm)
+        for act in self.afterwards.get(player, ()):
+            act(optimizer, count)
+        return {name: value.detach() for name, value in losses.items()} | {f"{player}_gradient_norm": norm}
+
+    def _verdict(self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None) -> Signals:
+        """Say what the critic thought of real and of generated images."""
+        real, fake = of_real.scores.detach(), of_fake.scores.detach()
+        signals = {"score_real": real.mean(), "score_fake": fake.mean()}
+        if self.log_odds:
+            signals |= {
+                "D(x)": real.sigmoid().mean(),
+                "D(G(z))": fake.sigmoid().mean(),
+                "accuracy_real": (real > 0).float().mean(),
+                "accuracy_fake": (fake < 0).float().mean(),
+            }
+        if labels is not None and of_real.classes is not None and of_fake.classes is not None:
+            signals["class_accuracy_real"] = (of_real.classes.argmax(1) == labels).float().mean()
+            signals["class_accuracy_fake"] = (of_fake.classes.argmax(1) == labels).float().mean()
+        return signals

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from genlab.core import distributed
-from genlab.core.batch import ImageShape
+from genlab.core.batch import Batch, ImageShape
 from genlab.core.distributed import WHOLE, Shard
-from genlab.core.errors import CheckpointError
+from genlab.core.errors import CheckpointError, UsageError, suggestion
 from genlab.core.random import derive
 from genlab.data.dataset import Dataset, Source
 from genlab.data.source import open_source
@@ -63,21 +62,47 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
             )
 
 
-def held_out_images(split: Dataset, seed: int) -> Tensor:
-    """Return at most `HELD_OUT` images of a split, drawn once from the seed, (N, C, H, W) in [-1, 1]."""
+def held_out_part(split: Dataset, seed: int) -> Batch:
+    """Return at most `HELD_OUT` images of a split with their labels, drawn once from the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
-    return split.batch(order[:HELD_OUT]).images
+    return split.batch(order[:HELD_OUT])
 
 
-def held_out_of(folder: RunFolder) -> Tensor:
+def held_out_of(folder: RunFolder) -> Batch:
     """Return the held-out images that a run is evaluated on, opening its source again."""
     settings = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").settings
-    return held_out_images(open_data(settings).held_out, settings.seed)
+    return held_out_part(open_data(settings).held_out, settings.seed)
 
 
 def shape_of(folder: RunFolder) -> ImageShape:
     """Return the shape of the images that a run was trained on."""
     return ImageShape(*folder.read_yaml("data.yaml")["shape"])
+
+
+def classes_of(folder: RunFolder) -> tuple[str, ...]:
+    """Return the names of the classes of the images that a run was trained on; () where they had none."""
+    return tuple(str(name) for name in folder.read_yaml("data.yaml")["classes"])
+
+
+def find_class(folder: RunFolder, name: str) -> int:
+    """Return the number of the class that a run's data call `name`, or that has this number.
+
+    Raises:
+        UsageError: there is no such class.
+    """
+    classes = classes_of(folder)
+    lowered = [known.lower() for known in classes]
+    if name.lower() in lowered:
+        return lowered.index(name.lower())
+    if name.isdecimal() and int(name) < len(classes):
+        return int(name)
+    if not classes:
+        raise UsageError(
+            f"{folder.path.name} was trained on pictures without labels, so that none is called {name}"
+        )
+    shown = ", ".join(f"{number} {known}" for number, known in enumerate(classes[:20]))
+    more = f", … ({len(classes)} in all)" if len(classes) > 20 else ""
+    raise UsageError(f'no class "{name}".{suggestion(name, classes)} Choices: {shown}{more}.')
 
 
 def _description(source: Source) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from genlab.core import device as devices
 from genlab.core.errors import UsageError
-from genlab.recipes.data import shape_of
+from genlab.recipes.data import classes_of, shape_of
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.training import checkpoint
@@ -27,7 +27,7 @@ def load_model(folder: RunFolder, which: CheckpointName | None = None, device: s
     """
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
     with torch.random.fork_rng():
-        model = plan.recipe.model(shape_of(folder))
+        model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
     if which not in (None, *get_args(CheckpointName)):
         raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
     which = which or ("best" if checkpoint.exists(folder.best) else "last")

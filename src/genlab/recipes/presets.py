@@ -2,24 +2,140 @@
 
 from collections.abc import Mapping
 
-from genlab.recipes.recipe import AutoencoderRecipe, GANRecipe, Recipe, VAERecipe
+from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.gan import GANRecipe
+from genlab.recipes.recipe import Recipe
+from genlab.recipes.vae import VAERecipe
 
-PRESETS: Mapping[str, Recipe] = {
+AUTOENCODERS: Mapping[str, Recipe] = {
     "autoencoder": AutoencoderRecipe(architecture="mlp", width=512, batch=128),
     "conv-autoencoder": AutoencoderRecipe(architecture="dcgan", width=32, latent=64, batch=128),
+    "sparse-autoencoder": AutoencoderRecipe(
+        architecture="mlp", width=512, latent=196, batch=128, sparsity="kl", sparsity_weight=24.0
+    ),
+    "denoising-autoencoder": AutoencoderRecipe(
+        architecture="dcgan", width=32, latent=64, batch=128, corruption="gaussian"
+    ),
+}
+
+VAES: Mapping[str, Recipe] = {
     "vae": VAERecipe(architecture="mlp", width=500, latent=20, batch=100),
     "conv-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch=128),
-    "gan": GANRecipe(architecture="mlp", width=1200, batch=100),
-    "dcgan": GANRecipe(architecture="dcgan", width=64, batch=128),
-    "dcgan-upsample": GANRecipe(architecture="dcgan-upsample", width=64, batch=128),
+    "beta-vae": VAERecipe(architecture="dcgan", width=32, latent=10, batch=64, beta=4.0, lr=5e-4),
+    "cyclical-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch=128, cycles=4),
+    "conditional-vae": VAERecipe(architecture="dcgan", width=32, latent=32, batch=128, labels="concat"),
+    "iwae": VAERecipe(
+        architecture="mlp",
+        width=200,
+        latent=50,
+        batch=20,
+        binarise=True,
+        importance_samples=5,
+        lr_schedule="cosine",
+    ),
 }
+
+GANS: Mapping[str, Recipe] = {
+    "gan": GANRecipe(architecture="mlp", width=1200, batch=100),
+    "dcgan": GANRecipe(batch=128),
+    "dcgan-upsample": GANRecipe(architecture="dcgan-upsample", batch=128),
+    "cgan": GANRecipe(generator_labels="concat", critic_labels="concat", batch=100),
+    "acgan": GANRecipe(generator_labels="concat", critic_labels="auxiliary", critic_dropout=0.5, batch=100),
+    "lsgan": GANRecipe(loss="least-squares"),
+    "wgan": GANRecipe(
+        loss="wasserstein",
+        weight_clip=0.01,
+        critic_steps=5,
+        optimizer="rmsprop",
+        generator_lr=5e-5,
+        critic_lr=5e-5,
+    ),
+    "wgan-gp": GANRecipe(
+        loss="wasserstein",
+        gradient_penalty=10.0,
+        critic_norm="layer",
+        critic_steps=5,
+        generator_lr=1e-4,
+        critic_lr=1e-4,
+        betas=(0.0, 0.9),
+    ),
+    "dragan": GANRecipe(dragan=10.0, critic_norm="layer"),
+    "r1-gan": GANRecipe(r1=10.0, critic_norm="none", optimizer="rmsprop", generator_lr=1e-4, critic_lr=1e-4),
+    "sngan": GANRecipe(
+        architecture="resnet",
+        width=128,
+        latent=128,
+        loss="hinge",
+        spectral_norm="critic",
+        critic_norm="none",
+        critic_steps=5,
+        betas=(0.0, 0.9),
+        lr_schedule="linear",
+        steps=100_000,
+    ),
+    "sagan": GANRecipe(
+        architecture="resnet",
+        width=128,
+        latent=128,
+        loss="hinge",
+        spectral_norm="both",
+        critic_norm="none",
+        attention=16,
+        generator_lr=1e-4,
+        critic_lr=4e-4,
+        betas=(0.0, 0.9),
+        steps=100_000,
+    ),
+    "projection-gan": GANRecipe(
+        architecture="resnet",
+        width=128,
+        latent=128,
+        loss="hinge",
+        spectral_norm="critic",
+        critic_norm="none",
+        critic_steps=5,
+        betas=(0.0, 0.9),
+        generator_labels="batch-norm",
+        critic_labels="projection",
+        lr_schedule="linear",
+        steps=100_000,
+    ),
+    "relativistic-gan": GANRecipe(loss="relativistic-average", spectral_norm="critic", critic_norm="none"),
+    "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, critic_lr=1e-4, batch=128),
+    "pacgan": GANRecipe(pack=2),
+    "minibatch-gan": GANRecipe(minibatch="discrimination", batch=100),
+    "feature-matching-gan": GANRecipe(feature_matching=True, batch=100),
+}
+
+PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS}
 
 SUMMARIES: Mapping[str, str] = {
     "autoencoder": "Autoencoder with fully connected layers (Hinton and Salakhutdinov, 2006).",
     "conv-autoencoder": "Autoencoder with the convolutions of DCGAN (Masci et al., 2011).",
+    "sparse-autoencoder": "Autoencoder whose units are rarely active (Ng, 2011, CS294A lecture notes).",
+    "denoising-autoencoder": "Autoencoder that mends spoilt pictures (Vincent et al., 2010, JMLR 11).",
     "vae": "Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).",
     "conv-vae": "Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).",
+    "beta-vae": "VAE that pays four times for its rate (Higgins et al., 2017, ICLR).",
+    "cyclical-vae": "VAE with cyclical annealing of the rate's weight (Fu et al., 2019, arXiv:1903.10145).",
+    "conditional-vae": "VAE that is told the class (Sohn et al., 2015, NeurIPS).",
+    "iwae": "VAE with the importance-weighted bound (Burda et al., 2015, arXiv:1509.00519).",
     "gan": "The first GAN, fully connected (Goodfellow et al., 2014, arXiv:1406.2661).",
     "dcgan": "Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).",
     "dcgan-upsample": "DCGAN with upsampling and convolution for transposed convolution (Odena et al., 2016).",
+    "cgan": "GAN whose players are told the class (Mirza and Osindero, 2014, arXiv:1411.1784).",
+    "acgan": "GAN whose critic names the class (Odena et al., 2017, arXiv:1610.09585).",
+    "lsgan": "GAN with the least-squares loss (Mao et al., 2017, arXiv:1611.04076).",
+    "wgan": "Wasserstein GAN with clipped weights (Arjovsky et al., 2017, arXiv:1701.07875).",
+    "wgan-gp": "Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028).",
+    "dragan": "GAN with a gradient penalty around the data (Kodali et al., 2017, arXiv:1705.07215).",
+    "r1-gan": "GAN with a gradient penalty at the data (Mescheder et al., 2018, arXiv:1801.04406).",
+    "sngan": "Residual GAN with spectral norm and hinge loss (Miyato et al., 2018, arXiv:1802.05957).",
+    "sagan": "SNGAN with self-attention and two learning rates (Zhang et al., 2019, arXiv:1805.08318).",
+    "projection-gan": "SNGAN told the class by projection (Miyato and Koyama, 2018, arXiv:1802.05637).",
+    "relativistic-gan": "GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).",
+    "unrolled-gan": "GAN whose generator looks five critic steps ahead (Metz et al., 2017, arXiv:1611.02163).",
+    "pacgan": "GAN whose critic judges two images at once (Lin et al., 2018, arXiv:1712.04086).",
+    "minibatch-gan": "GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).",
+    "feature-matching-gan": "GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).",
 }

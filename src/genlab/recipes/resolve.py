@@ -28,19 +28,20 @@ class Plan:
         """Return the plan with `options` of the recipe or the settings replaced.
 
         Raises:
-            UsageError: an option that neither has, or a value that it cannot take.
+            UsageError: an option that neither has, a value that it cannot take, parts that do not go together.
         """
         of_recipe = {f.name for f in fields(self.recipe)}
         of_settings = {f.name for f in fields(self.settings)}
         for name in options.keys() - of_recipe - of_settings:
             known = sorted(of_recipe | of_settings)
             raise UsageError(
-                f'{self.preset} has no option "{name}".{suggestion(name, known)} Choices: {", ".join(known)}.'
+                f'{self.preset} has no option "{name}".{_elsewhere(name) or suggestion(name, known)} '
+                f"Choices: {', '.join(known)}."
             )
+        recipe = override(self.recipe, {n: v for n, v in options.items() if n in of_recipe})
+        recipe.refuse()
         return Plan(
-            self.preset,
-            override(self.recipe, {n: v for n, v in options.items() if n in of_recipe}),
-            override(self.settings, {n: v for n, v in options.items() if n in of_settings}),
+            self.preset, recipe, override(self.settings, {n: v for n, v in options.items() if n in of_settings})
         )
 
     def values(self) -> dict[str, Any]:
@@ -77,6 +78,12 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         return Plan(str(preset), lookup(PRESETS, str(preset), "preset"), Settings()).changed(options)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
+
+
+def _elsewhere(name: str) -> str:
+    """Say whose option it is, if it is another family's: cycles of annealing, say, are none of a GAN's."""
+    owners = {r.family: preset for preset, r in PRESETS.items() if name in {f.name for f in fields(r)}}
+    return "".join(f" It is an option of {family} presets, such as {p}." for family, p in owners.items())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
-from genlab.recipes.data import check_unchanged, held_out_images, open_data, record
+from genlab.recipes.data import check_unchanged, held_out_part, open_data, record
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
 from genlab.training import fit, saving
@@ -57,7 +57,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
     with _processes(plan) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
-        check(plan.recipe, source.train.shape, shard)
+        check(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
         path = ""
         if shard.rank == 0:
@@ -87,27 +87,29 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
     with _processes(plan) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check_unchanged(folder, source)
-        check(plan.recipe, source.train.shape, shard)
+        check(plan.recipe, source, shard)
         return _train(plan, source, folder, shard, quiet=quiet)
 
 
-def check(recipe: Recipe, shape: ImageShape, shard: Shard) -> None:
+def check(recipe: Recipe, source: Source, shard: Shard) -> None:
     """Refuse before anything is written what could not train.
 
     Raises:
-        UsageError: networks that are not for this shape, a batch that the processes do not divide.
+        UsageError: parts that do not go together or not with these data, networks that are not for this shape, a
+            batch that the processes do not divide.
     """
-    with torch.device("meta"):
-        recipe.model(shape)
     if recipe.batch % shard.size:
         raise UsageError(f"--batch {recipe.batch} cannot be divided among {shard.size} processes")
+    recipe.refuse(len(source.train.classes), shard.size)
+    with torch.device("meta"):
+        recipe.model(source.train.shape, len(source.train.classes))
 
 
-def build(recipe: Recipe, shape: ImageShape, randomness: Randomness) -> Training:
+def build(recipe: Recipe, shape: ImageShape, randomness: Randomness, classes: int = 0) -> Training:
     """Return the training of a recipe; the initial weights depend on the seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(derive(randomness.seed, "initial weights"))
-        model = recipe.model(shape)
+        model = recipe.model(shape, classes)
     return recipe.training(device.place(model, randomness.device), randomness)
 
 
@@ -124,9 +126,10 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
     """Fit, from the folder's last checkpoint if there is one, and write the report."""
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.choose(settings.device)
-    training = build(recipe, source.train.shape, Randomness(settings.seed, shard, where))
+    randomness = Randomness(settings.seed, shard, where)
+    training = build(recipe, source.train.shape, randomness, len(source.train.classes))
     average = Average(training.model, recipe.ema) if recipe.ema else None
-    held_out = held_out_images(source.held_out, settings.seed).to(where)
+    held_out = held_out_part(source.held_out, settings.seed).to(where)
     with ExitStack() as stack:
         if main:
             stack.enter_context(folder.lock())
@@ -171,6 +174,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
                 progress,
                 around,
                 average=average,
+                rate=recipe.rate(),
                 seed=settings.seed,
             )
         except Interrupted as interrupted:

@@ -1,0 +1,55 @@
+"""What an encoder believes about the latent of an image.
+
+References:
+    Kingma and Welling, 2013. Auto-Encoding Variational Bayes. arXiv:1312.6114.
+    Burda, Grosse and Salakhutdinov, 2015. Importance Weighted Autoencoders. arXiv:1509.00519.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genlab.core.contract import Signals
+from genlab.core.distributed import average_
+from genlab.objectives.divergence import gaussian_kl
+
+ACTIVE = 0.01  # the variance over images that the posterior mean of a dimension in use exceeds (Burda et al.)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """q(z | x) = N(mean, exp(log_variance)), diagonal; both (B, latent)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Return z = μ + σ·ε for standard normal noise ε (..., B, latent), differentiable in μ and σ."""
+        return self.mean + (0.5 * self.log_variance).exp() * noise
+
+    def kl(self) -> Tensor:
+        """Return KL(q(z | x) ‖ N(0, 1)) per dimension in nats, (B, latent)."""
+        return gaussian_kl(self.mean, self.log_variance)
+
+    def log_ratio(self, noise: Tensor) -> Tensor:
+        """Return log p(z) − log q(z | x) at z = `sample(noise)`, (..., B); its mean over the noise is −KL."""
+        return 0.5 * (noise.square() + self.log_variance - self.sample(noise).square()).sum(-1)
+
+
+@torch.no_grad()
+def usage(posterior: Posterior) -> Signals:
+    """Return what tells whether the latent is in use: a collapsed dimension has mean 0, spread 1 and KL 0.
+
+    - posterior_mean: mean of |μ|;
+    - posterior_spread: mean of σ;
+    - active_units: how many dimensions have a μ whose variance over the batch is above `ACTIVE`;
+    - kl: mean KL of each dimension in nats, (latent,).
+    """
+    mean, squared = average_(torch.stack([posterior.mean.mean(0), posterior.mean.square().mean(0)]))
+    return {
+        "posterior_mean": posterior.mean.abs().mean(),
+        "posterior_spread": (0.5 * posterior.log_variance).exp().mean(),
+        "active_units": (squared - mean.square() > ACTIVE).float().sum(),
+        "kl": posterior.kl().mean(0),
+    }

@@ -1,0 +1,307 @@
+"""The recipe of generative adversarial networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from genlab.core.errors import UsageError
+from genlab.recipes.fields import option
+from genlab.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from genlab.core.batch import ImageShape
+    from genlab.core.contract import Training
+    from genlab.core.random import Draws, Randomness
+    from genlab.families.gan import Penalty, View
+    from genlab.objectives.adversarial import AdversarialLoss
+
+# The names of tables in other rooms, which cannot be read without importing torch. A test holds the two together.
+AdversarialName = Literal[
+    "minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic-average"
+]
+NormName = Literal["batch", "layer", "instance", "none"]
+AugmentName = Literal["none", "translation", "translation-cutout", "color-translation-cutout"]
+
+LOG_ODDS = ("minimax", "non-saturating")  # losses whose scores are log-odds, D = sigmoid(score)
+WITH_TARGETS = (*LOG_ODDS, "least-squares")  # losses that pull scores towards labels, which can be smoothed
+
+
+@dataclass(frozen=True)
+class GANRecipe(Recipe):
+    """A generative adversarial network."""
+
+    family: ClassVar[str] = "gan"
+
+    # the game
+    loss: AdversarialName = option("non-saturating", "what both players minimise")
+    critic_steps: int = option(1, "steps of the critic in each round", least=1)
+    generator_steps: int = option(1, "steps of the generator in each round", least=1)
+    optimizer: Literal["adam", "rmsprop"] = option("adam", "of both players")
+    generator_lr: float = option(2e-4, "learning rate of the generator", above=0)
+    critic_lr: float = option(2e-4, "learning rate of the critic", above=0)
+    betas: tuple[float, float] = option(
+        (0.5, 0.999), "Adam's moment decays, of both players", least=0, most=0.9999
+    )
+    feature_matching: bool = option(
+        False, "the generator matches the critic's mean features instead of its scores"
+    )
+    unrolled_steps: int = option(0, "critic steps that the generator looks ahead", least=0)
+    # what the critic is told
+    real_label: float = option(1.0, "what the critic should say of real images; 0.9 smooths", least=0, most=1)
+    fake_label: float = option(0.0, "what it should say of generated ones; 0.1 smooths", least=-1, most=1)
+    wanted_label: float = option(
+        1.0, "what the generator wants it to say; of the least-squares loss alone", least=0, most=1
+    )
+    flip_labels: float = option(0.0, "probability that the critic is told the wrong label", least=0, most=0.5)
+    # what the critic sees
+    instance_noise: float = option(
+        0.0, "standard deviation of the noise on its inputs; falls to 0 over the steps", least=0
+    )
+    diff_augment: AugmentName = option("none", "differentiable augmentation of its inputs")
+    pack: int = option(1, "images that it judges together", least=1)
+    minibatch: Literal["none", "discrimination", "stddev"] = option(
+        "none", "how it compares the images of a batch with each other"
+    )
+    # what the critic is made of
+    critic_norm: NormName | None = option(
+        None, "normalisation in the critic; by default none for mlp, batch for the others"
+    )
+    critic_dropout: float = option(0.0, "dropout in the critic", least=0, most=0.9)
+    spectral_norm: Literal["none", "critic", "generator", "both"] = option(
+        "none", "players whose layers have the spectral norm 1"
+    )
+    attention: int | None = option(None, "side of the feature maps that get self-attention, in both players")
+    # what holds the critic's slope
+    weight_clip: float | None = option(None, "largest absolute weight of the critic", above=0)
+    gradient_penalty: float = option(0.0, "weight of E(‖∇D‖ − 1)² between real and generated images", least=0)
+    dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images", least=0)
+    r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images", least=0)
+    r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
+    penalty_every: int = option(1, "critic steps between these penalties, each so much heavier", least=1)
+    historical_averaging: float = option(
+        0.0, "weight of the squared distance of each player's weights to their mean so far", least=0
+    )
+    # labels
+    generator_labels: Literal["none", "concat", "batch-norm"] = option(
+        "none", "how the generator is told the class"
+    )
+    critic_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
+        "none", "how the critic is told the class, or made to name it"
+    )
+    ema: float = option(
+        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+    )
+
+    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+        """Return a `GAN`."""
+        from genlab.architectures import compose
+        from genlab.families.gan import GAN
+        from genlab.regularizers.spectral import spectral_norm_
+
+        classes = classes if self.critic_labels != "none" else 0
+        generator = compose.decoder(
+            self.architecture,
+            self.latent,
+            shape,
+            self.width,
+            labels=self.generator_labels,
+            classes=classes,
+            attention=self.attention,
+        )
+        critic = compose.critic(
+            self.architecture,
+            shape,
+            self.width,
+            norm=self.critic_norm,
+            dropout=self.critic_dropout,
+            attention=self.attention,
+            pack=self.pack,
+            minibatch=self.minibatch,
+            labels=self.critic_labels,
+            classes=classes,
+        )
+        for player, network in {"generator": generator, "critic": critic}.items():
+            if self.spectral_norm in (player, "both"):
+                spectral_norm_(network)
+        return GAN(generator, critic, self.latent, classes)
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return a `GANTraining`."""
+        from genlab.families.gan import GAN, GANTraining
+        from genlab.regularizers.noise import flip_labels
+        from genlab.regularizers.unrolling import unrolled
+        from genlab.regularizers.weights import historical_distance
+
+        assert isinstance(model, GAN)
+        weight = self.historical_averaging
+        return GANTraining(
+            model,
+            {
+                "critic": self._optimizer(model.critic, "critic", self.critic_lr),
+                "generator": self._optimizer(model.generator, "generator", self.generator_lr),
+            },
+            self._loss(),
+            randomness,
+            critic_steps=self.critic_steps,
+            generator_steps=self.generator_steps,
+            view=self._view(),
+            flip=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
+            penalties=self._penalties(),
+            penalty_every=self.penalty_every,
+            anchor=(lambda optimizer: weight * historical_distance(optimizer)) if weight else None,
+            afterwards=self._afterwards(model.critic),
+            unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
+            feature_matching=self.feature_matching,
+            compares=self.loss == "relativistic-average",
+            log_odds=self.loss in LOG_ODDS,
+            clip_norm=self.clip_norm,
+        )
+
+    def refuse(self, classes: int | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first parts that cannot go together."""
+        for wrong, reason in (
+            *self._wrong_targets(),
+            *self._wrong_slopes(),
+            *self._wrong_labels(classes),
+            *self._wrong_batches(processes),
+        ):
+            if wrong:
+                raise UsageError(reason)
+
+    def _wrong_targets(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            (self.real_label, self.fake_label) != (1.0, 0.0) and self.loss not in WITH_TARGETS,
+            f"--loss {self.loss} has no labels for --real-label and --fake-label to smooth. "
+            f"Losses that have: {', '.join(WITH_TARGETS)}.",
+        )
+        yield (
+            self.wanted_label != 1.0 and self.loss != "least-squares",
+            f"--wanted-label is of --loss least-squares, not of {self.loss}.",
+        )
+        yield (
+            self.loss in LOG_ODDS and self.fake_label < 0,
+            f"--fake-label of --loss {self.loss} is a probability, 0 to 1, not {self.fake_label}.",
+        )
+
+    def _wrong_slopes(self) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.weight_clip is not None and self.spectral_norm in ("critic", "both"),
+            "--weight-clip and --spectral-norm of the critic both bound its slope, and each undoes the other. "
+            "Leave one out; --spectral-norm generator goes with clipping.",
+        )
+        yield (
+            self.gradient_penalty > 0
+            and (self.critic_norm == "batch" or (self.critic_norm is None and self.architecture != "mlp")),
+            "--gradient-penalty asks for the slope at each image, but --critic-norm batch makes the images of a "
+            "batch depend on each other. Choices: --critic-norm layer, instance or none.",
+        )
+        yield (
+            self.penalty_every > 1 and not (self.gradient_penalty or self.dragan or self.r1 or self.r2),
+            "--penalty-every needs a penalty: --gradient-penalty, --dragan, --r1 or --r2.",
+        )
+        yield (
+            self.unrolled_steps > 0 and self.optimizer != "adam",
+            f"--unrolled-steps looks ahead with Adam, not with --optimizer {self.optimizer}.",
+        )
+        yield (
+            self.unrolled_steps > 0 and self.weight_clip is not None,
+            "--unrolled-steps looks ahead without clipping: use --gradient-penalty or --spectral-norm critic "
+            "in place of --weight-clip.",
+        )
+
+    def _wrong_labels(self, classes: int | None) -> Iterator[tuple[bool, str]]:
+        told, named = self.generator_labels != "none", self.critic_labels != "none"
+        yield (
+            told != named,
+            f"--generator-labels {self.generator_labels} and --critic-labels {self.critic_labels}: both players "
+            "must know the class, or neither. Choices of the generator: concat, batch-norm; of the critic: "
+            "concat, projection, auxiliary.",
+        )
+        yield (
+            named and classes == 0,
+            f"--critic-labels {self.critic_labels} needs labelled data, and these have none. Put the pictures of "
+            "each class into a folder of its own, or set --critic-labels and --generator-labels to none.",
+        )
+        yield (
+            named and self.pack > 1,
+            f"--pack {self.pack} shows the critic images of several classes at once, so that it cannot use "
+            f"--critic-labels {self.critic_labels}. Leave one out.",
+        )
+
+    def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
+        rows = self.batch // processes
+        yield (
+            rows % self.pack > 0,
+            f"--pack {self.pack} does not divide the {rows} images that a process has of --batch {self.batch}. "
+            f"Nearest: --batch {max(1, rows // self.pack) * self.pack * processes}.",
+        )
+        yield (
+            self.minibatch == "discrimination" and processes > 1,
+            "--minibatch discrimination compares all images of a batch and needs them in one process; "
+            "--minibatch stddev works with more.",
+        )
+
+    def _loss(self) -> AdversarialLoss:
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        loss = ADVERSARIAL[self.loss]
+        if self.loss not in WITH_TARGETS:
+            return loss
+        targets = {"real_label": self.real_label, "fake_label": self.fake_label}
+        if self.loss == "least-squares":
+            targets["wanted_label"] = self.wanted_label
+        return partial(loss, **targets)
+
+    def _optimizer(self, network: nn.Module, player: str, lr: float) -> torch.optim.Optimizer:
+        from genlab.core.descent import adam, rmsprop
+
+        return adam(network, player, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, player, lr)
+
+    def _view(self) -> View:
+        """Return what the critic sees of an image: augmented first, as the data would be, then noisy."""
+        from genlab.core.schedules import linear
+        from genlab.regularizers.augmentation import POLICIES, diff_augment
+        from genlab.regularizers.noise import instance_noise
+
+        fading = linear(self.steps)
+
+        def view(images: Tensor, step: int, draws: Draws) -> Tensor:
+            if self.diff_augment != "none":
+                images = diff_augment(images, draws, POLICIES[self.diff_augment])
+            if self.instance_noise:
+                images = instance_noise(images, draws, self.instance_noise * fading(step))
+            return images
+
+        return view
+
+    def _penalties(self) -> dict[str, Penalty]:
+        from genlab.regularizers.gradient import PENALTIES
+
+        weights = {"wgan-gp": self.gradient_penalty, "dragan": self.dragan, "r1": self.r1, "r2": self.r2}
+        return {name: _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight}
+
+    def _afterwards(self, critic: nn.Module) -> dict[str, list[Callable[[torch.optim.Optimizer, int], None]]]:
+        """Return what happens to each player after its steps."""
+        from genlab.regularizers.weights import clip_weights_, remember_
+
+        acts: dict[str, list[Callable[[torch.optim.Optimizer, int], None]]] = {"critic": [], "generator": []}
+        limit = self.weight_clip
+        if limit is not None:
+            acts["critic"].append(lambda optimizer, step: clip_weights_(critic, limit))
+        if self.historical_averaging:
+            for of_player in acts.values():
+                of_player.append(remember_)
+        return acts
+
+
+def _weighted(weight: float, penalty: Penalty) -> Penalty:
+    def weighted(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+        return weight * penalty(score, real, fake, draws)
+
+    return weighted

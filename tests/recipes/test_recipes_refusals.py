@@ -1,0 +1,84 @@
+"""Parts that cannot go together are refused before anything is written, with the reason and a way out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import genlab
+from genlab.core.errors import UsageError
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.resolve import resolve
+
+CLASHES: list[tuple[str, dict[str, Any], str]] = [
+    ("dcgan", {"spectral_norm": "critic", "weight_clip": 0.1}, "undoes the other.*generator goes with clipping"),
+    ("wgan-gp", {"critic_norm": "batch"}, "--critic-norm layer, instance or none"),
+    ("dcgan", {"gradient_penalty": 10}, "--critic-norm layer, instance or none"),
+    ("dcgan", {"penalty_every": 4}, "needs a penalty: --gradient-penalty, --dragan, --r1 or --r2"),
+    ("wgan", {"real_label": 0.9}, "wasserstein has no labels.*minimax, non-saturating, least-squares"),
+    ("dcgan", {"wanted_label": 0.9}, "of --loss least-squares, not of non-saturating"),
+    ("dcgan", {"fake_label": -0.5}, "is a probability, 0 to 1, not -0.5"),
+    ("unrolled-gan", {"optimizer": "rmsprop"}, "looks ahead with Adam, not with --optimizer rmsprop"),
+    ("unrolled-gan", {"weight_clip": 0.1}, "--gradient-penalty or --spectral-norm critic"),
+    ("dcgan", {"critic_labels": "projection"}, "both players must know the class"),
+    ("dcgan", {"generator_labels": "concat"}, "both players must know the class"),
+    ("projection-gan", {"pack": 2}, "--pack 2 shows the critic images of several classes"),
+    ("pacgan", {"batch": 33}, "--pack 2 does not divide the 33 images.*Nearest: --batch 32"),
+    ("conv-vae", {"cycles": 4, "warm_up": 100}, "warm-up"),
+    ("iwae", {"beta": 4.0}, "--beta"),
+    ("iwae", {"free_bits": 0.1}, "--free-bits"),
+]
+
+
+@pytest.mark.parametrize(("preset", "options", "words"), CLASHES, ids=lambda part: str(part))
+def test_parts_that_cannot_go_together(preset: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        resolve(preset, options)
+
+
+def test_an_option_of_another_family_is_explained() -> None:
+    with pytest.raises(
+        UsageError, match=r'dcgan has no option "cycles"\. It is an option of vae presets, such as'
+    ):
+        resolve("dcgan", {"cycles": 4})
+
+
+@pytest.mark.parametrize("preset", ["cgan", "projection-gan", "acgan", "conditional-vae"])
+def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "data.npz", images=np.zeros((20, 16, 16), np.uint8))
+    with pytest.raises(UsageError, match="needs labelled data, and these have none"):
+        genlab.train(preset, quiet=True, data=tmp_path / "data.npz", size=16, steps=1, out=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "words"),
+    [
+        ("dcgan", {"attention": 7}, "7"),
+        ("gan", {"attention": 8}, "mlp"),
+        ("gan", {"critic_norm": "instance"}, "mlp"),
+        ("gan", {"generator_labels": "batch-norm", "critic_labels": "concat"}, "none, concat"),
+        ("sngan", {"size": 24}, "16, 32, 48"),
+        ("dcgan", {"size": 48}, "16, 32, 64"),
+    ],
+)
+def test_parts_that_a_network_does_not_have(
+    preset: str, options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        genlab.train(preset, quiet=True, data="digits", steps=1, out=tmp_path / "runs", **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_minibatch_discrimination_needs_one_process() -> None:
+    with pytest.raises(UsageError, match="--minibatch stddev works with more"):
+        PRESETS["minibatch-gan"].refuse(0, 2)
+    PRESETS["minibatch-gan"].refuse(0, 1)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_no_preset_refuses_itself(preset: str) -> None:
+    PRESETS[preset].refuse()
+    PRESETS[preset].refuse(classes=10, processes=1)
