@@ -30,7 +30,7 @@ COMMANDS = (
 
 MISTAKES: list[tuple[str, list[str]]] = [
     ("trian vae", ['"trian"', 'Did you mean "train"?']),
-    ("train vea", ['"vea"', 'Did you mean "vae"?', "dcgan"]),
+    ("train vea", ['"vea"', 'Did you mean "vae"?', "autoencoder"]),
     ("train dcgan --critic-step 3", ["--critic-step", "Did you mean --critic-steps?"]),
     ("train vae --stesp 3", ["--stesp", "Did you mean --steps?"]),
     ("train vae --reconstruction bec", ['"bec"', "--reconstruction", '"mse", "l1", "bce"', 'mean "bce"?']),
@@ -48,7 +48,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("train vae --data", ["--data"]),
     ("train vae --data nonsense", ['no source "nonsense"', "digits, fashion-mnist, mnist"]),
     ("train vae --data digit", ['no source "digit"', 'Did you mean "digits"?']),
-    ("train vae --size 17", ["no size 17", "16, 32, 64, 128, 256"]),
+    ("train vae --size 5", ["no size 5", "8 to 512"]),
     ("train vae --channels 2", ["no 2 channels", "1 (grey), 3 (colour)"]),
     ("train dcgan --data ring8", ["16, 32, 64, 128, 256 pixels; these are 1×1", "--architecture mlp"]),
     ("train gone.yaml", ["there is no file gone.yaml"]),

@@ -57,9 +57,9 @@ def test_a_file_of_another_kind(opened: Open, tmp_path: Path) -> None:
         opened(path)
 
 
-@pytest.mark.parametrize("size", [0, 8, 31, 48, 512, -32])
+@pytest.mark.parametrize("size", [0, 7, 513, -32])
 def test_impossible_sizes(opened: Open, size: int) -> None:
-    with pytest.raises(UsageError, match=f"no size {size}.*16, 32, 64, 128, 256"):
+    with pytest.raises(UsageError, match=f"no size {size}.*8 to 512"):
         opened("digits", size=size)
 
 

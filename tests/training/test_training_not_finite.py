@@ -81,7 +81,7 @@ def test_an_objective_that_fails_names_its_player(
     calls = iter(range(1000))
     proper = adversarial.ADVERSARIAL["non-saturating"]
 
-    def loss(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(real: Tensor, fake: Tensor, **labels: float) -> tuple[Tensor, Tensor]:
         losses = dict(zip(("critic", "generator"), proper(real, fake), strict=True))
         if next(calls) // 2 == 17:  # each player asks once a step
             losses[player] = losses[player] * value
@@ -193,12 +193,12 @@ def test_the_command_line_exits_with_4_and_says_what_and_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = iter(range(1000))
-    proper = reconstruction.RECONSTRUCTION["mse"]
+    proper = reconstruction.RECONSTRUCTION["mse"]()
 
     def failing(activations: Tensor, images: Tensor) -> Tensor:
         return proper(activations, images) * (float("nan") if next(calls) == 7 else 1.0)
 
-    monkeypatch.setattr(reconstruction, "RECONSTRUCTION", {"mse": failing})
+    monkeypatch.setattr(reconstruction, "RECONSTRUCTION", {"mse": lambda: failing})
     options: Mapping[str, Any] = {**SHORT, "out": tmp_path}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     assert command_line.run(["train", "autoencoder", *words]) == 4

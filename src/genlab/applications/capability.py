@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from genlab.core.batch import ImageShape
-from genlab.core.contract import CAPABILITIES, capabilities
+from genlab.core.contract import CAPABILITIES, TakesLabels, capabilities, takes_labels
 from genlab.core.errors import GenlabError
 from genlab.recipes.presets import PRESETS
 
@@ -28,8 +28,26 @@ def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
     )
 
 
+def need_labels(model: nn.Module) -> TakesLabels:
+    """Return `model` as one that makes images of a class that one asks for.
+
+    Raises:
+        GenlabError: it knows no classes; the message says which presets do.
+    """
+    if takes_labels(model):
+        return model
+    able = [name for name, other in _models().items() if takes_labels(other)]
+    raise GenlabError(
+        f"a label needs a model that was trained with labels; this {type(model).__name__} was not. "
+        f"Try: {', '.join(able)}."
+    )
+
+
 def presets_with(protocol: type) -> list[str]:
     """Return the presets whose models have `protocol`."""
+    return [name for name, model in _models().items() if isinstance(model, protocol)]
+
+
+def _models() -> dict[str, nn.Module]:
     with torch.device("meta"):
-        models = {name: recipe.model(ImageShape(1, 32, 32)) for name, recipe in PRESETS.items()}
-    return [name for name, model in models.items() if isinstance(model, protocol)]
+        return {name: recipe.model(ImageShape(1, 32, 32), classes=2) for name, recipe in PRESETS.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need
-from genlab.core.contract import Decodes, Encodes, HasPrior
+from genlab.core.contract import Decodes, Encodes, HasPrior, takes_labels
 from genlab.core.errors import GenlabError
 from genlab.core.random import generator
 
@@ -45,7 +45,8 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
     """Return the images along a path through `ends` latents, `frames` for each stretch.
 
     The latents are those of `images`, if given, else draws from the model's prior. A model with a normal prior
-    is walked along great circles, another along straight lines.
+    is walked along great circles, another along straight lines. A model that takes labels goes round its classes,
+    one for each stretch.
 
     Args:
         model: decodes, and either encodes or has a prior.
@@ -69,4 +70,8 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
         raise GenlabError("interpolation needs a model with a prior, or pictures to encode: give --between FOLDER")
     weights = torch.linspace(0, 1, frames, device=latents.device)
     between = spherical if isinstance(model, HasPrior) else linear
-    return torch.stack([decoder.decode(between(a, b, weights)) for a, b in pairwise(latents)])
+    paths = [between(a, b, weights) for a, b in pairwise(latents)]
+    if takes_labels(model):  # each stretch is of one class, which must not change from frame to frame
+        rows = torch.arange(len(paths), device=latents.device) % model.classes
+        return torch.stack([model.decode(path, row.expand(frames)) for path, row in zip(paths, rows, strict=True)])
+    return torch.stack([decoder.decode(path) for path in paths])

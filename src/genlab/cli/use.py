@@ -8,6 +8,8 @@ from cyclopts import Parameter
 from genlab.cli.options import RUNS, Checkpoint, Device, Root, Run
 from genlab.recipes.settings import CheckpointName
 
+MOST_COLUMNS = 16  # of a grid with a column for each class
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -18,6 +20,7 @@ def sample(
     run: Run = "latest",
     *,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 64,
+    label: str | None = None,
     out: Path | None = None,
     seed: int = 0,
     checkpoint: Checkpoint = None,
@@ -30,31 +33,41 @@ def sample(
     ----------
     number
         How many pictures.
+    label
+        Their class, by its name in the data or its number, for models trained with labels. By default all in turn.
     out
         A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
     seed
         The same seed gives the same pictures.
     """
     from genlab.applications.sample import sample as draw
+    from genlab.core.contract import takes_labels
     from genlab.core.errors import UsageError
     from genlab.core.pictures import grid
+    from genlab.recipes.data import find_class
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
     folder, model = _load(run, root, checkpoint, device)
-    images = draw(model, number, seed)
+    images = draw(model, number, seed, None if label is None else find_class(folder, label))
     if out and out.suffix.lower() != ".png":
         _write_singly(images, out)
     else:
-        _write_png(out or folder.path / "samples" / f"{number}-seed-{seed}.png", grid(images))
+        columns = (
+            model.classes if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS else None
+        )
+        of_class = "" if label is None else f"-{find_class(folder, label)}"
+        _write_png(out or folder.path / "samples" / f"{number}{of_class}-seed-{seed}.png", grid(images, columns))
 
 
 def reconstruct(
     run: Run,
     path: Path,
     *,
+    draw: bool = False,
+    seed: int = 0,
     out: Path | None = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
@@ -66,6 +79,10 @@ def reconstruct(
     ----------
     path
         A picture or a folder of pictures.
+    draw
+        Show one draw from the posterior of each picture in place of its mean.
+    seed
+        Of the draws.
     out
         The .png to write. By default one in the run folder.
     """
@@ -77,14 +94,15 @@ def reconstruct(
 
     folder, model = _load(run, root, checkpoint, device)
     names, images, rejected = read_images(path, shape_of(folder))
-    again, errors = send(model, images.to(of(model)))
+    again, errors = send(model, images.to(of(model)), seed if draw else None)
     for name, error in zip(names, errors.tolist(), strict=True):
         print(f"{error:.5f}  {name}")
     for item in rejected:
         print(f"rejected  {item.path}: {item.reason}")
     print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
     _write_png(
-        out or folder.path / "reconstructions" / f"{path.stem or 'pictures'}.png", beside(images, again.cpu())
+        out or folder.path / "reconstructions" / f"{path.stem or 'pictures'}{f'-seed-{seed}' if draw else ''}.png",
+        beside(images, again.cpu()),
     )
 
 
@@ -188,7 +206,7 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     elif isinstance(model, HasPrior):
         return None
     else:
-        images = held_out_of(folder)
+        images = held_out_of(folder).images
     if len(images) < count:
         place = between or "the held-out part"
         raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")

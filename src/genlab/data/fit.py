@@ -11,25 +11,24 @@ from genlab.data.dataset import Array
 if TYPE_CHECKING:
     from PIL import Image
 
-SIZES = (16, 32, 64, 128, 256)
+LEAST, MOST = 8, 512
 CHANNELS = (1, 3)
-_DEFAULT_RANGE = (32, 64)
+_DEFAULTS = (32, 64)
 RULE = "shorter side to {size} px (bicubic, antialiased), centre square"
 
 
 def check_request(size: int | None, channels: int | None) -> None:
     """Raise UsageError unless size and channels are None or values that genlab trains with."""
-    if size is not None and size not in SIZES:
-        raise UsageError(f"no size {size}. Choices: {', '.join(map(str, SIZES))} (pixels of the shorter side).")
+    if size is not None and not LEAST <= size <= MOST:
+        raise UsageError(f"no size {size}. Choices: {LEAST} to {MOST} (pixels of the shorter side).")
     if channels is not None and channels not in CHANNELS:
         raise UsageError(f"no {channels} channels. Choices: 1 (grey), 3 (colour).")
 
 
 def default_size(shorter_sides: Sequence[int] | Array) -> int:
-    """Return the median of the shorter sides rounded up to a power of two, but 32 at least and 64 at most."""
-    median = float(np.median(shorter_sides))
-    low, high = _DEFAULT_RANGE
-    return next((size for size in SIZES if low <= size < high and size >= median), high)
+    """Return 32 where half the shorter sides are no longer than that, else 64."""
+    small, large = _DEFAULTS
+    return small if float(np.median(shorter_sides)) <= small else large
 
 
 def fit(picture: "Image.Image", size: int, channels: int) -> Array:

@@ -33,8 +33,8 @@ def open_source(
     Args:
         source: a path or one of `NAMES`; `mnist:FOLDER` names the folder of its IDX files. A name wins over
             a folder that is called the same; `./digits` is the folder.
-        size: pixels of the shorter side after resizing, a power of two from 16 to 256; None takes the median
-            of the pictures rounded up to a power of two, but 32 to 64.
+        size: pixels of the shorter side after resizing, 8 to 512; None takes 32 for small pictures and 64 for
+            others.
         channels: 1 (grey) or 3 (colour); None takes 1 where every picture is stored as grey.
         max_rejected: largest share of files, of all that were found, that may be damaged.
         cache: folder for decoded pictures and downloads; None takes that of the environment.

@@ -4,6 +4,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MOST_NAMED = 8  # lines of a panel that get a legend
+
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -20,19 +22,23 @@ def draw(history: Lines, evaluations: Lines) -> bytes:
         for name in names:
             points = [(line["step"], line[name]) for line in lines if name in line]
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="o" if len(points) < 40 else "")
-        if any("gradient_norm" in name for name in names) and all(line[n] > 0 for line in lines for n in names):
+        values = [line[name] for line in lines for name in names if name in line]
+        if any("gradient_norm" in name for name in names) and all(value > 0 for value in values):
             axes.set_yscale("log")
         axes.set_xlabel("step")
-        axes.legend(fontsize="small")
+        if len(names) <= MOST_NAMED:
+            axes.legend(fontsize="small")
+        else:
+            axes.set_title(_kind(names[0]), fontsize="small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=100)
     return stream.getvalue()
 
 
 def _groups(lines: Lines) -> list[list[str]]:
-    """Group the signals' names: losses, the critic's probabilities, gradient norms; each other one alone."""
+    """Group the signals' names: losses, scores, probabilities, gradient norms, profiles; each other one alone."""
     groups: dict[str, list[str]] = {}
-    for name, value in (lines[-1] if lines else {}).items():
+    for name, value in {name: value for line in lines for name, value in line.items()}.items():
         if isinstance(value, float) and name != "seconds":
             groups.setdefault(_kind(name), []).append(name)
     return list(groups.values())
@@ -41,9 +47,10 @@ def _groups(lines: Lines) -> list[list[str]]:
 def _kind(name: str) -> str:
     for kind, marks in (
         ("loss", ("loss",)),
+        ("score", ("score_",)),
         ("probability", ("D(", "accuracy")),
         ("gradient", ("gradient_norm",)),
     ):
         if any(mark in name for mark in marks):
             return kind
-    return name
+    return name.partition("[")[0]  # kl[0], kl[1], … are one profile

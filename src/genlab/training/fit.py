@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
+from genlab.core.descent import set_rates
 from genlab.core.device import of
 from genlab.core.distributed import average_, broadcast_, processes
 from genlab.core.errors import NonFiniteError
 from genlab.core.pictures import Picture
 from genlab.core.random import derive, restart_stream
+from genlab.core.schedules import Schedule
 from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
 from genlab.training.interruption import Interrupted, Interruption
@@ -103,9 +105,12 @@ def fit(
     around: Surroundings,
     *,
     average: Average | None = None,
+    rate: Schedule | None = None,
     seed: int = 0,
 ) -> None:
     """Train until the cadence's steps or minutes are used up; `progress` says how far that was.
+
+    `rate` is the factor on all learning rates, step by step.
 
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
@@ -117,6 +122,8 @@ def fit(
         while not loop.finished():
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
             restart_stream(derive(seed, "layers", progress.step), device)
+            if rate:
+                set_rates(training.optimizers.values(), rate(progress.step))
             signals = training.step(progress.step, batches)
             loop.advance(interruption.received)
             if average:
@@ -192,9 +199,10 @@ class _Loop:
 
     def record(self, signals: Signals) -> None:
         """Read the signals back from the device, averaged over the processes."""
-        tensors = [tensor.detach().float().reshape(()) for tensor in signals.values()]
-        values = average_(torch.stack(tensors)).tolist()
-        line = {"seconds": round(self.progress.seconds, 3), **dict(zip(signals, values, strict=True))}
+        parts = [tensor.detach().float().reshape(-1) for tensor in signals.values()]
+        names = [name for signal in signals.items() for name in _names(*signal)]
+        values = average_(torch.cat(parts)).tolist()
+        line = {"seconds": round(self.progress.seconds, 3), **dict(zip(names, values, strict=True))}
         for observer in self.around.observers:
             observer.scalars(self.progress.step, line)
 
@@ -246,6 +254,11 @@ class _Loop:
         """Let the observers know of an event."""
         for observer in self.around.observers:
             observer.event(self.progress.step, kind, details)
+
+
+def _names(name: str, signal: Tensor) -> list[str]:
+    """Return the names of a signal's values: its own, or of a profile kl[0], kl[1], …"""
+    return [f"{name}[{place}]" for place in range(len(signal))] if signal.ndim else [name]
 
 
 def agreed(*values: int) -> list[int]:

@@ -3,27 +3,40 @@
 import torch
 from torch import Tensor, nn
 
-from genlab.core.contract import Reconstructs, Samples
+from genlab.core.batch import Batch
+from genlab.core.contract import Corrupts, Reconstructs, Samples, takes_labels
 from genlab.core.pictures import Picture, grid
 from genlab.core.random import generator
 
 PICTURES = 64
 
 
-def preview(model: nn.Module, held_out: Tensor, seed: int, count: int = PICTURES) -> Picture:
-    """Draw `count` samples of a model that samples; otherwise held-out images over their reconstructions.
+def preview(model: nn.Module, held_out: Batch, seed: int, count: int = PICTURES) -> Picture:
+    """Draw about `count` samples of a model that samples; otherwise held-out images over their reconstructions.
+
+    A model that takes labels shows a column for each of its first classes; one that mends what it spoils shows
+    spoilt images over what it made of them.
 
     Args:
         model: in evaluation mode.
-        held_out: images (N, C, H, W) in [-1, 1] on the model's device.
+        held_out: images and their labels, on the model's device.
         seed: of the noise.
         count: how many images; of points, sixteen times as many.
     """
     if isinstance(model, Samples):
-        points = held_out.shape[2:] == (1, 1)
-        return grid(model.sample(count * 16 if points else count, generator(seed, "preview")))
+        noise = generator(seed, "preview")
+        if held_out.images.shape[2:] == (1, 1):
+            return grid(model.sample(count * 16, noise))
+        if takes_labels(model):
+            columns = min(model.classes, 10)
+            labels = torch.arange(count // columns * columns, device=held_out.images.device) % columns
+            return grid(model.sample(len(labels), noise, labels), columns)
+        return grid(model.sample(count, noise))
     assert isinstance(model, Reconstructs)
-    return beside(held_out[: count // 2], model.reconstruct(held_out[: count // 2]))
+    images = held_out.images[: count // 2]
+    if isinstance(model, Corrupts):
+        images = model.corrupt(images, generator(seed, "preview"))
+    return beside(images, model.reconstruct(images))
 
 
 def beside(images: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:

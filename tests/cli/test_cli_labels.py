@@ -1,0 +1,84 @@
+"""A class asked for by name or number, from data to pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genlab.applications.interpolate import interpolate
+from genlab.applications.sample import sample
+from genlab.recipes.api import load
+
+Genlab = Callable[..., tuple[int, str, str]]
+NAMES = ("Bag", "ankle boot", "trouser")  # sorted as folders are
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of cgan on three folders of pictures, one for each class, all of one grey."""
+    from genlab.cli.main import run
+
+    root = tmp_path_factory.mktemp("labelled")
+    for number, name in enumerate(NAMES):
+        (root / "photos" / name).mkdir(parents=True)
+        for k in range(8):
+            grey = np.full((16, 16), 80 * number + k, np.uint8)
+            Image.fromarray(grey).save(root / "photos" / name / f"{k}.png")
+    small = {"size": 16, "width": 4, "latent": 4, "batch": 8, "generator-lr": 0.05, "steps": 12}
+    options = {"data": root / "photos", "out": root / "runs", **small}
+    assert run(["train", "cgan", *(str(token) for n, v in options.items() for token in (f"--{n}", v))]) == 0
+    return root / "runs"
+
+
+def test_a_class_by_name_in_any_case_or_by_number(root: Path, genlab: Genlab, tmp_path: Path) -> None:
+    pictures = []
+    for label in ("trouser", "Trouser", "2"):
+        target = tmp_path / f"{label}.png"
+        assert genlab("sample", "cgan", "--label", label, "-n", 4, "--out", target, "--root", root)[0] == 0
+        pictures.append(target.read_bytes())
+    assert pictures[0] == pictures[1] == pictures[2]
+    other = tmp_path / "bag.png"
+    assert genlab("sample", "cgan", "--label", "bag", "-n", 4, "--out", other, "--root", root)[0] == 0
+    assert other.read_bytes() != pictures[0]
+
+
+def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Genlab) -> None:
+    assert genlab("sample", "cgan", "-n", 6, "--root", root)[0] == 0
+    with Image.open(root / "cgan" / "samples" / "6-seed-0.png") as grid:
+        assert grid.size == (3 * 34 - 2, 2 * 34 - 2)  # shown at twice their size
+    model = load("cgan", root=root)
+    images = sample(model, 300, seed=1)  # in more chunks than one
+    assert images.shape == (300, 1, 16, 16)
+    for label in range(3):
+        rows = torch.arange(300) % 3 == label
+        torch.testing.assert_close(images[rows], sample(model, 300, seed=1, label=label)[rows])
+
+
+def test_a_class_that_there_is_not(root: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("sample", "cgan", "--label", "trousers", "--root", root)
+    assert code == 2
+    assert 'no class "trousers". Did you mean "trouser"?' in err
+    assert "Choices: 0 Bag, 1 ankle boot, 2 trouser." in err
+    assert genlab("sample", "cgan", "--label", 3, "--root", root)[0] == 2
+
+
+def test_a_label_asked_of_a_model_that_knows_none(runs: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("sample", "vae", "--label", 3, "--root", runs)
+    assert code == 1
+    assert "a label needs a model that was trained with labels; this VAE was not" in err
+    assert "cgan" in err
+    assert "conditional-vae" in err
+
+
+def test_a_stretch_of_an_interpolation_is_of_one_class(root: Path) -> None:
+    model = load("cgan", root=root)
+    paths = interpolate(model, ends=5, frames=2, seed=0)
+    latents = model.prior(5, torch.Generator())  # type: ignore[operator]
+    assert paths.shape == (4, 2, 1, 16, 16)
+    assert latents.shape == (5, 4)
+    ends = interpolate(model, ends=5, frames=3, seed=0)
+    torch.testing.assert_close(paths[:, 0], ends[:, 0])
+    assert not torch.allclose(paths[0, 1], paths[1, 0])  # the same latent, of the next class
