@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
+from genlab.core.batch import Batch
 from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
@@ -37,7 +37,7 @@ class Example:
     training: GANTraining
     average: Average
     batches: Loader
-    held_out: Tensor
+    held_out: Batch
     folder: RunFolder
     progress: Progress = field(default_factory=Progress)
 
@@ -58,7 +58,7 @@ def example() -> Iterator[Example]:
     training = build(RECIPE, data.shape, Randomness(SETTINGS.seed))
     assert isinstance(training, GANTraining)
     average = Average(training.model, RECIPE.ema)
-    held_out = data.batch(np.arange(HELD_OUT)).images
+    held_out = data.batch(np.arange(HELD_OUT))
     with tempfile.TemporaryDirectory() as place, Loader(data, RECIPE.batch, seed=SETTINGS.seed) as batches:
         run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"))
         run.advance(4)

@@ -87,11 +87,11 @@ def _by_hand(run: Example) -> Callable[[], None]:
         for _ in range(CHUNK):
             with torch.no_grad():
                 fake = model.decode(noises[0])
-            real_logits = model.logits(real)
-            critic_loss, _ = training.loss(real_logits, model.logits(fake))
+            real_scores = model.critic(real).scores
+            critic_loss, _ = training.loss(real_scores, model.critic(fake).scores)
             _descend(critic_loss, critic_optimizer)
             model.critic.requires_grad_(False)
-            _, generator_loss = training.loss(real_logits.detach(), model.logits(model.decode(noises[1])))
+            _, generator_loss = training.loss(real_scores.detach(), model.critic(model.decode(noises[1])).scores)
             _descend(generator_loss, generator_optimizer)
             model.critic.requires_grad_(True)
 

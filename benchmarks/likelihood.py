@@ -1,0 +1,153 @@
+"""Measures likelihood: VAE and IWAE on binarised MNIST, by importance sampling with 5,000 draws.
+
+    python benchmarks/likelihood.py [--mnist FOLDER] [--only NAME …] [--minutes 15] [--write docs/likelihood.md]
+
+Each row trains for the same time. Pixels are black or white, drawn anew in each step with their grey level as the
+probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats per image: the
+probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats an image: the
+is measured with fewer draws, so that one can see where the budget went.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import page
+from genlab.core.batch import Batch
+from genlab.core.random import Draws, Randomness, generator
+from genlab.data.loader import Loader
+from genlab.data.source import open_source
+from genlab.families.vae import VAE, binarised
+from genlab.recipes.run import build
+from genlab.recipes.vae import VAERecipe
+from genlab.training.fit import showing
+
+IMAGES, DRAWS = 1000, 5000  # of the final figure
+QUICK_IMAGES, QUICK_DRAWS, POINTS = 500, 100, 8  # of the curve
+CHUNK = 20  # images at a time
+
+COMMON: Mapping[str, Any] = {
+    "architecture": "mlp",
+    "width": 500,
+    "latent": 50,
+    "batch": 100,
+    "binarise": True,
+    "lr": 1e-3,
+}
+ROWS: Mapping[str, tuple[int, str]] = {
+    "VAE": (1, "89.8"),
+    "IWAE, k = 5": (5, "87.6 to 87.9"),
+    "IWAE, k = 50": (50, "86.8 to 87.1"),
+}
+
+
+@dataclass
+class Row:
+    """What became of one training."""
+
+    name: str
+    published: str
+    steps: int = 0
+    seconds: float = 0.0
+    nll: float = 0.0
+    standard_error: float = 0.0
+    curve: list[tuple[float, int, float]] = field(default_factory=list)  # (seconds, steps, quick figure)
+
+
+def measure(name: str, mnist: str, minutes: float) -> Row:
+    """Train one row for some minutes, its learning rate falling to zero over them, and measure it."""
+    samples, published = ROWS[name]
+    recipe = VAERecipe(**COMMON, importance_samples=samples)
+    source = open_source(f"mnist:{mnist}" if mnist else "mnist", size=28, channels=1)
+    training = build(recipe, source.train.shape, Randomness(0))
+    model, row = training.model, Row(name, published)
+    assert isinstance(model, VAE)
+    test = _test_images(source.held_out.batch(np.arange(IMAGES)))
+    budget, due = 60 * minutes, iter(np.linspace(0, 1, POINTS + 1)[1:])
+    next_point = next(due)
+    (optimizer,) = training.optimizers.values()
+    with Loader(source.train, recipe.batch, seed=0) as batches:
+        while row.seconds < budget:
+            began = time.monotonic()
+            # The rate follows the clock, so that each row ends where its learning rate does.
+            optimizer.param_groups[0]["lr"] = recipe.lr * 0.5 * (1 + np.cos(np.pi * row.seconds / budget))
+            training.step(row.steps, batches)
+            row.steps += 1
+            row.seconds += time.monotonic() - began
+            if row.seconds >= next_point * budget:
+                quick = nll(model, test[:QUICK_IMAGES], QUICK_DRAWS).mean().item()
+                row.curve.append((row.seconds, row.steps, quick))
+                print(f"{name}: {row.seconds:.0f} s, {row.steps} steps, {quick:.2f}", file=sys.stderr, flush=True)
+                next_point = next(due, 2.0)
+    values = nll(model, test, DRAWS)
+    row.nll, row.standard_error = values.mean().item(), (values.std() / len(values) ** 0.5).item()
+    return row
+
+
+def nll(model: VAE, images: Tensor, draws: int) -> Tensor:
+    """Return −log p(x) of each image in nats, estimated with so many draws from the posterior."""
+    noise = generator(0, "likelihood")
+    with showing(model):
+        return torch.cat([-model.importance_bound(chunk, draws, noise) for chunk in torch.split(images, CHUNK)])
+
+
+def _test_images(batch: Batch) -> Tensor:
+    return binarised(batch.images, Draws(generator(0, "binarised test"), len(batch)))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure what `arguments` ask for, print it, and write the page if it is wanted."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/likelihood.py", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--mnist", default="", help="folder of MNIST's files, where it is not downloaded")
+    parser.add_argument("--only", nargs="*", choices=ROWS, help="names of rows")
+    parser.add_argument("--minutes", type=float, default=15, help="of training for each row (default 15)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    options = parser.parse_args(arguments)
+    about = page.machine()
+    rows = [measure(name, options.mnist, options.minutes) for name in options.only or ROWS]
+    shown = [word for word in arguments if word not in ("--mnist", options.mnist)]
+    text = _page(rows, about, shlex.join(["python", "benchmarks/likelihood.py", *shown]), options.minutes)
+    print(text)
+    if options.write:
+        options.write.write_text(text, encoding="utf-8")
+
+
+def _page(rows: Sequence[Row], about: Mapping[str, str], command: str, minutes: float) -> str:
+    """Return the tables as Markdown."""
+    facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
+    settings = json.dumps(dict(COMMON))
+    body = "".join(
+        f"| {row.name} | {row.nll:.2f} ± {row.standard_error:.2f} | {row.published} | {row.steps:,} "
+        f"| {row.steps * COMMON['batch'] / 60_000:.0f} | {row.seconds / 60:.1f} |\n"
+        for row in rows
+    )
+    curves = "".join(
+        f"| {row.name} | " + " | ".join(f"{quick:.2f}" for _, _, quick in row.curve[:POINTS]) + " |\n"
+        for row in rows
+    )
+    heads = " | ".join(f"{minutes * (point + 1) / POINTS:.3g} min" for point in range(POINTS))
+    return (
+        f"# Likelihood\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}\n```console\n{command}\n```\n\n"
+        f"| | |\n|---|---|\n{facts}\nAll rows: `{settings}`, 28×28 pixels, the learning rate falling to 0 along a "
+        f"cosine. The published figures are of longer training (Burda et al., 2015: 3,280 passes).\n\n"
+        f"| | −log p(x), {DRAWS:,} draws, {IMAGES:,} test images | published | steps | passes | minutes |\n"
+        f"|---|--:|--:|--:|--:|--:|\n{body}\n"
+        f"On the way, with {QUICK_DRAWS} draws on {QUICK_IMAGES} test images:\n\n"
+        f"| | {heads} |\n|---|{'--:|' * POINTS}\n{curves}"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
