@@ -3,9 +3,9 @@
     python benchmarks/likelihood.py [--mnist FOLDER] [--only NAME …] [--minutes 15] [--write docs/likelihood.md]
 
 Each row trains for the same time. Pixels are black or white, drawn anew in each step with their grey level as the
-probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats per image: the
-probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats an image: the
-is measured with fewer draws, so that one can see where the budget went.
+probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats per image, the
+mean over test images of −log (1/k) Σ p(x, z) / q(z | x), which falls to the truth as k grows. While a row trains
+it is measured with fewer draws, so that one can see where the budget went.
 """
 
 import argparse

@@ -72,10 +72,10 @@ def test_parts_that_a_network_does_not_have(
     assert not (tmp_path / "runs").exists()
 
 
-def test_minibatch_discrimination_needs_one_process() -> None:
-    with pytest.raises(UsageError, match="--minibatch stddev works with more"):
-        PRESETS["minibatch-gan"].refuse(0, 2)
-    PRESETS["minibatch-gan"].refuse(0, 1)
+def test_a_pack_must_divide_what_each_process_has() -> None:
+    PRESETS["pacgan"].refuse(0, 2)
+    with pytest.raises(UsageError, match="--pack 2 does not divide the 1 images that a process has of --batch 64"):
+        PRESETS["pacgan"].refuse(0, 64)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

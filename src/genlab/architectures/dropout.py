@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures.rows import here
+from genlab.core.distributed import here
 
 
 class Dropout(nn.Module):

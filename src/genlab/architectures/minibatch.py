@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures.rows import gather
-from genlab.core.distributed import average
+from genlab.core.distributed import average, gather
 
 
 class MinibatchDiscrimination(nn.Module):

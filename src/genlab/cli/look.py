@@ -62,7 +62,7 @@ def recipes(pattern: str = "*") -> None:
             f'no preset matches "{pattern}".{suggestion(pattern, PRESETS)} Choices: {", ".join(PRESETS)}.'
         )
     for name in names:
-        print(f"{name:<18} {PRESETS[name].family:<12} {SUMMARIES[name]}")
+        print(f"{name:<21} {PRESETS[name].family:<12} {SUMMARIES[name].partition(chr(10))[0]}")
 
 
 def checks() -> None:

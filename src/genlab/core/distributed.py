@@ -54,6 +54,11 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+def here() -> Shard:
+    """Return which rows of the global batch this process computes on."""
+    return Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else WHOLE
+
+
 def processes() -> int:
     """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -107,3 +112,13 @@ def average(tensor: Tensor) -> Tensor:
     if processes() == 1:
         return tensor
     return cast("Tensor", _AverageOverProcesses.apply(tensor))  # type: ignore[no-untyped-call]
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Return the global batch of which each process has `rows`, differentiably, by the convention of `average`."""
+    shard = here()
+    if shard.size == 1:
+        return rows
+    whole = rows.new_zeros(len(rows) * shard.size, *rows.shape[1:])
+    positions = shard.rows(torch.arange(len(whole), device=rows.device))
+    return average(whole.index_add(0, positions, rows)) * shard.size

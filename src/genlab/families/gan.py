@@ -23,10 +23,10 @@ from genlab.core.distributed import average
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
-Critic: TypeAlias = Callable[[Tensor, Tensor | None], Judgement]  # (images, labels)
+Judge: TypeAlias = Callable[[Tensor, Tensor | None], Judgement]  # a critic: (images, labels)
 View: TypeAlias = Callable[[Tensor, int, Draws], Tensor]  # (images, step, draws) -> what the critic sees of them
 Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
-Unroll: TypeAlias = Callable[[nn.Module, torch.optim.Optimizer, Callable[[Critic], Tensor]], Critic]
+Unroll: TypeAlias = Callable[[nn.Module, torch.optim.Optimizer, Callable[[Judge], Tensor]], Judge]
 
 
 class GAN(nn.Module):
@@ -134,7 +134,7 @@ class GANTraining:
         labels = batch.labels if self.model.classes else None
         draws = self.randomness.draws(len(batch), "generator's view", step, turn)
         fake = self.view(self.model.decode(self.noise(len(batch), "generator", step, turn), labels), step, draws)
-        critic: Critic = self.model.critic
+        critic: Judge = self.model.critic
         of_real = None
         if self.unroll or self.compares or self.feature_matching:
             real = self.view(batch.images, step, draws)
@@ -166,14 +166,14 @@ class GANTraining:
         return losses
 
     def _penalties(
-        self, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
+        self, critic: Judge, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
     ) -> dict[str, Tensor]:
         def score(images: Tensor) -> Tensor:
             return critic(images, labels).scores
 
         return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
 
-    def _game(self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, critic: Critic) -> Tensor:
+    def _game(self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, critic: Judge) -> Tensor:
         """Return all that a critic on its way to an unrolled one minimises, but for its anchor."""
         losses = self._critic_losses(critic(real, labels), critic(fake, labels), labels, draws)
         penalties = self._penalties(critic, real, fake, labels, draws)

@@ -241,11 +241,6 @@ class GANRecipe(Recipe):
             f"--pack {self.pack} does not divide the {rows} images that a process has of --batch {self.batch}. "
             f"Nearest: --batch {max(1, rows // self.pack) * self.pack * processes}.",
         )
-        yield (
-            self.minibatch == "discrimination" and processes > 1,
-            "--minibatch discrimination compares all images of a batch and needs them in one process; "
-            "--minibatch stddev works with more.",
-        )
 
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL

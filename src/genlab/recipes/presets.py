@@ -109,33 +109,70 @@ GANS: Mapping[str, Recipe] = {
 
 PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS}
 
+# The first line says what it is; the others what the paper used and where the row departs from it.
 SUMMARIES: Mapping[str, str] = {
-    "autoencoder": "Autoencoder with fully connected layers (Hinton and Salakhutdinov, 2006).",
-    "conv-autoencoder": "Autoencoder with the convolutions of DCGAN (Masci et al., 2011).",
-    "sparse-autoencoder": "Autoencoder whose units are rarely active (Ng, 2011, CS294A lecture notes).",
-    "denoising-autoencoder": "Autoencoder that mends spoilt pictures (Vincent et al., 2010, JMLR 11).",
-    "vae": "Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).",
-    "conv-vae": "Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).",
-    "beta-vae": "VAE that pays four times for its rate (Higgins et al., 2017, ICLR).",
-    "cyclical-vae": "VAE with cyclical annealing of the rate's weight (Fu et al., 2019, arXiv:1903.10145).",
-    "conditional-vae": "VAE that is told the class (Sohn et al., 2015, NeurIPS).",
-    "iwae": "VAE with the importance-weighted bound (Burda et al., 2015, arXiv:1509.00519).",
-    "gan": "The first GAN, fully connected (Goodfellow et al., 2014, arXiv:1406.2661).",
-    "dcgan": "Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).",
-    "dcgan-upsample": "DCGAN with upsampling and convolution for transposed convolution (Odena et al., 2016).",
-    "cgan": "GAN whose players are told the class (Mirza and Osindero, 2014, arXiv:1411.1784).",
-    "acgan": "GAN whose critic names the class (Odena et al., 2017, arXiv:1610.09585).",
-    "lsgan": "GAN with the least-squares loss (Mao et al., 2017, arXiv:1611.04076).",
-    "wgan": "Wasserstein GAN with clipped weights (Arjovsky et al., 2017, arXiv:1701.07875).",
-    "wgan-gp": "Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028).",
-    "dragan": "GAN with a gradient penalty around the data (Kodali et al., 2017, arXiv:1705.07215).",
-    "r1-gan": "GAN with a gradient penalty at the data (Mescheder et al., 2018, arXiv:1801.04406).",
-    "sngan": "Residual GAN with spectral norm and hinge loss (Miyato et al., 2018, arXiv:1802.05957).",
-    "sagan": "SNGAN with self-attention and two learning rates (Zhang et al., 2019, arXiv:1805.08318).",
-    "projection-gan": "SNGAN told the class by projection (Miyato and Koyama, 2018, arXiv:1802.05637).",
-    "relativistic-gan": "GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).",
-    "unrolled-gan": "GAN whose generator looks five critic steps ahead (Metz et al., 2017, arXiv:1611.02163).",
-    "pacgan": "GAN whose critic judges two images at once (Lin et al., 2018, arXiv:1712.04086).",
-    "minibatch-gan": "GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).",
-    "feature-matching-gan": "GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).",
+    "autoencoder": """Autoencoder with fully connected layers (Hinton and Salakhutdinov, 2006).
+        Published: 784-1000-500-250-30 units, layers trained one by one. Here two hidden layers and Adam.""",
+    "conv-autoencoder": """Autoencoder with the convolutions of DCGAN (Masci et al., 2011).
+        Published: max-pooling in place of strides.""",
+    "sparse-autoencoder": """Autoencoder whose units are rarely active (Ng, 2011, CS294A lecture notes).
+        Published: target 0.05, weight 3 of half the squared error in [0, 1]: 24 of the whole in [-1, 1];
+        L-BFGS.""",
+    "denoising-autoencoder": """Autoencoder that mends spoilt pictures (Vincent et al., 2010, JMLR 11).
+        Published: masking, salt-and-pepper and Gaussian corruption, one hidden layer at a time.""",
+    "vae": """Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).
+        Published: 500 hidden units, batches of 100, Adagrad. Here Adam.""",
+    "conv-vae": """Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).
+        The objective of `vae`.""",
+    "beta-vae": """VAE that pays four times for its rate (Higgins et al., 2017, ICLR).
+        Published: β = 4 and 10 latents on small pictures.""",
+    "cyclical-vae": """VAE with cyclical annealing of the rate's weight (Fu et al., 2019, arXiv:1903.10145).
+        Published: 4 cycles, in the first half of each the weight rises. The networks of `conv-vae`.""",
+    "conditional-vae": """VAE that is told the class (Sohn et al., 2015, NeurIPS).
+        Published for pictures as conditions; with classes it is the M2 model of Kingma et al.
+        (arXiv:1406.5298).""",
+    "iwae": """VAE with the importance-weighted bound (Burda et al., 2015, arXiv:1509.00519).
+        Published: 5 and 50 samples, 2 layers of 200 tanh units, 50 latents, batches of 20, a rate that falls
+        from 1e-3 to 1e-4, binarised MNIST. Here leaky ReLU.""",
+    "gan": """The first GAN, fully connected (Goodfellow et al., 2014, arXiv:1406.2661).
+        Published: maxout and dropout in the critic, momentum. Here leaky ReLU and Adam.""",
+    "dcgan": """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
+        Published: batches of 128, Adam 2e-4 (0.5, 0.999), weights from N(0, 0.02), a uniform latent of 100.
+        Here it is normal.""",
+    "dcgan-upsample": """DCGAN with upsampling and convolution for transposed convolution (Odena et al., 2016).
+        Published on distill.pub; the rest is `dcgan`.""",
+    "cgan": """GAN whose players are told the class (Mirza and Osindero, 2014, arXiv:1411.1784).
+        Published: maxout networks, momentum, batches of 100. Here those of `dcgan`.""",
+    "acgan": """GAN whose critic names the class (Odena et al., 2017, arXiv:1610.09585).
+        Published: Adam 2e-4 (0.5, 0.999), batches of 100, dropout 0.5 in the critic.""",
+    "lsgan": """GAN with the least-squares loss (Mao et al., 2017, arXiv:1611.04076).
+        Published: labels 0 and 1, Adam with 0.5 as first decay, batches of 64.""",
+    "wgan": """Wasserstein GAN with clipped weights (Arjovsky et al., 2017, arXiv:1701.07875).
+        Published, and here: weights within 0.01, 5 critic steps, RMSProp 5e-5, batches of 64.""",
+    "wgan-gp": """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028).
+        Published, and here: weight 10, 5 critic steps, Adam 1e-4 (0, 0.9), batches of 64, no batch norm in the
+        critic. Add --architecture resnet for the networks of its CIFAR-10 figures.""",
+    "dragan": """GAN with a gradient penalty around the data (Kodali et al., 2017, arXiv:1705.07215).
+        Published: weight 10, perturbed by half the standard deviation of the batch.""",
+    "r1-gan": """GAN with a gradient penalty at the data (Mescheder et al., 2018, arXiv:1801.04406).
+        Published: γ = 10, RMSProp 1e-4, no normalisation, weights averaged with 0.999; residual networks. Here
+        those of `dcgan`.""",
+    "sngan": """Residual GAN with spectral norm and hinge loss (Miyato et al., 2018, arXiv:1802.05957).
+        Published, and here: 5 critic steps, Adam 2e-4 (0, 0.9), batches of 64, 100,000 steps, a rate that falls
+        to 0. Made for a GPU; --width 32 on a CPU.""",
+    "sagan": """SNGAN with self-attention and two learning rates (Zhang et al., 2019, arXiv:1805.08318).
+        Published: attention at 32 of 128 pixels, spectral norm in both players, Adam 1e-4 and 4e-4 (0, 0.9),
+        with labels: --generator-labels batch-norm --critic-labels projection. --width 32 on a CPU.""",
+    "projection-gan": """SNGAN told the class by projection (Miyato and Koyama, 2018, arXiv:1802.05637).
+        Published, and here: conditional batch norm in the generator, the rest as `sngan`. --width 32 on a CPU.""",
+    "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
+        Published: Adam 2e-4 (0.5, 0.999), one critic step, spectral norm in the critic.""",
+    "unrolled-gan": """GAN whose generator looks five critic steps ahead (Metz et al., 2017, arXiv:1611.02163).
+        Published: 1 to 10 steps, Adam 1e-4 with 0.5 as first decay.""",
+    "pacgan": """GAN whose critic judges two images at once (Lin et al., 2018, arXiv:1712.04086).
+        Published: packs of 2 to 4 on DCGAN.""",
+    "minibatch-gan": """GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).
+        Published: 100 kernels of 5 dimensions at the end of the critic, batches of 100.""",
+    "feature-matching-gan": """GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).
+        Published: an intermediate layer. Here the one before the score.""",
 }

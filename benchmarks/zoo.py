@@ -1,0 +1,175 @@
+"""Trains every preset on the same pictures for the same time, and puts them side by side.
+
+    python benchmarks/zoo.py --results zoo.jsonl [--minutes 4] [--only NAME …] [--write docs/zoo.md]
+
+Fashion-MNIST at 32 pixels. Each preset trains alone, with all its own settings but for the width of convolutions,
+which is one and the same, so that the budget is enough for a CPU. Then 10,000 samples of the published weights are
+compared with the 10,000 test pictures in the features of a classifier trained on the training pictures: the
+Fréchet distance, and the diversity, which is the mean distance of two samples over that of two test pictures. Each
+result is added to a file of lines as soon as it is there, so that the work can be stopped and goes on there.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import genlab
+import page
+from classifier import Classifier, classifier, diversity
+from genlab.applications.sample import sample
+from genlab.core.contract import Corrupts, Reconstructs, Samples
+from genlab.core.files import write
+from genlab.core.pictures import grid, png
+from genlab.core.random import generator
+from genlab.data.source import open_source
+from genlab.metrics.frechet import frechet_distance
+from genlab.recipes.presets import PRESETS, SUMMARIES
+
+DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
+SAMPLES, SHOWN, CHUNK = 10_000, 16, 500
+BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
+# Why a row may be behind the one that does nothing clever.
+WHY: Mapping[str, str] = {}
+
+
+def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
+    """Train a preset, draw a strip of what it makes, and return its row."""
+    recipe = PRESETS[preset]
+    width = recipe.width if recipe.architecture == "mlp" else WIDTH
+    rare = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
+    with tempfile.TemporaryDirectory() as place:
+        run = genlab.train(
+            preset, quiet=True, data=DATA, size=SIDE, width=width, minutes=minutes, steps=10**6, out=place, **rare
+        )
+        model = genlab.load(run, checkpoint="last")
+    source = open_source(DATA, size=SIDE)
+    real = source.held_out.batch(np.arange(len(source.held_out))).images
+    row = {
+        "preset": preset,
+        "family": recipe.family,
+        "minutes": minutes,
+        "steps": run.progress.step,
+        "images": run.progress.batches * recipe.batch,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    judge, row["accuracy"] = classifier(source)
+    write(pictures / f"{preset}.png", png(grid(_strip(model, real), columns=SHOWN)))
+    if isinstance(model, Samples):
+        row |= _distances(judge, real, sample(model, SAMPLES, seed=0))
+    if isinstance(model, Reconstructs):
+        row["reconstruction_mse"] = _error(model, real, corrupted=False)
+    if isinstance(model, Corrupts):
+        row["denoising_mse"] = _error(model, real, corrupted=True)
+    return row
+
+
+def _distances(judge: Classifier, real: Tensor, fake: Tensor) -> dict[str, float]:
+    ours, theirs = judge.features(fake), judge.features(real)
+    distance = frechet_distance(theirs.double().numpy(), ours.double().numpy())
+    return {"fd[classifier]": distance, "diversity": diversity(ours) / diversity(theirs)}
+
+
+@torch.no_grad()
+def _error(model: nn.Module, real: Tensor, *, corrupted: bool) -> float:
+    """Return the mean squared error per pixel in [-1, 1] of what comes back."""
+    assert isinstance(model, Reconstructs)
+    noise, errors = generator(0, "zoo"), []
+    for images in torch.split(real, CHUNK):
+        given = model.corrupt(images, noise) if corrupted and isinstance(model, Corrupts) else images
+        errors.append((model.reconstruct(given) - images).square().mean())
+    return torch.stack(errors).mean().item()
+
+
+@torch.no_grad()
+def _strip(model: nn.Module, real: Tensor) -> Tensor:
+    """Return a row of samples; of models that do not sample, a row of inputs over a row of what came back."""
+    if isinstance(model, Samples):
+        return sample(model, SHOWN, seed=0)
+    assert isinstance(model, Reconstructs)
+    given = real[:SHOWN]
+    if isinstance(model, Corrupts):
+        given = model.corrupt(given, generator(0, "zoo"))
+    return torch.cat([given, model.reconstruct(given)])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train what is not in the results yet, then write the page."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/zoo.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--minutes", type=float, default=4, help="of training for each preset (default 4)")
+    parser.add_argument("--only", nargs="*", choices=PRESETS, help="names of presets")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, and the strips beside it")
+    options = parser.parse_args(arguments)
+    about = page.machine()
+    pictures = options.write.with_suffix("") if options.write else options.results.with_suffix("")
+    pictures.mkdir(parents=True, exist_ok=True)
+    lines = options.results.read_text().splitlines() if options.results.exists() else []
+    results = [json.loads(line) for line in lines]
+    known = {row["preset"] for row in results}
+    for preset in options.only or PRESETS:
+        if preset not in known:
+            print(f"training {preset}", file=sys.stderr, flush=True)
+            results.append(measure(preset, options.minutes, pictures))
+            with options.results.open("a") as file:
+                file.write(json.dumps(results[-1]) + "\n")
+    text = _page(results, about, shlex.join(["python", "benchmarks/zoo.py", *arguments]), pictures.name)
+    print(text)
+    if options.write:
+        options.write.write_text(text, encoding="utf-8")
+
+
+def _page(results: Sequence[Mapping[str, Any]], about: Mapping[str, str], command: str, pictures: str) -> str:
+    facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
+    parts = [
+        "# The zoo\n\n" + (__doc__ or "").split("\n\n", 2)[2],
+        f"```console\n{command}\n```\n",
+        f"| | |\n|---|---|\n{facts}| training | {results[0]['minutes']:g} minutes each |\n"
+        f"| width of convolutions | {WIDTH} |\n| accuracy of the classifier | {results[0]['accuracy']:.1%} |\n",
+        "## Models that sample\n\nThe nearest to the test pictures first.\n\n"
+        "| preset | distance | diversity | images seen | steps | weights |\n|---|--:|--:|--:|--:|--:|",
+    ]
+    sampling = sorted((r for r in results if "fd[classifier]" in r), key=lambda r: r["fd[classifier]"])
+    parts += [
+        f"| `{r['preset']}` | {r['fd[classifier]']:.1f} | {r['diversity']:.2f} | {r['images']:,} | {r['steps']:,} "
+        f"| {r['weights'] / 1e6:.1f} M |"
+        for r in sampling
+    ]
+    others = [r for r in results if "reconstruction_mse" in r]
+    parts += [
+        "\n## Models that reconstruct\n\nMean squared error per pixel in [-1, 1] on the test pictures.\n\n"
+        "| preset | reconstruction | denoising | images seen |\n|---|--:|--:|--:|",
+        *(
+            f"| `{r['preset']}` | {r['reconstruction_mse']:.4f} "
+            f"| {format(r['denoising_mse'], '.4f') if 'denoising_mse' in r else ''} | {r['images']:,} |"
+            for r in sorted(others, key=lambda r: r["reconstruction_mse"])
+        ),
+        "\n## What they draw\n",
+    ]
+    for r in [*sampling, *(r for r in others if "fd[classifier]" not in r)]:
+        first = SUMMARIES[r["preset"]].partition("\n")[0]
+        strip = f"![{r['preset']}]({pictures}/{r['preset']}.png)"
+        parts.append(f"**{r['preset']}** {first}{_why(r, results)}\n\n{strip}\n")
+    return "\n".join(parts)
+
+
+def _why(row: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
+    """Say why a row is behind that of its family that does nothing clever, if it is."""
+    base = next((r for r in results if r["preset"] == BASE[row["family"]]), None)
+    figure = "fd[classifier]" if "fd[classifier]" in row else "reconstruction_mse"
+    if base is None or row[figure] <= base[figure]:
+        return ""
+    reason = WHY.get(row["preset"], "**Behind for a reason not known yet.**")
+    return f" Behind `{base['preset']}` here: {reason}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
