@@ -133,6 +133,23 @@ def test_a_picture_is_reconstructed(
     assert pixels(target).shape == (2 * 34 - 2, 32)
 
 
+def test_draws_from_the_posterior_are_those_of_the_seed(
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab
+) -> None:
+    def drawn(*options: object) -> bytes:
+        target = tmp_path / "rows.png"
+        line = ("reconstruct", "vae", pictures / "b.jpg", *options, "--out", target, "--root", runs)
+        assert genlab(*line)[0] == 0
+        return target.read_bytes()
+
+    assert drawn("--draw") == drawn("--draw", "--seed", 0) != drawn("--draw", "--seed", 1)
+    assert drawn("--draw") != drawn()
+    code, _, err = genlab("reconstruct", "autoencoder", pictures / "b.jpg", "--draw", "--root", runs)
+    assert code == 1
+    assert "a draw from the posterior needs a model that can draw from the posterior" in err
+    assert "conv-vae" in err
+
+
 def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
     runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab
 ) -> None:

@@ -1,0 +1,80 @@
+"""What is measured and drawn while a model trains: by its capabilities, with the labels where it takes them."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genlab.core.batch import Batch
+from genlab.training.curves import draw
+from genlab.training.evaluation import evaluate
+from genlab.training.preview import preview
+
+
+class Told(nn.Module):
+    """Makes images of one grey for each class and remembers which classes it was asked for."""
+
+    classes = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Tensor] = []
+
+    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        self.asked.append(labels)
+        return (labels.float() - 1).view(-1, 1, 1, 1).expand(count, 1, 16, 16)
+
+    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        raise NotImplementedError
+
+
+class Mender(nn.Module):
+    """Spoils images by 1 and gives back what it is shown."""
+
+    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return images + 1
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return images
+
+
+def batch(count: int, labels: Tensor | None = None) -> Batch:
+    images = torch.rand(count, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 1
+    return Batch(images, torch.arange(count), labels)
+
+
+def test_samples_are_compared_with_held_out_images_of_the_same_classes() -> None:
+    labels = torch.arange(300) % 3
+    model = Told()
+    evaluate(model, batch(300, labels), seed=0)
+    assert torch.equal(torch.cat(model.asked), labels)
+
+
+def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> None:
+    evaluation = evaluate(Mender(), batch(10), seed=0)
+    assert evaluation.values["reconstruction_mse"] == 0
+    assert evaluation.criterion == evaluation.values["denoising_mse"] == 1
+
+
+def test_a_preview_has_a_column_for_each_class() -> None:
+    model = Told()
+    picture = preview(model, batch(4), seed=0, count=8)
+    assert torch.equal(model.asked[0], torch.tensor([0, 1, 2, 0, 1, 2]))
+    assert picture.shape == (2 * 34 - 2, 3 * 34 - 2, 1)
+    assert [int(picture[0, 34 * column, 0]) for column in range(3)] == [0, 128, 255]
+
+
+def test_a_preview_of_a_model_that_mends_shows_the_spoilt_images() -> None:
+    held_out = batch(4)
+    picture = preview(Mender(), held_out, seed=0, count=8)
+    spoilt = preview(Mender(), Batch(held_out.images + 1, held_out.index), seed=0, count=8)
+    assert not np.array_equal(picture, spoilt)
+    assert picture.max() == 255
+
+
+def test_curves_take_signals_that_are_not_in_every_line_and_profiles() -> None:
+    history = [
+        {"step": s, "seconds": 1.0, "loss": 1.0, **{f"kl[{k}]": 0.1 * k for k in range(12)}} for s in (1, 2)
+    ]
+    lazy = [*history, {"step": 3, "seconds": 1.0, "loss": 1.0, "r1": 2.0, "critic_gradient_norm": 0.0}]
+    assert draw(lazy, []).startswith(b"\x89PNG")
