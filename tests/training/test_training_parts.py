@@ -1,0 +1,39 @@
+"""A run whose parts have a memory of their own goes on to the same bits."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import genlab
+from genlab.recipes import run
+from genlab.training import checkpoint
+from genlab.training.run_folder import RunFolder
+
+SMALL = {"data": "digits", "size": 16, "width": 4, "latent": 4, "batch": 8, "quiet": True, "evaluate_every": 100}
+
+
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("wgan", {"critic_steps": 2}),  # RMSProp
+        ("dcgan", {"historical_averaging": 0.1, "generator_steps": 2}),  # running means
+        ("sngan", {"critic_steps": 2, "spectral_norm": "both", "lr_schedule": "constant"}),  # singular vectors
+        ("acgan", {"flip_labels": 0.2}),  # dropout, flips
+        ("unrolled-gan", {"unrolled_steps": 2, "r1": 1.0, "penalty_every": 3}),  # Adam's moments, ahead
+        ("denoising-autoencoder", {"sparsity": "kl"}),
+        ("conditional-vae", {"reconstruction": "gaussian", "binarise": False, "warm_up": 5}),
+        ("iwae", {"lr_schedule": "constant"}),
+    ],
+)
+def test_stopped_and_resumed_is_the_same_as_never_stopped(
+    preset: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second that says nothing here
+    whole = genlab.train(preset, out=tmp_path / "whole", steps=7, **SMALL, **options)
+    part = genlab.train(preset, out=tmp_path / "part", steps=4, **SMALL, **options)
+    again = genlab.resume(part, steps=7, quiet=True)
+    one, other = (checkpoint.load(RunFolder(Path(end)).last) for end in (whole, again))
+    for mine, theirs in ((one.model, other.model), (one.training, other.training)):
+        assert mine.keys() == theirs.keys()
+        assert all(mine[name].equal(theirs[name]) for name in mine)
