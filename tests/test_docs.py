@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 
 import genlab
 from genlab.cli.main import build_app
+from genlab.recipes.fields import flag
+from genlab.recipes.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,3 +65,15 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(genlab, "train", small)
     exec(compile(text, page, "exec"), {})
+
+
+def test_every_part_has_its_option_and_its_file() -> None:
+    """The page of parts names options that there are and files that there are, and leaves no option of parts out."""
+    text = (ROOT / "docs" / "parts.md").read_text()
+    known = {flag(f.name) for recipe in PRESETS.values() for f in fields(recipe)}
+    named = set(re.findall(r"`(--[a-z-]+[a-z0-9]*)", text))
+    assert named <= known
+    of_size = {"--width", "--latent", "--batch", "--steps", "--lr", "--betas"}
+    assert known - named == of_size
+    for place in re.findall(r"`([a-z]+/[a-z_]*(?:\.py)?)`", text):
+        assert (ROOT / "src" / "genlab" / place).exists(), place
