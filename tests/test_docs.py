@@ -68,7 +68,7 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_every_part_has_its_option_and_its_file() -> None:
-    """The page of parts names options that there are and files that there are, and leaves no option of parts out."""
+    """The page of parts names options and files that there are, and leaves out none that is a part."""
     text = (ROOT / "docs" / "parts.md").read_text()
     known = {flag(f.name) for recipe in PRESETS.values() for f in fields(recipe)}
     named = set(re.findall(r"`(--[a-z-]+[a-z0-9]*)", text))

@@ -42,6 +42,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "corruption_level": {"corruption": "gaussian"},
     "cycle_ratio": {"cycles": 1, "steps": 4},
     "gradient_penalty": {"critic_norm": "none"},
+    "depth": {"architecture": "mlp"},
 }
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "generator_labels": {"generator_labels": "concat", "critic_labels": "auxiliary"},
@@ -51,6 +52,7 @@ FAR: Mapping[str, Any] = {
     "clip_norm": 1e-3,
     "weight_clip": 1e-3,
     "attention": 8,
+    "depth": 3,
     "critic_norm": "none",
     "flip_labels": 0.5,
     "free_bits": 5.0,

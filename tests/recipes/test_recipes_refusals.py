@@ -62,6 +62,7 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("gan", {"generator_labels": "batch-norm", "critic_labels": "concat"}, "none, concat"),
         ("sngan", {"size": 24}, "16, 32, 48"),
         ("dcgan", {"size": 48}, "16, 32, 64"),
+        ("dcgan", {"depth": 3}, "--depth is for --architecture mlp"),
     ],
 )
 def test_parts_that_a_network_does_not_have(

@@ -7,7 +7,7 @@ from genlab.architectures import dcgan, mlp, resnet
 from genlab.architectures.parts import Architecture
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "mlp": Architecture(mlp.decoder, mlp.features, mlp.initialise, "none"),
+    "mlp": Architecture(mlp.decoder, mlp.features, mlp.initialise, "none", deepens=True),
     "dcgan": Architecture(dcgan.decoder, dcgan.features, dcgan.initialise, "batch"),
     "dcgan-upsample": Architecture(
         partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"

@@ -34,6 +34,7 @@ def encoder(
     *,
     norm: NormName | None = None,
     classes: int = 0,
+    depth: int | None = None,
 ) -> LabelledSequential:
     """Return a network (images (B, C, H, W), labels=None) -> (B, outputs).
 
@@ -44,11 +45,12 @@ def encoder(
         width: channels of the layer next to the image.
         norm: the normalisation; None for the architecture's own.
         classes: of the labels, which enter as planes beside the image; 0 for none.
+        depth: hidden layers of mlp; None for its own.
 
     Raises:
         UsageError: parts that the architecture does not have, or a size that it is not for.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture")
+    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     join = JoinToImage(shape, classes) if classes else None
     seen = shape if join is None else shape._replace(channels=shape.channels + join.planes)
     features = parts.features(seen, width, norm=norm or parts.norm, dropout=0.0, attention=None)
@@ -67,6 +69,7 @@ def decoder(
     labels: DecoderLabelsName = "none",
     classes: int = 0,
     attention: int | None = None,
+    depth: int | None = None,
 ) -> LabelledSequential:
     """Return a network (latents (B, latent), labels=None) -> pre-activations (B, C, H, W) of an image.
 
@@ -78,11 +81,12 @@ def decoder(
         labels: how they enter: "concat", a vector beside the latent; "batch-norm", conditional normalisation.
         classes: of the labels.
         attention: the side of the maps that get self-attention.
+        depth: hidden layers of mlp; None for its own.
 
     Raises:
         UsageError: parts that the architecture does not have, or a size that it is not for.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture")
+    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     _check_classes(labels, classes)
     join = JoinToLatent(classes) if labels == "concat" else None
     conditional = labels == "batch-norm"
@@ -110,6 +114,7 @@ def critic(
     minibatch: MinibatchName = "none",
     labels: CriticLabelsName = "none",
     classes: int = 0,
+    depth: int | None = None,
 ) -> Critic:
     """Return a `Critic`.
 
@@ -125,12 +130,13 @@ def critic(
         labels: how they enter: "concat", as planes beside the image; "projection", as a vector that the features
             are multiplied with; "auxiliary", not at all, but the critic guesses them.
         classes: of the labels.
+        depth: hidden layers of mlp; None for its own.
 
     Raises:
         UsageError: parts that the architecture does not have or that do not go together, or a size that it is not
             for.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture")
+    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     _check_classes(labels, classes)
     if pack > 1 and labels in ("projection", "auxiliary"):
         raise UsageError(

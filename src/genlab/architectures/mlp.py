@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons with two hidden layers, for images of any shape and for points.
+"""Multi-layer perceptrons, with two hidden layers unless told, for images of any shape and for points.
 
 References:
     Goodfellow et al., 2014. Generative Adversarial Networks, section 5. arXiv:1406.2661.
@@ -7,7 +7,7 @@ References:
 
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
 
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import LabelledSequential
@@ -16,30 +16,48 @@ from genlab.architectures.parts import Features, MakeNorm
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
 
+POINT = (1, 1)  # height and width of what is no image but a point of a toy
+SPREAD = 5.0
+DEPTH = 2
+
 
 def decoder(
-    latent: int, shape: ImageShape, width: int, *, norm: MakeNorm | None = None, attention: int | None = None
+    latent: int,
+    shape: ImageShape,
+    width: int,
+    *,
+    norm: MakeNorm | None = None,
+    attention: int | None = None,
+    depth: int = DEPTH,
 ) -> LabelledSequential:
     """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
 
-    It has no normalisation, so that `norm` is not used.
+    It has `depth` hidden layers and no normalisation, so that `norm` is not used.
 
     Raises:
         UsageError: attention, which needs maps.
     """
     _refuse(attention)
     return LabelledSequential(
-        *_hidden(latent, width, "none", 0.0),
-        *_hidden(width, width, "none", 0.0),
+        *_hidden(latent, width, depth, "none", 0.0),
         nn.Linear(width, prod(shape)),
         nn.Unflatten(1, tuple(shape)),
     )
 
 
 def features(
-    shape: ImageShape, width: int, *, norm: NormName = "none", dropout: float = 0.0, attention: int | None = None
+    shape: ImageShape,
+    width: int,
+    *,
+    norm: NormName = "none",
+    dropout: float = 0.0,
+    attention: int | None = None,
+    depth: int = DEPTH,
 ) -> Features:
-    """Return a network from images (B, C, H, W) to the second hidden layer, (B, width).
+    """Return a network from images (B, C, H, W) to the last of `depth` hidden layers, (B, width).
+
+    Points are spread out fivefold first, to the published coordinates of `grid25`: the features that the first
+    layer starts with would be too coarse for its modes otherwise.
 
     Raises:
         UsageError: attention or instance normalisation, which need maps.
@@ -47,22 +65,31 @@ def features(
     _refuse(attention)
     if norm == "instance":
         raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
-    hidden = [*_hidden(prod(shape), width, norm, dropout), *_hidden(width, width, norm, dropout)]
-    return Features(nn.Sequential(nn.Flatten(), *hidden), width)
+    seen = [nn.Flatten(), *([_Spread()] if tuple(shape[1:]) == POINT else [])]
+    return Features(nn.Sequential(*seen, *_hidden(prod(shape), width, depth, norm, dropout)), width)
 
 
 def initialise(network: nn.Module) -> None:
     """Leave every layer as torch starts it, at U(−1/√inputs, 1/√inputs)."""
 
 
-def _hidden(inputs: int, width: int, norm: NormName, dropout: float) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Linear(inputs, width, bias=norm == "none")]
-    if norm != "none":
-        layers.append(make_norm(norm, width))
-    layers.append(nn.LeakyReLU(0.2))
-    if dropout:
-        layers.append(Dropout(dropout))
+def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for entering in [inputs, *[width] * (depth - 1)]:
+        layers.append(nn.Linear(entering, width, bias=norm == "none"))
+        if norm != "none":
+            layers.append(make_norm(norm, width))
+        layers.append(nn.LeakyReLU(0.2))
+        if dropout:
+            layers.append(Dropout(dropout))
     return layers
+
+
+class _Spread(nn.Module):
+    """(B, 2) to five times itself."""
+
+    def forward(self, points: Tensor) -> Tensor:
+        return SPREAD * points
 
 
 def _refuse(attention: int | None) -> None:

@@ -1,7 +1,8 @@
 """What an architecture consists of, and what its files share."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from torch import nn
@@ -33,6 +34,24 @@ class Architecture:
     """Starts all weights of a network in place, heads included."""
     norm: NormName
     """What its features are normalised by where nothing else is asked for."""
+    deepens: bool = False
+    """Whether both functions take a `depth`; if not, the size of the image decides how many layers there are."""
+
+    def deepened(self, depth: int | None) -> "Architecture":
+        """Return it with the depth bound, if one is asked for.
+
+        Raises:
+            UsageError: its depth cannot be chosen.
+        """
+        if depth is None:
+            return self
+        if not self.deepens:
+            raise UsageError(
+                "--depth is for --architecture mlp; the others have as many layers as the size needs."
+            )
+        return replace(
+            self, decoder=partial(self.decoder, depth=depth), features=partial(self.features, depth=depth)
+        )
 
 
 def side_of(shape: ImageShape, sizes: Collection[int], architecture: str) -> int:

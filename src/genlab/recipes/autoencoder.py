@@ -56,8 +56,8 @@ class AutoencoderRecipe(Recipe):
         from genlab.families.autoencoder import Autoencoder, DenoisingAutoencoder
 
         parts = (
-            compose.encoder(self.architecture, shape, self.latent, self.width),
-            compose.decoder(self.architecture, self.latent, shape, self.width),
+            compose.encoder(self.architecture, shape, self.latent, self.width, depth=self.depth),
+            compose.decoder(self.architecture, self.latent, shape, self.width, depth=self.depth),
             {"none": nn.Identity, "kl": nn.Sigmoid, "l1": nn.ReLU}[self.sparsity](),
         )
         if self.corruption == "none":

@@ -113,6 +113,7 @@ class GANRecipe(Recipe):
             labels=self.generator_labels,
             classes=classes,
             attention=self.attention,
+            depth=self.depth,
         )
         critic = compose.critic(
             self.architecture,
@@ -125,6 +126,7 @@ class GANRecipe(Recipe):
             minibatch=self.minibatch,
             labels=self.critic_labels,
             classes=classes,
+            depth=self.depth,
         )
         for player, network in {"generator": generator, "critic": critic}.items():
             if self.spectral_norm in (player, "both"):

@@ -33,6 +33,7 @@ class Recipe(ABC):
 
     architecture: ArchitectureName = option("dcgan", "networks of both directions")
     width: int = option(64, "channels of the layer next to the image; of mlp, hidden units", least=1)
+    depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
     latent: int = option(100, "dimensions of the latent", least=1)
     batch: int = option(64, "images per step, over all processes together", least=2)
     steps: int = option(10_000, "steps to train", least=1)

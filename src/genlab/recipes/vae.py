@@ -59,8 +59,10 @@ class VAERecipe(Recipe):
         labels = self.labels if classes else "none"
         told = 0 if labels == "none" else classes
         return VAE(
-            compose.encoder(self.architecture, shape, 2 * self.latent, self.width, classes=told),
-            compose.decoder(self.architecture, self.latent, shape, self.width, labels=labels, classes=told),
+            compose.encoder(self.architecture, shape, 2 * self.latent, self.width, classes=told, depth=self.depth),
+            compose.decoder(
+                self.architecture, self.latent, shape, self.width, labels=labels, classes=told, depth=self.depth
+            ),
             self.latent,
             RECONSTRUCTION[self.reconstruction](),
             classes=told,
