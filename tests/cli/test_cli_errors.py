@@ -48,6 +48,8 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("train vae --data", ["--data"]),
     ("train vae --data nonsense", ['no source "nonsense"', "digits, fashion-mnist, mnist"]),
     ("train vae --data digit", ['no source "digit"', 'Did you mean "digits"?']),
+    ("train dcgan --cycles 4", ["dcgan has no --cycles", "an option of vae presets, such as"]),
+    ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound its slope"]),
     ("train vae --size 5", ["no size 5", "8 to 512"]),
     ("train vae --channels 2", ["no 2 channels", "1 (grey), 3 (colour)"]),
     ("train dcgan --data ring8", ["16, 32, 64, 128, 256 pixels; these are 1×1", "--architecture mlp"]),

@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from genlab.cli import look, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError
+from genlab.recipes.resolve import owners
 from genlab.version import __version__
 
 HELP = """Train, watch, measure and use generative models of images.
@@ -43,6 +44,12 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command and return its exit code: 0, 1 error, 2 usage, 4 NaN or Inf, 130 and 143 signals."""
     try:
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
+    except UnknownOptionError as error:
+        typed = error.token.keyword or error.token.value
+        whose = owners(typed.removeprefix("--").replace("-", "_")) if tokens[0] == "train" else ""
+        return _complain(
+            UsageError(f"{tokens[1]} has no {typed}.{whose}") if whose else error, UsageError.exit_code
+        )
     except CycloptsError as error:
         return _complain(error, UsageError.exit_code)
     except GenlabError as error:

@@ -35,7 +35,7 @@ class Plan:
         for name in options.keys() - of_recipe - of_settings:
             known = sorted(of_recipe | of_settings)
             raise UsageError(
-                f'{self.preset} has no option "{name}".{_elsewhere(name) or suggestion(name, known)} '
+                f'{self.preset} has no option "{name}".{owners(name) or suggestion(name, known)} '
                 f"Choices: {', '.join(known)}."
             )
         recipe = override(self.recipe, {n: v for n, v in options.items() if n in of_recipe})
@@ -80,10 +80,13 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         raise UsageError(f"{where}: {error}") from None
 
 
-def _elsewhere(name: str) -> str:
-    """Say whose option it is, if it is another family's: cycles of annealing, say, are none of a GAN's."""
-    owners = {r.family: preset for preset, r in PRESETS.items() if name in {f.name for f in fields(r)}}
-    return "".join(f" It is an option of {family} presets, such as {p}." for family, p in owners.items())
+def owners(name: str) -> str:
+    """Say which families have an option, if any: cycles of annealing, for example, are of VAEs."""
+    examples: dict[str, str] = {}
+    for preset, recipe in PRESETS.items():
+        if name in {f.name for f in fields(recipe)}:
+            examples.setdefault(recipe.family, preset)
+    return "".join(f" It is an option of {family} presets, such as {p}." for family, p in examples.items())
 
 
 def _read(path: Path) -> dict[str, Any]:
