@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench modes likelihood zoo clean
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
 	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
@@ -21,6 +21,15 @@ test-slow: $(READY)  ## what takes minutes
 
 bench: $(READY)  ## the figures of docs/benchmarks.md, anew
 	$(BIN)/python benchmarks/spine.py --write docs/benchmarks.md
+
+modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on where it was stopped
+	$(BIN)/python benchmarks/modes.py --results modes.jsonl --write docs/modes.md
+
+likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour
+	$(BIN)/python benchmarks/likelihood.py --write docs/likelihood.md
+
+zoo: $(READY)  ## every preset on the same pictures for the same time; hours, goes on where it was stopped
+	$(BIN)/python benchmarks/zoo.py --results zoo.jsonl --write docs/zoo.md
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genlab needs Python 3.11 or newer, not " + sys.version.split()[0])'
