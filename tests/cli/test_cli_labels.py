@@ -57,6 +57,10 @@ def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Ge
         torch.testing.assert_close(images[rows], sample(model, 300, seed=1, label=label)[rows])
 
 
+def test_a_run_names_the_classes_that_one_can_ask_for(root: Path, genlab: Genlab) -> None:
+    assert "by --label: Bag, ankle boot, trouser" in genlab("info", "cgan", "--root", root)[1]
+
+
 def test_a_class_that_there_is_not(root: Path, genlab: Genlab) -> None:
     code, _, err = genlab("sample", "cgan", "--label", "trousers", "--root", root)
     assert code == 2

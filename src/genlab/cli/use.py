@@ -155,7 +155,7 @@ def interpolate(
 
 def info(run: Run = "latest", *, root: Root = RUNS) -> None:
     """Say what a run is, how far it came, what its model can do and how big it is."""
-    from genlab.core.contract import capabilities
+    from genlab.core.contract import capabilities, takes_labels
     from genlab.recipes.load import load_model
     from genlab.training.report import verdict
     from genlab.training.run_folder import find
@@ -173,6 +173,8 @@ def info(run: Run = "latest", *, root: Root = RUNS) -> None:
         parts = {n: f"{sum(p.numel() for p in m.parameters()):,} weights" for n, m in model.named_children()}
         _columns("model", parts)
         print(f"\nit can {', '.join(capabilities(model))}")
+        if takes_labels(model):
+            print(f"of a class that you ask for by --label: {', '.join(data['classes'])}")
 
 
 def report(run: Run = "latest", *, root: Root = RUNS) -> None:

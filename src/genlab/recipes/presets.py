@@ -1,6 +1,7 @@
 """The named models: each a row of parts, with the hyperparameters of its paper."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.gan import GANRecipe
@@ -35,6 +36,19 @@ VAES: Mapping[str, Recipe] = {
     ),
 }
 
+SNGAN = GANRecipe(
+    architecture="resnet",
+    width=128,
+    latent=128,
+    loss="hinge",
+    spectral_norm="critic",
+    critic_norm="none",
+    critic_steps=5,
+    betas=(0.0, 0.9),
+    lr_schedule="linear",
+    steps=100_000,
+)
+
 GANS: Mapping[str, Recipe] = {
     "gan": GANRecipe(architecture="mlp", width=1200, batch=100),
     "dcgan": GANRecipe(batch=128),
@@ -61,45 +75,17 @@ GANS: Mapping[str, Recipe] = {
     ),
     "dragan": GANRecipe(dragan=10.0, critic_norm="layer"),
     "r1-gan": GANRecipe(r1=10.0, critic_norm="none", optimizer="rmsprop", generator_lr=1e-4, critic_lr=1e-4),
-    "sngan": GANRecipe(
-        architecture="resnet",
-        width=128,
-        latent=128,
-        loss="hinge",
-        spectral_norm="critic",
-        critic_norm="none",
-        critic_steps=5,
-        betas=(0.0, 0.9),
-        lr_schedule="linear",
-        steps=100_000,
-    ),
-    "sagan": GANRecipe(
-        architecture="resnet",
-        width=128,
-        latent=128,
-        loss="hinge",
+    "sngan": SNGAN,
+    "sagan": replace(
+        SNGAN,
         spectral_norm="both",
-        critic_norm="none",
         attention=16,
+        critic_steps=1,
         generator_lr=1e-4,
         critic_lr=4e-4,
-        betas=(0.0, 0.9),
-        steps=100_000,
+        lr_schedule="constant",
     ),
-    "projection-gan": GANRecipe(
-        architecture="resnet",
-        width=128,
-        latent=128,
-        loss="hinge",
-        spectral_norm="critic",
-        critic_norm="none",
-        critic_steps=5,
-        betas=(0.0, 0.9),
-        generator_labels="batch-norm",
-        critic_labels="projection",
-        lr_schedule="linear",
-        steps=100_000,
-    ),
+    "projection-gan": replace(SNGAN, generator_labels="batch-norm", critic_labels="projection"),
     "relativistic-gan": GANRecipe(loss="relativistic-average", spectral_norm="critic", critic_norm="none"),
     "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, critic_lr=1e-4, batch=128),
     "pacgan": GANRecipe(pack=2),
