@@ -74,8 +74,8 @@ STACKED_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dragan": ("dragan", {}),
 }
 PUBLISHED = """Published, with other networks and budgets (Lin et al., 2018): on ring8 a GAN captured 6.3 modes
-with 98.2 % of high quality, PacGAN4 7.8 with 95.9 %; on grid25 a GAN 17.3 with 94.8 %, PacGAN4 24.8 with 93.6; on
-stacked MNIST DCGAN 99 of 1,000 with a divergence of 3.40, VEEGAN 150, PacDCGAN2 1,000 with 0.06."""
+with 98.2 % of high quality, PacGAN4 7.8 with 95.9 %; on grid25 a GAN 17.3 with 94.8 %, PacGAN4 24.8 with 93.6 %;
+on stacked MNIST DCGAN 99 of 1,000 with a divergence of 3.40, VEEGAN 150, PacDCGAN2 1,000 with 0.06."""
 
 
 def train_toy(row: str, toy: str, seed: int) -> dict[str, Any]:

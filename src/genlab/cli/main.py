@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError, UnknownOptionError
 from genlab.cli import look, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
 from genlab.version import __version__
 
@@ -46,7 +47,11 @@ def run(tokens: Sequence[str]) -> int:
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except UnknownOptionError as error:
         typed = error.token.keyword or error.token.value
-        whose = owners(typed.removeprefix("--").replace("-", "_")) if tokens[0] == "train" else ""
+        whose = (
+            owners(typed.removeprefix("--").replace("-", "_"))
+            if tokens[0] == "train" and tokens[1] in PRESETS
+            else ""
+        )
         return _complain(
             UsageError(f"{tokens[1]} has no {typed}.{whose}") if whose else error, UsageError.exit_code
         )

@@ -51,14 +51,15 @@ def sample(
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
     folder, model = _load(run, root, checkpoint, device)
-    images = draw(model, number, seed, None if label is None else find_class(folder, label))
+    chosen = None if label is None else find_class(folder, label)
+    images = draw(model, number, seed, chosen)
     if out and out.suffix.lower() != ".png":
         _write_singly(images, out)
     else:
         columns = (
             model.classes if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS else None
         )
-        of_class = "" if label is None else f"-{find_class(folder, label)}"
+        of_class = "" if chosen is None else f"-{chosen}"
         _write_png(out or folder.path / "samples" / f"{number}{of_class}-seed-{seed}.png", grid(images, columns))
 
 
