@@ -14,7 +14,7 @@ from genlab.data.cache import cache_folder
 from genlab.data.dataset import Dataset, Source
 from genlab.data.loader import Loader
 
-EPOCHS, BATCH, CHUNK = 6, 128, 500
+EPOCHS, BATCH, CHUNK = 4, 128, 500
 
 
 class Classifier(nn.Module):

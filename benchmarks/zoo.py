@@ -3,7 +3,8 @@
     python benchmarks/zoo.py --results zoo.jsonl [--minutes 4] [--only NAME …] [--write docs/zoo.md]
 
 Fashion-MNIST at 32 pixels. Each preset trains alone, with all its own settings but for the width of convolutions,
-which is one and the same, so that the budget is enough for a CPU. Then 10,000 samples of the published weights are
+which is one and the same, so that the budget is enough for a CPU, and the number of steps: a short run first says
+how many fit into the time, so that schedules come to their ends. Then 10,000 samples of the published weights are
 compared with the 10,000 test pictures in the features of a classifier trained on the training pictures: the
 Fréchet distance, and the diversity, which is the mean distance of two samples over that of two test pictures. Each
 result is added to a file of lines as soon as it is there, so that the work can be stopped and goes on there.
@@ -30,12 +31,14 @@ from genlab.core.contract import Corrupts, Reconstructs, Samples
 from genlab.core.files import write
 from genlab.core.pictures import grid, png
 from genlab.core.random import generator
+from genlab.data.dataset import Dataset
 from genlab.data.source import open_source
 from genlab.metrics.frechet import frechet_distance
 from genlab.recipes.presets import PRESETS, SUMMARIES
 
 DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
 SAMPLES, SHOWN, CHUNK = 10_000, 16, 500
+PROBE = 1 / 24  # of the time, spent once more to see how many steps fit into it
 BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
 # Why a row may be behind the one that does nothing clever.
 WHY: Mapping[str, str] = {}
@@ -44,19 +47,17 @@ WHY: Mapping[str, str] = {}
 def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
     """Train a preset, draw a strip of what it makes, and return its row."""
     recipe = PRESETS[preset]
-    width = recipe.width if recipe.architecture == "mlp" else WIDTH
-    rare = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
     with tempfile.TemporaryDirectory() as place:
-        run = genlab.train(
-            preset, quiet=True, data=DATA, size=SIDE, width=width, minutes=minutes, steps=10**6, out=place, **rare
-        )
+        short = _train(preset, Path(place) / "short", minutes=minutes * PROBE, steps=10**6).progress
+        fitting = round(60 * minutes * short.step / short.seconds)
+        run = _train(preset, Path(place) / "long", steps=fitting)
         model = genlab.load(run, checkpoint="last")
     source = open_source(DATA, size=SIDE)
-    real = source.held_out.batch(np.arange(len(source.held_out))).images
+    real = _images(source.held_out, len(source.held_out))
     row = {
         "preset": preset,
         "family": recipe.family,
-        "minutes": minutes,
+        "minutes": run.progress.seconds / 60,
         "steps": run.progress.step,
         "images": run.progress.batches * recipe.batch,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
@@ -70,6 +71,13 @@ def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
     if isinstance(model, Corrupts):
         row["denoising_mse"] = _error(model, real, corrupted=True)
     return row
+
+
+def _train(preset: str, place: Path, **length: float) -> Any:  # noqa: ANN401 (a run)
+    recipe = PRESETS[preset]
+    width = recipe.width if recipe.architecture == "mlp" else WIDTH
+    rare = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
+    return genlab.train(preset, quiet=True, data=DATA, size=SIDE, width=width, out=place, **rare, **length)
 
 
 def _distances(judge: Classifier, real: Tensor, fake: Tensor) -> dict[str, float]:
@@ -121,21 +129,40 @@ def main(arguments: Sequence[str]) -> None:
             results.append(measure(preset, options.minutes, pictures))
             with options.results.open("a") as file:
                 file.write(json.dumps(results[-1]) + "\n")
-    text = _page(results, about, shlex.join(["python", "benchmarks/zoo.py", *arguments]), pictures.name)
+    command = shlex.join(["python", "benchmarks/zoo.py", *arguments])
+    text = _page(results, _floor(), about, command, pictures.name)
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _page(results: Sequence[Mapping[str, Any]], about: Mapping[str, str], command: str, pictures: str) -> str:
+def _floor() -> dict[str, float]:
+    """Return the figures of training pictures, which no model can be expected to better."""
+    source = open_source(DATA, size=SIDE)
+    judge, _ = classifier(source)
+    return _distances(judge, _images(source.held_out, len(source.held_out)), _images(source.train, SAMPLES))
+
+
+def _images(data: Dataset, count: int) -> Tensor:
+    return data.batch(np.arange(count)).images
+
+
+def _page(
+    results: Sequence[Mapping[str, Any]],
+    floor: Mapping[str, float],
+    about: Mapping[str, str],
+    command: str,
+    pictures: str,
+) -> str:
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     parts = [
         "# The zoo\n\n" + (__doc__ or "").split("\n\n", 2)[2],
         f"```console\n{command}\n```\n",
-        f"| | |\n|---|---|\n{facts}| training | {results[0]['minutes']:g} minutes each |\n"
+        f"| | |\n|---|---|\n{facts}| training | {_range([r['minutes'] for r in results])} minutes each |\n"
         f"| width of convolutions | {WIDTH} |\n| accuracy of the classifier | {results[0]['accuracy']:.1%} |\n",
         "## Models that sample\n\nThe nearest to the test pictures first.\n\n"
         "| preset | distance | diversity | images seen | steps | weights |\n|---|--:|--:|--:|--:|--:|",
+        f"| *training pictures* | {floor['fd[classifier]']:.1f} | {floor['diversity']:.2f} | | | |",
     ]
     sampling = sorted((r for r in results if "fd[classifier]" in r), key=lambda r: r["fd[classifier]"])
     parts += [
@@ -159,6 +186,10 @@ def _page(results: Sequence[Mapping[str, Any]], about: Mapping[str, str], comman
         strip = f"![{r['preset']}]({pictures}/{r['preset']}.png)"
         parts.append(f"**{r['preset']}** {first}{_why(r, results)}\n\n{strip}\n")
     return "\n".join(parts)
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.1f} to {max(values):.1f}"
 
 
 def _why(row: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
