@@ -82,7 +82,7 @@ def _train(preset: str, place: Path, **length: float) -> Any:  # noqa: ANN401 (a
 
 def _distances(judge: Classifier, real: Tensor, fake: Tensor) -> dict[str, float]:
     ours, theirs = judge.features(fake), judge.features(real)
-    distance = frechet_distance(theirs.double().numpy(), ours.double().numpy())
+    distance = frechet_distance(theirs, ours)
     return {"fd[classifier]": distance, "diversity": diversity(ours) / diversity(theirs)}
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from genlab.metrics.pixels import pixel_features
+from genlab.metrics.extractors.pixels import pixel_features
 
 
 def test_large_images_are_averaged_down() -> None:

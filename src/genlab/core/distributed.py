@@ -5,12 +5,16 @@ Networks are not wrapped. Each process computes on its rows of the global batch;
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,25 @@ def join(device: torch.device) -> Shard:
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return Shard(dist.get_rank(), dist.get_world_size())
+
+
+@contextmanager
+def together(device: torch.device) -> Iterator[Shard]:
+    """Join the other processes for a while."""
+    try:
+        yield join(device)
+    finally:
+        leave()
+
+
+def in_turn(work: Callable[[], T]) -> T:
+    """Return what `work` returns; the first process does it before the others, who find what it left behind."""
+    if here().rank == 0:
+        done = work()
+        barrier()
+        return done
+    barrier()
+    return work()
 
 
 def launched() -> Shard:
@@ -91,6 +114,15 @@ def share(text: str) -> str:
     if processes() > 1:
         dist.broadcast_object_list(box, 0)
     return box[0]
+
+
+def collect(value: T) -> list[T]:
+    """Return the `value` of every process, on each of them."""
+    if processes() == 1:
+        return [value]
+    values: list[Any] = [None] * processes()
+    dist.all_gather_object(values, value)
+    return values
 
 
 class _AverageOverProcesses(torch.autograd.Function):

@@ -1,49 +1,150 @@
-"""The Fréchet distance between two sets of features, each seen as a Gaussian."""
+"""The Fréchet distance between two sets of features, each seen as a Gaussian.
 
-import numpy as np
-from numpy.typing import NDArray
+A Gaussian is held as its mean and a root R of its covariance, C = RᵀR. Then tr (C₁C₂)^½ is the sum of the singular
+values of R₁R₂ᵀ, which needs no square root of a matrix, keeps the digits that C₁C₂ would lose, and is small where
+there are few images: the root of N centred features is the features themselves, over √(N − 1).
+
+References:
+    Fréchet, 1957. Sur la distance de deux lois de probabilité.
+    Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500.
+    Mathiasen and Hvilshøj, 2020. Backpropagating through Fréchet Inception Distance. arXiv:2009.14075: few images.
+    Chan, Golub and LeVeque, 1983. Algorithms for Computing the Sample Variance: sums of parts.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from scipy.linalg.lapack import dpstrf
+from torch import Tensor
 
 from genlab.core.errors import GenlabError
 
-Matrix = NDArray[np.float64]
+NEGLIGIBLE = 1e-9  # singular values beside the largest: directions that one of the sets does not have
+FEW = 0.75  # of the dimensions: with fewer images the features themselves are the cheaper root
 
 
-def frechet_distance(real: Matrix, fake: Matrix) -> float:
-    """|μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁^½ C₂ C₁^½)^½) for the means and covariances of two sets of features.
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean and scatter of features; those of a union are the sum.
 
-    The square roots come from eigendecompositions of symmetric matrices, which exist for rank-deficient
-    covariances too; rounding below zero is cut off.
+    A set of any size is described in D² numbers, so that it can be streamed and shared among processes.
+    """
+
+    count: int
+    mean: Tensor  # (D,), float64
+    scatter: Tensor  # Σ (x − μ)(x − μ)ᵀ, (D, D), float64
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Return the moments of both sets together."""
+        count = self.count + other.count
+        shift = other.mean - self.mean
+        scatter = self.scatter + other.scatter + torch.outer(shift, shift) * (self.count * other.count / count)
+        return Moments(count, self.mean + shift * (other.count / count), scatter)
+
+
+def moments(features: Tensor) -> Moments:
+    """Return the moments of features (N, D)."""
+    features = features.double()
+    mean = features.mean(0)
+    centred = features - mean
+    return Moments(len(features), mean, centred.T @ centred)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """N(μ, RᵀR)."""
+
+    mean: Tensor  # (D,), float64
+    root: Tensor  # R, (rank or more, D), float64
+
+    @cached_property
+    def spread(self) -> float:
+        """tr C = ‖R‖²."""
+        return float(self.root.square().sum())
+
+
+def gaussian(features: Tensor | Moments, name: str = "") -> Gaussian:
+    """Return the Gaussian with the mean and the unbiased covariance of features (N, D) or of their moments.
 
     Args:
-        real: (N, D), N ≥ 2.
-        fake: (M, D), M ≥ 2.
+        features: or their moments, which are the cheaper the more images there are.
+        name: of the images, for the error.
 
     Raises:
-        GenlabError: fewer than two rows, or a feature that is NaN or infinite.
-
-    References:
-        Fréchet, 1957. Sur la distance de deux lois de probabilité.
-        Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500.
+        GenlabError: fewer than two images, or features that are NaN or infinite.
     """
-    for name, features in (("real", real), ("fake", fake)):
-        if len(features) < 2:
-            raise GenlabError(f"the Fréchet distance needs 2 {name} images or more, not {len(features)}")
-        if not np.isfinite(features).all():
-            raise GenlabError(f"the features of the {name} images are not finite")
-    root = _square_root(_covariance(real))
-    covariance = _covariance(fake)
-    cross = np.linalg.eigvalsh(root @ covariance @ root)
-    between = np.square(real.mean(0) - fake.mean(0)).sum()
-    distance = between + np.square(root).sum() + np.trace(covariance) - 2 * np.sqrt(cross.clip(0)).sum()
-    return float(max(distance, 0.0))
+    given = features.count if isinstance(features, Moments) else len(features)
+    if given < 2:
+        raise GenlabError(f"the Fréchet distance needs 2 {name} images or more, not {given}".replace("  ", " "))
+    if isinstance(features, Tensor) and len(features) > FEW * features.shape[1]:
+        features = moments(features)
+    if isinstance(features, Tensor):
+        features = features.double()
+        mean = features.mean(0)
+        root = (features - mean) / math.sqrt(given - 1)
+    else:
+        mean, root = features.mean, _root(features.scatter / (given - 1))
+    if not torch.isfinite(mean).all():
+        raise GenlabError(f"the features of the {name} images are not finite".replace("  ", " "))
+    return Gaussian(mean, root)
 
 
-def _covariance(features: Matrix) -> Matrix:
-    covariance: Matrix = np.atleast_2d(np.cov(features, rowvar=False))  # a number where D = 1
-    return covariance
+def frechet_distance(real: Tensor | Moments | Gaussian, fake: Tensor | Moments | Gaussian) -> float:
+    """|μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁C₂)^½) for the means and covariances of two sets of features.
+
+    It exists for covariances of any rank; rounding below zero is cut off.
+
+    Args:
+        real: features (N, D), N ≥ 2, or what is known of them.
+        fake: features (M, D), M ≥ 2, or what is known of them.
+
+    Raises:
+        GenlabError: fewer than two rows, a feature that is NaN or infinite, or another number of features.
+    """
+    one = real if isinstance(real, Gaussian) else gaussian(real, "real")
+    two = fake if isinstance(fake, Gaussian) else gaussian(fake, "fake")
+    if one.mean.shape != two.mean.shape:
+        raise GenlabError(
+            f"the images have {len(one.mean)} and {len(two.mean)} features: use one extractor for both"
+        )
+    between = float((one.mean - two.mean).square().sum())
+    common = float(torch.linalg.svdvals(one.root @ two.root.T).sum())
+    return max(between + one.spread + two.spread - 2 * common, 0.0)
 
 
-def _square_root(covariance: Matrix) -> Matrix:
-    values, vectors = np.linalg.eigh(covariance)
-    root: Matrix = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    return root
+def frechet_error(real: Gaussian, fake: Gaussian, features: Tensor, count: int) -> float:
+    """Return the standard error of the distance: how far it would move with other samples of the model.
+
+    By the delta method: the distance changes with one sample y as
+
+        ψ(y) = 2 (μ₂ − μ₁)ᵀ(y − μ₂) + (y − μ₂)ᵀ(I − T)(y − μ₂)
+
+    where T is the optimal transport from fake to real, T C₂ T = C₁, and the error is the deviation of ψ over
+    √count. The bias that comes from how many images there are is not in it: two models measured alike share it.
+
+    Args:
+        real: of the real images.
+        fake: of the generated images.
+        features: of some of them, (N, D).
+        count: how many generated images `fake` was computed from.
+    """
+    left, values, _ = torch.linalg.svd(real.root @ fake.root.T, full_matrices=False)
+    kept = values > values[0] * NEGLIGIBLE
+    # T = R₁ᵀ U S⁻¹ Uᵀ R₁, so that yᵀT y is a sum of squares.
+    whitened = (real.root.T @ left[:, kept]) / values[kept].sqrt()
+    away = features.double() - fake.mean
+    change = 2 * away @ (fake.mean - real.mean) + away.square().sum(1) - (away @ whitened).square().sum(1)
+    return float(change.std()) / math.sqrt(count)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """Return R (rank, D) with RᵀR = C: Cholesky's factor with pivots, which a covariance of any rank has."""
+    if not torch.isfinite(covariance).all():
+        return covariance  # the caller's check of the mean names the fault
+    factor, pivots, rank, _ = dpstrf(covariance.cpu().numpy(), lower=0)
+    upper = torch.from_numpy(factor).triu()[:rank]
+    root = torch.empty_like(upper)
+    root[:, torch.from_numpy(pivots).long() - 1] = upper
+    return root.to(covariance.device)

@@ -1,19 +1,22 @@
 """How good the model is while it trains: by what it can do, on pictures that it never saw."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import BoundsLikelihood, Corrupts, Reconstructs, Samples, takes_labels
 from genlab.core.random import generator
-from genlab.metrics.frechet import frechet_distance
-from genlab.metrics.pixels import pixel_features
+from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.extractors.pixels import pixels
+from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
+from genlab.metrics.portrait import Portrait, portray
 
-CHUNK = 256
+CHUNK = 250
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,33 @@ class Evaluation:
     values: Mapping[str, float]
     criterion: float
     images: int
+    protocol: Mapping[str, Any] = field(default_factory=dict)  # of the distance of samples
 
 
-def evaluate(model: nn.Module, held_out: Batch, seed: int) -> Evaluation:
+@dataclass(frozen=True)
+class Judge:
+    """Who says how far samples are from real images, with what it saw of these once."""
+
+    extractor: Extractor
+    real: Gaussian
+    images: int  # real ones that were seen
+    samples: int  # to be seen each time
+
+    @classmethod
+    def of(cls, extractor: Extractor, real: Portrait, samples: int) -> "Judge":
+        """Return the judge that saw `real` through `extractor`."""
+        few = real.count == len(real.features)
+        return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
+
+    def distance(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
+        """Return the Fréchet distance of the samples that `pieces` make.
+
+        Of so few samples the features are a smaller root of the covariance than D × D, so that it is quick.
+        """
+        return frechet_distance(self.real, portray(self.extractor, pieces).features)
+
+
+def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None = None) -> Evaluation:
     """Measure every capability of `model` that says how good it is.
 
     - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
@@ -33,9 +60,8 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int) -> Evaluation:
     - corrupts: `denoising_mse`, the mean squared error per pixel in [-1, 1] of what it makes of spoilt held-out
       images;
     - reconstructs: `reconstruction_mse`, the same error where it is given the held-out images as they are;
-    - samples: `fd[pixels]`, the Fréchet distance of as many samples to the held-out images, in the space of
-      `pixel_features`. It is no FID: it sees layout and tone, not objects. A model that takes labels is given
-      those of the held-out images.
+    - samples: `fd[…]`, the Fréchet distance of samples to held-out images in the features of the judge. It is no
+      FID. A model that takes labels is given those of the held-out images.
 
     The first of these that the model has is the criterion. The same noise is used every time.
 
@@ -43,10 +69,12 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int) -> Evaluation:
         model: in evaluation mode.
         held_out: images and their labels, on the model's device.
         seed: of the noise.
+        judge: of samples; by default the pixels of the held-out images themselves.
     """
     noise = generator(seed, "evaluation")
     chunks = torch.split(held_out.images, CHUNK)
     values: dict[str, float] = {}
+    protocol: dict[str, Any] = {}
     if isinstance(model, BoundsLikelihood):
         bounds = torch.cat([model.evidence_bound(chunk, noise) for chunk in chunks])
         values["negative_bound"] = -bounds.mean().item()
@@ -57,21 +85,30 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int) -> Evaluation:
         errors = torch.cat([(model.reconstruct(c) - c).square().flatten(1).mean(1) for c in chunks])
         values["reconstruction_mse"] = errors.mean().item()
     if isinstance(model, Samples):
-        fakes = torch.cat([pixel_features(images) for images in _samples(model, held_out, noise)])
-        reals = torch.cat([pixel_features(chunk) for chunk in chunks])
-        values["fd[pixels]"] = frechet_distance(_array(reals), _array(fakes))
-    return Evaluation(values, next(iter(values.values())), len(held_out))
+        judge = judge or by_pixels(held_out)
+        values[f"fd[{judge.extractor.name}]"] = judge.distance(_pieces(model, held_out, judge.samples, seed))
+        protocol = {**judge.extractor.stamp, "real": judge.images, "fake": judge.samples}
+    return Evaluation(values, next(iter(values.values())), len(held_out), protocol)
 
 
-def _samples(model: Samples, held_out: Batch, noise: torch.Generator) -> Iterator[Tensor]:
-    """Yield as many samples as there are held-out images, of the same classes where the model takes labels."""
-    for rows in torch.split(torch.arange(len(held_out)), CHUNK):
-        if held_out.labels is not None and isinstance(model, nn.Module) and takes_labels(model):
-            yield model.sample(len(rows), noise, held_out.labels[rows])
-        else:
-            yield model.sample(len(rows), noise)
+def by_pixels(held_out: Batch) -> Judge:
+    """Return the judge that sees layout and tone, of as many samples as held-out images; points exactly."""
+    extractor = pixels(held_out.images.device, exact=held_out.images.shape[-1] == 1)
+    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.images, CHUNK)]
+    return Judge.of(extractor, portray(extractor, pieces), len(held_out))
 
 
-def _array(features: Tensor) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    array: np.ndarray[tuple[int, int], np.dtype[np.float64]] = features.double().cpu().numpy()
-    return array
+def _pieces(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
+    """Return what makes the batches of samples, of the held-out images' classes where the model takes labels."""
+    told = held_out.labels if isinstance(model, nn.Module) and takes_labels(model) else None
+
+    def piece(rows: Tensor) -> Tensor:
+        noise = generator(seed, "evaluation samples", int(rows[0]))
+        return model.sample(len(rows), noise) if told is None else _of_classes(model, noise, told, rows)
+
+    return [partial(piece, rows) for rows in torch.split(torch.arange(count), CHUNK)]
+
+
+def _of_classes(model: Any, noise: torch.Generator, labels: Tensor, rows: Tensor) -> Tensor:  # noqa: ANN401
+    images: Tensor = model.sample(len(rows), noise, labels[rows % len(labels)])
+    return images

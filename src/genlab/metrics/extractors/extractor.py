@@ -1,0 +1,77 @@
+"""What an extractor is: a frozen network that turns images into features, and the name of how it did."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from genlab.core.errors import GenlabError
+from genlab.metrics.extractors.resize import Resize, as_bytes, colour, resize
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class Perception(NamedTuple):
+    """What a network sees in B images."""
+
+    features: Tensor  # (B, D), float32
+    probabilities: Tensor | None = None  # (B, K) of its classes
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network with all that decides on its figures."""
+
+    name: str
+    look: Callable[[Tensor], Perception]  # of images (B, 3 or C, side, side) in [-1, 1]
+    weights: str = ""  # first 12 hex digits of the sha256 of their file; none for what has no weights
+    side: int | None = None  # that images are resized to; None takes them as they are
+    resize: Resize = "antialiased"
+    any_channels: bool = False  # whether it takes images of any number of channels as they are
+    precision: Precision = "float32"
+    rounds: bool = True  # to 8 bits first
+    device: torch.device = torch.device("cpu")
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Perception:
+        """Return what it sees in images (B, C, H, W) in [-1, 1], on the CPU.
+
+        Images are rounded to 8 bits first, so that a model has the same figures as the files of its samples.
+
+        Raises:
+            GenlabError: images with other than 1 or 3 channels.
+        """
+        if not self.any_channels and images.shape[1] not in (1, 3):
+            raise GenlabError(
+                f"an extractor of features sees grey or colour images, not {images.shape[1]} channels"
+            )
+        images = images.to(self.device)
+        if self.rounds:
+            images = as_bytes(images)
+        if self.side is not None:
+            images = resize(images, self.side, self.resize)
+        if not self.any_channels:
+            images = colour(images)
+        low = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16) if low else nullcontext():
+            seen = self.look(images.contiguous(memory_format=torch.channels_last))
+        probabilities = None if seen.probabilities is None else seen.probabilities.float().cpu()
+        return Perception(seen.features.float().cpu(), probabilities)
+
+    def exact(self) -> "Extractor":
+        """Return it without any rounding, for differences that are smaller than that."""
+        return replace(self, precision="float32", rounds=False)
+
+    @property
+    def stamp(self) -> dict[str, str]:
+        """What belongs to every figure that was computed with it."""
+        side = "" if self.side is None else f"{self.side} px {self.resize}"
+        return {
+            "extractor": self.name,
+            "weights": self.weights,
+            "resize": side or "none",
+            "precision": self.precision if self.rounds else f"{self.precision}, not rounded to bytes",
+        }

@@ -1,0 +1,43 @@
+"""How sure a classifier is of each image, and how evenly it spreads them over its classes.
+
+References:
+    Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
+    Barratt and Sharma, 2018. A Note on the Inception Score. arXiv:1801.01973: what it does not say.
+"""
+
+import torch
+from torch import Tensor
+from torch.special import entr
+
+from genlab.core.errors import GenlabError
+from genlab.metrics.estimate import Estimate
+
+SPLITS = 10
+
+
+def inception_score(probabilities: Tensor, splits: int = SPLITS) -> Estimate:
+    """exp(E KL(p(y|x) ‖ p(y))), from 1 to the number of classes: its mean over splits and the standard error.
+
+    It knows of no real image, so that a model that copies one image of each class has the best score.
+
+    Args:
+        probabilities: p(y|x) of a classifier, (N, K), in random order.
+        splits: parts that it is computed on.
+
+    Raises:
+        GenlabError: fewer images than splits, or what is no probability.
+    """
+    if len(probabilities) < splits:
+        raise GenlabError(f"the score of a classifier needs {splits} images or more, not {len(probabilities)}")
+    probabilities = probabilities.double()
+    if not torch.isfinite(probabilities).all() or probabilities.min() < 0:
+        raise GenlabError("the classifier's probabilities are not finite, or negative")
+    scores = torch.stack([_score(part) for part in torch.tensor_split(probabilities, splits)])
+    error = float(scores.std()) / splits**0.5 if splits > 1 else float("nan")
+    return Estimate(float(scores.mean()), error)
+
+
+def _score(conditional: Tensor) -> Tensor:
+    """E KL(p(y|x) ‖ p(y)) is the entropy of the mean less the mean of the entropies."""
+    information: Tensor = entr(conditional.mean(0)).sum() - entr(conditional).sum(1).mean()
+    return information.exp()

@@ -1,0 +1,129 @@
+"""How like two images are, pair by pair: what reconstructions are measured by, and the likeness of samples.
+
+References:
+    Wang et al., 2004. Image Quality Assessment: From Error Visibility to Structural Similarity. IEEE TIP 13(4).
+    Wang, Simoncelli and Bovik, 2003. Multi-Scale Structural Similarity for Image Quality Assessment.
+    Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. arXiv:1610.09585:
+    MS-SSIM between samples as a measure of their diversity.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, pad
+
+from genlab.core.errors import GenlabError
+from genlab.core.random import generator
+
+RANGE = 2.0  # of a pixel, from -1 to 1
+WINDOW, SIGMA = 11, 1.5
+LUMINANCE, CONTRAST = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
+SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+PAIRS = 1000
+
+
+def mse(one: Tensor, two: Tensor) -> Tensor:
+    """Return the mean squared error per pixel of each pair of images (B, C, H, W) in [-1, 1], (B,)."""
+    return (one - two).square().flatten(1).mean(1)
+
+
+def psnr(one: Tensor, two: Tensor) -> Tensor:
+    """Return 10 log₁₀(4 / MSE) of each pair of images in [-1, 1] in dB, (B,); infinite where they are equal."""
+    return 10 * torch.log10(RANGE**2 / mse(one, two))
+
+
+def ssim(one: Tensor, two: Tensor) -> Tensor:
+    """Return the structural similarity of each pair of images (B, C, H, W) in [-1, 1], (B,); 1 where equal.
+
+    Gaussian windows of 11 pixels, σ = 1.5, around every pixel of the image mirrored at its border; the mean over
+    places and channels.
+
+    Raises:
+        GenlabError: images smaller than the window.
+    """
+    _check(one, 1)
+    similarity, _ = _compare(one, two)
+    return similarity
+
+
+def ms_ssim(one: Tensor, two: Tensor) -> Tensor:
+    """Return the structural similarity over several scales of each pair of images in [-1, 1], (B,).
+
+    Each scale has half the size of the one before. Five scales need images of 176 pixels; smaller ones get as many
+    as the window fits into, with the published exponents of those, made to sum to 1.
+
+    Raises:
+        GenlabError: images smaller than the window.
+    """
+    _check(one, 1)
+    weights = torch.tensor(SCALES[: scales(one)], dtype=one.dtype, device=one.device)
+    parts = []
+    for scale in range(len(weights)):
+        if scale:
+            one, two = avg_pool2d(one, 2), avg_pool2d(two, 2)
+        similarity, contrast = _compare(one, two)
+        parts.append(similarity if scale == len(weights) - 1 else contrast)
+    return (torch.stack(parts, 1).clamp(min=0) ** (weights / weights.sum())).prod(1)
+
+
+def scales(images: Tensor) -> int:
+    """Return how many scales of MS-SSIM fit into images."""
+    side = min(images.shape[2:])
+    return sum(side // 2**scale >= WINDOW for scale in range(len(SCALES)))
+
+
+def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int = PAIRS, seed: int = 0) -> float:
+    """Return the mean MS-SSIM of random pairs of images, of one class each where there are labels.
+
+    The lower, the more diverse. Compare it with that of the real images: far above it, samples are alike.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1], N ≥ 2.
+        labels: (N,).
+        pairs: how many.
+        seed: of the pairs.
+
+    Raises:
+        GenlabError: fewer than two images, or of each class, or images smaller than the window.
+    """
+    _check(images, 2)
+    draws = generator(seed, "pairs")
+    groups = [torch.arange(len(images))]
+    if labels is not None:
+        groups = [(labels.cpu() == label).nonzero().flatten() for label in torch.unique(labels.cpu())]
+        groups = [group for group in groups if len(group) > 1]
+        if not groups:
+            raise GenlabError("MS-SSIM within classes needs 2 images or more of a class")
+    chosen = torch.randint(len(groups), (pairs,), generator=draws).tolist()
+    rows = torch.stack([groups[g][torch.randperm(len(groups[g]), generator=draws)[:2]] for g in chosen])
+    parts = [ms_ssim(images[part[:, 0]], images[part[:, 1]]) for part in torch.split(rows, 100)]
+    return float(torch.cat(parts).mean())
+
+
+def _compare(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means of luminance·contrast·structure, and of contrast·structure off the border, (B,) each."""
+    channels, half = one.shape[1], WINDOW // 2
+    one, two = (pad(images, (half, half, half, half), mode="reflect") for images in (one, two))
+    stacked = torch.cat([one, two, one * one, two * two, one * two], 1)
+    mean_1, mean_2, square_1, square_2, cross = torch.split(_blur(stacked), channels, 1)
+    spread = (square_1 - mean_1.square()).clamp(min=0) + (square_2 - mean_2.square()).clamp(min=0)
+    contrast = (2 * (cross - mean_1 * mean_2) + CONTRAST) / (spread + CONTRAST)
+    luminance = (2 * mean_1 * mean_2 + LUMINANCE) / (mean_1.square() + mean_2.square() + LUMINANCE)
+    inner = contrast[..., half:-half, half:-half]
+    return (luminance * contrast).flatten(1).mean(1), inner.flatten(1).mean(1)
+
+
+def _blur(maps: Tensor) -> Tensor:
+    """Return the Gaussian-weighted means of all windows that fit, along one axis and then the other."""
+    place = torch.arange(WINDOW, dtype=maps.dtype, device=maps.device) - WINDOW // 2
+    weights = torch.exp(-(place**2) / (2 * SIGMA**2))
+    weights = (weights / weights.sum()).expand(maps.shape[1], 1, 1, WINDOW)
+    along = conv2d(maps, weights, groups=maps.shape[1])
+    return conv2d(along, weights.transpose(2, 3), groups=maps.shape[1])
+
+
+def _check(images: Tensor, least: int) -> None:
+    if len(images) < least:
+        raise GenlabError(f"structural similarity needs {least} images or more, not {len(images)}")
+    if min(images.shape[2:]) < WINDOW:
+        side = "×".join(map(str, images.shape[2:]))
+        raise GenlabError(f"structural similarity needs images of {WINDOW} pixels or more, not {side}")

@@ -1,0 +1,100 @@
+"""Paths, bits, classes, and the names that figures have."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from genlab.core.errors import GenlabError
+from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.figures import Figure, apart
+from genlab.metrics.frechet import moments
+from genlab.metrics.likelihood import bits_per_dimension
+from genlab.metrics.path_length import path_length
+from genlab.metrics.portrait import Portrait
+from genlab.metrics.sets import classes_reached, compare
+
+
+def portrait(rows: int, seed: int, classes: int | None = None) -> Portrait:
+    random = torch.Generator().manual_seed(seed)
+    features = torch.randn(rows, 4, generator=random)
+    probabilities = torch.randn(rows, classes, generator=random).softmax(1) if classes else None
+    return Portrait(moments(features), features, probabilities)
+
+
+def extractor(name: str, precision: str = "float32") -> Extractor:
+    return Extractor(name, lambda images: Perception(images.flatten(1)), "abc", precision=precision)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "fd", "kd", "score"),
+    [
+        ("inception", "float32", "fid", "kid", "inception_score"),
+        ("inception", "bfloat16", "fd[inception]", "kd[inception]", "score[inception]"),
+        ("pixels", "float32", "fd[pixels]", "kd[pixels]", "score[pixels]"),
+    ],
+)
+def test_only_the_defining_network_gives_published_names(
+    name: str, precision: str, fd: str, kd: str, score: str
+) -> None:
+    figures = compare(portrait(60, 0, 3), portrait(50, 1, 3), extractor(name, precision), {"seed": 7})
+    names = [figure.name for figure in figures]
+    assert names[:3] == [fd, kd, score]
+    assert names[3:] == [f"{n}[{name}]" for n in ("precision", "recall", "density", "coverage")]
+    for figure in figures:
+        assert figure.protocol["real"] == 60
+        assert figure.protocol["fake"] == 50
+        assert figure.protocol["seed"] == 7
+        assert figure.protocol["weights"] == "abc"
+
+
+def test_what_cannot_be_said_of_few_images_is_left_out() -> None:
+    names = [figure.name for figure in compare(portrait(4, 0, 3), portrait(5, 1, 3), extractor("x"), {})]
+    assert names == ["fd[x]", "kd[x]"]
+
+
+def test_the_path_length_of_a_linear_generator() -> None:
+    """With orthogonal ends of equal norm r, z moves at the angle's speed: ‖dz/dt‖ = r π/2, and f(G(z)) = 3z."""
+    starts, ends = torch.tensor([[2.0, 0.0]] * 5), torch.tensor([[0.0, 2.0]] * 5)
+    places = torch.linspace(0, 1, 5)
+    estimate = path_length(lambda z: 3 * z.double(), lambda x: x, starts, ends, places)
+    assert estimate.value == pytest.approx((3 * 2 * math.pi / 2) ** 2, rel=1e-2)
+    assert estimate.error == pytest.approx(0, abs=1)
+
+
+def test_a_constant_generator_has_no_path() -> None:
+    def constant(latents: Tensor) -> Tensor:
+        return torch.ones(len(latents), 3)
+
+    assert path_length(constant, lambda x: x, torch.randn(4, 2), torch.randn(4, 2), torch.rand(4)).value == 0
+    with pytest.raises(GenlabError, match="2 paths or more, not 1"):
+        path_length(constant, lambda x: x, torch.randn(1, 2), torch.randn(1, 2), torch.rand(1))
+
+
+def test_bits_of_uniform_pixels() -> None:
+    """Uniform over 256 levels: 8 bits. As a density on [-1, 1] it is ½ everywhere, −log p = log 2 a dimension."""
+    assert bits_per_dimension(10 * math.log(256), 10) == pytest.approx(8)
+    assert bits_per_dimension(10 * math.log(2), 10, levels=256) == pytest.approx(8)
+
+
+def test_classes_that_are_reached() -> None:
+    real = torch.eye(4).repeat(5, 1)
+    assert classes_reached(real, real) == pytest.approx((4, 0))
+    assert classes_reached(real, torch.eye(4)[:1]) == pytest.approx((1, math.log(4)))
+    uneven = torch.cat([torch.eye(2)[:1].repeat(3, 1), torch.eye(2)[1:]])
+    assert classes_reached(uneven, uneven) == pytest.approx((2, 0))
+    with pytest.raises(GenlabError, match="no real image"):
+        classes_reached(torch.eye(4)[:2], real)
+
+
+def test_figures_are_plain_values_without_nan() -> None:
+    values = Figure("x", float("nan"), float("inf"), protocol={"real": 3}).values()
+    assert (values["value"], values["error"]) == (None, None)
+    assert values["protocol"] == {"real": 3}
+
+
+@pytest.mark.parametrize(("other", "expected"), [(1.5, False), (1.7, False), (2.3, True)])
+def test_a_difference_beyond_chance(other: float, expected: bool) -> None:
+    assert apart(Figure("x", 1.0, 0.3), Figure("x", other, 0.4)) is expected
+    assert apart(Figure("x", 1.0), Figure("x", other, 0.4)) is None
