@@ -133,6 +133,21 @@ class BoundsLikelihood(Protocol):
         ...
 
 
+@runtime_checkable
+class SplitsBound(Protocol):
+    """Gives the two parts of its bound on the likelihood, and a tighter one."""
+
+    def distortion_and_rate(
+        self, images: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each image in nats, (B,)."""
+        ...
+
+    def importance_bound(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return the importance-weighted bound with so many draws, of each image in nats, (B,)."""
+        ...
+
+
 CAPABILITIES: Mapping[str, type] = {
     "sample": Samples,
     "encode": Encodes,

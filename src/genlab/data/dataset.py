@@ -83,6 +83,34 @@ class Stacked:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """The rows of one array and then those of another."""
+
+    first: Values
+    second: Values
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of both."""
+        return self.first.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(len(first) + len(second), C, H, W)`."""
+        return (len(self), *self.first.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, index: IntArray, /) -> Array:
+        out = np.empty((len(index), *self.first.shape[1:]), dtype=self.dtype)
+        early = index < len(self.first)
+        out[early] = self.first[index[early]]
+        out[~early] = self.second[index[~early] - len(self.first)]
+        return out
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One split. `fingerprint` is the same wherever the same pictures were decoded to the same bytes."""
 
@@ -162,3 +190,12 @@ def fingerprint(values: Values, labels: IntArray | None) -> str:
 def make_dataset(name: str, values: Values, labels: IntArray | None, classes: tuple[str, ...]) -> Dataset:
     """Return a split with its fingerprint."""
     return Dataset(name, values, labels, classes, fingerprint(values, labels))
+
+
+def joined(one: Dataset, two: Dataset) -> Dataset:
+    """Return the images of two splits of a source as one."""
+    labels = None
+    if one.labels is not None and two.labels is not None:
+        labels = np.concatenate([one.labels, two.labels])
+    both = hashlib.sha256(f"{one.fingerprint} {two.fingerprint}".encode()).hexdigest()
+    return Dataset(f"{one.name}+{two.name}", Joined(one.values, two.values), labels, one.classes, both)

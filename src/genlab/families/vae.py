@@ -124,6 +124,15 @@ class VAE(nn.Module):
         latents = posterior.sample(self.prior(len(images), generator))
         return -self.distortion(latents[None], images, labels)[0] - posterior.kl().sum(1)
 
+    def distortion_and_rate(
+        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each image in nats, (B,)."""
+        labels = self._labels(images, labels)
+        posterior = self.posterior(images, labels)
+        latents = posterior.sample(self.prior(len(images), generator))
+        return self.distortion(latents[None], images, labels)[0], posterior.kl().sum(1)
+
     def importance_bound(
         self,
         images: Tensor,

@@ -8,14 +8,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from genlab.core import distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, UsageError, suggestion
-from genlab.core.random import derive
+from genlab.core.random import Draws, derive, generator
 from genlab.data.dataset import Dataset, Source
 from genlab.data.source import open_source
+from genlab.families.vae import binarised
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import Settings
 from genlab.training.run_folder import RunFolder
@@ -33,12 +35,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
         max_rejected=settings.max_rejected,
         progress=not quiet and shard.rank == 0,
     )
-    if shard.rank == 0:
-        source = opening()
-        distributed.barrier()
-        return source
-    distributed.barrier()
-    return opening()
+    return distributed.in_turn(opening)
 
 
 def record(source: Source, folder: RunFolder) -> None:
@@ -66,6 +63,11 @@ def held_out_part(split: Dataset, seed: int) -> Batch:
     """Return at most `HELD_OUT` images of a split with their labels, drawn once from the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
     return split.batch(order[:HELD_OUT])
+
+
+def black_and_white(images: Tensor, seed: int) -> Tensor:
+    """Return images (B, C, H, W) as a VAE with binarised pixels is measured on them: drawn once from the seed."""
+    return binarised(images, Draws(generator(seed, "measured pixels"), len(images)))
 
 
 def held_out_of(folder: RunFolder) -> Batch:

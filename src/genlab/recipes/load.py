@@ -28,12 +28,29 @@ def load_model(folder: RunFolder, which: CheckpointName | None = None, device: s
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
     with torch.random.fork_rng():
         model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
-    if which not in (None, *get_args(CheckpointName)):
-        raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
-    which = which or ("best" if checkpoint.exists(folder.best) else "last")
-    saved = checkpoint.load(folder.best if which == "best" else folder.last)
+    saved = _saved(folder, _which(folder, which))
     load_weights(model, saved.model)
     return devices.place(model, devices.choose(device)).eval().requires_grad_(False)
+
+
+def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:
+    """Return which checkpoint `load_model` would load, and of which step it is.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is not whole.
+    """
+    which = _which(folder, which)
+    return which, int(_saved(folder, which).state["step"])
+
+
+def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
+    if which not in (None, *get_args(CheckpointName)):
+        raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
+    return which or ("best" if checkpoint.exists(folder.best) else "last")
+
+
+def _saved(folder: RunFolder, which: CheckpointName) -> checkpoint.Checkpoint:
+    return checkpoint.load(folder.best if which == "best" else folder.last)
 
 
 def load(

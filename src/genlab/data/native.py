@@ -1,0 +1,60 @@
+"""The size that pictures have before anything is made of them."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from genlab.data.archive import list_zip
+from genlab.data.decode import read_header, strict
+from genlab.data.idx import holds_idx
+from genlab.data.listing import Listing, list_folder
+from genlab.data.source import NAMES
+
+_HEIGHT_AND_WIDTH = slice(1, 3)
+
+
+def native_sides(source: str) -> tuple[int, int] | None:
+    """Return the shortest and the longest of the shorter sides of the pictures in a folder, a zip or an .npz.
+
+    None for a source that is a name, and where no picture can be read: opening it says what is wrong.
+    """
+    path = Path(source).expanduser()
+    if source in NAMES or not path.exists():
+        return None
+    if path.suffix == ".npz":
+        return _of_arrays(path)
+    if path.is_dir() and not holds_idx(path):
+        return _extremes(_of_files(list_folder(path)))
+    if path.is_file() and zipfile.is_zipfile(path):
+        with list_zip(path) as listing:
+            return _extremes(_of_files(listing))
+    return None
+
+
+def _of_files(listing: Listing) -> Iterator[int]:
+    with strict():
+        for position in range(len(listing.entries)):
+            try:
+                with listing.open(position) as file:
+                    header = read_header(file)
+            except Exception:
+                continue
+            yield min(header.width, header.height)
+
+
+def _of_arrays(path: Path) -> tuple[int, int] | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            shape = arrays["images"].shape
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is the least
+    sides = shape[1:] if len(shape) == 3 else sorted(shape[1:])[_HEIGHT_AND_WIDTH]
+    return _extremes([min(sides)] if len(sides) == 2 else [])
+
+
+def _extremes(sides: "Iterator[int] | list[int]") -> tuple[int, int] | None:
+    every = list(sides)
+    return (min(every), max(every)) if every else None

@@ -1,0 +1,91 @@
+"""Trains the classifier of a source once: the extractor that knows the very classes that are measured."""
+
+import hashlib
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from genlab.core.descent import adam, descend, set_rates
+from genlab.core.device import of, place
+from genlab.core.errors import UsageError
+from genlab.core.files import replace, storage
+from genlab.core.random import derive, restart_stream
+from genlab.core.schedules import RATES
+from genlab.data.cache import cache_folder
+from genlab.data.dataset import Dataset, Source
+from genlab.data.loader import Loader
+from genlab.data.progress import bar
+from genlab.metrics.extractors.classifier import SIDE, Classifier, classifier
+from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.extractors.resize import resize
+
+EPOCHS, LEAST_STEPS, BATCH, LR = 4, 200, 128, 2e-3
+CHUNK = 500
+SEED = 0  # one classifier for a source, whatever is measured with it
+
+
+def classifier_of(source: Source, device: torch.device, *, progress: bool = True) -> Extractor:
+    """Return the extractor that was trained on the labels of a source's training images, now or earlier.
+
+    Raises:
+        UsageError: the source has fewer than two classes, or is of points.
+    """
+    train = source.train
+    if len(train.classes) < 2 or train.labels is None or train.shape.height == 1:
+        raise UsageError(
+            f"a classifier needs labelled pictures, and {source.name} has none: folders named by their class, or "
+            "another --extractor."
+        )
+    path = cache_folder() / "classifiers" / f"{train.fingerprint[:32]}.safetensors"
+    network = _fresh(train, device)
+    if not path.is_file():
+        _fit(network, train, progress=progress)
+        with storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+        replace(path, save(weights))
+    data = path.read_bytes()
+    network.load_state_dict(load(data))
+    network.eval().requires_grad_(False)
+    return classifier(network, hashlib.sha256(data).hexdigest()[:12], device)
+
+
+@torch.no_grad()
+def accuracy(extractor: Extractor, data: Dataset) -> float:
+    """Return the share of labelled images whose class an extractor names rightly."""
+    assert data.labels is not None
+    named = []
+    for rows in np.array_split(np.arange(len(data)), -(-len(data) // CHUNK)):
+        seen = extractor(data.batch(rows).images)
+        assert seen.probabilities is not None
+        named.append(seen.probabilities.argmax(1))
+    return float((torch.cat(named).numpy() == data.labels).mean())
+
+
+def _fresh(train: Dataset, device: torch.device) -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(SEED, "classifier"))
+        network = Classifier(train.shape.channels, len(train.classes))
+    place(network, device)
+    return network
+
+
+def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
+    """Train it for some passes over the images, its learning rate falling along a cosine."""
+    steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
+    optimizer, rate = adam(network, "classifier", LR, (0.9, 0.999)), RATES["cosine"](steps)
+    with (
+        torch.random.fork_rng(),
+        bar(progress) as show,
+        Loader(train, min(BATCH, len(train)), seed=SEED, device=of(network)) as batches,
+    ):
+        for step in show.track(range(steps), description="training a classifier"):
+            restart_stream(derive(SEED, "dropout", step), of(network))
+            set_rates([optimizer], rate(step))
+            batch = next(batches)
+            assert batch.labels is not None
+            images: Tensor = resize(batch.images, SIDE, "antialiased")
+            descend(cross_entropy(network.logits(images), batch.labels), optimizer)

@@ -1,0 +1,107 @@
+"""From the name of an extractor to the extractor."""
+
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from genlab.core.device import bf16_units
+from genlab.core.distributed import in_turn
+from genlab.core.errors import DataError, UsageError, suggestion
+from genlab.data.cache import cache_folder
+from genlab.data.dataset import Source
+from genlab.data.progress import bar
+from genlab.metrics.extractors.extractor import Extractor, Precision
+from genlab.metrics.extractors.resize import Resize
+
+ExtractorName = Literal["efficientnet-lite0", "inception", "classifier", "pixels"]
+NAMES = ("efficientnet-lite0", "inception", "classifier", "pixels")
+SECONDS = 30.0  # without a byte
+
+
+def find_extractor(
+    name: str,
+    device: torch.device,
+    source: Source | None = None,
+    *,
+    resize: Resize = "antialiased",
+    precision: Precision | None = None,
+    progress: bool = True,
+) -> Extractor:
+    """Return an extractor by its name.
+
+    `inception:PATH` names the file of its weights, and `efficientnet-lite0@96` another side than its own.
+
+    Args:
+        name: one of `NAMES`.
+        device: where it computes.
+        source: whose classes `classifier` is trained on.
+        resize: how images come to the network's side.
+        precision: by default bfloat16 where the device has units for it, but always float32 for inception, whose
+            figures are to be comparable with published ones, and for what is too small to gain.
+        progress: show bars on a terminal.
+
+    Raises:
+        UsageError: an unknown name, a classifier without labels.
+        DataError: the weights of inception cannot be downloaded.
+    """
+    kind, _, path = name.partition(":")
+    if kind.startswith("efficientnet-lite0") and not path:
+        from genlab.metrics.extractors.efficientnet import efficientnet_lite0
+
+        side = _side(kind)
+        return efficientnet_lite0(device, precision or ("bfloat16" if bf16_units() else "float32"), resize, side)
+    if kind == "inception":
+        from genlab.metrics.extractors.inception import inception
+
+        weights = Path(path).expanduser() if path else in_turn(partial(_download, progress))
+        return inception(weights, device, precision or "float32", resize)
+    if name == "pixels":
+        from genlab.metrics.extractors.pixels import pixels
+
+        return pixels(device)
+    if name == "classifier":
+        from genlab.recipes.classifier import classifier_of
+
+        if source is None:
+            raise UsageError("the extractor classifier needs a labelled source of real pictures to learn from")
+        return in_turn(partial(classifier_of, source, device, progress=progress))
+    raise UsageError(f'no extractor "{name}".{suggestion(kind, NAMES)} Choices: {", ".join(NAMES)}.')
+
+
+def _side(name: str) -> int:
+    """Return the side that images are brought to by `efficientnet-lite0` or `efficientnet-lite0@SIDE`."""
+    from genlab.metrics.extractors.efficientnet import SIDE
+
+    network, at, side = name.partition("@")
+    if network != "efficientnet-lite0" or (at and not side.isdecimal()) or (at and not 32 <= int(side) <= 512):
+        raise UsageError(f'no extractor "{name}". A side is from 32 to 512, as in efficientnet-lite0@96.')
+    return int(side) if at else SIDE
+
+
+def _download(progress: bool) -> Path:
+    """Return the file of Inception's weights, fetched if the cache has none; its content is checked later."""
+    from genlab.metrics.extractors.inception import URL
+
+    path = cache_folder() / URL.rpartition("/")[2]
+    if path.is_file():
+        return path
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(URL, timeout=SECONDS) as reply, part.open("wb") as copy, bar(progress) as show:
+            task = show.add_task("weights of Inception", total=int(reply.headers.get("Content-Length", 0)) or None)
+            while block := reply.read(2**20):
+                copy.write(block)
+                show.advance(task, len(block))
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot download the weights of Inception, {URL}: {error}. Without a connection: bring that file "
+            "here by other means and name it, --extractor inception:PATH; or measure with efficientnet-lite0, "
+            "whose weights are installed with genlab."
+        ) from error
+    part.replace(path)
+    return path

@@ -1,0 +1,105 @@
+"""What an extractor sees of real images, kept in the cache: they do not change from one evaluation to the next."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from genlab.core.contract import Samples
+from genlab.core.distributed import barrier, here
+from genlab.core.files import replace, storage
+from genlab.core.random import derive
+from genlab.data.cache import cache_folder
+from genlab.data.dataset import Dataset, Source
+from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.frechet import Moments
+from genlab.metrics.portrait import Portrait, portray
+from genlab.recipes.extractors import find_extractor
+from genlab.training.evaluation import Judge
+
+CHUNK = 250
+JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
+_RULES = 1  # to be counted up when the same images would be seen as something else
+
+
+def portrait_of(data: Dataset, extractor: Extractor, count: int | None = None) -> Portrait:
+    """Return the portrait of a split, or of `count` of its images, from the cache or made now.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    count = None if count is None or count >= len(data) else count
+    key = [_RULES, data.fingerprint, extractor.stamp, count]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    path = cache_folder() / "portraits" / f"{name}.safetensors"
+    known = _read(path)
+    barrier()  # all processes have looked before the first writes
+    if known is None:
+        known = portray(extractor, pieces_of(data, chosen(len(data), count)))
+        if here().rank == 0:
+            _write(known, path)
+        barrier()
+    return known
+
+
+def find_judge(
+    name: str, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
+) -> Judge | None:
+    """Return who judges the samples of a run while it trains; None for its pixels, which need no portrait.
+
+    Raises:
+        GenlabError: as `find_extractor`.
+    """
+    if name == "pixels" or not isinstance(model, Samples) or source.modes is not None or len(source.held_out) < 2:
+        return None
+    extractor = find_extractor(name, device, source, progress=not quiet)
+    return Judge.of(extractor, portrait_of(source.held_out, extractor, JUDGED), SAMPLES)
+
+
+def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return the rows of `count` images, the same every time; all in order where there are no more."""
+    if count is None or count >= images:
+        return np.arange(images)
+    return np.sort(np.random.default_rng(derive(0, "measured images")).permutation(images)[:count])
+
+
+def pieces_of(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
+    """Return what makes the batches of these rows."""
+    parts = np.array_split(rows, -(-len(rows) // CHUNK)) if len(rows) else []
+    return [partial(_images, data, part) for part in parts]
+
+
+def _images(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Tensor:
+    return data.batch(rows).images
+
+
+def _read(path: Path) -> Portrait | None:
+    """Return a portrait from the cache; None where there is none, or none that is whole."""
+    try:
+        values = load(path.read_bytes())
+        count = int(values["count"])
+        whole = Moments(count, values["mean"], values["scatter"])
+        return Portrait(whole, values["features"], values.get("probabilities"))
+    except (OSError, SafetensorError, KeyError):
+        return None
+
+
+def _write(portrait: Portrait, path: Path) -> None:
+    values = {
+        "count": torch.tensor(portrait.count),
+        "mean": portrait.whole.mean,
+        "scatter": portrait.whole.scatter,
+        "features": portrait.features,
+    }
+    if portrait.probabilities is not None:
+        values["probabilities"] = portrait.probabilities
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, save(values))
