@@ -237,6 +237,22 @@ def test_the_best_are_kept_and_a_nan_is_never_the_best() -> None:
     assert (progress.best_step, progress.best_value) == (10, 2.0)
 
 
+def test_patience_ends_a_run_and_keeps_the_best() -> None:
+    """Two evaluations in a row that are no better than the best; a better one starts the count anew."""
+    watcher = Watcher(criteria={1: 3.0, 2: 4.0, 3: 2.0, 4: 5.0, 5: math.nan, 6: 1.0})
+    toy, progress, _ = run(watcher, Cadence(steps=100, evaluate_every=4, checkpoint_every=100, patience=2))
+    assert (progress.step, progress.best_step, progress.best_value) == (20, 12, 2.0)
+    assert watcher.steps("evaluation") == [4, 8, 12, 16, 20]
+    assert watcher.log[-1] == ("patience", 20, {"evaluations without a better one": 2})
+    assert ("save", 20, False) in watcher.log
+    again = Watcher()
+    run(again, Cadence(steps=100, evaluate_every=4, patience=2), toy=toy, progress=replace(progress))
+    assert not again.evaluations, "what is over does not go on by itself"
+    more = Watcher(criteria={1: 9.0})
+    _, later, _ = run(more, Cadence(steps=100, evaluate_every=4, patience=3), toy=toy, progress=replace(progress))
+    assert later.step == 24
+
+
 class Clock:
     """A clock that only moves when it is told to."""
 

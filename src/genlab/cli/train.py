@@ -68,6 +68,7 @@ def resume(
     *,
     steps: int | None = None,
     minutes: float | None = None,
+    patience: int | None = None,
     device: DeviceName | None = None,
     root: Root = RUNS,
 ) -> None:
@@ -79,12 +80,14 @@ def resume(
         Train to this many steps in all.
     minutes
         Train for this many minutes in all.
+    patience
+        Stop after so many evaluations without a better one.
     device
         Where to compute from here on.
     """
     from genlab.recipes.run import carry_on
 
-    options: Mapping[str, Any] = {"steps": steps, "minutes": minutes, "device": device}
+    options: Mapping[str, Any] = {"steps": steps, "minutes": minutes, "patience": patience, "device": device}
     conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=root))
 
 

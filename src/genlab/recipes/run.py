@@ -1,8 +1,8 @@
 """Where everything meets: a plan and a source become a training in a run folder."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
 from genlab.recipes.data import check_unchanged, held_out_part, open_data, record
+from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
 from genlab.training import fit, saving
@@ -55,7 +56,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: whatever data, recipe, device or disk refuse; and what `fit` raises.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
-    with _processes(plan) as shard:
+    with distributed.together(device.choose(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
@@ -71,20 +72,22 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
 def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
     """Go on with a run from its last checkpoint, or from its beginning where it has none.
 
-    `options` may change how long to train (`steps`, `minutes`) and where (`device`), nothing else: whatever
-    changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit.
+    `options` may change how long to train (`steps`, `minutes`, `patience`) and where (`device`), nothing else:
+    whatever changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit.
 
     Raises:
         UsageError: another option, or no such run.
         CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
     """
-    for name in options.keys() - {"steps", "minutes", "device"}:
-        raise UsageError(f'resume can change steps, minutes and device, not "{name}"; start a new run for that')
+    for name in options.keys() - {"steps", "minutes", "patience", "device"}:
+        raise UsageError(
+            f'resume can change steps, minutes, patience and device, not "{name}"; start a new run for that'
+        )
     if "steps" in options:
         options = {"minutes": None, **options}
     folder = find(run, root)
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").changed(options)
-    with _processes(plan) as shard:
+    with distributed.together(device.choose(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check_unchanged(folder, source)
         check(plan.recipe, source, shard)
@@ -113,15 +116,6 @@ def build(recipe: Recipe, shape: ImageShape, randomness: Randomness, classes: in
     return recipe.training(device.place(model, randomness.device), randomness)
 
 
-@contextmanager
-def _processes(plan: Plan) -> Iterator[Shard]:
-    """Join the other processes for a while, on the device of the plan."""
-    try:
-        yield distributed.join(device.choose(plan.settings.device))
-    finally:
-        distributed.leave()
-
-
 def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet: bool) -> Result:
     """Fit, from the folder's last checkpoint if there is one, and write the report."""
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
@@ -130,6 +124,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
     training = build(recipe, source.train.shape, randomness, len(source.train.classes))
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = held_out_part(source.held_out, settings.seed).to(where)
+    judge = find_judge(settings.extractor, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
             stack.enter_context(folder.lock())
@@ -162,7 +157,9 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
         )
         around = Surroundings(
             save=partial(saving.save, folder, training, average) if main else _save_nothing,
-            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed) if len(held_out) > 1 else None,
+            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed, judge=judge)
+            if len(held_out) > 1
+            else None,
             preview=partial(preview, held_out=held_out, seed=settings.seed),
             observers=observers,
         )
@@ -192,6 +189,7 @@ def _cadence(plan: Plan) -> fit.Cadence:
         preview_every=settings.preview_every,
         evaluate_every=settings.evaluate_every,
         checkpoint_every=settings.checkpoint_every,
+        patience=settings.patience,
     )
 
 

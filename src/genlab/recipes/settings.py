@@ -28,5 +28,9 @@ class Settings:
     log_every: int = option(20, "steps between lines of the history", least=1)
     preview_every: int = option(200, "steps between previews", least=1)
     evaluate_every: int = option(500, "steps between evaluations", least=1)
+    patience: int | None = option(
+        None, "stop after so many evaluations without a better one; by default never", least=1
+    )
+    extractor: str = option("pixels", "what sees samples when they are evaluated; see `genlab evaluate --help`")
     checkpoint_every: int = option(500, "steps between checkpoints; there is one every 5 minutes anyway", least=1)
     logger: Literal["none", "tensorboard", "wandb"] = option("none", "a further place to log to")

@@ -36,6 +36,7 @@ class Cadence:
     preview_every: int = 200
     evaluate_every: int = 500
     checkpoint_every: int = 500
+    patience: int | None = None  # evaluations without a better one before the run is over
 
 
 @dataclass
@@ -160,8 +161,15 @@ class _Loop:
         return self.cadence.minutes is not None and self.progress.seconds >= 60 * self.cadence.minutes
 
     def finished(self) -> bool:
-        """Whether steps or minutes are used up."""
-        return self.progress.step >= self.cadence.steps or self.late
+        """Whether steps, minutes or patience are used up."""
+        return self.progress.step >= self.cadence.steps or self.late or self.hopeless()
+
+    def hopeless(self) -> bool:
+        """Whether as many evaluations as one has patience for were no better than the best."""
+        cadence, best = self.cadence, self.progress.best_step
+        if cadence.patience is None or best is None:
+            return False
+        return self.evaluated_step - best >= cadence.patience * cadence.evaluate_every
 
     def advance(self, received: int) -> None:
         """Count the step that was taken; what depends on a clock or a signal is what the first process says."""
@@ -196,6 +204,8 @@ class _Loop:
             self.assess()
         if self.saved_step != step:
             self.checkpoint()
+        if self.hopeless():
+            self.tell("patience", {"evaluations without a better one": self.cadence.patience})
 
     def record(self, signals: Signals) -> None:
         """Read the signals back from the device, averaged over the processes."""
@@ -231,7 +241,8 @@ class _Loop:
         (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
-        self.tell("evaluation", {**evaluation.values, "images": evaluation.images, "best": bool(best)})
+        told = {**evaluation.values, "images": evaluation.images, "best": bool(best)}
+        self.tell("evaluation", {**told, "protocol": dict(evaluation.protocol)} if evaluation.protocol else told)
         if best:
             self.checkpoint(best=True)
 

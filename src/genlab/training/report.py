@@ -12,6 +12,7 @@ from genlab.training.curves import draw
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
+_NO_VALUES = ("event", "time", "protocol")  # of an evaluation
 
 
 def write_report(folder: RunFolder) -> None:
@@ -32,7 +33,7 @@ def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str
     """Return a row per recorded step: signals, and evaluations where there was one."""
     rows: dict[int, dict[str, Any]] = {line["step"]: dict(line) for line in history}
     for evaluation in evaluations:
-        values = {n: v for n, v in evaluation.items() if n not in ("event", "time")}
+        values = {n: v for n, v in evaluation.items() if n not in _NO_VALUES}
         rows.setdefault(evaluation["step"], {}).update(values)
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     stream = io.StringIO()
@@ -55,7 +56,9 @@ def _html(
         f"<figure>{_image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
         for path in _spread(folder.previews(), SHOWN_PREVIEWS)
     )
-    names = [n for n in (evaluations[-1] if evaluations else {}) if n not in ("event", "time")]
+    latest: Mapping[str, Any] = evaluations[-1] if evaluations else {}
+    names = [n for n in latest if n not in _NO_VALUES]
+    stamp = ", ".join(f"{name} {value}" for name, value in latest.get("protocol", {}).items() if value != "")
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
@@ -66,8 +69,8 @@ def _html(
 <h2>Evaluations</h2>
 <p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
 per image, up to a constant of the chosen --reconstruction.
-reconstruction_mse: per pixel in [-1, 1]. fd[pixels]: Fréchet distance of as many samples to these
-images in pixel space at 16×16; it is no FID.</p>
+reconstruction_mse: per pixel in [-1, 1]. fd[…]: Fréchet distance of samples to these images in the features of the
+extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if stamp else "")}</p>
 {_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>To run it again</h2>
@@ -92,6 +95,8 @@ def verdict(folder: RunFolder) -> str:
         )
     elif last.get("event") == "interrupted":
         sentences.append("Interrupted after a checkpoint; `genlab resume` goes on from it.")
+    elif last.get("event") == "patience":
+        sentences.append("Over because evaluations got no better; --patience said how many of them to wait for.")
     best = [e for e in evaluations if e["best"]]
     if best:
         name, value = next((n, v) for n, v in best[-1].items() if isinstance(v, float))

@@ -67,7 +67,8 @@ class Terminal:
         """Say in a line what happened, checkpoints aside."""
         if kind == "checkpoint":
             return
-        words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in details.items())
+        shown = {name: value for name, value in details.items() if name != "protocol"}
+        words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown.items())
         with suppress(OSError):
             self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
 
