@@ -1,5 +1,6 @@
 """Two processes train what one would: collectives and normalisation in two spawned ones, runs under torchrun."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,9 @@ from genlab.core.descent import descend
 from genlab.core.distributed import Shard, average, average_, barrier, broadcast_, processes, share
 from genlab.core.errors import NonFiniteError
 from genlab.core.random import Randomness, derive, restart_stream
+from genlab.metrics.extractors.pixels import pixels
+from genlab.metrics.frechet import frechet_distance, gaussian, moments
+from genlab.metrics.portrait import portray
 from genlab.recipes.resolve import resolve
 from genlab.recipes.run import build
 from genlab.training import checkpoint
@@ -133,9 +137,29 @@ def _normalisation_far_from_zero(shard: Shard) -> None:
         torch.testing.assert_close(BatchNorm2d(2)(shard.rows(images)), shard.rows(expected), rtol=1e-2, atol=1e-2)
 
 
+def _portraits(shard: Shard) -> None:
+    """Each sees every second batch; all of them know what one would have seen, in its order."""
+    images = torch.rand(90, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    made: list[int] = []
+
+    def piece(place: int) -> Tensor:
+        made.append(place)
+        return images[20 * place : 20 * place + 20]
+
+    extractor = pixels(torch.device("cpu"))
+    portrait = portray(extractor, [partial(piece, place) for place in range(5)], keep=70)
+    assert made == list(range(shard.rank, 5, 2))
+    features = extractor(images).features
+    assert torch.equal(portrait.features, features[:70])
+    assert portrait.count == 90
+    alone = gaussian(moments(features))
+    assert frechet_distance(portrait.whole, alone) <= 1e-6 * alone.spread
+    torch.testing.assert_close(portrait.whole.scatter, moments(features).scatter, rtol=1e-9, atol=1e-9)
+
+
 def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
     """All in one meeting, because to start two processes takes longer than the rest."""
-    together([_collectives, _descent, _normalisation, _normalisation_far_from_zero], tmp_path)
+    together([_collectives, _descent, _normalisation, _normalisation_far_from_zero, _portraits], tmp_path)
 
 
 OPTIONS = {"size": 16, "batch": 16, "latent": 4, "log_every": 1}
@@ -230,6 +254,23 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
         for name in mine.keys() - {"seconds"}:
             if "accuracy" not in name and "spread" not in name:  # a step function; a statistic of each shard
                 assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+
+
+def test_two_processes_measure_what_one_would(tmp_path: Path, torchrun: Torchrun) -> None:
+    """Also in one process after the other: the second finds what the first has kept."""
+    run = genlab.train("dcgan", quiet=True, steps=3, out=tmp_path, width=4, **OPTIONS)
+    alone = genlab.evaluate(run, extractor="pixels", samples=600)
+    (kept,) = (run.folder / "evaluations").iterdir()
+    kept.unlink()
+    flags = ("--extractor", "pixels", "--samples", 600, "--root", tmp_path, "--json")
+    code, out, err = finished(torchrun("evaluate", "dcgan", *flags))
+    assert code == 0, err
+    figures = json.loads(out)["figures"]
+    assert [figure["name"] for figure in figures] == [figure.name for figure in alone.figures]
+    for mine, theirs in zip(alone.figures, figures, strict=True):
+        assert theirs["value"] == pytest.approx(mine.value, rel=1e-6, abs=1e-9), mine.name
+        assert theirs["protocol"] == mine.protocol
+    assert kept.is_file()
 
 
 def test_a_signal_to_all_leaves_one_whole_checkpoint(tmp_path: Path, torchrun: Torchrun) -> None:

@@ -26,11 +26,11 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "diagnosis": frozenset({"core"}),
     "training": frozenset({"core", "data", "metrics", "diagnosis"}),
     "recipes": BELOW_RECIPES,
-    "applications": frozenset({"core", "metrics", "recipes"}),
+    "applications": frozenset({"core", "data", "metrics", "training", "recipes"}),
     "cli": frozenset({"core", "data", "recipes", "applications", "diagnosis", "training"}),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": frozenset({"version", "recipes"}),
+    "": frozenset({"version", "recipes", "applications"}),
     "__main__": frozenset({"cli"}),
 }
 FOR_ALL = "version"

@@ -1,7 +1,6 @@
 """Generative models of images: train, watch, measure, use and ship them.
 
-`genlab.train`, `genlab.resume` and `genlab.load` are loaded on first use, so that importing genlab does not
-import torch.
+`genlab.train` and its like are loaded on first use, so that importing genlab does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from genlab.version import __version__
 
 if TYPE_CHECKING:
+    from genlab.applications.api import compare, evaluate
     from genlab.recipes.api import load, resume, train
 
-__all__ = ["__version__", "load", "resume", "train"]
+__all__ = ["__version__", "compare", "evaluate", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)
@@ -19,4 +19,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be 
         from genlab.recipes import api
 
         return getattr(api, name)
+    if name in ("compare", "evaluate"):
+        from genlab.applications import api as measuring
+
+        return getattr(measuring, name)
     raise AttributeError(f"module 'genlab' has no attribute {name!r}")

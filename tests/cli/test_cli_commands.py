@@ -56,6 +56,47 @@ def test_training_says_where_everything_is_and_what_to_try(tmp_path: Path, genla
     assert "evaluation" in err
 
 
+def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> None:
+    code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own)
+    assert code == 0
+    assert out.startswith("vae (best, step 12)\n")
+    assert re.search(r"^fd\[pixels\] ↓ +[\d.]+ ± [\d.]+ +extractor pixels, .*fake 100", out, re.MULTILINE)
+    assert re.search(r"^reconstruction_mse ↓ +[\d.]+ ± [\d.]+", out, re.MULTILINE)
+    assert "all: split held-out, images 1×16×16, seed 0" in out
+    code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own, "--json")
+    figures = {figure["name"]: figure for figure in json.loads(out)["figures"]}
+    assert figures["fd[pixels]"]["protocol"]["fake"] == 100
+    (kept,) = (own / "vae" / "evaluations").iterdir()
+    assert json.loads(kept.read_text())["figures"] == list(figures.values())
+
+
+def test_evaluate_measures_pictures_of_any_origin(pictures: Path, tmp_path: Path, genlab: Genlab) -> None:
+    (pictures / "broken.png").unlink()
+    code, out, _ = genlab(
+        *("evaluate", "--real", "digits", "--fake", pictures, "--extractor", "pixels", "--size", 16, "--json")
+    )
+    assert code == 0
+    said = json.loads(out)
+    assert said["subject"] == f"{pictures} beside digits"
+    assert {"fd[pixels]", "kd[pixels]"} <= {figure["name"] for figure in said["figures"]}
+
+
+def test_compare_ranks_runs(own: Path, tmp_path: Path, genlab: Genlab) -> None:
+    table, page = tmp_path / "table.csv", tmp_path / "page.html"
+    options = ("--extractor", "pixels", "-n", 100, "--root", own, "--csv", table, "--html", page)
+    code, out, _ = genlab("compare", "dcgan", "vae", *options)
+    assert code == 0
+    header = out.splitlines()[0].split("  ")
+    ranked = [cell.strip() for cell in header if cell.strip()]
+    assert [name.partition(" ")[0] for name in sorted(ranked)] == ["dcgan", "vae"]
+    rows = list(csv.DictReader(table.open()))
+    distances = {row["subject"]: float(row["value"]) for row in rows if row["figure"] == "fd[pixels]"}
+    assert ranked == sorted(distances, key=lambda name: distances[name])
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 2
+    assert "Ranked by fd[pixels]" in text
+
+
 @pytest.mark.parametrize("preset", EVERY)
 def test_a_run_folder_is_whole(runs: Path, preset: str) -> None:
     folder = RunFolder(runs / preset)

@@ -95,6 +95,15 @@ def test_a_mistake_is_answered_in_words_with_exit_code_two(
         ("interpolate vae --stretches 0", ["1 stretch and 2 frames or more, not 0 and 10"]),
         ("sample vae --checkpoint beste", ['"beste"', 'mean "best"?']),
         ("sample vae --device gpu", ['"gpu"']),
+        ("evaluate vea", ['no run "vea"', 'Did you mean "vae"?']),
+        ("evaluate vae --extractor pixel", ['no extractor "pixel"', 'mean "pixels"?']),
+        ("evaluate vae --extractor efficientnet-lite0@7", ["A side is from 32 to 512"]),
+        ("evaluate vae --samples 1", ["--samples must be at least 2, not 1"]),
+        ("evaluate vae --size 32", ["--size is for --real and --fake"]),
+        ("evaluate vae --split all", ["--split held-out or train"]),
+        ("evaluate --real digits", ["give both --real and --fake"]),
+        ("evaluate vae --real digits --fake digits", ["either a run (vae) or --real and --fake"]),
+        ("compare vae", ["two runs or more, not 1"]),
     ],
 )
 def test_mistakes_about_a_run(line: str, words: list[str], genlab: Genlab, runs: Path) -> None:

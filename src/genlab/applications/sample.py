@@ -1,6 +1,7 @@
-"""New pictures from a model that samples, or that decodes latents of a known prior."""
+"""New pictures from a model that samples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from genlab.core.contract import Samples, takes_labels
 from genlab.core.device import of
 from genlab.core.random import generator
 
-CHUNK = 256
+CHUNK = 250
 
 
 def sample(model: nn.Module, count: int, seed: int, label: int | None = None) -> Tensor:
@@ -21,16 +22,37 @@ def sample(model: nn.Module, count: int, seed: int, label: int | None = None) ->
     Raises:
         GenlabError: the model does not sample, or takes no labels.
     """
-    return torch.cat(list(_chunks(model, count, seed, label)))
+    labels = None if label is None else torch.full((count,), label)
+    return torch.cat([piece() for piece in batches(model, count, seed, labels)])
 
 
-def _chunks(model: nn.Module, count: int, seed: int, label: int | None) -> Iterator[Tensor]:
-    able = need(model, Samples, "sampling")
-    noise = generator(seed, "samples")
-    for rows in torch.split(torch.arange(count), CHUNK):
-        if label is None and not takes_labels(model):
-            yield able.sample(len(rows), noise).cpu()
-        else:
-            told = need_labels(model)
-            labels = rows % told.classes if label is None else torch.full_like(rows, label)
-            yield told.sample(len(rows), noise, labels.to(of(model))).cpu()
+def batches(
+    model: nn.Module, count: int, seed: int, labels: Tensor | None = None
+) -> Sequence[Callable[[], Tensor]]:
+    """Return what makes the batches of `count` samples; each has its own noise, so that any can be made first.
+
+    Args:
+        model: that samples.
+        count: how many samples.
+        seed: of the noise.
+        labels: of the samples of a model that takes some, (count,); by default round its classes.
+
+    Raises:
+        GenlabError: the model does not sample, or takes no labels.
+    """
+    need(model, Samples, "sampling")
+    if labels is not None:
+        need_labels(model)
+    return [
+        partial(_batch, model, seed, start, min(CHUNK, count - start), labels) for start in range(0, count, CHUNK)
+    ]
+
+
+@torch.no_grad()
+def _batch(model: nn.Module, seed: int, start: int, count: int, labels: Tensor | None) -> Tensor:
+    noise, network = generator(seed, "samples", start), model
+    if takes_labels(model):
+        rows = torch.arange(start, start + count)
+        told = rows % model.classes if labels is None else labels[rows]
+        return model.sample(count, noise, told.to(of(network))).cpu()
+    return need(model, Samples, "sampling").sample(count, noise).cpu()

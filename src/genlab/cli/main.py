@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, UnknownOptionError
 
-from genlab.cli import look, use
+from genlab.cli import look, measure, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError
 from genlab.recipes.presets import PRESETS
@@ -34,6 +34,7 @@ def build_app(tokens: Sequence[str]) -> App:
     app.command(resume)
     commands: tuple[Callable[..., None], ...] = (
         *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
+        *(measure.evaluate, measure.compare),
         *(look.data, look.recipes, look.checks),
     )
     for command in commands:

@@ -1,0 +1,64 @@
+"""What `import genlab` offers of the applications: the same names as the command line."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from genlab.applications.compare import Comparison
+from genlab.applications.compare import compare as rank
+from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run
+from genlab.core.errors import UsageError
+from genlab.training.run_folder import find
+
+__all__ = ["compare", "evaluate"]
+
+
+def evaluate(
+    run: str | os.PathLike[str] | None = None,
+    *,
+    real: str | os.PathLike[str] | None = None,
+    fake: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    again: bool = False,
+    device: str = "auto",
+    root: str | Path = "runs",
+    **options: Any,  # noqa: ANN401 (checked by the request)
+) -> Measurement:
+    """Measure a run by all that its model can do, or the pictures `fake` beside the pictures `real`.
+
+    Args:
+        run: a run folder, a name in `root`, or "latest".
+        real: a source of pictures, with `fake`.
+        fake: a source of pictures; all of them count.
+        size: side of the pictures of `real` and `fake`; by default that of `fake`.
+        again: measure anew what was measured already.
+        device: "cpu", "cuda", "mps" or "auto".
+        root: where names of runs are looked up.
+        **options: `extractor`, `samples`, `split`, `resize`, `seed`, `checkpoint`, as in `genlab evaluate --help`.
+
+    Raises:
+        UsageError: no such run, extractor or option.
+        GenlabError: too few images, or weights that cannot be had.
+    """
+    if (real is None) != (fake is None) or (run is None) == (real is None):
+        raise UsageError("give either a run, or both real and fake pictures")
+    if real is not None and fake is not None:
+        return evaluate_pictures(os.fspath(real), os.fspath(fake), Request(**options), device, size=size)
+    assert run is not None
+    return evaluate_run(find(Path(run), Path(root)), Request(**options), device, again=again)
+
+
+def compare(
+    *runs: str | os.PathLike[str],
+    device: str = "auto",
+    root: str | Path = "runs",
+    **options: Any,  # noqa: ANN401
+) -> Comparison:
+    """Measure several runs alike and rank them; `options` are those of `evaluate`.
+
+    Raises:
+        UsageError: fewer than two runs, or as `evaluate`.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")
+    return rank([evaluate(run, device=device, root=root, **options) for run in runs])

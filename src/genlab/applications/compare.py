@@ -1,0 +1,192 @@
+"""Several models in one table: ranked, with what is chance said to be chance."""
+
+import base64
+import csv
+import html
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from genlab.applications.evaluate import Measurement
+from genlab.metrics.figures import Figure, apart
+
+MARKS = "*†‡§¶"
+MEASURED = (
+    "fid",
+    "fd",
+    "reconstruction_mse",
+    "negative_bound",
+    "high_quality",
+)  # what ranks, the first that all have
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Evaluations, best first, with the names of the figures that they have."""
+
+    evaluations: Sequence[Measurement]
+    columns: Sequence[str]
+    ranked_by: str | None  # the figure, if all have one in common
+    marks: Mapping[tuple[int, str], str]  # (row, column) to the mark of another protocol than the first row's
+    remarks: Sequence[str]
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "ranked_by": self.ranked_by,
+            "remarks": list(self.remarks),
+            "evaluations": [evaluation.values() for evaluation in self.evaluations],
+        }
+
+
+def compare(evaluations: Sequence[Measurement]) -> Comparison:
+    """Rank evaluations by the first figure that all of them have, and say where the order may be chance."""
+    tables = [{figure.name: figure for figure in evaluation.figures} for evaluation in evaluations]
+    columns = list(dict.fromkeys(name for table in tables for name in table))
+    common = [name for name in columns if all(name in table for table in tables)]
+    by = next((name for kind in MEASURED for name in common if name.partition("[")[0] == kind), None)
+    if by:
+        sign = 1 if tables[0][by].better == "lower" else -1
+        order = sorted(range(len(tables)), key=lambda i: _last_if_nan(sign * tables[i][by].value))
+        evaluations, tables = [evaluations[i] for i in order], [tables[i] for i in order]
+    marks, remarks = _marks(tables, columns)
+    if by:
+        for (above, one), (below, two) in pairwise(zip(evaluations, tables, strict=True)):
+            remarks += _chance(by, above.subject, one[by], below.subject, two[by])
+    else:
+        remarks.append("not ranked: no measure of quality is common to all")
+    return Comparison(evaluations, columns, by, marks, remarks)
+
+
+def _marks(
+    tables: Sequence[Mapping[str, Figure]], columns: Sequence[str]
+) -> tuple[dict[tuple[int, str], str], list[str]]:
+    """Return which cells have another protocol than the first of their column, and what the marks mean."""
+    marks: dict[tuple[int, str], str] = {}
+    meanings: dict[str, str] = {}
+    for column in columns:
+        having = [(row, table[column]) for row, table in enumerate(tables) if column in table]
+        (_, first), *others = having
+        for row, figure in others:
+            different = difference(first, figure)
+            if different:
+                mark = meanings.setdefault(different, MARKS[len(meanings) % len(MARKS)] * (1 + len(meanings) // 5))
+                marks[row, column] = mark
+    return marks, [f"{mark} computed differently: {different}" for different, mark in meanings.items()]
+
+
+def difference(one: Figure, two: Figure) -> str:
+    """Return in words where two protocols differ in what makes figures incomparable; "" where they do not."""
+    names = dict.fromkeys((*one.protocol, *two.protocol))
+    # Which model it is may differ: that is what is compared.
+    differing = [
+        n for n in names if n not in ("checkpoint", "model_weights") and one.protocol.get(n) != two.protocol.get(n)
+    ]
+    return ", ".join(
+        f"{n} {two.protocol.get(n, 'none')} instead of {one.protocol.get(n, 'none')}" for n in differing
+    )
+
+
+def _chance(name: str, above: str, one: Figure, below: str, two: Figure) -> list[str]:
+    if difference(one, two):
+        return [f"{above} and {below} cannot be ranked by {name}: they were measured differently"]
+    sure = apart(Figure(name, one.value, one.error), Figure(name, two.value, two.error))
+    if sure is None:
+        return [f"whether {above} is better than {below} is not known: {name} has no error"]
+    if sure:
+        return []
+    spread = math.hypot(one.error or 0.0, two.error or 0.0)
+    gap = abs(one.value - two.value)
+    return [f"{above} and {below} cannot be told apart by {name}: they differ by {gap:.3g} ± {spread:.2g}"]
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def as_table(comparison: Comparison) -> list[list[str]]:
+    """Return the header and a row for each evaluation, as text."""
+    rows = [["", *comparison.columns]]
+    for place, evaluation in enumerate(comparison.evaluations):
+        by_name = {figure.name: figure for figure in evaluation.figures}
+        cells = [
+            written(by_name[column]) + comparison.marks.get((place, column), "") if column in by_name else ""
+            for column in comparison.columns
+        ]
+        rows.append([evaluation.subject, *cells])
+    return rows
+
+
+def written(figure: Figure) -> str:
+    """Return a figure with its standard error, to the digits that mean something."""
+    if figure.error is None or not math.isfinite(figure.error) or figure.error == 0:
+        return f"{figure.value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(figure.error)))
+    return f"{figure.value:.{digits}f} ± {figure.error:.{digits}f}"
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Return a line for each figure, with its error and protocol."""
+    stream = io.StringIO()
+    figures = [(e.subject, f) for e in comparison.evaluations for f in e.figures]
+    stamps = list(dict.fromkeys(name for _, figure in figures for name in figure.protocol))
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["subject", "figure", "value", "error", "note", *stamps])
+    for subject, f in figures:
+        writer.writerow(
+            [subject, f.name, f.value, f.error, f.note, *(f.protocol.get(name, "") for name in stamps)]
+        )
+    return stream.getvalue()
+
+
+def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
+    """Return one self-contained page: the table, what to know about it, samples of each, and the protocols.
+
+    Args:
+        comparison: what is shown.
+        strips: PNG of each subject's samples.
+    """
+    header, *rows = as_table(comparison)
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in comparison.remarks)
+    pictures = "".join(
+        f"<h3>{html.escape(subject)}</h3>"
+        f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for subject, png in strips.items()
+    )
+    protocols = "".join(
+        f"<h3>{html.escape(e.subject)}</h3><ul>{''.join(_protocol_line(f) for f in e.figures)}</ul>"
+        for e in comparison.evaluations
+    )
+    ranked = f"Ranked by {comparison.ranked_by}, best first. " if comparison.ranked_by else ""
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Models compared</title><style>{_STYLE}</style>
+<h1>Models compared</h1>
+<p>{ranked}± is the standard error.</p>
+<div class="wide"><table><tr>{head}</tr>{body}</table></div><ul>{remarks}</ul>
+<h2>Samples</h2>{pictures or "<p>None.</p>"}
+<h2>How each figure was computed</h2>{protocols}
+</html>
+"""
+
+
+def _protocol_line(figure: Figure) -> str:
+    stamp = ", ".join(f"{name} {value}" for name, value in figure.protocol.items() if value != "")
+    note = f" ({figure.note})" if figure.note else ""
+    return (
+        f"<li><b>{html.escape(figure.name)}</b> {html.escape(written(figure) + note)}: {html.escape(stamp)}</li>"
+    )
+
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
+.wide { overflow-x: auto } img { max-width: 100%; background: white }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+td, th { padding: .2rem 1rem .2rem 0; text-align: left; white-space: nowrap }
+"""

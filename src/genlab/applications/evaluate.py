@@ -1,0 +1,221 @@
+"""Measures a run, or two sets of pictures, and keeps what came out."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from genlab.applications.measures import Pixels, Subject, evaluate_model, evaluate_sets
+from genlab.core import device as devices
+from genlab.core.contract import Samples
+from genlab.core.distributed import barrier, here, in_turn, together
+from genlab.core.errors import UsageError
+from genlab.core.files import replace, storage
+from genlab.data.dataset import Dataset, Source, joined
+from genlab.data.native import native_sides
+from genlab.data.source import open_source
+from genlab.metrics.extractors.resize import Resize
+from genlab.metrics.figures import Figure
+from genlab.recipes.data import open_data
+from genlab.recipes.extractors import find_extractor
+from genlab.recipes.load import load_model, saved_step
+from genlab.recipes.recipe import Recipe
+from genlab.recipes.resolve import from_values
+from genlab.recipes.settings import CheckpointName
+from genlab.training.run_folder import RunFolder
+
+Split = Literal["held-out", "train"]
+MOST = 10_000  # samples, and real images, unless told
+FOLDER = "evaluations"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured and how."""
+
+    extractor: str = "efficientnet-lite0"
+    samples: int = MOST
+    split: Split = "held-out"
+    resize: Resize = "antialiased"
+    seed: int = 0
+    checkpoint: CheckpointName | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise UsageError(f"--samples must be at least 2, not {self.samples}")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The figures of one model or one set of pictures."""
+
+    subject: str
+    figures: Sequence[Figure]
+    seconds: float
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "subject": self.subject,
+            "seconds": round(self.seconds, 1),
+            "figures": [figure.values() for figure in self.figures],
+        }
+
+
+def evaluate_run(
+    folder: RunFolder, request: Request, device: str = "auto", *, again: bool = False, progress: bool = True
+) -> Measurement:
+    """Measure a run's model by all that it can do; the result lies in the run's folder `evaluations`.
+
+    The same request of the same checkpoint is answered from there.
+
+    Raises:
+        GenlabError: no checkpoint, no such extractor, too few images.
+    """
+    with together(devices.choose(device)) as shard:
+        return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
+
+
+def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bool, progress: bool) -> Measurement:
+    began = time.monotonic()
+    which, step = saved_step(folder, request.checkpoint)
+    path = folder.path / FOLDER / f"{_name(request, which, step)}.json"
+    known = None if again else _read(path)
+    barrier()  # every process has looked before the first writes
+    if known:
+        return known
+    where = devices.choose(device)
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    source = open_data(plan.settings, quiet=not progress)
+    model = load_model(folder, which, device)
+    extractor = None
+    if isinstance(model, Samples) and source.modes is None:
+        extractor = find_extractor(request.extractor, where, source, resize=request.resize, progress=progress)
+    stamp = {
+        "data": source.train.fingerprint[:12],
+        "checkpoint": f"{which}, step {step}",
+        "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
+    }
+    subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe))
+    figures = evaluate_model(subject, extractor, request.samples)
+    result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
+    if here().rank == 0:
+        with storage(path):
+            path.parent.mkdir(exist_ok=True)
+        replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
+    barrier()
+    return result
+
+
+def evaluate_pictures(
+    real: str,
+    fake: str,
+    request: Request,
+    device: str = "auto",
+    *,
+    size: int | None = None,
+    split: Literal["all", "held-out", "train"] = "all",
+    max_rejected: float = 0.01,
+    progress: bool = True,
+) -> Measurement:
+    """Measure one source of pictures beside another.
+
+    Both are brought to one size: `size`, else that of the generated pictures.
+
+    Args:
+        real: a source as in training.
+        fake: a source; all of its pictures count.
+        request: of which extractor, samples and resize are used.
+        device: where to compute.
+        size: of the pictures before the extractor sees them.
+        split: which part of the real source.
+        max_rejected: largest share of files that may be damaged.
+        progress: show bars on a terminal.
+
+    Raises:
+        UsageError: generated pictures of several sizes and no `size`.
+        GenlabError: too few images, damaged files.
+    """
+    with together(devices.choose(device)) as shard:
+        progress = progress and shard.rank == 0
+        return _beside(real, fake, request, device, size, split, max_rejected, progress=progress)
+
+
+def _beside(
+    real: str,
+    fake: str,
+    request: Request,
+    device: str,
+    size: int | None,
+    split: str,
+    max_rejected: float,
+    *,
+    progress: bool,
+) -> Measurement:
+    began = time.monotonic()
+    native = native_sides(fake)
+    if size is None and native and native[0] != native[1]:
+        raise UsageError(
+            f"the pictures of {fake} are {native[0]} to {native[1]} pixels large, which would be part of the "
+            f"figures. Choose one size for all: --size {native[0]}."
+        )
+    size = size or (native[0] if native else None)
+    opening = partial(open_source, max_rejected=max_rejected, progress=progress)
+    opened = [in_turn(partial(opening, name, size=size)) for name in (real, fake)]
+    channels = {source.train.shape.channels for source in opened}
+    if len(channels) > 1:  # grey beside colour: both in colour
+        size = opened[1].train.shape.height
+        opened = [in_turn(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
+    sides = {"held-out": opened[0].held_out, "train": opened[0].train}
+    theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
+    where = devices.choose(device)
+    extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
+    stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
+    figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp)
+    return Measurement(f"{fake} beside {real}", figures, time.monotonic() - began)
+
+
+def _whole(source: Source) -> Dataset:
+    return joined(source.train, source.held_out)
+
+
+def _sizes(real: tuple[int, int] | None, fake: tuple[int, int] | None) -> str:
+    def written(sides: tuple[int, int] | None) -> str:
+        return "as stored" if sides is None else f"{sides[0]} to {sides[1]} px"
+
+    return f"real {written(real)}, fake {written(fake)}"
+
+
+def _pixels(recipe: Recipe) -> Pixels:
+    """Return what the recipe's likelihood is of."""
+    if getattr(recipe, "binarise", False):
+        return "binary"
+    return "continuous" if getattr(recipe, "reconstruction", "") == "gaussian" else "unknown"
+
+
+def _name(request: Request, which: str, step: int) -> str:
+    """Return the name of the file of a request, which no other request of this or another version has."""
+    from genlab.version import __version__
+
+    text = json.dumps([asdict(request), which, step, __version__], sort_keys=True)
+    kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
+    return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _read(path: Path) -> Measurement | None:
+    """Return an evaluation from its file; None where there is none, or none that is whole."""
+    try:
+        values: Mapping[str, Any] = json.loads(path.read_text())
+        figures = [Figure(**{**f, "value": _number(f["value"])}) for f in values["figures"]]
+        return Measurement(values["subject"], figures, values["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,180 @@
+"""Commands that say how good models and pictures are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from genlab.cli.options import RUNS, Checkpoint, Device, Root
+
+if TYPE_CHECKING:
+    from genlab.applications.evaluate import Measurement, Request
+    from genlab.training.run_folder import RunFolder
+
+Extractor = Annotated[
+    str,
+    Parameter(
+        help="What sees the pictures: efficientnet-lite0, inception (or inception:FILE), classifier, pixels."
+    ),
+]
+Samples = Annotated[int, Parameter(name=["--samples", "-n"], help="Samples, and at most so many real pictures.")]
+Split = Annotated[Literal["held-out", "train"], Parameter(help="Which real pictures.")]
+Resize = Annotated[Literal["antialiased", "legacy"], Parameter(help="How pictures come to the extractor's size.")]
+Seed = Annotated[int, Parameter(help="Of the samples.")]
+STRIP = 16
+
+
+def evaluate(
+    run: Annotated[str | None, Parameter(help="A run folder, a name in --root, or latest.")] = None,
+    *,
+    real: str | None = None,
+    fake: str | None = None,
+    size: int | None = None,
+    extractor: Extractor = "efficientnet-lite0",
+    samples: Samples = 10_000,
+    split: Literal["held-out", "train", "all"] | None = None,
+    resize: Resize = "antialiased",
+    seed: Seed = 0,
+    checkpoint: Checkpoint = None,
+    again: bool = False,
+    json: bool = False,
+    device: Device = "auto",
+    root: Root = RUNS,
+) -> None:
+    """Say how good a run's model is by all that it can do, or how near one set of pictures is to another.
+
+    `genlab evaluate RUN`, or `genlab evaluate --real photos/ --fake generated/`.
+
+    Parameters
+    ----------
+    real
+        Real pictures: a folder, zip or .npz, or a name.
+    fake
+        Generated pictures, from wherever they are.
+    size
+        Side that pictures of --real and --fake are brought to first. By default that of the generated ones.
+    split
+        Which real pictures: the held-out part by default, of --real all.
+    again
+        Measure anew what was measured already.
+    json
+        Print everything with its protocol.
+    """
+    import json as encoder
+
+    from genlab.applications.evaluate import Request, evaluate_pictures, evaluate_run
+    from genlab.core.distributed import launched
+    from genlab.core.errors import UsageError
+    from genlab.training.run_folder import find
+
+    if (real is None) != (fake is None):
+        raise UsageError("pictures are measured beside others: give both --real and --fake, or a run instead")
+    request = Request(extractor, samples, "train" if split == "train" else "held-out", resize, seed, checkpoint)
+    if real is not None and fake is not None:
+        if run is not None:
+            raise UsageError(f"give either a run ({run}) or --real and --fake, not both")
+        result = evaluate_pictures(real, fake, request, device, size=size, split=split or "all")
+    else:
+        if split == "all":
+            raise UsageError("a run is measured on held-out or on training pictures: --split held-out or train")
+        if size is not None:
+            raise UsageError("--size is for --real and --fake; a run has the size that it was trained with")
+        result = evaluate_run(find(run or "latest", root), request, device, again=again)
+    if launched().rank == 0:
+        print(encoder.dumps(result.values(), indent=1) if json else _text(result))
+
+
+def compare(
+    *runs: str,
+    extractor: Extractor = "efficientnet-lite0",
+    samples: Samples = 10_000,
+    split: Split = "held-out",
+    resize: Resize = "antialiased",
+    seed: Seed = 0,
+    checkpoint: Checkpoint = None,
+    json: bool = False,
+    csv: Path | None = None,
+    html: Path | None = None,
+    device: Device = "auto",
+    root: Root = RUNS,
+) -> None:
+    """Measure several runs alike and rank them, saying where two cannot be told apart.
+
+    Parameters
+    ----------
+    runs
+        Run folders, or names in --root.
+    json
+        Print everything with its protocol.
+    csv
+        File to write a line for each figure to.
+    html
+        File to write a page with samples to.
+    """
+    import json as encoder
+
+    from genlab.applications.compare import as_csv, as_html, as_table
+    from genlab.applications.compare import compare as rank
+    from genlab.applications.evaluate import Request, evaluate_run
+    from genlab.core.distributed import launched
+    from genlab.core.errors import UsageError
+    from genlab.core.files import replace
+    from genlab.training.run_folder import find
+
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")
+    request = Request(extractor, samples, split, resize, seed, checkpoint)
+    folders = [find(run, root) for run in runs]
+    evaluations = [evaluate_run(folder, request, device) for folder in folders]
+    comparison = rank(evaluations)
+    if launched().rank != 0:
+        return
+    if json:
+        print(encoder.dumps(comparison.values(), indent=1))
+    else:
+        print(_aligned(list(zip(*as_table(comparison), strict=True))))
+        print(*(f"\n{remark}" for remark in comparison.remarks), sep="")
+    if csv:
+        replace(csv, as_csv(comparison).encode())
+    if html:
+        strips = {
+            e.subject: _strip(folder, request, device) for e, folder in zip(evaluations, folders, strict=True)
+        }
+        ordered = {e.subject: strips[e.subject] for e in comparison.evaluations}
+        replace(html, as_html(comparison, {name: png for name, png in ordered.items() if png}).encode())
+
+
+def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
+    """Return a PNG with a row of samples; nothing for a model that does not sample."""
+    from genlab.applications.sample import sample
+    from genlab.core.contract import Samples
+    from genlab.core.pictures import grid, png
+    from genlab.recipes.load import load_model
+
+    model = load_model(folder, request.checkpoint, device)
+    return png(grid(sample(model, STRIP, request.seed), columns=STRIP)) if isinstance(model, Samples) else b""
+
+
+def _text(result: "Measurement") -> str:
+    """Return figures with what of the protocol is their own, their notes, and last what all have in common."""
+    from genlab.applications.compare import written
+
+    figures = result.figures
+    common = dict(figures[0].protocol.items()) if figures else {}
+    for figure in figures:
+        common = {n: v for n, v in common.items() if figure.protocol.get(n) == v}
+    lines = []
+    for f in figures:
+        own = ", ".join(f"{n} {v}" for n, v in f.protocol.items() if n not in common and v != "")
+        arrow = {"lower": "↓", "higher": "↑", "none": " "}[f.better]
+        lines.append((f"{f.name} {arrow}", written(f), own, f.note))
+    shared = ", ".join(f"{n} {v}" for n, v in common.items() if v != "")
+    return f"{result.subject}\n\n{_aligned(lines)}\n\nall: {shared}\nin {result.seconds:.0f} s"
+
+
+def _aligned(rows: "Sequence[tuple[str, ...]]") -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

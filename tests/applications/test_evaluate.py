@@ -1,0 +1,354 @@
+"""What is measured of which model, the protocol on every figure, and the order of several."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import genlab
+from genlab.applications import evaluate
+from genlab.applications.compare import as_csv, as_html, as_table, compare, written
+from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run
+from genlab.applications.measures import Subject, evaluate_model
+from genlab.applications.sample import sample
+from genlab.core.errors import DataError, GenlabError, UsageError
+from genlab.core.pictures import grid, png
+from genlab.data.source import open_source
+from genlab.metrics.figures import Figure, apart
+from genlab.metrics.frechet import frechet_distance
+from genlab.recipes import classifier
+from genlab.recipes.extractors import find_extractor
+from genlab.recipes.portraits import chosen, portrait_of
+from genlab.training.run_folder import RunFolder, find
+
+FEW = Request(extractor="pixels", samples=120)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny finished runs: a GAN with labels and one without, a VAE, an autoencoder, points."""
+    root = tmp_path_factory.mktemp("runs")
+    rare = {"preview_every": 100, "evaluate_every": 100, "out": str(root), "quiet": True}
+    for preset, options in (
+        ("dcgan", {"width": 4, "generator_lr": 0.02}),
+        ("cgan", {"width": 4, "generator_lr": 0.02}),
+        ("vae", {"width": 16, "latent": 4, "binarise": True}),
+        ("denoising-autoencoder", {"width": 4, "latent": 4}),
+    ):
+        genlab.train(preset, data="digits", size=16, batch=16, steps=6, **options, **rare)
+    genlab.train("gan", data="ring8", width=8, batch=16, steps=6, latent=2, name="points", **rare)
+    return root
+
+
+def run(runs: Path, name: str) -> RunFolder:
+    return find(name, runs)
+
+
+def by_name(evaluation: Measurement) -> dict[str, Figure]:
+    return {figure.name: figure for figure in evaluation.figures}
+
+
+def save(images: torch.Tensor, folder: Path) -> Path:
+    folder.mkdir()
+    for place, image in enumerate(images):
+        (folder / f"{place:04d}.png").write_bytes(png(grid(image[None], columns=1)))
+    return folder
+
+
+def noise(count: int, side: int = 32, seed: int = 0, channels: int = 1) -> torch.Tensor:
+    return torch.rand(count, channels, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+# runs
+
+
+def test_a_gan_is_measured_by_its_samples(runs: Path) -> None:
+    figures = by_name(evaluate_run(run(runs, "dcgan"), FEW, "cpu"))
+    assert {"fd[pixels]", "kd[pixels]", "precision[pixels]", "recall[pixels]", "density[pixels]"} <= set(figures)
+    assert {"coverage[pixels]", "nearest_ratio[pixels]", "copies[pixels]", "ms_ssim_of_pairs"} <= set(figures)
+    assert figures["path_length[pixels]"].value > 0
+    assert not any(name.startswith("reconstruction") for name in figures)
+
+
+def test_the_distance_is_that_of_the_samples_that_the_seed_gives(runs: Path) -> None:
+    folder = run(runs, "dcgan")
+    figure = by_name(evaluate_run(folder, FEW, "cpu"))["fd[pixels]"]
+    extractor = find_extractor("pixels", torch.device("cpu"))
+    fake = extractor(sample(genlab.load(folder.path), 120, seed=0)).features
+    held_out = open_source("digits", size=16).held_out
+    real = extractor(held_out.batch(chosen(len(held_out), 120)).images).features
+    assert figure.value == pytest.approx(frechet_distance(real, fake), rel=1e-9)
+    assert figure.error is not None
+    assert 0 < figure.error < figure.value
+
+
+def test_every_figure_carries_its_protocol(runs: Path) -> None:
+    for name in ("dcgan", "cgan", "vae", "denoising-autoencoder", "points"):
+        for figure in evaluate_run(run(runs, name), FEW, "cpu").figures:
+            assert figure.protocol["genlab"] == genlab.__version__, figure.name
+            assert figure.protocol["split"] == "held-out"
+            assert figure.protocol["seed"] == 0
+            assert figure.protocol["checkpoint"] == "last, step 6"
+            assert "pixels" not in figure.name or figure.protocol["extractor"] == "pixels"
+    averaged = by_name(evaluate_run(run(runs, "dcgan"), FEW, "cpu"))["fd[pixels]"].protocol
+    assert averaged["model_weights"] == "averaged, 0.999"
+    assert (averaged["real"], averaged["fake"]) == (120, 120)
+
+
+def test_a_vae_is_measured_by_samples_reconstructions_and_likelihood(runs: Path) -> None:
+    figures = by_name(evaluate_run(run(runs, "vae"), FEW, "cpu"))
+    assert {"fd[pixels]", "reconstruction_mse", "reconstruction_psnr", "reconstruction_ssim"} <= set(figures)
+    bound, parts = figures["negative_bound"], figures["distortion"].value + figures["rate"].value
+    assert bound.value == pytest.approx(parts, rel=0.01)  # with other draws of the latents
+    assert figures["importance_nll"].value < bound.value  # a tighter bound
+    nats = figures["importance_nll"].value
+    assert figures["bits_per_dimension"].value == pytest.approx(nats / 256 / np.log(2))
+    assert bound.protocol["pixels"] == "binary"
+
+
+def test_a_denoising_autoencoder_is_measured_on_what_it_mends(runs: Path) -> None:
+    figures = by_name(evaluate_run(run(runs, "denoising-autoencoder"), FEW, "cpu"))
+    assert {"denoising_mse", "denoising_psnr", "reconstruction_mse"} <= set(figures)
+    assert "fd[pixels]" not in figures
+
+
+def test_points_are_measured_by_the_modes_of_their_mixture(runs: Path) -> None:
+    figures = by_name(evaluate_run(run(runs, "points"), FEW, "cpu"))
+    assert set(figures) == {"modes", "high_quality", "reverse_kl"}
+    assert figures["modes"].note == "of 8"
+
+
+def test_what_was_measured_is_kept_and_answers_the_same_request(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run(runs, "dcgan")
+    first = evaluate_run(folder, FEW, "cpu", again=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "load_model", None)  # not needed
+        kept = evaluate_run(folder, FEW, "cpu")
+    assert kept.figures == first.figures
+    files = set((folder.path / "evaluations").iterdir())
+    other = evaluate_run(folder, Request(extractor="pixels", samples=100), "cpu")
+    assert by_name(other)["fd[pixels]"].value != by_name(first)["fd[pixels]"].value
+    assert len(set((folder.path / "evaluations").iterdir()) - files) == 1
+    again = evaluate_run(folder, FEW, "cpu", again=True)
+    assert again.figures == first.figures
+
+
+def test_a_damaged_evaluation_is_made_anew(runs: Path) -> None:
+    folder = run(runs, "cgan")
+    first = evaluate_run(folder, FEW, "cpu")
+    (path,) = (folder.path / "evaluations").iterdir()
+    path.write_text(path.read_text()[:100])
+    assert evaluate_run(folder, FEW, "cpu").figures == first.figures
+    assert json.loads(path.read_text())["request"]["samples"] == 120
+
+
+def test_the_classifier_of_a_source_is_trained_once(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(classifier, "BATCH", 32)
+    source = open_source("digits", size=16)
+    extractor = find_extractor("classifier", torch.device("cpu"), source, progress=False)
+    assert classifier.accuracy(extractor, source.held_out) > 0.85
+    monkeypatch.setattr(classifier, "_fit", None)  # not needed again
+    assert find_extractor("classifier", torch.device("cpu"), source).stamp == extractor.stamp
+    figures = by_name(evaluate_run(run(runs, "cgan"), Request(extractor="classifier", samples=120), "cpu"))
+    assert 1 <= figures["classes"].value <= 10
+    assert figures["reverse_kl"].value >= 0
+    assert figures["score[classifier]"].value >= 1
+
+
+def test_real_images_are_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    data, pixels = open_source("digits", size=16).held_out, find_extractor("pixels", torch.device("cpu"))
+    first = portrait_of(data, pixels, 50)
+    assert len(list((tmp_path / "portraits").iterdir())) == 1
+
+    def fail(images: torch.Tensor) -> Any:
+        raise AssertionError("seen again")
+
+    blind = replace(pixels, look=fail)
+    again = portrait_of(data, blind, 50)
+    assert torch.equal(again.features, first.features)
+    assert torch.equal(again.whole.scatter, first.whole.scatter)
+    (path,) = (tmp_path / "portraits").iterdir()
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(AssertionError, match="seen again"):
+        portrait_of(data, blind, 50)
+    assert portrait_of(data, pixels, 10**6).count == len(data)
+
+
+# pictures
+
+
+def test_a_saved_run_has_the_figures_of_the_run(runs: Path, tmp_path: Path) -> None:
+    folder = run(runs, "dcgan")
+    fake = save(sample(genlab.load(folder.path), 120, seed=0), tmp_path / "fake")
+    held_out = open_source("digits", size=16).held_out
+    real = save(held_out.batch(chosen(len(held_out), 120)).images, tmp_path / "real")
+    of_files = by_name(evaluate_pictures(str(real), str(fake), FEW, "cpu"))
+    of_run = by_name(evaluate_run(folder, FEW, "cpu"))
+    for name in ("fd[pixels]", "precision[pixels]", "coverage[pixels]"):
+        assert of_files[name].value == pytest.approx(of_run[name].value, rel=1e-6), name
+
+
+def test_a_set_beside_itself_is_marked(tmp_path: Path) -> None:
+    folder = save(noise(30), tmp_path / "pictures")
+    figures = by_name(evaluate_pictures(str(folder), str(folder), FEW, "cpu"))
+    assert figures["fd[pixels]"].value == pytest.approx(0, abs=1e-6)
+    assert "30 of 30 generated images are equal to real ones" in figures["fd[pixels]"].note
+
+
+def test_few_images_are_marked(tmp_path: Path) -> None:
+    real, fake = save(noise(30), tmp_path / "real"), save(noise(20, seed=1), tmp_path / "fake")
+    figure = by_name(evaluate_pictures(str(real), str(fake), FEW, "cpu"))["fd[pixels]"]
+    assert figure.note == "20 images for 256 features: biased upwards"
+
+
+def test_pictures_of_several_sizes_need_one(tmp_path: Path) -> None:
+    real, fake = save(noise(20, 64), tmp_path / "real"), save(noise(20, 40), tmp_path / "fake")
+    Image.fromarray(np.zeros((48, 60), np.uint8)).save(fake / "large.png")
+    with pytest.raises(UsageError, match=r"40 to 48 pixels large.*--size 40"):
+        evaluate_pictures(str(real), str(fake), FEW, "cpu")
+    figure = evaluate_pictures(str(real), str(fake), FEW, "cpu", size=40).figures[0]
+    assert figure.protocol["images"] == "1×40×40"
+    assert figure.protocol["native"] == "real 64 to 64 px, fake 40 to 48 px"
+
+
+def test_real_pictures_are_brought_to_the_size_of_the_generated(tmp_path: Path) -> None:
+    real, fake = save(noise(20, 64), tmp_path / "real"), save(noise(20, 40), tmp_path / "fake")
+    assert evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0].protocol["images"] == "1×40×40"
+
+
+def test_grey_beside_colour_is_seen_in_colour(tmp_path: Path) -> None:
+    real, fake = save(noise(20, channels=3), tmp_path / "real"), save(noise(20), tmp_path / "fake")
+    assert evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0].protocol["images"] == "3×32×32"
+
+
+def test_arrays_are_pictures_too(tmp_path: Path) -> None:
+    images = (noise(40).permute(0, 2, 3, 1).numpy() + 1) / 2
+    np.savez(tmp_path / "fake.npz", images=images)
+    figures = by_name(evaluate_pictures("digits", str(tmp_path / "fake.npz"), FEW, "cpu"))
+    assert figures["fd[pixels]"].value > 1
+    assert figures["precision[pixels]"].value == 0
+
+
+def test_bad_pictures_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    good = save(noise(20), tmp_path / "good")
+    with pytest.raises(DataError, match="holds no files"):
+        evaluate_pictures(str(good), str(tmp_path / "empty"), FEW, "cpu")
+    with pytest.raises(UsageError, match=r"no source .*goood.*Did you mean"):
+        evaluate_pictures(str(tmp_path / "goood"), str(good), FEW, "cpu")
+    with pytest.raises(UsageError, match="at least 2, not 1"):
+        Request(samples=1)
+
+
+# extractors
+
+
+def test_unknown_extractors_are_refused() -> None:
+    with pytest.raises(UsageError, match=r'no extractor "inceptoin"\. Did you mean "inception"\?'):
+        find_extractor("inceptoin", torch.device("cpu"))
+    with pytest.raises(UsageError, match="labelled pictures"):
+        find_extractor("classifier", torch.device("cpu"), open_source("ring8"))
+
+
+def test_without_a_connection_inception_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+
+    def offline(url: str, timeout: float) -> None:
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    with pytest.raises(DataError, match=r"no route.*inception:PATH.*efficientnet-lite0"):
+        find_extractor("inception", torch.device("cpu"), progress=False)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(GenlabError, match="cannot read the weights"):
+        find_extractor(f"inception:{tmp_path}/none.pth", torch.device("cpu"))
+
+
+# comparisons
+
+
+def evaluation(subject: str, value: float, error: float | None = 0.1, **protocol: object) -> Measurement:
+    stamp = {"real": 100, "seed": 0, "checkpoint": f"of {subject}", **protocol}
+    return Measurement(subject, [Figure("fd[x]", value, error, "lower", stamp), Figure("kd[x]", 1.0)], 1.0)
+
+
+def test_the_best_comes_first() -> None:
+    found = compare(
+        [evaluation("c", 9.0), evaluation("a", 1.0), evaluation("nan", float("nan")), evaluation("b", 5.0)]
+    )
+    assert [e.subject for e in found.evaluations] == ["a", "b", "c", "nan"]
+    assert found.ranked_by == "fd[x]"
+    assert not found.marks
+
+
+def test_higher_is_better_where_it_is() -> None:
+    modes = [Measurement(str(v), [Figure("high_quality", v, 0.01, "higher")], 1.0) for v in (0.5, 0.9)]
+    assert [e.subject for e in compare(modes).evaluations] == ["0.9", "0.5"]
+
+
+def test_what_may_be_chance_is_said() -> None:
+    found = compare([evaluation("a", 1.0, 0.3), evaluation("b", 1.5, 0.4), evaluation("c", 9.0, 0.4)])
+    (remark,) = found.remarks
+    assert remark == "a and b cannot be told apart by fd[x]: they differ by 0.5 ± 0.5"
+    assert "not known" in compare([evaluation("a", 1.0, None), evaluation("b", 2.0, None)]).remarks[0]
+
+
+def test_another_protocol_is_marked_and_not_ranked() -> None:
+    found = compare([evaluation("a", 1.0), evaluation("b", 5.0, real=50), evaluation("c", 7.0, real=50)])
+    assert found.marks == {(1, "fd[x]"): "*", (2, "fd[x]"): "*"}
+    assert found.remarks[0] == "* computed differently: real 50 instead of 100"
+    assert "a and b cannot be ranked by fd[x]: they were measured differently" in found.remarks
+    assert as_table(found)[2][1] == "5.00 ± 0.10*"
+    with pytest.raises(ValueError, match="not computed alike"):
+        apart(found.evaluations[0].figures[0], found.evaluations[1].figures[0])
+
+
+def test_without_a_common_measure_there_is_no_order() -> None:
+    found = compare([evaluation("a", 1.0), Measurement("b", [Figure("reconstruction_mse", 1.0)], 1.0)])
+    assert found.ranked_by is None
+    assert "no measure of quality is common" in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (154.3631, 0.0152, "154.363 ± 0.015"),
+        (12.3, 4.56, "12.3 ± 4.6"),
+        (1234, 56, "1234 ± 56"),
+        (0.5, None, "0.5"),
+    ],
+)
+def test_figures_have_the_digits_that_mean_something(value: float, error: float | None, text: str) -> None:
+    assert written(Figure("x", value, error)) == text
+
+
+def test_tables_and_pages_hold_every_figure() -> None:
+    found = compare([evaluation("a <b>", 1.0), evaluation("b", 5.0)])
+    lines = as_csv(found).splitlines()
+    assert lines[0] == "subject,figure,value,error,note,real,seed,checkpoint"
+    assert lines[1] == "a <b>,fd[x],1.0,0.1,,100,0,of a <b>"
+    page = as_html(found, {"a <b>": b"picture"})
+    assert "a &lt;b&gt;" in page
+    assert "<b>a <b>" not in page
+    assert "real 100, seed 0" in page
+    assert "data:image/png;base64,cGljdHVyZQ==" in page
+    assert "http" not in page
+
+
+def test_a_model_that_can_do_nothing_is_refused() -> None:
+    with pytest.raises(GenlabError, match="nothing that this Linear can do"):
+        evaluate_model(Subject(nn.Linear(1, 1), open_source("digits", size=16), "held-out", 0, {}), None, 10)
