@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench modes likelihood zoo clean
+.PHONY: demo test test-slow lint bench modes likelihood zoo metrics clean
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
 	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
@@ -30,6 +30,9 @@ likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an h
 
 zoo: $(READY)  ## every preset on the same pictures for the same time; hours, goes on where it was stopped
 	$(BIN)/python benchmarks/zoo.py --results zoo.jsonl --write docs/zoo.md
+
+metrics: $(READY)  ## what each metric notices; DATA is a folder or zip of pictures in class folders
+	$(BIN)/python benchmarks/metrics.py --data $(DATA) --write docs/metrics.md
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genlab needs Python 3.11 or newer, not " + sys.version.split()[0])'

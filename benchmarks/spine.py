@@ -16,6 +16,7 @@ from pathlib import Path
 import events
 import loading
 import loop
+import measuring
 import page
 import preparation
 import startup
@@ -26,6 +27,7 @@ SECTIONS: Mapping[str, Callable[[int], page.Section]] = {
     "loader": loading.measure,
     "loop": loop.measure,
     "events": events.measure,
+    "measuring": measuring.measure,
 }
 
 

@@ -1,0 +1,114 @@
+"""What measuring costs: the Fréchet distance, the extractor, an evaluation in the midst of training."""
+
+from functools import partial
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from example import ABOUT, SETTINGS, example
+from genlab.core.random import generator
+from genlab.metrics.extractors.efficientnet import efficientnet_lite0
+from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.frechet import frechet_distance, gaussian, moments
+from genlab.recipes.portraits import JUDGED, SAMPLES
+from genlab.training.evaluation import Judge, evaluate
+from genlab.training.fit import showing
+from measure import Spread, in_turns, ratios, seconds
+from page import Row, Section
+
+FEATURES, IMAGES, SEEN = 2048, 10_000, 500
+JUDGE_SIDE = 96
+STEPS = 8
+CPU = torch.device("cpu")
+
+
+def measure(repeats: int) -> Section:
+    """Time the parts of an evaluation."""
+    real, fake = (_features(seed) for seed in (0, 1))
+    known, other = moments(real), moments(fake)
+    solve = partial(frechet_distance, known, other)
+    textbook = partial(_by_square_root, known.scatter / (IMAGES - 1), other.scatter / (IMAGES - 1))
+    judge = gaussian(real)
+    few = partial(frechet_distance, judge, fake[:SAMPLES])
+    works = {"solve": solve, "few": few, "textbook": textbook}
+    found = in_turns({name: partial(seconds, work) for name, work in works.items()}, max(2, repeats // 3))
+    rows = [
+        Row(f"Fréchet distance, {FEATURES:,} features, from moments", Spread.of(found["solve"]), "s", most=1.5),
+        Row("faster than by scipy's sqrtm", ratios(found["textbook"], found["solve"]), "times", least=10),
+        Row(f"the same of {SAMPLES} samples", Spread.of(found["few"]), "s"),
+        *_extractor(repeats),
+        *_in_training(repeats),
+    ]
+    method = (
+        f"The distance is of {IMAGES:,} images of {FEATURES:,} features, whose moments are known. The extractor "
+        f"sees {SEEN} pictures of 32 pixels. The effect of bfloat16 is on the distance of {SEEN} pictures to "
+        f"{SEEN} others. An evaluation while a run trains is of {SAMPLES} samples at {JUDGE_SIDE} pixels; its "
+        f"share is of the time of the {SETTINGS.evaluate_every} steps between two. {ABOUT}"
+    )
+    return Section("Measuring", method, rows)
+
+
+def _features(seed: int) -> Tensor:
+    """Return features whose spectrum falls as that of a network's."""
+    drawn = torch.randn(IMAGES, FEATURES, generator=generator(seed, "features"))
+    mixing = torch.randn(FEATURES, FEATURES, generator=generator(9, "mixing")) / FEATURES**0.5
+    features: Tensor = (drawn / torch.arange(1, FEATURES + 1) ** 0.5) @ mixing
+    return features
+
+
+def _by_square_root(one: Tensor, two: Tensor) -> float:
+    """Return tr (C₁C₂)^½ as it is often computed."""
+    root = scipy.linalg.sqrtm(one.numpy() @ two.numpy())
+    return float(np.trace(root.real))
+
+
+def _pictures(count: int, seed: int) -> Tensor:
+    """Return pictures with structure at all scales."""
+    random, images = generator(seed, "pictures"), torch.zeros(count, 3, 32, 32)
+    for side in (2, 4, 8, 16, 32):
+        coarse = torch.randn(count, 3, side, side, generator=random)
+        images += torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bilinear")
+    return torch.tanh(images / 2)
+
+
+def _extractor(repeats: int) -> list[Row]:
+    images, others = _pictures(SEEN, 0), _pictures(SEEN, 1)
+    extractors = {
+        "float32": efficientnet_lite0(CPU),
+        "bfloat16": efficientnet_lite0(CPU, "bfloat16"),
+        f"bfloat16 at {JUDGE_SIDE} px": efficientnet_lite0(CPU, "bfloat16", side=JUDGE_SIDE),
+    }
+    works = {name: partial(seconds, partial(extractor, images)) for name, extractor in extractors.items()}
+    found = in_turns(works, max(2, repeats // 3))
+    rows = [
+        Row(f"efficientnet-lite0, {name}", Spread.of(SEEN / s for s in found[name]), "images/s") for name in found
+    ]
+    exact, rough = (_distance(extractors[name], images, others) for name in ("float32", "bfloat16"))
+    return [*rows, Row("effect of bfloat16 on the distance", 100 * abs(rough / exact - 1), "%", most=0.5)]
+
+
+def _distance(extractor: Extractor, one: Tensor, two: Tensor) -> float:
+    return frechet_distance(extractor(one).features, extractor(two).features)
+
+
+def _in_training(repeats: int) -> list[Row]:
+    extractor = efficientnet_lite0(CPU, "bfloat16", side=JUDGE_SIDE)
+    seen = gaussian(extractor(_pictures(JUDGED, 0)).features)
+    with example() as run:
+        judges = {"pixels": None, extractor.name: Judge(extractor, seen, JUDGED, SAMPLES)}
+
+        def look(judge: Judge | None) -> None:
+            with showing(run.average.model):
+                evaluate(run.average.model, run.held_out, SETTINGS.seed, judge)
+
+        works = {"step": partial(run.advance, STEPS), **{n: partial(look, j) for n, j in judges.items()}}
+        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, max(2, repeats // 2))
+    rows = []
+    for name in judges:
+        between = [SETTINGS.evaluate_every * value / STEPS for value in found["step"]]
+        shares = Spread.of(100 * v / b for v, b in zip(found[name], between, strict=True))
+        rows.append(Row(f"evaluation with {name}", Spread.of(found[name]), "s"))
+        rows.append(Row(f"every {SETTINGS.evaluate_every} steps", shares, "%", most=5))
+    return rows
