@@ -43,7 +43,7 @@ def measure(repeats: int) -> Section:
     ]
     method = (
         f"The distance is of {IMAGES:,} images of {FEATURES:,} features, whose moments are known. The extractor "
-        f"sees {SEEN} pictures of 32 pixels. The effect of bfloat16 is on the distance of {SEEN} pictures to "
+        f"sees {SEEN} pictures of 32 pixels. The effect of float16 is on the distance of {SEEN} pictures to "
         f"{SEEN} others. An evaluation while a run trains is of {SAMPLES} samples at {JUDGE_SIDE} pixels; its "
         f"share is of the time of the {SETTINGS.evaluate_every} steps between two. {ABOUT}"
     )
@@ -77,16 +77,16 @@ def _extractor(repeats: int) -> list[Row]:
     images, others = _pictures(SEEN, 0), _pictures(SEEN, 1)
     extractors = {
         "float32": efficientnet_lite0(CPU),
-        "bfloat16": efficientnet_lite0(CPU, "bfloat16"),
-        f"bfloat16 at {JUDGE_SIDE} px": efficientnet_lite0(CPU, "bfloat16", side=JUDGE_SIDE),
+        "float16": efficientnet_lite0(CPU, "float16"),
+        f"float16 at {JUDGE_SIDE} px": efficientnet_lite0(CPU, "float16", side=JUDGE_SIDE),
     }
     works = {name: partial(seconds, partial(extractor, images)) for name, extractor in extractors.items()}
     found = in_turns(works, max(2, repeats // 3))
     rows = [
         Row(f"efficientnet-lite0, {name}", Spread.of(SEEN / s for s in found[name]), "images/s") for name in found
     ]
-    exact, rough = (_distance(extractors[name], images, others) for name in ("float32", "bfloat16"))
-    return [*rows, Row("effect of bfloat16 on the distance", 100 * abs(rough / exact - 1), "%", most=0.5)]
+    exact, rough = (_distance(extractors[name], images, others) for name in ("float32", "float16"))
+    return [*rows, Row("effect of float16 on the distance", 100 * abs(rough / exact - 1), "%", most=0.5)]
 
 
 def _distance(extractor: Extractor, one: Tensor, two: Tensor) -> float:
@@ -94,7 +94,7 @@ def _distance(extractor: Extractor, one: Tensor, two: Tensor) -> float:
 
 
 def _in_training(repeats: int) -> list[Row]:
-    extractor = efficientnet_lite0(CPU, "bfloat16", side=JUDGE_SIDE)
+    extractor = efficientnet_lite0(CPU, "float16", side=JUDGE_SIDE)
     seen = gaussian(extractor(_pictures(JUDGED, 0)).features)
     with example() as run:
         judges = {"pixels": None, extractor.name: Judge(extractor, seen, JUDGED, SAMPLES)}

@@ -16,6 +16,7 @@ from genlab.metrics.extractors.extractor import Extractor, Perception
 from genlab.metrics.extractors.inception import Inception, inception
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.extractors.resize import as_bytes, resize
+from genlab.metrics.frechet import frechet_distance
 from genlab.metrics.portrait import portray
 
 CPU = torch.device("cpu")
@@ -76,6 +77,15 @@ def test_efficientnet_is_the_published_network(lite: Extractor) -> None:
 def test_grey_pictures_are_seen_as_colour_ones_without_colour(lite: Extractor) -> None:
     grey = pictures(2, 1)
     torch.testing.assert_close(lite(grey).features, lite(grey.expand(-1, 3, -1, -1)).features)
+
+
+def test_half_precision_hardly_shows() -> None:
+    images = torch.nn.functional.interpolate(pictures(12, side=4), size=(96, 96), mode="bilinear")
+    rough, exact = (efficientnet_lite0(CPU, precision, side=96) for precision in ("float16", "float32"))
+    distances = [frechet_distance(e(images[:6]).features, e(images[6:]).features) for e in (rough, exact)]
+    assert distances[0] != distances[1]
+    assert distances[0] == pytest.approx(distances[1], rel=5e-3)
+    assert torch.equal(rough.exact()(images).features, exact.exact()(images).features)
 
 
 def test_features_do_not_depend_on_the_batch(lite: Extractor) -> None:

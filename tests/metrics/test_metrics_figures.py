@@ -31,7 +31,7 @@ def extractor(name: str, precision: str = "float32") -> Extractor:
     ("name", "precision", "fd", "kd", "score"),
     [
         ("inception", "float32", "fid", "kid", "inception_score"),
-        ("inception", "bfloat16", "fd[inception]", "kd[inception]", "score[inception]"),
+        ("efficientnet-lite0", "float16", *(f"{n}[efficientnet-lite0]" for n in ("fd", "kd", "score"))),
         ("pixels", "float32", "fd[pixels]", "kd[pixels]", "score[pixels]"),
     ],
 )

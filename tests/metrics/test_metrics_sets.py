@@ -66,7 +66,7 @@ def test_the_score_at_its_ends() -> None:
     assert inception_score(torch.eye(5)[:1].repeat(50, 1)).value == pytest.approx(1)
 
 
-@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`")
+@pytest.mark.filterwarnings("ignore:Metric `InceptionScore`", "ignore:std")
 def test_the_score_agrees_with_a_known_implementation() -> None:
     logits = cloud(200, 0, spread=3.0)
     known = InceptionScore(feature=torch.nn.Identity(), splits=1)

@@ -71,7 +71,7 @@ def checks() -> None:
 
     import torch
 
-    from genlab.core.device import bf16_units, choose
+    from genlab.core.device import bf16_units, choose, float16_units
     from genlab.data.cache import cache_folder
     from genlab.version import __version__
 
@@ -85,6 +85,7 @@ def checks() -> None:
             "device": str(choose("auto")),
             "threads": torch.get_num_threads(),
             "bf16 units": ", ".join(bf16_units()) or "none",
+            "float16 units": ", ".join(float16_units()) or "none",
             "cache": f"{folder} ({size / 2**20:,.0f} MiB)",
         }
     )

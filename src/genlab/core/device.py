@@ -41,10 +41,22 @@ def of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
+def float16_units() -> list[str]:
+    """Return the names of the units that multiply float16 here: of the GPU, else of the CPU (on Linux)."""
+    if torch.cuda.is_available():
+        return ["tensor cores"] if torch.cuda.get_device_capability() >= (7, 0) else []
+    return _units("avx512_fp16", "amx_fp16")
+
+
 def bf16_units() -> list[str]:
     """Return the names of the units that multiply bf16 matrices here: of the GPU, else of the CPU (on Linux)."""
     if torch.cuda.is_available():
         return ["tensor cores"] if torch.cuda.get_device_capability() >= (8, 0) else []
+    return _units("amx_bf16", "avx512_bf16")
+
+
+def _units(*names: str) -> list[str]:
+    """Return those of the names that the processor's flags hold."""
     about = Path("/proc/cpuinfo")
     flags = about.read_text().split() if about.is_file() else []
-    return [unit for unit in ("amx_bf16", "avx512_bf16") if unit in flags]
+    return [unit for unit in names if unit in flags]

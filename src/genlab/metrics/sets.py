@@ -72,7 +72,7 @@ def classes_reached(real: Tensor, fake: Tensor) -> tuple[int, float]:
 
 def _named(name: str, extractor: Extractor) -> str:
     published = {"fd": "fid", "kd": "kid", "score": "inception_score"}
-    if extractor.name == "inception" and extractor.precision == "float32" and name in published:
+    if extractor.name == "inception" and name in published:
         return published[name]
     return f"{name}[{extractor.name}]"
 

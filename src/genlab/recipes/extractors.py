@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from genlab.core.device import bf16_units
+from genlab.core.device import float16_units
 from genlab.core.distributed import in_turn
 from genlab.core.errors import DataError, UsageError, suggestion
 from genlab.data.cache import cache_folder
@@ -39,8 +39,8 @@ def find_extractor(
         device: where it computes.
         source: whose classes `classifier` is trained on.
         resize: how images come to the network's side.
-        precision: by default bfloat16 where the device has units for it, but always float32 for inception, whose
-            figures are to be comparable with published ones, and for what is too small to gain.
+        precision: of efficientnet-lite0, by default float16 where the device has units for it. The others compute
+            in float32: inception because its figures are to be published ones, the rest because they are small.
         progress: show bars on a terminal.
 
     Raises:
@@ -52,12 +52,12 @@ def find_extractor(
         from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 
         side = _side(kind)
-        return efficientnet_lite0(device, precision or ("bfloat16" if bf16_units() else "float32"), resize, side)
+        return efficientnet_lite0(device, precision or ("float16" if float16_units() else "float32"), resize, side)
     if kind == "inception":
         from genlab.metrics.extractors.inception import inception
 
         weights = Path(path).expanduser() if path else in_turn(partial(_download, progress))
-        return inception(weights, device, precision or "float32", resize)
+        return inception(weights, device, resize)
     if name == "pixels":
         from genlab.metrics.extractors.pixels import pixels
 

@@ -15,25 +15,23 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 
 from genlab.core.errors import GenlabError
-from genlab.metrics.extractors.extractor import Extractor, Perception, Precision
+from genlab.metrics.extractors.extractor import Extractor, Perception
 from genlab.metrics.extractors.resize import Resize
 
 SIDE, FEATURES, CLASSES = 299, 2048, 1008
 URL = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth"
 SHA256_BEGINS = "6726825d"
+PIECE = 8  # images at a time on a CPU
 
 Size = int | tuple[int, int]
 
 
-def inception(
-    path: Path, device: torch.device, precision: Precision = "float32", resize: Resize = "antialiased"
-) -> Extractor:
-    """Return the extractor: 2,048 features, and the probabilities of 1,008 outputs.
+def inception(path: Path, device: torch.device, resize: Resize = "antialiased") -> Extractor:
+    """Return the extractor: 2,048 features, and the probabilities of 1,008 outputs, always in float32.
 
     Args:
         path: the published weights, `pt_inception-2015-12-05-6726825d.pth`.
         device: where to compute.
-        precision: of the network.
         resize: how images come to 299 pixels.
 
     Raises:
@@ -51,7 +49,8 @@ def inception(
     network = Inception()
     network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return Extractor("inception", network, digest[:12], SIDE, resize, precision=precision, device=device)
+    piece = PIECE if device.type == "cpu" else 64
+    return Extractor("inception", network, digest[:12], SIDE, resize, piece=piece, device=device)
 
 
 class Convolution(nn.Module):
@@ -211,9 +210,8 @@ class Inception(nn.Module):
         maps = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(max_pool2d(maps, 3, stride=2))))
         maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(maps)))))
         maps = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))
-        features = maps.float().mean((2, 3))
-        with torch.autocast(images.device.type, enabled=False):
-            return Perception(features, self.fc(features).softmax(1))
+        features = maps.mean((2, 3))
+        return Perception(features, self.fc(features).softmax(1))
 
 
 def _average(maps: Tensor) -> Tensor:
