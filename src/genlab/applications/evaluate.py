@@ -101,7 +101,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
     }
-    subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe))
+    subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)
     figures = evaluate_model(subject, extractor, request.samples)
     result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
     if here().rank == 0:
@@ -176,7 +176,7 @@ def _beside(
     where = devices.choose(device)
     extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
     stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
-    figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp)
+    figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp, progress=progress)
     return Measurement(f"{fake} beside {real}", figures, time.monotonic() - began)
 
 

@@ -1,5 +1,6 @@
 """Which measures fit a model, or pictures from anywhere, each with its protocol."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,17 +24,17 @@ from genlab.core.contract import (
 from genlab.core.device import of
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.random import generator
-from genlab.data.dataset import Dataset, Source
+from genlab.data.dataset import Dataset, Source, chunks
 from genlab.metrics import modes, similarity
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.figures import Better, Figure
 from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.neighbours import memorisation
 from genlab.metrics.path_length import path_length
-from genlab.metrics.portrait import KEPT, Portrait, portray
+from genlab.metrics.portrait import KEPT, Portrait
 from genlab.metrics.sets import classes_reached, compare
 from genlab.recipes.data import black_and_white
-from genlab.recipes.portraits import chosen, portrait_of
+from genlab.recipes.portraits import chosen, portrait_of, watched
 from genlab.version import __version__
 
 CHUNK = 250
@@ -58,6 +59,7 @@ class Subject:
     seed: int
     stamp: Mapping[str, Any]
     pixels: Pixels = "unknown"
+    progress: bool = False  # bars on a terminal
 
     @property
     def real(self) -> Dataset:
@@ -93,7 +95,13 @@ def evaluate_model(subject: Subject, extractor: Extractor | None, samples: int) 
 
 
 def evaluate_sets(
-    real: Dataset, fake: Dataset, extractor: Extractor, samples: int | None, stamp: Mapping[str, Any]
+    real: Dataset,
+    fake: Dataset,
+    extractor: Extractor,
+    samples: int | None,
+    stamp: Mapping[str, Any],
+    *,
+    progress: bool = False,
 ) -> list[Figure]:
     """Return the figures of one set of pictures beside another.
 
@@ -102,7 +110,7 @@ def evaluate_sets(
     """
     if real.shape != fake.shape:
         raise UsageError(f"{real.name} has images of {tuple(real.shape)}, {fake.name} of {tuple(fake.shape)}")
-    seen, ours = (portrait_of(each, extractor, samples) for each in (real, fake))
+    seen, ours = (portrait_of(each, extractor, samples, progress=progress) for each in (real, fake))
     protocol = {"images": _shape(real.shape), **stamp, "genlab": __version__}
     figures = compare(seen, ours, extractor, protocol)
     equal = _equal(real, fake)
@@ -125,7 +133,8 @@ def _of_samples(subject: Subject, extractor: Extractor, samples: int) -> list[Fi
     if takes_labels(model) and real.labels is not None:
         labels = torch.from_numpy(np.resize(real.labels[rows], samples))
     pieces = batches(model, samples, subject.seed, labels)
-    seen, fake = portrait_of(real, extractor, samples), portray(extractor, pieces)
+    seen = portrait_of(real, extractor, samples, progress=subject.progress)
+    fake = watched(extractor, pieces, "samples", progress=subject.progress)
     protocol = _protocol(subject)
     figures = compare(seen, fake, extractor, protocol)
     figures += _of_classes(seen, fake, extractor, protocol)
@@ -154,8 +163,8 @@ def _of_classes(
 
 def _of_memory(subject: Subject, extractor: Extractor, fake: Portrait, samples: int) -> Iterator[Figure]:
     """Yield whether samples are nearer to the training images than held-out images are."""
-    train = portrait_of(subject.source.train, extractor, KEPT)
-    unseen = portrait_of(subject.source.held_out, extractor, samples)
+    train = portrait_of(subject.source.train, extractor, KEPT, progress=subject.progress)
+    unseen = portrait_of(subject.source.held_out, extractor, samples, progress=subject.progress)
     found = memorisation(train.features, unseen.features, fake.features)
     stamp = {
         **extractor.stamp,
@@ -240,11 +249,11 @@ def _of_likelihood(subject: Subject, most: int) -> Iterator[Figure]:
     if subject.pixels == "binary":
         images = black_and_white(images, subject.seed)
     stamp = {"real": len(images), "pixels": subject.pixels, **_protocol(subject)}
-    chunks = [part.to(where) for part in torch.split(images, CHUNK)]
-    bounds = -torch.cat([model.evidence_bound(part, noise).double().cpu() for part in chunks])
+    batches_of = [part.to(where) for part in torch.split(images, CHUNK)]
+    bounds = -torch.cat([model.evidence_bound(part, noise).double().cpu() for part in batches_of])
     yield Figure("negative_bound", *_mean(bounds), "lower", stamp)
     if isinstance(model, SplitsBound):
-        parts = [model.distortion_and_rate(part, noise) for part in chunks]
+        parts = [model.distortion_and_rate(part, noise) for part in batches_of]
         for place, name in enumerate(("distortion", "rate")):
             each = torch.cat([part[place].double().cpu() for part in parts])
             yield Figure(name, *_mean(each), "none", stamp)
@@ -286,12 +295,13 @@ def _has_windows(shape: ImageShape) -> bool:
 
 def _equal(real: Dataset, fake: Dataset) -> int:
     """Return how many images of `fake` are, byte by byte, among those of `real`."""
-    known = {image.tobytes() for rows in _thousands(real) for image in real.values[rows]}
-    return sum(image.tobytes() in known for rows in _thousands(fake) for image in fake.values[rows])
+    known = set(_digests(real))
+    return sum(digest in known for digest in _digests(fake))
 
 
-def _thousands(data: Dataset) -> Iterator["np.ndarray[tuple[int], np.dtype[np.int64]]"]:
-    yield from np.array_split(np.arange(len(data)), -(-len(data) // 1000))
+def _digests(data: Dataset) -> Iterator[bytes]:
+    for images in chunks(data.values):
+        yield from (hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
 
 
 def _joined(*notes: str) -> str:

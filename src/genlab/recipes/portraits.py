@@ -18,6 +18,7 @@ from genlab.core.files import replace, storage
 from genlab.core.random import derive
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Dataset, Source
+from genlab.data.progress import bar
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import Moments
 from genlab.metrics.portrait import Portrait, portray
@@ -29,7 +30,9 @@ JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation whil
 _RULES = 1  # to be counted up when the same images would be seen as something else
 
 
-def portrait_of(data: Dataset, extractor: Extractor, count: int | None = None) -> Portrait:
+def portrait_of(
+    data: Dataset, extractor: Extractor, count: int | None = None, *, progress: bool = False
+) -> Portrait:
     """Return the portrait of a split, or of `count` of its images, from the cache or made now.
 
     Raises:
@@ -42,11 +45,26 @@ def portrait_of(data: Dataset, extractor: Extractor, count: int | None = None) -
     known = _read(path)
     barrier()  # all processes have looked before the first writes
     if known is None:
-        known = portray(extractor, pieces_of(data, chosen(len(data), count)))
+        known = watched(extractor, pieces_of(data, chosen(len(data), count)), "real pictures", progress=progress)
         if here().rank == 0:
             _write(known, path)
         barrier()
     return known
+
+
+def watched(
+    extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], title: str, *, progress: bool
+) -> Portrait:
+    """Return the portrait of what `pieces` make, with a bar on a terminal that is called `title`."""
+    with bar(progress) as show:
+        task = show.add_task(f"{extractor.name}: {title}", total=len(pieces))
+
+        def told(piece: Callable[[], Tensor]) -> Tensor:
+            images = piece()
+            show.advance(task)
+            return images
+
+        return portray(extractor, [partial(told, piece) for piece in pieces])
 
 
 def find_judge(
@@ -60,7 +78,7 @@ def find_judge(
     if name == "pixels" or not isinstance(model, Samples) or source.modes is not None or len(source.held_out) < 2:
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
-    return Judge.of(extractor, portrait_of(source.held_out, extractor, JUDGED), SAMPLES)
+    return Judge.of(extractor, portrait_of(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES)
 
 
 def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
