@@ -60,7 +60,8 @@ def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> No
     code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own)
     assert code == 0
     assert out.startswith("vae (best, step 12)\n")
-    assert re.search(r"^fd\[pixels\] ↓ +[\d.]+ ± [\d.]+ +extractor pixels, .*fake 100", out, re.MULTILINE)
+    assert re.search(r"^fd\[pixels\] ↓ +[\d.]+ ± [\d.]+ +a  100 images for 256 features", out, re.MULTILINE)
+    assert re.search(r"^a  extractor pixels, .*fake 100$", out, re.MULTILINE)
     assert re.search(r"^reconstruction_mse ↓ +[\d.]+ ± [\d.]+", out, re.MULTILINE)
     assert "all: split held-out, images 1×16×16, seed 0" in out
     code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own, "--json")
@@ -89,7 +90,7 @@ def test_compare_ranks_runs(own: Path, tmp_path: Path, genlab: Genlab) -> None:
     header = out.splitlines()[0].split("  ")
     ranked = [cell.strip() for cell in header if cell.strip()]
     assert [name.partition(" ")[0] for name in sorted(ranked)] == ["dcgan", "vae"]
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     distances = {row["subject"]: float(row["value"]) for row in rows if row["figure"] == "fd[pixels]"}
     assert ranked == sorted(distances, key=lambda name: distances[name])
     text = page.read_text()

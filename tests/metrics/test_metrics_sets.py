@@ -1,5 +1,7 @@
 """Kernel distance, the classifier's score, precision and recall, memorisation: on sets with known answers."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -27,8 +29,10 @@ def test_the_kernel_distance_agrees_with_a_known_implementation(centre: float) -
     expected = float(maximum_mean_discrepancy(*kernels))
     assert float(poly_mmd(real, fake)) == pytest.approx(expected)
     assert squared_mmd(real, fake) == pytest.approx(expected, rel=1e-9)
-    whole = kernel_distance(real, fake, subsets=1)
+    whole = kernel_distance(real, fake, size=120)
     assert whole.value == pytest.approx(expected, rel=1e-9)
+    assert math.isnan(whole.error), "all subsets are the same one"
+    assert kernel_distance(real, fake).value == pytest.approx(expected, rel=0.5, abs=0.2)
 
 
 def test_the_kernel_distance_has_no_bias() -> None:

@@ -157,20 +157,23 @@ def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
 
 
 def _text(result: "Measurement") -> str:
-    """Return figures with what of the protocol is their own, their notes, and last what all have in common."""
+    """Return figures with their notes, each with the letter of what its protocol has besides what all have."""
     from genlab.applications.compare import written
 
     figures = result.figures
-    common = dict(figures[0].protocol.items()) if figures else {}
+    common = dict(figures[0].protocol)
     for figure in figures:
         common = {n: v for n, v in common.items() if figure.protocol.get(n) == v}
+    letters: dict[str, str] = {}
     lines = []
     for f in figures:
         own = ", ".join(f"{n} {v}" for n, v in f.protocol.items() if n not in common and v != "")
+        letter = letters.setdefault(own, chr(ord("a") + len(letters))) if own else ""
         arrow = {"lower": "↓", "higher": "↑", "none": " "}[f.better]
-        lines.append((f"{f.name} {arrow}", written(f), own, f.note))
+        lines.append((f"{f.name} {arrow}", written(f), letter, f.note))
     shared = ", ".join(f"{n} {v}" for n, v in common.items() if v != "")
-    return f"{result.subject}\n\n{_aligned(lines)}\n\nall: {shared}\nin {result.seconds:.0f} s"
+    stamps = "".join(f"{letter}  {own}\n" for own, letter in letters.items())
+    return f"{result.subject}\n\n{_aligned(lines)}\n\n{stamps}all: {shared}\nin {result.seconds:.0f} s"
 
 
 def _aligned(rows: "Sequence[tuple[str, ...]]") -> str:

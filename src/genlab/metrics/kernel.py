@@ -4,6 +4,8 @@ References:
     Bińkowski et al., 2018. Demystifying MMD GANs. arXiv:1801.01401.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ SUBSETS, SIZE = 100, 1000
 
 
 def kernel_distance(
-    real: Tensor, fake: Tensor, *, subsets: int = SUBSETS, size: int = SIZE, seed: int = 0
+    real: Tensor, fake: Tensor, *, subsets: int = SUBSETS, size: int | None = None, seed: int = 0
 ) -> Estimate:
     """Return the mean over subsets of the unbiased MMD² with the kernel k(x, y) = (xᵀy/D + 1)³.
 
@@ -27,7 +29,7 @@ def kernel_distance(
         real: features (N, D).
         fake: features (M, D).
         subsets: how many pairs of subsets.
-        size: images in each, or all where there are fewer.
+        size: images in each; by default 1,000, or half of them where that is less, so that subsets differ.
         seed: of the subsets.
 
     Raises:
@@ -38,7 +40,8 @@ def kernel_distance(
             raise GenlabError(f"the kernel distance needs 2 {name} images or more, not {len(features)}")
         if not torch.isfinite(features).all():
             raise GenlabError(f"the features of the {name} images are not finite")
-    size = min(size, len(real), len(fake))
+    least = min(len(real), len(fake))
+    size = max(min(SIZE, least // 2), 2) if size is None else min(size, least)
     draws = generator(seed, "kernel subsets")
     values = [
         squared_mmd(real[_rows(len(real), size, draws)], fake[_rows(len(fake), size, draws)])
@@ -46,8 +49,8 @@ def kernel_distance(
     ]
     deviation = torch.tensor(values, dtype=torch.float64)
     # More subsets than the sets hold say nothing new: their mean cannot be surer than that of disjoint ones.
-    independent = max(min(len(values), min(len(real), len(fake)) // size), 1)
-    error = float(deviation.std()) / independent**0.5 if len(values) > 1 else float("nan")
+    independent = min(len(values), least // size)
+    error = float(deviation.std()) / math.sqrt(independent) if len(values) > 1 and least > size else math.nan
     return Estimate(float(deviation.mean()), error)
 
 
