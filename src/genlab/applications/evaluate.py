@@ -17,17 +17,21 @@ from genlab.core.distributed import barrier, here, in_turn, together
 from genlab.core.errors import UsageError
 from genlab.core.files import replace, storage
 from genlab.data.dataset import Dataset, Source, joined
+from genlab.data.fit import LEAST
+from genlab.data.fit import MOST as LARGEST
 from genlab.data.native import native_sides
 from genlab.data.source import open_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
-from genlab.recipes.data import open_data
+from genlab.recipes.data import check_unchanged, open_data
 from genlab.recipes.extractors import find_extractor
 from genlab.recipes.load import load_model, saved_step
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
+from genlab.recipes.vae import VAERecipe
 from genlab.training.run_folder import RunFolder
+from genlab.version import __version__
 
 Split = Literal["held-out", "train"]
 MOST = 10_000  # samples, and real images, unless told
@@ -75,7 +79,7 @@ def evaluate_run(
     The same request of the same checkpoint is answered from there.
 
     Raises:
-        GenlabError: no checkpoint, no such extractor, too few images.
+        GenlabError: no checkpoint, other data than it was trained on, no such extractor, too few images.
     """
     with together(devices.choose(device)) as shard:
         return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
@@ -92,6 +96,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     where = devices.choose(device)
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
     source = open_data(plan.settings, quiet=not progress)
+    check_unchanged(folder, source)
     model = load_model(folder, which, device)
     extractor = None
     if isinstance(model, Samples) and source.modes is None:
@@ -164,7 +169,8 @@ def _beside(
             f"the pictures of {fake} are {native[0]} to {native[1]} pixels large, which would be part of the "
             f"figures. Choose one size for all: --size {native[0]}."
         )
-    size = size or (native[0] if native else None)
+    if size is None and native:
+        size = min(max(native[0], LEAST), LARGEST)
     opening = partial(open_source, max_rejected=max_rejected, progress=progress)
     opened = [in_turn(partial(opening, name, size=size)) for name in (real, fake)]
     channels = {source.train.shape.channels for source in opened}
@@ -193,15 +199,15 @@ def _sizes(real: tuple[int, int] | None, fake: tuple[int, int] | None) -> str:
 
 def _pixels(recipe: Recipe) -> Pixels:
     """Return what the recipe's likelihood is of."""
-    if getattr(recipe, "binarise", False):
+    if not isinstance(recipe, VAERecipe):
+        return "unknown"
+    if recipe.binarise:
         return "binary"
-    return "continuous" if getattr(recipe, "reconstruction", "") == "gaussian" else "unknown"
+    return "continuous" if recipe.reconstruction == "gaussian" else "unknown"
 
 
 def _name(request: Request, which: str, step: int) -> str:
     """Return the name of the file of a request, which no other request of this or another version has."""
-    from genlab.version import __version__
-
     text = json.dumps([asdict(request), which, step, __version__], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -82,10 +82,11 @@ def find_judge(
 
 
 def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return the rows of `count` images, the same every time; all in order where there are no more."""
-    if count is None or count >= images:
-        return np.arange(images)
-    return np.sort(np.random.default_rng(derive(0, "measured images")).permutation(images)[:count])
+    """Return the rows of `count` images or of all, in an order that is random and the same every time.
+
+    Folders have their pictures class by class, and measures of some images see the first.
+    """
+    return np.random.default_rng(derive(0, "measured images")).permutation(images)[:count]
 
 
 def pieces_of(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
