@@ -23,13 +23,13 @@ bench: $(READY)  ## the figures of docs/benchmarks.md, anew
 	$(BIN)/python benchmarks/spine.py --write docs/benchmarks.md
 
 modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on where it was stopped
-	$(BIN)/python benchmarks/modes.py --results modes.jsonl --write docs/modes.md
+	$(BIN)/python benchmarks/modes.py --results docs/results/modes.jsonl --write docs/modes.md
 
-likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour
-	$(BIN)/python benchmarks/likelihood.py --write docs/likelihood.md
+likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour, goes on where it was stopped
+	$(BIN)/python benchmarks/likelihood.py --results docs/results/likelihood.jsonl --write docs/likelihood.md
 
 zoo: $(READY)  ## every preset on the same pictures for the same time; hours, goes on where it was stopped
-	$(BIN)/python benchmarks/zoo.py --results zoo.jsonl --write docs/zoo.md
+	$(BIN)/python benchmarks/zoo.py --results docs/results/zoo.jsonl --write docs/zoo.md
 
 metrics: $(READY)  ## what each metric notices; DATA is a folder or zip of pictures in class folders
 	$(BIN)/python benchmarks/metrics.py --data $(DATA) --write docs/metrics.md
