@@ -6,8 +6,8 @@ Each row trains for the same time, with the network of the paper: 50 latent dime
 Pixels are black or white, drawn anew in each step with their grey level as the probability (Burda et al., 2015);
 those of the test are drawn once. The figure is −log p(x) in nats per image, the mean over test images of
 −log (1/k) Σ p(x, z) / q(z | x), which falls to the truth as k grows. While a row trains it is measured with fewer
-draws, so that one can see where the budget went. Each row is added to a file of lines as soon as it is there, so that
-the work can be stopped and goes on there.
+draws, so that one can see where the budget went. Each row is added to a file of lines as soon as it is there: the
+work can be stopped and goes on there.
 """
 
 import argparse
