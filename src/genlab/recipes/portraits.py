@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from genlab.core.contract import Samples
+from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
 from genlab.core.distributed import barrier, here
 from genlab.core.files import replace, storage
 from genlab.core.random import derive
@@ -23,10 +23,13 @@ from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import Moments
 from genlab.metrics.portrait import Portrait, portray
 from genlab.recipes.extractors import find_extractor
+from genlab.recipes.resolve import Plan
 from genlab.training.evaluation import Judge
 
 CHUNK = 250
 JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
+FEATURES = "efficientnet-lite0@96"
+WORTH = 20_000  # images that a convolutional GAN trains on between evaluations by features: they cost up to 5 %
 _RULES = 1  # to be counted up when the same images would be seen as something else
 
 
@@ -68,17 +71,32 @@ def watched(
 
 
 def find_judge(
-    name: str, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
+    plan: Plan, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
 ) -> Judge | None:
     """Return who judges the samples of a run while it trains; None for its pixels, which need no portrait.
 
     Raises:
         GenlabError: as `find_extractor`.
     """
-    if name == "pixels" or not isinstance(model, Samples) or source.modes is not None or len(source.held_out) < 2:
+    if not isinstance(model, Samples) or source.modes is not None or len(source.held_out) < 2:
+        return None
+    name = plan.settings.extractor
+    if name == "auto":
+        name = FEATURES if _is_worth_it(plan, model) else "pixels"
+    if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
     return Judge.of(extractor, portrait_of(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES)
+
+
+def _is_worth_it(plan: Plan, model: nn.Module) -> bool:
+    """Whether features are to say which checkpoint is best: what else would, and what do they cost?
+
+    A rule of what is planned, not of a clock, so that a run evaluates the same on every machine.
+    """
+    between = plan.settings.evaluate_every * plan.recipe.batch
+    better = isinstance(model, BoundsLikelihood | Reconstructs)
+    return not better and plan.recipe.architecture != "mlp" and between >= WORTH
 
 
 def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

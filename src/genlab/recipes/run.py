@@ -124,7 +124,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
     training = build(recipe, source.train.shape, randomness, len(source.train.classes))
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = held_out_part(source.held_out, settings.seed).to(where)
-    judge = find_judge(settings.extractor, source, where, training.model, quiet=quiet)
+    judge = find_judge(plan, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
             stack.enter_context(folder.lock())

@@ -31,6 +31,9 @@ class Settings:
     patience: int | None = option(
         None, "stop after so many evaluations without a better one; by default never", least=1
     )
-    extractor: str = option("pixels", "what sees samples when they are evaluated; see `genlab evaluate --help`")
+    extractor: str = option(
+        "auto",
+        "what sees samples when they are evaluated: as in `genlab evaluate`, or auto to stay below 5 % of time",
+    )
     checkpoint_every: int = option(500, "steps between checkpoints; there is one every 5 minutes anyway", least=1)
     logger: Literal["none", "tensorboard", "wandb"] = option("none", "a further place to log to")
