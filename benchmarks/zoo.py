@@ -40,8 +40,29 @@ DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
 SAMPLES, SHOWN, CHUNK = 10_000, 16, 500
 PROBE = 1 / 24  # of the time, spent once more to see how many steps fit into it
 BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
-# Why a row may be behind the one that does nothing clever.
-WHY: Mapping[str, str] = {}
+# Why a row is behind the one that does nothing clever, as far as its strip and its number of {steps} say.
+EARLY = "{steps} rounds fit into the time, because "
+BLUR = (
+    "pixels that are independent given the latent make smooth pictures, which the classifier tells from real ones"
+)
+WHY: Mapping[str, str] = {
+    "denoising-autoencoder": "it never sees a clean picture in training; the column beside is what it is for.",
+    "conv-vae": f"{BLUR}.",
+    "cyclical-vae": f"{BLUR}.",
+    "beta-vae": f"{BLUR}, and four times the weight of the rate leaves less of each picture.",
+    "iwae": f"{BLUR}; it is trained on black and white pixels and draws their probabilities.",
+    "acgan": "the pictures of a class are nearly one (compare columns ten apart), as is known of this critic.",
+    "feature-matching-gan": "by less than one in a hundred, which is nothing.",
+    "dragan": "a critic that is held flat teaches more slowly; {steps} rounds are early for it.",
+    "r1-gan": "a critic that is held flat teaches more slowly; {steps} rounds are early for it.",
+    "relativistic-gan": "its spectral norm keeps scores close to each other; {steps} rounds are early for it.",
+    "wgan": f"{EARLY}each has five critic steps, and a clipped critic teaches slowly.",
+    "wgan-gp": f"{EARLY}each has five critic steps, with a gradient of a gradient in each.",
+    "sngan": f"{EARLY}each has five critic steps of a residual network.",
+    "sagan": f"{EARLY}its networks are residual and have attention.",
+    "projection-gan": f"{EARLY}each has five critic steps of a residual network.",
+    "unrolled-gan": f"{EARLY}each differentiates through five steps of the critic.",
+}
 
 
 def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
@@ -198,8 +219,8 @@ def _why(row: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
     figure = "fd[classifier]" if "fd[classifier]" in row else "reconstruction_mse"
     if base is None or row[figure] <= base[figure]:
         return ""
-    reason = WHY.get(row["preset"], "**Behind for a reason not known yet.**")
-    return f" Behind `{base['preset']}` here: {reason}"
+    reason = WHY.get(row["preset"], "**for a reason not known yet.**")
+    return f" Behind `{base['preset']}` here: {reason.format(steps=format(row['steps'], ','))}"
 
 
 if __name__ == "__main__":
