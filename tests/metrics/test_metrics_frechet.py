@@ -6,7 +6,7 @@ from torch import Tensor
 from torchmetrics.image.fid import _compute_fid
 
 from genlab.core.errors import GenlabError
-from genlab.metrics.frechet import Moments, frechet_distance, frechet_error, gaussian, moments
+from genlab.metrics.frechet import Moments, frechet_distance, frechet_estimate, gaussian, moments
 
 DOUBLE = torch.float64
 
@@ -134,10 +134,10 @@ def test_the_error_is_the_deviation_over_other_samples() -> None:
         features = torch.randn(500, 6, generator=random, dtype=DOUBLE) * torch.arange(1, 7) + 0.5
         fake = gaussian(features)
         values.append(frechet_distance(real, fake))
-        errors.append(frechet_error(real, fake, features, 500))
+        errors.append(frechet_estimate(real, fake, features, 500).error)
     deviation = float(torch.tensor(values).std())
     assert deviation == pytest.approx(sum(errors) / len(errors), rel=0.25)
-    assert frechet_error(real, fake, features, 2000) == pytest.approx(errors[-1] / 2)
+    assert frechet_estimate(real, fake, features, 2000).error == pytest.approx(errors[-1] / 2)
 
 
 def test_order_does_not_matter() -> None:

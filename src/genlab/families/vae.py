@@ -120,9 +120,8 @@ class VAE(nn.Module):
         """
         if self.importance_samples > 1 or (self.classes and labels is None):
             return self.importance_bound(images, self.importance_samples, generator, labels)
-        posterior = self.posterior(images, labels)
-        latents = posterior.sample(self.prior(len(images), generator))
-        return -self.distortion(latents[None], images, labels)[0] - posterior.kl().sum(1)
+        distortion, rate = self.distortion_and_rate(images, generator, labels)
+        return -distortion - rate
 
     def distortion_and_rate(
         self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None

@@ -20,6 +20,7 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from genlab.core.errors import GenlabError
+from genlab.metrics.estimate import Estimate
 
 NEGLIGIBLE = 1e-9  # singular values beside the largest: directions that one of the sets does not have
 FEW = 0.75  # of the dimensions: with fewer images the features themselves are the cheaper root
@@ -109,13 +110,11 @@ def frechet_distance(real: Tensor | Moments | Gaussian, fake: Tensor | Moments |
         raise GenlabError(
             f"the images have {len(one.mean)} and {len(two.mean)} features: use one extractor for both"
         )
-    between = float((one.mean - two.mean).square().sum())
-    common = float(torch.linalg.svdvals(one.root @ two.root.T).sum())
-    return max(between + one.spread + two.spread - 2 * common, 0.0)
+    return _distance(one, two, torch.linalg.svdvals(one.root @ two.root.T))
 
 
-def frechet_error(real: Gaussian, fake: Gaussian, features: Tensor, count: int) -> float:
-    """Return the standard error of the distance: how far it would move with other samples of the model.
+def frechet_estimate(real: Gaussian, fake: Gaussian, features: Tensor, count: int) -> Estimate:
+    """Return the distance and its standard error: how far it would move with other samples of the model.
 
     By the delta method: the distance changes with one sample y as
 
@@ -136,7 +135,13 @@ def frechet_error(real: Gaussian, fake: Gaussian, features: Tensor, count: int) 
     whitened = (real.root.T @ left[:, kept]) / values[kept].sqrt()
     away = features.double() - fake.mean
     change = 2 * away @ (fake.mean - real.mean) + away.square().sum(1) - (away @ whitened).square().sum(1)
-    return float(change.std()) / math.sqrt(count)
+    return Estimate(_distance(real, fake, values), float(change.std()) / math.sqrt(count))
+
+
+def _distance(one: Gaussian, two: Gaussian, singular_values: Tensor) -> float:
+    """Return the distance, given the singular values of R₁R₂ᵀ."""
+    between = float((one.mean - two.mean).square().sum())
+    return max(between + one.spread + two.spread - 2 * float(singular_values.sum()), 0.0)
 
 
 def _root(covariance: Tensor) -> Tensor:

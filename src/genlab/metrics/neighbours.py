@@ -58,7 +58,7 @@ def manifold(
     of_real, of_fake = radii(real, most), radii(fake, most)
     narrow, wide = of_real[:, neighbours - 1], of_real[:, density_neighbours - 1]
     around_fake = of_fake[:, neighbours - 1]
-    precise = recalled = covered = dense = 0
+    recalled = covered = dense = 0
     fakes_held = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     for rows, distances in _distances(real, fake):
         fakes_held |= (distances <= narrow[rows, None]).any(0)
@@ -66,10 +66,8 @@ def manifold(
         inside = distances <= wide[rows, None]
         dense += int(inside.sum())
         covered += int(inside.any(1).sum())
-    precise = int(fakes_held.sum())
-    return Manifold(
-        precise / len(fake), recalled / len(real), dense / (density_neighbours * len(fake)), covered / len(real)
-    )
+    precision = float(fakes_held.double().mean())
+    return Manifold(precision, recalled / len(real), dense / (density_neighbours * len(fake)), covered / len(real))
 
 
 def radii(features: Tensor, neighbours: int) -> Tensor:

@@ -9,7 +9,7 @@ from genlab.core.errors import GenlabError
 from genlab.metrics.estimate import Estimate
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.figures import Better, Figure
-from genlab.metrics.frechet import frechet_distance, frechet_error, gaussian
+from genlab.metrics.frechet import frechet_estimate, gaussian
 from genlab.metrics.inception_score import SPLITS, inception_score
 from genlab.metrics.kernel import kernel_distance
 from genlab.metrics.neighbours import DENSITY_NEIGHBOURS, manifold
@@ -50,7 +50,7 @@ def _measured(real: Portrait, fake: Portrait) -> Iterator[tuple[str, Estimate, B
 def frechet(real: Portrait, fake: Portrait) -> Estimate:
     """Return the Fréchet distance with its standard error."""
     one, two = (gaussian(p.features if p.count == len(p.features) else p.whole) for p in (real, fake))
-    return Estimate(frechet_distance(one, two), frechet_error(one, two, fake.features, fake.count))
+    return frechet_estimate(one, two, fake.features, fake.count)
 
 
 def classes_reached(real: Tensor, fake: Tensor) -> tuple[int, float]:

@@ -3,7 +3,6 @@
 import urllib.request
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -13,10 +12,9 @@ from genlab.core.errors import DataError, UsageError, suggestion
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
 from genlab.data.progress import bar
-from genlab.metrics.extractors.extractor import Extractor, Precision
+from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.resize import Resize
 
-ExtractorName = Literal["efficientnet-lite0", "inception", "classifier", "pixels"]
 NAMES = ("efficientnet-lite0", "inception", "classifier", "pixels")
 SECONDS = 30.0  # without a byte
 
@@ -27,20 +25,19 @@ def find_extractor(
     source: Source | None = None,
     *,
     resize: Resize = "antialiased",
-    precision: Precision | None = None,
     progress: bool = True,
 ) -> Extractor:
     """Return an extractor by its name.
 
-    `inception:PATH` names the file of its weights, and `efficientnet-lite0@96` another side than its own.
+    `inception:PATH` names the file of its weights, and `efficientnet-lite0@96` another side than its own. That one
+    computes in float16 where the device has units for it; the others in float32: inception because its figures are
+    to be compared with published ones, the rest because they are small.
 
     Args:
         name: one of `NAMES`.
         device: where it computes.
         source: whose classes `classifier` is trained on.
         resize: how images come to the network's side.
-        precision: of efficientnet-lite0, by default float16 where the device has units for it. The others compute
-            in float32: inception because its figures are to be published ones, the rest because they are small.
         progress: show bars on a terminal.
 
     Raises:
@@ -52,7 +49,7 @@ def find_extractor(
         from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 
         side = _side(kind)
-        return efficientnet_lite0(device, precision or ("float16" if float16_units() else "float32"), resize, side)
+        return efficientnet_lite0(device, "float16" if float16_units() else "float32", resize, side)
     if kind == "inception":
         from genlab.metrics.extractors.inception import inception
 
