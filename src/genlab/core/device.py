@@ -1,6 +1,8 @@
 """Where to compute."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -39,6 +41,21 @@ def place(model: nn.Module, device: torch.device | str) -> nn.Module:
 def of(model: nn.Module) -> torch.device:
     """Return the device that `model` is on."""
     return next(model.parameters()).device
+
+
+@contextmanager
+def subnormals_flushed() -> Iterator[None]:
+    """Let the CPU take numbers below 1.2e-38 for 0, because it takes up to a hundred times as long for them.
+
+    They come up wherever a factor vanishes: the weight of an unlikely draw, the slope of a saturated sigmoid, the
+    mean gradient of a unit that is dead. None of them moves a weight.
+    """
+    before = not torch.tensor(1e-39).mul(0.5).item()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 def float16_units() -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
 from genlab.core.descent import set_rates
-from genlab.core.device import of
+from genlab.core.device import of, subnormals_flushed
 from genlab.core.distributed import average_, broadcast_, processes
 from genlab.core.errors import NonFiniteError
 from genlab.core.pictures import Picture
@@ -125,7 +125,8 @@ def fit(
             restart_stream(derive(seed, "layers", progress.step), device)
             if rate:
                 set_rates(training.optimizers.values(), rate(progress.step))
-            signals = training.step(progress.step, batches)
+            with subnormals_flushed():
+                signals = training.step(progress.step, batches)
             loop.advance(interruption.received)
             if average:
                 average.update(progress.step)
