@@ -3,11 +3,11 @@
     python benchmarks/likelihood.py --results FILE [--mnist FOLDER] [--only NAME …] [--minutes 60] [--write PAGE]
 
 Each row trains for the same processor time of one core, with the network and the batch of the paper: 50 latent
-dimensions, two hidden layers of 200, 20 images. Pixels are black or white, drawn anew in each step with their grey
-level as the probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in nats per
-image, the mean over test images of −log (1/k) Σ p(x, z) / q(z | x), which falls to the truth as k grows. While a row
-trains it is measured with fewer draws, so that one can see where the budget went. Each row is added to a file of
-lines as soon as it is there: the work can be stopped and goes on there.
+dimensions, two hidden layers of 200, 20 images. Pixels are black or white, drawn anew in each step with their
+grey level as the probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in
+nats per image, the mean over test images of −log (1/k) Σ p(x, z) / q(z | x), which falls to the truth as k grows.
+While a row trains it is measured with fewer draws, so that one can see where the budget went. Each row is added to
+a file of lines as soon as it is there: the work can be stopped and goes on there.
 """
 
 import argparse

@@ -35,7 +35,7 @@ def bce(activations: Tensor, images: Tensor) -> Tensor:
         Kingma and Welling, 2013. Auto-Encoding Variational Bayes, appendix C.1. arXiv:1312.6114.
         Loaiza-Ganem and Cunningham, 2019. The continuous Bernoulli. arXiv:1907.06845.
     """
-    # −y log p − (1 − y) log(1 − p) = log(1 + exp(2a)) − 2ay: two passes over the pixels, where PyTorch's own makes six.
+    # −y log p − (1 − y) log(1 − p) = log(1 + exp(2a)) − 2ay, in fewer passes than PyTorch's own.
     normaliser = 2 * softplus(activations, beta=2)
     return (normaliser - activations * (images + 1)).flatten(1).sum(1)
 
