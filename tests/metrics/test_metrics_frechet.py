@@ -93,6 +93,22 @@ def test_features_and_their_moments_give_the_same() -> None:
     assert frechet_distance(gaussian(real), moments(fake)) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("fall", [0.0, 1.0, 4.0, 8.0])
+def test_many_dimensions_lose_no_digits(fall: float) -> None:
+    """Whether the eigenvalues of PPᵀ do or, in a spectrum that falls too steeply for them, its singular values."""
+    dimensions = 300
+    scales = torch.arange(1, dimensions + 1, dtype=DOUBLE) ** -fall
+    turn = torch.linalg.qr(random_features(dimensions, dimensions, 2)).Q
+    real, fake = (random_features(400, dimensions, seed) * scales for seed in (0, 1))
+    product = gaussian(real).root @ gaussian(fake).root.T
+    expected = (
+        (real.mean(0) - fake.mean(0)).square().sum()
+        + (torch.cov(real.T) + torch.cov(fake.T)).trace()
+        - 2 * torch.linalg.svdvals(product).sum()
+    )
+    assert frechet_distance(real @ turn, fake @ turn) == pytest.approx(float(expected), rel=1e-6)
+
+
 def test_constant_and_repeated_features() -> None:
     """Directions that a set does not have, and rows that it has twice, break nothing."""
     real, fake = random_features(60, 10, 0), random_features(60, 10, 1)
