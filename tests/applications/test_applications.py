@@ -1,18 +1,15 @@
-import math
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from genlab.applications import sample as sampling
 from genlab.applications.capability import need, presets_with
-from genlab.applications.interpolate import interpolate, linear, spherical
+from genlab.applications.interpolate import interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
 from genlab.core.contract import BoundsLikelihood, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
+from genlab.core.latents import spherical
 from genlab.core.random import generator
 from genlab.recipes.presets import PRESETS
 
@@ -41,35 +38,6 @@ class Mirror(Decoder):
 
 
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
-
-
-@settings(deadline=None)
-@given(st.integers(2, 64), st.integers(0, 100))
-def test_slerp_hits_both_ends_and_keeps_the_norm(dimensions: int, seed: int) -> None:
-    a, b = torch.randn(2, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    path = spherical(a, b, WEIGHTS)
-    torch.testing.assert_close(path[0], a)
-    torch.testing.assert_close(path[-1], b)
-    equal = spherical(a, b * (a.norm() / b.norm()), WEIGHTS)
-    torch.testing.assert_close(equal.norm(dim=1), a.norm().expand(5))
-    cosines = torch.nn.functional.cosine_similarity(equal[:-1], equal[1:])
-    torch.testing.assert_close(cosines, cosines[:1].expand(4))  # equal steps turn by equal angles
-
-
-def test_slerp_of_a_right_angle() -> None:
-    a, b = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
-    half = math.sqrt(2)
-    torch.testing.assert_close(spherical(a, b, torch.tensor([0.5])), torch.tensor([[half, half]]))
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [([1.0, 2.0], [2.0, 4.0]), ([1.0, 2.0], [1.0, 2.0]), ([1.0, 0.0], [-1.0, 0.0]), ([0.0, 0.0], [1.0, 2.0])],
-)
-def test_slerp_without_an_angle_is_the_straight_line(a: list[float], b: list[float]) -> None:
-    start, end, weights = torch.tensor(a), torch.tensor(b), torch.tensor([0.0, 0.25, 1.0])
-    torch.testing.assert_close(spherical(start, end, weights), linear(start, end, weights))
-    torch.testing.assert_close(linear(start, end, weights)[1], 0.75 * start + 0.25 * end)
 
 
 def test_a_prior_is_walked_along_great_circles_through_its_draws() -> None:

@@ -252,6 +252,20 @@ def test_bad_pictures_are_refused(tmp_path: Path) -> None:
         evaluate_pictures(str(tmp_path / "goood"), str(good), FEW, "cpu")
     with pytest.raises(UsageError, match="at least 2, not 1"):
         Request(samples=1)
+    with pytest.raises(UsageError, match='--split can be held-out or train or all, not "test"'):
+        Request(split="test")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r'no option "sample"\. Did you mean "samples"\?'):
+        Request.of({"sample": 10})
+
+
+def test_the_part_of_the_real_pictures_can_be_chosen(tmp_path: Path) -> None:
+    fake = str(save(noise(40), tmp_path / "fake"))
+    found = {}
+    for split in ("held-out", "train", "all"):
+        request = Request.of({"extractor": "pixels", "samples": 5000, "split": split})
+        found[split] = evaluate_pictures("digits", fake, request, "cpu").figures[0].protocol
+    assert [protocol["split"] for protocol in found.values()] == list(found)
+    assert found["held-out"]["real"] + found["train"]["real"] == found["all"]["real"] == 1797
 
 
 # extractors

@@ -43,9 +43,9 @@ def evaluate(
     if (real is None) != (fake is None) or (run is None) == (real is None):
         raise UsageError("give either a run, or both real and fake pictures")
     if real is not None and fake is not None:
-        return evaluate_pictures(os.fspath(real), os.fspath(fake), Request(**options), device, size=size)
+        return evaluate_pictures(os.fspath(real), os.fspath(fake), Request.of(options), device, size=size)
     assert run is not None
-    return evaluate_run(find(Path(run), Path(root)), Request(**options), device, again=again)
+    return evaluate_run(find(Path(run), Path(root)), Request.of(options), device, again=again)
 
 
 def compare(

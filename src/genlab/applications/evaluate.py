@@ -1,20 +1,21 @@
 """Measures a run, or two sets of pictures, and keeps what came out."""
 
+import dataclasses
 import hashlib
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from genlab.applications.measures import Pixels, Subject, evaluate_model, evaluate_sets
 from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, here, in_turn, together
-from genlab.core.errors import UsageError
+from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import replace, storage
 from genlab.data.dataset import Dataset, Source, joined
 from genlab.data.fit import LEAST
@@ -33,18 +34,22 @@ from genlab.recipes.vae import VAERecipe
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
-Split = Literal["held-out", "train"]
+Split = Literal["held-out", "train", "all"]
 MOST = 10_000  # samples, and real images, unless told
 FOLDER = "evaluations"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be measured and how."""
+    """What is to be measured and how.
+
+    Raises:
+        UsageError: fewer than two samples, or a word that is none of the choices.
+    """
 
     extractor: str = "efficientnet-lite0"
     samples: int = MOST
-    split: Split = "held-out"
+    split: Split | None = None  # of the real pictures: by default held-out for a run, else all
     resize: Resize = "antialiased"
     seed: int = 0
     checkpoint: CheckpointName | None = None
@@ -52,6 +57,22 @@ class Request:
     def __post_init__(self) -> None:
         if self.samples < 2:
             raise UsageError(f"--samples must be at least 2, not {self.samples}")
+        words = {"split": (self.split, Split), "resize": (self.resize, Resize)}
+        for name, (word, kind) in {**words, "checkpoint": (self.checkpoint, CheckpointName)}.items():
+            if word is not None and word not in get_args(kind):
+                raise UsageError(f'--{name} can be {" or ".join(get_args(kind))}, not "{word}"')
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Request":
+        """Return the request with these options.
+
+        Raises:
+            UsageError: no such option, and what a request refuses.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in options.keys() - set(names):
+            raise UsageError(f'no option "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
+        return cls(**options)
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,9 @@ def evaluate_run(
     Raises:
         GenlabError: no checkpoint, other data than it was trained on, no such extractor, too few images.
     """
+    if request.split == "all":
+        raise UsageError("a run is measured on held-out or on training pictures: --split held-out or train")
+    request = dataclasses.replace(request, split=request.split or "held-out")
     with together(devices.choose(device)) as shard:
         return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
 
@@ -106,6 +130,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
     }
+    assert request.split
     subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)
     figures = evaluate_model(subject, extractor, request.samples)
     result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
@@ -124,7 +149,6 @@ def evaluate_pictures(
     device: str = "auto",
     *,
     size: int | None = None,
-    split: Literal["all", "held-out", "train"] = "all",
     max_rejected: float = 0.01,
     progress: bool = True,
 ) -> Measurement:
@@ -135,10 +159,9 @@ def evaluate_pictures(
     Args:
         real: a source as in training.
         fake: a source; all of its pictures count.
-        request: of which extractor, samples and resize are used.
+        request: of which extractor, samples, split and resize are used.
         device: where to compute.
         size: of the pictures before the extractor sees them.
-        split: which part of the real source.
         max_rejected: largest share of files that may be damaged.
         progress: show bars on a terminal.
 
@@ -148,7 +171,7 @@ def evaluate_pictures(
     """
     with together(devices.choose(device)) as shard:
         progress = progress and shard.rank == 0
-        return _beside(real, fake, request, device, size, split, max_rejected, progress=progress)
+        return _beside(real, fake, request, device, size, max_rejected, progress=progress)
 
 
 def _beside(
@@ -157,7 +180,6 @@ def _beside(
     request: Request,
     device: str,
     size: int | None,
-    split: str,
     max_rejected: float,
     *,
     progress: bool,
@@ -177,6 +199,7 @@ def _beside(
     if len(channels) > 1:  # grey beside colour: both in colour
         size = opened[1].train.shape.height
         opened = [in_turn(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
+    split = request.split or "all"
     sides = {"held-out": opened[0].held_out, "train": opened[0].train}
     theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
     where = devices.choose(device)

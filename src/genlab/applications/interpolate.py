@@ -8,37 +8,8 @@ from torch import Tensor, nn
 from genlab.applications.capability import need
 from genlab.core.contract import Decodes, Encodes, HasPrior, takes_labels
 from genlab.core.errors import GenlabError
+from genlab.core.latents import linear, spherical
 from genlab.core.random import generator
-
-
-def spherical(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
-    """Slerp: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
-
-    Between draws of N(0, 1) in many dimensions it keeps the length that the decoder was trained on, which a
-    straight line does not. Where a and b are parallel, or one is 0, it is the straight line.
-
-    Args:
-        start: a, (latent,).
-        end: b, (latent,).
-        weights: t in [0, 1], (T,).
-
-    Returns:
-        (T, latent).
-
-    References:
-        White, 2016. Sampling Generative Networks. arXiv:1609.04468.
-    """
-    cosine = torch.dot(start / start.norm(), end / end.norm()).clamp(-1, 1)
-    angle = torch.acos(cosine)
-    t = weights[:, None]
-    if not torch.sin(angle) > 1e-6:  # also where the angle is NaN, because a or b is 0
-        return linear(start, end, weights)
-    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
-
-
-def linear(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
-    """(1 − t) a + t b, (T, latent), for latents without a known prior."""
-    return torch.lerp(start[None], end[None], weights[:, None])
 
 
 def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Tensor | None = None) -> Tensor:

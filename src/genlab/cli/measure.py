@@ -70,14 +70,12 @@ def evaluate(
 
     if (real is None) != (fake is None):
         raise UsageError("pictures are measured beside others: give both --real and --fake, or a run instead")
-    request = Request(extractor, samples, "train" if split == "train" else "held-out", resize, seed, checkpoint)
+    request = Request(extractor, samples, split, resize, seed, checkpoint)
     if real is not None and fake is not None:
         if run is not None:
             raise UsageError(f"give either a run ({run}) or --real and --fake, not both")
-        result = evaluate_pictures(real, fake, request, device, size=size, split=split or "all")
+        result = evaluate_pictures(real, fake, request, device, size=size)
     else:
-        if split == "all":
-            raise UsageError("a run is measured on held-out or on training pictures: --split held-out or train")
         if size is not None:
             raise UsageError("--size is for --real and --fake; a run has the size that it was trained with")
         result = evaluate_run(find(run or "latest", root), request, device, again=again)

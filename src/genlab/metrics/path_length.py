@@ -7,10 +7,10 @@ References:
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from genlab.core.errors import GenlabError
+from genlab.core.latents import spherical
 from genlab.metrics.estimate import Estimate
 
 EPSILON = 1e-3
@@ -42,14 +42,6 @@ def path_length(
     """
     if len(starts) < 2:
         raise GenlabError(f"the path length needs 2 paths or more, not {len(starts)}")
-    here, there = (features(decode(_slerp(starts, ends, t))) for t in (places, places + epsilon))
+    here, there = (features(decode(spherical(starts, ends, t))) for t in (places, places + epsilon))
     squares = (here.double() - there.double()).square().sum(1) / epsilon**2
     return Estimate(float(squares.mean()), float(squares.std()) / len(squares) ** 0.5)
-
-
-def _slerp(starts: Tensor, ends: Tensor, places: Tensor) -> Tensor:
-    """Return the points at `places` on the great circles between two sets of latents, (N, latent)."""
-    cosine = torch.cosine_similarity(starts, ends).clamp(-0.9995, 0.9995)
-    angle = torch.acos(cosine)[:, None]
-    t = places[:, None]
-    return (torch.sin((1 - t) * angle) * starts + torch.sin(t * angle) * ends) / torch.sin(angle)
