@@ -3,11 +3,11 @@
 from functools import partial
 
 from example import ABOUT, SETTINGS, Example, example
-from genlab.recipes.data import HELD_OUT
+from genlab.recipes.data import SOME
 from genlab.training import checkpoint
 from genlab.training.evaluation import evaluate
-from genlab.training.fit import showing
 from genlab.training.preview import PICTURES, preview
+from genlab.training.shown import showing
 from genlab.training.state import collect
 from measure import Spread, in_turns, seconds
 from page import Row, Section
@@ -43,7 +43,7 @@ def measure(repeats: int) -> Section:
     together = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
     rows += [Row("all three", together, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
     method = (
-        f"{ABOUT} A preview of {PICTURES} samples is drawn and written as PNG; an evaluation draws {HELD_OUT:,} "
+        f"{ABOUT} A preview of {PICTURES} samples is drawn and written as PNG; an evaluation draws {SOME:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
         "average and the state of both optimizers, is hashed and waits for the disk. Shares are of the time of "
         "the steps between two of them, at the default rhythm."

@@ -13,7 +13,7 @@ from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.families.gan import GANTraining
-from genlab.recipes.data import HELD_OUT
+from genlab.recipes.data import SOME
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.run import build
 from genlab.recipes.settings import Settings
@@ -58,7 +58,7 @@ def example() -> Iterator[Example]:
     training = build(RECIPE, data.shape, Randomness(SETTINGS.seed))
     assert isinstance(training, GANTraining)
     average = Average(training.model, RECIPE.ema)
-    held_out = data.batch(np.arange(HELD_OUT))
+    held_out = data.batch(np.arange(SOME))
     with tempfile.TemporaryDirectory() as place, Loader(data, RECIPE.batch, seed=SETTINGS.seed) as batches:
         run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"))
         run.advance(4)

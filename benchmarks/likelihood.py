@@ -33,7 +33,7 @@ from genlab.data.source import open_source
 from genlab.families.vae import VAE, binarised
 from genlab.recipes.run import build
 from genlab.recipes.vae import VAERecipe
-from genlab.training.fit import showing
+from genlab.training.shown import showing
 
 IMAGES, DRAWS = 1000, 5000  # of the final figure
 QUICK_IMAGES, QUICK_DRAWS, POINTS = 500, 100, 8  # of the curve

@@ -14,7 +14,7 @@ from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.recipes.portraits import JUDGED, SAMPLES
 from genlab.training.evaluation import Judge, evaluate
-from genlab.training.fit import showing
+from genlab.training.shown import showing
 from measure import Spread, in_turns, ratios, seconds
 from page import Row, Section
 

@@ -38,7 +38,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
-from genlab.training.fit import showing
+from genlab.training.shown import showing
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points

@@ -22,8 +22,9 @@ from genlab.training import fit as loop
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.evaluation import Evaluation
-from genlab.training.fit import Cadence, Progress, Surroundings, fit, showing
+from genlab.training.fit import Cadence, Progress, Surroundings, fit
 from genlab.training.interruption import Interrupted
+from genlab.training.shown import showing
 from genlab.training.state import collect, restore
 
 

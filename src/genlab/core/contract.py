@@ -125,6 +125,15 @@ class Corrupts(Protocol):
 
 
 @runtime_checkable
+class HasCritic(Protocol):
+    """Says of images whether they look real."""
+
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        """Return the critic's judgement of images (B, C, H, W), of classes (B,) where the model takes labels."""
+        ...
+
+
+@runtime_checkable
 class BoundsLikelihood(Protocol):
     """Gives a lower bound on the log-likelihood of an image."""
 

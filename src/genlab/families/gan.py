@@ -58,6 +58,11 @@ class GAN(nn.Module):
         """Return `count` new images, (count, C, H, W) in [-1, 1]."""
         return self.decode(self.prior(count, generator), labels)
 
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        """Return what the critic says of images (B, C, H, W); with classes, their labels (B,) must be given."""
+        judgement: Judgement = self.critic(images, labels)
+        return judgement
+
 
 def _as_it_is(images: Tensor, step: int, draws: Draws) -> Tensor:
     return images

@@ -43,13 +43,19 @@ def usage(posterior: Posterior) -> Signals:
 
     - posterior_mean: mean of |μ|;
     - posterior_spread: mean of σ;
+    - aggregate_variance: of z over images and draws, the mean over dimensions of var μ + E σ²; 1 as the prior has;
     - active_units: how many dimensions have a μ whose variance over the batch is above `ACTIVE`;
     - kl: mean KL of each dimension in nats, (latent,).
     """
-    mean, squared = average_(torch.stack([posterior.mean.mean(0), posterior.mean.square().mean(0)]))
+    variance = posterior.log_variance.exp()
+    mean, squared, within = average_(
+        torch.stack([posterior.mean.mean(0), posterior.mean.square().mean(0), variance.mean(0)])
+    )
+    between = squared - mean.square()
     return {
         "posterior_mean": posterior.mean.abs().mean(),
         "posterior_spread": (0.5 * posterior.log_variance).exp().mean(),
-        "active_units": (squared - mean.square() > ACTIVE).float().sum(),
+        "aggregate_variance": (between + within).mean(),
+        "active_units": (between > ACTIVE).float().sum(),
         "kl": posterior.kl().mean(0),
     }

@@ -22,7 +22,7 @@ from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import Settings
 from genlab.training.run_folder import RunFolder
 
-HELD_OUT = 1000  # images that evaluations during training use at most
+SOME = 1000  # images of a split that a run looks at while it trains
 
 
 def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
@@ -59,10 +59,10 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
             )
 
 
-def held_out_part(split: Dataset, seed: int) -> Batch:
-    """Return at most `HELD_OUT` images of a split with their labels, drawn once from the seed."""
+def some(split: Dataset, seed: int) -> Batch:
+    """Return at most `SOME` images of a split with their labels, drawn once from the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
-    return split.batch(order[:HELD_OUT])
+    return split.batch(order[:SOME])
 
 
 def black_and_white(images: Tensor, seed: int) -> Tensor:
@@ -73,7 +73,7 @@ def black_and_white(images: Tensor, seed: int) -> Tensor:
 def held_out_of(folder: RunFolder) -> Batch:
     """Return the held-out images that a run is evaluated on, opening its source again."""
     settings = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").settings
-    return held_out_part(open_data(settings).held_out, settings.seed)
+    return some(open_data(settings).held_out, settings.seed)
 
 
 def shape_of(folder: RunFolder) -> ImageShape:

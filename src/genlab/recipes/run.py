@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from genlab.core import device, distributed
-from genlab.core.batch import ImageShape
+from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
 from genlab.core.distributed import Shard
 from genlab.core.errors import StorageError, UsageError
@@ -19,7 +19,7 @@ from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
-from genlab.recipes.data import check_unchanged, held_out_part, open_data, record
+from genlab.recipes.data import check_unchanged, open_data, record, some
 from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
@@ -33,6 +33,7 @@ from genlab.training.preview import preview
 from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.terminal import Terminal
+from genlab.training.vitals import LOOK, Vitals
 from genlab.version import __version__
 
 
@@ -123,7 +124,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
     randomness = Randomness(settings.seed, shard, where)
     training = build(recipe, source.train.shape, randomness, len(source.train.classes))
     average = Average(training.model, recipe.ema) if recipe.ema else None
-    held_out = held_out_part(source.held_out, settings.seed).to(where)
+    held_out, seen = (some(part, settings.seed).to(where) for part in (source.held_out, source.train))
     judge = find_judge(plan, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
@@ -161,6 +162,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             if len(held_out) > 1
             else None,
             preview=partial(preview, held_out=held_out, seed=settings.seed),
+            vitals=_vitals(plan, seen, held_out, batches),
             observers=observers,
         )
         try:
@@ -178,6 +180,15 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             interrupted.add_note(f"Go on with `genlab resume {folder.path}`.")
             raise
     return Result(folder.path, progress, began, recipe.steps)
+
+
+def _vitals(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Vitals | None:
+    """Return who looks at the run; None where there are too few images to compare with."""
+    pack = plan.values().get("pack", 1)
+    count = min(LOOK, len(reals), len(held_out)) // pack * pack
+    if count < 2:
+        return None
+    return Vitals(reals, held_out, plan.settings.seed, count, lambda: batches.waited)
 
 
 def _cadence(plan: Plan) -> fit.Cadence:

@@ -22,6 +22,8 @@ from genlab.core.schedules import Schedule
 from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
 from genlab.training.interruption import Interrupted, Interruption
+from genlab.training.shown import showing
+from genlab.training.vitals import Vitals, beside
 
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
 
@@ -95,6 +97,7 @@ class Surroundings:
     save: Callable[[Progress, bool], None]  # (progress, is it the best?)
     evaluate: Callable[[nn.Module], Evaluation] | None = None
     preview: Callable[[nn.Module], Picture] | None = None
+    vitals: Vitals | None = None
     observers: Sequence[Observer] = ()
 
 
@@ -125,12 +128,13 @@ def fit(
             restart_stream(derive(seed, "layers", progress.step), device)
             if rate:
                 set_rates(training.optimizers.values(), rate(progress.step))
-            with subnormals_flushed():
+            looking = beside(around.vitals, training, progress.step + 1, cadence.log_every)
+            with looking as seen, subnormals_flushed():
                 signals = training.step(progress.step, batches)
             loop.advance(interruption.received)
             if average:
                 average.update(progress.step)
-            loop.watch(signals)
+            loop.watch({**signals, **seen})
             if loop.received and not loop.finished():
                 loop.checkpoint()
                 loop.tell("interrupted", {"signal": loop.received})
@@ -278,13 +282,3 @@ def agreed(*values: int) -> list[int]:
     if processes() == 1:
         return list(values)
     return broadcast_(torch.tensor(values)).tolist()
-
-
-@contextmanager
-def showing(model: nn.Module) -> Iterator[None]:
-    """Put `model` to use for a moment: evaluation mode, no gradients."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        yield
-    model.train(was_training)

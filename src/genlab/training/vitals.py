@@ -1,0 +1,234 @@
+"""What the doctor reads beside the losses: how far weights move, what is dead, how samples compare to real images.
+
+All of it is measured in some of the logged steps only, on a few images, and leaves the run as it was: no weight,
+no batch statistic and no random stream knows of it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from torch.utils.hooks import RemovableHandle
+
+from genlab.core.batch import Batch
+from genlab.core.contract import (
+    Corrupts,
+    Encodes,
+    HasCritic,
+    Reconstructs,
+    Samples,
+    Signals,
+    Training,
+    takes_labels,
+)
+from genlab.core.random import generator
+from genlab.training.shown import showing
+
+LEAST_STEPS = 20  # between two looks, however often lines are written
+LOOK = 64  # images of each kind
+IDLE = 0.01  # of the largest deviation of a latent dimension
+
+
+@dataclass
+class Vitals:
+    """Looks at a training.
+
+    Args:
+        reals: some training images and their labels, on the model's device.
+        held_out: some images that are not trained on.
+        seed: of the choice of images and of the noise.
+        count: images of each kind that are looked at.
+        waited: how many seconds the loop has waited for batches so far.
+    """
+
+    reals: Batch
+    held_out: Batch
+    seed: int
+    count: int = LOOK
+    waited: Callable[[], float] | None = None
+    _last: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), 0.0))
+
+    @contextmanager
+    def watching(self, training: Training) -> Iterator[Signals]:
+        """Watch the step that is taken within; what is yielded is filled at its end.
+
+        - `…_update_ratio`: ‖Δθ‖/‖θ‖ of each player's weights;
+        - `…_dead_units`: share of the rectified units of each part of the model that were 0 for every input.
+        """
+        signals: Signals = {}
+        before = {player: _copies(optimizer) for player, optimizer in training.optimizers.items()}
+        with _rectifiers(training.model) as alive:
+            yield signals
+        for player, optimizer in training.optimizers.items():
+            signals[f"{player}_update_ratio"] = _moved(optimizer, before[player])
+        signals |= {f"{part}_dead_units": ~torch.cat(units) for part, units in alive().items()}
+        for name in signals.keys() - {f"{player}_update_ratio" for player in before}:
+            signals[name] = signals[name].float().mean()
+
+    @torch.no_grad()
+    def look(self, model: nn.Module, step: int) -> Signals:
+        """Compare what `model`, in evaluation mode, makes with real images.
+
+        - `diversity`: deviation over samples by that over real images, both the root of the mean over pixels;
+        - `nearest`: median distance to the nearest other sample, by the same of real images;
+        - `saturation`: share of pixels beyond ±0.99 in samples, less that in real images;
+        - `sample_detail`: mean difference of neighbouring pixels in samples, by that in real images;
+        - `score_train`, `score_held_out`, `score_sample`: what the critic says of images that it was trained on,
+          of others, and of samples;
+        - `explained_train`, `explained_held_out`: 1 − the squared error of reconstructions by the variance of the
+          images; 0 is what the mean image would reach;
+        - `reconstruction_detail`: as of samples;
+        - `idle_latents`: share of latent dimensions whose deviation over images is below 1 % of the largest;
+        - `mended`: squared error of what is made of spoilt held-out images, by that of the spoilt images;
+        - `copied`: squared distance of what is made of spoilt images to these, by the same;
+        - `waiting`: share of the time since the last look that the loop waited for batches.
+        """
+        real, unseen = (self._some(batch, step) for batch in (self.reals, self.held_out))
+        signals: Signals = {}
+        if isinstance(model, Samples):
+            signals |= self._of_samples(model, real, unseen, step)
+        if isinstance(model, Reconstructs):
+            signals |= _of_reconstructions(model, real.images, unseen.images)
+        if isinstance(model, Encodes):
+            spreads = model.encode(real.images).std(0)
+            signals["idle_latents"] = (spreads <= IDLE * spreads.max()).float().mean()
+        if isinstance(model, Reconstructs) and isinstance(model, Corrupts):
+            spoilt = model.corrupt(unseen.images, generator(self.seed, "vitals: corruption", step))
+            made, damage = model.reconstruct(spoilt), _error(spoilt, unseen.images)
+            signals |= {"mended": _error(made, unseen.images) / damage, "copied": _error(made, spoilt) / damage}
+        if self.waited:
+            (then, before), now = self._last, (time.monotonic(), self.waited())
+            self._last = now
+            signals["waiting"] = torch.tensor((now[1] - before) / max(now[0] - then, 1e-9))
+        return signals
+
+    def _some(self, batch: Batch, step: int) -> Batch:
+        """Return some images of a batch, others at every step."""
+        order = torch.randperm(len(batch), generator=generator(self.seed, "vitals: images", step))
+        rows = order[: self.count].to(batch.images.device)
+        labels = None if batch.labels is None else batch.labels[rows]
+        return Batch(batch.images[rows], batch.index[rows.cpu()], labels)
+
+    def _of_samples(self, model: nn.Module, real: Batch, unseen: Batch, step: int) -> Signals:
+        """Return what samples say, of the classes of the real images where the model takes labels."""
+        assert isinstance(model, Samples)
+        make = partial(model.sample, len(real), generator(self.seed, "vitals: samples", step))
+        told = takes_labels(model) and real.labels is not None
+        fake = make(labels=real.labels) if told else make()  # type: ignore[call-arg]
+        signals = {
+            "diversity": _spread(fake) / _spread(real.images),
+            "nearest": _nearest(fake) / _nearest(real.images),
+        }
+        if fake.shape[-1] > 1:
+            signals["saturation"] = _saturated(fake) - _saturated(real.images)
+            signals["sample_detail"] = _detail(fake) / _detail(real.images)
+        if isinstance(model, HasCritic):
+            judged = {"train": (real.images, real), "held_out": (unseen.images, unseen), "sample": (fake, real)}
+            for name, (images, batch) in judged.items():
+                scores = model.judge(images, batch.labels if told else None).scores
+                signals[f"score_{name}"] = scores.mean()
+        return signals
+
+
+@contextmanager
+def beside(vitals: Vitals | None, training: Training, step: int, log_every: int) -> Iterator[Signals]:
+    """Watch step number `step`, which is taken within, and look at its model, if that is due.
+
+    What is yielded is filled at the end; it stays empty where there is nothing to look with.
+    """
+    seen: Signals = {}
+    if vitals is None or not _due(step, log_every):
+        yield seen
+        return
+    with vitals.watching(training) as moved:
+        yield seen
+    with showing(training.model):
+        seen |= {**moved, **vitals.look(training.model, step)}
+
+
+def _due(step: int, log_every: int) -> bool:
+    """Whether the line of `step` is one to look at: the first, then those at least `LEAST_STEPS` apart."""
+    return step == 1 or (step % log_every == 0 and step // LEAST_STEPS != (step - log_every) // LEAST_STEPS)
+
+
+def _of_reconstructions(model: Reconstructs, real: Tensor, unseen: Tensor) -> Signals:
+    half = -(-len(real) // 2)  # a reconstruction costs two networks, a sample one
+    real, unseen = real[:half], unseen[:half]
+    of_real, of_unseen = model.reconstruct(real), model.reconstruct(unseen)
+    signals = {
+        "explained_train": 1 - _error(of_real, real) / _spread(real).square(),
+        "explained_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
+    }
+    if real.shape[-1] > 1:
+        signals["reconstruction_detail"] = _detail(of_unseen) / _detail(unseen)
+    return signals
+
+
+def _error(one: Tensor, two: Tensor) -> Tensor:
+    return (one - two).square().mean()
+
+
+def _spread(images: Tensor) -> Tensor:
+    """Return the root of the mean over pixels of the variance over images."""
+    return images.var(0, unbiased=False).mean().sqrt()
+
+
+def _nearest(images: Tensor) -> Tensor:
+    """Return the median over images of the distance to the nearest other image."""
+    points = images.flatten(1)
+    distances = torch.cdist(points, points)
+    distances.fill_diagonal_(torch.inf)
+    middle: Tensor = distances.amin(1).median()
+    return middle
+
+
+def _saturated(images: Tensor) -> Tensor:
+    return (images.abs() > 0.99).float().mean()
+
+
+def _detail(images: Tensor) -> Tensor:
+    """Return the mean absolute difference of neighbouring pixels."""
+    return images.diff(dim=-1).abs().mean() + images.diff(dim=-2).abs().mean()
+
+
+def _copies(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter.detach().clone() for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _moved(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
+    now = [parameter.detach() for group in optimizer.param_groups for parameter in group["params"]]
+    ratio: Tensor = get_total_norm(torch._foreach_sub(now, before)) / get_total_norm(before)
+    return ratio
+
+
+@contextmanager
+def _rectifiers(model: nn.Module) -> Iterator[Callable[[], dict[str, list[Tensor]]]]:
+    """Note which units of every ReLU are ever above 0 within; yields what returns them by part of the model."""
+    alive: dict[str, Tensor] = {}
+
+    def note(name: str, module: nn.Module, given: object, made: Tensor) -> None:
+        units = (made.detach() > 0).transpose(0, 1).flatten(1).any(1) if made.ndim > 1 else made.detach() > 0
+        alive[name] = alive[name] | units if name in alive else units
+
+    hooks: list[RemovableHandle] = [
+        module.register_forward_hook(partial(note, name))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ReLU)
+    ]
+
+    def by_part() -> dict[str, list[Tensor]]:
+        parts: dict[str, list[Tensor]] = {}
+        for name, units in alive.items():
+            parts.setdefault(name.partition(".")[0], []).append(units)
+        return parts
+
+    try:
+        yield by_part
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,177 @@
+"""What is measured beside a step, on models whose answers are known; and that nothing notices."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import genlab
+from genlab.core.batch import Batch
+from genlab.core.contract import Judgement, Signals
+from genlab.core.descent import adam, descend
+from genlab.training.run_folder import RunFolder
+from genlab.training.shown import showing
+from genlab.training.vitals import Vitals, beside
+
+SIDE = 8
+
+
+def pictures(count: int, seed: int) -> Tensor:
+    return torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) * 1.6 - 0.8
+
+
+REAL, HELD_OUT = (Batch(pictures(200, seed), torch.arange(200)) for seed in (0, 1))
+
+
+def look(model: nn.Module, count: int = 100) -> dict[str, float]:
+    with showing(model):
+        return {name: float(value) for name, value in Vitals(REAL, HELD_OUT, 0, count).look(model, 20).items()}
+
+
+class Sampler(nn.Module):
+    """Makes what `images` makes of numbers of images."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.images = images
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        return self.images[:count]
+
+
+def test_samples_like_the_real_images() -> None:
+    seen = look(Sampler(pictures(200, 5)))
+    assert seen["diversity"] == pytest.approx(1, abs=0.05)
+    assert seen["nearest"] == pytest.approx(1, abs=0.05)
+    assert seen["sample_detail"] == pytest.approx(1, abs=0.05)
+    assert seen["saturation"] == 0
+
+
+def test_samples_that_are_all_alike() -> None:
+    seen = look(Sampler(pictures(1, 5).expand(200, -1, -1, -1)))
+    assert seen["diversity"] == pytest.approx(0, abs=1e-6)
+    assert seen["nearest"] == pytest.approx(0, abs=1e-2)
+    assert seen["sample_detail"] == pytest.approx(1, abs=0.25)  # one image has the detail of one image
+
+
+def test_samples_of_few_modes_are_diverse_but_near_each_other() -> None:
+    few = pictures(4, 5).repeat(50, 1, 1, 1)
+    seen = look(Sampler(few))
+    assert seen["diversity"] > 0.7
+    assert seen["nearest"] < 0.01
+
+
+def test_saturated_and_flat_samples() -> None:
+    seen = look(Sampler(pictures(200, 5).sign()))
+    assert seen["saturation"] == 1
+    assert seen["sample_detail"] > 1.5
+    level = torch.linspace(-1, 1, 200).view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
+    assert look(Sampler(level))["sample_detail"] == 0
+
+
+class Judging(Sampler):
+    """A critic that knows the images it was trained on by heart."""
+
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        known = (images.flatten(1)[:, None] == REAL.images.flatten(1)[None]).all(2).any(1)
+        scores = known.float() * 3 - 1
+        return Judgement(scores, scores[:, None])
+
+
+def test_a_critic_that_memorises_prefers_what_it_was_trained_on() -> None:
+    seen = look(Judging(pictures(200, 5)))
+    assert (seen["score_train"], seen["score_held_out"], seen["score_sample"]) == (2, -1, -1)
+
+
+class Scaling(nn.Module):
+    """Gives `scale` times an image back, through a code of which two dimensions of four are in use."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def encode(self, images: Tensor) -> Tensor:
+        pixels = images.flatten(1)
+        return torch.stack([pixels[:, 0], pixels[:, 1], torch.zeros(len(pixels)), pixels[:, 2] * 1e-4], 1)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return self.scale * images
+
+    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return images + 0.1
+
+
+def test_a_perfect_reconstruction_and_none() -> None:
+    perfect, none = look(Scaling(1.0)), look(Scaling(0.0))
+    for name in ("explained_train", "explained_held_out"):
+        assert perfect[name] == 1
+        assert none[name] == pytest.approx(0, abs=0.05)  # the mean image is near 0
+    assert perfect["reconstruction_detail"] == 1
+    assert look(Scaling(0.5))["reconstruction_detail"] == pytest.approx(0.5)
+    assert perfect["idle_latents"] == 0.5
+
+
+def test_what_copies_mends_nothing() -> None:
+    seen = look(Scaling(1.0))
+    assert seen["mended"] == pytest.approx(1)
+    assert seen["copied"] == pytest.approx(0, abs=1e-6)
+
+
+class Two:
+    """One player that doubles its weights, with a unit that is alive, one that is dead, and one now and then."""
+
+    def __init__(self) -> None:
+        self.model = nn.Sequential(nn.Linear(1, 3, bias=False), nn.ReLU())
+        with torch.no_grad():
+            self.model[0].weight.copy_(torch.tensor([[1.0], [0.0], [-1.0]]))
+        self.optimizers = {"toy": adam(self.model, "toy", 1e-3, (0.9, 0.999))}
+
+    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
+        for value in (1.0, -1.0):
+            self.model(torch.full((4, 1), value))
+        descend(self.model(torch.ones(1, 1)).sum(), self.optimizers["toy"])
+        with torch.no_grad():
+            self.model[0].weight.copy_(torch.tensor([[2.0], [0.0], [-2.0]]))
+        return {}
+
+
+def test_how_far_weights_move_and_which_units_are_dead() -> None:
+    training = Two()
+    with Vitals(REAL, HELD_OUT, 0).watching(training) as seen:
+        training.step(0, iter(()))
+    assert float(seen["toy_update_ratio"]) == pytest.approx(1)
+    assert float(seen["1_dead_units"]) == pytest.approx(1 / 3)
+    assert not training.model[1]._forward_hooks
+
+
+def test_looks_are_at_least_twenty_steps_apart() -> None:
+    training, vitals = Two(), Vitals(REAL, HELD_OUT, 0)
+    for every, expected in ((1, [1, 20, 40, 60]), (15, [1, 30, 45, 60]), (20, [1, 20, 40, 60]), (30, [1, 30, 60])):
+        due = []
+        for step in range(1, 61):
+            with beside(vitals, training, step, every) as seen:
+                training.step(0, iter(()))
+            if seen:
+                due.append(step)
+        assert due == expected, every
+    with beside(None, training, 20, 20) as seen:
+        training.step(0, iter(()))
+    assert not seen
+
+
+@pytest.mark.parametrize("preset", ["dcgan", "conv-vae", "denoising-autoencoder"])
+def test_a_run_that_is_looked_at_ends_in_the_same_bits(
+    preset: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weights() -> list[Tensor]:
+        run = genlab.train(preset, quiet=True, steps=41, width=4, batch=8, out=tmp_path, preview_every=99)
+        looked.append(any("update_ratio" in name for line in RunFolder(run.folder).history() for name in line))
+        return [p.detach() for p in genlab.load(run, checkpoint="last").state_dict().values()]
+
+    looked: list[bool] = []
+    with_looks = weights()
+    monkeypatch.setattr("genlab.recipes.run._vitals", lambda *_: None)
+    without = weights()
+    assert looked == [True, False]
+    assert all(torch.equal(one, two) for one, two in zip(with_looks, without, strict=True))
