@@ -10,8 +10,9 @@ from genlab.version import __version__
 if TYPE_CHECKING:
     from genlab.applications.api import compare, evaluate
     from genlab.recipes.api import load, resume, train
+    from genlab.recipes.checkup import doctor
 
-__all__ = ["__version__", "compare", "evaluate", "load", "resume", "train"]
+__all__ = ["__version__", "compare", "doctor", "evaluate", "load", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)
@@ -19,6 +20,10 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be 
         from genlab.recipes import api
 
         return getattr(api, name)
+    if name == "doctor":
+        from genlab.recipes.checkup import doctor
+
+        return doctor
     if name in ("compare", "evaluate"):
         from genlab.applications import api as measuring
 

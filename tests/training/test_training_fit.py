@@ -70,7 +70,7 @@ class Watcher:
     evaluations: int = 0
     seen: list[dict[str, Tensor]] = field(default_factory=list)
 
-    def save(self, progress: Progress, best: bool) -> None:
+    def save(self, progress: Progress, best: bool, *, sick: bool = False) -> None:
         self.log.append(("save", progress.step, best))
         self.saved.append(replace(progress))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, UnknownOptionError
 
-from genlab.cli import look, measure, use
+from genlab.cli import doctor, look, measure, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError
 from genlab.recipes.presets import PRESETS
@@ -34,7 +34,7 @@ def build_app(tokens: Sequence[str]) -> App:
     app.command(resume)
     commands: tuple[Callable[..., None], ...] = (
         *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
-        *(measure.evaluate, measure.compare),
+        *(measure.evaluate, measure.compare, doctor.doctor),
         *(look.data, look.recipes, look.checks),
     )
     for command in commands:
@@ -43,7 +43,10 @@ def build_app(tokens: Sequence[str]) -> App:
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0, 1 error, 2 usage, 4 NaN or Inf, 130 and 143 signals."""
+    """Run one command and return its exit code.
+
+    0; 1 error, 2 usage, 3 the doctor found a failure, 4 NaN or Inf, 130 and 143 signals.
+    """
     try:
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except UnknownOptionError as error:
@@ -72,7 +75,7 @@ def run(tokens: Sequence[str]) -> int:
 def _complain(error: Exception, code: int) -> int:
     rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
     name = f"genlab (process {rank})" if rank else "genlab"
-    for line in (str(error), *getattr(error, "__notes__", ())):
+    for line in filter(None, (str(error), *getattr(error, "__notes__", ()))):
         print(f"{name}: {line}", file=sys.stderr)
     return code
 

@@ -10,7 +10,7 @@ from cyclopts import App, Group, Parameter
 from genlab.cli.options import RUNS, Root, Run
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
-from genlab.recipes.settings import DeviceName
+from genlab.recipes.settings import DeviceName, FailureName
 
 if TYPE_CHECKING:
     from genlab.recipes.run import Result
@@ -69,6 +69,7 @@ def resume(
     steps: int | None = None,
     minutes: float | None = None,
     patience: int | None = None,
+    on_failure: FailureName | None = None,
     device: DeviceName | None = None,
     root: Root = RUNS,
 ) -> None:
@@ -82,12 +83,20 @@ def resume(
         Train for this many minutes in all.
     patience
         Stop after so many evaluations without a better one.
+    on_failure
+        What to do where the doctor finds a failure: warn, stop or treat.
     device
         Where to compute from here on.
     """
     from genlab.recipes.run import carry_on
 
-    options: Mapping[str, Any] = {"steps": steps, "minutes": minutes, "patience": patience, "device": device}
+    options: Mapping[str, Any] = {
+        "steps": steps,
+        "minutes": minutes,
+        "patience": patience,
+        "on_failure": on_failure,
+        "device": device,
+    }
     conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=root))
 
 

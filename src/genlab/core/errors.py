@@ -49,6 +49,16 @@ class NonFiniteError(GenlabError):
         )
 
 
+class UnwellError(GenlabError):
+    """A run was stopped because of what the doctor found, `finding`."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, finding: object = None) -> None:
+        self.finding = finding
+        super().__init__(message)
+
+
 def suggestion(name: str, choices: Iterable[str]) -> str:
     """Return ` Did you mean "…"?` for the nearest choice, or an empty string."""
     near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)

@@ -16,6 +16,7 @@ from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, UsageError, suggestion
 from genlab.core.random import Draws, derive, generator
 from genlab.data.dataset import Dataset, Source
+from genlab.data.facts import facts
 from genlab.data.source import open_source
 from genlab.families.vae import binarised
 from genlab.recipes.resolve import from_values
@@ -40,7 +41,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
 
 def record(source: Source, folder: RunFolder) -> None:
     """Write data.yaml and rejected.csv."""
-    folder.write_yaml("data.yaml", _description(source))
+    folder.write_yaml("data.yaml", {**_description(source), "facts": facts(source.train)})
     folder.write_text("rejected.csv", _table(("path", "reason"), map(astuple, source.rejected)))
 
 
@@ -118,6 +119,12 @@ def _description(source: Source) -> dict[str, Any]:
         "fingerprints": {"train": source.train.fingerprint, "held_out": source.held_out.fingerprint},
         "notes": dict(source.notes),
     }
+
+
+def facts_of(folder: RunFolder) -> dict[str, float]:
+    """Return what the doctor knows of the images that a run was trained on; of an older genlab's run, nothing."""
+    known: dict[str, float] = folder.read_yaml("data.yaml").get("facts", {})
+    return known
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,9 +1,10 @@
 """Where everything meets: a plan and a source become a training in a run folder."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
 from genlab.core.distributed import Shard
-from genlab.core.errors import StorageError, UsageError
+from genlab.core.errors import NonFiniteError, StorageError, UnwellError, UsageError
 from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
+from genlab.diagnosis.doctor import Doctor
+from genlab.recipes.checkup import records
 from genlab.recipes.data import check_unchanged, open_data, record, some
 from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
+from genlab.recipes.treatment import Treatment, treat
 from genlab.training import fit, saving
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
@@ -73,16 +77,18 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
 def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
     """Go on with a run from its last checkpoint, or from its beginning where it has none.
 
-    `options` may change how long to train (`steps`, `minutes`, `patience`) and where (`device`), nothing else:
-    whatever changes the course of a run belongs into a new one. New `steps` without `minutes` lift the old limit.
+    `options` may change how long to train (`steps`, `minutes`, `patience`), where (`device`) and what to do about
+    a failure (`on_failure`), nothing else: whatever changes the course of a run belongs into a new one. New
+    `steps` without `minutes` lift the old limit.
 
     Raises:
         UsageError: another option, or no such run.
         CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
     """
-    for name in options.keys() - {"steps", "minutes", "patience", "device"}:
+    for name in options.keys() - {"steps", "minutes", "patience", "on_failure", "device"}:
         raise UsageError(
-            f'resume can change steps, minutes, patience and device, not "{name}"; start a new run for that'
+            "resume can change steps, minutes, patience, on_failure and device, "
+            f'not "{name}"; start a new run for that'
         )
     if "steps" in options:
         options = {"minutes": None, **options}
@@ -118,6 +124,28 @@ def build(recipe: Recipe, shape: ImageShape, randomness: Randomness, classes: in
 
 
 def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet: bool) -> Result:
+    """Fit, and treat what goes wrong as long as there are remedies."""
+    treatment: Treatment | None = None
+    began = None
+    while True:
+        try:
+            result = _attempt(plan, source, folder, shard, treatment, quiet=quiet)
+        except (UnwellError, NonFiniteError) as error:
+            if plan.settings.on_failure != "treat":
+                raise
+            treatment = treat(plan, folder, error, len(source.train.classes)) if shard.rank == 0 else None
+            text = distributed.share(json.dumps(treatment.plan.values()) if treatment else "")
+            if not text:
+                error.add_note("No remedy is left. The best checkpoint is kept.")
+                raise
+            plan, began = from_values(json.loads(text), where="treatment"), began or 0
+        else:
+            return result if began is None else replace(result, began=began)
+
+
+def _attempt(
+    plan: Plan, source: Source, folder: RunFolder, shard: Shard, treatment: Treatment | None, *, quiet: bool
+) -> Result:
     """Fit, from the folder's last checkpoint if there is one, and write the report."""
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.choose(settings.device)
@@ -132,6 +160,8 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             saving.recover(folder)
         distributed.barrier()
         progress = saving.resume(folder, training, average)
+        if treatment:
+            progress.seconds = max(progress.seconds, treatment.seconds)
         began = progress.step
         if recipe.steps < progress.step:
             raise UsageError(f"this run has taken {progress.step} steps; --steps {recipe.steps} is behind it")
@@ -147,6 +177,9 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             stack.push(partial(_report, folder))
             observers = _observers(stack, folder, plan, progress, quiet=quiet)
             _announce(observers, progress.step, _machine(where, shard), evaluated=len(held_out) > 1)
+            if treatment:
+                for observer in observers:
+                    observer.event(treatment.stopped, "remedy", treatment.event())
         batches = Loader(
             source.train,
             recipe.batch,
@@ -156,13 +189,16 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             device=where,
             flip=settings.flip,
         )
+        treated = settings.on_failure == "treat"
         around = Surroundings(
-            save=partial(saving.save, folder, training, average) if main else _save_nothing,
+            save=partial(saving.save, folder, training, average, keep=treated) if main else _save_nothing,
             evaluate=partial(evaluate, held_out=held_out, seed=settings.seed, judge=judge)
             if len(held_out) > 1
             else None,
             preview=partial(preview, held_out=held_out, seed=settings.seed),
             vitals=_vitals(plan, seen, held_out, batches),
+            doctor=_doctor(plan, folder, progress.step) if main else None,
+            heed=settings.on_failure != "warn",
             observers=observers,
         )
         try:
@@ -189,6 +225,16 @@ def _vitals(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Vital
     if count < 2:
         return None
     return Vitals(reals, held_out, plan.settings.seed, count, lambda: batches.waited)
+
+
+def _doctor(plan: Plan, folder: RunFolder, step: int) -> Doctor:
+    """Return the doctor of a run, who knows what it has reported up to `step`.
+
+    Under treatment a finding is told again where its remedy did not help.
+    """
+    history, context = records(folder)
+    told = () if plan.settings.on_failure == "treat" else (event["rule"] for event in folder.events("finding"))
+    return Doctor(context, (line for line in history if line["step"] <= step), told)
 
 
 def _cadence(plan: Plan) -> fit.Cadence:
@@ -236,7 +282,7 @@ def _report(folder: RunFolder, kind: object, error: BaseException | None, trace:
         error.add_note(f"nor could the report be written: {second}")
 
 
-def _save_nothing(progress: Progress, best: bool) -> None:
+def _save_nothing(progress: Progress, best: bool, *, sick: bool = False) -> None:
     """What processes other than the first save."""
 
 

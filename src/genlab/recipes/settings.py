@@ -6,6 +6,7 @@ from typing import Literal
 from genlab.recipes.fields import option
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
 
 
@@ -30,6 +31,9 @@ class Settings:
     evaluate_every: int = option(500, "steps between evaluations", least=1)
     patience: int | None = option(
         None, "stop after so many evaluations without a better one; by default never", least=1
+    )
+    on_failure: FailureName = option(
+        "warn", "what to do where the doctor finds a failure; treat goes back and tries its remedies"
     )
     extractor: str = option(
         "auto",

@@ -23,13 +23,34 @@ def draw(history: Lines, evaluations: Lines) -> bytes:
             points = [(line["step"], line[name]) for line in lines if name in line]
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="o" if len(points) < 40 else "")
         values = [line[name] for line in lines for name in names if name in line]
-        if any("gradient_norm" in name for name in names) and all(value > 0 for value in values):
+        ratios = any(mark in name for name in names for mark in ("gradient_norm", "update_ratio"))
+        if ratios and all(value > 0 for value in values):
             axes.set_yscale("log")
         axes.set_xlabel("step")
         if len(names) <= MOST_NAMED:
             axes.legend(fontsize="small")
         else:
             axes.set_title(_kind(names[0]), fontsize="small")
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=100)
+    return stream.getvalue()
+
+
+def draw_signal(lines: Lines, name: str, since: int) -> bytes:
+    """Return a small PNG of one signal, with a line where something began; nothing where there are no values."""
+    from matplotlib.figure import Figure
+
+    points = [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
+    if not points:
+        return b""
+    figure = Figure(figsize=(3.6, 1.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(*zip(*points, strict=True), linewidth=1)
+    if all(value > 0 for _, value in points) and max(v for _, v in points) > 100 * min(v for _, v in points):
+        axes.set_yscale("log")
+    axes.axvline(since, color="tab:red", linewidth=1)
+    axes.set_title(name, fontsize="small")
+    axes.tick_params(labelsize="x-small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=100)
     return stream.getvalue()
@@ -50,6 +71,12 @@ def _kind(name: str) -> str:
         ("score", ("score_",)),
         ("probability", ("D(", "accuracy")),
         ("gradient", ("gradient_norm",)),
+        ("update", ("update_ratio",)),
+        ("dead units", ("dead_units",)),
+        ("explained", ("explained_",)),
+        ("detail", ("_detail",)),
+        ("variety", ("diversity", "nearest")),
+        ("corruption", ("mended", "copied")),
     ):
         if any(mark in name for mark in marks):
             return kind

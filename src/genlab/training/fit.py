@@ -15,16 +15,19 @@ from genlab.core.contract import Signals, Training
 from genlab.core.descent import set_rates
 from genlab.core.device import of, subnormals_flushed
 from genlab.core.distributed import average_, broadcast_, processes
-from genlab.core.errors import NonFiniteError
+from genlab.core.errors import NonFiniteError, UnwellError
 from genlab.core.pictures import Picture
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import Schedule
+from genlab.diagnosis.doctor import Doctor
+from genlab.diagnosis.finding import Finding
 from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.shown import showing
 from genlab.training.vitals import Vitals, beside
 
+QUALITY = "quality"  # what the doctor calls the value that decides which checkpoint is best
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
 
 
@@ -94,10 +97,12 @@ class Observer(Protocol):
 class Surroundings:
     """What the loop calls when it is time. All may be left out but `save`, which may do nothing."""
 
-    save: Callable[[Progress, bool], None]  # (progress, is it the best?)
+    save: Callable[..., None]  # (progress, is it the best?, sick=has the doctor found a failure?)
     evaluate: Callable[[nn.Module], Evaluation] | None = None
     preview: Callable[[nn.Module], Picture] | None = None
     vitals: Vitals | None = None
+    doctor: Doctor | None = None
+    heed: bool = False  # stop where the doctor finds a failure
     observers: Sequence[Observer] = ()
 
 
@@ -119,6 +124,7 @@ def fit(
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
         Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
+        UnwellError: the doctor found a failure, and is to be heeded.
     """
     loop = _Loop(training, batches, cadence, progress, around, average)
     device = of(training.model)
@@ -135,6 +141,8 @@ def fit(
             if average:
                 average.update(progress.step)
             loop.watch({**signals, **seen})
+            if loop.ill and around.heed:
+                loop.give_up()
             if loop.received and not loop.finished():
                 loop.checkpoint()
                 loop.tell("interrupted", {"signal": loop.received})
@@ -161,6 +169,8 @@ class _Loop:
         self.saved_at = time.monotonic()
         self.saved_step = self.evaluated_step = self.shown_step = progress.step
         self.received, self.late, self.overdue = 0, self._late(), False
+        self.failure: Finding | None = None  # what the doctor found; only the first process asks one
+        self.ill = False
 
     def _late(self) -> bool:
         return self.cadence.minutes is not None and self.progress.seconds >= 60 * self.cadence.minutes
@@ -183,8 +193,9 @@ class _Loop:
         progress.batches = self.batches.position
         progress.seconds = time.monotonic() - self.started
         waited = time.monotonic() - self.saved_at
-        self.received, late, overdue = agreed(received, self._late(), waited > CHECKPOINT_SECONDS)
-        self.late, self.overdue = bool(late), bool(overdue)
+        known = received, self._late(), waited > CHECKPOINT_SECONDS, self.failure is not None
+        self.received, late, overdue, ill = agreed(*known)
+        self.late, self.overdue, self.ill = bool(late), bool(overdue), bool(ill)
 
     def watch(self, signals: Signals) -> None:
         """Record, show, evaluate and save whatever is due after this step."""
@@ -220,6 +231,24 @@ class _Loop:
         line = {"seconds": round(self.progress.seconds, 3), **dict(zip(names, values, strict=True))}
         for observer in self.around.observers:
             observer.scalars(self.progress.step, line)
+        self.consult(line)
+
+    def consult(self, values: Mapping[str, float]) -> None:
+        """Let the doctor see some values, and tell what it finds."""
+        doctor = self.around.doctor
+        for finding in doctor.see(self.progress.step, values) if doctor else ():
+            self.tell("finding", finding.values())
+            if finding.severity == "failure":
+                self.failure = self.failure or finding
+
+    def give_up(self) -> None:
+        """End a run that is ill; the best checkpoint is kept, and what is now is the last.
+
+        Raises:
+            UnwellError: always.
+        """
+        self.checkpoint()
+        raise UnwellError(self.failure.line() if self.failure else "the run is ill", self.failure)
 
     def show(self) -> None:
         """Draw a preview with the published weights."""
@@ -248,12 +277,13 @@ class _Loop:
             progress.best_value, progress.best_step = value, progress.step
         told = {**evaluation.values, "images": evaluation.images, "best": bool(best)}
         self.tell("evaluation", {**told, "protocol": dict(evaluation.protocol)} if evaluation.protocol else told)
+        self.consult({QUALITY: value})
         if best:
             self.checkpoint(best=True)
 
     def checkpoint(self, *, best: bool = False) -> None:
         """Save the run as it is now."""
-        self.around.save(self.progress, best)
+        self.around.save(self.progress, best, sick=self.failure is not None)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
         self.tell("checkpoint", {"best": best})
 

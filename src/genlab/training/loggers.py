@@ -42,7 +42,7 @@ class TensorBoard:
             self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
         elif kind != "checkpoint":
             with storage(self.folder):
-                self.writer.add_text(kind, str(dict(details)), step)
+                self.writer.add_text(kind, details.get("line") or str(dict(details)), step)
 
     def close(self) -> None:
         """Flush."""
@@ -72,9 +72,11 @@ class WeightsAndBiases:
         self.run.log({"preview": self.wandb.Image(pixels)}, step=step)
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
-        """Log the numbers of an evaluation."""
+        """Log the numbers of an evaluation, and send what the doctor found."""
         if kind == "evaluation":
             self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
+        elif kind == "finding":
+            self.run.alert(details["symptom"], details["line"])
 
     def close(self) -> None:
         """Finish the run."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genlab.training.curves import draw
+from genlab.training.curves import draw, draw_signal
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
@@ -64,6 +64,7 @@ def _html(
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
 <p class="verdict">{html.escape(verdict(folder))}</p>
+<h2>Diagnosis</h2>{_diagnosis(folder.history(), events)}
 <h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>
 <h2>Curves</h2>{_image(curves)}
 <h2>Evaluations</h2>
@@ -79,6 +80,35 @@ extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if s
 {_table(("made on", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
+
+
+def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the doctor found and what was done about it, in the order of events."""
+    parts = []
+    for event in events:
+        if event["event"] == "finding":
+            plots = [draw_signal(history, e["signal"], event["since"]) for e in event["evidence"]]
+            shown = "".join(
+                f"<li>{html.escape(e['signal'])} {_cell(e['value'])}, expected {html.escape(e['expected'])}</li>"
+                for e in event["evidence"]
+            )
+            remedies = "".join(
+                f"<li><code>{html.escape(remedy['changes'])}</code>: {html.escape(remedy['why'])}</li>"
+                for remedy in event["remedies"]
+            )
+            parts.append(
+                f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
+                f"{event['since']:,}</h3>{''.join(_image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
+                f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
+                + (f"<p>To try, the best first:</p><ul>{remedies}</ul>" if remedies else "")
+            )
+        elif event["event"] == "remedy":
+            changes = ", ".join(f"{name} {value}" for name, value in event["changes"].items())
+            parts.append(
+                f"<p><b>Treated</b> at step {event['step']:,}: back to step {event['back to step']:,}, "
+                f"and on with {html.escape(changes)}.</p>"
+            )
+    return "".join(parts) or "<p>Nothing was found, as far as its signals say.</p>"
 
 
 def verdict(folder: RunFolder) -> str:
@@ -97,6 +127,12 @@ def verdict(folder: RunFolder) -> str:
         sentences.append("Interrupted after a checkpoint; `genlab resume` goes on from it.")
     elif last.get("event") == "patience":
         sentences.append("Over because evaluations got no better; --patience said how many of them to wait for.")
+    failures = [e["symptom"] for e in events if e["event"] == "finding" and e["severity"] == "failure"]
+    if failures:
+        sentences.append(f"The doctor found: {'; '.join(failures)}.")
+    remedies = sum(e["event"] == "remedy" for e in events)
+    if remedies:
+        sentences.append(f"Treated {remedies} time{'s' if remedies > 1 else ''}.")
     best = [e for e in evaluations if e["best"]]
     if best:
         name, value = next((n, v) for n, v in best[-1].items() if isinstance(v, float))
@@ -129,7 +165,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    return "not a number" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -61,6 +61,11 @@ class RunFolder:
         """The checkpoint with the best evaluation."""
         return self.path / "checkpoints" / "best"
 
+    @property
+    def healthy(self) -> Path:
+        """A checkpoint after which the doctor found nothing for a while; only of runs that are to be treated."""
+        return self.path / "checkpoints" / "healthy"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep every other process from training in this folder.

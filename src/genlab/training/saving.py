@@ -9,14 +9,27 @@ from genlab.training.run_folder import RunFolder
 from genlab.training.state import collect, restore
 
 
-def save(folder: RunFolder, training: Training, average: Average | None, progress: Progress, best: bool) -> None:
+def save(
+    folder: RunFolder,
+    training: Training,
+    average: Average | None,
+    progress: Progress,
+    best: bool,
+    *,
+    keep: bool = False,
+    sick: bool = False,
+) -> None:
     """Write the checkpoint `last`, and let `best` be the same if it is.
+
+    With `keep` the one before becomes `healthy`, unless the run is `sick`: nothing was found since it was written.
 
     Raises:
         NonFiniteError: a tensor is NaN or infinite; nothing was written.
         StorageError: the disk refused; the previous checkpoint is whole.
     """
     model, rest = collect(training, average)
+    if keep and not sick and checkpoint.exists(folder.last):
+        checkpoint.link(folder.last, folder.healthy)
     checkpoint.save(checkpoint.Checkpoint(model, rest, progress.state()), folder.last)
     if best:
         checkpoint.link(folder.last, folder.best)
@@ -26,6 +39,7 @@ def recover(folder: RunFolder) -> None:
     """Finish what a kill interrupted: a swap of checkpoints, or the step from `last` to `best`."""
     checkpoint.recover(folder.last)
     checkpoint.recover(folder.best)
+    checkpoint.recover(folder.healthy)
     if folder.last.exists():
         state = checkpoint.load(folder.last).state
         if state["best_step"] == state["step"]:

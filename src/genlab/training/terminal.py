@@ -69,6 +69,8 @@ class Terminal:
             return
         shown = {name: value for name, value in details.items() if name != "protocol"}
         words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown.items())
+        if kind == "finding":
+            kind, words = details["severity"], details["line"]
         with suppress(OSError):
             self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
 

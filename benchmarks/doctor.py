@@ -1,0 +1,239 @@
+"""Tries the doctor on runs that fail for a known reason and on runs that do not, and its remedies on the former.
+
+    python benchmarks/doctor.py --runs FOLDER [--cifar10 ZIP] [--only KIND …] [--cures] [--write docs/doctor.md]
+
+Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
+is found anew by showing it the history line by line. A finding counts from the step at which it is made. A failing
+run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
+any is. With `--cures` each failing run is trained once more with `--on-failure treat`, and once without what makes
+it fail: it counts as cured if it ends within 20 % of the latter's quality, under the same budget.
+"""
+
+import argparse
+import shlex
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import genlab
+import page
+from failures import HEALTHY, KINDS, Case, cases, options_of
+from genlab.core.errors import GenlabError
+from genlab.diagnosis.doctor import examine
+from genlab.diagnosis.history import History
+from genlab.recipes.checkup import records
+from genlab.training.run_folder import RunFolder
+
+RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100, "extractor": "pixels"}
+CLOSE = 1.2  # times the quality of the healthy run
+TREATED, PLAIN = "treated", "plain"  # the run that is treated, and the one without what makes it fail
+DONE = "done"  # a file in the folder of a run that is over
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the doctor said of a run, and how it ended."""
+
+    case: Case
+    found: Mapping[str, float]  # finding -> share of the run that was over
+    quality: float | None  # at the end; lower is better
+
+    @property
+    def right(self) -> float | None:
+        """The share of the run after which a right finding was made, if one was."""
+        shares = [share for rule, share in self.found.items() if rule in KINDS[self.case.kind].expected]
+        return min(shares, default=None)
+
+
+def train(case: Case, runs: Path, cifar10: str, as_what: str = "") -> None:
+    """Train a case, or another version of it, into its folder, unless it is there."""
+    folder = runs / _name(case, as_what)
+    if (folder / DONE).exists():
+        return
+    torch.set_num_threads(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    runs.joinpath("data").mkdir(parents=True, exist_ok=True)
+    options = options_of(case, cifar10, runs / "data")
+    if as_what == PLAIN:
+        options = options_of(Case(HEALTHY, case.preset, case.data, case.seed), cifar10, runs / "data")
+    policy = "treat" if as_what == TREATED else "warn"
+    try:
+        genlab.train(case.preset, quiet=True, out=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
+    except GenlabError as error:
+        print(f"{folder.name}: {error}", file=sys.stderr)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / DONE).touch()
+    print(folder.name, file=sys.stderr, flush=True)
+
+
+def judge(case: Case, runs: Path) -> Verdict:
+    """Show the doctor a run as it went on."""
+    folder = RunFolder(runs / _name(case))
+    lines, context = records(folder)
+    history = History(lines)
+    found: dict[str, float] = {}
+    steps = sorted({int(line["step"]) for line in lines})
+    for step in steps:
+        for finding in examine(history.until(step), context).findings:
+            found.setdefault(finding.rule, step / (context.steps or step))
+    return Verdict(case, found, quality(folder))
+
+
+def quality(folder: RunFolder) -> float | None:
+    """Return the last evaluation's value that decides; None where there is none or the run broke off."""
+    events = folder.events()
+    if not events or any(event["event"] == "fault" for event in events[-3:]):
+        return None
+    values = [next(v for v in e.values() if isinstance(v, float)) for e in events if e["event"] == "evaluation"]
+    return values[-1] if values else None
+
+
+def _name(case: Case, as_what: str = "") -> str:
+    return f"{case.name}-{as_what}" if as_what else case.name
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train what is not there yet, judge all that is, and write the page."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/doctor.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, read first")
+    parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; without, it is left out")
+    parser.add_argument("--only", nargs="*", help=f"kinds: {HEALTHY}, {', '.join(KINDS)}")
+    parser.add_argument("--tuning", action="store_true", help="the half alone that thresholds are set by")
+    parser.add_argument("--cures", action="store_true", help="treat the failing runs as well")
+    parser.add_argument("--judge", action="store_true", help="train nothing")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    options = parser.parse_args(arguments)
+    about = page.machine()
+    chosen = [
+        case
+        for case in cases()
+        if (not options.only or case.kind in options.only)
+        and (case.tuning or not options.tuning)
+        and (options.cifar10 or case.data != "cifar10")
+    ]
+    if not options.judge:
+        jobs = [(case, "") for case in chosen]
+        if options.cures:
+            jobs += [(case, as_what) for case in chosen if case.kind != HEALTHY for as_what in (TREATED, PLAIN)]
+        with ProcessPoolExecutor(options.workers) as pool:
+            for job in [pool.submit(train, case, options.runs, options.cifar10, what) for case, what in jobs]:
+                job.result()
+    there = [case for case in chosen if (options.runs / case.name / DONE).exists()]
+    verdicts = [judge(case, options.runs) for case in there]
+    command = shlex.join(["python", "benchmarks/doctor.py", *_shown(arguments, options)])
+    text = _page(verdicts, options.runs, about, command)
+    print(text)
+    if options.write:
+        options.write.write_text(text, encoding="utf-8")
+
+
+def _shown(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """Return the arguments with paths as short as they go."""
+    short = {str(options.runs): options.runs.name, options.cifar10: Path(options.cifar10).name}
+    return [short.get(word, word) for word in arguments]
+
+
+def _page(verdicts: Sequence[Verdict], runs: Path, about: Mapping[str, str], command: str) -> str:
+    facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
+    parts = [
+        f"# The doctor, tried\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
+        f"```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}",
+    ]
+    for title, tuning in (
+        ("On runs that nobody looked at while tuning", False),
+        ("On the runs of the tuning", True),
+    ):
+        half = [verdict for verdict in verdicts if verdict.case.tuning == tuning]
+        if half:
+            parts.append(f"## {title}\n\n{_detection(half)}")
+    cures = _cures([verdict for verdict in verdicts if verdict.case.kind != HEALTHY], runs)
+    if cures:
+        parts.append(f"## Cures\n\n{cures}")
+    return "\n".join(parts)
+
+
+def _detection(verdicts: Sequence[Verdict]) -> str:
+    failing = [verdict for verdict in verdicts if verdict.case.kind != HEALTHY]
+    healthy = [verdict for verdict in verdicts if verdict.case.kind == HEALTHY]
+    flagged = [verdict for verdict in healthy if verdict.found]
+    caught = [verdict.right for verdict in failing if verdict.right is not None]
+    lines = [
+        f"{len(caught)} of {len(failing)} failing runs found ({_share(len(caught), len(failing))}), half of them "
+        f"before {median(caught or [1]):.0%} of the run; {len(flagged)} of {len(healthy)} healthy runs flagged "
+        f"({_share(len(flagged), len(healthy))}).\n\n",
+        "| brought about | runs | found | after, median | right findings | others made |\n",
+        "|---|--:|--:|--:|---|---|\n",
+    ]
+    for kind, about in KINDS.items():
+        mine = [verdict for verdict in failing if verdict.case.kind == kind]
+        if mine:
+            shares = [verdict.right for verdict in mine if verdict.right is not None]
+            after = f"{median(shares):.0%}" if shares else ""
+            lines.append(
+                f"| {kind} | {len(mine)} | {len(shares)} | {after} | {_counted(mine, about.expected)} "
+                f"| {_counted(mine, about.expected, others=True)} |\n"
+            )
+    lines.append(f"| nothing | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
+    for verdict in flagged:
+        found = ", ".join(f"{rule} at {share:.0%}" for rule, share in verdict.found.items())
+        lines.append(f"\nFlagged though healthy: {verdict.case.preset} on {verdict.case.data}: {found}.\n")
+    for verdict in failing:
+        if verdict.right is None:
+            found = ", ".join(verdict.found) or "nothing"
+            case = verdict.case
+            lines.append(f"\nMissed: {case.kind}, {case.preset} on {case.data}, {dict(case.options)}: {found}.\n")
+    return "".join(lines)
+
+
+def _counted(verdicts: Iterable[Verdict], names: Sequence[str], *, others: bool = False) -> str:
+    counts = Counter(rule for verdict in verdicts for rule in verdict.found if (rule in names) != others)
+    return ", ".join(f"{rule} {count}" for rule, count in counts.most_common())
+
+
+def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
+    rows, totals = [], Counter[str]()
+    for kind in KINDS:
+        counts = Counter[str]()
+        for verdict in (v for v in verdicts if v.case.kind == kind):
+            folders = {what: RunFolder(runs / _name(verdict.case, what)) for what in (TREATED, PLAIN)}
+            if not all((folder.path / DONE).exists() for folder in folders.values()):
+                continue
+            treated, plain = (quality(folders[what]) for what in (TREATED, PLAIN))
+            counts["runs"] += 1
+            counts["treated"] += bool(folders[TREATED].events("remedy"))
+            counts["well"] += _close(treated, plain)
+            counts["well without"] += _close(verdict.quality, plain)
+        if counts["runs"]:
+            totals += counts
+            rows.append((kind, counts))
+    if not rows:
+        return ""
+    lines = [
+        f"| {kind} | {c['runs']} | {c['treated']} | {_share(c['well without'], c['runs'])} "
+        f"| {_share(c['well'], c['runs'])} |\n"
+        for kind, c in [*rows, ("**all**", totals)]
+    ]
+    return (
+        "| brought about | runs | treated | ends well untreated | ends well with treatment |\n"
+        "|---|--:|--:|--:|--:|\n" + "".join(lines)
+    )
+
+
+def _close(quality: float | None, reference: float | None) -> bool:
+    return quality is not None and reference is not None and quality <= CLOSE * reference
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "–"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

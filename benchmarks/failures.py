@@ -1,0 +1,269 @@
+"""Runs that fail for a known reason, and runs that do not: what the doctor is tried on.
+
+Each kind of failure is brought about by causes that occur in practice, on three sets of pictures. Thresholds are
+set on the even seeds and reported on the odd ones.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genlab.data.source import open_source
+
+HEALTHY = "healthy"
+SIDES: Mapping[str, int] = {"digits": 16, "fashion-mnist": 32, "cifar10": 32}
+GAN: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "ema": 0.0}
+VAE: Mapping[str, Any] = {"width": 16, "batch": 64, "steps": 1000}
+WIDE: Mapping[str, Any] = {"width": 256}  # of mlp
+FEW = 64  # training pictures of a run that has too few
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: what is done to it, and on what."""
+
+    kind: str
+    preset: str
+    data: str
+    seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spoilt: str = ""  # how the pictures are
+
+    @property
+    def name(self) -> str:
+        """A name that no other case has."""
+        return f"{self.kind}-{self.preset}-{self.data}-{self.seed}".replace(" ", "-")
+
+    @property
+    def tuning(self) -> bool:
+        """Whether thresholds may be set by it."""
+        return self.seed % 2 == 0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A failure: which findings are right, what brings it about, and in which presets."""
+
+    expected: Sequence[str]
+    presets: Sequence[str]
+    causes: Sequence[Mapping[str, Any]]
+    spoilt: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "mode collapse": Kind(
+        ("mode-collapse", "missing-modes", "learning-rate-too-high"),
+        ("dcgan", "gan"),
+        (
+            {"generator_lr": 4e-3, "generator_steps": 5},
+            {"loss": "minimax", "critic_lr": 2e-5, "generator_lr": 2e-3},
+        ),
+    ),
+    "critic overpowers": Kind(
+        ("critic-overpowers", "vanishing-generator-gradient"),
+        ("dcgan", "gan"),
+        ({"critic_lr": 2e-3, "critic_steps": 5, "generator_lr": 2e-5}, {"critic_steps": 10, "generator_lr": 1e-5}),
+    ),
+    "vanishing gradient": Kind(
+        ("vanishing-generator-gradient", "critic-overpowers"),
+        ("dcgan", "gan"),
+        ({"loss": "minimax", "critic_steps": 5, "critic_lr": 1e-3}, {"loss": "minimax", "critic_steps": 10}),
+    ),
+    "critic too weak": Kind(
+        ("critic-too-weak",),
+        ("dcgan", "lsgan"),
+        ({"critic_lr": 1e-7}, {"flip_labels": 0.5}),
+    ),
+    "frozen generator": Kind(
+        ("generator-frozen", "learning-rate-too-low", "critic-overpowers"),
+        ("dcgan", "lsgan"),
+        ({"generator_lr": 1e-9}, {"generator_lr": 1e-7}),
+    ),
+    "divergence": Kind(
+        ("divergence", "exploding-gradients", "not-finite"),
+        ("gan",),
+        ({"loss": "wasserstein", "critic_lr": 2e-3}, {"loss": "wasserstein", "generator_lr": 2e-3}),
+    ),
+    "learning rate too high": Kind(
+        ("learning-rate-too-high", "divergence", "mode-collapse", "saturated-samples", "not-finite"),
+        ("dcgan", "gan"),
+        ({"generator_lr": 2e-2, "critic_lr": 2e-2}, {"generator_lr": 1e-1, "critic_lr": 1e-1}),
+    ),
+    "critic overfits": Kind(
+        ("critic-overfits", "data-tiny"),
+        ("dcgan", "lsgan"),
+        ({}, {"critic_steps": 2}),
+        spoilt="few",
+    ),
+    "labels say nothing": Kind(
+        ("labels-say-nothing",),
+        ("acgan",),
+        ({}, {"critic_dropout": 0.2}),
+        spoilt="shuffled labels",
+    ),
+    "wrong range": Kind(("data-range",), ("dcgan", "conv-vae"), ({},), spoilt="dark"),
+    "constant pictures": Kind(("data-constant",), ("dcgan", "conv-vae"), ({},), spoilt="half constant"),
+    "duplicates": Kind(("data-duplicates",), ("dcgan", "conv-vae"), ({},), spoilt="duplicates"),
+    "rare class": Kind(("data-imbalance",), ("cgan", "conditional-vae"), ({},), spoilt="rare class"),
+    "posterior collapse": Kind(
+        ("posterior-collapse",),
+        ("conv-vae", "vae"),
+        ({"beta": 50.0}, {"beta": 200.0}),
+    ),
+    "over-regularised": Kind(
+        ("over-regularised", "posterior-collapse"),
+        ("conv-vae", "vae"),
+        ({"beta": 8.0}, {"beta": 15.0}),
+    ),
+    "under-regularised": Kind(
+        ("under-regularised",),
+        ("conv-vae", "vae"),
+        ({"beta": 1e-4}, {"beta": 0.0}),
+    ),
+    "VAE, learning rate too high": Kind(
+        ("learning-rate-too-high", "no-learning", "not-finite", "posterior-collapse", "exploding-gradients"),
+        ("conv-vae", "autoencoder"),
+        ({"lr": 3e-1}, {"lr": 1.0}),
+    ),
+    "VAE, learning rate too low": Kind(
+        ("learning-rate-too-low", "no-learning"),
+        ("conv-vae", "autoencoder"),
+        ({"lr": 1e-8}, {"lr": 1e-7}),
+    ),
+    "overfitting": Kind(
+        ("overfitting", "data-tiny"),
+        ("conv-autoencoder", "conv-vae"),
+        ({},),
+        spoilt="few",
+    ),
+    "identity copying": Kind(
+        ("identity-copying",),
+        ("denoising-autoencoder",),
+        ({"corruption_level": 0.01, "latent": 512}, {"corruption_level": 0.03, "latent": 512}),
+    ),
+    "dead code": Kind(
+        ("idle-latents", "no-learning"),
+        ("sparse-autoencoder",),
+        ({"sparsity_weight": 3e4}, {"sparsity": "l1", "sparsity_weight": 300.0}),
+    ),
+    "not finite": Kind(
+        ("not-finite",),
+        ("vae", "gan"),
+        ({"lr": 1e3}, {"critic_lr": 1e30, "generator_lr": 1e30}),
+    ),
+}
+HEALTHY_PRESETS = (
+    *("dcgan", "dcgan-upsample", "lsgan", "gan", "wgan-gp", "r1-gan", "dragan", "cgan", "acgan", "pacgan"),
+    *("relativistic-gan", "minibatch-gan", "feature-matching-gan"),
+    *("vae", "conv-vae", "beta-vae", "cyclical-vae", "conditional-vae"),
+    *("autoencoder", "conv-autoencoder", "sparse-autoencoder", "denoising-autoencoder"),
+)
+EACH = 8  # runs of a kind
+
+
+def cases() -> Iterator[Case]:
+    """Yield every run, those of one seed after the other."""
+    yield from (
+        Case(HEALTHY, preset, data, seed)
+        for seed, (preset, data) in enumerate(itertools.product(HEALTHY_PRESETS, SIDES))
+    )
+    for kind, about in KINDS.items():
+        product = itertools.product(about.causes, SIDES, about.presets)
+        combinations = [(c, data, preset) for c, data, preset in product if all(_has(preset, name) for name in c)]
+        order = np.random.default_rng(len(kind)).permutation(np.arange(max(EACH, len(combinations))))[:EACH]
+        for seed, number in enumerate(order):
+            cause, data, preset = combinations[number % len(combinations)]
+            yield Case(kind, preset, data, seed, cause, about.spoilt)
+
+
+def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
+    """Return all that a case is trained with; spoilt pictures are written to a file in `place`."""
+    from genlab.recipes.presets import PRESETS
+
+    recipe = PRESETS[case.preset]
+    base = dict(GAN if recipe.family == "gan" else VAE)
+    if recipe.architecture == "mlp":
+        base |= WIDE
+    if case.preset == "wgan-gp":
+        base["steps"] = 500
+    if case.kind == "identity copying":
+        base["steps"] = 1000
+    source, side = cifar10 if case.data == "cifar10" else case.data, SIDES[case.data]
+    if case.spoilt:
+        source = str(_spoilt(case, source, side, place))
+    return {**base, **case.options, "data": source, "size": side, "seed": case.seed}
+
+
+def _has(preset: str, option: str) -> bool:
+    from genlab.recipes.presets import PRESETS
+
+    return hasattr(PRESETS[preset], option)
+
+
+def _spoilt(case: Case, source: str, side: int, place: Path) -> Path:
+    """Write the pictures of a source in bad shape."""
+    opened = open_source(source, size=side)
+    random = np.random.default_rng(case.seed)
+    rows = random.permutation(len(opened.train))[:6000]
+    images = np.asarray(opened.train.values[rows])
+    assert opened.train.labels is not None
+    labels = opened.train.labels[rows]
+    if images.dtype != np.uint8:
+        images = np.round((images + 1) * 127.5).astype(np.uint8)
+    images, labels = SPOIL[case.spoilt](images, labels, random)
+    rest = np.arange(min(1000, len(opened.held_out)))
+    held_out, truth = np.asarray(opened.held_out.values[rest]), opened.held_out.labels
+    assert truth is not None
+    if held_out.dtype != np.uint8:
+        held_out = np.round((held_out + 1) * 127.5).astype(np.uint8)
+    if case.spoilt == "dark":
+        held_out = held_out // 32
+    path = place / f"{case.name}.npz"
+    np.savez(path, images=images, labels=labels, held_out_images=held_out, held_out_labels=truth[rest])
+    return path
+
+
+Pictures = tuple["np.ndarray[Any, np.dtype[Any]]", "np.ndarray[Any, np.dtype[Any]]"]
+Spoil = Callable[..., Pictures]
+
+
+def _few(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    return images[:FEW], labels[:FEW]
+
+
+def _shuffled(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    return images, random.permutation(labels)
+
+
+def _dark(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    return images // 32, labels
+
+
+def _constant(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    flat = images.copy()
+    flat[::2] = images[::2].mean((1, 2, 3), keepdims=True)
+    return flat, labels
+
+
+def _duplicates(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    return images[np.arange(len(images)) % (len(images) // 4)], labels[np.arange(len(labels)) % (len(labels) // 4)]
+
+
+def _rare(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
+    rare = labels == labels.max()
+    keep = ~rare | (np.cumsum(rare) <= 3)
+    return images[keep], labels[keep]
+
+
+SPOIL: Mapping[str, Spoil] = {
+    "few": _few,
+    "shuffled labels": _shuffled,
+    "dark": _dark,
+    "half constant": _constant,
+    "duplicates": _duplicates,
+    "rare class": _rare,
+}

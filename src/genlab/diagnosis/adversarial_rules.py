@@ -1,0 +1,267 @@
+"""What goes wrong between a generator and its critic."""
+
+import numpy as np
+
+from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.history import History, Series
+from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule
+
+ALIKE = 0.12  # of the distance of real images to their nearest; samples of random weights have 0.27 and more
+FEW = 0.3  # of the diversity of real images
+POOR = 0.6
+LATE = 0.75  # of a run: before, samples may still be on their way
+SURE = 0.01  # D of generated images, and 1 − D of real ones
+WON = 0.01  # a critic's loss, of logs that say nothing else
+EVEN = 0.03  # of the size of the scores: what a critic that guesses leans to real images
+FLAT = 1e-2  # of the gradient that the generator began with
+STEEP = 300.0  # a score that no bounded critic gives
+GAP = 0.15  # of the way from samples to training images that held-out images are behind
+SATURATED = 0.3  # more of the pixels than of real images
+STILL = 1e-2  # of the way that the critic's weights go
+BETTER = 0.9  # times the best so far
+
+
+def mode_collapse(history: History, context: Context) -> Sign | None:
+    """Each sample has a near twin."""
+    nearest = history["nearest"].smooth().after(context.share(history, START))
+    since = nearest.held(nearest.values < ALIKE, POINTS)
+    if since is None:
+        return None
+    return Sign(since, [nearest.shows("nearest", f"above {ALIKE}")])
+
+
+def missing_modes(history: History, context: Context) -> Sign | None:
+    """Late in a run samples vary far less than real images do."""
+    diversity = history["diversity"].smooth().after(context.share(history, LATE))
+    since = diversity.held(diversity.values < FEW, POINTS)
+    return None if since is None else Sign(since, [diversity.shows("diversity", f"above {FEW}")])
+
+
+def critic_overpowers(history: History, context: Context) -> Sign | None:
+    """The critic is sure of every image, and samples, as far as one knows, do not vary as real images do."""
+    real, fake = history["D(x)"].smooth(), history["D(G(z))"].smooth()
+    if len(real) and len(fake):
+        sure = np.maximum(1 - real.values, fake.at(real.steps)) < SURE
+        since = real.held(sure & ~(history["diversity"].smooth().at(real.steps) >= POOR), POINTS)
+        return None if since is None else Sign(since, [fake.shows("D(G(z))", f"above {SURE}")])
+    loss, other = history["critic_loss"].smooth(), history["generator_loss"].smooth()
+    since = loss.held((np.abs(loss.values) < WON) & (other.at(loss.steps) > 4), 2 * POINTS)
+    return None if since is None else Sign(since, [loss.shows("critic_loss", f"above {WON}")])
+
+
+def critic_too_weak(history: History, context: Context) -> Sign | None:
+    """The critic guesses, although samples are far from real."""
+    real, fake = history["score_real"], history["score_fake"]
+    size = np.maximum(np.maximum(np.abs(real.values), np.abs(fake.at(real.steps))), 1.0)
+    lead = Series(real.steps, (real.values - fake.at(real.steps)) / size).smooth(9)
+    poor = history["diversity"].smooth().at(lead.steps) < POOR
+    since = lead.held((lead.values < EVEN) & poor, LONG)
+    return None if since is None else Sign(since, [lead.shows("score_real − score_fake", f"above {EVEN}")])
+
+
+def vanishing_gradient(history: History, context: Context) -> Sign | None:
+    """The generator's gradient is a small part of what it began with."""
+    norm = history["generator_gradient_norm"]
+    first = norm.until(context.share(history, START))
+    if not len(first):
+        return None
+    began, norm = float(first.values.max()), norm.smooth()
+    since = norm.held(norm.values < FLAT * began, POINTS)
+    return None if since is None else Sign(since, [norm.shows("generator_gradient_norm", f"near {began:.2g}")])
+
+
+def divergence(history: History, context: Context) -> Sign | None:
+    """Scores or losses grow without a bound."""
+    for name in ("score_real", "score_fake", "critic_loss", "generator_loss"):
+        size = history[name].apply(np.abs).smooth()
+        since = size.held(size.values > STEEP, POINTS)
+        if since is not None:
+            return Sign(since, [history[name].shows(name, f"within ±{STEEP:g}")])
+    return None
+
+
+def critic_overfits(history: History, context: Context) -> Sign | None:
+    """The critic takes held-out images for less real than those that it was trained on.
+
+    As the r_v of Karras et al.: (D(train) − D(held-out)) / (D(train) − D(samples)), 0 for a critic that does not
+    know its images by heart, 1 for one that does.
+    """
+    train, other, fake = (history[name].smooth(9) for name in ("score_train", "score_held_out", "score_sample"))
+    lead = train.values - fake.at(train.steps)
+    share = Series(train.steps, (train.values - other.at(train.steps)) / np.maximum(lead, 1e-6))
+    since = share.held((share.values > GAP) & (lead > 0.1), 2 * POINTS)
+    return (
+        None if since is None else Sign(since, [share.shows("critic's lead on training images", f"below {GAP}")])
+    )
+
+
+def saturated_samples(history: History, context: Context) -> Sign | None:
+    """Many more pixels of samples are fully black or white than of real images."""
+    saturation = history["saturation"].smooth().after(context.share(history, START))
+    since = saturation.held(saturation.values > SATURATED, POINTS)
+    return None if since is None else Sign(since, [saturation.shows("saturation", f"below {SATURATED}")])
+
+
+def frozen_generator(history: History, context: Context) -> Sign | None:
+    """The generator's weights stand still beside the critic's."""
+    ratio, critic = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "critic"))
+    since = ratio.held(ratio.values < STILL * critic.at(ratio.steps), POINTS)
+    if since is None:
+        return None
+    return Sign(since, [ratio.shows("generator_update_ratio", f"near {critic.last:.1g}, the critic's")])
+
+
+def labels_say_nothing(history: History, context: Context) -> Sign | None:
+    """The auxiliary classifier is no better than chance on real images."""
+    classes = context.facts.get("classes", 0)
+    accuracy = history["class_accuracy_real"].smooth(9).after(context.share(history, START))
+    if not classes or not len(accuracy):
+        return None
+    least = 1.5 / classes
+    since = accuracy.held(accuracy.values < least, LONG)
+    return None if since is None else Sign(since, [accuracy.shows("class_accuracy_real", f"above {least:.2g}")])
+
+
+GENTLE = Remedy(
+    [
+        *(Change("generator_lr", to=2e-4), Change("critic_lr", to=2e-4)),
+        *(Change("generator_steps", to=1), Change("critic_steps", to=1)),
+    ],
+    "Both players take turns at the rate that Adam is known to balance them with.",
+)
+NON_SATURATING = Remedy([Change("loss", to="non-saturating")], "Its gradient is largest where the critic is sure.")
+R1 = Remedy([Change("r1", to=10.0)], "A critic that is flat at real images is nowhere too sure.")
+SLOWER_GENERATOR = Remedy([Change("generator_lr", times=0.2)], "Small steps stay where the critic's word holds.")
+SLOWER_CRITIC = Remedy([Change("critic_lr", times=0.2)], "A slower critic lets the generator follow.")
+FASTER_CRITIC = Remedy([Change("critic_lr", to=2e-4), Change("flip_labels", to=0.0)], "A critic that learns.")
+AUGMENTED = Remedy(
+    [Change("diff_augment", to="translation-cutout")], "What is never the same twice is not learned by heart."
+)
+HINGE = Remedy(
+    [Change("loss", to="hinge"), Change("spectral_norm", to="critic")], "A critic of slope 1 gives bounded scores."
+)
+UNLABELLED = Remedy(
+    [Change("critic_labels", to="none"), Change("generator_labels", to="none")],
+    "Without labels the model at least is not misled.",
+)
+
+RULES = (
+    Rule(
+        "critic-overpowers",
+        "The critic is sure of every image, so that the generator learns nothing from it",
+        critic_overpowers,
+        "Where real and generated images are told apart without doubt, the critic's slope says little about how "
+        "to improve. It happens with a critic that is faster, larger or takes more turns than the generator can "
+        "follow.",
+        "Arjovsky and Bottou, 2017. Towards Principled Methods for Training GANs. arXiv:1701.04862",
+        (("D(x)", "critic_loss"), ("D(G(z))", "generator_loss")),
+        ("gan",),
+        (GENTLE, SLOWER_CRITIC, R1, HINGE),
+    ),
+    Rule(
+        "vanishing-gradient",
+        "The generator's gradient has vanished",
+        vanishing_gradient,
+        "The saturating loss is flat where the critic is sure that an image is generated. The generator stands "
+        "still although it is at its worst.",
+        "Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661",
+        ("generator_gradient_norm",),
+        ("gan",),
+        (NON_SATURATING, GENTLE, HINGE),
+    ),
+    Rule(
+        "mode-collapse",
+        "All samples are alike",
+        mode_collapse,
+        "The generator has found an image that the critic believes, and nothing rewards it for another. It "
+        "happens where the generator moves faster than the critic can answer.",
+        "Goodfellow, 2016. NIPS 2016 Tutorial: Generative Adversarial Networks, 5.1.1. arXiv:1701.00160",
+        ("nearest",),
+        ("gan",),
+        (GENTLE, SLOWER_GENERATOR, R1, HINGE),
+    ),
+    Rule(
+        "missing-modes",
+        "Samples vary far less than the pictures do",
+        missing_modes,
+        "Parts of the data are never made, because the critic judges image by image and misses none. It happens "
+        "with a slow critic and a fast generator, and with small batches.",
+        "Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498",
+        ("diversity",),
+        ("gan",),
+        (GENTLE, Remedy([Change("minibatch", to="stddev")], "A critic that compares sees what is missing."), R1),
+    ),
+    Rule(
+        "critic-too-weak",
+        "The critic cannot tell real from generated pictures, although they are far from real",
+        critic_too_weak,
+        "A critic that does not learn has nothing to teach. It happens at a learning rate that is too low, or "
+        "with labels that are flipped as often as not.",
+        "",
+        ("score_real", "score_fake", "diversity"),
+        ("gan",),
+        (FASTER_CRITIC, Remedy([Change("critic_steps", to=2)], "More turns for the critic.")),
+    ),
+    Rule(
+        "divergence",
+        "Scores grow without a bound",
+        divergence,
+        "Nothing holds the critic's slope, so that it is steeper in every step. The Wasserstein loss needs "
+        "weights that are clipped, or a penalty on the slope.",
+        "Gulrajani et al., 2017. Improved Training of Wasserstein GANs. arXiv:1704.00028",
+        (("score_real", "score_fake", "critic_loss", "generator_loss"),),
+        ("gan",),
+        (
+            HINGE,
+            Remedy(
+                [Change("gradient_penalty", to=10.0), Change("critic_norm", to="layer")],
+                "It holds the slope at 1.",
+            ),
+            SLOWER_CRITIC,
+        ),
+    ),
+    Rule(
+        "critic-overfits",
+        "The critic knows its training pictures by heart",
+        critic_overfits,
+        "It tells real from generated pictures by remembering the real ones, which teaches the generator to copy "
+        "them, or nothing. There are too few pictures for the length of the training.",
+        "Karras et al., 2020. Training Generative Adversarial Networks with Limited Data. arXiv:2006.06676",
+        ("score_train", "score_held_out", "score_sample"),
+        ("gan",),
+        (AUGMENTED, Remedy([Change("critic_dropout", to=0.3)], "Noise in the critic blurs its memory."), R1),
+    ),
+    Rule(
+        "saturated-samples",
+        "Pixels of samples are stuck at black and white",
+        saturated_samples,
+        "Steps that are too large drive the generator's last layer to where tanh is flat. There it gets no "
+        "gradient and stays.",
+        "",
+        ("saturation",),
+        ("gan",),
+        (GENTLE, SLOWER_GENERATOR),
+    ),
+    Rule(
+        "frozen-generator",
+        "The generator's weights stand still",
+        frozen_generator,
+        "Its steps are far smaller than those of the critic. Its learning rate is too low, or it is frozen.",
+        "",
+        ("generator_update_ratio", "critic_update_ratio"),
+        ("gan",),
+        (GENTLE,),
+    ),
+    Rule(
+        "labels-say-nothing",
+        "The labels say nothing about the pictures",
+        labels_say_nothing,
+        "The critic cannot learn to name the class of real pictures. Labels were shuffled, or belong to other "
+        "files.",
+        "Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. "
+        "arXiv:1610.09585",
+        ("class_accuracy_real",),
+        ("gan",),
+        (UNLABELLED,),
+    ),
+)

@@ -1,0 +1,189 @@
+"""What goes wrong between an encoder and its decoder."""
+
+import numpy as np
+
+from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.history import History, Series
+from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule
+
+NO_RATE = 0.05  # nats, at any time
+LITTLE_RATE, LATE = 0.5, 0.3  # nats, after that part of a run
+BLURRED = 0.35  # of the detail of real images
+POOR = 0.4  # of the variance of images explained
+WIDE = 3.0  # variance of the latents of data, where the prior has 1
+NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
+BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
+UNMENDED = 0.8  # of the damage
+IDLE = 0.9  # of the dimensions
+NOTHING = 0.1  # of the variance
+
+
+def posterior_collapse(history: History, context: Context) -> Sign | None:
+    """The posterior says as good as nothing about the image."""
+    rate = _at_full_weight(history, context, history["rate"].smooth()).after(context.share(history, START))
+    least = np.where(rate.steps < context.share(history, LATE), NO_RATE, LITTLE_RATE)
+    since = rate.held(rate.values < least, POINTS)
+    return None if since is None else Sign(since, [rate.shows("rate", f"above {LITTLE_RATE} nats")])
+
+
+def over_regularised(history: History, context: Context) -> Sign | None:
+    """The latent is in use, but reconstructions are blurred and explain little."""
+    detail, explained = history["reconstruction_detail"].smooth(), history["explained_held_out"].smooth()
+    detail = detail.after(context.share(history, START))
+    marks = (detail.values < BLURRED) & (explained.at(detail.steps) < POOR)
+    since = detail.held(marks, LONG)
+    rate = history["rate"].smooth()
+    if since is None or not len(rate) or rate.last < LITTLE_RATE:
+        return None
+    return Sign(
+        since,
+        [
+            detail.shows("reconstruction_detail", f"above {BLURRED}"),
+            explained.shows("explained_held_out", f"above {POOR}"),
+        ],
+    )
+
+
+def under_regularised(history: History, context: Context) -> Sign | None:
+    """The latents of data are points, or lie far outside the prior that samples are drawn from."""
+    spread, whole = (
+        _at_full_weight(history, context, history[name].smooth()).after(context.share(history, START))
+        for name in ("posterior_spread", "aggregate_variance")
+    )
+    if (since := spread.held(spread.values < NARROW, POINTS)) is not None:
+        return Sign(since, [spread.shows("posterior_spread", f"above {NARROW}")])
+    if (since := whole.held(whole.values > WIDE, POINTS)) is not None:
+        return Sign(since, [whole.shows("aggregate_variance", f"below {WIDE}")])
+    return None
+
+
+def overfitting(history: History, context: Context) -> Sign | None:
+    """Training images are reconstructed far better than others, which were reconstructed better before."""
+    train, other = history["explained_train"].smooth(), history["explained_held_out"].smooth()
+    behind = train.values - other.at(train.steps)
+    since = train.held((behind > BEHIND) & (train.values > MUCH), POINTS)
+    if since is None:
+        return None
+    return Sign(
+        since,
+        [other.shows("explained_held_out", f"near that of training images, {train.last:.2f}")],
+    )
+
+
+def identity_copying(history: History, context: Context) -> Sign | None:
+    """What a denoising autoencoder makes of spoilt images is as wrong as these."""
+    mended = history["mended"].smooth().after(context.share(history, START))
+    since = mended.held(mended.values > UNMENDED, LONG)
+    return None if since is None else Sign(since, [mended.shows("mended", f"below {UNMENDED}")])
+
+
+def idle_latents(history: History, context: Context) -> Sign | None:
+    """Nearly all dimensions of the code are the same for every image."""
+    idle = history["idle_latents"].smooth().after(context.share(history, START))
+    since = idle.held(idle.values > IDLE, POINTS)
+    return None if since is None else Sign(since, [idle.shows("idle_latents", f"below {IDLE}")])
+
+
+def no_learning(history: History, context: Context) -> Sign | None:
+    """Reconstructions are no better than the mean image."""
+    explained = history["explained_held_out"].smooth().after(context.share(history, 2 * START))
+    since = explained.held(explained.values < NOTHING, LONG)
+    return None if since is None else Sign(since, [explained.shows("explained_held_out", f"above {NOTHING}")])
+
+
+def _at_full_weight(history: History, context: Context, series: Series) -> Series:
+    """Return what was reported while the rate had the weight that was asked for: annealing raises it slowly."""
+    weight, asked = history["beta"], context.options.get("beta")
+    if not len(weight) or not asked:
+        return series
+    kept = weight.at(series.steps) >= 0.99 * float(asked)
+    return Series(series.steps[kept], series.values[kept])
+
+
+LESS_WEIGHT = Remedy(
+    [Change("beta", times=0.25), Change("warm_up", to=500)], "The latent pays only once it is in use."
+)
+FREE_BITS = Remedy([Change("free_bits", to=0.1)], "A dimension that carries little costs nothing.")
+PLAIN = Remedy([Change("beta", to=1.0)], "The weight of the bound on the likelihood.")
+SMALLER = Remedy([Change("latent", times=0.5)], "Fewer dimensions hold less by heart.")
+SLOWER = Remedy([Change("lr", to=1e-3)], "The rate that Adam is known to train such networks with.")
+
+RULES = (
+    Rule(
+        "posterior-collapse",
+        "The latent says nothing about the picture",
+        posterior_collapse,
+        "The rate costs more than what it buys, so that the posterior became the prior and the decoder makes one "
+        "mean picture. It happens where the weight of the rate is large, or comes before the latent is in use.",
+        "Bowman et al., 2016. Generating Sentences from a Continuous Space. arXiv:1511.06349",
+        ("rate",),
+        ("vae",),
+        (PLAIN, LESS_WEIGHT, FREE_BITS, SLOWER),
+    ),
+    Rule(
+        "over-regularised",
+        "Reconstructions are blurred, because the latent may hold too little",
+        over_regularised,
+        "The weight of the rate leaves a few dimensions only, which hold tone and layout but no detail. Prior and "
+        "posterior agree, at the price of the picture.",
+        "Higgins et al., 2017. beta-VAE. ICLR",
+        ("reconstruction_detail", "explained_held_out", "rate"),
+        ("vae",),
+        (PLAIN, LESS_WEIGHT, FREE_BITS),
+    ),
+    Rule(
+        "under-regularised",
+        "The latents of pictures lie far from the prior that samples are drawn from",
+        under_regularised,
+        "Next to the distortion the rate has no weight, so that the model is an autoencoder. Draws from the prior "
+        "fall where no picture is, and look like nothing.",
+        "Tomczak and Welling, 2018. VAE with a VampPrior. arXiv:1705.07120",
+        ("posterior_spread", "aggregate_variance"),
+        ("vae",),
+        (PLAIN,),
+    ),
+    Rule(
+        "overfitting",
+        "Training pictures are reconstructed far better than others",
+        overfitting,
+        "The networks know the training pictures by heart. There are too few of them for the size of the networks "
+        "and the length of the training.",
+        "",
+        ("explained_train", "explained_held_out"),
+        ("vae", "autoencoder"),
+        (SMALLER, Remedy([Change("width", times=0.5)], "Smaller networks hold less by heart.")),
+    ),
+    Rule(
+        "identity-copying",
+        "Spoilt pictures come back nearly as wrong as they were given",
+        identity_copying,
+        "The corruption is so weak that copying the picture is nearly the best answer, or the code has no room "
+        "for the picture. A denoising autoencoder learns from what it must fill in.",
+        "Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11",
+        ("mended",),
+        ("autoencoder",),
+        (Remedy([Change("corruption_level", to=None)], "The usual strength of this corruption."),),
+    ),
+    Rule(
+        "idle-latents",
+        "Nearly all of the code is the same for every picture",
+        idle_latents,
+        "The penalty on the code weighs more than the picture, or units died early. What is left cannot tell "
+        "pictures apart.",
+        "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
+        ("idle_latents",),
+        ("autoencoder",),
+        (Remedy([Change("sparsity_weight", times=0.01)], "A penalty that the picture outweighs."), SLOWER),
+    ),
+    Rule(
+        "no-learning",
+        "Reconstructions are no better than the mean picture",
+        no_learning,
+        "Nothing of the picture comes through. The learning rate is far too high or too low, or a penalty weighs "
+        "more than the picture.",
+        "",
+        ("explained_held_out",),
+        ("vae", "autoencoder"),
+        (SLOWER, PLAIN, Remedy([Change("sparsity_weight", times=0.01)], "A penalty that the picture outweighs.")),
+    ),
+)

@@ -1,0 +1,97 @@
+"""Looks at a history with every rule there is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from genlab.diagnosis import adversarial_rules, autoencoding_rules, data_rules, general_rules
+from genlab.diagnosis.finding import Finding
+from genlab.diagnosis.history import History
+from genlab.diagnosis.rule import Context, Rule
+
+MOST = 2000  # lines that a doctor remembers; of a longer history, every other of the older half
+EXAMINATIONS = 100  # while a history grows to its length: each takes milliseconds
+
+# In the order in which they are told: causes before what comes of them.
+RULES: Sequence[Rule] = (
+    *data_rules.RULES,
+    *general_rules.RULES,
+    *adversarial_rules.RULES,
+    *autoencoding_rules.RULES,
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found, and which rules could not be checked for want of what."""
+
+    findings: Sequence[Finding]
+    unchecked: Mapping[str, Sequence[str]]
+    notes: Sequence[str] = ()  # how what was read was understood
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is a failure."""
+        return not any(finding.severity == "failure" for finding in self.findings)
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "healthy": self.healthy,
+            "findings": [finding.values() for finding in self.findings],
+            "unchecked": {rule: list(needs) for rule, needs in self.unchecked.items()},
+            "notes": list(self.notes),
+        }
+
+
+def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -> Diagnosis:
+    """Return what the rules of the run's family say at the end of `history`."""
+    findings, unchecked = [], {}
+    for rule in rules:
+        if context.family and context.family not in rule.families:
+            continue
+        missing = rule.missing(history)
+        if missing:
+            unchecked[rule.name] = missing
+        elif finding := rule(history, context):
+            findings.append(_to_be_tried(finding, context))
+    return Diagnosis(findings, unchecked)
+
+
+def _to_be_tried(finding: Finding, context: Context) -> Finding:
+    """Return a finding with those remedies alone that would change something in the run's recipe."""
+    if not context.options:
+        return finding
+    return replace(finding, remedies=[r for r in finding.remedies if r.apply(context.options) is not None])
+
+
+class Doctor:
+    """Watches a run while it trains, and tells each finding once."""
+
+    def __init__(
+        self, context: Context, lines: Iterable[Mapping[str, Any]] = (), told: Iterable[str] = ()
+    ) -> None:
+        """Take what is known of the run, what it has reported so far, and the rules that have been told."""
+        self.context = context
+        self.lines = [_plain(line) for line in lines]
+        self.told = set(told)
+        self.unseen = 0
+
+    def see(self, step: int, values: Mapping[str, Any]) -> list[Finding]:
+        """Remember the values of a step; return what is found now and was not before."""
+        self.lines.append(_plain({"step": step, **values}))
+        self.unseen += 1
+        if len(self.lines) > MOST:
+            half = MOST // 2
+            self.lines = self.lines[:half:2] + self.lines[half:]
+        if self.unseen < len(self.lines) // EXAMINATIONS:
+            return []
+        self.unseen = 0
+        found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.told]
+        self.told |= {finding.rule for finding in found}
+        return found
+
+
+def _plain(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line without profiles (kl[0], kl[1], …), which no rule reads."""
+    return {name: value for name, value in line.items() if not name.endswith("]")}

@@ -1,0 +1,112 @@
+"""What the doctor says: a finding, its evidence, and what to do."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Severity: TypeAlias = Literal["warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One signal that shows it."""
+
+    signal: str
+    value: float
+    expected: str  # in words: "above 0.5"
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON, which knows no NaN."""
+        return {
+            "signal": self.signal,
+            "value": self.value if math.isfinite(self.value) else None,
+            "expected": self.expected,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.signal} {self.value:.3g}, expected {self.expected}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one option of a recipe: to a value, or by a factor."""
+
+    option: str
+    to: Any = None
+    times: float | None = None
+
+    def value(self, now: Any) -> Any:  # noqa: ANN401
+        """Return the new value of an option that is `now`."""
+        if self.times is None:
+            return self.to
+        return max(1, round(now * self.times)) if isinstance(now, int) else now * self.times
+
+    def __str__(self) -> str:
+        option = f"--{self.option.replace('_', '-')}"
+        if self.times is None:
+            return f"{option} {self.to}"
+        return f"{option} × {self.times:g}"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something to change, which a machine can do."""
+
+    changes: Sequence[Change]
+    why: str
+
+    def apply(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what changes in `options`; None if it has an option that these have not, or nothing changes."""
+        if any(change.option not in options for change in self.changes):
+            return None
+        values = {change.option: change.value(options[change.option]) for change in self.changes}
+        return values if any(options[name] != value for name, value in values.items()) else None
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.changes)) if self.changes else self.why
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a rule saw."""
+
+    since: int  # the step from which on it holds
+    evidence: Sequence[Evidence]
+    severity: Severity = "failure"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A symptom, since when, what shows it, why it happens and what to do."""
+
+    rule: str
+    symptom: str
+    severity: Severity
+    since: int
+    step: int  # at which it was found
+    evidence: Sequence[Evidence]
+    why: str
+    references: str
+    remedies: Sequence[Remedy] = field(default=())
+
+    def line(self) -> str:
+        """Return it in one line."""
+        first = f" Try {self.remedies[0]}." if self.remedies else ""
+        shown = "; ".join(map(str, self.evidence))
+        return f"{self.symptom} since step {self.since:,} ({shown}).{first}"
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "rule": self.rule,
+            "line": self.line(),
+            "symptom": self.symptom,
+            "severity": self.severity,
+            "since": self.since,
+            "step": self.step,
+            "evidence": [evidence.values() for evidence in self.evidence],
+            "why": self.why,
+            "references": self.references,
+            "remedies": [{"changes": str(remedy), "why": remedy.why} for remedy in self.remedies],
+        }

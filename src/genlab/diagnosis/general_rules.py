@@ -1,0 +1,193 @@
+"""What goes wrong in any training."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
+from genlab.diagnosis.history import Array, History, Marks, Series
+from genlab.diagnosis.rule import POINTS, START, Context, Rule
+
+LARGE_UPDATE = 0.02  # of a player's weights in one step
+FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of how they were drawn
+SMALL_UPDATE = 1e-5
+EXPLODED = 100.0  # times what a gradient was before
+DEAD = 0.5  # of a part's units
+WAITING = 0.3  # of the time
+WORSE = 1.5  # times the best
+LATE = 3  # evaluations in a row
+
+
+def not_finite(history: History, context: Context) -> Sign | None:
+    """A loss, a gradient or a weight was NaN or infinite."""
+    if not history.not_finite:
+        return None
+    name, step = min(history.not_finite.items(), key=lambda item: item[1])
+    return Sign(step, [Evidence(name, float("nan"), "a number")])
+
+
+def rate_too_high(history: History, context: Context) -> Sign | None:
+    """A player's weights change by several percent in each step, or beyond themselves in the first."""
+    for name in history.names("_update_ratio"):
+        first = history[name]
+        if first.values[0] > FIRST_UPDATE and first.steps[0] <= 1:
+            evidence = Evidence(f"first {name}", float(first.values[0]), f"below {FIRST_UPDATE:g}")
+            return Sign(int(first.steps[0]), [evidence])
+    return _ratios(history, context, lambda values: values > LARGE_UPDATE, f"below {LARGE_UPDATE:g}")
+
+
+def rate_too_low(history: History, context: Context) -> Sign | None:
+    """The weights of all players hardly change, from the beginning on."""
+    names = history.names("_update_ratio")
+    found = [history[name].smooth() for name in names]
+    if not found or any(series.held(series.values < SMALL_UPDATE, POINTS) != series.steps[0] for series in found):
+        return None
+    return Sign(
+        int(found[0].steps[0]),
+        [
+            Evidence(name, series.last, f"above {SMALL_UPDATE:g}")
+            for name, series in zip(names, found, strict=True)
+        ],
+    )
+
+
+def exploding_gradients(history: History, context: Context) -> Sign | None:
+    """A gradient is a hundred times what it was, and stays there."""
+    for name in history.names("gradient_norm"):
+        norm = history[name].smooth()
+        if len(norm) < 4 * POINTS:
+            continue
+        usual = np.maximum.accumulate(np.array([np.median(norm.values[: i // 2 + 1]) for i in range(len(norm))]))
+        since = norm.held(norm.values > EXPLODED * np.maximum(usual, 1e-3), POINTS)
+        if since is not None:
+            return Sign(since, [Evidence(name, norm.last, f"near {usual[-1]:.2g}, as before")])
+    return None
+
+
+def dead_units(history: History, context: Context) -> Sign | None:
+    """Half of the rectified units of a part give 0 for every input."""
+    for name in history.names("_dead_units"):
+        dead = history[name].smooth()
+        since = dead.held(dead.values > DEAD, POINTS)
+        if since is not None:
+            return Sign(since, [Evidence(name, dead.last, f"below {DEAD:g}")])
+    return None
+
+
+def late_collapse(history: History, context: Context) -> Sign | None:
+    """Quality is far behind its own best, in several evaluations in a row."""
+    quality = history[context.quality] if context.quality else history["quality"]
+    if len(quality) < 2 * LATE:
+        return None
+    best = np.minimum.accumulate(quality.values)
+    since = quality.held(quality.values > WORSE * best, LATE)
+    if since is None or best[-1] <= 0:
+        return None
+    return Sign(since, [Evidence(context.quality or "quality", quality.last, f"near its best, {best[-1]:.3g}")])
+
+
+def slow_loader(history: History, context: Context) -> Sign | None:
+    """A good part of the time goes into waiting for batches."""
+    waiting = history["waiting"].smooth()
+    since = waiting.held(waiting.values > WAITING, POINTS)
+    if since is None:
+        return None
+    return Sign(since, [Evidence("waiting", waiting.last, f"below {WAITING:g}")], "warning")
+
+
+def _ratios(history: History, context: Context, test: Callable[[Array], Marks], expected: str) -> Sign | None:
+    for name in history.names("_update_ratio"):
+        ratio: Series = history[name].smooth().after(context.share(history, START))
+        since = ratio.held(test(ratio.values), POINTS)
+        if since is not None:
+            return Sign(since, [Evidence(name, ratio.last, expected)])
+    return None
+
+
+SLOWER = (
+    Remedy([Change("lr", to=1e-3)], "The rate that Adam is known to train such networks with."),
+    Remedy(
+        [Change("generator_lr", to=2e-4), Change("critic_lr", to=2e-4)],
+        "The rates that DCGANs are known to train at.",
+    ),
+)
+CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
+
+RULES = (
+    Rule(
+        "not-finite",
+        "NaN or Inf",
+        not_finite,
+        "A number became too large for its type, and everything that it touched is lost. The usual cause is a "
+        "learning rate that is too high.",
+        needs=(),
+        remedies=(*SLOWER, CLIPPED),
+    ),
+    Rule(
+        "learning-rate-too-high",
+        "The weights change by percents in every step",
+        rate_too_high,
+        "A step goes far beyond where its gradient holds, so that the next one has to undo it. A healthy update "
+        "is about a thousandth of the weights.",
+        "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
+        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
+        remedies=(
+            *SLOWER,
+            Remedy([Change("generator_lr", times=0.1)], "Ten times smaller."),
+            Remedy([Change("lr", times=0.1)], "Ten times smaller."),
+        ),
+    ),
+    Rule(
+        "learning-rate-too-low",
+        "The weights hardly change",
+        rate_too_low,
+        "At this rate nothing will have been learned when the run is over. A healthy update is about a thousandth "
+        "of the weights.",
+        "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
+        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
+        remedies=SLOWER,
+    ),
+    Rule(
+        "exploding-gradients",
+        "Gradients have exploded",
+        exploding_gradients,
+        "A gradient a hundred times its usual size throws away what was learned. It happens on steep places of "
+        "the loss, which large steps and unbounded losses lead to.",
+        "Pascanu, Mikolov and Bengio, 2013. On the difficulty of training recurrent neural networks. "
+        "arXiv:1211.5063",
+        (("gradient_norm", "generator_gradient_norm", "critic_gradient_norm"),),
+        remedies=(CLIPPED, *SLOWER),
+    ),
+    Rule(
+        "dead-units",
+        "Most rectified units give 0 for every picture",
+        dead_units,
+        "A unit that is never on has no gradient and never comes back. Large steps kill units.",
+        "Maas, Hannun and Ng, 2013. Rectifier Nonlinearities Improve Neural Network Acoustic Models",
+        (("generator_dead_units", "decoder_dead_units", "encoder_dead_units"),),
+        remedies=SLOWER,
+    ),
+    Rule(
+        "late-collapse",
+        "Quality is far behind its own best",
+        late_collapse,
+        "Training went on after the best point, and something tipped over. The best checkpoint is kept.",
+        "Brock, Donahue and Simonyan, 2019. Large Scale GAN Training, section 4. arXiv:1809.11096",
+        ("quality",),
+        families=("gan",),
+        remedies=(
+            Remedy(
+                [Change("generator_lr", times=0.25), Change("critic_lr", times=0.25)],
+                "Smaller steps from the best.",
+            ),
+            CLIPPED,
+        ),
+    ),
+    Rule(
+        "slow-loader",
+        "The processor waits for pictures",
+        slow_loader,
+        "Making batches takes longer than training on them. The disk may be slow, or other programs busy.",
+        needs=("waiting",),
+    ),
+)

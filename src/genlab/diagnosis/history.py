@@ -1,0 +1,123 @@
+"""What a run reported, as arrays."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from genlab.diagnosis.finding import Evidence
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Marks: TypeAlias = npt.NDArray[np.bool_]
+
+SMOOTH = 5  # points of the running median: one odd batch is no symptom
+
+
+@dataclass(frozen=True)
+class Series:
+    """The values of one signal, at the steps at which there were any."""
+
+    steps: Array  # (N,), rising
+    values: Array  # (N,), finite
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def last(self) -> float:
+        """The newest value."""
+        return float(self.values[-1])
+
+    def apply(self, function: Callable[[Array], Array]) -> "Series":
+        """Return the series of a function of each value."""
+        return Series(self.steps, function(self.values))
+
+    def shows(self, signal: str, expected: str) -> Evidence:
+        """Return the newest value as evidence."""
+        return Evidence(signal, self.last, expected)
+
+    def smooth(self, points: int = SMOOTH) -> "Series":
+        """Return the running median over the last `points` values, shorter at the beginning."""
+        if not len(self):
+            return self
+        padded = np.concatenate([np.full(points - 1, np.nan), self.values])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, points)
+        return Series(self.steps, np.nanmedian(windows, axis=1))
+
+    def after(self, step: float) -> "Series":
+        """Return what came at `step` and later."""
+        kept = self.steps >= step
+        return Series(self.steps[kept], self.values[kept])
+
+    def until(self, step: float) -> "Series":
+        """Return what came at `step` and before."""
+        kept = self.steps <= step
+        return Series(self.steps[kept], self.values[kept])
+
+    def at(self, steps: Array) -> Array:
+        """Return the newest values at other steps; NaN before the first."""
+        if not len(self):
+            return np.full(len(steps), np.nan)
+        place = np.searchsorted(self.steps, steps, side="right") - 1
+        return np.where(place >= 0, self.values[np.maximum(place, 0)], np.nan)
+
+    def held(self, marks: Marks, points: int) -> int | None:
+        """Return the step since when `marks` (N,) hold without a gap up to now; None if for less than `points`."""
+        if len(marks) < points or not marks[-points:].all():
+            return None
+        broken = np.flatnonzero(~marks)
+        return int(self.steps[broken[-1] + 1 if len(broken) else 0])
+
+
+EMPTY = Series(np.empty(0), np.empty(0))
+
+
+class History:
+    """The signals of a run by name. What was not finite is left out of the series and counted."""
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Take lines that each have a `step`; those of a step that comes again replace the earlier ones."""
+        by_step: dict[float, dict[str, Any]] = {}
+        for line in lines:
+            by_step.setdefault(float(line["step"]), {}).update(line)
+        columns: dict[str, tuple[list[float], list[float]]] = {}
+        self.not_finite: dict[str, int] = {}  # the first step at which a signal was NaN or infinite
+        for step in sorted(by_step):
+            for name, value in by_step[step].items():
+                if name == "step" or not isinstance(value, int | float) or isinstance(value, bool):
+                    continue
+                if not np.isfinite(value):
+                    self.not_finite.setdefault(name, int(step))
+                    continue
+                steps, values = columns.setdefault(name, ([], []))
+                steps.append(step)
+                values.append(float(value))
+        self._series = {n: Series(np.array(steps), np.array(values)) for n, (steps, values) in columns.items()}
+        self.step = int(max(by_step, default=0))
+        self.lines = len(by_step)
+
+    def __len__(self) -> int:
+        """Return at how many steps there was anything."""
+        return self.lines
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._series
+
+    def __getitem__(self, name: str) -> Series:
+        """Return a signal; an empty series for one that was never reported."""
+        return self._series.get(name, EMPTY)
+
+    def names(self, ending: str = "") -> list[str]:
+        """Return the signals whose names end so."""
+        return [name for name in self._series if name.endswith(ending)]
+
+    def until(self, step: int) -> "History":
+        """Return the history as it was at `step`."""
+        earlier = History([])
+        earlier._series = {n: cut for n, s in self._series.items() if len(cut := s.until(step))}
+        earlier.not_finite = {name: at for name, at in self.not_finite.items() if at <= step}
+        earlier.step = min(self.step, step)
+        earlier.lines = len({at for series in earlier._series.values() for at in series.steps})
+        return earlier

@@ -1,0 +1,73 @@
+"""A rule: one symptom, told from signals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genlab.diagnosis.finding import Finding, Remedy, Sign
+from genlab.diagnosis.history import History
+
+POINTS = 4  # looks in a row that a symptom must be there
+LONG = 10  # of a symptom that a healthy run has for a while
+START = 0.05  # of a run: before, weights settle and samples are those of random weights
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of a run besides its signals."""
+
+    family: str | None = None  # "gan", "vae", "autoencoder"; None where nobody said
+    steps: int | None = None  # planned; None where nobody said
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
+    facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
+    quality: str | None = None  # the signal that says how good samples are; lower is better
+
+    def share(self, history: History, part: float) -> float:
+        """Return the step at which `part` of the run is over."""
+        return part * (self.steps or history.step)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a symptom is there, why, and what helps.
+
+    `check` is a pure function. A rule applies to the families that it names, and can be checked where each of its
+    `needs` is there; a need is a signal, or several of which one is enough.
+    """
+
+    name: str
+    symptom: str  # for people, without a full stop
+    check: Callable[[History, Context], Sign | None]
+    why: str  # two sentences
+    references: str = ""
+    needs: Sequence[str | Sequence[str]] = ()
+    families: Sequence[str] = ("gan", "vae", "autoencoder")
+    remedies: Sequence[Remedy] = ()
+
+    def missing(self, history: History) -> list[str]:
+        """Return what `history` has not of what the rule needs."""
+        lacking = []
+        for need in self.needs:
+            names = [need] if isinstance(need, str) else list(need)
+            if not any(name in history for name in names):
+                lacking.append(" or ".join(names))
+        return lacking
+
+    def __call__(self, history: History, context: Context) -> Finding | None:
+        """Return the finding, if the symptom is there at the end of `history`."""
+        sign = self.check(history, context)
+        return None if sign is None else self.found(sign, history.step)
+
+    def found(self, sign: Sign, step: int) -> Finding:
+        """Return the finding that a sign makes at `step`."""
+        return Finding(
+            self.name,
+            self.symptom,
+            sign.severity,
+            sign.since,
+            step,
+            sign.evidence,
+            self.why,
+            self.references,
+            self.remedies,
+        )

@@ -1,0 +1,83 @@
+"""The doctor's view of a run folder."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from genlab.core.errors import UsageError
+from genlab.diagnosis.doctor import Diagnosis, examine
+from genlab.diagnosis.history import History
+from genlab.diagnosis.logs import read_log
+from genlab.diagnosis.rule import Context
+from genlab.recipes.data import facts_of
+from genlab.recipes.resolve import from_values
+from genlab.training.fit import QUALITY
+from genlab.training.run_folder import RunFolder, find
+
+RECIPE = "recipe.yaml"
+FAMILIES = ("gan", "vae", "autoencoder")
+
+
+def doctor(
+    target: str | os.PathLike[str] = "latest",
+    *,
+    mapping: Mapping[str, str] | None = None,
+    family: str | None = None,
+    root: str | Path = "runs",
+) -> Diagnosis:
+    """Return what is wrong with a run as it is now, or with what the log of another program tells.
+
+    Args:
+        target: a run folder, a name in `root` or "latest"; or a log: comma-separated, JSON lines, printed text, an
+            event file of TensorBoard or a folder of them.
+        mapping: of a log, our name of a signal to the name of its column.
+        family: of a log, "gan", "vae" or "autoencoder", where its columns do not say.
+        root: where names of runs are looked up.
+
+    Raises:
+        UsageError: no such run or file, a signal or column that there is not.
+        GenlabError: a log without a known signal.
+    """
+    path = Path(target)
+    if path.is_file() or (path.is_dir() and not (path / RECIPE).is_file() and any(path.rglob("*tfevents*"))):
+        return _of_log(path, mapping or {}, family)
+    if mapping or family:
+        raise UsageError(f"--map and --family are for logs of other programs, and {target} is none")
+    return checkup(find(path, Path(root)))
+
+
+def checkup(folder: RunFolder) -> Diagnosis:
+    """Return what is wrong with a run as it is now."""
+    lines, context = records(folder)
+    return examine(History(lines), context)
+
+
+def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagnosis:
+    if family not in (None, *FAMILIES):
+        raise UsageError(f'--family can be {", ".join(FAMILIES)}, not "{family}"')
+    log = read_log(path, mapping)
+    family = family or log.family
+    named = ", ".join(f"{theirs} as {ours}" for theirs, ours in log.recognised.items())
+    kind = family or "model of an unknown kind"
+    notes = [f"{len(log.history):,} steps up to {log.history.step:,}, read as the log of a {kind}"]
+    notes += [f"taken: {named}"] if named else []
+    notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
+    return replace(examine(log.history, Context(family)), notes=[*notes, *log.notes])
+
+
+def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
+    """Return the lines of a run's history, evaluations and faults among them, and what else is known of it."""
+    recipe = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").recipe
+    lines: list[Mapping[str, Any]] = list(folder.history())
+    events = folder.events()
+    treated = max((place for place, event in enumerate(events) if event["event"] == "remedy"), default=-1)
+    for place, event in enumerate(events):
+        if event["event"] == "evaluation":
+            value = next((value for value in event.values() if isinstance(value, float)), None)
+            lines.append({"step": event["step"], QUALITY: value})
+        elif event["event"] == "fault" and place > treated:
+            lines.append({"step": event["step"], event["tensor"]: float("nan")})
+    context = Context(recipe.family, recipe.steps, asdict(recipe), facts_of(folder), QUALITY)
+    return lines, context

@@ -1,0 +1,102 @@
+"""What is done about a failure: back to where the run was healthy, and on with the best remedy not yet tried."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from genlab.core.errors import GenlabError, NonFiniteError, UnwellError, UsageError
+from genlab.core.files import storage
+from genlab.diagnosis.doctor import RULES
+from genlab.diagnosis.finding import Evidence, Finding, Sign
+from genlab.recipes.resolve import Plan
+from genlab.training import checkpoint
+from genlab.training.run_folder import RunFolder
+
+TREATMENTS = 3  # at most, of one run
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """A remedy, and from where the run goes on with it."""
+
+    plan: Plan  # to go on with
+    finding: Finding
+    changes: Mapping[str, Any]
+    stopped: int  # the step at which the run was
+    back: int  # the step to which it goes back
+    seconds: float  # that the run has taken
+
+    def event(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"rule": self.finding.rule, "changes": dict(self.changes), "back to step": self.back}
+
+
+def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Treatment | None:
+    """Return the best remedy that was not tried, and put the run back to where it was healthy.
+
+    None where the finding has no remedy left, or the run was treated often enough. The steps that were lost are
+    part of the budget: the new plan has as many fewer.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    earlier = folder.events("remedy")
+    finding, stopped = _finding(error, folder)
+    if finding is None or len(earlier) >= TREATMENTS:
+        return None
+    tried = [event["changes"] for event in earlier]
+    for remedy in finding.remedies:
+        changes = remedy.apply(asdict(plan.recipe))
+        if changes is None or changes in tried:
+            continue
+        try:
+            changed = plan.changed(changes)
+            changed.recipe.refuse(classes)
+        except UsageError:
+            continue  # it does not go with the other parts
+        history = folder.history()
+        seconds = history[-1]["seconds"] if history else 0.0
+        back = _go_back(folder, finding.since, same_networks=_same_networks(plan, changed))
+        left = max(plan.recipe.steps - (stopped - back), back + 1)
+        return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
+    return None
+
+
+def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
+    """Return what was found, and the step at which the run stopped."""
+    if isinstance(error, UnwellError) and isinstance(error.finding, Finding):
+        return error.finding, error.finding.step
+    if isinstance(error, NonFiniteError):
+        step = folder.events("fault")[-1]["step"]
+        rule = next(rule for rule in RULES if rule.name == "not-finite")
+        sign = Sign(step, [Evidence(error.tensor, float("nan"), "a number")])
+        return rule.found(sign, step), step
+    return None, 0
+
+
+def _go_back(folder: RunFolder, since: int, *, same_networks: bool) -> int:
+    """Make the last healthy checkpoint from before `since` the last one, or let the run begin anew."""
+    if same_networks and checkpoint.exists(folder.healthy):
+        step = int(checkpoint.load(folder.healthy).state["step"])
+        if step <= since:
+            checkpoint.link(folder.healthy, folder.last)
+            return step
+    for path in (folder.last, folder.healthy):
+        with storage(path):
+            shutil.rmtree(path, ignore_errors=True)
+    return 0
+
+
+def _same_networks(one: Plan, two: Plan) -> bool:
+    """Whether the weights of one plan fit into the networks of the other."""
+    import torch
+
+    from genlab.core.batch import ImageShape
+
+    shapes = []
+    for plan in (one, two):
+        with torch.device("meta"):
+            model = plan.recipe.model(ImageShape(3, 32, 32), 10)
+        shapes.append({name: value.shape for name, value in model.state_dict().items()})
+    return shapes[0] == shapes[1]

@@ -1,0 +1,78 @@
+"""`genlab doctor`: on runs, on logs of other programs, and on what is neither."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Genlab = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A critic that wins, as other programs write it down."""
+    path = tmp_path / "log.csv"
+    lines = [f"{10 * i},{0.5 * 0.8**i},{1 + 0.5 * i}" for i in range(40)]
+    path.write_text("iter,errD,errG\n" + "\n".join(lines))
+    return path
+
+
+def test_a_healthy_run(genlab: Genlab, runs: Path) -> None:
+    code, out, err = genlab("doctor", "vae", "--root", runs)
+    assert (code, err) == (0, "")
+    assert "Nothing is wrong" in out
+
+
+def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
+    code, out, err = genlab("doctor", log)
+    assert (code, err) == (3, "")
+    assert "40 steps up to 390, read as the log of a gan" in out
+    assert "taken: iter as step, errD as critic_loss, errG as generator_loss" in out
+    assert "FAILURE  The critic is sure of every image" in out
+    assert "try        --critic-lr × 0.2" in out
+    assert "mode-collapse: nearest" in out.split("Not checked")[1]
+
+
+def test_everything_as_json(genlab: Genlab, log: Path) -> None:
+    code, out, _ = genlab("doctor", log, "--json")
+    found = json.loads(out)
+    assert code == 3
+    assert found["healthy"] is False
+    assert found["findings"][0]["rule"] == "critic-overpowers"
+    assert found["unchecked"]["mode-collapse"] == ["nearest"]
+
+
+def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("a,b\n" + "\n".join(f"{i},nan" if i == 5 else f"{i},0.5" for i in range(20)))
+    code, out, _ = genlab("doctor", path, "--map", "step=a", "--map", "loss=b", "--family", "autoencoder")
+    assert code == 3
+    assert "NaN or Inf, since step 5" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("doctor vea", ['no run "vea"', 'Did you mean "vae"?']),
+        ("doctor vae --map loss=b", ["are for logs of other programs"]),
+        ("doctor {log} --map loss", ["--map takes SIGNAL=COLUMN"]),
+        ("doctor {log} --map los=errD", ['no signal "los"', 'Did you mean "loss"?']),
+        ("doctor {log} --map loss=errr", ['no column "errr"', "Choices: iter, errD, errG"]),
+        ("doctor {log} --family gun", ['gan, vae, autoencoder, not "gun"']),
+    ],
+)
+def test_mistakes(line: str, words: list[str], genlab: Genlab, runs: Path, log: Path) -> None:
+    code, out, err = genlab(*line.format(log=log).split(), "--root", runs)
+    assert (code, out) == (2, "")
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", "a,b\n1,2\n"])
+def test_files_that_are_no_log(text: str, genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(text)
+    code, out, err = genlab("doctor", path)
+    assert (code, out) == (1, "")
+    assert str(path) in err

@@ -1,0 +1,255 @@
+"""Each rule on a run that has its symptom, and on runs that have not."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genlab.diagnosis.doctor import RULES, Doctor, examine
+from genlab.diagnosis.history import History
+from genlab.diagnosis.rule import Context
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
+
+STEPS = 1000
+Signal = float | Callable[[int], float]
+
+# What a run reports that goes well: a value, or a function of the step.
+GAN: Mapping[str, Signal] = {
+    "critic_loss": 1.1,
+    "generator_loss": 1.2,
+    "critic_gradient_norm": 5.0,
+    "generator_gradient_norm": 3.0,
+    "score_real": 1.0,
+    "score_fake": -1.0,
+    "D(x)": 0.7,
+    "D(G(z))": 0.3,
+    "accuracy_real": 0.8,
+    "accuracy_fake": 0.8,
+    "class_accuracy_real": 0.8,
+    "critic_update_ratio": 2e-3,
+    "generator_update_ratio": 3e-3,
+    "generator_dead_units": 0.01,
+    "diversity": lambda step: min(0.2 + step / 300, 0.95),
+    "nearest": lambda step: min(0.28 + step / 300, 1.1),
+    "saturation": -0.1,
+    "sample_detail": 1.0,
+    "score_train": 1.0,
+    "score_held_out": 0.9,
+    "score_sample": -1.0,
+    "waiting": 0.01,
+    "quality": lambda step: 150 * math.exp(-step / 200) + 10,
+}
+VAE: Mapping[str, Signal] = {
+    "loss": lambda step: 100 + 80 * math.exp(-step / 100),
+    "distortion": lambda step: 90 + 80 * math.exp(-step / 100),
+    "rate": lambda step: min(step / 20, 10.0),
+    "beta": 1.0,
+    "posterior_spread": 0.8,
+    "aggregate_variance": 1.0,
+    "gradient_norm": 30.0,
+    "vae_update_ratio": 4e-3,
+    "decoder_dead_units": 0.02,
+    "explained_train": lambda step: min(step / 300, 0.8),
+    "explained_held_out": lambda step: min(step / 300, 0.78),
+    "reconstruction_detail": 0.7,
+    "diversity": 0.6,
+    "waiting": 0.0,
+}
+AUTOENCODER: Mapping[str, Signal] = {
+    "loss": lambda step: 100 + 80 * math.exp(-step / 100),
+    "gradient_norm": 30.0,
+    "autoencoder_update_ratio": 4e-3,
+    "explained_train": lambda step: min(step / 300, 0.8),
+    "explained_held_out": lambda step: min(step / 300, 0.78),
+    "reconstruction_detail": 0.7,
+    "idle_latents": 0.1,
+    "mended": 0.4,
+    "copied": 1.0,
+    "waiting": 0.0,
+}
+HEALTHY = {"gan": GAN, "vae": VAE, "autoencoder": AUTOENCODER}
+FACTS = {
+    "images": 6e4,
+    "classes": 10.0,
+    "constant": 0.0,
+    "duplicates": 0.0,
+    "low": -1.0,
+    "high": 1.0,
+    "rarest": 0.9,
+}
+
+
+def late(before: float, after: float, when: int = 500) -> Callable[[int], float]:
+    return lambda step: before if step < when else after
+
+
+# What is different in a run that has the symptom.
+SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
+    "data-constant": ("gan", {}, {"constant": 0.5}),
+    "data-duplicates": ("vae", {}, {"duplicates": 0.6}),
+    "data-range": ("gan", {}, {"low": -1.0, "high": -0.9}),
+    "data-imbalance": ("gan", {}, {"rarest": 0.01}),
+    "data-tiny": ("vae", {}, {"images": 64}),
+    "not-finite": ("vae", {"loss": late(1.0, math.nan)}, {}),
+    "learning-rate-too-high": ("gan", {"generator_update_ratio": 0.1}, {}),
+    "learning-rate-too-low": ("vae", {"vae_update_ratio": 1e-7}, {}),
+    "exploding-gradients": ("autoencoder", {"gradient_norm": late(10, 1e5)}, {}),
+    "dead-units": ("gan", {"generator_dead_units": late(0, 0.8)}, {}),
+    "late-collapse": ("gan", {"quality": late(10, 90, 700)}, {}),
+    "slow-loader": ("gan", {"waiting": 0.6}, {}),
+    "critic-overpowers": ("gan", {"D(x)": 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
+    "vanishing-gradient": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
+    "mode-collapse": ("gan", {"nearest": late(1.0, 0.05, 300)}, {}),
+    "missing-modes": ("gan", {"diversity": 0.25}, {}),
+    "critic-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
+    "divergence": ("gan", {"score_real": lambda step: 2.0 * step}, {}),
+    "critic-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
+    "saturated-samples": ("gan", {"saturation": 0.6}, {}),
+    "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
+    "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
+    "posterior-collapse": ("vae", {"rate": 0.001}, {}),
+    "over-regularised": ("vae", {"reconstruction_detail": 0.2, "explained_held_out": 0.2, "rate": 2.0}, {}),
+    "under-regularised": ("vae", {"posterior_spread": 0.01}, {}),
+    "overfitting": ("autoencoder", {"explained_train": 0.95, "explained_held_out": 0.3}, {}),
+    "identity-copying": ("autoencoder", {"mended": 0.95, "copied": 0.1}, {}),
+    "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
+    "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
+}
+
+
+def run(
+    family: str, changed: Mapping[str, Signal] | None = None, steps: int = STEPS, noise: float = 0.1
+) -> History:
+    """Return a run's signals with some noise on them."""
+    random, signals = np.random.default_rng(0), {**HEALTHY[family], **(changed or {})}
+    lines: list[dict[str, Any]] = []
+    for step in range(20, steps + 1, 20):
+        line: dict[str, Any] = {"step": step}
+        for name, signal in signals.items():
+            if name == "quality" and step % 100:
+                continue
+            value = signal(step) if callable(signal) else signal
+            line[name] = value * (1 + 0.1 * random.uniform(-1, 1))
+        lines.append(line)
+    return History(lines)
+
+
+def context(family: str, facts: Mapping[str, float] | None = None, **options: Any) -> Context:
+    labels = {"critic_labels": "concat"} if family == "gan" else {}
+    return Context(family, STEPS, {**labels, **options}, {**FACTS, **(facts or {})}, "quality")
+
+
+def names(history: History, about: Context) -> list[str]:
+    return [finding.rule for finding in examine(history, about).findings]
+
+
+def test_every_rule_has_a_sick_run() -> None:
+    assert {rule.name for rule in RULES} == set(SICK)
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("family", HEALTHY)
+def test_nothing_is_found_in_a_healthy_run_at_any_time(family: str) -> None:
+    history = run(family)
+    for step in range(20, STEPS + 1, 20):
+        assert names(history.until(step), context(family)) == []
+
+
+@pytest.mark.parametrize("rule", SICK)
+def test_the_symptom_is_found(rule: str) -> None:
+    family, changed, facts = SICK[rule]
+    diagnosis = examine(run(family, changed), context(family, facts))
+    (found,) = [finding for finding in diagnosis.findings if finding.rule == rule]
+    assert rule not in diagnosis.unchecked
+    assert found.evidence
+    assert 0 <= found.since <= found.step == STEPS
+    assert found.symptom in found.line()
+    assert found.why.count(".") >= 1
+
+
+@pytest.mark.parametrize("rule", SICK)
+def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
+    """Two looks are never enough, but for what is wrong from the start."""
+    family, changed, facts = SICK[rule]
+    found = names(run(family, changed, steps=40), context(family, facts))
+    assert rule not in found or rule.startswith("data-")
+
+
+def test_nothing_breaks_on_an_empty_or_a_foreign_history() -> None:
+    for history in (History([]), History([{"step": 1}]), History([{"step": 1, "what": 2.0}])):
+        for family in (*HEALTHY, None):
+            diagnosis = examine(history, Context(family))
+            assert not diagnosis.findings
+            assert diagnosis.unchecked
+
+
+def test_since_when_is_the_step_at_which_it_began() -> None:
+    family, _, facts = SICK["dead-units"]
+    history = run(family, {"generator_dead_units": late(0, 0.8, 600)})
+    (found,) = examine(history, context(family, facts)).findings
+    assert 600 <= found.since <= 660  # the running median is that late
+
+
+def test_what_could_not_be_checked_is_said() -> None:
+    history = History([{"step": s, "critic_loss": 1.0, "generator_loss": 1.0} for s in range(100)])
+    unchecked = examine(history, Context("gan")).unchecked
+    assert unchecked["mode-collapse"] == ["nearest"]
+    assert "critic-overpowers" not in unchecked
+    assert "posterior-collapse" not in unchecked  # of another family
+
+
+def test_annealing_is_no_collapse_and_no_lack_of_regularisation() -> None:
+    """While the weight of the rate rises, a rate says nothing, nor does the spread of the latents."""
+    rising = {"beta": lambda step: min(step / 800, 1.0), "aggregate_variance": late(30.0, 1.0, 800)}
+    assert names(run("vae", rising), context("vae", beta=1.0)) == []
+
+
+def test_remedies_that_change_nothing_are_not_offered() -> None:
+    family, changed, _ = SICK["vanishing-gradient"]
+    for loss, offered in (("minimax", True), ("non-saturating", False)):
+        about = context(family, loss=loss)
+        (found,) = [f for f in examine(run(family, changed), about).findings if f.rule == "vanishing-gradient"]
+        assert any("--loss non-saturating" in str(remedy) for remedy in found.remedies) == offered
+
+
+def recipes(families: tuple[str, ...]) -> list[Recipe]:
+    return [recipe for recipe in PRESETS.values() if recipe.family in families]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_remedy_is_a_change_of_options_that_some_recipe_has(rule: Any) -> None:
+    for remedy in rule.remedies:
+        assert remedy.why.endswith(".")
+        wanted = {change.option for change in remedy.changes}
+        assert any(wanted <= vars(recipe).keys() for recipe in recipes(tuple(rule.families))), str(remedy)
+
+
+def test_a_doctor_tells_each_finding_once_and_early() -> None:
+    family, changed, _ = SICK["mode-collapse"]
+    history, doctor, told = run(family, changed), Doctor(context(family)), []
+    for step in range(20, STEPS + 1, 20):
+        line = {name: float(history[name].at(np.array([step]))[0]) for name in history.names()}
+        told += [(step, finding.rule) for finding in doctor.see(step, {n: v for n, v in line.items() if v == v})]
+    assert [rule for _, rule in told] == ["mode-collapse"]
+    assert told[0][0] <= 440  # it began at 300, and four looks are asked for
+    again = Doctor(context(family), told=["mode-collapse"])
+    assert not [f for s in range(20, 900, 20) for f in again.see(s, {"nearest": 0.01, "diversity": 0.9})]
+
+
+def test_a_doctor_remembers_long_runs_in_little_room() -> None:
+    doctor = Doctor(context("gan"))
+    for step in range(1, 30_000):
+        doctor.see(step, {"critic_loss": 1.0, "kl[0]": 1.0})
+    assert len(doctor.lines) <= 2000
+    assert doctor.lines[0]["step"] < 100
+    assert doctor.lines[-1] == {"step": 29_999, "critic_loss": 1.0}
+
+
+def test_the_page_names_every_rule_with_its_symptom() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
+    for rule in RULES:
+        assert f"| `{rule.name}` | {rule.symptom} |" in page
