@@ -13,6 +13,7 @@ import argparse
 import shlex
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ from statistics import median
 
 import torch
 
+import foreign
 import genlab
 import page
 from failures import HEALTHY, KINDS, Case, cases, options_of
@@ -107,6 +109,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--only", nargs="*", help=f"kinds: {HEALTHY}, {', '.join(KINDS)}")
     parser.add_argument("--tuning", action="store_true", help="the half alone that thresholds are set by")
     parser.add_argument("--cures", action="store_true", help="treat the failing runs as well")
+    parser.add_argument("--logs", action="store_true", help="train textbook loops and read their logs as well")
     parser.add_argument("--judge", action="store_true", help="train nothing")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
@@ -130,6 +133,9 @@ def main(arguments: Sequence[str]) -> None:
     verdicts = [judge(case, options.runs) for case in there]
     command = shlex.join(["python", "benchmarks/doctor.py", *_shown(arguments, options)])
     text = _page(verdicts, options.runs, about, command)
+    if options.logs:
+        with tempfile.TemporaryDirectory() as place:
+            text += f"\n## Logs of other programs\n\n{foreign.section(Path(place))}"
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")

@@ -3,21 +3,27 @@
 from functools import partial
 
 from example import ABOUT, SETTINGS, Example, example
+from genlab.diagnosis.doctor import Doctor
+from genlab.diagnosis.rule import Context
 from genlab.recipes.data import SOME
 from genlab.training import checkpoint
 from genlab.training.evaluation import evaluate
 from genlab.training.preview import PICTURES, preview
 from genlab.training.shown import showing
 from genlab.training.state import collect
+from genlab.training.vitals import LEAST_STEPS, Vitals, beside
+from genlab.training.vitals import LOOK as COUNT
 from measure import Spread, in_turns, seconds
 from page import Row, Section
 
 STEPS = 8
-PREVIEW, EVALUATION, CHECKPOINT = "preview", "evaluation", "checkpoint"
+PREVIEW, EVALUATION, CHECKPOINT, LOOK = "preview", "evaluation", "checkpoint", "the doctor's look"
+LINES = 500  # of the history that the doctor knows
 EVERY = {
     PREVIEW: SETTINGS.preview_every,
     EVALUATION: SETTINGS.evaluate_every,
     CHECKPOINT: SETTINGS.checkpoint_every,
+    LOOK: LEAST_STEPS,
 }
 
 
@@ -29,6 +35,7 @@ def measure(repeats: int) -> Section:
             PREVIEW: partial(_preview, run),
             EVALUATION: partial(_evaluate, run),
             CHECKPOINT: partial(_save, run),
+            LOOK: partial(_look, run, Vitals(run.held_out, run.held_out, 0), _doctor(run)),
         }
         found = in_turns({name: partial(seconds, work) for name, work in works.items()}, repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
@@ -39,14 +46,18 @@ def measure(repeats: int) -> Section:
         name: [100 * value / (every * step) for value, step in zip(found[name], steps, strict=True)]
         for name, every in EVERY.items()
     }
-    rows += [Row(f"{name} every {every} steps", Spread.of(shares[name]), "%") for name, every in EVERY.items()]
+    rows += [
+        Row(f"{name} every {every} steps", Spread.of(shares[name]), "%", most=3 if name == LOOK else None)
+        for name, every in EVERY.items()
+    ]
     together = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
-    rows += [Row("all three", together, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
+    rows += [Row("all four", together, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
     method = (
         f"{ABOUT} A preview of {PICTURES} samples is drawn and written as PNG; an evaluation draws {SOME:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
-        "average and the state of both optimizers, is hashed and waits for the disk. Shares are of the time of "
-        "the steps between two of them, at the default rhythm."
+        "average and the state of both optimizers, is hashed and waits for the disk; the doctor looks at samples "
+        f"and scores of {COUNT} images, at the weights before and after a step, and goes through its rules. Shares are "
+        "of the time of the steps between two of them, at the default rhythm."
     )
     return Section("Between steps", method, rows)
 
@@ -61,6 +72,21 @@ def _evaluate(run: Example) -> None:
     model = run.average.model
     with showing(model):
         evaluate(model, run.held_out, SETTINGS.seed)
+
+
+def _look(run: Example, vitals: Vitals, doctor: Doctor) -> None:
+    with beside(vitals, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+        pass
+    doctor.unseen = LINES  # it does not go through its rules at every look
+    doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in seen.items()})
+
+
+def _doctor(run: Example) -> Doctor:
+    """Return a doctor who has seen a run for a while."""
+    with beside(Vitals(run.held_out, run.held_out, 0), run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+        pass
+    values = {name: value.item() for name, value in seen.items()}
+    return Doctor(Context("gan"), ({"step": LEAST_STEPS * line, **values} for line in range(LINES)))
 
 
 def _save(run: Example) -> None:

@@ -46,7 +46,7 @@ class Example:
         until = self.progress.step + steps
         never = until + 1
         plan = Cadence(until, None, SETTINGS.log_every, never, never, never)
-        around = Surroundings(save=lambda progress, best: None, observers=[self.folder])
+        around = Surroundings(save=lambda *_, **__: None, observers=[self.folder])
         fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
 
 

@@ -101,7 +101,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "dead-units": ("gan", {"generator_dead_units": late(0, 0.8)}, {}),
     "late-collapse": ("gan", {"quality": late(10, 90, 700)}, {}),
     "slow-loader": ("gan", {"waiting": 0.6}, {}),
-    "critic-overpowers": ("gan", {"D(x)": 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
+    "critic-overpowers": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
     "vanishing-gradient": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
     "mode-collapse": ("gan", {"nearest": late(1.0, 0.05, 300)}, {}),
     "missing-modes": ("gan", {"diversity": 0.25}, {}),
@@ -110,6 +110,9 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "critic-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
     "saturated-samples": ("gan", {"saturation": 0.6}, {}),
     "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
+    "frozen-losses": ("gan", {"critic_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
+    "oscillation": ("gan", {"quality": lambda step: 60.0 + 30 * (-1) ** (step // 100)}, {}),
+    "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "critic_update_ratio": 1e-4}, {}),
     "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
     "posterior-collapse": ("vae", {"rate": 0.001}, {}),
     "over-regularised": ("vae", {"reconstruction_detail": 0.2, "explained_held_out": 0.2, "rate": 2.0}, {}),
@@ -124,7 +127,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
 def run(
     family: str, changed: Mapping[str, Signal] | None = None, steps: int = STEPS, noise: float = 0.1
 ) -> History:
-    """Return a run's signals with some noise on them."""
+    """Return a run's signals, with noise on those that are one number."""
     random, signals = np.random.default_rng(0), {**HEALTHY[family], **(changed or {})}
     lines: list[dict[str, Any]] = []
     for step in range(20, steps + 1, 20):
@@ -132,8 +135,7 @@ def run(
         for name, signal in signals.items():
             if name == "quality" and step % 100:
                 continue
-            value = signal(step) if callable(signal) else signal
-            line[name] = value * (1 + 0.1 * random.uniform(-1, 1))
+            line[name] = signal(step) if callable(signal) else signal * (1 + 0.1 * random.uniform(-1, 1))
         lines.append(line)
     return History(lines)
 
@@ -253,3 +255,47 @@ def test_the_page_names_every_rule_with_its_symptom() -> None:
     page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
     for rule in RULES:
         assert f"| `{rule.name}` | {rule.symptom} |" in page
+
+
+@pytest.mark.parametrize(
+    ("rule", "family", "signals"),
+    [
+        ("critic-overpowers", "gan", {"critic_loss": 0.001, "generator_loss": 9.0}),
+        ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
+        ("overfitting", "autoencoder", {"loss": 0.01, "held_out_loss": 0.08}),
+        (
+            "overfitting",
+            "autoencoder",
+            {"loss": lambda s: 100 * math.exp(-s / 100) + 50, "held_out_loss": lambda s: 60 + abs(s - 400) / 10},
+        ),
+        ("posterior-collapse", "vae", {"loss": 100.0, "rate": 1e-3}),
+        ("late-collapse", "gan", {"critic_loss": 1.0, "quality": late(10, 90, 700)}),
+    ],
+)
+def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mapping[str, Signal]) -> None:
+    lines = [
+        {"step": s, **{n: v(s) if callable(v) else v for n, v in signals.items()}} for s in range(0, 1000, 10)
+    ]
+    assert rule in names(History(lines), Context(family))
+
+
+@pytest.mark.parametrize(
+    ("family", "signals"),
+    [
+        (
+            "gan",
+            {"critic_loss": lambda s: 1 + 0.3 * math.sin(s), "generator_loss": lambda s: 1 + 0.3 * math.cos(s)},
+        ),
+        ("vae", {"loss": lambda s: 100 + 80 * math.exp(-s / 100), "rate": 9.0}),
+        (
+            "autoencoder",
+            {"loss": lambda s: 0.1 + math.exp(-s / 100), "held_out_loss": lambda s: 0.12 + math.exp(-s / 100)},
+        ),
+    ],
+)
+def test_good_logs_of_other_programs(family: str, signals: Mapping[str, Callable[[int], float]]) -> None:
+    lines = [
+        {"step": s, **{n: v(s) if callable(v) else v for n, v in signals.items()}} for s in range(0, 1000, 10)
+    ]
+    for step in range(0, 1000, 50):
+        assert names(History(lines[: step // 10]), Context(family)) == []

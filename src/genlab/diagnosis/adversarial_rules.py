@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
 from genlab.diagnosis.history import History, Series
-from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule
+from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_loss
 
 ALIKE = 0.12  # of the distance of real images to their nearest; samples of random weights have 0.27 and more
 FEW = 0.3  # of the diversity of real images
@@ -18,7 +18,8 @@ STEEP = 300.0  # a score that no bounded critic gives
 GAP = 0.15  # of the way from samples to training images that held-out images are behind
 SATURATED = 0.3  # more of the pixels than of real images
 STILL = 1e-2  # of the way that the critic's weights go
-BETTER = 0.9  # times the best so far
+SWING = 0.25  # of the quality, from one evaluation to the next
+UNEVEN = 25.0  # how many times as far one player's weights move
 
 
 def mode_collapse(history: History, context: Context) -> Sign | None:
@@ -109,6 +110,44 @@ def frozen_generator(history: History, context: Context) -> Sign | None:
     if since is None:
         return None
     return Sign(since, [ratio.shows("generator_update_ratio", f"near {critic.last:.1g}, the critic's")])
+
+
+def frozen_losses(history: History, context: Context) -> Sign | None:
+    """Both losses are what they were at first."""
+    signs = [frozen_loss(history[name], name) for name in ("critic_loss", "generator_loss")]
+    if signs[0] is None or signs[1] is None:
+        return None
+    return Sign(max(sign.since for sign in signs if sign), [e for sign in signs if sign for e in sign.evidence])
+
+
+def oscillation(history: History, context: Context) -> Sign | None:
+    """Quality swings from evaluation to evaluation, and has got no better for a third of the run."""
+    quality = history[context.quality or "quality"]
+    third = len(quality) // 3
+    if third < 3:
+        return None
+    before, now = quality.values[:-third], quality.values[-third:]
+    swings = np.abs(np.diff(now)) / np.maximum(np.abs(now[1:]), 1e-9)
+    if now.min() < before.min() or np.median(swings) < SWING:
+        return None
+    evidence = Evidence(
+        f"change of {context.quality or 'quality'} between evaluations",
+        float(np.median(swings)),
+        f"below {SWING:g}",
+    )
+    return Sign(int(quality.steps[-third]), [evidence])
+
+
+def uneven_rates(history: History, context: Context) -> Sign | None:
+    """One player's weights move many times as far as the other's."""
+    one, two = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "critic"))
+    times = Series(one.steps, one.values / np.maximum(two.at(one.steps), 1e-12))
+    times = times.after(context.share(history, START))
+    since = times.held((times.values > UNEVEN) | (times.values < 1 / UNEVEN), LONG)
+    if since is None:
+        return None
+    expected = f"{1 / UNEVEN:.2g} to {UNEVEN:g}"
+    return Sign(since, [times.shows("generator's update by the critic's", expected)], "warning")
 
 
 def labels_say_nothing(history: History, context: Context) -> Sign | None:
@@ -248,6 +287,40 @@ RULES = (
         frozen_generator,
         "Its steps are far smaller than those of the critic. Its learning rate is too low, or it is frozen.",
         "",
+        ("generator_update_ratio", "critic_update_ratio"),
+        ("gan",),
+        (GENTLE,),
+    ),
+    Rule(
+        "frozen-losses",
+        "Both losses are where they began",
+        frozen_losses,
+        "Neither player has learned anything. Learning rates are too low, or the losses are not what is "
+        "minimised.",
+        "",
+        ("critic_loss", "generator_loss"),
+        ("gan",),
+        (GENTLE,),
+    ),
+    Rule(
+        "oscillation",
+        "Quality swings and gets no better",
+        oscillation,
+        "The players circle around their balance, each undoing what the other did. Steps are too large for the "
+        "game, or nothing damps it.",
+        "Mescheder, Geiger and Nowozin, 2018. Which Training Methods for GANs do actually Converge? "
+        "arXiv:1801.04406",
+        ("quality",),
+        ("gan",),
+        (R1, GENTLE, Remedy([Change("ema", to=0.999)], "An average of the weights stands still in the middle.")),
+    ),
+    Rule(
+        "uneven-rates",
+        "One player's weights move far more than the other's",
+        uneven_rates,
+        "The faster player has long moved on when the slower one answers. The two learning rates do not go "
+        "together.",
+        "Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500",
         ("generator_update_ratio", "critic_update_ratio"),
         ("gan",),
         (GENTLE,),

@@ -4,7 +4,7 @@ import numpy as np
 
 from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.history import History, Series
-from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule
+from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_loss
 
 NO_RATE = 0.05  # nats, at any time
 LITTLE_RATE, LATE = 0.5, 0.3  # nats, after that part of a run
@@ -12,10 +12,12 @@ BLURRED = 0.35  # of the detail of real images
 POOR = 0.4  # of the variance of images explained
 WIDE = 3.0  # variance of the latents of data, where the prior has 1
 NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
+APART = 2.0  # times the loss
+RISEN = 0.1  # of the way that a loss had fallen
 BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
 UNMENDED = 0.8  # of the damage
 IDLE = 0.9  # of the dimensions
-NOTHING = 0.1  # of the variance
+NOTHING = 0.02  # of the variance
 
 
 def posterior_collapse(history: History, context: Context) -> Sign | None:
@@ -58,7 +60,9 @@ def under_regularised(history: History, context: Context) -> Sign | None:
 
 
 def overfitting(history: History, context: Context) -> Sign | None:
-    """Training images are reconstructed far better than others, which were reconstructed better before."""
+    """Training images are reconstructed far better than others; or the loss of others rises while theirs falls."""
+    if "explained_train" not in history:
+        return _turned(history["held_out_loss"].smooth(3), history["loss"].smooth(3))
     train, other = history["explained_train"].smooth(), history["explained_held_out"].smooth()
     behind = train.values - other.at(train.steps)
     since = train.held((behind > BEHIND) & (train.values > MUCH), POINTS)
@@ -68,6 +72,23 @@ def overfitting(history: History, context: Context) -> Sign | None:
         since,
         [other.shows("explained_held_out", f"near that of training images, {train.last:.2f}")],
     )
+
+
+def _turned(other: Series, loss: Series) -> Sign | None:
+    """Return since when the held-out loss is twice the loss, or has risen a tenth of its way while that fell."""
+    if len(other) < 2 * POINTS or not len(loss):
+        return None
+    least = f"near that of training, {loss.last:.3g}"
+    if (since := other.held(other.values > APART * loss.at(other.steps), LONG)) is not None and loss.last > 0:
+        return Sign(since, [other.shows("held_out_loss", least)])
+    low = int(other.values.argmin())
+    fallen = other.values[0] - other.values[low]
+    since = other.held(
+        (other.values > other.values[low] + RISEN * fallen) & (other.steps > other.steps[low]), POINTS
+    )
+    if since is None or fallen <= 0 or loss.last > loss.at(other.steps[low : low + 1])[0]:
+        return None
+    return Sign(since, [other.shows("held_out_loss", f"near its least, {other.values[low]:.3g}")])
 
 
 def identity_copying(history: History, context: Context) -> Sign | None:
@@ -85,7 +106,9 @@ def idle_latents(history: History, context: Context) -> Sign | None:
 
 
 def no_learning(history: History, context: Context) -> Sign | None:
-    """Reconstructions are no better than the mean image."""
+    """Reconstructions are no better than the mean image; or the loss is what it was at first."""
+    if "explained_held_out" not in history:
+        return frozen_loss(history["loss" if "loss" in history else "distortion"], "loss")
     explained = history["explained_held_out"].smooth().after(context.share(history, 2 * START))
     since = explained.held(explained.values < NOTHING, LONG)
     return None if since is None else Sign(since, [explained.shows("explained_held_out", f"above {NOTHING}")])
@@ -149,7 +172,7 @@ RULES = (
         "The networks know the training pictures by heart. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
-        ("explained_train", "explained_held_out"),
+        (("explained_train", "held_out_loss"),),
         ("vae", "autoencoder"),
         (SMALLER, Remedy([Change("width", times=0.5)], "Smaller networks hold less by heart.")),
     ),
@@ -182,7 +205,7 @@ RULES = (
         "Nothing of the picture comes through. The learning rate is far too high or too low, or a penalty weighs "
         "more than the picture.",
         "",
-        ("explained_held_out",),
+        (("explained_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),
         (SLOWER, PLAIN, Remedy([Change("sparsity_weight", times=0.01)], "A penalty that the picture outweighs.")),
     ),

@@ -4,12 +4,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from genlab.diagnosis.finding import Finding, Remedy, Sign
-from genlab.diagnosis.history import History
+from genlab.diagnosis.history import SMOOTH, History, Series
 
 POINTS = 4  # looks in a row that a symptom must be there
 LONG = 10  # of a symptom that a healthy run has for a while
+FROZEN = 0.02  # of a loss: what it may move by without having learned anything
 START = 0.05  # of a run: before, weights settle and samples are those of random weights
+
+
+def frozen_loss(loss: Series, name: str) -> Sign | None:
+    """Return the sign of a loss that has not moved from where it began."""
+    smooth = loss.smooth()
+    if len(smooth) < 2 * LONG:
+        return None
+    began = float(np.median(loss.values[:3]))
+    since = smooth.held(np.abs(smooth.values - began) <= FROZEN * abs(began), 2 * LONG)
+    if since is None or since > smooth.steps[SMOOTH]:
+        return None
+    return Sign(since, [smooth.shows(name, f"away from where it began, {began:.4g}")])
 
 
 @dataclass(frozen=True)
