@@ -56,8 +56,8 @@ def measure(repeats: int) -> Section:
         f"{ABOUT} A preview of {PICTURES} samples is drawn and written as PNG; an evaluation draws {SOME:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
         "average and the state of both optimizers, is hashed and waits for the disk; the doctor looks at samples "
-        f"and scores of {COUNT} images, at the weights before and after a step, and goes through its rules. Shares "
-        "are of the time of the steps between two of them, at the default rhythm."
+        f"and scores of {COUNT} images, at the weights before and after a step, and goes through its rules. "
+        "Shares are of the time of the steps between two of them, at the default rhythm."
     )
     return Section("Between steps", method, rows)
 

@@ -56,7 +56,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "mode collapse": Kind(
-        ("mode-collapse", "missing-modes", "learning-rate-too-high"),
+        ("mode-collapse", "missing-modes", "learning-rate-too-high", "critic-too-weak"),
         ("dcgan", "gan"),
         (
             {"generator_lr": 4e-3, "generator_steps": 5},
@@ -157,7 +157,7 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 HEALTHY_PRESETS = (
-    *("dcgan", "dcgan-upsample", "lsgan", "gan", "wgan-gp", "r1-gan", "dragan", "cgan", "acgan", "pacgan"),
+    *("dcgan", "dcgan-upsample", "lsgan", "gan", "wgan-gp", "dcgan", "dragan", "cgan", "acgan", "pacgan"),
     *("relativistic-gan", "minibatch-gan", "feature-matching-gan"),
     *("vae", "conv-vae", "beta-vae", "cyclical-vae", "conditional-vae"),
     *("autoencoder", "conv-autoencoder", "sparse-autoencoder", "denoising-autoencoder"),

@@ -6,10 +6,10 @@ from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_loss
 
-ALIKE = 0.12  # of the distance of real images to their nearest; samples of random weights have 0.27 and more
+ALIKE, APART = 0.15, 0.4  # of the distance of real images to their nearest; samples are alike, are apart
 FEW = 0.3  # of the diversity of real images
 POOR = 0.6
-LATE = 0.75  # of a run: before, samples may still be on their way
+LATE = 0.85  # of a run: before, samples may still be on their way from what random weights make
 SURE = 0.01  # D of generated images, and 1 − D of real ones
 WON = 0.01  # a critic's loss, of logs that say nothing else
 EVEN = 0.03  # of the size of the scores: what a critic that guesses leans to real images
@@ -23,19 +23,28 @@ UNEVEN = 25.0  # how many times as far one player's weights move
 
 
 def mode_collapse(history: History, context: Context) -> Sign | None:
-    """Each sample has a near twin."""
-    nearest = history["nearest"].smooth().after(context.share(history, START))
+    """Each sample has a near twin, which was not so before; or still, late in a run."""
+    nearest = history["nearest"].smooth()
     since = nearest.held(nearest.values < ALIKE, POINTS)
     if since is None:
         return None
-    return Sign(since, [nearest.shows("nearest", f"above {ALIKE}")])
+    apart = nearest.until(since).values.max(initial=0.0) > APART
+    return (
+        Sign(since, [nearest.shows("nearest", f"above {ALIKE}")]) if apart or _is_late(history, context) else None
+    )
 
 
 def missing_modes(history: History, context: Context) -> Sign | None:
     """Late in a run samples vary far less than real images do."""
-    diversity = history["diversity"].smooth().after(context.share(history, LATE))
+    diversity = history["diversity"].smooth()
     since = diversity.held(diversity.values < FEW, POINTS)
-    return None if since is None else Sign(since, [diversity.shows("diversity", f"above {FEW}")])
+    if since is None or not _is_late(history, context):
+        return None
+    return Sign(since, [diversity.shows("diversity", f"above {FEW}")])
+
+
+def _is_late(history: History, context: Context) -> bool:
+    return history.step >= context.share(history, LATE)
 
 
 def critic_overpowers(history: History, context: Context) -> Sign | None:
