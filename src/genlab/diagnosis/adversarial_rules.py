@@ -131,7 +131,7 @@ def frozen_losses(history: History, context: Context) -> Sign | None:
 
 def oscillation(history: History, context: Context) -> Sign | None:
     """Quality swings from evaluation to evaluation, and has got no better for a third of the run."""
-    quality = history[context.quality or "quality"]
+    quality = history["quality"]
     third = len(quality) // 3
     if third < 3:
         return None
@@ -140,7 +140,7 @@ def oscillation(history: History, context: Context) -> Sign | None:
     if now.min() < before.min() or np.median(swings) < SWING:
         return None
     evidence = Evidence(
-        f"change of {context.quality or 'quality'} between evaluations",
+        "change of quality between evaluations",
         float(np.median(swings)),
         f"below {SWING:g}",
     )

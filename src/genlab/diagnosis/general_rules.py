@@ -1,17 +1,15 @@
 """What goes wrong in any training."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
-from genlab.diagnosis.history import Array, History, Marks, Series
+from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import POINTS, START, Context, Rule
 
 LARGE_UPDATE = 0.02  # of a player's weights in one step
 FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of how they were drawn
 SMALL_UPDATE = 1e-5
-EXPLODED = 100.0  # times what a gradient was before
+EXPLODED, LEAST_NORM = 100.0, 1e-3  # times what a gradient was before, and what that counts as at least
 DEAD = 0.5  # of a part's units
 WAITING = 0.3  # of the time
 WORSE = 1.5  # times the best
@@ -29,38 +27,37 @@ def not_finite(history: History, context: Context) -> Sign | None:
 def rate_too_high(history: History, context: Context) -> Sign | None:
     """A player's weights change by several percent in each step, or beyond themselves in the first."""
     for name in history.names("_update_ratio"):
-        first = history[name]
-        if first.values[0] > FIRST_UPDATE and first.steps[0] <= 1:
-            evidence = Evidence(f"first {name}", float(first.values[0]), f"below {FIRST_UPDATE:g}")
-            return Sign(int(first.steps[0]), [evidence])
-    return _ratios(history, context, lambda values: values > LARGE_UPDATE, f"below {LARGE_UPDATE:g}")
+        ratio = history[name]
+        first = ratio.until(1)
+        if len(first) and first.last > FIRST_UPDATE:
+            return Sign(1, [first.shows(f"first {name}", f"below {FIRST_UPDATE:g}")])
+        ratio = ratio.smooth().after(context.share(history, START))
+        since = ratio.held(ratio.values > LARGE_UPDATE, POINTS)
+        if since is not None:
+            return Sign(since, [ratio.shows(name, f"below {LARGE_UPDATE:g}")])
+    return None
 
 
 def rate_too_low(history: History, context: Context) -> Sign | None:
     """The weights of all players hardly change, from the beginning on."""
-    names = history.names("_update_ratio")
-    found = [history[name].smooth() for name in names]
-    if not found or any(series.held(series.values < SMALL_UPDATE, POINTS) != series.steps[0] for series in found):
+    ratios = {name: history[name].smooth() for name in history.names("_update_ratio")}
+    still = [ratio.held(ratio.values < SMALL_UPDATE, POINTS) == ratio.steps[0] for ratio in ratios.values()]
+    if not still or not all(still):
         return None
-    return Sign(
-        int(found[0].steps[0]),
-        [
-            Evidence(name, series.last, f"above {SMALL_UPDATE:g}")
-            for name, series in zip(names, found, strict=True)
-        ],
-    )
+    evidence = [ratio.shows(name, f"above {SMALL_UPDATE:g}") for name, ratio in ratios.items()]
+    return Sign(int(min(ratio.steps[0] for ratio in ratios.values())), evidence)
 
 
 def exploding_gradients(history: History, context: Context) -> Sign | None:
-    """A gradient is a hundred times what it was, and stays there."""
+    """A gradient is a hundred times what it was in the first half, and stays there."""
     for name in history.names("gradient_norm"):
         norm = history[name].smooth()
         if len(norm) < 4 * POINTS:
             continue
-        usual = np.maximum.accumulate(np.array([np.median(norm.values[: i // 2 + 1]) for i in range(len(norm))]))
-        since = norm.held(norm.values > EXPLODED * np.maximum(usual, 1e-3), POINTS)
+        usual = float(np.median(norm.values[: len(norm) // 2]))
+        since = norm.held(norm.values > EXPLODED * max(usual, LEAST_NORM), POINTS)
         if since is not None:
-            return Sign(since, [Evidence(name, norm.last, f"near {usual[-1]:.2g}, as before")])
+            return Sign(since, [norm.shows(name, f"near {usual:.2g}, as before")])
     return None
 
 
@@ -70,38 +67,25 @@ def dead_units(history: History, context: Context) -> Sign | None:
         dead = history[name].smooth()
         since = dead.held(dead.values > DEAD, POINTS)
         if since is not None:
-            return Sign(since, [Evidence(name, dead.last, f"below {DEAD:g}")])
+            return Sign(since, [dead.shows(name, f"below {DEAD:g}")])
     return None
 
 
 def late_collapse(history: History, context: Context) -> Sign | None:
     """Quality is far behind its own best, in several evaluations in a row."""
-    quality = history[context.quality] if context.quality else history["quality"]
+    quality = history["quality"]
     if len(quality) < 2 * LATE:
         return None
     best = np.minimum.accumulate(quality.values)
-    since = quality.held(quality.values > WORSE * best, LATE)
-    if since is None or best[-1] <= 0:
-        return None
-    return Sign(since, [Evidence(context.quality or "quality", quality.last, f"near its best, {best[-1]:.3g}")])
+    since = quality.held((quality.values > WORSE * best) & (best > 0), LATE)
+    return None if since is None else Sign(since, [quality.shows("quality", f"near its best, {best[-1]:.3g}")])
 
 
 def slow_loader(history: History, context: Context) -> Sign | None:
     """A good part of the time goes into waiting for batches."""
     waiting = history["waiting"].smooth()
     since = waiting.held(waiting.values > WAITING, POINTS)
-    if since is None:
-        return None
-    return Sign(since, [Evidence("waiting", waiting.last, f"below {WAITING:g}")], "warning")
-
-
-def _ratios(history: History, context: Context, test: Callable[[Array], Marks], expected: str) -> Sign | None:
-    for name in history.names("_update_ratio"):
-        ratio: Series = history[name].smooth().after(context.share(history, START))
-        since = ratio.held(test(ratio.values), POINTS)
-        if since is not None:
-            return Sign(since, [Evidence(name, ratio.last, expected)])
-    return None
+    return None if since is None else Sign(since, [waiting.shows("waiting", f"below {WAITING:g}")], "warning")
 
 
 SLOWER = (

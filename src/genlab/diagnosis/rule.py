@@ -35,7 +35,6 @@ class Context:
     steps: int | None = None  # planned; None where nobody said
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
-    quality: str | None = None  # the signal that says how good samples are; lower is better
 
     def share(self, history: History, part: float) -> float:
         """Return the step at which `part` of the run is over."""

@@ -79,5 +79,5 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
             lines.append({"step": event["step"], QUALITY: value})
         elif event["event"] == "fault" and place > treated:
             lines.append({"step": event["step"], event["tensor"]: float("nan")})
-    context = Context(recipe.family, recipe.steps, asdict(recipe), facts_of(folder), QUALITY)
+    context = Context(recipe.family, recipe.steps, asdict(recipe), facts_of(folder))
     return lines, context

@@ -27,7 +27,7 @@ from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.shown import showing
 from genlab.training.vitals import Vitals, beside
 
-QUALITY = "quality"  # what the doctor calls the value that decides which checkpoint is best
+QUALITY = "quality"  # what rules call the value that decides which checkpoint is best
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
 
 
