@@ -142,7 +142,7 @@ def run(
 
 def context(family: str, facts: Mapping[str, float] | None = None, **options: Any) -> Context:
     labels = {"critic_labels": "concat"} if family == "gan" else {}
-    return Context(family, STEPS, {**labels, **options}, {**FACTS, **(facts or {})})
+    return Context(family, STEPS, {**labels, **options}, facts={**FACTS, **(facts or {})})
 
 
 def names(history: History, about: Context) -> list[str]:

@@ -28,23 +28,23 @@ def mode_collapse(history: History, context: Context) -> Sign | None:
     since = nearest.held(nearest.values < ALIKE, POINTS)
     if since is None:
         return None
-    apart = nearest.until(since).values.max(initial=0.0) > APART
-    return (
-        Sign(since, [nearest.shows("nearest", f"above {ALIKE}")]) if apart or _is_late(history, context) else None
-    )
+    if nearest.until(since).values.max(initial=0.0) < APART and not _is_late(history, context, nearest, since):
+        return None
+    return Sign(since, [nearest.shows("nearest", f"above {ALIKE}")])
 
 
 def missing_modes(history: History, context: Context) -> Sign | None:
     """Late in a run samples vary far less than real images do."""
     diversity = history["diversity"].smooth()
     since = diversity.held(diversity.values < FEW, POINTS)
-    if since is None or not _is_late(history, context):
+    if since is None or not _is_late(history, context, diversity, since):
         return None
     return Sign(since, [diversity.shows("diversity", f"above {FEW}")])
 
 
-def _is_late(history: History, context: Context) -> bool:
-    return history.step >= context.share(history, LATE)
+def _is_late(history: History, context: Context, series: Series, since: int) -> bool:
+    """Whether a run is nearly over, and a symptom has been there for long."""
+    return history.step >= context.share(history, LATE) and len(series.after(since)) >= LONG
 
 
 def critic_overpowers(history: History, context: Context) -> Sign | None:
@@ -172,16 +172,18 @@ def labels_say_nothing(history: History, context: Context) -> Sign | None:
 
 GENTLE = Remedy(
     [
-        *(Change("generator_lr", to=2e-4), Change("critic_lr", to=2e-4)),
-        *(Change("generator_steps", to=1), Change("critic_steps", to=1)),
+        *(Change("generator_lr", published=True), Change("critic_lr", published=True)),
+        *(Change("generator_steps", published=True), Change("critic_steps", published=True)),
     ],
-    "Both players take turns at the rate that Adam is known to balance them with.",
+    "The rates and turns that balance this pair of players, as far as is known.",
 )
 NON_SATURATING = Remedy([Change("loss", to="non-saturating")], "Its gradient is largest where the critic is sure.")
 R1 = Remedy([Change("r1", to=10.0)], "A critic that is flat at real images is nowhere too sure.")
 SLOWER_GENERATOR = Remedy([Change("generator_lr", times=0.2)], "Small steps stay where the critic's word holds.")
 SLOWER_CRITIC = Remedy([Change("critic_lr", times=0.2)], "A slower critic lets the generator follow.")
-FASTER_CRITIC = Remedy([Change("critic_lr", to=2e-4), Change("flip_labels", to=0.0)], "A critic that learns.")
+FASTER_CRITIC = Remedy(
+    [Change("critic_lr", published=True), Change("flip_labels", published=True)], "A critic that learns."
+)
 AUGMENTED = Remedy(
     [Change("diff_augment", to="translation-cutout")], "What is never the same twice is not learned by heart."
 )

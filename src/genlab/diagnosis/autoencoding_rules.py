@@ -123,13 +123,14 @@ def _at_full_weight(history: History, context: Context, series: Series) -> Serie
     return Series(series.steps[kept], series.values[kept])
 
 
+LIGHTER = Remedy([Change("sparsity_weight", published=True)], "A penalty that the picture outweighs.")
 LESS_WEIGHT = Remedy(
     [Change("beta", times=0.25), Change("warm_up", to=500)], "The latent pays only once it is in use."
 )
 FREE_BITS = Remedy([Change("free_bits", to=0.1)], "A dimension that carries little costs nothing.")
-PLAIN = Remedy([Change("beta", to=1.0)], "The weight of the bound on the likelihood.")
+PLAIN = Remedy([Change("beta", published=True)], "The weight that this model is known to train with.")
 SMALLER = Remedy([Change("latent", times=0.5)], "Fewer dimensions hold less by heart.")
-SLOWER = Remedy([Change("lr", to=1e-3)], "The rate that Adam is known to train such networks with.")
+SLOWER = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
 
 RULES = (
     Rule(
@@ -185,7 +186,7 @@ RULES = (
         "Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11",
         ("mended",),
         ("autoencoder",),
-        (Remedy([Change("corruption_level", to=None)], "The usual strength of this corruption."),),
+        (Remedy([Change("corruption_level", published=True)], "The usual strength of this corruption."),),
     ),
     Rule(
         "idle-latents",
@@ -196,7 +197,7 @@ RULES = (
         "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
         ("idle_latents",),
         ("autoencoder",),
-        (Remedy([Change("sparsity_weight", times=0.01)], "A penalty that the picture outweighs."), SLOWER),
+        (LIGHTER, SLOWER),
     ),
     Rule(
         "no-learning",
@@ -207,6 +208,6 @@ RULES = (
         "",
         (("explained_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),
-        (SLOWER, PLAIN, Remedy([Change("sparsity_weight", times=0.01)], "A penalty that the picture outweighs.")),
+        (SLOWER, PLAIN, LIGHTER),
     ),
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genlab.diagnosis import adversarial_rules, autoencoding_rules, data_rules, general_rules
-from genlab.diagnosis.finding import Finding
+from genlab.diagnosis.finding import Change, Finding, Remedy
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
 
@@ -54,15 +54,20 @@ def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -
         if missing:
             unchecked[rule.name] = missing
         elif finding := rule(history, context):
-            findings.append(_to_be_tried(finding, context))
+            findings.append(to_be_tried(finding, context))
     return Diagnosis(findings, unchecked)
 
 
-def _to_be_tried(finding: Finding, context: Context) -> Finding:
-    """Return a finding with those remedies alone that would change something in the run's recipe."""
+def to_be_tried(finding: Finding, context: Context) -> Finding:
+    """Return a finding with the remedies that change something in the run's recipe, and what they change it to."""
     if not context.options:
         return finding
-    return replace(finding, remedies=[r for r in finding.remedies if r.apply(context.options) is not None])
+    remedies = []
+    for remedy in finding.remedies:
+        values = remedy.apply(context.options, context.published)
+        if values:
+            remedies.append(Remedy([Change(name, to=value) for name, value in values.items()], remedy.why))
+    return replace(finding, remedies=remedies)
 
 
 class Doctor:

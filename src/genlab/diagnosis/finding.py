@@ -30,23 +30,26 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one option of a recipe: to a value, or by a factor."""
+    """A change of one option of a recipe: to a value, by a factor, or back to what the preset has."""
 
     option: str
     to: Any = None
     times: float | None = None
+    published: bool = False
 
-    def value(self, now: Any) -> Any:  # noqa: ANN401
-        """Return the new value of an option that is `now`."""
+    def value(self, now: Any, published: Any) -> Any:  # noqa: ANN401
+        """Return the new value of an option that is `now`, and `published` in the preset."""
+        if self.published:
+            return published
         if self.times is None:
             return self.to
         return max(1, round(now * self.times)) if isinstance(now, int) else now * self.times
 
     def __str__(self) -> str:
         option = f"--{self.option.replace('_', '-')}"
-        if self.times is None:
-            return f"{option} {self.to}"
-        return f"{option} × {self.times:g}"
+        if self.published:
+            return f"{option} as published"
+        return f"{option} {self.to}" if self.times is None else f"{option} × {self.times:g}"
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,20 @@ class Remedy:
     changes: Sequence[Change]
     why: str
 
-    def apply(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what changes in `options`; None if it has an option that these have not, or nothing changes."""
+    def apply(self, options: Mapping[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is different then from `options`; nothing if it has an option that these have not.
+
+        Args:
+            options: of the run's recipe.
+            published: those of the preset that it began with.
+        """
         if any(change.option not in options for change in self.changes):
-            return None
-        values = {change.option: change.value(options[change.option]) for change in self.changes}
-        return values if any(options[name] != value for name, value in values.items()) else None
+            return {}
+        values = {c.option: c.value(options[c.option], published.get(c.option)) for c in self.changes}
+        return {name: value for name, value in values.items() if value != options[name]}
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.changes)) if self.changes else self.why
+        return ", ".join(map(str, self.changes))
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,22 @@ def slow_loader(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [waiting.shows("waiting", f"below {WAITING:g}")], "warning")
 
 
-SLOWER = (
-    Remedy([Change("lr", to=1e-3)], "The rate that Adam is known to train such networks with."),
+PUBLISHED = (
+    Remedy([Change("lr", published=True)], "The rate that this model is known to train at."),
     Remedy(
-        [Change("generator_lr", to=2e-4), Change("critic_lr", to=2e-4)],
-        "The rates that DCGANs are known to train at.",
+        [Change("generator_lr", published=True), Change("critic_lr", published=True)],
+        "The rates that this model is known to train at.",
     ),
+)
+SLOWER = (
+    *PUBLISHED,
+    Remedy([Change("lr", times=0.1)], "Ten times smaller."),
+    Remedy([Change("generator_lr", times=0.1), Change("critic_lr", times=0.1)], "Ten times smaller."),
+)
+FASTER = (
+    *PUBLISHED,
+    Remedy([Change("lr", times=10.0)], "Ten times larger."),
+    Remedy([Change("generator_lr", times=10.0), Change("critic_lr", times=10.0)], "Ten times larger."),
 )
 CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
 
@@ -115,11 +125,7 @@ RULES = (
         "is about a thousandth of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
         (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
-        remedies=(
-            *SLOWER,
-            Remedy([Change("generator_lr", times=0.1)], "Ten times smaller."),
-            Remedy([Change("lr", times=0.1)], "Ten times smaller."),
-        ),
+        remedies=SLOWER,
     ),
     Rule(
         "learning-rate-too-low",
@@ -129,7 +135,7 @@ RULES = (
         "of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
         (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
-        remedies=SLOWER,
+        remedies=FASTER,
     ),
     Rule(
         "exploding-gradients",

@@ -34,6 +34,7 @@ class Context:
     family: str | None = None  # "gan", "vae", "autoencoder"; None where nobody said
     steps: int | None = None  # planned; None where nobody said
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
+    published: Mapping[str, Any] = field(default_factory=dict)  # of the preset that it began with
     facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
 
     def share(self, history: History, part: float) -> float:

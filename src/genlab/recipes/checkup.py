@@ -12,7 +12,8 @@ from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
 from genlab.diagnosis.rule import Context
 from genlab.recipes.data import facts_of
-from genlab.recipes.resolve import from_values
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.resolve import Plan, from_values
 from genlab.training.fit import QUALITY
 from genlab.training.run_folder import RunFolder, find
 
@@ -69,7 +70,7 @@ def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagn
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
     """Return the lines of a run's history, evaluations and faults among them, and what else is known of it."""
-    recipe = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").recipe
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
     lines: list[Mapping[str, Any]] = list(folder.history())
     events = folder.events()
     treated = max((place for place, event in enumerate(events) if event["event"] == "remedy"), default=-1)
@@ -79,5 +80,10 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
             lines.append({"step": event["step"], QUALITY: value})
         elif event["event"] == "fault" and place > treated:
             lines.append({"step": event["step"], event["tensor"]: float("nan")})
-    context = Context(recipe.family, recipe.steps, asdict(recipe), facts_of(folder))
-    return lines, context
+    return lines, context_of(plan, facts_of(folder))
+
+
+def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
+    """Return what the doctor knows of a run before it begins."""
+    recipe = plan.recipe
+    return Context(recipe.family, recipe.steps, asdict(recipe), asdict(PRESETS[plan.preset]), facts)

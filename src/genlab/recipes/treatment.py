@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from genlab.core.errors import GenlabError, NonFiniteError, UnwellError, UsageError
 from genlab.core.files import storage
-from genlab.diagnosis.doctor import RULES
+from genlab.diagnosis.doctor import RULES, to_be_tried
 from genlab.diagnosis.finding import Evidence, Finding, Sign
+from genlab.recipes.checkup import context_of
 from genlab.recipes.resolve import Plan
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
@@ -46,9 +47,10 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     if finding is None or len(earlier) >= TREATMENTS:
         return None
     tried = [event["changes"] for event in earlier]
-    for remedy in finding.remedies:
-        changes = remedy.apply(asdict(plan.recipe))
-        if changes is None or changes in tried:
+    context = context_of(plan, {})
+    for remedy in to_be_tried(finding, context).remedies:
+        changes = remedy.apply(context.options, context.published)
+        if changes in tried:
             continue
         try:
             changed = plan.changed(changes)
