@@ -1,11 +1,15 @@
 """Numbers that tell whether images are fit to be trained on."""
 
+import hashlib
+import math
+
 import numpy as np
 
 from genlab.core.random import derive
 from genlab.data.dataset import Dataset
 
-LOOKED_AT = 10_000  # images; of more, a part that is random and the same every time
+LOOKED_AT = 3e7  # pixel values; of more, some images that are random and the same every time
+CHUNK = 256  # images in memory at a time
 LEVEL = 1 / 255  # a deviation below it, in [-1, 1], is that of a picture of one colour
 
 
@@ -23,11 +27,18 @@ def facts(data: Dataset) -> dict[str, float]:
         found["rarest"] = float(counts.min() / counts.mean())
     if data.shape.height == 1:
         return found
-    order = np.random.default_rng(derive(0, "facts")).permutation(len(data))[:LOOKED_AT]
-    images = data.batch(order).images.flatten(1).numpy()
+    count = min(len(data), max(CHUNK, int(LOOKED_AT) // math.prod(data.shape)))
+    order = np.random.default_rng(derive(0, "facts")).permutation(len(data))[:count]
+    constant, different, lows, highs = 0, set(), [], []
+    for rows in np.array_split(order, -(-count // CHUNK)):
+        images = data.batch(rows).images.flatten(1).numpy()
+        constant += int((images.std(1) < LEVEL).sum())
+        different |= {hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images}
+        lows.append(np.quantile(images, 0.005))
+        highs.append(np.quantile(images, 0.995))
     return found | {
-        "constant": float((images.std(1) < LEVEL).mean()),
-        "duplicates": 1 - len({image.tobytes() for image in images}) / len(images),
-        "low": float(np.quantile(images[:1000], 0.005)),
-        "high": float(np.quantile(images[:1000], 0.995)),
+        "constant": constant / count,
+        "duplicates": 1 - len(different) / count,
+        "low": float(np.mean(lows)),
+        "high": float(np.mean(highs)),
     }
