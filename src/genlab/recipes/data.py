@@ -60,10 +60,10 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
             )
 
 
-def some(split: Dataset, seed: int) -> Batch:
-    """Return at most `SOME` images of a split with their labels, drawn once from the seed."""
+def some(split: Dataset, seed: int, count: int = SOME) -> Batch:
+    """Return at most `count` images of a split with their labels, drawn once from the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
-    return split.batch(order[:SOME])
+    return split.batch(order[:count])
 
 
 def black_and_white(images: Tensor, seed: int) -> Tensor:

@@ -40,6 +40,8 @@ from genlab.training.terminal import Terminal
 from genlab.training.vitals import LOOK, Vitals
 from genlab.version import __version__
 
+SEEN = 4 * LOOK  # training images that the doctor looks at, some at a time
+
 
 @dataclass(frozen=True)
 class Result(os.PathLike[str]):
@@ -152,7 +154,8 @@ def _attempt(
     randomness = Randomness(settings.seed, shard, where)
     training = build(recipe, source.train.shape, randomness, len(source.train.classes))
     average = Average(training.model, recipe.ema) if recipe.ema else None
-    held_out, seen = (some(part, settings.seed).to(where) for part in (source.held_out, source.train))
+    held_out = some(source.held_out, settings.seed).to(where)
+    seen = some(source.train, settings.seed, SEEN).to(where)
     judge = find_judge(plan, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
