@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
+from genlab.core.batch import ImageShape
 from genlab.core.errors import GenlabError, NonFiniteError, UnwellError, UsageError
 from genlab.core.files import storage
 from genlab.diagnosis.doctor import RULES, to_be_tried
 from genlab.diagnosis.finding import Evidence, Finding, Sign
 from genlab.recipes.checkup import context_of
+from genlab.recipes.data import shape_of
 from genlab.recipes.resolve import Plan
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
@@ -59,7 +63,9 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
             continue  # it does not go with the other parts
         history = folder.history()
         seconds = history[-1]["seconds"] if history else 0.0
-        back = _go_back(folder, finding.since, same_networks=_same_networks(plan, changed))
+        back = _go_back(
+            folder, finding.since, same_networks=_same_networks(plan, changed, shape_of(folder), classes)
+        )
         left = max(plan.recipe.steps - (stopped - back), back + 1)
         return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
     return None
@@ -90,15 +96,11 @@ def _go_back(folder: RunFolder, since: int, *, same_networks: bool) -> int:
     return 0
 
 
-def _same_networks(one: Plan, two: Plan) -> bool:
+def _same_networks(one: Plan, two: Plan, shape: ImageShape, classes: int) -> bool:
     """Whether the weights of one plan fit into the networks of the other."""
-    import torch
-
-    from genlab.core.batch import ImageShape
-
     shapes = []
     for plan in (one, two):
         with torch.device("meta"):
-            model = plan.recipe.model(ImageShape(3, 32, 32), 10)
+            model = plan.recipe.model(shape, classes)
         shapes.append({name: value.shape for name, value in model.state_dict().items()})
     return shapes[0] == shapes[1]
