@@ -10,7 +10,7 @@ from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
 
 MOST = 2000  # lines that a doctor remembers; of a longer history, every other of the older half
-EXAMINATIONS = 100  # while a history grows to its length: each takes milliseconds
+LEAST_STEPS, SHARE = 20, 0.01  # between two examinations, each of milliseconds; the latter of the steps so far
 
 # In the order in which they are told: causes before what comes of them.
 RULES: Sequence[Rule] = (
@@ -80,18 +80,17 @@ class Doctor:
         self.context = context
         self.lines = [_plain(line) for line in lines]
         self.told = set(told)
-        self.unseen = 0
+        self.due = 0  # the step from which on it examines again
 
     def see(self, step: int, values: Mapping[str, Any]) -> list[Finding]:
         """Remember the values of a step; return what is found now and was not before."""
         self.lines.append(_plain({"step": step, **values}))
-        self.unseen += 1
         if len(self.lines) > MOST:
             half = MOST // 2
             self.lines = self.lines[:half:2] + self.lines[half:]
-        if self.unseen < len(self.lines) // EXAMINATIONS:
+        if step < self.due:
             return []
-        self.unseen = 0
+        self.due = step + max(LEAST_STEPS, int(SHARE * step))
         found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.told]
         self.told |= {finding.rule for finding in found}
         return found
