@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from genlab.cli.options import RUNS, Root
-from genlab.core.errors import GenlabError, UsageError
+from genlab.core.errors import UnwellError, UsageError
 
 if TYPE_CHECKING:
     from genlab.diagnosis.doctor import Diagnosis
-
-FAILURE = 3
-
-
-class _SickError(GenlabError):
-    """Something is a failure; all that is to be said was said."""
-
-    exit_code = FAILURE
 
 
 def doctor(
@@ -43,7 +35,7 @@ def doctor(
     diagnosis = examined(target, mapping=_mapping(map or []), family=family, root=root)
     print(encoder.dumps(diagnosis.values(), indent=1) if json else _text(diagnosis))
     if not diagnosis.healthy:
-        raise _SickError
+        raise UnwellError("")  # all that is to be said was said
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:

@@ -66,9 +66,8 @@ class Vitals:
             yield signals
         for player, optimizer in training.optimizers.items():
             signals[f"{player}_update_ratio"] = _moved(optimizer, before[player])
-        signals |= {f"{part}_dead_units": ~torch.cat(units) for part, units in alive().items()}
-        for name in signals.keys() - {f"{player}_update_ratio" for player in before}:
-            signals[name] = signals[name].float().mean()
+        for part, units in alive().items():
+            signals[f"{part}_dead_units"] = (~torch.cat(units)).float().mean()
 
     @torch.no_grad()
     def look(self, model: nn.Module, step: int) -> Signals:
