@@ -9,12 +9,14 @@ import torch
 
 import genlab
 from genlab.core.errors import NonFiniteError, UnwellError
+from genlab.core.random import Randomness
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
 from genlab.recipes import run as runs
 from genlab.recipes.checkup import checkup
+from genlab.recipes.data import shape_of
 from genlab.recipes.resolve import resolve
 from genlab.recipes.treatment import TREATMENTS, treat
-from genlab.training import checkpoint
+from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder, find
 
 # A critic that is sure of everything within a hundred steps.
@@ -136,6 +138,26 @@ def test_it_begins_anew_where_the_networks_are_others(folder: RunFolder) -> None
     treated = treat(PLAN, folder, ill(50, LARGER), 0)
     assert treated is not None
     assert treated.back == 0
+
+
+def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
+    """The run that goes on from an older state must not take something worse for the best."""
+    last = checkpoint.load(folder.last)
+    state = {**last.state, "step": 60, "best_step": 60, "best_value": 0.5}
+    checkpoint.save(checkpoint.Checkpoint(last.model, last.training, state), folder.best)
+    assert treat(PLAN, folder, ill(50, SLOWER), 0) is not None
+    saving.recover(folder)
+    training = runs.build(PLAN.recipe, shape_of(folder), Randomness(0))
+    progress = saving.resume(folder, training, None)
+    assert (progress.step, progress.best_step, progress.best_value) == (40, 60, 0.5)
+    assert checkpoint.load_state(folder.best)["step"] == 60
+
+
+@pytest.mark.parametrize("remedy", [LARGER, Remedy([Change("reconstruction", to="l1")], "Sharper.")])
+def test_a_best_that_fits_no_more_is_not_kept(folder: RunFolder, remedy: Remedy) -> None:
+    checkpoint.link(folder.last, folder.best)
+    assert treat(PLAN, folder, ill(50, remedy), 0) is not None
+    assert not checkpoint.exists(folder.best)
 
 
 def test_remedies_are_tried_in_their_order_and_once(folder: RunFolder) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,7 +42,8 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     """Return the best remedy that was not tried, and put the run back to where it was healthy.
 
     None where the finding has no remedy left, or the run was treated often enough. The steps that were lost are
-    part of the budget: the new plan has as many fewer.
+    part of the budget: the new plan has as many fewer. The best checkpoint is kept as long as it can be used and
+    compared with what follows.
 
     Raises:
         StorageError: the disk refused.
@@ -63,9 +65,10 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
             continue  # it does not go with the other parts
         history = folder.history()
         seconds = history[-1]["seconds"] if history else 0.0
-        back = _go_back(
-            folder, finding.since, same_networks=_same_networks(plan, changed, shape_of(folder), classes)
-        )
+        same_networks = _same_networks(plan, changed, shape_of(folder), classes)
+        if not same_networks or "reconstruction" in changes:
+            _forget(folder.best)  # it is of other networks, or its value is on another scale
+        back = _go_back(folder, finding.since, same_networks=same_networks)
         left = max(plan.recipe.steps - (stopped - back), back + 1)
         return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
     return None
@@ -90,10 +93,14 @@ def _go_back(folder: RunFolder, since: int, *, same_networks: bool) -> int:
         if step <= since:
             checkpoint.link(folder.healthy, folder.last)
             return step
-    for path in (folder.last, folder.healthy):
-        with storage(path):
-            shutil.rmtree(path, ignore_errors=True)
+    _forget(folder.last)
+    _forget(folder.healthy)
     return 0
+
+
+def _forget(path: Path) -> None:
+    with storage(path):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _same_networks(one: Plan, two: Plan, shape: ImageShape, classes: int) -> bool:

@@ -90,6 +90,16 @@ def load(folder: Path) -> Checkpoint:
                 raise  # else the run that owns it swapped in a new one meanwhile
 
 
+def load_state(folder: Path) -> Mapping[str, Any]:
+    """Read the state of a checkpoint alone, and prove it.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    folder = _readable(folder)
+    return _state(folder, _manifest(folder))
+
+
 def exists(folder: Path) -> bool:
     """Whether `load` would find something at `folder`."""
     return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))
@@ -97,23 +107,32 @@ def exists(folder: Path) -> bool:
 
 def _load(folder: Path) -> Checkpoint:
     folder = _readable(folder)
-    contents = {}
-    for name, (length, digest) in _manifest(folder).items():
-        try:
-            contents[name] = (folder / name).read_bytes()
-        except FileNotFoundError:
-            raise CheckpointError(f"{folder / name} is missing. {_ELSEWHERE}") from None
-        if len(contents[name]) != length:
-            raise CheckpointError(
-                f"{folder / name} has {len(contents[name])} bytes instead of {length}. {_ELSEWHERE}"
-            )
-        if hashlib.sha256(contents[name]).hexdigest() != digest:
-            raise CheckpointError(f"{folder / name} was altered: its sha256 is another. {_ELSEWHERE}")
+    manifest = _manifest(folder)
     return Checkpoint(
-        model=_parse(folder / MODEL, safetensors.torch.load, contents[MODEL]),
-        training=_parse(folder / TRAINING, safetensors.torch.load, contents[TRAINING]),
-        state=_parse(folder / STATE, json.loads, contents[STATE]),
+        model=_parse(folder / MODEL, safetensors.torch.load, _proven(folder / MODEL, *manifest[MODEL])),
+        training=_parse(
+            folder / TRAINING, safetensors.torch.load, _proven(folder / TRAINING, *manifest[TRAINING])
+        ),
+        state=_state(folder, manifest),
     )
+
+
+def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
+    state: Mapping[str, Any] = _parse(folder / STATE, json.loads, _proven(folder / STATE, *manifest[STATE]))
+    return state
+
+
+def _proven(path: Path, length: int, digest: str) -> bytes:
+    """Return a file's bytes if they are those that the manifest names."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
+    if len(data) != length:
+        raise CheckpointError(f"{path} has {len(data)} bytes instead of {length}. {_ELSEWHERE}")
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise CheckpointError(f"{path} was altered: its sha256 is another. {_ELSEWHERE}")
+    return data
 
 
 def recover(folder: Path) -> None:
