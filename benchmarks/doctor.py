@@ -5,8 +5,8 @@
 Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
 is found anew by showing it the history line by line. A finding counts from the step at which it is made. A failing
 run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
-any is. With `--cures` each failing run is trained once more with `--on-failure treat`, and once without what makes
-it fail: it counts as cured if it ends within 20 % of the latter's quality, under the same budget.
+any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
+ends within 20 % of the quality of the healthy run of that preset on those pictures, under the same budget.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from genlab.recipes.checkup import records
 from genlab.training.run_folder import RunFolder
 
 RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100, "extractor": "pixels"}
-CLOSE = 1.2  # times the quality of the healthy run
-TREATED, PLAIN = "treated", "plain"  # the run that is treated, and the one without what makes it fail
+CLOSE = 0.2  # of the quality of the healthy run
+TREATED = "treated"
 DONE = "done"  # a file in the folder of a run that is over
 
 
@@ -54,18 +54,16 @@ class Verdict:
         return min(shares, default=None)
 
 
-def train(case: Case, runs: Path, cifar10: str, as_what: str = "") -> None:
-    """Train a case, or another version of it, into its folder, unless it is there."""
-    folder = runs / _name(case, as_what)
+def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> None:
+    """Train a case, under treatment or not, into its folder, unless it is there."""
+    folder = runs / _name(case, treated=treated)
     if (folder / DONE).exists():
         return
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)
     runs.joinpath("data").mkdir(parents=True, exist_ok=True)
     options = options_of(case, cifar10, runs / "data")
-    if as_what == PLAIN:
-        options = options_of(Case(HEALTHY, case.preset, case.data, case.seed), cifar10, runs / "data")
-    policy = "treat" if as_what == TREATED else "warn"
+    policy = "treat" if treated else "warn"
     try:
         genlab.train(case.preset, quiet=True, out=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
     except GenlabError as error:
@@ -97,8 +95,8 @@ def quality(folder: RunFolder) -> float | None:
     return values[-1] if values else None
 
 
-def _name(case: Case, as_what: str = "") -> str:
-    return f"{case.name}-{as_what}" if as_what else case.name
+def _name(case: Case, *, treated: bool = False) -> str:
+    return f"{case.name}-{TREATED}" if treated else case.name
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -123,11 +121,13 @@ def main(arguments: Sequence[str]) -> None:
         and (options.cifar10 or case.data != "cifar10")
     ]
     if not options.judge:
-        jobs = [(case, "") for case in chosen]
+        jobs = [(case, False) for case in chosen]
         if options.cures:
-            jobs += [(case, as_what) for case in chosen if case.kind != HEALTHY for as_what in (TREATED, PLAIN)]
+            jobs += [(case, True) for case in chosen if case.kind != HEALTHY]
         with ProcessPoolExecutor(options.workers) as pool:
-            for job in [pool.submit(train, case, options.runs, options.cifar10, what) for case, what in jobs]:
+            for job in [
+                pool.submit(train, case, options.runs, options.cifar10, treated=treated) for case, treated in jobs
+            ]:
                 job.result()
     there = [case for case in chosen if (options.runs / case.name / DONE).exists()]
     verdicts = [judge(case, options.runs) for case in there]
@@ -205,36 +205,50 @@ def _counted(verdicts: Iterable[Verdict], names: Sequence[str], *, others: bool 
 
 
 def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
-    rows, totals = [], Counter[str]()
-    for kind in KINDS:
-        counts = Counter[str]()
-        for verdict in (v for v in verdicts if v.case.kind == kind):
-            folders = {what: RunFolder(runs / _name(verdict.case, what)) for what in (TREATED, PLAIN)}
-            if not all((folder.path / DONE).exists() for folder in folders.values()):
-                continue
-            treated, plain = (quality(folders[what]) for what in (TREATED, PLAIN))
-            counts["runs"] += 1
-            counts["treated"] += bool(folders[TREATED].events("remedy"))
-            counts["well"] += _close(treated, plain)
-            counts["well without"] += _close(verdict.quality, plain)
-        if counts["runs"]:
-            totals += counts
-            rows.append((kind, counts))
+    healthy = {(case.preset, case.data): case for case in cases() if case.kind == HEALTHY}
+    kinds = {kind: Counter[str]() for kind in KINDS}
+    remedies: dict[tuple[str, str], Counter[str]] = {}
+    for verdict in verdicts:
+        case = verdict.case
+        treated, well = (
+            runs / name for name in (_name(case, treated=True), _name(healthy[case.preset, case.data]))
+        )
+        if not (treated / DONE).exists() or not (well / DONE).exists():
+            continue
+        folder, reference = RunFolder(treated), quality(RunFolder(well))
+        tried, ends_well = folder.events("remedy"), _close(quality(folder), reference)
+        counts = {"treated": bool(tried), "well": ends_well, "well without": _close(verdict.quality, reference)}
+        kinds[case.kind].update(counts, runs=1)
+        for place, event in enumerate(tried):
+            changes = ", ".join(
+                f"`--{name.replace('_', '-')} {value}`" for name, value in event["changes"].items()
+            )
+            worked = ends_well and place == len(tried) - 1
+            remedies.setdefault((event["rule"], changes), Counter()).update(tried=1, worked=worked)
+    rows = [(kind, counts) for kind, counts in kinds.items() if counts["runs"]]
     if not rows:
         return ""
-    lines = [
-        f"| {kind} | {c['runs']} | {c['treated']} | {_share(c['well without'], c['runs'])} "
-        f"| {_share(c['well'], c['runs'])} |\n"
-        for kind, c in [*rows, ("**all**", totals)]
-    ]
+    total = sum((counts for _, counts in rows), Counter[str]())
     return (
         "| brought about | runs | treated | ends well untreated | ends well with treatment |\n"
-        "|---|--:|--:|--:|--:|\n" + "".join(lines)
+        "|---|--:|--:|--:|--:|\n"
+        + "".join(
+            f"| {kind} | {c['runs']} | {c['treated']} | {_share(c['well without'], c['runs'])} "
+            f"| {_share(c['well'], c['runs'])} |\n"
+            for kind, c in [*rows, ("**all**", total)]
+        )
+        + "\nWhich remedy was tried for which finding, how often, and after how many the run ended well without "
+        "another one:\n\n| finding | remedy | tried | worked |\n|---|---|--:|--:|\n"
+        + "".join(
+            f"| `{rule}` | {changes} | {c['tried']} | {c['worked']} |\n"
+            for (rule, changes), c in sorted(remedies.items(), key=lambda item: (item[0][0], -item[1]["tried"]))
+        )
     )
 
 
 def _close(quality: float | None, reference: float | None) -> bool:
-    return quality is not None and reference is not None and quality <= CLOSE * reference
+    """Whether a quality is as good as another or worse by no more than a share; lower is better."""
+    return quality is not None and reference is not None and quality <= reference + CLOSE * abs(reference)
 
 
 def _share(part: int, whole: int) -> str:

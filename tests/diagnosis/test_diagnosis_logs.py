@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from genlab.core.errors import GenlabError, UsageError
-from genlab.diagnosis.logs import MOST, read_log
+from genlab.diagnosis.log_files import MOST
+from genlab.diagnosis.logs import read_log
 
 Row = dict[str, float]
 ROWS: list[Row] = [{"step": 10 * i, "d_loss": 1.0 + i, "g_loss": 2.0 + i} for i in range(20)]
@@ -186,3 +187,18 @@ def test_of_a_long_log_every_nan_is_seen(tmp_path: Path) -> None:
     assert log.history["critic_loss"].last == 0.5
     assert any("every 6th" in note for note in log.notes)
     assert math.isclose(log.history.step, 119_994, abs_tol=6)
+
+
+def test_lines_without_a_step_are_counted_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    """Also where only some of them are read: a finding names the line at which one has to look."""
+    path = tmp_path / "printed.txt"
+    path.write_text("\n".join(f"Loss_D: {number % 7} Loss_G: 1" for number in range(3 * MOST)))
+    log = read_log(path)
+    assert log.history.step == 3 * (MOST - 1)
+    assert any("lines are counted" in note for note in log.notes)
+
+
+def test_a_cell_too_long_to_be_read_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "cells.csv"
+    path.write_text(f'step,d_loss\n0,1.0\n1,"{"9" * 200_000}"\n2,0.5\n')
+    assert list(read_log(path).history["critic_loss"].values) == [1.0, 0.5]
