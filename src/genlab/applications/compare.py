@@ -149,44 +149,60 @@ def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
         comparison: what is shown.
         strips: PNG of each subject's samples.
     """
-    header, *rows = as_table(comparison)
+    header, *rows = zip(*as_table(comparison), strict=True)  # a model is a column: figures are many, models few
+    better = {figure.name: _ARROWS[figure.better] for e in comparison.evaluations for figure in e.figures}
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    remarks = "".join(f"<li>{html.escape(remark)}</li>" for remark in comparison.remarks)
+    body = "".join(
+        f"<tr><th>{html.escape(name)} {better[name]}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for name, *cells in rows
+    )
+    remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in comparison.remarks)
     pictures = "".join(
         f"<h3>{html.escape(subject)}</h3>"
         f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         for subject, png in strips.items()
     )
-    protocols = "".join(
-        f"<h3>{html.escape(e.subject)}</h3><ul>{''.join(_protocol_line(f) for f in e.figures)}</ul>"
-        for e in comparison.evaluations
-    )
+    protocols = "".join(f"<h3>{html.escape(e.subject)}</h3>{_protocol(e.figures)}" for e in comparison.evaluations)
     ranked = f"Ranked by {comparison.ranked_by}, best first. " if comparison.ranked_by else ""
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Models compared</title><style>{_STYLE}</style>
 <h1>Models compared</h1>
-<p>{ranked}± is the standard error.</p>
-<div class="wide"><table><tr>{head}</tr>{body}</table></div><ul>{remarks}</ul>
+<p>{ranked}± is the standard error; ↓ the lower the better, ↑ the higher.</p>
+<div class="wide"><table><tr>{head}</tr>{body}</table></div>{remarks}
 <h2>Samples</h2>{pictures or "<p>None.</p>"}
 <h2>How each figure was computed</h2>{protocols}
 </html>
 """
 
 
-def _protocol_line(figure: Figure) -> str:
-    stamp = ", ".join(f"{name} {value}" for name, value in figure.protocol.items() if value != "")
-    note = f" ({figure.note})" if figure.note else ""
-    return (
-        f"<li><b>{html.escape(figure.name)}</b> {html.escape(written(figure) + note)}: {html.escape(stamp)}</li>"
-    )
+def _protocol(figures: Sequence[Figure]) -> str:
+    """Return what all figures of a model share, then what each has besides."""
+    shared = {
+        name: value
+        for name, value in (figures[0].protocol if figures else {}).items()
+        if all(figure.protocol.get(name) == value for figure in figures)
+    }
+    lines = []
+    for figure in figures:
+        own = {name: value for name, value in figure.protocol.items() if name not in shared}
+        said = ". ".join(part for part in (_facts(own), figure.note) if part)
+        lines.append(f"<li><b>{html.escape(figure.name)}</b> {html.escape(said)}</li>")
+    return f"<p>{html.escape(_facts(shared))}</p><ul>{''.join(lines)}</ul>"
 
 
+def _facts(protocol: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in protocol.items() if value != "")
+
+
+_ARROWS = {"lower": "↓", "higher": "↑", "none": ""}
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
 .wide { overflow-x: auto } img { max-width: 100%; background: white }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .2rem 1rem .2rem 0; text-align: left; white-space: nowrap }
+td, th { padding: .2rem 1rem .2rem 0; text-align: left; white-space: nowrap } tr > th { font-weight: normal }
+tr:first-child th { font-weight: bold } tr + tr { border-top: 1px solid #8884 }
 """
