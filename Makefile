@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench modes likelihood zoo metrics clean
+.PHONY: demo test test-slow lint bench modes likelihood zoo metrics doctor clean
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
 	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
@@ -33,6 +33,9 @@ zoo: $(READY)  ## every preset on the same pictures for the same time; hours, go
 
 metrics: $(READY)  ## what each metric notices; DATA is a folder or zip of pictures in class folders
 	$(BIN)/python benchmarks/metrics.py --data $(DATA) --write docs/metrics.md
+
+doctor: $(READY)  ## runs that fail for a known reason, and healthy ones, shown to the doctor and treated; many hours
+	$(BIN)/python benchmarks/doctor.py --runs runs/doctor --cures --logs --write docs/doctor.md
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genlab needs Python 3.11 or newer, not " + sys.version.split()[0])'

@@ -93,6 +93,14 @@ KINDS: Mapping[str, Kind] = {
         ("dcgan", "gan"),
         ({"generator_lr": 2e-2, "critic_lr": 2e-2}, {"generator_lr": 1e-1, "critic_lr": 1e-1}),
     ),
+    "momentum too high": Kind(
+        ("oscillation", "late-collapse", "mode-collapse", "saturated-samples"),
+        ("gan",),
+        (
+            {"betas": (0.9, 0.999), "generator_lr": 1e-3, "critic_lr": 1e-3},
+            {"betas": (0.9, 0.999), "generator_lr": 2e-3, "critic_lr": 2e-3},
+        ),
+    ),
     "critic overfits": Kind(
         ("critic-overfits", "data-tiny"),
         ("dcgan", "lsgan"),
@@ -156,6 +164,7 @@ KINDS: Mapping[str, Kind] = {
         ({"lr": 1e3}, {"critic_lr": 1e30, "generator_lr": 1e30}),
     ),
 }
+# r1-gan is not among them: with its published rates it has made nothing yet after so few steps.
 HEALTHY_PRESETS = (
     *("dcgan", "dcgan-upsample", "lsgan", "gan", "wgan-gp", "dcgan", "dragan", "cgan", "acgan", "pacgan"),
     *("relativistic-gan", "minibatch-gan", "feature-matching-gan"),

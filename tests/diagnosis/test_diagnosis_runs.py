@@ -1,0 +1,29 @@
+"""Runs that fail for a known reason are found to, and healthy ones are not: on digits, which train in seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from doctor import judge, train
+from failures import HEALTHY, KINDS, Case, cases
+
+ON_DIGITS = [case for case in cases() if case.data == "digits"]
+FAILING = {case.kind: case for case in reversed(ON_DIGITS) if case.kind != HEALTHY}
+
+
+def test_every_kind_of_failure_is_tried_on_digits() -> None:
+    assert FAILING.keys() == KINDS.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FAILING.values(), ids=FAILING)
+def test_what_fails_is_found(case: Case, tmp_path: Path) -> None:
+    train(case, tmp_path, cifar10="")
+    assert judge(case, tmp_path).right is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [c for c in ON_DIGITS if c.kind == HEALTHY], ids=lambda case: case.preset)
+def test_what_is_healthy_is_left_alone(case: Case, tmp_path: Path) -> None:
+    train(case, tmp_path, cifar10="")
+    assert not judge(case, tmp_path).found
