@@ -1,6 +1,7 @@
 """What is measured beside a step, on models whose answers are known; and that nothing notices."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from genlab.core.contract import Judgement, Signals
 from genlab.core.descent import adam, descend
 from genlab.training.run_folder import RunFolder
 from genlab.training.shown import showing
-from genlab.training.vitals import Vitals, beside
+from genlab.training.vitals import Vitals, beside, due
 
 SIDE = 8
 
@@ -148,16 +149,24 @@ def test_how_far_weights_move_and_which_units_are_dead() -> None:
 def test_looks_are_at_least_twenty_steps_apart() -> None:
     training, vitals = Two(), Vitals(REAL, HELD_OUT, 0)
     for every, expected in ((1, [1, 20, 40, 60]), (15, [1, 30, 45, 60]), (20, [1, 20, 40, 60]), (30, [1, 30, 60])):
-        due = []
+        seen_at = []
         for step in range(1, 61):
             with beside(vitals, training, step, every) as seen:
                 training.step(0, iter(()))
             if seen:
-                due.append(step)
-        assert due == expected, every
+                seen_at.append(step)
+        assert seen_at == expected, every
     with beside(None, training, 20, 20) as seen:
         training.step(0, iter(()))
     assert not seen
+
+
+def test_a_long_run_is_looked_at_less_often() -> None:
+    """Twice as far apart after each doubling: at least fifty looks in each."""
+    looks = [step for step in range(1, 64_001) if due(step, 20)]
+    apart = {step: later - step for step, later in pairwise(looks)}
+    assert (apart[1960], apart[2000], apart[4000], apart[32_000]) == (20, 40, 80, 640)
+    assert 50 <= sum(32_000 <= step < 64_000 for step in looks) <= 100
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "conv-vae", "denoising-autoencoder"])

@@ -1,7 +1,7 @@
 """What a run reported, as arrays."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ class Series:
 
     steps: Array  # (N,), rising
     values: Array  # (N,), finite
+    _smoothed: dict[int, "Series"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -40,11 +41,13 @@ class Series:
 
     def smooth(self, points: int = SMOOTH) -> "Series":
         """Return the running median over the last `points` values, shorter at the beginning."""
-        if not len(self):
-            return self
-        padded = np.concatenate([np.full(points - 1, np.nan), self.values])
-        windows = np.lib.stride_tricks.sliding_window_view(padded, points)
-        return Series(self.steps, np.nanmedian(windows, axis=1))
+        if points not in self._smoothed:  # many rules ask for the same
+            values = np.array([np.median(self.values[:end]) for end in range(1, min(points, len(self) + 1))])
+            if len(self) >= points:
+                windows = np.lib.stride_tricks.sliding_window_view(self.values, points)
+                values = np.concatenate([values, np.median(windows, axis=1)])
+            self._smoothed[points] = Series(self.steps, values)
+        return self._smoothed[points]
 
     def after(self, step: float) -> "Series":
         """Return what came at `step` and later."""

@@ -30,6 +30,7 @@ from genlab.core.random import generator
 from genlab.training.shown import showing
 
 LEAST_STEPS = 20  # between two looks, however often lines are written
+EARLY = 2000  # steps after which looks become half as frequent, as after each further doubling of the steps
 LOOK = 64  # images of each kind
 IDLE = 0.01  # of the largest deviation of a latent dimension
 
@@ -141,7 +142,7 @@ def beside(vitals: Vitals | None, training: Training, step: int, log_every: int)
     What is yielded is filled at the end; it stays empty where there is nothing to look with.
     """
     seen: Signals = {}
-    if vitals is None or not _due(step, log_every):
+    if vitals is None or not due(step, log_every):
         yield seen
         return
     with vitals.watching(training) as moved:
@@ -150,9 +151,13 @@ def beside(vitals: Vitals | None, training: Training, step: int, log_every: int)
         seen |= {**moved, **vitals.look(training.model, step)}
 
 
-def _due(step: int, log_every: int) -> bool:
-    """Whether the line of `step` is one to look at: the first, then those at least `LEAST_STEPS` apart."""
-    return step == 1 or (step % log_every == 0 and step // LEAST_STEPS != (step - log_every) // LEAST_STEPS)
+def due(step: int, log_every: int) -> bool:
+    """Whether the line of `step` is one to look at: the first, then those far enough apart.
+
+    A long run is looked at about a hundred times in each doubling of its length: what happens late happens slowly.
+    """
+    apart = LEAST_STEPS << (step // EARLY).bit_length()
+    return step == 1 or (step % log_every == 0 and step // apart != (step - log_every) // apart)
 
 
 def _of_reconstructions(model: Reconstructs, real: Tensor, unseen: Tensor) -> Signals:
@@ -200,9 +205,11 @@ def _copies(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _moved(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
+    """Return how far the weights are from `before`, which is used up, by the size of that."""
     now = [parameter.detach() for group in optimizer.param_groups for parameter in group["params"]]
-    ratio: Tensor = get_total_norm(torch._foreach_sub(now, before)) / get_total_norm(before)
-    return ratio
+    size = get_total_norm(before)
+    torch._foreach_sub_(before, now)
+    return get_total_norm(before) / size
 
 
 @contextmanager
