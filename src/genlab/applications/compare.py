@@ -83,7 +83,9 @@ def difference(one: Figure, two: Figure) -> str:
     names = dict.fromkeys((*one.protocol, *two.protocol))
     # Which model it is may differ: that is what is compared.
     differing = [
-        n for n in names if n not in ("checkpoint", "model_weights") and one.protocol.get(n) != two.protocol.get(n)
+        n
+        for n in names
+        if not n.startswith(("checkpoint", "model_")) and one.protocol.get(n) != two.protocol.get(n)
     ]
     return ", ".join(
         f"{n} {two.protocol.get(n, 'none')} instead of {one.protocol.get(n, 'none')}" for n in differing

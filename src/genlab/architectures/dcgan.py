@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from genlab.architectures.attention import SelfAttention
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
 from genlab.core.batch import ImageShape
@@ -58,7 +59,7 @@ def decoder(
         if side == attention:
             layers.append(SelfAttention(inputs))
         layers += doubled(inputs, outputs, bias=side == sides[-1])
-    return LabelledSequential(*layers)
+    return MixedSequential(*layers)
 
 
 def features(
@@ -85,7 +86,7 @@ def features(
             layers.append(Dropout(dropout))
         if side == attention:
             layers.append(SelfAttention(outputs))
-    return Features(nn.Sequential(*layers, nn.Flatten()), widths[-1] * BASE**2)
+    return Features(MixedSequential(*layers, nn.Flatten()), widths[-1] * BASE**2)
 
 
 def initialise(network: nn.Module) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm
 from genlab.core.batch import ImageShape
@@ -38,7 +39,7 @@ def decoder(
         UsageError: attention, which needs maps.
     """
     _refuse(attention)
-    return LabelledSequential(
+    return _kind(shape)(
         *_hidden(latent, width, depth, "none", 0.0),
         nn.Linear(width, prod(shape)),
         nn.Unflatten(1, tuple(shape)),
@@ -66,7 +67,7 @@ def features(
     if norm == "instance":
         raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
     seen = [nn.Flatten(), *([_Spread()] if tuple(shape[1:]) == POINT else [])]
-    return Features(nn.Sequential(*seen, *_hidden(prod(shape), width, depth, norm, dropout)), width)
+    return Features(_kind(shape)(*seen, *_hidden(prod(shape), width, depth, norm, dropout)), width)
 
 
 def initialise(network: nn.Module) -> None:
@@ -83,6 +84,11 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
         if dropout:
             layers.append(Dropout(dropout))
     return layers
+
+
+def _kind(shape: ImageShape) -> type[LabelledSequential]:
+    """Return what to put the layers in: those for points keep all their digits, which are few pixels' worth."""
+    return LabelledSequential if tuple(shape[1:]) == POINT else MixedSequential
 
 
 class _Spread(nn.Module):

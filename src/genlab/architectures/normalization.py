@@ -27,6 +27,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         """Normalise per channel."""
         if not self.training or processes() == 1:
             return super().forward(images)
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
         over = (0, *range(2, images.ndim))
         # The mean first: E[x²] − E[x]² would lose its digits where the mean is large.
         mean = average(images.mean(over, keepdim=True))

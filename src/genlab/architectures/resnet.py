@@ -17,6 +17,7 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 from genlab.architectures.attention import SelfAttention
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import Labelled, LabelledSequential
+from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
 from genlab.core.batch import ImageShape
@@ -53,7 +54,7 @@ def decoder(
         if reached == attention:
             layers.append(SelfAttention(outputs))
     layers += [norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], shape.channels, 3, padding=1)]
-    return LabelledSequential(*layers)
+    return MixedSequential(*layers)
 
 
 def features(
@@ -81,7 +82,7 @@ def features(
     layers += [nn.ReLU(), _SumOverPositions()]
     if dropout:
         layers.append(Dropout(dropout))
-    return Features(nn.Sequential(*layers), widths[-1])
+    return Features(MixedSequential(*layers), widths[-1])
 
 
 def initialise(network: nn.Module) -> None:

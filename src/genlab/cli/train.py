@@ -10,7 +10,7 @@ from cyclopts import App, Group, Parameter
 from genlab.cli.options import RUNS, Root, Run
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
-from genlab.recipes.settings import DeviceName, FailureName
+from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
 
 if TYPE_CHECKING:
     from genlab.recipes.run import Result
@@ -71,6 +71,7 @@ def resume(
     patience: int | None = None,
     on_failure: FailureName | None = None,
     device: DeviceName | None = None,
+    precision: PrecisionName | None = None,
     root: Root = RUNS,
 ) -> None:
     """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
@@ -87,6 +88,8 @@ def resume(
         What to do where the doctor finds a failure: warn, stop or treat.
     device
         Where to compute from here on.
+    precision
+        What networks multiply in from here on: auto, bf16 or float32.
     """
     from genlab.recipes.run import carry_on
 
@@ -96,6 +99,7 @@ def resume(
         "patience": patience,
         "on_failure": on_failure,
         "device": device,
+        "precision": precision,
     }
     conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=root))
 

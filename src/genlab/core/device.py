@@ -1,14 +1,15 @@
 """Where to compute."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from genlab.core.errors import UsageError
+from genlab.core.errors import UsageError, lookup
 
 
 def choose(name: str) -> torch.device:
@@ -43,6 +44,13 @@ def of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
+def whole(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in the type of the tensors within, also inside a network that multiplies in a shorter one."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 @contextmanager
 def subnormals_flushed() -> Iterator[None]:
     """Let the CPU take numbers below 1.2e-38 for 0, because it takes up to a hundred times as long for them.
@@ -65,11 +73,22 @@ def float16_units() -> list[str]:
     return _units("avx512_fp16", "amx_fp16")
 
 
-def bf16_units() -> list[str]:
-    """Return the names of the units that multiply bf16 matrices here: of the GPU, else of the CPU (on Linux)."""
-    if torch.cuda.is_available():
-        return ["tensor cores"] if torch.cuda.get_device_capability() >= (8, 0) else []
-    return _units("amx_bf16", "avx512_bf16")
+def bf16_units(device: torch.device | None = None) -> list[str]:
+    """Return the names of the units that multiply bf16 matrices: of `device`, else of the GPU, else of the CPU."""
+    kind = device.type if device else "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda":
+        return ["tensor cores"] if torch.cuda.get_device_capability(device) >= (8, 0) else []
+    return _units("amx_bf16", "avx512_bf16") if kind == "cpu" else []
+
+
+PRECISIONS: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "float32": torch.float32}
+
+
+def precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type that networks multiply in; "auto" takes bf16 where `device` has units for it."""
+    if name == "auto":
+        name = "bf16" if bf16_units(device) else "float32"
+    return lookup(PRECISIONS, name, "precision")
 
 
 def _units(*names: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import get_args
 import torch
 from torch import nn
 
+from genlab.architectures.mixed import compute_in
 from genlab.core import device as devices
 from genlab.core.errors import UsageError
 from genlab.recipes.data import classes_of, shape_of
@@ -20,7 +21,8 @@ from genlab.training.state import load_weights
 def load_model(folder: RunFolder, which: CheckpointName | None = None, device: str = "cpu") -> nn.Module:
     """Return a run's model in evaluation mode, its weights frozen.
 
-    Without `which` it is the best checkpoint if there is one, else the last.
+    Without `which` it is the best checkpoint if there is one, else the last. It computes with the precision that
+    the run asked for.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is not whole.
@@ -30,7 +32,9 @@ def load_model(folder: RunFolder, which: CheckpointName | None = None, device: s
         model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
     saved = _saved(folder, _which(folder, which))
     load_weights(model, saved.model)
-    return devices.place(model, devices.choose(device)).eval().requires_grad_(False)
+    where = devices.choose(device)
+    compute_in(devices.precision(plan.settings.precision, where), model)
+    return devices.place(model, where).eval().requires_grad_(False)
 
 
 def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from genlab.architectures.mixed import compute_in
 from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
@@ -79,17 +80,17 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
 def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
     """Go on with a run from its last checkpoint, or from its beginning where it has none.
 
-    `options` may change how long to train (`steps`, `minutes`, `patience`), where (`device`) and what to do about
-    a failure (`on_failure`), nothing else: whatever changes the course of a run belongs into a new one. New
-    `steps` without `minutes` lift the old limit.
+    `options` may change how long to train (`steps`, `minutes`, `patience`), where (`device`, `precision`) and
+    what to do about a failure (`on_failure`), nothing else: whatever changes the course of a run belongs into a
+    new one. New `steps` without `minutes` lift the old limit.
 
     Raises:
         UsageError: another option, or no such run.
         CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
     """
-    for name in options.keys() - {"steps", "minutes", "patience", "on_failure", "device"}:
+    for name in options.keys() - {"steps", "minutes", "patience", "on_failure", "device", "precision"}:
         raise UsageError(
-            "resume can change steps, minutes, patience, on_failure and device, "
+            "resume can change steps, minutes, patience, on_failure, device and precision, "
             f'not "{name}"; start a new run for that'
         )
     if "steps" in options:
@@ -117,11 +118,21 @@ def check(recipe: Recipe, source: Source, shard: Shard) -> None:
         recipe.model(source.train.shape, len(source.train.classes))
 
 
-def build(recipe: Recipe, shape: ImageShape, randomness: Randomness, classes: int = 0) -> Training:
-    """Return the training of a recipe; the initial weights depend on the seed alone."""
+def build(
+    recipe: Recipe,
+    shape: ImageShape,
+    randomness: Randomness,
+    classes: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Training:
+    """Return the training of a recipe, whose networks multiply in `dtype`.
+
+    The initial weights depend on the seed alone.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(derive(randomness.seed, "initial weights"))
         model = recipe.model(shape, classes)
+    compute_in(dtype, model)
     return recipe.training(device.place(model, randomness.device), randomness)
 
 
@@ -152,7 +163,8 @@ def _attempt(
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.choose(settings.device)
     randomness = Randomness(settings.seed, shard, where)
-    training = build(recipe, source.train.shape, randomness, len(source.train.classes))
+    dtype = device.precision(settings.precision, where)
+    training = build(recipe, source.train.shape, randomness, len(source.train.classes), dtype)
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = some(source.held_out, settings.seed).to(where)
     seen = some(source.train, settings.seed, SEEN).to(where)
@@ -179,7 +191,7 @@ def _attempt(
             folder.rewind(progress.step)
             stack.push(partial(_report, folder))
             observers = _observers(stack, folder, plan, progress, quiet=quiet)
-            _announce(observers, progress.step, _machine(where, shard), evaluated=len(held_out) > 1)
+            _announce(observers, progress.step, _machine(where, shard, dtype), evaluated=len(held_out) > 1)
             if treatment:
                 for observer in observers:
                     observer.event(treatment.stopped, "remedy", treatment.event())
@@ -289,9 +301,10 @@ def _save_nothing(progress: Progress, best: bool, *, sick: bool = False) -> None
     """What processes other than the first save."""
 
 
-def _machine(where: torch.device, shard: Shard) -> dict[str, Any]:
+def _machine(where: torch.device, shard: Shard, dtype: torch.dtype) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else str(where),
+        "precision": str(dtype).removeprefix("torch."),
         "processes": shard.size,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

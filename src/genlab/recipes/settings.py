@@ -6,6 +6,7 @@ from typing import Literal
 from genlab.recipes.fields import option
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
 
@@ -24,6 +25,7 @@ class Settings:
     minutes: float | None = option(None, "stop after so many minutes, if the steps are not used up", above=0)
     seed: int = option(0, "of everything that is random", least=0)
     device: DeviceName = option("auto", "where to compute")
+    precision: PrecisionName = option("auto", "what networks multiply in; auto is bf16 where the device has units")
     out: str = option("runs", "folder of the run folders")
     name: str | None = option(None, "of the run folder; by default the preset's")
     log_every: int = option(20, "steps between lines of the history", least=1)

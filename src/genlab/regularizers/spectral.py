@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.utils.parametrize import register_parametrization
 
+from genlab.core.device import whole
+
 ITERATIONS = 15  # of the power method at the start; afterwards one per forward is enough to keep up
 
 
@@ -34,12 +36,13 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return `weight` with the largest singular value 1."""
-        matrix = self._matrix(weight)
-        if self.training:
-            self._iterate(matrix)
-        v = normalize(self.v, dim=0)  # a copy too: two forwards may come before one backward
-        sigma: Tensor = torch.linalg.vector_norm(matrix @ v)
-        return weight / sigma
+        with whole(weight.device):  # of bf16, σ would have two digits
+            matrix = self._matrix(weight)
+            if self.training:
+                self._iterate(matrix)
+            v = normalize(self.v, dim=0)  # a copy too: two forwards may come before one backward
+            sigma: Tensor = torch.linalg.vector_norm(matrix @ v)
+            return weight / sigma
 
     @torch.no_grad()
     def _iterate(self, matrix: Tensor) -> None:

@@ -1,0 +1,123 @@
+"""Networks that multiply in bf16: nearly the same answers, and float32 wherever digits count."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, interpolate
+
+import genlab
+from genlab.architectures import compose
+from genlab.architectures.mixed import MixedSequential, compute_in
+from genlab.core.batch import ImageShape
+from genlab.core.device import precision
+from genlab.core.errors import UsageError
+from genlab.core.random import Draws, generator
+from genlab.regularizers.gradient import wgan_gp
+from genlab.regularizers.spectral import spectral_norm_
+from genlab.training import checkpoint
+from genlab.training.run_folder import RunFolder
+
+SHAPE = ImageShape(3, 32, 32)
+ARCHITECTURES = ("mlp", "dcgan", "dcgan-upsample", "resnet")
+
+
+def critic(architecture: str, *, spectral: bool = False) -> nn.Module:
+    torch.manual_seed(0)
+    network = compose.critic(architecture, SHAPE, 8, minibatch="stddev", labels="projection", classes=3)
+    if spectral:
+        spectral_norm_(network)
+    return network
+
+
+def images(count: int = 12) -> Tensor:
+    """Return smooth images: those of white noise have slopes that nearly cancel, which no pictures have."""
+    noise = torch.rand(count, SHAPE.channels, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return interpolate(noise, SHAPE[1:], mode="bicubic").clamp(-1, 1)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_answers_are_nearly_the_same_and_float32(architecture: str) -> None:
+    torch.manual_seed(0)
+    decoder, judge = compose.decoder(architecture, 16, SHAPE, 8), critic(architecture)
+    labels = torch.arange(12) % 3
+    latents = torch.randn(12, 16)
+    made, scores = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        for network in (decoder, judge):
+            compute_in(dtype, network)
+        made.append(decoder(latents))
+        scores.append(judge(images(), labels).scores)
+    assert made[1].dtype == scores[1].dtype == torch.float32
+    for whole, short in (made, scores):
+        assert not torch.equal(whole, short)
+        assert (whole - short).norm() < 0.03 * whole.norm()
+
+
+def test_weights_gradients_and_statistics_stay_float32() -> None:
+    judge = critic("dcgan")
+    compute_in(torch.bfloat16, judge)
+    judge(images(), torch.zeros(12, dtype=torch.long)).scores.sum().backward()
+    tensors = [*judge.state_dict().values(), *(p.grad for p in judge.parameters() if p.grad is not None)]
+    assert {t.dtype for t in tensors if t.is_floating_point()} == {torch.float32}
+
+
+def test_a_spectral_norm_keeps_its_digits() -> None:
+    """In bf16 σ would be off by up to half a percent, and the power method with it."""
+    whole, short = critic("dcgan", spectral=True), critic("dcgan", spectral=True)
+    compute_in(torch.bfloat16, short)
+    for network in (whole, short):
+        network(images(), torch.zeros(12, dtype=torch.long))
+    vectors = {name: vector for name, vector in whole.named_buffers() if name.endswith(".v")}
+    assert len(vectors) > 3
+    for name, vector in short.named_buffers():
+        if name in vectors:
+            assert torch.equal(vector, vectors[name])
+
+
+def test_a_penalty_is_nearly_the_same_and_its_gradient_too() -> None:
+    torch.manual_seed(0)
+    judge, found = compose.critic("dcgan", SHAPE, 16, norm="layer"), []
+    for dtype in (torch.float32, torch.bfloat16):
+        compute_in(dtype, judge)
+        judge.zero_grad()
+        penalty = wgan_gp(lambda x: judge(x).scores, images(), -images(), Draws(generator(0, "u"), 12))
+        penalty.backward()
+        slopes = [p.grad.flatten() for p in judge.parameters() if p.grad is not None]
+        found.append((penalty.item(), torch.cat(slopes)))
+    (whole, slope), (short, other) = found
+    assert short == pytest.approx(whole, rel=0.02)
+    assert cosine_similarity(slope, other, dim=0) > 0.999
+
+
+def test_points_keep_all_their_digits() -> None:
+    point = ImageShape(2, 1, 1)
+    decoder = compose.decoder("mlp", 2, point, 8)
+    assert not any(isinstance(module, MixedSequential) for module in decoder.modules())
+    assert not any(isinstance(m, MixedSequential) for m in compose.critic("mlp", point, 8).modules())
+
+
+def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    tiny = {"width": 4, "batch": 8, "size": 16, "quiet": True, "precision": "bf16", "out": tmp_path}
+    whole = genlab.train("dcgan", steps=6, name="whole", **tiny)
+    part = genlab.train("dcgan", steps=3, name="part", **tiny)
+    genlab.resume(part, steps=6, quiet=True)
+    one, two = (checkpoint.load(RunFolder(Path(run)).last) for run in (whole, part))
+    assert all(torch.equal(tensor, two.model[name]) for name, tensor in one.model.items())
+    assert RunFolder(whole.folder).events("started")[0]["precision"] == "bfloat16"
+    other = genlab.train("dcgan", steps=6, name="float32", **{**tiny, "precision": "float32"})
+    exact = checkpoint.load(RunFolder(other.folder).last)
+    assert not all(torch.equal(tensor, exact.model[name]) for name, tensor in one.model.items())
+
+
+def test_a_loaded_model_computes_as_it_was_trained(tmp_path: Path) -> None:
+    tiny = {"width": 4, "batch": 8, "size": 16, "quiet": True, "steps": 1, "out": tmp_path}
+    for name, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
+        model = genlab.load(genlab.train("dcgan", precision=name, **tiny))
+        assert {m.dtype for m in model.modules() if isinstance(m, MixedSequential)} == {dtype}
+
+
+def test_an_unknown_precision_is_refused_with_the_choices() -> None:
+    with pytest.raises(UsageError, match=r"float16.*bf16.*float32"):
+        precision("float16", torch.device("cpu"))
