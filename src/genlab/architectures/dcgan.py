@@ -14,6 +14,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from genlab.architectures.attention import SelfAttention
+from genlab.architectures.convolution import Conv2d, ConvTranspose2d
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import LabelledSequential
 from genlab.architectures.mixed import MixedSequential
@@ -53,7 +54,7 @@ def decoder(
     widths = _widths(shape, width)[::-1]
     sides = [BASE * 2**level for level in range(len(widths))]
     check_attention(attention, sides)
-    layers: list[nn.Module] = [_AsImage(), nn.ConvTranspose2d(latent, widths[0], BASE, bias=False)]
+    layers: list[nn.Module] = [_AsImage(), ConvTranspose2d(latent, widths[0], BASE, bias=False)]
     for side, (inputs, outputs) in zip(sides, pairwise([*widths, shape.channels]), strict=True):
         layers += [norm(inputs), nn.ReLU()]
         if side == attention:
@@ -78,7 +79,7 @@ def features(
     layers: list[nn.Module] = []
     for side, (inputs, outputs) in zip(sides, pairwise([shape.channels, *widths]), strict=True):
         normalised = norm != "none" and side != sides[0]
-        layers.append(nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=not normalised))
+        layers.append(Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=not normalised))
         if normalised:
             layers.append(make_norm(norm, outputs))
         layers.append(nn.LeakyReLU(0.2))
@@ -86,7 +87,7 @@ def features(
             layers.append(Dropout(dropout))
         if side == attention:
             layers.append(SelfAttention(outputs))
-    return Features(MixedSequential(*layers, nn.Flatten()), widths[-1] * BASE**2)
+    return Features(MixedSequential(*layers, _Flatten()), widths[-1] * BASE**2)
 
 
 def initialise(network: nn.Module) -> None:
@@ -106,6 +107,13 @@ def _widths(shape: ImageShape, width: int) -> list[int]:
     return [width * min(2**level, WIDEST) for level in range(halvings)]
 
 
+class _Flatten(nn.Module):
+    """(B, C, H, W) to (B, H·W·C), as it lies in memory, channels last: neither this nor its slope is copied."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
 class _AsImage(nn.Module):
     """(B, latent) to (B, latent, 1, 1)."""
 
@@ -114,8 +122,8 @@ class _AsImage(nn.Module):
 
 
 def _transposed(inputs: int, outputs: int, *, bias: bool) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
+    return [ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
 
 
 def _upsampled(inputs: int, outputs: int, *, bias: bool) -> list[nn.Module]:
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+    return [nn.Upsample(scale_factor=2, mode="nearest"), Conv2d(inputs, outputs, 3, padding=1, bias=bias)]

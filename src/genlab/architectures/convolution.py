@@ -1,0 +1,114 @@
+"""Convolutions whose weights learn as fast as they can on a CPU in bf16.
+
+The gradient of a weight is the product of two matrices: the patches of the large map, a row for each position of
+the small one, and the small map. oneDNN sums it position by position, which leaves the matrix units idle where the
+small map has few: at 4×4, where these networks have most of their weights, it takes two to five times as long as
+the patches written out and one product. At 8×8 the patches are so many that both take equally long.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.functional import conv2d, conv_transpose2d, pad
+
+FEW = 16  # positions of a small map
+
+
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d` with square kernel, stride and padding."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        """Return maps (B, out_channels, H', W') of maps (B, in_channels, H, W)."""
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        over = (input.shape[2] + 2 * padding - kernel) % stride
+        if over or not _is_worth_it(input, (input.shape[2] + 2 * padding - kernel) // stride + 1, kernel):
+            return super().forward(input)
+        return _with_bias(_apply(_Convolve, *_short(input, self.weight), stride, padding), self.bias)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d` with square kernel, stride and padding, and no output padding."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002 (torch's name)
+        """Return maps (B, out_channels, H', W') of maps (B, in_channels, H, W)."""
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        if input.shape[2:] == (1, 1) and padding == 0:
+            return _with_bias(_spread(input, self.weight), self.bias)
+        if not _is_worth_it(input, input.shape[2], kernel):
+            return super().forward(input, output_size)
+        return _with_bias(_apply(_Transposed, *_short(input, self.weight), stride, padding), self.bias)
+
+
+def _spread(vectors: Tensor, weight: Tensor) -> Tensor:
+    """Return the transposed convolution (B, D, k, k) of vectors (B, C, 1, 1) as a product of matrices."""
+    inputs, outputs, height, width = weight.shape
+    matrix = weight.permute(0, 2, 3, 1).reshape(inputs, -1)  # as it lies in memory, channels last
+    return (vectors.flatten(1) @ matrix).view(-1, height, width, outputs).permute(0, 3, 1, 2)
+
+
+def _is_worth_it(maps: Tensor, small: int, kernel: int) -> bool:
+    return (
+        kernel > 1
+        and 1 < small * small <= FEW
+        and maps.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    )
+
+
+def _short(maps: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    return maps.bfloat16(), weight.bfloat16()
+
+
+def _with_bias(maps: Tensor, bias: Tensor | None) -> Tensor:
+    return maps if bias is None else maps + bias.to(maps.dtype)[:, None, None]
+
+
+class _Convolve(Function):
+    """Maps (B, C, H, W) and weight (D, C, k, k) to maps (B, D, h, w); differentiable as often as one likes."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(maps, weight)
+        ctx.how = stride, padding
+        return conv2d(maps, weight, None, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (slope,), (maps, weight) = slopes, ctx.saved_tensors
+        of_maps = _apply(_Transposed, slope, weight, *ctx.how) if ctx.needs_input_grad[0] else None
+        of_weight = _correlate(maps, slope, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
+        return of_maps, of_weight, None, None
+
+
+class _Transposed(Function):
+    """Maps (B, D, h, w) and weight (D, C, k, k) to maps (B, C, H, W)."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(maps, weight)
+        ctx.how = stride, padding
+        return conv_transpose2d(maps, weight, None, stride, padding)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (slope,), (maps, weight) = slopes, ctx.saved_tensors
+        of_maps = _apply(_Convolve, slope, weight, *ctx.how) if ctx.needs_input_grad[0] else None
+        of_weight = _correlate(slope, maps, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
+        return of_maps, of_weight, None, None
+
+
+def _apply(function: type[Function], maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    made: Tensor = function.apply(maps, weight, stride, padding)  # type: ignore[no-untyped-call]
+    return made
+
+
+def _correlate(large: Tensor, small: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """Return the slope by the weight, (D, C, k, k), of maps (B, C, H, W) and (B, D, h, w), channels last."""
+    padded = pad(large.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
+    patches = padded.unfold(1, kernel, stride).unfold(2, kernel, stride)  # (B, h, w, C, k, k)
+    rows = patches.permute(0, 1, 2, 4, 5, 3).reshape(small.shape[0] * small.shape[2] * small.shape[3], -1)
+    columns = small.permute(0, 2, 3, 1).reshape(len(rows), -1)
+    return (columns.T @ rows).view(small.shape[1], kernel, kernel, large.shape[1]).permute(0, 3, 1, 2)

@@ -1,0 +1,80 @@
+"""Convolutions with a gradient of our own: the same numbers as torch's, however often one differentiates."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import gradcheck, gradgradcheck
+
+from genlab.architectures.convolution import Conv2d, ConvTranspose2d, _Convolve, _Transposed
+
+CASES = [(4, 2, 1, 8), (3, 1, 1, 4), (4, 1, 0, 7)]  # kernel, stride, padding, side of the large map
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), CASES)
+def test_slopes_are_those_of_differences(kernel: int, stride: int, padding: int, side: int) -> None:
+    torch.manual_seed(0)
+    small = (side + 2 * padding - kernel) // stride + 1
+    weight = torch.randn(2, 3, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    for function, shape in ((_Convolve, (2, 3, side, side)), (_Transposed, (2, 2, small, small))):
+        maps = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+        assert gradcheck(function.apply, (maps, weight, stride, padding))
+        assert gradgradcheck(function.apply, (maps, weight, stride, padding))
+
+
+def learned(layer: nn.Module, maps: Tensor) -> list[Tensor]:
+    """Return what a layer makes of maps, and the slopes of its own and of a penalty on its slope."""
+    maps = maps.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        made = layer(maps)
+    (slope,) = torch.autograd.grad(made.float().sin().sum(), maps, create_graph=True)
+    loss = made.float().square().mean() + slope.square().mean()
+    return [made.float(), slope, *torch.autograd.grad(loss, list(layer.parameters()))]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_in_bf16_it_is_what_torch_makes_up_to_its_digits(bias: bool) -> None:
+    torch.manual_seed(0)
+    pairs = [
+        (Conv2d(8, 16, 4, 2, 1, bias=bias), nn.Conv2d(8, 16, 4, 2, 1, bias=bias), torch.randn(4, 8, 8, 8)),
+        (
+            ConvTranspose2d(16, 8, 4, 2, 1, bias=bias),
+            nn.ConvTranspose2d(16, 8, 4, 2, 1, bias=bias),
+            torch.randn(4, 16, 4, 4),
+        ),
+    ]
+    for mine, theirs, maps in pairs:
+        theirs.load_state_dict(mine.state_dict())
+        for network in (mine, theirs):
+            network.to(memory_format=torch.channels_last)
+        for one, two in zip(learned(mine, maps), learned(theirs, maps), strict=True):
+            assert (one - two).norm() <= 0.01 * two.norm()
+        assert "Convolve" in _made_by(mine, maps) or "Transposed" in _made_by(mine, maps)
+
+
+def _made_by(layer: nn.Module, maps: Tensor) -> str:
+    with torch.autocast("cpu", torch.bfloat16):
+        made = layer(maps)
+    node, names = made.grad_fn, ""
+    while node is not None:
+        names += node.name()
+        node = node.next_functions[0][0] if node.next_functions else None
+    return names
+
+
+def test_in_float32_and_on_large_maps_it_is_torchs() -> None:
+    torch.manual_seed(0)
+    layer, other = Conv2d(3, 4, 4, 2, 1), nn.Conv2d(3, 4, 4, 2, 1)
+    other.load_state_dict(layer.state_dict())
+    small, large = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 16, 16)
+    assert torch.equal(layer(small), other(small))
+    assert "Convolve" not in _made_by(layer, large)
+    assert "Convolve" not in _made_by(layer, torch.randn(2, 3, 9, 9))
+
+
+def test_from_one_position_it_is_a_product_of_matrices() -> None:
+    torch.manual_seed(0)
+    mine, theirs = ConvTranspose2d(5, 3, 4), nn.ConvTranspose2d(5, 3, 4)
+    theirs.load_state_dict(mine.state_dict())
+    vectors = torch.randn(2, 5, 1, 1)
+    torch.testing.assert_close(mine(vectors), theirs(vectors))
+    assert mine.to(memory_format=torch.channels_last)(vectors).is_contiguous(memory_format=torch.channels_last)
