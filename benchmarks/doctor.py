@@ -25,8 +25,8 @@ import torch
 
 import foreign
 import genlab
-import page
 from failures import HEALTHY, KINDS, Case, cases, options_of
+from genlab.bench import page
 from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
 from genlab.diagnosis.history import History

@@ -3,6 +3,8 @@
 from functools import partial
 
 from example import ABOUT, SETTINGS, Example, example
+from genlab.bench.measure import Spread, in_turns, seconds
+from genlab.bench.page import Row, Section
 from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.rule import Context
 from genlab.recipes.data import SOME
@@ -13,8 +15,6 @@ from genlab.training.shown import showing
 from genlab.training.state import collect
 from genlab.training.vitals import LEAST_STEPS, Vitals, beside
 from genlab.training.vitals import LOOK as COUNT
-from measure import Spread, in_turns, seconds
-from page import Row, Section
 
 STEPS = 8
 PREVIEW, EVALUATION, CHECKPOINT, LOOK = "preview", "evaluation", "checkpoint", "the doctor's look"

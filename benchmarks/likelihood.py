@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import page
+from genlab.bench import page
 from genlab.core.batch import Batch
 from genlab.core.device import subnormals_flushed
 from genlab.core.random import Draws, Randomness, generator

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.page import Row, Section
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
-from measure import Spread, in_turns, ratios, seconds
-from page import Row, Section
 
 IMAGES, SIDE, BATCH, BATCHES, LEAST = 50_000, 32, 64, 400, 30_000
 GENLAB = "genlab's loader"

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from example import ABOUT, RECIPE, SETTINGS, Example, example
+from genlab.bench.measure import Spread, alone, in_turns, timed
+from genlab.bench.page import Row, Section
 from genlab.core.descent import only
 from genlab.core.random import derive, restart_stream
-from measure import Spread, alone, in_turns, timed
-from page import Row, Section
 
 CHUNK, CHUNKS = 8, 5  # steps at a time, in turns; 40 steps hold whole numbers of logged lines and averages
 MOST = 3.0

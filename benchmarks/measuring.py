@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from example import ABOUT, SETTINGS, example
+from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.page import Row, Section
 from genlab.core.random import generator
 from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 from genlab.metrics.extractors.extractor import Extractor
@@ -15,8 +17,6 @@ from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.recipes.portraits import JUDGED, SAMPLES
 from genlab.training.evaluation import Judge, evaluate
 from genlab.training.shown import showing
-from measure import Spread, in_turns, ratios, seconds
-from page import Row, Section
 
 FEATURES, IMAGES, SEEN = 2048, 10_000, 500
 JUDGE_SIDE = 96

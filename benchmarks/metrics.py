@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-import page
+from genlab.bench import page
 from genlab.core.pictures import to_bytes
 from genlab.core.random import generator
 from genlab.data.dataset import Source

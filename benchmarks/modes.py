@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 import genlab
-import page
+from genlab.bench import page
 from genlab.core.random import generator
 from genlab.data.source import open_source
 from genlab.metrics.modes import cover, reverse_kl

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genlab.bench.measure import Spread, in_turns, ratios, timed
+from genlab.bench.page import Row, Section
 from genlab.data.source import open_source
-from measure import Spread, in_turns, ratios, timed
-from page import Row, Section
 from photos import SIDE, write_photos
 
 FILES, SIZE, LEAST = 3000, 64, 2500

@@ -17,9 +17,18 @@ import events
 import loading
 import loop
 import measuring
-import page
 import preparation
 import startup
+from genlab.bench import page
+
+TITLE = """# Benchmarks
+
+What genlab costs besides the mathematics: starting, preparing and feeding data, the loop around a step, and what
+happens between steps. This page is written by the command below; `make bench` writes it anew. Alternatives are
+measured in turns within one run, and a ratio is that of measurements of the same round. Each figure is the median
+of {repeats} repeats, with the least and the greatest beside it; what several repeats cannot say (a size, a count)
+stands alone.
+"""
 
 SECTIONS: Mapping[str, Callable[[int], page.Section]] = {
     "start-up": startup.measure,
@@ -48,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         sections[name] = SECTIONS[name](options.repeats)
     about["busy after the last measurement"] = page.busy()
     command = shlex.join(["python", "benchmarks/spine.py", *arguments])
-    text = page.page(command, about, list(sections.values()), options.repeats)
+    text = page.page(TITLE.format(repeats=options.repeats), command, about, list(sections.values()))
     values = {"command": command, "machine": about, **{name: asdict(part) for name, part in sections.items()}}
     print(json.dumps(values, indent=1, ensure_ascii=False) if options.json else text)
     if options.write:

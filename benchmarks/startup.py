@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from measure import Spread, in_turns, ratios, seconds
-from page import Row, Section
+from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.page import Row, Section
 
 HELP = {"genlab --help": ["--help"], "genlab train dcgan --help": ["train", "dcgan", "--help"]}
 LIMIT = 0.5

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 import genlab
-import page
 from classifier import Classifier, classifier, diversity
 from genlab.applications.sample import sample
+from genlab.bench import page
 from genlab.core.contract import Corrupts, Reconstructs, Samples
 from genlab.core.files import write
 from genlab.core.pictures import grid, png

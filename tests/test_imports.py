@@ -27,7 +27,8 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "training": frozenset({"core", "data", "metrics", "diagnosis"}),
     "recipes": BELOW_RECIPES,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes"}),
-    "cli": frozenset({"core", "data", "recipes", "applications", "diagnosis", "training"}),
+    "bench": frozenset({"core", "data", "training", "recipes"}),
+    "cli": frozenset({"bench", "core", "data", "recipes", "applications", "diagnosis", "training"}),
     # modules that lie outside the rooms
     "version": frozenset(),
     "": frozenset({"version", "recipes", "applications"}),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError, UnknownOptionError
 
-from genlab.cli import doctor, look, measure, use
+from genlab.cli import bench, doctor, look, measure, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError
 from genlab.recipes.presets import PRESETS
@@ -35,7 +35,7 @@ def build_app(tokens: Sequence[str]) -> App:
     commands: tuple[Callable[..., None], ...] = (
         *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
         *(measure.evaluate, measure.compare, doctor.doctor),
-        *(look.data, look.recipes, look.checks),
+        *(look.data, look.recipes, look.checks, bench.bench),
     )
     for command in commands:
         app.command(command)

@@ -9,16 +9,7 @@ from pathlib import Path
 
 import torch
 
-from measure import Spread
-
-TITLE = """# Benchmarks
-
-What genlab costs besides the mathematics: starting, preparing and feeding data, the loop around a step, and what
-happens between steps. This page is written by the command below; `make bench` writes it anew. Alternatives are
-measured in turns within one run, and a ratio is that of measurements of the same round. Each figure is the median
-of {repeats} repeats, with the least and the greatest beside it; what several repeats cannot say (a size, a count)
-stands alone.
-"""
+from genlab.bench.measure import Spread
 
 
 @dataclass(frozen=True)
@@ -92,8 +83,8 @@ def busy() -> str:
     return f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
 
 
-def page(command: str, about: dict[str, str], sections: Sequence[Section], repeats: int) -> str:
-    """Return the whole page as Markdown."""
+def page(title: str, command: str, about: dict[str, str], sections: Sequence[Section]) -> str:
+    """Return a whole page as Markdown, under a title and what is to be said first."""
     facts = "\n".join(f"| {name} | {value} |" for name, value in about.items())
-    head = f"{TITLE.format(repeats=repeats)}\n```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}\n"
+    head = f"{title}\n```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}\n"
     return "\n".join([head, *(section.markdown() for section in sections)])

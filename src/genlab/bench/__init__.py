@@ -1,0 +1,1 @@
+"""How fast is it: measurements in turns, on the machine at hand."""

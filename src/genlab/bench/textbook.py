@@ -1,0 +1,157 @@
+"""The training loops that tutorials teach: what genlab is timed against.
+
+Plain PyTorch in float32 on contiguous tensors, one network call after the other, a `DataLoader`, optimizers as
+they come, losses read back in every step. The networks are genlab's own, so that both compute the same.
+
+References:
+    Inkawhich, 2018. DCGAN Tutorial. pytorch.org.
+    Gulrajani et al., 2017. Improved Training of Wasserstein GANs, algorithm 1. arXiv:1704.00028.
+    Miyato et al., 2018. Spectral Normalization for Generative Adversarial Networks. arXiv:1802.05957.
+    Kingma and Welling, 2013. Auto-Encoding Variational Bayes. arXiv:1312.6114.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, relu
+from torch.utils.data import DataLoader, TensorDataset
+
+from genlab.recipes.gan import GANRecipe
+from genlab.recipes.vae import VAERecipe
+
+Step = Callable[[], dict[str, float]]
+
+
+def textbook(recipe: GANRecipe | VAERecipe, model: nn.Module, images: Tensor) -> Step:
+    """Return what takes one step, of all its critic steps, of the loop that a tutorial has for a recipe.
+
+    Args:
+        recipe: whose hyperparameters are taken.
+        model: what it builds, on the device to train on.
+        images: (N, C, H, W) in [-1, 1], in memory.
+    """
+    batches = _batches(images, recipe.batch, next(model.parameters()).device)
+    if isinstance(recipe, VAERecipe):
+        return _vae(recipe, model, batches)
+    return _LOOPS[recipe.loss](recipe, model, batches)
+
+
+def _batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
+    loader = DataLoader(TensorDataset(images), batch_size=size, shuffle=True, drop_last=True)
+    while True:
+        for (batch,) in loader:
+            yield batch.to(device)
+
+
+def _players(
+    recipe: GANRecipe, model: nn.Module
+) -> tuple[nn.Module, Callable[[Tensor], Tensor], list[torch.optim.Adam]]:
+    generator, critic = model.generator, model.critic
+    assert isinstance(generator, nn.Module)
+    assert isinstance(critic, nn.Module)
+    optimizers = [
+        torch.optim.Adam(critic.parameters(), lr=recipe.critic_lr, betas=recipe.betas),
+        torch.optim.Adam(generator.parameters(), lr=recipe.generator_lr, betas=recipe.betas),
+    ]
+    return generator, lambda images: critic(images).scores, optimizers
+
+
+def _gan(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+
+    def step() -> dict[str, float]:
+        real = next(batches)
+        fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device)))
+        of_critic.zero_grad()
+        scores = critic(real)
+        of_real = binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
+        of_real.backward()
+        scores = critic(fake.detach())
+        of_fake = binary_cross_entropy_with_logits(scores, torch.zeros_like(scores))
+        of_fake.backward()
+        of_critic.step()
+        of_generator.zero_grad()
+        scores = critic(fake)
+        loss = binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
+        loss.backward()
+        of_generator.step()
+        return {"critic": of_real.item() + of_fake.item(), "generator": loss.item()}
+
+    return step
+
+
+def _wgan_gp(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+
+    def step() -> dict[str, float]:
+        for _ in range(recipe.critic_steps):
+            real = next(batches)
+            fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device))).detach()
+            between = (real + torch.rand(len(real), 1, 1, 1, device=real.device) * (fake - real)).requires_grad_()
+            (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+            penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+            of_critic.zero_grad()
+            loss = critic(fake).mean() - critic(real).mean() + recipe.gradient_penalty * penalty
+            loss.backward()
+            of_critic.step()
+        of_generator.zero_grad()
+        of_fake = -critic(
+            torch.tanh(generator(torch.randn(recipe.batch, recipe.latent, device=real.device)))
+        ).mean()
+        of_fake.backward()
+        of_generator.step()
+        return {"critic": loss.item(), "generator": of_fake.item()}
+
+    return step
+
+
+def _hinge(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+
+    def step() -> dict[str, float]:
+        for _ in range(recipe.critic_steps):
+            real = next(batches)
+            fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device))).detach()
+            of_critic.zero_grad()
+            loss = relu(1 - critic(real)).mean() + relu(1 + critic(fake)).mean()
+            loss.backward()
+            of_critic.step()
+        of_generator.zero_grad()
+        of_fake = -critic(
+            torch.tanh(generator(torch.randn(recipe.batch, recipe.latent, device=real.device)))
+        ).mean()
+        of_fake.backward()
+        of_generator.step()
+        return {"critic": loss.item(), "generator": of_fake.item()}
+
+    return step
+
+
+_LOOPS: Mapping[str, Callable[[GANRecipe, nn.Module, Iterator[Tensor]], Step]] = {
+    "non-saturating": _gan,
+    "wasserstein": _wgan_gp,
+    "hinge": _hinge,
+}
+
+
+def _vae(recipe: VAERecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    encoder, decoder = model.encoder, model.decoder
+    assert isinstance(encoder, nn.Module)
+    assert isinstance(decoder, nn.Module)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
+
+    def step() -> dict[str, float]:
+        real = next(batches)
+        mean, log_variance = encoder(real).chunk(2, dim=1)
+        latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        # The decoder's a means tanh a in [-1, 1], which is sigmoid 2a in [0, 1].
+        distortion = binary_cross_entropy_with_logits(2 * decoder(latents), (real + 1) / 2, reduction="sum")
+        rate = -0.5 * torch.sum(1 + log_variance - mean.square() - log_variance.exp())
+        loss = (distortion + rate) / len(real)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss.item()}
+
+    return step
