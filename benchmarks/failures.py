@@ -64,12 +64,12 @@ KINDS: Mapping[str, Kind] = {
         ),
     ),
     "critic overpowers": Kind(
-        ("critic-overpowers", "vanishing-generator-gradient"),
+        ("critic-overpowers", "vanishing-gradient"),
         ("dcgan", "gan"),
         ({"critic_lr": 2e-3, "critic_steps": 5, "generator_lr": 2e-5}, {"critic_steps": 10, "generator_lr": 1e-5}),
     ),
     "vanishing gradient": Kind(
-        ("vanishing-generator-gradient", "critic-overpowers"),
+        ("vanishing-gradient", "critic-overpowers"),
         ("dcgan", "gan"),
         ({"loss": "minimax", "critic_steps": 5, "critic_lr": 1e-3}, {"loss": "minimax", "critic_steps": 10}),
     ),
@@ -79,7 +79,7 @@ KINDS: Mapping[str, Kind] = {
         ({"critic_lr": 1e-7}, {"flip_labels": 0.5}),
     ),
     "frozen generator": Kind(
-        ("generator-frozen", "learning-rate-too-low", "critic-overpowers"),
+        ("frozen-generator", "learning-rate-too-low", "critic-overpowers"),
         ("dcgan", "lsgan"),
         ({"generator_lr": 1e-9}, {"generator_lr": 1e-7}),
     ),

@@ -6,6 +6,7 @@ import pytest
 
 from doctor import judge, train
 from failures import HEALTHY, KINDS, Case, cases
+from genlab.diagnosis.doctor import RULES
 
 ON_DIGITS = [case for case in cases() if case.data == "digits"]
 FAILING = {case.kind: case for case in reversed(ON_DIGITS) if case.kind != HEALTHY}
@@ -13,6 +14,10 @@ FAILING = {case.kind: case for case in reversed(ON_DIGITS) if case.kind != HEALT
 
 def test_every_kind_of_failure_is_tried_on_digits() -> None:
     assert FAILING.keys() == KINDS.keys()
+
+
+def test_what_is_expected_of_a_failure_are_findings_that_there_are() -> None:
+    assert {rule for kind in KINDS.values() for rule in kind.expected} <= {rule.name for rule in RULES}
 
 
 @pytest.mark.slow
