@@ -55,8 +55,8 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "mode collapse": Kind(
-        ("mode-collapse", "missing-modes", "learning-rate-too-high", "critic-too-weak"),
+    "critic behind": Kind(
+        ("critic-too-weak", "learning-rate-too-high", "uneven-rates", "mode-collapse", "missing-modes"),
         ("dcgan", "gan"),
         (
             {"generator_lr": 4e-3, "generator_steps": 5},
