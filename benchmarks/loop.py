@@ -81,17 +81,16 @@ def _by_hand(run: Example) -> Callable[[], None]:
     training, model = run.training, run.training.model
     critic_optimizer, generator_optimizer = training.optimizers["critic"], training.optimizers["generator"]
     real = next(run.batches).images
-    noises = torch.randn(2, len(real), model.latent)
+    noise = torch.randn(len(real), model.latent)
 
     def chunk() -> None:
         for _ in range(CHUNK):
-            with torch.no_grad():
-                fake = model.decode(noises[0])
+            fake = model.decode(noise)
             real_scores = model.critic(real).scores
-            critic_loss, _ = training.loss(real_scores, model.critic(fake).scores)
+            critic_loss, _ = training.loss(real_scores, model.critic(fake.detach()).scores)
             _descend(critic_loss, critic_optimizer)
             model.critic.requires_grad_(False)
-            _, generator_loss = training.loss(real_scores.detach(), model.critic(model.decode(noises[1])).scores)
+            _, generator_loss = training.loss(real_scores.detach(), model.critic(fake).scores)
             _descend(generator_loss, generator_optimizer)
             model.critic.requires_grad_(True)
 
@@ -113,7 +112,6 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
 
     def noise() -> None:
         training.noise(RECIPE.batch, "critic", step, 0)
-        training.noise(RECIPE.batch, "generator", step)
 
     def freeze() -> None:
         for player in (training.model.critic, training.model.generator):
@@ -122,7 +120,7 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
 
     works: dict[str, tuple[Callable[[], object], int]] = {
         "starting the stream of layers that draw": (restart, 1),
-        "noise of both players": (noise, 1),
+        "noise": (noise, 1),
         "freezing the opponent": (freeze, 1),
         "gradient norms and the check that they are finite": (_checks(run), 1),
         "signals": (_signals, 1),

@@ -162,7 +162,7 @@ def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
     together([_collectives, _descent, _normalisation, _normalisation_far_from_zero, _portraits], tmp_path)
 
 
-OPTIONS = {"size": 16, "batch": 16, "latent": 4, "log_every": 1}
+OPTIONS = {"precision": "float32", "size": 16, "batch": 16, "latent": 4, "log_every": 1}
 WIDTHS = {"vae": 16, "dcgan": 4}
 
 

@@ -108,24 +108,31 @@ class GANTraining:
     clip_norm: float | None = None
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Improve the critic `critic_steps` times, each on a fresh batch, then the generator."""
+        """Improve the critic `critic_steps` times, each on a fresh batch, then the generator.
+
+        The generator first learns by the fakes that the critic saw last: they are made once for both.
+        """
         signals: Signals = {}
-        with only(self.model.critic, among=self.model):
-            for turn in range(self.critic_steps):
-                batch = next(batches)
-                signals = self.improve_critic(batch, step, turn)
+        fake: Tensor | None = None
+        for turn in range(self.critic_steps):
+            batch = next(batches)
+            if turn == self.critic_steps - 1:
+                fake = self.fakes(batch, "critic", step, turn)
+            with only(self.model.critic, among=self.model):
+                signals = self.improve_critic(batch, step, turn, fake)
         with only(self.model.generator, among=self.model):
             for turn in range(self.generator_steps):
-                signals |= self.improve_generator(batch, step, turn)
+                signals |= self.improve_generator(batch, step, turn, None if turn else fake)
         return signals
 
-    def improve_critic(self, batch: Batch, step: int, turn: int) -> Signals:
+    def improve_critic(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
         """Take one descent step of the critic on real images and as many fakes of the same classes."""
         labels = batch.labels if self.model.classes else None
         draws = self.randomness.draws(len(batch), "critic's view", step, turn)
-        with torch.no_grad():
-            fake = self.model.decode(self.noise(len(batch), "critic", step, turn), labels)
-        real, fake = self.view(batch.images, step, draws), self.view(fake, step, draws)
+        if fake is None:
+            with torch.no_grad():
+                fake = self.fakes(batch, "critic", step, turn)
+        real, fake = self.view(batch.images, step, draws), self.view(fake.detach(), step, draws)
         of_real, of_fake = self.model.critic(real, labels), self.model.critic(fake, labels)
         losses = self._critic_losses(of_real, of_fake, labels, draws)
         count = step * self.critic_steps + turn
@@ -134,11 +141,11 @@ class GANTraining:
             losses |= {name: self.penalty_every * value for name, value in penalties.items()}
         return self._descend("critic", losses, count) | self._verdict(of_real, of_fake, labels)
 
-    def improve_generator(self, batch: Batch, step: int, turn: int) -> Signals:
+    def improve_generator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
         """Take one descent step of the generator, against the critic as it is now or as it will be."""
         labels = batch.labels if self.model.classes else None
         draws = self.randomness.draws(len(batch), "generator's view", step, turn)
-        fake = self.view(self.model.decode(self.noise(len(batch), "generator", step, turn), labels), step, draws)
+        fake = self.view(self.fakes(batch, "generator", step, turn) if fake is None else fake, step, draws)
         critic: Judge = self.model.critic
         of_real = None
         if self.unroll or self.compares or self.feature_matching:
@@ -153,6 +160,10 @@ class GANTraining:
         if labels is not None and of_fake.classes is not None:
             losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
         return self._descend("generator", losses, step * self.generator_steps + turn)
+
+    def fakes(self, batch: Batch, *keys: int | str) -> Tensor:
+        """Return as many generated images as a batch has, of the same classes."""
+        return self.model.decode(self.noise(len(batch), *keys), batch.labels if self.model.classes else None)
 
     def noise(self, rows: int, *keys: int | str) -> Tensor:
         """Return latents for this process's rows, (rows, latent)."""
