@@ -3,6 +3,7 @@
 import numpy as np
 
 from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
+from genlab.diagnosis.general_rules import BALANCED
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_loss
 
@@ -170,13 +171,6 @@ def labels_say_nothing(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_real", f"above {least:.2g}")])
 
 
-GENTLE = Remedy(
-    [
-        *(Change("generator_lr", published=True), Change("critic_lr", published=True)),
-        *(Change("generator_steps", published=True), Change("critic_steps", published=True)),
-    ],
-    "The rates and turns that balance this pair of players, as far as is known.",
-)
 NON_SATURATING = Remedy([Change("loss", to="non-saturating")], "Its gradient is largest where the critic is sure.")
 R1 = Remedy([Change("r1", to=10.0)], "A critic that is flat at real images is nowhere too sure.")
 SLOWER_GENERATOR = Remedy([Change("generator_lr", times=0.2)], "Small steps stay where the critic's word holds.")
@@ -206,7 +200,7 @@ RULES = (
         "Arjovsky and Bottou, 2017. Towards Principled Methods for Training GANs. arXiv:1701.04862",
         (("D(x)", "critic_loss"), ("D(G(z))", "generator_loss")),
         ("gan",),
-        (GENTLE, SLOWER_CRITIC, R1, HINGE),
+        (BALANCED, SLOWER_CRITIC, R1, HINGE),
     ),
     Rule(
         "vanishing-gradient",
@@ -217,7 +211,7 @@ RULES = (
         "Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661",
         ("generator_gradient_norm",),
         ("gan",),
-        (NON_SATURATING, GENTLE, HINGE),
+        (NON_SATURATING, BALANCED, HINGE),
     ),
     Rule(
         "mode-collapse",
@@ -228,7 +222,7 @@ RULES = (
         "Goodfellow, 2016. NIPS 2016 Tutorial: Generative Adversarial Networks, 5.1.1. arXiv:1701.00160",
         ("nearest",),
         ("gan",),
-        (GENTLE, SLOWER_GENERATOR, R1, HINGE),
+        (BALANCED, SLOWER_GENERATOR, R1, HINGE),
     ),
     Rule(
         "missing-modes",
@@ -239,7 +233,7 @@ RULES = (
         "Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498",
         ("diversity",),
         ("gan",),
-        (GENTLE, Remedy([Change("minibatch", to="stddev")], "A critic that compares sees what is missing."), R1),
+        (BALANCED, Remedy([Change("minibatch", to="stddev")], "A critic that compares sees what is missing."), R1),
     ),
     Rule(
         "critic-too-weak",
@@ -290,7 +284,7 @@ RULES = (
         "",
         ("saturation",),
         ("gan",),
-        (GENTLE, SLOWER_GENERATOR),
+        (BALANCED, SLOWER_GENERATOR),
     ),
     Rule(
         "frozen-generator",
@@ -300,7 +294,7 @@ RULES = (
         "",
         ("generator_update_ratio", "critic_update_ratio"),
         ("gan",),
-        (GENTLE,),
+        (BALANCED,),
     ),
     Rule(
         "frozen-losses",
@@ -311,7 +305,7 @@ RULES = (
         "",
         ("critic_loss", "generator_loss"),
         ("gan",),
-        (GENTLE,),
+        (BALANCED,),
     ),
     Rule(
         "oscillation",
@@ -323,7 +317,7 @@ RULES = (
         "arXiv:1801.04406",
         ("quality",),
         ("gan",),
-        (R1, GENTLE, Remedy([Change("ema", to=0.999)], "An average of the weights stands still in the middle.")),
+        (R1, BALANCED, Remedy([Change("ema", to=0.999)], "An average of the weights stands still in the middle.")),
     ),
     Rule(
         "uneven-rates",
@@ -334,7 +328,7 @@ RULES = (
         "Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500",
         ("generator_update_ratio", "critic_update_ratio"),
         ("gan",),
-        (GENTLE,),
+        (BALANCED,),
     ),
     Rule(
         "labels-say-nothing",

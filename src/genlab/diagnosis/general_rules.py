@@ -88,12 +88,16 @@ def slow_loader(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [waiting.shows("waiting", f"below {WAITING:g}")], "warning")
 
 
+BALANCE = ("generator_lr", "critic_lr", "generator_steps", "critic_steps", "optimizer", "betas", "loss")
+BALANCED = Remedy(
+    [Change(option, published=True) for option in BALANCE],
+    "The loss, the rates and the turns with which this pair of players is known to train.",
+)
 PUBLISHED = (
-    Remedy([Change("lr", published=True)], "The rate that this model is known to train at."),
     Remedy(
-        [Change("generator_lr", published=True), Change("critic_lr", published=True)],
-        "The rates that this model is known to train at.",
+        [Change("lr", published=True), Change("betas", published=True)], "What this model is known to train at."
     ),
+    BALANCED,
 )
 SLOWER = (
     *PUBLISHED,
