@@ -48,7 +48,7 @@ class Change:
     def __str__(self) -> str:
         option = f"--{self.option.replace('_', '-')}"
         if self.published:
-            return f"{option} as published"
+            return option
         return f"{option} {self.to}" if self.times is None else f"{option} × {self.times:g}"
 
 
@@ -72,7 +72,9 @@ class Remedy:
         return {name: value for name, value in values.items() if value != options[name]}
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.changes))
+        changed = [str(change) for change in self.changes if not change.published]
+        back = ", ".join(str(change) for change in self.changes if change.published)
+        return ", ".join([*changed, *([f"{back} as published"] if back else [])])
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,7 @@ BALANCED = Remedy(
     "The loss, the rates and the turns with which this pair of players is known to train.",
 )
 PUBLISHED = (
-    Remedy(
-        [Change("lr", published=True), Change("betas", published=True)], "What this model is known to train at."
-    ),
+    Remedy([Change("lr", published=True), Change("betas", published=True)], "The rate that is known to work."),
     BALANCED,
 )
 SLOWER = (
