@@ -6,7 +6,8 @@ Each run is trained once into FOLDER, so that the work can be stopped and goes o
 is found anew by showing it the history line by line. A finding counts from the step at which it is made. A failing
 run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
 any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
-ends within 20 % of the quality of the healthy run of that preset on those pictures, under the same budget.
+ends within 20 % of the quality of the healthy run of that preset on those pictures, under the same budget; quality
+is the median of the last three evaluations.
 """
 
 import argparse
@@ -87,12 +88,12 @@ def judge(case: Case, runs: Path) -> Verdict:
 
 
 def quality(folder: RunFolder) -> float | None:
-    """Return the last evaluation's value that decides; None where there is none or the run broke off."""
+    """Return the median of the last three evaluations' deciding values; None where the run broke off."""
     events = folder.events()
     if not events or any(event["event"] == "fault" for event in events[-3:]):
         return None
     values = [next(v for v in e.values() if isinstance(v, float)) for e in events if e["event"] == "evaluation"]
-    return values[-1] if values else None
+    return median(values[-3:]) if values else None
 
 
 def _name(case: Case, *, treated: bool = False) -> str:
