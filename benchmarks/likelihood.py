@@ -156,7 +156,9 @@ def _page(rows: Sequence[Row], about: Mapping[str, str], command: str, minutes: 
     return (
         f"# Likelihood\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}\n```console\n{command}\n```\n\n"
         f"| | |\n|---|---|\n{facts}\nAll rows: `{settings}`, 28×28 pixels, the learning rate falling to 0 along a "
-        f"cosine. The published figures are of longer training (Burda et al., 2015: 3,280 passes).\n\n"
+        f"cosine. The published figures are of longer training (Burda et al., 2015: 3,280 passes). A step with k "
+        f"draws costs nearly k passes of the decoder, so that in the same time a row with more draws sees fewer "
+        f"images.\n\n"
         f"| | −log p(x), {DRAWS:,} draws, {IMAGES:,} test images | published | steps | passes | minutes |\n"
         f"|---|--:|--:|--:|--:|--:|\n{body}\n"
         f"On the way, with {QUICK_DRAWS} draws on {QUICK_IMAGES} test images:\n\n"
