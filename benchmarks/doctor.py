@@ -218,14 +218,16 @@ def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
             continue
         folder, reference = RunFolder(treated), quality(RunFolder(well))
         tried, ends_well = folder.events("remedy"), _close(quality(folder), reference)
-        counts = {"treated": bool(tried), "well": ends_well, "well without": _close(verdict.quality, reference)}
-        kinds[case.kind].update(counts, runs=1)
+        well_without = _close(verdict.quality, reference)
+        kinds[case.kind].update(
+            {"runs": 1, "treated": int(bool(tried)), "well": int(ends_well), "well without": int(well_without)}
+        )
         for place, event in enumerate(tried):
             changes = ", ".join(
                 f"`--{name.replace('_', '-')} {value}`" for name, value in event["changes"].items()
             )
             worked = ends_well and place == len(tried) - 1
-            remedies.setdefault((event["rule"], changes), Counter()).update(tried=1, worked=worked)
+            remedies.setdefault((event["rule"], changes), Counter()).update(tried=1, worked=int(worked))
     rows = [(kind, counts) for kind, counts in kinds.items() if counts["runs"]]
     if not rows:
         return ""

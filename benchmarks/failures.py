@@ -118,7 +118,7 @@ KINDS: Mapping[str, Kind] = {
     "duplicates": Kind(("data-duplicates",), ("dcgan", "conv-vae"), ({},), spoilt="duplicates"),
     "rare class": Kind(("data-imbalance",), ("cgan", "conditional-vae"), ({},), spoilt="rare class"),
     "posterior collapse": Kind(
-        ("posterior-collapse",),
+        ("posterior-collapse", "over-regularised"),
         ("conv-vae", "vae"),
         ({"beta": 50.0}, {"beta": 200.0}),
     ),
