@@ -11,6 +11,7 @@ References:
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ from genlab.recipes.gan import GANRecipe
 from genlab.recipes.vae import VAERecipe
 
 Step = Callable[[], dict[str, float]]
+Critic = Callable[[Tensor], Tensor]  # images to scores
+CriticLoss = Callable[[GANRecipe, Critic, Tensor, Tensor], Tensor]  # of real and generated images
 
 
 def textbook(recipe: GANRecipe | VAERecipe, model: nn.Module, images: Tensor) -> Step:
@@ -44,9 +47,7 @@ def _batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor
             yield batch.to(device)
 
 
-def _players(
-    recipe: GANRecipe, model: nn.Module
-) -> tuple[nn.Module, Callable[[Tensor], Tensor], list[torch.optim.Adam]]:
+def _players(recipe: GANRecipe, model: nn.Module) -> tuple[nn.Module, Critic, list[torch.optim.Adam]]:
     generator, critic = model.generator, model.critic
     assert isinstance(generator, nn.Module)
     assert isinstance(critic, nn.Module)
@@ -81,18 +82,16 @@ def _gan(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step
     return step
 
 
-def _wgan_gp(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+def _critic_first(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor], critic_loss: CriticLoss) -> Step:
+    """Return the step of a critic that takes several turns, and whose scores the generator raises."""
     generator, critic, (of_critic, of_generator) = _players(recipe, model)
 
     def step() -> dict[str, float]:
         for _ in range(recipe.critic_steps):
             real = next(batches)
             fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device))).detach()
-            between = (real + torch.rand(len(real), 1, 1, 1, device=real.device) * (fake - real)).requires_grad_()
-            (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-            penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
             of_critic.zero_grad()
-            loss = critic(fake).mean() - critic(real).mean() + recipe.gradient_penalty * penalty
+            loss = critic_loss(recipe, critic, real, fake)
             loss.backward()
             of_critic.step()
         of_generator.zero_grad()
@@ -106,32 +105,22 @@ def _wgan_gp(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> 
     return step
 
 
-def _hinge(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
-    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+def _wgan_gp(recipe: GANRecipe, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    between = (real + torch.rand(len(real), 1, 1, 1, device=real.device) * (fake - real)).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    loss: Tensor = critic(fake).mean() - critic(real).mean() + recipe.gradient_penalty * penalty
+    return loss
 
-    def step() -> dict[str, float]:
-        for _ in range(recipe.critic_steps):
-            real = next(batches)
-            fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device))).detach()
-            of_critic.zero_grad()
-            loss = relu(1 - critic(real)).mean() + relu(1 + critic(fake)).mean()
-            loss.backward()
-            of_critic.step()
-        of_generator.zero_grad()
-        of_fake = -critic(
-            torch.tanh(generator(torch.randn(recipe.batch, recipe.latent, device=real.device)))
-        ).mean()
-        of_fake.backward()
-        of_generator.step()
-        return {"critic": loss.item(), "generator": of_fake.item()}
 
-    return step
+def _hinge(recipe: GANRecipe, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    return relu(1 - critic(real)).mean() + relu(1 + critic(fake)).mean()
 
 
 _LOOPS: Mapping[str, Callable[[GANRecipe, nn.Module, Iterator[Tensor]], Step]] = {
     "non-saturating": _gan,
-    "wasserstein": _wgan_gp,
-    "hinge": _hinge,
+    "wasserstein": partial(_critic_first, critic_loss=_wgan_gp),
+    "hinge": partial(_critic_first, critic_loss=_hinge),
 }
 
 

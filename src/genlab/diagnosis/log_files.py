@@ -30,8 +30,7 @@ def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
         files = sorted(path.rglob("*tfevents*"))
         if not files:
             raise UsageError(f"{path} is no run folder and holds no TensorBoard event files")
-        for file in files:
-            yield from enumerate(_events(file))
+        yield from enumerate(row for file in files for row in _events(file))
         return
     if "tfevents" in path.name:
         yield from enumerate(_events(path))
@@ -46,7 +45,7 @@ def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
     if lines[0].lstrip().startswith("{"):
         yield from _json_lines(_thinned(lines, notes), notes)
     elif _is_table(lines):
-        yield from _table(lines[0], _thinned(lines[1:], notes))
+        yield from _table(lines[0], _thinned(lines[1:], notes), notes)
     else:
         yield from _printed(_thinned(lines, notes))
 
@@ -72,18 +71,21 @@ def _is_table(lines: Sequence[str]) -> bool:
     return all(_number(cell) is None for cell in head) and not _PAIR.search(lines[0])
 
 
-def _table(head: str, lines: Iterable[Line]) -> Iterator[Row]:
+def _table(head: str, lines: Iterable[Line], notes: list[str]) -> Iterator[Row]:
     separator = max(",;\t", key=head.count)
     (names,) = csv.reader([head], delimiter=separator)
-    names = [name.strip() for name in names]
+    names, broken = [name.strip() for name in names], 0
     for number, line in lines:
         try:
             (cells,) = csv.reader([line], delimiter=separator)
         except csv.Error:  # a cell of more than 128 KiB, say
+            broken += 1
             continue
         row = {n: value for n, cell in zip(names, cells, strict=False) if (value := _number(cell)) is not None}
         if row:
             yield number, row
+    if broken:
+        notes.append(f"{broken} lines could not be read and were left out")
 
 
 def _json_lines(lines: Iterable[Line], notes: list[str]) -> Iterator[Row]:
