@@ -11,7 +11,7 @@ import torch
 from genlab.core.batch import ImageShape
 from genlab.core.errors import GenlabError, NonFiniteError, UnwellError, UsageError
 from genlab.core.files import storage
-from genlab.diagnosis.doctor import RULES, to_be_tried
+from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.finding import Evidence, Finding, Sign
 from genlab.recipes.checkup import context_of
 from genlab.recipes.data import shape_of
@@ -54,9 +54,9 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
         return None
     tried = [event["changes"] for event in earlier]
     context = context_of(plan, {})
-    for remedy in to_be_tried(finding, context).remedies:
+    for remedy in finding.remedies:
         changes = remedy.apply(context.options, context.published)
-        if changes in tried:
+        if not changes or changes in tried:
             continue
         try:
             changed = plan.changed(changes)
