@@ -132,10 +132,10 @@ def test_a_manifest_with_a_flipped_bit_is_refused_or_means_the_same(folder: Path
         b"[]",
         b"7",
         b"null",
-        b'{"schema": 1}',
-        b'{"schema": "1", "files": {}}',
-        b'{"schema": 1, "files": []}',
-        b'{"schema": 1, "files": {"model.safetensors": null, "training.safetensors": 1, "state.json": {}}}',
+        b'{"schema": 2}',
+        b'{"schema": "2", "files": {}}',
+        b'{"schema": 2, "files": []}',
+        b'{"schema": 2, "files": {"model.safetensors": null, "training.safetensors": 1, "state.json": {}}}',
         b"\xff\xfe\x00",
     ],
 )
@@ -156,6 +156,13 @@ def test_a_newer_schema_is_refused_with_both_versions(folder: Path) -> None:
     assert "genlab 99.1" in message
     assert genlab.__version__ in message
     assert "pgrade" in message
+
+
+def test_an_older_schema_is_refused_because_its_weights_mean_something_else(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema": checkpoint.SCHEMA - 1}))
+    with pytest.raises(CheckpointError, match=rf"schema {checkpoint.SCHEMA - 1}.*anew"):
+        load(folder)
 
 
 def forge(folder: Path, name: str, data: bytes) -> None:

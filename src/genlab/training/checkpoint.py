@@ -26,7 +26,7 @@ from genlab.version import __version__
 
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2  # since 2 the last map of a DCGAN's features is flattened positions first
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
 
 
@@ -213,6 +213,11 @@ def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
             raise CheckpointError(
                 f"{path} has schema {manifest['schema']}, written by genlab {manifest.get('genlab')}; this genlab "
                 f"({__version__}) reads up to schema {SCHEMA}. Upgrade genlab to use it."
+            )
+        if manifest["schema"] < SCHEMA:
+            raise CheckpointError(
+                f"{path} has schema {manifest['schema']}: an earlier genlab wrote it, whose convolutional networks"
+                " order their weights otherwise. They would load and mean nothing. Train it anew."
             )
         entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
         return {name: (entry["bytes"], entry["sha256"]) for name, entry in entries.items()}
