@@ -32,6 +32,7 @@ from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
 from genlab.diagnosis.history import History
 from genlab.recipes.checkup import records
+from genlab.training.interruption import Interrupted
 from genlab.training.run_folder import RunFolder
 
 RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100, "extractor": "pixels"}
@@ -67,6 +68,8 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
     policy = "treat" if treated else "warn"
     try:
         genlab.train(case.preset, quiet=True, out=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
+    except Interrupted:
+        raise
     except GenlabError as error:
         print(f"{folder.name}: {error}", file=sys.stderr)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

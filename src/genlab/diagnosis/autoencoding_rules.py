@@ -8,8 +8,8 @@ from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_los
 
 NO_RATE = 0.05  # nats, at any time
 LITTLE_RATE, LATE = 0.5, 0.3  # nats, after that part of a run
-BLURRED = 0.35  # of the detail of real images
-POOR = 0.4  # of the variance of images explained
+BLURRED, STILL_BLURRED = 0.35, 0.5  # of the detail of real images, at any time and late
+POOR, STILL_POOR = 0.4, 0.55  # of the variance of images explained, at any time and late
 WIDE = 3.0  # variance of the latents of data, where the prior has 1
 NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
 APART = 2.0  # times the loss
@@ -32,16 +32,17 @@ def over_regularised(history: History, context: Context) -> Sign | None:
     """The latent is in use, but reconstructions are blurred and explain little."""
     detail, explained = history["reconstruction_detail"].smooth(), history["explained_held_out"].smooth()
     detail = detail.after(context.share(history, START))
-    marks = (detail.values < BLURRED) & (explained.at(detail.steps) < POOR)
-    since = detail.held(marks, LONG)
+    late = detail.steps >= context.share(history, LATE)
+    sharp, rich = np.where(late, STILL_BLURRED, BLURRED), np.where(late, STILL_POOR, POOR)
+    since = detail.held((detail.values < sharp) & (explained.at(detail.steps) < rich), LONG)
     rate = history["rate"].smooth()
     if since is None or not len(rate) or rate.last < LITTLE_RATE:
         return None
     return Sign(
         since,
         [
-            detail.shows("reconstruction_detail", f"above {BLURRED}"),
-            explained.shows("explained_held_out", f"above {POOR}"),
+            detail.shows("reconstruction_detail", f"above {sharp[-1]}"),
+            explained.shows("explained_held_out", f"above {rich[-1]}"),
         ],
     )
 
