@@ -5,11 +5,31 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 
+from genlab.architectures import convolution
 from genlab.architectures.convolution import Conv2d, ConvTranspose2d, _Convolve, _Transposed
 
-CASES = [(4, 2, 1, 8), (3, 1, 1, 4), (4, 1, 0, 7)]  # kernel, stride, padding, side of the large map
+CASES = [(4, 2, 1, 8), (3, 1, 1, 4), (4, 1, 0, 7), (5, 3, 1, 9)]  # kernel, stride, padding, side of the large map
 
 
+@pytest.fixture(params=[0, 2**20], ids=["large weights", "small weights"])
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let weights count as large, or as small."""
+    monkeypatch.setattr(convolution, "MANY", request.param)
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), CASES)
+def test_it_makes_what_torch_makes(kernel: int, stride: int, padding: int, side: int) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(2, 3, kernel, kernel, dtype=torch.float64)
+    maps = torch.randn(4, 3, side, side, dtype=torch.float64)
+    expected = nn.functional.conv2d(maps, weight, None, stride, padding)
+    torch.testing.assert_close(_Convolve.apply(maps, weight, stride, padding), expected)
+    transposed = nn.functional.conv_transpose2d(expected, weight, None, stride, padding)
+    torch.testing.assert_close(_Transposed.apply(expected, weight, stride, padding), transposed)
+
+
+@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize(("kernel", "stride", "padding", "side"), CASES)
 def test_slopes_are_those_of_differences(kernel: int, stride: int, padding: int, side: int) -> None:
     torch.manual_seed(0)
@@ -31,6 +51,7 @@ def learned(layer: nn.Module, maps: Tensor) -> list[Tensor]:
     return [made.float(), slope, *torch.autograd.grad(loss, list(layer.parameters()))]
 
 
+@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("bias", [True, False])
 def test_in_bf16_it_is_what_torch_makes_up_to_its_digits(bias: bool) -> None:
     torch.manual_seed(0)

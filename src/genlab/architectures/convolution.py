@@ -1,11 +1,13 @@
-"""Convolutions whose weights learn as fast as they can on a CPU in bf16.
+"""Convolutions that are as fast as they can be on a CPU in bf16, where their small map has few positions.
 
-The gradient of a weight is the product of two matrices: the patches of the large map, a row for each position of
-the small one, and the small map. oneDNN sums it position by position, which leaves the matrix units idle where the
-small map has few: at 4×4, where these networks have most of their weights, it takes two to five times as long as
-the patches written out and one product. At 8×8 the patches are so many that both take equally long.
+At 4×4, where these networks have most of their weights, oneDNN leaves the matrix units idle: by its weight's
+gradient, which it sums position by position, and by the convolution itself where the weight does not fit into the
+cache of a core. Patches of the large map written out, a row for each position of the small one, make a product of
+matrices of each, which takes a half to a fifth of the time. At 8×8 the patches are so many that both take equally
+long.
 """
 
+from itertools import product
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from torch.autograd import Function
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
 FEW = 16  # positions of a small map
+MANY = 2**20  # weights of a kernel: 2 MiB in bf16, the second-level cache of today's cores
 
 
 class Conv2d(nn.Conv2d):
@@ -73,7 +76,7 @@ class _Convolve(Function):
     def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(maps, weight)
         ctx.how = stride, padding
-        return conv2d(maps, weight, None, stride, padding)
+        return _convolve(maps, weight, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
@@ -90,7 +93,7 @@ class _Transposed(Function):
     def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:  # noqa: ANN401
         ctx.save_for_backward(maps, weight)
         ctx.how = stride, padding
-        return conv_transpose2d(maps, weight, None, stride, padding)
+        return _transpose(maps, weight, stride, padding)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
@@ -105,10 +108,51 @@ def _apply(function: type[Function], maps: Tensor, weight: Tensor, stride: int, 
     return made
 
 
+def _convolve(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """Return maps (B, D, h, w) of maps (B, C, H, W) and weight (D, C, k, k)."""
+    if weight.numel() < MANY:
+        return conv2d(maps, weight, None, stride, padding)
+    outputs, _, kernel, _ = weight.shape
+    side = (maps.shape[2] + 2 * padding - kernel) // stride + 1
+    matrix = weight.permute(0, 2, 3, 1).reshape(outputs, -1)
+    rows = _patches(maps, kernel, stride, padding) @ matrix.T
+    return rows.view(len(maps), side, -1, outputs).permute(0, 3, 1, 2)
+
+
+def _transpose(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    """Return maps (B, C, s·h, s·w) of maps (B, D, h, w) and weight (D, C, k, k).
+
+    Every s-th row and column of the result is a convolution of its own, with every s-th row and column of the
+    kernel: row s·i + r takes from row i + (r + p − a)/s what the kernel's row a says of it.
+    """
+    kernel = weight.shape[2]
+    if weight.numel() < MANY or kernel != stride + 2 * padding:
+        return conv_transpose2d(maps, weight, None, stride, padding)
+    (batch, _, height, width), outputs = maps.shape, weight.shape[1]
+    reach = (stride + padding - 1) // stride
+    source = pad(maps.permute(0, 2, 3, 1), (0, 0, reach, reach, reach, reach))
+    taps = [
+        [(a, reach + (r + padding - a) // stride) for a in range(kernel) if (r + padding - a) % stride == 0]
+        for r in range(stride)
+    ]
+    made = maps.new_empty(batch, height, stride, width, stride, outputs)
+    for r, c in product(range(stride), repeat=2):
+        both = list(product(taps[r], taps[c]))
+        rows = torch.cat([source[:, i : i + height, j : j + width] for (_, i), (_, j) in both], dim=3)
+        matrix = torch.cat([weight[:, :, a, b] for (a, _), (b, _) in both])
+        made[:, :, r, :, c] = (rows.flatten(0, 2) @ matrix).view(batch, height, width, outputs)
+    return made.view(batch, stride * height, stride * width, outputs).permute(0, 3, 1, 2)
+
+
 def _correlate(large: Tensor, small: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
     """Return the slope by the weight, (D, C, k, k), of maps (B, C, H, W) and (B, D, h, w), channels last."""
-    padded = pad(large.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
-    patches = padded.unfold(1, kernel, stride).unfold(2, kernel, stride)  # (B, h, w, C, k, k)
-    rows = patches.permute(0, 1, 2, 4, 5, 3).reshape(small.shape[0] * small.shape[2] * small.shape[3], -1)
+    rows = _patches(large, kernel, stride, padding)
     columns = small.permute(0, 2, 3, 1).reshape(len(rows), -1)
     return (columns.T @ rows).view(small.shape[1], kernel, kernel, large.shape[1]).permute(0, 3, 1, 2)
+
+
+def _patches(large: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """Return the patches (B·h·w, k·k·C) of maps (B, C, H, W), channels last."""
+    padded = pad(large.permute(0, 2, 3, 1), (0, 0, padding, padding, padding, padding))
+    patches = padded.unfold(1, kernel, stride).unfold(2, kernel, stride)  # (B, h, w, C, k, k)
+    return patches.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 2)
