@@ -1,10 +1,11 @@
 """On one process; test_architectures_distributed.py has two."""
 
 import torch
+from torch.autograd import gradcheck, gradgradcheck
 
 from genlab.architectures import compose
 from genlab.architectures.compose import MinibatchName
-from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
+from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev, _Distances
 from genlab.core.batch import ImageShape
 
 
@@ -77,3 +78,13 @@ def test_a_critic_with_either_sees_the_batch_and_without_does_not() -> None:
         one, other = critic(images), critic(others)
         assert (abs(one.scores[0] - other.scores[0]) > 1e-4) == sees
         torch.testing.assert_close(one.features[0], other.features[0])  # the features are those before the layer
+
+
+def test_distances_have_two_derivatives() -> None:
+    torch.manual_seed(0)
+    one = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    other = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
+    expected = (one[:, :, None] - other[:, None]).abs().sum(3)
+    torch.testing.assert_close(_Distances.apply(one, other), expected)
+    assert gradcheck(_Distances.apply, (one, other))
+    assert gradgradcheck(_Distances.apply, (one, other))

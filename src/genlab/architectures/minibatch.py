@@ -1,7 +1,10 @@
 """Layers by which a critic sees a batch as a whole, so that a collapsed generator gives itself away."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from genlab.core.distributed import average, gather
 
@@ -26,8 +29,33 @@ class MinibatchDiscrimination(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, features + kernels) of (B, features)."""
         projected = (features @ self.projections).view(len(features), -1, self.dimensions)
-        distances = (projected[:, None] - gather(projected)).abs().sum(3)
-        return torch.cat((features, torch.exp(-distances).sum(1)), dim=1)
+        mine, everyone = projected.transpose(0, 1), gather(projected).transpose(0, 1)
+        distances: Tensor = _Distances.apply(mine, everyone)  # type: ignore[no-untyped-call]
+        return torch.cat((features, torch.exp(-distances).sum(2).T), dim=1)
+
+
+class _Distances(Function):
+    """The distances ‖x_i − y_j‖₁, (K, B, N), of vectors x (K, B, D) and y (K, N, D).
+
+    `torch.cdist` takes a fifth of the time of differences written out, but has no second derivative. Where one is
+    asked for, by a penalty on the critic's slope, the first is written out.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:  # noqa: ANN401 (torch leaves the type of ctx open)
+        ctx.save_for_backward(one, other)
+        return torch.cdist(one, other, p=1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        (slope,), vectors = slopes, ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            one, other = (vector.detach().requires_grad_() for vector in vectors)
+            with torch.enable_grad():
+                return torch.autograd.grad(torch.cdist(one, other, p=1.0), (one, other), slope)
+        one, other = vectors
+        signed = slope[..., None] * torch.sign(one[:, :, None] - other[:, None])
+        return signed.sum(2), -signed.sum(1)
 
 
 class MinibatchStddev(nn.Module):
