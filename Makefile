@@ -19,8 +19,8 @@ test: $(READY)  ## style, types, tests, the code blocks of the docs
 test-slow: $(READY)  ## what takes minutes
 	$(BIN)/pytest -m slow
 
-bench: $(READY)  ## the figures of docs/benchmarks.md, anew
-	$(BIN)/python benchmarks/spine.py --write docs/benchmarks.md
+bench: $(READY)  ## the figures of docs/bench.md, anew
+	$(BIN)/genlab bench --repeats 7 --write docs/bench.md
 
 modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on where it was stopped
 	$(BIN)/python benchmarks/modes.py --results docs/results/modes.jsonl --write docs/modes.md

@@ -27,7 +27,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "training": frozenset({"core", "data", "metrics", "diagnosis"}),
     "recipes": BELOW_RECIPES,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes"}),
-    "bench": frozenset({"core", "data", "training", "recipes"}),
+    "bench": BELOW_RECIPES | {"recipes", "applications"},
     "cli": frozenset({"bench", "core", "data", "recipes", "applications", "diagnosis", "training"}),
     # modules that lie outside the rooms
     "version": frozenset(),

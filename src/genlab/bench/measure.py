@@ -1,12 +1,23 @@
 """Times alternatives in turns, so that a busy machine slows them alike, and keeps the spread."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple, TypeVar
 
+import torch
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is asked of every measurement."""
+
+    repeats: int
+    device: torch.device
+    presets: Collection[str] | None = None  # of models; None for all that are measured
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,12 @@ def timed(work: Callable[[], object]) -> Seconds:
     processor, wall = time.process_time(), time.perf_counter()
     work()
     return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def wait(device: torch.device) -> None:
+    """Wait until `device` has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], object]) -> float:

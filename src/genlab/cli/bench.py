@@ -1,38 +1,44 @@
-"""How fast this machine trains."""
+"""How fast this machine is with genlab."""
 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import DeviceName
 
-TITLE = """# How fast it trains
+PartName = Literal[
+    "training", "memory", "sampling", "measuring", "preparation", "loading", "loop", "events", "start-up"
+]
+TITLE = """# How fast it is
 
-A ratio is that of measurements of the same round; each figure is the median, with the least and the greatest
-beside it. What is computed in which precision, and why: [performance.md](performance.md).
+Alternatives are measured in turns, and a ratio is that of measurements of the same round. Each figure is the
+median of {repeats} repeats, or of as many as are worth the time, with the least and the greatest beside it; what
+several repeats cannot say (a size, a count) stands alone. What is computed in which precision, and why:
+[performance.md](performance.md).
 """
 
 
 def bench(
-    *,
-    only: Annotated[
-        list[str] | None, Parameter(help="Presets; by default all that are measured.", consume_multiple=True)
+    *parts: Annotated[PartName, Parameter(help="What to measure; by default everything.")],
+    presets: Annotated[
+        list[str] | None,
+        Parameter(help="Of the models that are trained and sampled; by default all.", consume_multiple=True),
     ] = None,
     repeats: int = 5,
     json: bool = False,
     write: Path | None = None,
     device: DeviceName = "auto",
 ) -> None:
-    """Train models for seconds each, and say how fast that is beside the loop that tutorials teach.
+    """Say how fast genlab is here, beside the loops that tutorials teach: some minutes of work.
 
     Parameters
     ----------
     repeats
-        Measurements of each figure; the table has their median, least and greatest.
+        Measurements of each figure; the tables have their median, least and greatest.
     json
         Print values instead of tables.
     write
@@ -43,24 +49,29 @@ def bench(
     from dataclasses import asdict
     from json import dumps
 
-    from genlab.bench import page, training
+    from genlab.bench import page
+    from genlab.bench.cases import CASES
+    from genlab.bench.measure import Scope
+    from genlab.bench.parts import PARTS
+    from genlab.core.device import choose
     from genlab.core.files import replace
 
-    cases = [case for case in training.CASES if only is None or case.preset in only]
-    unknown = sorted(set(only or ()) - {case.preset for case in training.CASES})
-    if unknown or repeats < 1:
-        names = ", ".join(dict.fromkeys(case.preset for case in training.CASES))
-        wrong = (
-            f'no measurement of "{unknown[0]}". Choices: {names}.' if unknown else "--repeats must be at least 1"
-        )
-        raise UsageError(wrong)
-    about = page.machine()
-    section = training.measure(repeats, cases, device)
+    known = dict.fromkeys(case.preset for case in CASES)
+    if unknown := [name for name in presets or () if name not in known]:
+        raise UsageError(f'no measurement of "{unknown[0]}". Choices: {", ".join(known)}.')
+    if repeats < 1:
+        raise UsageError("--repeats must be at least 1")
+    scope, about, sections = Scope(repeats, choose(device), presets), page.machine(), {}
+    for name in parts or PARTS:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        sections[name] = PARTS[name](scope)
+    about["busy after the last measurement"] = page.busy()
     if json:
-        print(dumps({"machine": about, "training": asdict(section)}, indent=1, ensure_ascii=False))
+        values = {name: asdict(section) for name, section in sections.items()}
+        print(dumps({"machine": about, **values}, indent=1, ensure_ascii=False))
         return
     command = shlex.join(["genlab", "bench", *sys.argv[2:]])
-    text = page.page(TITLE, command, about, [section])
+    text = page.page(TITLE.format(repeats=repeats), command, about, list(sections.values()))
     print(text)
     if write:
         replace(write, text.encode())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
 from genlab.bench.page import Row, Section
 
 HELP = {"genlab --help": ["--help"], "genlab train dcgan --help": ["train", "dcgan", "--help"]}
@@ -15,7 +15,7 @@ LIMIT = 0.5
 _LISTED = "import sys; from genlab.cli.main import run; run({tokens}); sys.exit('torch' in sys.modules)"
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time the help against an empty Python and the import of torch."""
     genlab = str(Path(sysconfig.get_path("scripts")) / "genlab")
     commands = {name: [genlab, *tokens] for name, tokens in HELP.items()}
@@ -26,7 +26,7 @@ def measure(repeats: int) -> Section:
     timers: dict[str, Callable[[], float]] = {
         name: partial(seconds, partial(_run, command)) for name, command in commands.items()
     }
-    found = in_turns(timers, repeats)
+    found = in_turns(timers, scope.repeats)
     rows = [
         Row(f"`{name}`", Spread.of(values), "s", most=LIMIT if name in HELP else None)
         for name, values in found.items()

@@ -1,13 +1,16 @@
 """What genlab is timed against does learn, and the table of the command holds what it promises."""
 
 import json
+from typing import get_args
 
 import pytest
 import torch
 
-from genlab.bench import training
+from genlab.bench import cases, memory, sampling, training
 from genlab.bench.measure import Spread, in_turns, ratios
+from genlab.bench.parts import PARTS
 from genlab.bench.textbook import textbook
+from genlab.cli.bench import PartName
 from genlab.cli.main import run
 from genlab.core.batch import ImageShape
 from genlab.recipes.vae import VAERecipe
@@ -18,7 +21,7 @@ TINY = {"width": 4, "batch": 8}
 
 @pytest.mark.parametrize("preset", ["gan", "dcgan", "wgan-gp", "sngan", "vae", "conv-vae"])
 def test_a_textbook_loop_trains_both_players(preset: str) -> None:
-    recipe = training.Case(preset, *SHAPE[:2], TINY).recipe
+    recipe = cases.Case(preset, *SHAPE[:2], TINY).recipe
     torch.manual_seed(0)
     model = recipe.model(SHAPE)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -31,7 +34,7 @@ def test_a_textbook_loop_trains_both_players(preset: str) -> None:
 
 def test_the_vae_of_the_textbook_minimises_the_same_bound() -> None:
     """Its loss falls, on pictures that are all alike, to nearly nothing."""
-    recipe = training.Case("vae", *SHAPE[:2], {"width": 32, "batch": 16, "lr": 1e-2}).recipe
+    recipe = cases.Case("vae", *SHAPE[:2], {"width": 32, "batch": 16, "lr": 1e-2}).recipe
     torch.manual_seed(0)
     image = torch.where(torch.rand(SHAPE) > 0.5, 1.0, -1.0)
     step = textbook(recipe, recipe.model(SHAPE), image.expand(32, *SHAPE))
@@ -49,23 +52,46 @@ def test_alternatives_take_turns_and_the_first_round_does_not_count() -> None:
     assert ratios([2.0, 9.0], [1.0, 3.0]) == Spread(2.5, 2.0, 3.0)
 
 
-def test_the_command_measures_what_it_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cases = [training.Case("dcgan", 1, 16, TINY, {"bf16": 1e9}), training.Case("vae", 1, 16, TINY)]
-    monkeypatch.setattr(training, "CASES", cases)
+@pytest.fixture
+def tiny_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command measure small networks for a moment."""
+    small = [cases.Case("dcgan", 1, 16, TINY, {"bf16": 1e9}), cases.Case("vae", 1, 16, TINY)]
+    for module in (training, memory, sampling):
+        monkeypatch.setattr(module, "CASES", small)
+    monkeypatch.setattr(sampling, "PICTURES", 10)
     monkeypatch.setattr(training, "LEAST_SECONDS", 0.0)
-    assert run(["bench", "--only", "dcgan", "--repeats", "1", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["training"]["rows"]
+
+
+@pytest.mark.usefixtures("tiny_cases")
+def test_the_command_measures_what_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "training", "sampling", "--presets", "dcgan", "--repeats", "1", "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)
+    assert set(parts) == {"machine", "training", "sampling"}
+    rows = parts["training"]["rows"]
     what = {row["what"] for row in rows}
     assert {"dcgan, 16 px: bf16", "dcgan, 16 px: textbook loop", "dcgan, 16 px: bf16 to textbook loop"} <= what
-    assert all(row["value"]["median"] > 0 for row in rows if isinstance(row["value"], dict))
-    assert not any("vae" in name for name in what)
-    assert run(["bench", "--only", "dcgan", "--repeats", "1"]) == 0
+    assert "dcgan, 16 px: bf16 to textbook" in {row["what"] for row in parts["sampling"]["rows"]}
+    for part in ("training", "sampling"):
+        assert all(row["value"]["median"] > 0 for row in parts[part]["rows"] if isinstance(row["value"], dict))
+        assert not any("vae" in row["what"] for row in parts[part]["rows"])
+    assert run(["bench", "training", "--presets", "dcgan", "--repeats", "1"]) == 0
     assert "≥ 1,000,000,000: **missed**" in capsys.readouterr().out
 
 
+def test_memory_is_that_of_the_training_alone() -> None:
+    """Twice the batch of wide networks takes more, whoever trains them."""
+    small, large = (cases.Case("dcgan", 1, 32, {"width": 32, "batch": batch}) for batch in (8, 128))
+    for name in ("float32", cases.TEXTBOOK):
+        least, most = (memory.in_a_process(case, name, torch.device("cpu")) for case in (small, large))
+        assert 1 < least < most < 1000
+
+
+def test_every_part_of_the_command_has_a_name() -> None:
+    assert tuple(PARTS) == get_args(PartName)
+
+
 def test_what_cannot_be_measured_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["bench", "--only", "dcgam"]) == 2
+    assert run(["bench", "--presets", "dcgam"]) == 2
     assert 'no measurement of "dcgam". Choices: gan, dcgan' in " ".join(capsys.readouterr().err.split())
+    assert run(["bench", "trainig"]) == 2
     assert run(["bench", "--repeats", "0"]) == 2

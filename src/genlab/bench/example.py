@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from genlab.bench.measure import wait
+from genlab.core import device as devices
 from genlab.core.batch import Batch
 from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
@@ -26,7 +29,7 @@ SETTINGS = Settings()
 SIDE, IMAGES = 32, 10_000
 ABOUT = (
     f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch}, its average of "
-    "weights on, float32 on the processor."
+    "weights on, in the precision that `--precision auto` takes here."
 )
 
 
@@ -39,6 +42,7 @@ class Example:
     batches: Loader
     held_out: Batch
     folder: RunFolder
+    device: torch.device
     progress: Progress = field(default_factory=Progress)
 
     def advance(self, steps: int) -> None:
@@ -48,18 +52,27 @@ class Example:
         plan = Cadence(until, None, SETTINGS.log_every, never, never, never)
         around = Surroundings(save=lambda *_, **__: None, observers=[self.folder])
         fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
+        wait(self.device)
 
 
 @contextmanager
-def example() -> Iterator[Example]:
+def example(device: torch.device) -> Iterator[Example]:
     """Give a run that has taken its first steps, in a temporary folder."""
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=np.uint8)
     data = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
-    training = build(RECIPE, data.shape, Randomness(SETTINGS.seed))
+    training = build(
+        RECIPE,
+        data.shape,
+        Randomness(SETTINGS.seed, device=device),
+        dtype=devices.precision(SETTINGS.precision, device),
+    )
     assert isinstance(training, GANTraining)
     average = Average(training.model, RECIPE.ema)
     held_out = data.batch(np.arange(SOME))
-    with tempfile.TemporaryDirectory() as place, Loader(data, RECIPE.batch, seed=SETTINGS.seed) as batches:
-        run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"))
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Loader(data, RECIPE.batch, seed=SETTINGS.seed, device=device) as batches,
+    ):
+        run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"), device)
         run.advance(4)
         yield run

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from example import ABOUT, SETTINGS, Example, example
-from genlab.bench.measure import Spread, in_turns, seconds
+from genlab.bench.example import ABOUT, SETTINGS, Example, example
+from genlab.bench.measure import Scope, Spread, in_turns, seconds
 from genlab.bench.page import Row, Section
 from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.rule import Context
@@ -27,9 +27,9 @@ EVERY = {
 }
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time previews, evaluations and checkpoints against the steps between them."""
-    with example() as run:
+    with example(scope.device) as run:
         works = {
             "step": partial(run.advance, STEPS),
             PREVIEW: partial(_preview, run),
@@ -37,7 +37,7 @@ def measure(repeats: int) -> Section:
             CHECKPOINT: partial(_save, run),
             LOOK: partial(_look, run, Vitals(run.held_out, run.held_out, 0), _doctor(run)),
         }
-        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, repeats)
+        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
     steps = [value / STEPS for value in found["step"]]
     weights = sum(parameter.numel() for parameter in run.training.model.parameters())

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from genlab.bench.measure import Spread, in_turns, ratios, timed
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, timed
 from genlab.bench.page import Row, Section
+from genlab.bench.photos import SIDE, write_photos
 from genlab.data.source import open_source
-from photos import SIDE, write_photos
 
 FILES, SIZE, LEAST = 3000, 64, 2500
 GENLAB, TEXTBOOK = "genlab, into the cache, every check included", "textbook: Pillow, one thread, into memory"
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time the preparation of a folder against the textbook way."""
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place) / "photos", Path(place) / "cache"
@@ -26,7 +26,7 @@ def measure(repeats: int) -> Section:
         write_photos(folder, FILES)
         size = sum(path.stat().st_size for path in folder.iterdir()) / FILES
         ways = {GENLAB: partial(_prepare, folder, cache), TEXTBOOK: partial(_textbook, folder)}
-        found = in_turns({name: partial(timed, way) for name, way in ways.items()}, repeats)
+        found = in_turns({name: partial(timed, way) for name, way in ways.items()}, scope.repeats)
         differences = np.abs(_prepare(folder, cache).astype(float) - _textbook(folder))
     rates = {name: [FILES / value.wall for value in values] for name, values in found.items()}
     works = {name: [1000 * value.processor / FILES for value in values] for name, values in found.items()}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
 from genlab.bench.page import Row, Section
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
@@ -32,7 +32,7 @@ class Plain(Dataset[Tensor]):
         return torch.from_numpy(self.images[index]).float() / 127.5 - 1
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time genlab's loader against torch's."""
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=np.uint8)
     ours = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
@@ -44,7 +44,7 @@ def measure(repeats: int) -> Section:
         timers: dict[str, Callable[[], float]] = {
             name: partial(seconds, partial(_draw, stream)) for name, stream in streams.items()
         }
-        found = in_turns(timers, repeats)
+        found = in_turns(timers, scope.repeats)
     rates = {name: [BATCH * BATCHES / value for value in values] for name, values in found.items()}
     rows = [
         Row(name, Spread.of(values), "images/s", least=LEAST if name == GENLAB else None)

@@ -7,8 +7,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from example import ABOUT, SETTINGS, example
-from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.example import ABOUT, SETTINGS, example
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
 from genlab.bench.page import Row, Section
 from genlab.core.random import generator
 from genlab.metrics.extractors.efficientnet import efficientnet_lite0
@@ -21,10 +21,9 @@ from genlab.training.shown import showing
 FEATURES, IMAGES, SEEN = 2048, 10_000, 500
 JUDGE_SIDE = 96
 STEPS = 8
-CPU = torch.device("cpu")
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time the parts of an evaluation."""
     real, fake = (_features(seed) for seed in (0, 1))
     known, other = moments(real), moments(fake)
@@ -33,13 +32,13 @@ def measure(repeats: int) -> Section:
     judge = gaussian(real)
     few = partial(frechet_distance, judge, fake[:SAMPLES])
     works = {"solve": solve, "few": few, "textbook": textbook}
-    found = in_turns({name: partial(seconds, work) for name, work in works.items()}, max(2, repeats // 3))
+    found = in_turns({name: partial(seconds, work) for name, work in works.items()}, max(2, scope.repeats // 3))
     rows = [
         Row(f"Fréchet distance, {FEATURES:,} features, from moments", Spread.of(found["solve"]), "s", most=1.5),
         Row("faster than by scipy's sqrtm", ratios(found["textbook"], found["solve"]), "times", least=10),
         Row(f"the same of {SAMPLES} samples", Spread.of(found["few"]), "s"),
-        *_extractor(repeats),
-        *_in_training(repeats),
+        *_extractor(scope),
+        *_in_training(scope),
     ]
     method = (
         f"The distance is of {IMAGES:,} images of {FEATURES:,} features, whose moments are known. The extractor "
@@ -73,15 +72,15 @@ def _pictures(count: int, seed: int) -> Tensor:
     return torch.tanh(images / 2)
 
 
-def _extractor(repeats: int) -> list[Row]:
+def _extractor(scope: Scope) -> list[Row]:
     images, others = _pictures(SEEN, 0), _pictures(SEEN, 1)
     extractors = {
-        "float32": efficientnet_lite0(CPU),
-        "float16": efficientnet_lite0(CPU, "float16"),
-        f"float16 at {JUDGE_SIDE} px": efficientnet_lite0(CPU, "float16", side=JUDGE_SIDE),
+        "float32": efficientnet_lite0(scope.device),
+        "float16": efficientnet_lite0(scope.device, "float16"),
+        f"float16 at {JUDGE_SIDE} px": efficientnet_lite0(scope.device, "float16", side=JUDGE_SIDE),
     }
     works = {name: partial(seconds, partial(extractor, images)) for name, extractor in extractors.items()}
-    found = in_turns(works, max(2, repeats // 3))
+    found = in_turns(works, max(2, scope.repeats // 3))
     rows = [
         Row(f"efficientnet-lite0, {name}", Spread.of(SEEN / s for s in found[name]), "images/s") for name in found
     ]
@@ -93,10 +92,10 @@ def _distance(extractor: Extractor, one: Tensor, two: Tensor) -> float:
     return frechet_distance(extractor(one).features, extractor(two).features)
 
 
-def _in_training(repeats: int) -> list[Row]:
-    extractor = efficientnet_lite0(CPU, "float16", side=JUDGE_SIDE)
+def _in_training(scope: Scope) -> list[Row]:
+    extractor = efficientnet_lite0(scope.device, "float16", side=JUDGE_SIDE)
     seen = gaussian(extractor(_pictures(JUDGED, 0)).features)
-    with example() as run:
+    with example(scope.device) as run:
         judges = {"pixels": None, extractor.name: Judge(extractor, seen, JUDGED, SAMPLES)}
 
         def look(judge: Judge | None) -> None:
@@ -104,7 +103,9 @@ def _in_training(repeats: int) -> list[Row]:
                 evaluate(run.average.model, run.held_out, SETTINGS.seed, judge)
 
         works = {"step": partial(run.advance, STEPS), **{n: partial(look, j) for n, j in judges.items()}}
-        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, max(2, repeats // 2))
+        found = in_turns(
+            {name: partial(seconds, work) for name, work in works.items()}, max(2, scope.repeats // 2)
+        )
     rows = []
     for name in judges:
         between = [SETTINGS.evaluate_every * value / STEPS for value in found["step"]]

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from example import ABOUT, RECIPE, SETTINGS, Example, example
-from genlab.bench.measure import Spread, alone, in_turns, timed
+from genlab.bench.example import ABOUT, RECIPE, SETTINGS, Example, example
+from genlab.bench.measure import Scope, Spread, alone, in_turns, timed
 from genlab.bench.page import Row, Section
 from genlab.core.descent import only
 from genlab.core.random import derive, restart_stream
@@ -29,14 +29,14 @@ ABOUT_LOOP = (
 _BESIDE = "making a batch, beside the step"
 
 
-def measure(repeats: int) -> Section:
+def measure(scope: Scope) -> Section:
     """Time `fit` against a loop by hand, and its parts alone."""
-    with example() as run:
-        fitted, by_hand = _steps(run, repeats, "wall")
+    with example(scope.device) as run:
+        fitted, by_hand = _steps(run, scope.repeats, "wall")
         waiting = run.batches.waited / run.batches.position
-        parts = _parts(run, repeats)
-    with _one_thread(), example() as run:
-        processor = _shares(*_steps(run, repeats, "processor"))
+        parts = _parts(run, scope.repeats)
+    with _one_thread(), example(scope.device) as run:
+        processor = _shares(*_steps(run, scope.repeats, "processor"))
     step = Spread.of(fitted)
     rows = [
         Row("a step of `fit`", _scaled(step), "ms"),
@@ -108,7 +108,7 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
     training, average, step = run.training, run.average, run.progress.step
 
     def restart() -> None:
-        restart_stream(derive(SETTINGS.seed, "layers", step), torch.device("cpu"))
+        restart_stream(derive(SETTINGS.seed, "layers", step), run.device)
 
     def noise() -> None:
         training.noise(RECIPE.batch, "critic", step, 0)

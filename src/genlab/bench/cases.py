@@ -1,0 +1,107 @@
+"""The trainings that are measured: genlab's and the textbook's, driven some steps at a time."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genlab.bench.measure import Scope
+from genlab.bench.textbook import textbook
+from genlab.core.batch import ImageShape
+from genlab.core.random import Randomness
+from genlab.data.dataset import Dataset, Subset, make_dataset
+from genlab.data.loader import Loader
+from genlab.recipes.gan import GANRecipe
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.run import build
+from genlab.recipes.settings import Settings
+from genlab.recipes.vae import VAERecipe
+from genlab.training.average import Average
+from genlab.training.fit import Cadence, Progress, Surroundings, fit
+from genlab.training.run_folder import RunFolder
+
+IMAGES = 1024
+TEXTBOOK = "textbook loop"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and the pictures that it is trained on, by their number of channels and their side."""
+
+    preset: str
+    channels: int
+    side: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    aims: Mapping[str, float] = field(default_factory=dict)  # times the textbook loop, by precision
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return f"{self.preset}, {self.side} px"
+
+    @property
+    def recipe(self) -> GANRecipe | VAERecipe:
+        """The preset with the options."""
+        recipe = replace(PRESETS[self.preset], **self.options)
+        assert isinstance(recipe, GANRecipe | VAERecipe)
+        return recipe
+
+
+CASES: Sequence[Case] = (
+    Case("gan", 1, 28, {"batch": 64}),
+    Case("dcgan", 3, 32, {"batch": 64}, {"bf16": 5.5, "float32": 2.0}),
+    Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 5.0}),
+    Case("wgan-gp", 3, 32, {"batch": 64}, {"bf16": 4.0}),
+    Case("sngan", 3, 32, {"batch": 64, "width": 64}),
+    Case("vae", 1, 28, {"batch": 64}),
+    Case("conv-vae", 3, 32, {"batch": 64}),
+)
+
+
+def chosen(cases: Sequence[Case], scope: Scope) -> list[Case]:
+    """Return the cases of the presets that are asked for."""
+    return [case for case in cases if scope.presets is None or case.preset in scope.presets]
+
+
+def pictures(case: Case) -> Dataset:
+    """Return random pictures of a case's shape, in memory."""
+    shape = (IMAGES, case.channels, case.side, case.side)
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    return make_dataset("random", Subset(values, np.arange(IMAGES)), None, ())
+
+
+@contextmanager
+def ours(
+    recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, dtype: torch.dtype
+) -> Iterator[Callable[[int], object]]:
+    """Give what takes some steps of `fit`, in a temporary run folder."""
+    training = build(recipe, data.shape, Randomness(0, device=where), dtype=dtype)
+    average = Average(training.model, recipe.ema) if recipe.ema else None
+    progress, never = Progress(), 10**9
+    with tempfile.TemporaryDirectory() as place, Loader(data, recipe.batch, seed=0, device=where) as batches:
+        folder = RunFolder.create(Path(place), "bench")
+        around = Surroundings(save=lambda *_, **__: None, observers=[folder])
+
+        def advance(steps: int) -> None:
+            plan = Cadence(progress.step + steps, None, Settings().log_every, never, never, never)
+            fit(training, batches, plan, progress, around, average=average)
+
+        yield advance
+
+
+def theirs(recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device) -> Callable[[int], object]:
+    """Return what takes some steps of the textbook's loop."""
+    torch.manual_seed(0)
+    model = recipe.model(ImageShape(*data.shape)).to(where)
+    step = textbook(recipe, model, data.batch(np.arange(len(data))).images.contiguous())
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            step()
+
+    return advance

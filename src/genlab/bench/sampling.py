@@ -1,0 +1,67 @@
+"""How many pictures a second a trained generator draws: genlab against the textbook."""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from genlab.applications.capability import need
+from genlab.applications.sample import CHUNK, batches
+from genlab.architectures.mixed import compute_in
+from genlab.bench.cases import Case, chosen
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
+from genlab.bench.page import Row, Section
+from genlab.core import device as devices
+from genlab.core.batch import ImageShape
+from genlab.core.contract import Samples
+
+CASES: Sequence[Case] = (Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 6.0}), Case("vae", 1, 28, {"batch": 64}))
+PICTURES = 2 * CHUNK
+TEXTBOOK = "textbook"
+METHOD = (
+    f"{PICTURES} pictures a measurement. genlab draws them as `genlab sample` does, {CHUNK} at a time, each batch "
+    "from noise of its own; the textbook calls the same networks in evaluation mode under `no_grad`, in float32 "
+    "on contiguous tensors, as many at a time as it was trained on."
+)
+
+
+def measure(scope: Scope) -> Section:
+    """Time each case in both precisions and as the textbook does."""
+    return Section("Sampling", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope)])
+
+
+def _rows(case: Case, scope: Scope) -> list[Row]:
+    torch.manual_seed(0)
+    model = case.recipe.model(ImageShape(case.channels, case.side, case.side)).eval().requires_grad_(False)
+    works: dict[str, Callable[[], object]] = {}
+    for name, dtype in devices.PRECISIONS.items():
+        ours = copy.deepcopy(model)
+        compute_in(dtype, ours)
+        works[name] = partial(_ours, devices.place(ours, scope.device))
+    works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch)
+    found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
+    speeds = {name: [PICTURES / value for value in values] for name, values in found.items()}
+    rows = [Row(f"{case.name}: {name}", Spread.of(values), "images/s") for name, values in speeds.items()]
+    return rows + [
+        Row(
+            f"{case.name}: {name} to {TEXTBOOK}",
+            ratios(speeds[name], speeds[TEXTBOOK]),
+            "times",
+            least=case.aims.get(name),
+        )
+        for name in devices.PRECISIONS
+    ]
+
+
+def _ours(model: nn.Module) -> None:
+    for make in batches(model, PICTURES, seed=0):
+        make()
+
+
+@torch.no_grad()
+def _theirs(model: nn.Module, batch: int) -> None:
+    sampler = need(model, Samples, "sampling")
+    for start in range(0, PICTURES, batch):
+        sampler.sample(min(batch, PICTURES - start)).cpu()
