@@ -10,8 +10,8 @@ import torch
 
 from genlab.cli import look
 from genlab.cli.main import run
+from genlab.core import accumulation
 from genlab.core.descent import descend
-from genlab.families import vae
 from genlab.version import __version__
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -138,7 +138,9 @@ def test_the_help_of_a_file_has_its_values_as_defaults(tmp_path: Path, genlab: G
 def test_a_loss_that_is_not_finite_ends_with_four(
     tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vae, "descend", lambda loss, *rest: descend(loss * torch.nan, *rest))
+    monkeypatch.setattr(
+        accumulation, "descend", lambda losses, *rest: descend((part * torch.nan for part in losses), *rest)
+    )
     options = ("--width", 8, "--batch", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
     code, _, err = genlab("train", "vae", *options)
     assert code == 4

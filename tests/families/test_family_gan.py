@@ -63,16 +63,20 @@ def gradients(network: nn.Module) -> list[Tensor]:
     return [parameter.grad.clone() for parameter in network.parameters() if parameter.grad is not None]
 
 
+def noise(training: GANTraining, *keys: int | str) -> Tensor:
+    return training.randomness.normal(ROWS, (training.model.latent,), *keys)
+
+
 def watch(training: GANTraining, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that fills with what happens: noise by its keys, updates by their player."""
     told: list[str] = []
-    draw = training.noise
+    make = training.fakes
 
-    def noise(rows: int, *keys: int | str) -> Tensor:
+    def fakes(batch: Batch, randomness: Randomness, *keys: int | str) -> Tensor:
         told.append(f"noise {keys}")
-        return draw(rows, *keys)
+        return make(batch, randomness, *keys)
 
-    monkeypatch.setattr(training, "noise", noise)
+    monkeypatch.setattr(training, "fakes", fakes)
     for player, optimizer in training.optimizers.items():
 
         def step(player: str = player, original: object = optimizer.step) -> None:
@@ -96,7 +100,7 @@ def test_each_player_learns_as_often_as_told_and_the_generator_first_by_the_crit
     expected.remove("noise ('generator', 5, 0)")
     assert told == expected
     assert len(batches.drawn) == critic_steps
-    noises = [training.noise(ROWS, player, 5, turn) for player, turn in drawn]
+    noises = [noise(training, player, 5, turn) for player, turn in drawn]
     assert not any(torch.equal(a, b) for a, b in zip(noises, [*noises[1:], noises[0]], strict=True))
 
 
@@ -107,13 +111,13 @@ def test_each_player_descends_its_own_side_of_the_loss(loss: AdversarialLoss) ->
     training, reference, batches = make(loss, compares=compares), make(loss), Counted()
     training.step(0, batches)
     model = reference.model
-    fake = model.decode(reference.noise(ROWS, "critic", 0, 0)).detach()
+    fake = model.decode(noise(reference, "critic", 0, 0)).detach()
     critic_loss, _ = loss(model.critic(batches.drawn[0]).scores, model.critic(fake).scores)
     expected = torch.autograd.grad(critic_loss, list(model.critic.parameters()))
     for parameter, gradient in zip(training.model.critic.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
     model.critic.load_state_dict(training.model.critic.state_dict())
-    scores = model.critic(model.decode(reference.noise(ROWS, "critic", 0, 0))).scores
+    scores = model.critic(model.decode(noise(reference, "critic", 0, 0))).scores
     _, generator_loss = loss(model.critic(batches.drawn[0]).scores.detach(), scores)
     expected = torch.autograd.grad(generator_loss, list(model.generator.parameters()))
     for parameter, gradient in zip(training.model.generator.parameters(), expected, strict=True):
@@ -126,7 +130,7 @@ def test_the_signals_are_the_critics_verdicts() -> None:
     model = training.model
     with torch.no_grad():
         real = model.critic(batches.drawn[0]).scores
-        fake = model.critic(model.decode(training.noise(ROWS, "critic", 0, 0))).scores
+        fake = model.critic(model.decode(noise(training, "critic", 0, 0))).scores
     torch.testing.assert_close(signals["score_real"], real.mean())
     torch.testing.assert_close(signals["score_fake"], fake.mean())
     torch.testing.assert_close(signals["D(x)"], real.sigmoid().mean())
@@ -211,7 +215,7 @@ def test_feature_matching_moves_the_generator_alone_towards_the_mean_features() 
     training = make(feature_matching=True)
     model, batch = training.model, next(Counted())
     before = weights(model.critic)
-    fake = model.decode(training.noise(ROWS, "generator", 0, 0))
+    fake = model.decode(noise(training, "critic", 0, 0))
     gap = model.critic(batch.images).features.mean(0) - model.critic(fake).features.mean(0)
     expected = torch.autograd.grad(gap.square().sum(), list(model.generator.parameters()))
     signals = training.step(0, iter([batch]))
@@ -281,7 +285,7 @@ def test_both_players_are_told_the_label_of_each_image(labels: str) -> None:
 def test_an_auxiliary_critic_learns_the_classes_and_the_generator_to_show_them() -> None:
     training, batch = make(labels="auxiliary"), next(Counted())
     model = training.model
-    fake = model.decode(training.noise(ROWS, "critic", 0, 0), batch.labels)
+    fake = model.decode(noise(training, "critic", 0, 0), batch.labels)
     judgements: list[Judgement] = [model.critic(images, batch.labels) for images in (batch.images, fake)]
     expected = sum(cross_entropy(j.classes, batch.labels) for j in judgements if j.classes is not None)
     signals = training.step(0, iter([batch]))

@@ -75,7 +75,7 @@ def test_parts_that_a_network_does_not_have(
 
 def test_a_pack_must_divide_what_each_process_has() -> None:
     PRESETS["pacgan"].refuse(0, 2)
-    with pytest.raises(UsageError, match="--pack 2 does not divide the 1 images that a process has of --batch 64"):
+    with pytest.raises(UsageError, match="--pack 2 does not divide the 1 images that go through"):
         PRESETS["pacgan"].refuse(0, 64)
 
 

@@ -111,7 +111,7 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
         restart_stream(derive(SETTINGS.seed, "layers", step), run.device)
 
     def noise() -> None:
-        training.noise(RECIPE.batch, "critic", step, 0)
+        training.randomness.normal(RECIPE.batch, (training.model.latent,), "critic", step, 0)
 
     def freeze() -> None:
         for player in (training.model.critic, training.model.generator):

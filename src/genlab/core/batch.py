@@ -1,5 +1,6 @@
 """What the data room hands to a family, and the shape that networks are built for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -29,6 +30,15 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def parts(self, count: int) -> list["Batch"]:
+        """Return `count` batches of equally many rows, in their order."""
+
+        def cut(tensor: Tensor | None) -> Sequence[Tensor | None]:
+            return [None] * count if tensor is None else tensor.chunk(count)
+
+        columns = cut(self.images), cut(self.index), cut(self.labels), cut(self.partner)
+        return [self] if count == 1 else [Batch(*rows) for rows in zip(*columns, strict=True)]  # type: ignore[arg-type]
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same batch on `device`."""

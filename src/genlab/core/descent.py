@@ -58,8 +58,12 @@ def only(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None = None) -> Tensor:
+def descend(
+    loss: Tensor | Iterable[Tensor], optimizer: torch.optim.Optimizer, clip: float | None = None
+) -> Tensor:
     """Move the optimizer's parameters against the gradient of `loss`; return the gradient's norm.
+
+    The loss may come in parts that add up to it; each is let go of before the next is made.
 
     In this order: backward; gradients and loss averaged over the processes; the check that they are finite;
     clipping to the norm `clip`; the optimizer's step; the check that it did not overflow. The norm is the one
@@ -70,10 +74,13 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None =
             is after the step.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    total = torch.zeros(())
+    for part in (loss,) if isinstance(loss, Tensor) else loss:
+        part.backward()
+        total = total.to(part.device) + part.detach()
     parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    mean_loss = _average_gradients(loss.detach(), gradients)
+    mean_loss = _average_gradients(total, gradients)
     norm = get_total_norm(gradients)
     if not torch.isfinite(norm + mean_loss):
         if not torch.isfinite(mean_loss):

@@ -29,6 +29,10 @@ class Shard:
         each = len(whole) // self.size
         return whole[self.rank * each : (self.rank + 1) * each]
 
+    def part(self, number: int, count: int) -> "Shard":
+        """Return the shard of part `number` of this process's rows, which are cut into `count`."""
+        return Shard(self.rank * count + number, self.size * count)
+
 
 WHOLE = Shard()
 

@@ -7,7 +7,7 @@ do not depend on how many processes there are.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,10 @@ class Randomness:
     seed: int
     shard: Shard = WHOLE
     device: torch.device | str = "cpu"
+
+    def part(self, number: int, count: int) -> "Randomness":
+        """Return what draws for part `number` of this process's rows, which are cut into `count`."""
+        return replace(self, shard=self.shard.part(number, count))
 
     def normal(self, rows: int, shape: Sequence[int], *keys: int | str) -> Tensor:
         """Return this process's `rows` of standard normal draws, shaped `(rows, *shape)`."""

@@ -7,14 +7,15 @@ References:
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.descent import descend
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.reconstruction import Reconstruction
 
@@ -85,6 +86,7 @@ class AutoencoderTraining:
         sparsity: Sparsity | None = None,
         sparsity_weight: float = 1.0,
         clip_norm: float | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.model = model
         self.optimizers = {"autoencoder": optimizer}
@@ -93,31 +95,29 @@ class AutoencoderTraining:
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.clip_norm = clip_norm
+        self.accumulate = accumulate
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take one descent step on one batch."""
-        images = next(batches).images
-        latents = self.model.encode(self._given(images, step))
+        optimizer, objective = self.optimizers["autoencoder"], partial(self.objective, step)
+        parts, clip = self.accumulate, self.clip_norm
+        signals, norm = descend_on(next(batches), objective, optimizer, self.randomness, parts=parts, clip=clip)
+        return {**signals, "gradient_norm": norm}
+
+    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+        """Return the mean loss of a batch, and what there is to say about it."""
+        images = batch.images
+        latents = self.model.encode(self._given(images, step, randomness))
         loss = error = self.reconstruction(self.model.decoder(latents), images).mean()
         signals = {}
         if self.sparsity:
             penalty = self.sparsity(latents)
             loss = error + self.sparsity_weight * penalty
-            signals = {
-                "reconstruction_loss": error.detach(),
-                "sparsity_loss": penalty.detach(),
-                "mean_activation": latents.detach().mean(),
-            }
-        norm = descend(loss, self.optimizers["autoencoder"], self.clip_norm)
-        return {
-            "loss": loss.detach(),
-            **signals,
-            "latent_spread": latents.detach().std(),
-            "gradient_norm": norm,
-        }
+            signals = {"reconstruction_loss": error, "sparsity_loss": penalty, "mean_activation": latents.mean()}
+        return loss, {"loss": loss, **signals, "latent_spread": latents.std()}
 
-    def _given(self, images: Tensor, step: int) -> Tensor:
+    def _given(self, images: Tensor, step: int, randomness: Randomness) -> Tensor:
         """Return what the encoder is shown."""
         if not isinstance(self.model, DenoisingAutoencoder):
             return images
-        return self.model.corruption(images, self.randomness.draws(len(images), "corruption", step))
+        return self.model.corruption(images, randomness.draws(len(images), "corruption", step))

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Judgement, Signals
-from genlab.core.descent import descend, only
+from genlab.core.descent import only
 from genlab.core.distributed import average
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
@@ -26,6 +27,8 @@ from genlab.objectives.adversarial import AdversarialLoss
 Judge: TypeAlias = Callable[[Tensor, Tensor | None], Judgement]  # a critic: (images, labels)
 View: TypeAlias = Callable[[Tensor, int, Draws], Tensor]  # (images, step, draws) -> what the critic sees of them
 Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
+# A player's losses on a part of a batch, which it moves against the sum of, and what else there is to say.
+Judged: TypeAlias = Callable[[Batch, Randomness], tuple[dict[str, Tensor], Signals]]
 Unroll: TypeAlias = Callable[[nn.Module, torch.optim.Optimizer, Callable[[Judge], Tensor]], Judge]
 
 
@@ -87,6 +90,7 @@ class GANTraining:
         compares: whether the generator's side of the loss needs the scores of real images.
         log_odds: whether scores are the log-odds of real against generated, so that D = sigmoid(score).
         clip_norm: the largest norm of a player's gradient.
+        accumulate: parts of a batch that go through the networks one after the other.
     """
 
     model: GAN
@@ -106,18 +110,20 @@ class GANTraining:
     compares: bool = False
     log_odds: bool = True
     clip_norm: float | None = None
+    accumulate: int = 1
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Improve the critic `critic_steps` times, each on a fresh batch, then the generator.
 
-        The generator first learns by the fakes that the critic saw last: they are made once for both.
+        The generator first learns by the fakes that the critic saw last. They are made once for both, unless the
+        batch goes through in parts, of which only one is kept at a time.
         """
         signals: Signals = {}
         fake: Tensor | None = None
         for turn in range(self.critic_steps):
             batch = next(batches)
-            if turn == self.critic_steps - 1:
-                fake = self.fakes(batch, "critic", step, turn)
+            if turn == self.critic_steps - 1 and self.accumulate == 1:
+                fake = self.fakes(batch, self.randomness, "critic", step, turn)
             with only(self.model.critic, among=self.model):
                 signals = self.improve_critic(batch, step, turn, fake)
         with only(self.model.generator, among=self.model):
@@ -127,47 +133,52 @@ class GANTraining:
 
     def improve_critic(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
         """Take one descent step of the critic on real images and as many fakes of the same classes."""
-        labels = batch.labels if self.model.classes else None
-        draws = self.randomness.draws(len(batch), "critic's view", step, turn)
-        if fake is None:
-            with torch.no_grad():
-                fake = self.fakes(batch, "critic", step, turn)
-        real, fake = self.view(batch.images, step, draws), self.view(fake.detach(), step, draws)
-        of_real, of_fake = self.model.critic(real, labels), self.model.critic(fake, labels)
-        losses = self._critic_losses(of_real, of_fake, labels, draws)
         count = step * self.critic_steps + turn
-        if count % self.penalty_every == 0:
-            penalties = self._penalties(self.model.critic, real, fake, labels, draws)
-            losses |= {name: self.penalty_every * value for name, value in penalties.items()}
-        return self._descend("critic", losses, count) | self._verdict(of_real, of_fake, labels)
+
+        def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
+            labels = part.labels if self.model.classes else None
+            draws = randomness.draws(len(part), "critic's view", step, turn)
+            with torch.no_grad():
+                made = self.fakes(part, randomness, "critic", step, turn) if fake is None else fake.detach()
+            real, made = self.view(part.images, step, draws), self.view(made, step, draws)
+            of_real, of_fake = self.model.critic(real, labels), self.model.critic(made, labels)
+            losses = self._critic_losses(of_real, of_fake, labels, draws)
+            if count % self.penalty_every == 0:
+                penalties = self._penalties(self.model.critic, real, made, labels, draws)
+                losses |= {name: self.penalty_every * value for name, value in penalties.items()}
+            return losses, self._verdict(of_real, of_fake, labels)
+
+        return self._descend("critic", batch, judged, count)
 
     def improve_generator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
         """Take one descent step of the generator, against the critic as it is now or as it will be."""
-        labels = batch.labels if self.model.classes else None
-        draws = self.randomness.draws(len(batch), "generator's view", step, turn)
-        fake = self.view(self.fakes(batch, "generator", step, turn) if fake is None else fake, step, draws)
-        critic: Judge = self.model.critic
-        of_real = None
-        if self.unroll or self.compares or self.feature_matching:
-            real = self.view(batch.images, step, draws)
-            if self.unroll:
-                game = partial(self._game, real, fake, labels, draws)
-                critic = self.unroll(self.model.critic, self.optimizers["critic"], game)
-            if self.compares or self.feature_matching:
-                of_real = critic(real, labels)
-        of_fake = critic(fake, labels)
-        losses = {"generator_loss": self._generator_loss(of_real, of_fake)}
-        if labels is not None and of_fake.classes is not None:
-            losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
-        return self._descend("generator", losses, step * self.generator_steps + turn)
+        keys = ("generator", step, turn) if turn else ("critic", step, self.critic_steps - 1)
 
-    def fakes(self, batch: Batch, *keys: int | str) -> Tensor:
+        def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
+            labels = part.labels if self.model.classes else None
+            draws = randomness.draws(len(part), "generator's view", step, turn)
+            made = self.view(self.fakes(part, randomness, *keys) if fake is None else fake, step, draws)
+            critic: Judge = self.model.critic
+            of_real = None
+            if self.unroll or self.compares or self.feature_matching:
+                real = self.view(part.images, step, draws)
+                if self.unroll:
+                    game = partial(self._game, real, made, labels, draws)
+                    critic = self.unroll(self.model.critic, self.optimizers["critic"], game)
+                if self.compares or self.feature_matching:
+                    of_real = critic(real, labels)
+            of_fake = critic(made, labels)
+            losses = {"generator_loss": self._generator_loss(of_real, of_fake)}
+            if labels is not None and of_fake.classes is not None:
+                losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
+            return losses, {}
+
+        return self._descend("generator", batch, judged, step * self.generator_steps + turn)
+
+    def fakes(self, batch: Batch, randomness: Randomness, *keys: int | str) -> Tensor:
         """Return as many generated images as a batch has, of the same classes."""
-        return self.model.decode(self.noise(len(batch), *keys), batch.labels if self.model.classes else None)
-
-    def noise(self, rows: int, *keys: int | str) -> Tensor:
-        """Return latents for this process's rows, (rows, latent)."""
-        return self.randomness.normal(rows, (self.model.latent,), *keys)
+        latents = randomness.normal(len(batch), (self.model.latent,), *keys)
+        return self.model.decode(latents, batch.labels if self.model.classes else None)
 
     def _critic_losses(
         self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None, draws: Draws
@@ -204,15 +215,22 @@ class GANTraining:
         # Without `compares` the scores of real images have no effect on the generator's side.
         return self.loss((of_real or of_fake).scores, of_fake.scores)[1]
 
-    def _descend(self, player: str, losses: dict[str, Tensor], count: int) -> Signals:
-        """Move a player against the sum of `losses`, in its step number `count`; report them and the norm."""
+    def _descend(self, player: str, batch: Batch, judged: Judged, count: int) -> Signals:
+        """Move a player against the sum of its losses, in its step number `count`; report what there is to say."""
         optimizer = self.optimizers[player]
-        if self.anchor:
-            losses[f"{player}_anchor"] = self.anchor(optimizer)
-        norm = descend(torch.stack(list(losses.values())).sum(), optimizer, self.clip_norm)
+
+        def objective(part: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+            losses, verdict = judged(part, randomness)
+            if self.anchor:
+                losses[f"{player}_anchor"] = self.anchor(optimizer)
+            return torch.stack(list(losses.values())).sum(), {**losses, **verdict}
+
+        signals, norm = descend_on(
+            batch, objective, optimizer, self.randomness, parts=self.accumulate, clip=self.clip_norm
+        )
         for act in self.afterwards.get(player, ()):
             act(optimizer, count)
-        return {name: value.detach() for name, value in losses.items()} | {f"{player}_gradient_norm": norm}
+        return {**signals, f"{player}_gradient_norm": norm}
 
     def _verdict(self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None) -> Signals:
         """Say what the critic thought of real and of generated images."""

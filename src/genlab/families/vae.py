@@ -10,13 +10,14 @@ References:
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.descent import descend
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
 from genlab.families.posterior import Posterior, usage
@@ -192,6 +193,7 @@ class VAETraining:
         floor: float = 0.0,
         binarise: bool = False,
         clip_norm: float | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.model = model
         self.optimizers = {"vae": optimizer}
@@ -200,16 +202,23 @@ class VAETraining:
         self.floor = floor
         self.binarise = binarise
         self.clip_norm = clip_norm
+        self.accumulate = accumulate
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take one descent step on one batch."""
-        model, batch = self.model, next(batches)
-        images, rows = batch.images, len(batch)
+        optimizer, objective = self.optimizers["vae"], partial(self.objective, step)
+        parts, clip = self.accumulate, self.clip_norm
+        signals, norm = descend_on(next(batches), objective, optimizer, self.randomness, parts=parts, clip=clip)
+        return {**signals, "gradient_norm": norm}
+
+    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+        """Return the mean loss of a batch, and what there is to say about it."""
+        model, images, rows = self.model, batch.images, len(batch)
         if self.binarise:
-            images = binarised(images, self.randomness.draws(rows, "binarise", step))
+            images = binarised(images, randomness.draws(rows, "binarise", step))
         labels = batch.labels if model.classes else None
         posterior = model.posterior(images, labels)
-        draws = self.randomness.draws(rows, "posterior", step)
+        draws = randomness.draws(rows, "posterior", step)
         noise = draws.normal(model.importance_samples, model.latent).transpose(0, 1)
         distortion = model.distortion(posterior.sample(noise), images, labels)
         kl, beta = posterior.kl(), self.beta(step)
@@ -217,14 +226,12 @@ class VAETraining:
             loss = -importance_bound(posterior.log_ratio(noise) - distortion).mean()
         else:
             loss = distortion.mean() + beta * (free_bits(kl, self.floor) if self.floor else kl.sum(1).mean())
-        norm = descend(loss, self.optimizers["vae"], self.clip_norm)
-        return {
-            "loss": loss.detach(),
-            "distortion": distortion.detach().mean(),
-            "rate": kl.detach().sum(1).mean(),
+        return loss, {
+            "loss": loss,
+            "distortion": distortion.mean(),
+            "rate": kl.sum(1).mean(),
             "beta": loss.new_full((), beta),
             **usage(posterior),
-            "gradient_norm": norm,
         }
 
 

@@ -82,6 +82,7 @@ class AutoencoderRecipe(Recipe):
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
             clip_norm=self.clip_norm,
+            accumulate=self.accumulate,
         )
 
     def _sparsity(self) -> Sparsity | None:

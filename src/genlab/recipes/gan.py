@@ -163,6 +163,7 @@ class GANRecipe(Recipe):
             compares=self.loss == "relativistic-average",
             log_odds=self.loss in LOG_ODDS,
             clip_norm=self.clip_norm,
+            accumulate=self.accumulate,
         )
 
     def refuse(self, classes: int | None = None, processes: int = 1) -> None:
@@ -237,11 +238,12 @@ class GANRecipe(Recipe):
         )
 
     def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
-        rows = self.batch // processes
+        parts = processes * self.accumulate
+        rows = self.batch // parts
         yield (
             rows % self.pack > 0,
-            f"--pack {self.pack} does not divide the {rows} images that a process has of --batch {self.batch}. "
-            f"Nearest: --batch {max(1, rows // self.pack) * self.pack * processes}.",
+            f"--pack {self.pack} does not divide the {rows} images that go through the networks at once, of "
+            f"--batch {self.batch}. Nearest: --batch {max(1, rows // self.pack) * self.pack * parts}.",
         )
 
     def _loss(self) -> AdversarialLoss:

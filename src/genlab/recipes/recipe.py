@@ -36,6 +36,9 @@ class Recipe(ABC):
     depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
     latent: int = option(100, "dimensions of the latent", least=1)
     batch: int = option(64, "images per step, over all processes together", least=2)
+    accumulate: int = option(
+        1, "parts of a batch that go through the networks one after the other; needs less memory", least=1
+    )
     steps: int = option(10_000, "steps to train", least=1)
     lr_schedule: RateName = option("constant", "course of the learning rates over the steps, from full to zero")
     clip_norm: float | None = option(

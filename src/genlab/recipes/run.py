@@ -113,6 +113,13 @@ def check(recipe: Recipe, source: Source, shard: Shard) -> None:
     """
     if recipe.batch % shard.size:
         raise UsageError(f"--batch {recipe.batch} cannot be divided among {shard.size} processes")
+    rows = recipe.batch // shard.size
+    if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
+        choices = ", ".join(str(parts) for parts in range(1, rows // 2 + 1) if rows % parts == 0)
+        raise UsageError(
+            f"--accumulate {recipe.accumulate} does not cut the {rows} images that a process has of --batch "
+            f"{recipe.batch} into equal parts of 2 or more. Choices: {choices or 1}."
+        )
     recipe.refuse(len(source.train.classes), shard.size)
     with torch.device("meta"):
         recipe.model(source.train.shape, len(source.train.classes))

@@ -83,6 +83,7 @@ class VAERecipe(Recipe):
             floor=self.free_bits,
             binarise=self.binarise,
             clip_norm=self.clip_norm,
+            accumulate=self.accumulate,
         )
 
     def annealed_beta(self) -> Schedule:
