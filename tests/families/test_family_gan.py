@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,9 @@ from genlab.core.descent import adam
 from genlab.core.random import Draws, Randomness
 from genlab.families.gan import GAN, GANTraining
 from genlab.objectives.adversarial import AdversarialLoss, minimax, non_saturating, relativistic_average
+from genlab.recipes import run
+from genlab.recipes.gan import GANRecipe
+from genlab.recipes.presets import PRESETS
 from genlab.regularizers.gradient import r1
 from genlab.regularizers.unrolling import unrolled
 from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
@@ -299,3 +302,29 @@ def test_a_batch_goes_round_the_classes_where_no_label_is_given() -> None:
     latents = model.prior(6, torch.Generator().manual_seed(0))
     assert torch.equal(model.decode(latents), model.decode(latents, torch.tensor([0, 1, 2, 3, 0, 1])))
     assert not torch.equal(model.decode(latents), model.decode(latents, torch.zeros(6, dtype=torch.long)))
+
+
+@pytest.mark.parametrize("labels", ["none", "concat", "projection", "auxiliary"])
+def test_real_and_generated_images_may_go_through_the_critic_together(labels: str) -> None:
+    together, apart = make(labels=labels, one_pass=True), make(labels=labels)
+    seen: list[int] = []
+    together.model.critic.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    signals = [training.improve_critic(next(Counted()), 0, 0) for training in (together, apart)]
+    assert seen == [2 * ROWS]
+    assert signals[0].keys() == signals[1].keys()
+    for name, value in signals[0].items():
+        torch.testing.assert_close(value, signals[1][name], msg=name)
+    for one, other in zip(gradients(together.model.critic), gradients(apart.model.critic), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_they_do_not_where_a_critic_looks_at_several_images_or_draws() -> None:
+    training = {name: recipe for name, recipe in PRESETS.items() if isinstance(recipe, GANRecipe)}
+    shape = ImageShape(3, 32, 32)
+    together = set()
+    for name, recipe in training.items():
+        built = run.build(replace(recipe, width=4, latent=4), shape, Randomness(0), CLASSES)
+        together |= {name} if built.one_pass else set()
+    assert together == {
+        *("gan", "wgan-gp", "dragan", "r1-gan", "sngan", "sagan", "projection-gan", "relativistic-gan")
+    }

@@ -145,7 +145,11 @@ def test_paths_are_text(tmp_path: Path) -> None:
 # What the user gave, and what the answer must contain: the flag, the value, the choices or the range.
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("vea", {}, ['unknown preset "vea"', 'Did you mean "vae"?', "Choices: autoencoder, ", "dcgan"]),
-    ("vae", {"stesp": 3}, ['vae has no option "stesp"', 'Did you mean "steps"?', "Choices: accumulate, architecture, batch"]),
+    (
+        "vae",
+        {"stesp": 3},
+        ['vae has no option "stesp"', 'Did you mean "steps"?', "Choices: accumulate, architecture, batch"],
+    ),
     ("vae", {"critic_steps": 3}, ['vae has no option "critic_steps"', "Choices:"]),
     (
         "dcgan",

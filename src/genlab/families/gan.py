@@ -88,6 +88,8 @@ class GANTraining:
             way there penalties are due in every step.
         feature_matching: the generator matches the critic's mean features in place of its side of the loss.
         compares: whether the generator's side of the loss needs the scores of real images.
+        one_pass: whether real and generated images go through the critic together, for a critic that judges each
+            image by itself.
         log_odds: whether scores are the log-odds of real against generated, so that D = sigmoid(score).
         clip_norm: the largest norm of a player's gradient.
         accumulate: parts of a batch that go through the networks one after the other.
@@ -108,6 +110,7 @@ class GANTraining:
     unroll: Unroll | None = None
     feature_matching: bool = False
     compares: bool = False
+    one_pass: bool = False
     log_odds: bool = True
     clip_norm: float | None = None
     accumulate: int = 1
@@ -141,7 +144,7 @@ class GANTraining:
             with torch.no_grad():
                 made = self.fakes(part, randomness, "critic", step, turn) if fake is None else fake.detach()
             real, made = self.view(part.images, step, draws), self.view(made, step, draws)
-            of_real, of_fake = self.model.critic(real, labels), self.model.critic(made, labels)
+            of_real, of_fake = self._judge(real, made, labels)
             losses = self._critic_losses(of_real, of_fake, labels, draws)
             if count % self.penalty_every == 0:
                 penalties = self._penalties(self.model.critic, real, made, labels, draws)
@@ -179,6 +182,15 @@ class GANTraining:
         """Return as many generated images as a batch has, of the same classes."""
         latents = randomness.normal(len(batch), (self.model.latent,), *keys)
         return self.model.decode(latents, batch.labels if self.model.classes else None)
+
+    def _judge(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Judgement, Judgement]:
+        """Return the critic's judgements of real images and of as many generated ones."""
+        if not self.one_pass:
+            return self.model.critic(real, labels), self.model.critic(fake, labels)
+        of_all = self.model.critic(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+        halves = [(None, None) if column is None else column.chunk(2) for column in of_all]
+        of_real, of_fake = (Judgement(*half) for half in zip(*halves, strict=True))
+        return of_real, of_fake
 
     def _critic_losses(
         self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None, draws: Draws

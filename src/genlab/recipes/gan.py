@@ -161,6 +161,7 @@ class GANRecipe(Recipe):
             unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
             feature_matching=self.feature_matching,
             compares=self.loss == "relativistic-average",
+            one_pass=self._judges_each_alone(model.critic),
             log_odds=self.loss in LOG_ODDS,
             clip_norm=self.clip_norm,
             accumulate=self.accumulate,
@@ -245,6 +246,13 @@ class GANRecipe(Recipe):
             f"--pack {self.pack} does not divide the {rows} images that go through the networks at once, of "
             f"--batch {self.batch}. Nearest: --batch {max(1, rows // self.pack) * self.pack * parts}.",
         )
+
+    def _judges_each_alone(self, critic: nn.Module) -> bool:
+        """Whether what the critic says of an image depends on that image alone."""
+        from genlab.architectures.normalization import BatchNorm2d
+
+        norms = any(isinstance(module, BatchNorm2d) for module in critic.modules())
+        return not (norms or self.critic_dropout or self.minibatch != "none")
 
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL
