@@ -2,7 +2,18 @@
 
 from collections.abc import Callable, Mapping
 
-from genlab.bench import events, loading, loop, measuring, memory, preparation, sampling, startup, training
+from genlab.bench import (
+    events,
+    loading,
+    loop,
+    measuring,
+    memory,
+    preparation,
+    sampling,
+    scaling,
+    startup,
+    training,
+)
 from genlab.bench.measure import Scope
 from genlab.bench.page import Section
 
@@ -10,6 +21,7 @@ PARTS: Mapping[str, Callable[[Scope], Section]] = {
     "training": training.measure,
     "memory": memory.measure,
     "sampling": sampling.measure,
+    "scaling": scaling.measure,
     "measuring": measuring.measure,
     "preparation": preparation.measure,
     "loading": loading.measure,

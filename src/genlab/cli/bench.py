@@ -11,7 +11,16 @@ from genlab.core.errors import UsageError
 from genlab.recipes.settings import DeviceName
 
 PartName = Literal[
-    "training", "memory", "sampling", "measuring", "preparation", "loading", "loop", "events", "start-up"
+    "training",
+    "memory",
+    "sampling",
+    "scaling",
+    "measuring",
+    "preparation",
+    "loading",
+    "loop",
+    "events",
+    "start-up",
 ]
 TITLE = """# How fast it is
 

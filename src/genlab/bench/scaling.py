@@ -1,0 +1,134 @@
+"""How speed follows the number of threads and processes, the size of images and the batch."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from genlab.bench.cases import Case, ours, pictures
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds, wait
+from genlab.bench.page import Row, Section
+from genlab.core import device as devices
+
+SIDES, BATCHES = (32, 64, 128), (16, 32, 64, 128, 256, 512)
+LEAST_IMAGES = 128  # of a measurement
+WARM, STEPS = 20, 100  # of a run in processes of its own; the history has a line every 20
+METHOD = (
+    "The preset dcgan in colour, batch 64 and 32 pixels where nothing else is said, in the precision that "
+    "`--precision auto` takes here. Threads and processes compute on the same batch; processes are started by "
+    f"`torchrun`, each with an equal part of the threads, and timed from step {WARM} to {WARM + STEPS} of a run "
+    "on digits. Time per image is that of training on it once; `per pixel` is beside 32 pixels, `of batch 64` "
+    "beside that batch."
+)
+
+
+def measure(scope: Scope) -> Section:
+    """Time threads, processes, sides and batches."""
+    rows = [*_threads(scope), *_processes(scope)] if scope.device.type == "cpu" else []
+    return Section("Scaling", METHOD, [*rows, *_sides(scope), *_batches(scope)])
+
+
+def _threads(scope: Scope) -> list[Row]:
+    counts = [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= torch.get_num_threads()]
+    before = torch.get_num_threads()
+    with _speed(Case("dcgan", 3, 32, {"batch": 64}), scope) as speed:
+
+        def with_threads(count: int) -> float:
+            torch.set_num_threads(count)
+            return speed()
+
+        found = in_turns({str(count): partial(with_threads, count) for count in counts}, scope.repeats)
+    torch.set_num_threads(before)
+    rows = [Row(f"threads: {count}", Spread.of(values), "images/s") for count, values in found.items()]
+    return rows + [
+        Row(f"threads: {count} to 1", ratios(found[count], found["1"]), "times") for count in list(found)[1:]
+    ]
+
+
+def _processes(scope: Scope) -> list[Row]:
+    cores = torch.get_num_threads()
+    if cores < 2:
+        return []
+    names = {1: f"1 process of {cores} threads", 2: f"2 processes of {cores // 2}"}
+    found = in_turns(
+        {name: partial(_run, count, cores // count) for count, name in names.items()}, max(1, scope.repeats // 2)
+    )
+    return [
+        *(Row(name, Spread.of(values), "images/s") for name, values in found.items()),
+        Row(f"{names[2]} to {names[1]}", ratios(found[names[2]], found[names[1]]), "times"),
+    ]
+
+
+def _run(processes: int, threads: int) -> float:
+    """Return the images a second of a run in so many processes, as its history tells it."""
+    with tempfile.TemporaryDirectory() as place:
+        options = {"--data": "digits", "--size": 32, "--channels": 3, "--batch": 64, "--steps": WARM + STEPS}
+        rare = {f"--{what}-every": 10**6 for what in ("preview", "evaluate", "checkpoint")}
+        launcher = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            str(processes),
+            "-m",
+            "genlab",
+        ]
+        words = [str(word) for option in {**options, **rare, "--out": place}.items() for word in option]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        subprocess.run([*launcher, "train", "dcgan", *words], check=True, env=environment, capture_output=True)
+        lines = [json.loads(line) for line in Path(place, "dcgan", "history.jsonl").read_text().splitlines()]
+    when = {line["step"]: line["seconds"] for line in lines}
+    return 64 * STEPS / float(when[WARM + STEPS] - when[WARM])
+
+
+def _sides(scope: Scope) -> list[Row]:
+    cases = {f"{side} px": Case("dcgan", 3, side, {"batch": 64}) for side in SIDES}
+    found = _milliseconds(cases, scope)
+    rows = [Row(f"time per image, {name}", Spread.of(values), "ms") for name, values in found.items()]
+    first, base = SIDES[0], found[f"{SIDES[0]} px"]
+    for side in SIDES[1:]:
+        pixels = (side / first) ** 2
+        per_pixel = ratios([value / pixels for value in found[f"{side} px"]], base)
+        rows.append(Row(f"per pixel, {side} px to {first} px", per_pixel, "times"))
+    return rows
+
+
+def _batches(scope: Scope) -> list[Row]:
+    cases = {f"batch {batch}": Case("dcgan", 3, 32, {"batch": batch}) for batch in BATCHES}
+    found = _milliseconds(cases, scope)
+    rows = [Row(f"time per image, {name}", Spread.of(values), "ms") for name, values in found.items()]
+    base = found["batch 64"]
+    return rows + [
+        Row(f"{name}, of batch 64", ratios(values, base), "times")
+        for name, values in found.items()
+        if name != "batch 64"
+    ]
+
+
+def _milliseconds(cases: Mapping[str, Case], scope: Scope) -> dict[str, list[float]]:
+    """Return the milliseconds that training on an image takes in each case."""
+    with ExitStack() as stack:
+        speeds = {name: stack.enter_context(_speed(case, scope)) for name, case in cases.items()}
+        found = in_turns(speeds, scope.repeats)
+    return {name: [1000 / value for value in values] for name, values in found.items()}
+
+
+@contextmanager
+def _speed(case: Case, scope: Scope) -> Iterator[Callable[[], float]]:
+    """Give what measures the images a second of a case."""
+    dtype = devices.precision("auto", scope.device)
+    steps = max(1, LEAST_IMAGES // case.recipe.batch)
+    with ours(case.recipe, pictures(case), scope.device, dtype) as advance:
+
+        def whole() -> None:
+            advance(steps)
+            wait(scope.device)
+
+        yield lambda: steps * case.recipe.batch / seconds(whole)
