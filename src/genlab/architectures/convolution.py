@@ -147,8 +147,9 @@ def _transpose(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tenso
 def _correlate(large: Tensor, small: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
     """Return the slope by the weight, (D, C, k, k), of maps (B, C, H, W) and (B, D, h, w), channels last."""
     rows = _patches(large, kernel, stride, padding)
-    columns = small.permute(0, 2, 3, 1).reshape(len(rows), -1)
-    return (columns.T @ rows).view(small.shape[1], kernel, kernel, large.shape[1]).permute(0, 3, 1, 2)
+    # A copy: a transposed view multiplies at two thirds of the speed.
+    columns = small.transpose(0, 1).reshape(small.shape[1], -1)
+    return (columns @ rows).view(small.shape[1], kernel, kernel, large.shape[1]).permute(0, 3, 1, 2)
 
 
 def _patches(large: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
