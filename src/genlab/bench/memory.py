@@ -14,7 +14,7 @@ from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 
 STEPS, MEGABYTE = 4, 1e6
-REPEATS = 2  # it hardly varies
+REPEATS = 1  # it hardly varies
 METHOD = (
     f"What a process of its own takes at most in its first {STEPS} steps beyond what it had before networks were "
     "built: weights, optimizers, the average of the weights (which the textbook has not), slopes and all that "
