@@ -67,7 +67,18 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "wgan-gp": ("wgan-gp", {"critic_norm": "none", "gradient_penalty": 0.1}),
     "r1-gan": ("r1-gan", {"r1": 5e-3}),
     "sngan": ("sngan", {}),
-    "unrolled-gan": ("unrolled-gan", {"unrolled_steps": 3, "critic_steps": 1}),
+    # The authors' rates and depth: looked through, Adam's steps amplify the noise of many weights and large rates.
+    "unrolled-gan": (
+        "unrolled-gan",
+        {
+            "unrolled_steps": 5,
+            "critic_steps": 1,
+            "depth": 2,
+            "generator_lr": 1e-3,
+            "critic_lr": 1e-4,
+            "lr_schedule": "constant",
+        },
+    ),
 }
 STACKED_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dcgan": ("dcgan", {}),
