@@ -181,6 +181,16 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
     assert rule not in found or rule.startswith("data-")
 
 
+def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:
+    """Blurred reconstructions are those of a young run, or of a latent that may hold too little."""
+    blurred = run("vae", {"reconstruction_detail": 0.42, "explained_held_out": 0.48, "explained_train": 0.5})
+    found = [step for step in range(20, STEPS + 1, 20) if names(blurred.until(step), context("vae"))]
+    assert min(found) >= 0.45 * STEPS
+    assert names(blurred, context("vae")) == ["over-regularised"]
+    much = run("vae", {"reconstruction_detail": 0.42, "explained_train": 0.7, "explained_held_out": 0.68})
+    assert names(much, context("vae")) == []
+
+
 def test_nothing_breaks_on_an_empty_or_a_foreign_history() -> None:
     for history in (History([]), History([{"step": 1}]), History([{"step": 1, "what": 2.0}])):
         for family in (*HEALTHY, None):
