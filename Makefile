@@ -23,7 +23,7 @@ bench: $(READY)  ## the figures of docs/bench.md, anew
 	$(BIN)/genlab bench --repeats 7 --write docs/bench.md
 
 modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on where it was stopped
-	$(BIN)/python benchmarks/modes.py --results docs/results/modes.jsonl --write docs/modes.md
+	$(BIN)/python benchmarks/modes.py --results docs/results/modes.jsonl --seeds 3 --write docs/modes.md
 
 likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour, goes on where it was stopped
 	$(BIN)/python benchmarks/likelihood.py --results docs/results/likelihood.jsonl --write docs/likelihood.md
