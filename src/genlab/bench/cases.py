@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from genlab.bench.measure import Scope
+from genlab.bench.measure import Scope, Spread, ratios
+from genlab.bench.page import Row
 from genlab.bench.textbook import textbook
+from genlab.core import device as devices
 from genlab.core.batch import ImageShape
 from genlab.core.random import Randomness
 from genlab.data.dataset import Dataset, Subset, make_dataset
@@ -66,6 +68,22 @@ CASES: Sequence[Case] = (
 def chosen(cases: Sequence[Case], scope: Scope) -> list[Case]:
     """Return the cases of the presets that are asked for."""
     return [case for case in cases if scope.presets is None or case.preset in scope.presets]
+
+
+def compared(case: Case, speeds: Mapping[str, Sequence[float]], textbook: str) -> list[Row]:
+    """Return images a second by the name of who makes them, and those of genlab to those of the textbook."""
+    return [
+        *(Row(f"{case.name}: {name}", Spread.of(values), "images/s") for name, values in speeds.items()),
+        *(
+            Row(
+                f"{case.name}: {name} to {textbook}",
+                ratios(speeds[name], speeds[textbook]),
+                "times",
+                least=case.aims.get(name),
+            )
+            for name in devices.PRECISIONS
+        ),
+    ]
 
 
 def pictures(case: Case) -> Dataset:

@@ -68,7 +68,7 @@ def example(device: torch.device) -> Iterator[Example]:
     )
     assert isinstance(training, GANTraining)
     average = Average(training.model, RECIPE.ema)
-    held_out = data.batch(np.arange(SOME))
+    held_out = data.batch(np.arange(SOME)).to(device)
     with (
         tempfile.TemporaryDirectory() as place,
         Loader(data, RECIPE.batch, seed=SETTINGS.seed, device=device) as batches,

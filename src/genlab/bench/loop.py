@@ -1,7 +1,6 @@
 """What the loop costs besides the networks: `fit` against a loop by hand, and its parts one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from genlab.bench.example import ABOUT, RECIPE, SETTINGS, Example, example
-from genlab.bench.measure import Scope, Spread, alone, in_turns, timed
+from genlab.bench.measure import Scope, Spread, alone, in_turns, threads, timed, wait
 from genlab.bench.page import Row, Section
 from genlab.core.descent import only
 from genlab.core.random import derive, restart_stream
@@ -35,7 +34,7 @@ def measure(scope: Scope) -> Section:
         fitted, by_hand = _steps(run, scope.repeats, "wall")
         waiting = run.batches.waited / run.batches.position
         parts = _parts(run, scope.repeats)
-    with _one_thread(), example(scope.device) as run:
+    with threads(1), example(scope.device) as run:
         processor = _shares(*_steps(run, scope.repeats, "processor"))
     step = Spread.of(fitted)
     rows = [
@@ -48,17 +47,6 @@ def measure(scope: Scope) -> Section:
         Row("these parts together, of a step", 100 * _together(waiting, parts) / step.median, "%"),
     ]
     return Section("The loop around a step", f"{ABOUT} {ABOUT_LOOP}", rows)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute in one thread for a while."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _steps(run: Example, repeats: int, clock: Literal["wall", "processor"]) -> tuple[list[float], list[float]]:
@@ -81,7 +69,7 @@ def _by_hand(run: Example) -> Callable[[], None]:
     training, model = run.training, run.training.model
     critic_optimizer, generator_optimizer = training.optimizers["critic"], training.optimizers["generator"]
     real = next(run.batches).images
-    noise = torch.randn(len(real), model.latent)
+    noise = torch.randn(len(real), model.latent, device=run.device)
 
     def chunk() -> None:
         for _ in range(CHUNK):
@@ -93,6 +81,7 @@ def _by_hand(run: Example) -> Callable[[], None]:
             _, generator_loss = training.loss(real_scores.detach(), model.critic(fake).scores)
             _descend(generator_loss, generator_optimizer)
             model.critic.requires_grad_(True)
+        wait(run.device)
 
     return chunk
 

@@ -1,7 +1,8 @@
 """Times alternatives in turns, so that a busy machine slows them alike, and keeps the spread."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple, TypeVar
@@ -47,6 +48,17 @@ def timed(work: Callable[[], object]) -> Seconds:
     processor, wall = time.process_time(), time.perf_counter()
     work()
     return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute in so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def wait(device: torch.device) -> None:

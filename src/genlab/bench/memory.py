@@ -9,12 +9,11 @@ from pathlib import Path
 import torch
 
 from genlab.bench.cases import CASES, TEXTBOOK, Case, chosen, ours, pictures, theirs
-from genlab.bench.measure import Scope, Spread
+from genlab.bench.measure import Scope
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 
 STEPS, MEGABYTE = 4, 1e6
-REPEATS = 1  # it hardly varies
 METHOD = (
     f"What a process of its own takes at most in its first {STEPS} steps beyond what it had before networks were "
     "built: weights, optimizers, the average of the weights (which the textbook has not), slopes and all that "
@@ -26,15 +25,13 @@ def measure(scope: Scope) -> Section:
     """Measure each case in both precisions and as the textbook does."""
     if scope.device.type == "cpu" and importlib.util.find_spec("resource") is None:
         return Section("Memory", f"{sys.platform} does not say how much memory a process took at most.", [])
-    repeats = min(scope.repeats, REPEATS)
-    rows = [row for case in chosen(CASES, scope) for row in _rows(case, repeats, scope.device)]
-    return Section("Memory", METHOD, rows)
+    return Section("Memory", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope.device)])
 
 
-def _rows(case: Case, repeats: int, where: torch.device) -> list[Row]:
+def _rows(case: Case, where: torch.device) -> list[Row]:
     names = (*devices.PRECISIONS, TEXTBOOK)
-    found = {name: Spread.of(in_a_process(case, name, where) for _ in range(repeats)) for name in names}
-    most = found[TEXTBOOK].median
+    found = {name: in_a_process(case, name, where) for name in names}  # once: it hardly varies
+    most = found[TEXTBOOK]
     return [
         Row(f"{case.name}: {name}", found[name], "MB", most=None if name == TEXTBOOK else most) for name in names
     ]

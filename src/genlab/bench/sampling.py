@@ -10,8 +10,8 @@ from torch import nn
 from genlab.applications.capability import need
 from genlab.applications.sample import CHUNK, batches
 from genlab.architectures.mixed import compute_in
-from genlab.bench.cases import Case, chosen
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
+from genlab.bench.cases import Case, chosen, compared
+from genlab.bench.measure import Scope, in_turns, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.core.batch import ImageShape
@@ -43,16 +43,7 @@ def _rows(case: Case, scope: Scope) -> list[Row]:
     works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch)
     found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
     speeds = {name: [PICTURES / value for value in values] for name, values in found.items()}
-    rows = [Row(f"{case.name}: {name}", Spread.of(values), "images/s") for name, values in speeds.items()]
-    return rows + [
-        Row(
-            f"{case.name}: {name} to {TEXTBOOK}",
-            ratios(speeds[name], speeds[TEXTBOOK]),
-            "times",
-            least=case.aims.get(name),
-        )
-        for name in devices.PRECISIONS
-    ]
+    return compared(case, speeds, TEXTBOOK)
 
 
 def _ours(model: nn.Module) -> None:

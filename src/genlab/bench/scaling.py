@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from genlab.bench.cases import Case, ours, pictures
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds, wait
+from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds, threads, wait
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 
@@ -37,15 +37,13 @@ def measure(scope: Scope) -> Section:
 
 def _threads(scope: Scope) -> list[Row]:
     counts = [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= torch.get_num_threads()]
-    before = torch.get_num_threads()
     with _speed(Case("dcgan", 3, 32, {"batch": 64}), scope) as speed:
 
         def with_threads(count: int) -> float:
-            torch.set_num_threads(count)
-            return speed()
+            with threads(count):
+                return speed()
 
         found = in_turns({str(count): partial(with_threads, count) for count in counts}, scope.repeats)
-    torch.set_num_threads(before)
     rows = [Row(f"threads: {count}", Spread.of(values), "images/s") for count, values in found.items()]
     return rows + [
         Row(f"threads: {count} to 1", ratios(found[count], found["1"]), "times") for count in list(found)[1:]
@@ -66,10 +64,17 @@ def _processes(scope: Scope) -> list[Row]:
     ]
 
 
-def _run(processes: int, threads: int) -> float:
+def _run(processes: int, each: int) -> float:
     """Return the images a second of a run in so many processes, as its history tells it."""
     with tempfile.TemporaryDirectory() as place:
-        options = {"--data": "digits", "--size": 32, "--channels": 3, "--batch": 64, "--steps": WARM + STEPS}
+        options: dict[str, object] = {
+            "--data": "digits",
+            "--size": 32,
+            "--channels": 3,
+            "--batch": 64,
+            "--steps": WARM + STEPS,
+        }
+        options |= {"--out": place, "--device": "cpu"}
         rare = {f"--{what}-every": 10**6 for what in ("preview", "evaluate", "checkpoint")}
         launcher = [
             sys.executable,
@@ -80,8 +85,8 @@ def _run(processes: int, threads: int) -> float:
             "-m",
             "genlab",
         ]
-        words = [str(word) for option in {**options, **rare, "--out": place}.items() for word in option]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        words = [str(word) for option in {**options, **rare}.items() for word in option]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(each)}
         subprocess.run([*launcher, "train", "dcgan", *words], check=True, env=environment, capture_output=True)
         lines = [json.loads(line) for line in Path(place, "dcgan", "history.jsonl").read_text().splitlines()]
     when = {line["step"]: line["seconds"] for line in lines}

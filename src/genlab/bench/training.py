@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from genlab.bench.cases import CASES, TEXTBOOK, Case, chosen, ours, pictures, theirs
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds, wait
+from genlab.bench.cases import CASES, TEXTBOOK, Case, chosen, compared, ours, pictures, theirs
+from genlab.bench.measure import Scope, Spread, in_turns, seconds, wait
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.recipes.gan import GANRecipe
@@ -51,18 +51,8 @@ def _rows(case: Case, repeats: int, where: torch.device, peaks: Mapping[str, flo
         steps = {name: _steps(work) for name, work in works.items()}
         speeds = {name: partial(_speed, work, steps[name], images, where) for name, work in works.items()}
         found = in_turns(speeds, repeats)
-    rows = [Row(f"{case.name}: {name}", Spread.of(found[name]), "images/s") for name in works]
-    rows += [
-        Row(
-            f"{case.name}: {name} to {TEXTBOOK}",
-            ratios(found[name], found[TEXTBOOK]),
-            "times",
-            least=case.aims.get(name),
-        )
-        for name in devices.PRECISIONS
-    ]
     work = counted.total / images
-    return rows + [
+    return compared(case, found, TEXTBOOK) + [
         Row(f"{case.name}: {name}, of the peak", 100 * Spread.of(found[name]).median * work / peaks[name], "%")
         for name in devices.PRECISIONS
     ]
