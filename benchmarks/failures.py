@@ -154,7 +154,7 @@ KINDS: Mapping[str, Kind] = {
         ({"corruption_level": 0.01, "latent": 512}, {"corruption_level": 0.03, "latent": 512}),
     ),
     "dead code": Kind(
-        ("idle-latents", "no-learning"),
+        ("idle-latents", "penalty-outweighs", "no-learning"),
         ("sparse-autoencoder",),
         ({"sparsity_weight": 3e4}, {"sparsity": "l1", "sparsity_weight": 300.0}),
     ),

@@ -60,7 +60,9 @@ VAE: Mapping[str, Signal] = {
     "waiting": 0.0,
 }
 AUTOENCODER: Mapping[str, Signal] = {
-    "loss": lambda step: 100 + 80 * math.exp(-step / 100),
+    "loss": lambda step: 105 + 80 * math.exp(-step / 100),
+    "reconstruction_loss": lambda step: 100 + 80 * math.exp(-step / 100),
+    "sparsity_loss": 0.2,
     "gradient_norm": 30.0,
     "autoencoder_update_ratio": 4e-3,
     "explained_train": lambda step: min(step / 300, 0.8),
@@ -120,6 +122,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "overfitting": ("autoencoder", {"explained_train": 0.95, "explained_held_out": 0.3}, {}),
     "identity-copying": ("autoencoder", {"mended": 0.95, "copied": 0.1}, {}),
     "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
+    "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
 }
 

@@ -17,6 +17,7 @@ RISEN = 0.1  # of the way that a loss had fallen
 BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
 UNMENDED = 0.8  # of the damage
 IDLE = 0.9  # of the dimensions
+HEAVY = 0.4  # of the reconstruction loss
 NOTHING = 0.02  # of the variance
 
 
@@ -104,6 +105,17 @@ def idle_latents(history: History, context: Context) -> Sign | None:
     idle = history["idle_latents"].smooth().after(context.share(history, START))
     since = idle.held(idle.values > IDLE, POINTS)
     return None if since is None else Sign(since, [idle.shows("idle_latents", f"below {IDLE}")])
+
+
+def penalty_outweighs(history: History, context: Context) -> Sign | None:
+    """What is added to the reconstruction loss is as large as a good part of it, and stays so."""
+    loss, picture = history["loss"], history["reconstruction_loss"]
+    added = Series(loss.steps, loss.values - picture.at(loss.steps)).smooth().after(context.share(history, START))
+    share = added.values / picture.smooth().at(added.steps)
+    since = added.held(share > HEAVY, LONG)
+    if since is None:
+        return None
+    return Sign(since, [added.shows("loss - reconstruction_loss", f"below {HEAVY} × {picture.last:.3g}")])
 
 
 def no_learning(history: History, context: Context) -> Sign | None:
@@ -199,6 +211,17 @@ RULES = (
         ("idle_latents",),
         ("autoencoder",),
         (LIGHTER, SLOWER),
+    ),
+    Rule(
+        "penalty-outweighs",
+        "The penalty on the code drowns the picture",
+        penalty_outweighs,
+        "Steps go into the statistics of the code, which the next batch upsets again, and the picture gets the "
+        "rest. A penalty that is met costs next to nothing.",
+        "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
+        ("loss", "reconstruction_loss", "sparsity_loss"),
+        ("autoencoder",),
+        (LIGHTER,),
     ),
     Rule(
         "no-learning",
