@@ -66,12 +66,11 @@ def descend(
     The loss may come in parts that add up to it; each is let go of before the next is made.
 
     In this order: backward; gradients and loss averaged over the processes; the check that they are finite;
-    clipping to the norm `clip`; the optimizer's step; the check that it did not overflow. The norm is the one
-    before clipping.
+    clipping to the norm `clip`; the optimizer's step. The norm is the one before clipping. A step of finite
+    gradients overflows only at absurd rates, so that the weights are checked less often (`require_finite`).
 
     Raises:
-        NonFiniteError: the loss or a gradient is NaN or infinite, and no weight has been changed; or a weight
-            is after the step.
+        NonFiniteError: the loss or a gradient is NaN or infinite, and no weight has been changed.
     """
     optimizer.zero_grad(set_to_none=True)
     total = torch.zeros(())
@@ -90,9 +89,18 @@ def descend(
     if clip is not None:
         clip_grads_with_norm_(parameters, clip, norm)
     optimizer.step()
-    if not torch.isfinite(get_total_norm(parameters)):
-        raise _culprit(optimizer, "value", lambda parameter: parameter)
     return norm
+
+
+def require_finite(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+    """Prove that no step has overflowed.
+
+    Raises:
+        NonFiniteError: a weight, or the norm of a player's weights, is NaN or infinite.
+    """
+    for optimizer in optimizers:
+        if not torch.isfinite(get_total_norm([p for group in optimizer.param_groups for p in group["params"]])):
+            raise _culprit(optimizer, "value", lambda parameter: parameter)
 
 
 def _average_gradients(loss: Tensor, gradients: Sequence[Tensor]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
-from genlab.core.descent import set_rates
+from genlab.core.descent import require_finite, set_rates
 from genlab.core.device import of, subnormals_flushed
 from genlab.core.distributed import average_, broadcast_, processes
 from genlab.core.errors import NonFiniteError, UnwellError
@@ -200,19 +200,25 @@ class _Loop:
     def watch(self, signals: Signals) -> None:
         """Record, show, evaluate and save whatever is due after this step."""
         step, cadence = self.progress.step, self.cadence
-        if step % cadence.log_every == 0 or step == 1:
+        record = step % cadence.log_every == 0 or step == 1
+        show, assess = step % cadence.preview_every == 0, step % cadence.evaluate_every == 0
+        save = step % cadence.checkpoint_every == 0 or self.overdue
+        if record or show or assess or save:
+            require_finite(self.training.optimizers.values())
+        if record:
             self.record(signals)
         if self.finished():
             return  # `conclude` does the rest: a checkpoint comes after all that was due at its step
-        if step % cadence.preview_every == 0:
+        if show:
             self.show()
-        if step % cadence.evaluate_every == 0:
+        if assess:
             self.assess()
-        if self.saved_step != step and (step % cadence.checkpoint_every == 0 or self.overdue):
+        if save and self.saved_step != step:
             self.checkpoint()
 
     def conclude(self) -> None:
         """Show, evaluate and save the end of the run, unless this step already was."""
+        require_finite(self.training.optimizers.values())
         step = self.progress.step
         if self.shown_step != step:
             self.show()
