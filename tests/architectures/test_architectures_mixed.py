@@ -10,10 +10,12 @@ from torch.nn.functional import cosine_similarity, interpolate
 import genlab
 from genlab.architectures import compose
 from genlab.architectures.mixed import MixedSequential, compute_in
+from genlab.core import device
 from genlab.core.batch import ImageShape
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
 from genlab.core.random import Draws, generator
+from genlab.recipes.resolve import resolve
 from genlab.regularizers.gradient import wgan_gp
 from genlab.regularizers.spectral import spectral_norm_
 from genlab.training import checkpoint
@@ -116,6 +118,14 @@ def test_a_loaded_model_computes_as_it_was_trained(tmp_path: Path) -> None:
     for name, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
         model = genlab.load(genlab.train("dcgan", precision=name, **tiny))
         assert {m.dtype for m in model.modules() if isinstance(m, MixedSequential)} == {dtype}
+
+
+def test_perceptrons_stay_in_float32_unless_bf16_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "bf16_units", lambda _: ["units"])
+    cpu = torch.device("cpu")
+    assert [resolve(preset).dtype(cpu) for preset in ("vae", "conv-vae")] == [torch.float32, torch.bfloat16]
+    assert resolve("vae", {"precision": "bf16"}).dtype(cpu) == torch.bfloat16
+    assert resolve("conv-vae", {"precision": "float32"}).dtype(cpu) == torch.float32
 
 
 def test_an_unknown_precision_is_refused_with_the_choices() -> None:

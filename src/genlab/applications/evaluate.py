@@ -129,7 +129,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "data": source.train.fingerprint[:12],
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
-        "model_precision": str(devices.precision(plan.settings.precision, where)).removeprefix("torch."),
+        "model_precision": str(plan.dtype(where)).removeprefix("torch."),
     }
     assert request.split
     subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)

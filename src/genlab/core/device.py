@@ -85,7 +85,7 @@ PRECISIONS: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "float32": torc
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type that networks multiply in; "auto" takes bf16 where `device` has units for it."""
+    """Return the type of that name; "auto" is bf16 where `device` has units for it."""
     if name == "auto":
         name = "bf16" if bf16_units(device) else "float32"
     return lookup(PRECISIONS, name, "precision")

@@ -33,7 +33,7 @@ def load_model(folder: RunFolder, which: CheckpointName | None = None, device: s
     saved = _saved(folder, _which(folder, which))
     load_weights(model, saved.model)
     where = devices.choose(device)
-    compute_in(devices.precision(plan.settings.precision, where), model)
+    compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,6 +14,9 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
 from genlab.training import yaml12
 from genlab.version import __version__
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,16 @@ class Plan:
         return Plan(
             self.preset, recipe, override(self.settings, {n: v for n, v in options.items() if n in of_settings})
         )
+
+    def dtype(self, device: "torch.device") -> "torch.dtype":
+        """Return the type that networks multiply in on `device`.
+
+        "auto" leaves perceptrons in float32: rounding their weights costs what shorter products save.
+        """
+        from genlab.core.device import precision
+
+        asked = self.settings.precision
+        return precision("float32" if asked == "auto" and self.recipe.architecture == "mlp" else asked, device)
 
     def values(self) -> dict[str, Any]:
         """Return it as the keys and values of a YAML file that `resolve` reads."""

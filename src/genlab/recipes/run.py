@@ -170,7 +170,7 @@ def _attempt(
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.choose(settings.device)
     randomness = Randomness(settings.seed, shard, where)
-    dtype = device.precision(settings.precision, where)
+    dtype = plan.dtype(where)
     training = build(recipe, source.train.shape, randomness, len(source.train.classes), dtype)
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = some(source.held_out, settings.seed).to(where)

@@ -25,7 +25,9 @@ class Settings:
     minutes: float | None = option(None, "stop after so many minutes, if the steps are not used up", above=0)
     seed: int = option(0, "of everything that is random", least=0)
     device: DeviceName = option("auto", "where to compute")
-    precision: PrecisionName = option("auto", "what networks multiply in; auto is bf16 where the device has units")
+    precision: PrecisionName = option(
+        "auto", "what networks multiply in; auto is bf16 where there are units for it, but for mlp"
+    )
     out: str = option("runs", "folder of the run folders")
     name: str | None = option(None, "of the run folder; by default the preset's")
     log_every: int = option(20, "steps between lines of the history", least=1)
