@@ -56,14 +56,15 @@ def train(preset: str, precision: str, seed: int) -> dict[str, Any]:
     compute_in(torch.float32, model)
     result = {"preset": preset, "precision": precision, "seed": seed, "seconds": seconds}
     source = open_source("fashion-mnist", size=32)
-    result["distance"] = _distance(model, classifier_of(source, torch.device("cpu")), source.held_out)
+    result["distance"] = distance(model, classifier_of(source, torch.device("cpu")), source.held_out)
     if preset == "conv-vae":
         bounds = model.evidence_bound(source.held_out.batch(np.arange(1000)).images, generator(0, "bound"))
         result["bound"] = -float(bounds.mean())
     return result
 
 
-def _distance(model: Any, extractor: Extractor, held_out: Dataset) -> float:  # noqa: ANN401 (it samples)
+def distance(model: Any, extractor: Extractor, held_out: Dataset) -> float:  # noqa: ANN401 (it samples)
+    """Return the Fréchet distance of samples to held-out pictures in the features of `extractor`."""
     noise = generator(0, "precision")
     rows = np.split(np.arange(SAMPLES), SAMPLES // CHUNK)
     fake = portray(extractor, [lambda: model.sample(CHUNK, noise)] * len(rows))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from genlab.bench.measure import Scope, Spread, ratios
 from genlab.bench.page import Row
@@ -65,6 +66,18 @@ CASES: Sequence[Case] = (
 )
 
 
+@dataclass(frozen=True)
+class Driven:
+    """A training that is driven from outside."""
+
+    model: nn.Module  # what it publishes: the average of its weights, where it has one
+    advance: Callable[[int], object]
+
+    def __call__(self, steps: int) -> None:
+        """Take so many steps."""
+        self.advance(steps)
+
+
 def chosen(cases: Sequence[Case], scope: Scope) -> list[Case]:
     """Return the cases of the presets that are asked for."""
     return [case for case in cases if scope.presets is None or case.preset in scope.presets]
@@ -95,26 +108,26 @@ def pictures(case: Case) -> Dataset:
 
 @contextmanager
 def ours(
-    recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, dtype: torch.dtype
-) -> Iterator[Callable[[int], object]]:
-    """Give what takes some steps of `fit`, in a temporary run folder."""
-    training = build(recipe, data.shape, Randomness(0, device=where), dtype=dtype)
+    recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, dtype: torch.dtype, seed: int = 0
+) -> Iterator[Driven]:
+    """Give a training by `fit`, in a temporary run folder."""
+    training = build(recipe, data.shape, Randomness(seed, device=where), dtype=dtype)
     average = Average(training.model, recipe.ema) if recipe.ema else None
     progress, never = Progress(), 10**9
-    with tempfile.TemporaryDirectory() as place, Loader(data, recipe.batch, seed=0, device=where) as batches:
+    with tempfile.TemporaryDirectory() as place, Loader(data, recipe.batch, seed=seed, device=where) as batches:
         folder = RunFolder.create(Path(place), "bench")
         around = Surroundings(save=lambda *_, **__: None, observers=[folder])
 
         def advance(steps: int) -> None:
             plan = Cadence(progress.step + steps, None, Settings().log_every, never, never, never)
-            fit(training, batches, plan, progress, around, average=average)
+            fit(training, batches, plan, progress, around, average=average, seed=seed)
 
-        yield advance
+        yield Driven(average.model if average else training.model, advance)
 
 
-def theirs(recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device) -> Callable[[int], object]:
-    """Return what takes some steps of the textbook's loop."""
-    torch.manual_seed(0)
+def theirs(recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, seed: int = 0) -> Driven:
+    """Return a training by the textbook's loop."""
+    torch.manual_seed(seed)
     model = recipe.model(ImageShape(*data.shape)).to(where)
     step = textbook(recipe, model, data.batch(np.arange(len(data))).images.contiguous())
 
@@ -122,4 +135,4 @@ def theirs(recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device) ->
         for _ in range(steps):
             step()
 
-    return advance
+    return Driven(model, advance)
