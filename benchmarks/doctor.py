@@ -39,6 +39,18 @@ RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100
 CLOSE = 0.2  # of the quality of the healthy run
 TREATED = "treated"
 DONE = "done"  # a file in the folder of a run that is over
+HALVES = (
+    ("unseen", "On runs that nobody looked at while tuning", ""),
+    (
+        "later",
+        "On healthy runs of other seeds",
+        "When the runs above were first looked at, 90 of the 92 were found and 2 of the 33 healthy ones flagged: "
+        "the generator's loss of a feature-matching-gan was taken for one that is made of scores, and three "
+        "evaluations of a dcgan-upsample that went up and down for a lack of progress. Both rules were mended, "
+        "and healthy runs trained anew.\n\n",
+    ),
+    ("tuning", "On the runs of the tuning", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, read first")
     parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; without, it is left out")
     parser.add_argument("--only", nargs="*", help=f"kinds: {HEALTHY}, {', '.join(KINDS)}")
-    parser.add_argument("--tuning", action="store_true", help="the half alone that thresholds are set by")
+    parser.add_argument("--half", choices=("tuning", "unseen", "later"), help="those alone; by default all")
     parser.add_argument("--cures", action="store_true", help="treat the failing runs as well")
     parser.add_argument("--logs", action="store_true", help="train textbook loops and read their logs as well")
     parser.add_argument("--judge", action="store_true", help="train nothing")
@@ -121,7 +133,7 @@ def main(arguments: Sequence[str]) -> None:
         case
         for case in cases()
         if (not options.only or case.kind in options.only)
-        and (case.tuning or not options.tuning)
+        and options.half in (None, case.half)
         and (options.cifar10 or case.data != "cifar10")
     ]
     if not options.judge:
@@ -157,28 +169,27 @@ def _page(verdicts: Sequence[Verdict], runs: Path, about: Mapping[str, str], com
         f"# The doctor, tried\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
         f"```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}",
     ]
-    for title, tuning in (
-        ("On runs that nobody looked at while tuning", False),
-        ("On the runs of the tuning", True),
-    ):
-        half = [verdict for verdict in verdicts if verdict.case.tuning == tuning]
-        if half:
-            parts.append(f"## {title}\n\n{_detection(half)}")
+    for half, title, said in HALVES:
+        mine = [verdict for verdict in verdicts if verdict.case.half == half]
+        if mine:
+            parts.append(f"## {title}\n\n{said}{_detection(mine, runs)}")
     cures = _cures([verdict for verdict in verdicts if verdict.case.kind != HEALTHY], runs)
     if cures:
         parts.append(f"## Cures\n\n{cures}")
     return "\n".join(parts)
 
 
-def _detection(verdicts: Sequence[Verdict]) -> str:
+def _detection(verdicts: Sequence[Verdict], runs: Path) -> str:
     failing = [verdict for verdict in verdicts if verdict.case.kind != HEALTHY]
     healthy = [verdict for verdict in verdicts if verdict.case.kind == HEALTHY]
     flagged = [verdict for verdict in healthy if verdict.found]
     caught = [verdict.right for verdict in failing if verdict.right is not None]
+    false = f"{len(flagged)} of {len(healthy)} healthy runs flagged ({_share(len(flagged), len(healthy))})."
+    if not failing:
+        return f"{false}\n{_flagged(flagged)}"
     lines = [
         f"{len(caught)} of {len(failing)} failing runs found ({_share(len(caught), len(failing))}), half of them "
-        f"before {median(caught or [1]):.0%} of the run; {len(flagged)} of {len(healthy)} healthy runs flagged "
-        f"({_share(len(flagged), len(healthy))}).\n\n",
+        f"before {median(caught or [1]):.0%} of the run; {false}\n\n",
         "| brought about | runs | found | after, median | right findings | others made |\n",
         "|---|--:|--:|--:|---|---|\n",
     ]
@@ -192,15 +203,30 @@ def _detection(verdicts: Sequence[Verdict]) -> str:
                 f"| {_counted(mine, about.expected, others=True)} |\n"
             )
     lines.append(f"| nothing | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
-    for verdict in flagged:
-        found = ", ".join(f"{rule} at {share:.0%}" for rule, share in verdict.found.items())
-        lines.append(f"\nFlagged though healthy: {verdict.case.preset} on {verdict.case.data}: {found}.\n")
+    lines.append(_flagged(flagged))
     for verdict in failing:
         if verdict.right is None:
-            found = ", ".join(verdict.found) or "nothing"
-            case = verdict.case
-            lines.append(f"\nMissed: {case.kind}, {case.preset} on {case.data}, {dict(case.options)}: {found}.\n")
+            found, case = ", ".join(verdict.found) or "nothing", verdict.case
+            ends = [f"{value:.3g}" if value else "not at all" for value in (verdict.quality, _healthy(case, runs))]
+            lines.append(
+                f"\nMissed: {case.kind}, {case.preset} on {case.data}, {dict(case.options)}: {found} found. "
+                f"It ended at {ends[0]}, the healthy run at {ends[1]}.\n"
+            )
     return "".join(lines)
+
+
+def _flagged(verdicts: Iterable[Verdict]) -> str:
+    lines = []
+    for verdict in verdicts:
+        found = ", ".join(f"{rule} at {share:.0%}" for rule, share in verdict.found.items())
+        lines.append(f"\nFlagged though healthy: {verdict.case.preset} on {verdict.case.data}: {found}.\n")
+    return "".join(lines)
+
+
+def _healthy(case: Case, runs: Path) -> float | None:
+    """Return the quality of the healthy run of a case's preset on its pictures, if that was trained."""
+    well = next(c for c in cases() if (c.kind, c.preset, c.data) == (HEALTHY, case.preset, case.data))
+    return quality(RunFolder(runs / well.name)) if (runs / well.name / DONE).exists() else None
 
 
 def _counted(verdicts: Iterable[Verdict], names: Sequence[str], *, others: bool = False) -> str:
@@ -209,17 +235,14 @@ def _counted(verdicts: Iterable[Verdict], names: Sequence[str], *, others: bool 
 
 
 def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
-    healthy = {(case.preset, case.data): case for case in cases() if case.kind == HEALTHY}
     kinds = {kind: Counter[str]() for kind in KINDS}
     remedies: dict[tuple[str, str], Counter[str]] = {}
     for verdict in verdicts:
         case = verdict.case
-        treated, well = (
-            runs / name for name in (_name(case, treated=True), _name(healthy[case.preset, case.data]))
-        )
-        if not (treated / DONE).exists() or not (well / DONE).exists():
+        treated, reference = runs / _name(case, treated=True), _healthy(case, runs)
+        if not (treated / DONE).exists() or reference is None:
             continue
-        folder, reference = RunFolder(treated), quality(RunFolder(well))
+        folder = RunFolder(treated)
         tried, ends_well = folder.events("remedy"), _close(quality(folder), reference)
         well_without = _close(verdict.quality, reference)
         kinds[case.kind].update(

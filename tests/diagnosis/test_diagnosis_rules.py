@@ -113,7 +113,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "saturated-samples": ("gan", {"saturation": 0.6}, {}),
     "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
     "frozen-losses": ("gan", {"critic_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
-    "oscillation": ("gan", {"quality": lambda step: 60.0 + 30 * (-1) ** (step // 100)}, {}),
+    "oscillation": ("gan", {"quality": lambda step: 60.0 + 30 * (-1) ** (step // 60)}, {}),
     "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "critic_update_ratio": 1e-4}, {}),
     "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
     "posterior-collapse": ("vae", {"rate": 0.001}, {}),
@@ -136,7 +136,7 @@ def run(
     for step in range(20, steps + 1, 20):
         line: dict[str, Any] = {"step": step}
         for name, signal in signals.items():
-            if name == "quality" and step % 100:
+            if name == "quality" and step % 60:
                 continue
             line[name] = signal(step) if callable(signal) else signal * (1 + 0.1 * random.uniform(-1, 1))
         lines.append(line)

@@ -20,6 +20,7 @@ GAP = 0.15  # of the way from samples to training images that held-out images ar
 SATURATED = 0.3  # more of the pixels than of real images
 STILL = 1e-2  # of the way that the critic's weights go
 SWING = 0.25  # of the quality, from one evaluation to the next
+SWINGS = 5  # evaluations at least: fewer may go up and down by chance
 UNEVEN = 25.0  # how many times as far one player's weights move
 
 
@@ -82,8 +83,11 @@ def vanishing_gradient(history: History, context: Context) -> Sign | None:
 
 
 def divergence(history: History, context: Context) -> Sign | None:
-    """Scores or losses grow without a bound."""
-    for name in ("score_real", "score_fake", "critic_loss", "generator_loss"):
+    """Scores, or losses that are made of scores, grow without a bound."""
+    names = ["score_real", "score_fake", "critic_loss", "generator_loss"]
+    if context.options.get("feature_matching"):
+        names.remove("generator_loss")  # a distance of features, which knows no measure
+    for name in names:
         size = history[name].apply(np.abs).smooth()
         since = size.held(size.values > STEEP, POINTS)
         if since is not None:
@@ -134,7 +138,7 @@ def oscillation(history: History, context: Context) -> Sign | None:
     """Quality swings from evaluation to evaluation, and has got no better for a third of the run."""
     quality = history["quality"]
     third = len(quality) // 3
-    if third < 3:
+    if third < SWINGS:
         return None
     before, now = quality.values[:-third], quality.values[-third:]
     swings = np.abs(np.diff(now)) / np.maximum(np.abs(now[1:]), 1e-9)
