@@ -172,6 +172,16 @@ def test_remedies_are_tried_in_their_order_and_once(folder: RunFolder) -> None:
     assert order == [{"lr": 5e-4}, {"width": 8}]
 
 
+@pytest.mark.parametrize(("steps", "first"), [(200, {"width": 8}), (100, {"lr": 5e-4})])
+def test_late_in_a_run_what_it_has_learned_is_kept_if_it_can_be(
+    folder: RunFolder, steps: int, first: dict[str, float]
+) -> None:
+    """It stopped at step 60; to begin anew with the first remedy leaves 140 steps, or only 40."""
+    treated = treat(resolve("vae", {"width": 4, "steps": steps}), folder, ill(50, LARGER, SLOWER), 0)
+    assert treated is not None
+    assert treated.changes == first
+
+
 def test_three_treatments_are_enough(folder: RunFolder) -> None:
     for number in range(TREATMENTS):
         assert treat(PLAN, folder, ill(50, Remedy([Change("latent", to=3 + number)], "x.")), 0)

@@ -136,7 +136,10 @@ def _at_full_weight(history: History, context: Context, series: Series) -> Serie
     return Series(series.steps[kept], series.values[kept])
 
 
-LIGHTER = Remedy([Change("sparsity_weight", published=True)], "A penalty that the picture outweighs.")
+LIGHTER = Remedy(
+    [Change("sparsity", published=True), Change("sparsity_weight", published=True)],
+    "The penalty that this model is known to train with.",
+)
 LESS_WEIGHT = Remedy(
     [Change("beta", times=0.25), Change("warm_up", to=500)], "The latent pays only once it is in use."
 )

@@ -1,7 +1,7 @@
 """What is done about a failure: back to where the run was healthy, and on with the best remedy not yet tried."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,9 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     """Return the best remedy that was not tried, and put the run back to where it was healthy.
 
     None where the finding has no remedy left, or the run was treated often enough. The steps that were lost are
-    part of the budget: the new plan has as many fewer. The best checkpoint is kept as long as it can be used and
-    compared with what follows.
+    part of the budget: the new plan has as many fewer. Past the half of it, remedies that keep the networks come
+    before those with which a run begins anew. The best checkpoint is kept as long as it can be used and compared
+    with what follows.
 
     Raises:
         StorageError: the disk refused.
@@ -52,26 +53,38 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     finding, stopped = _finding(error, folder)
     if finding is None or len(earlier) >= TREATMENTS:
         return None
-    tried = [event["changes"] for event in earlier]
+    tried, late = [event["changes"] for event in earlier], 2 * stopped > plan.recipe.steps
+    possible = [
+        (_same_networks(plan, changed, shape_of(folder), classes), changes, changed)
+        for changes, changed in _possible(plan, finding, classes)
+        if changes not in tried
+    ]
+    if not possible:
+        return None
+    chosen = max(possible, key=lambda one: one[0] or not late)  # of equals the first
+    same_networks, changes, changed = chosen
+    if not same_networks or "reconstruction" in changes:
+        _forget(folder.best)  # it is of other networks, or its value is on another scale
+    history = folder.history()
+    seconds = history[-1]["seconds"] if history else 0.0
+    back = _go_back(folder, finding.since, same_networks=same_networks)
+    left = max(plan.recipe.steps - (stopped - back), back + 1)
+    return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
+
+
+def _possible(plan: Plan, finding: Finding, classes: int) -> Iterator[tuple[dict[str, Any], Plan]]:
+    """Yield what each remedy changes, and the plan that comes of it, where the parts go together."""
     context = context_of(plan, {})
     for remedy in finding.remedies:
         changes = remedy.apply(context.options, context.published)
-        if not changes or changes in tried:
+        if not changes:
             continue
         try:
             changed = plan.changed(changes)
             changed.recipe.refuse(classes)
         except UsageError:
-            continue  # it does not go with the other parts
-        history = folder.history()
-        seconds = history[-1]["seconds"] if history else 0.0
-        same_networks = _same_networks(plan, changed, shape_of(folder), classes)
-        if not same_networks or "reconstruction" in changes:
-            _forget(folder.best)  # it is of other networks, or its value is on another scale
-        back = _go_back(folder, finding.since, same_networks=same_networks)
-        left = max(plan.recipe.steps - (stopped - back), back + 1)
-        return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
-    return None
+            continue
+        yield changes, changed
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
