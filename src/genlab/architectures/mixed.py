@@ -1,13 +1,16 @@
 """Networks whose inside may compute in fewer bits than what is around them."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from genlab.architectures.labels import LabelledSequential
 
 
-class MixedSequential(LabelledSequential):
-    """Layers in a row that multiply in `dtype` and give back float32, where heads, losses and penalties go on.
+class Mixed(nn.Module):
+    """A network that multiplies in `dtype` and gives back float32, where heads, losses and penalties go on.
 
     Weights, their gradients and the statistics of normalisation are float32 all the same: each forward rounds a
     copy of the weights.
@@ -19,17 +22,27 @@ class MixedSequential(LabelledSequential):
 
     dtype = torch.float32
 
+    def shortened(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Multiply in `dtype` within."""
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device.type, self.dtype)
+
+    def restored(self, made: Tensor) -> Tensor:
+        """Return what was made within, in float32 if it is shorter."""
+        return made if self.dtype == torch.float32 else made.float()
+
+
+class MixedSequential(LabelledSequential, Mixed):
+    """Layers in a row, as a `Mixed` network."""
+
     def forward(self, given: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return the last layer's output in float32."""
-        if self.dtype == torch.float32:
-            return super().forward(given, labels)
-        with torch.autocast(given.device.type, self.dtype):
+        with self.shortened(given.device):
             made = super().forward(given, labels)
-        return made.float()
+        return self.restored(made)
 
 
 def compute_in(dtype: torch.dtype, model: nn.Module) -> None:
     """Let the networks of `model` multiply in `dtype`."""
     for module in model.modules():
-        if isinstance(module, MixedSequential):
+        if isinstance(module, Mixed):
             module.dtype = dtype

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from genlab.recipes.fields import option
-from genlab.recipes.recipe import Recipe
+from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ CorruptionName = Literal["none", "gaussian", "masking", "salt-and-pepper"]
 
 
 @dataclass(frozen=True)
-class AutoencoderRecipe(Recipe):
+class AutoencoderRecipe(LatentRecipe):
     """An autoencoder, plain, sparse or denoising."""
 
     family: ClassVar[str] = "autoencoder"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from genlab.core.errors import UsageError
 from genlab.recipes.fields import option
-from genlab.recipes.recipe import Recipe
+from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ WITH_TARGETS = (*LOG_ODDS, "least-squares")  # losses that pull scores towards l
 
 
 @dataclass(frozen=True)
-class GANRecipe(Recipe):
+class GANRecipe(LatentRecipe):
     """A generative adversarial network."""
 
     family: ClassVar[str] = "gan"

@@ -30,11 +30,11 @@ class Recipe(ABC):
     """What every family has."""
 
     family: ClassVar[str]
+    of_sampling: ClassVar[tuple[str, ...]] = ()  # options that a trained model may be used with
 
-    architecture: ArchitectureName = option("dcgan", "networks of both directions")
+    architecture: str = option("dcgan", "networks")
     width: int = option(64, "channels of the layer next to the image; of mlp, hidden units", least=1)
     depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
-    latent: int = option(100, "dimensions of the latent", least=1)
     batch: int = option(64, "images per step, over all processes together", least=2)
     accumulate: int = option(
         1, "parts of a batch that go through the networks one after the other; needs less memory", least=1
@@ -70,3 +70,11 @@ class Recipe(ABC):
         from genlab.core.schedules import RATES
 
         return RATES[self.lr_schedule](self.steps)
+
+
+@dataclass(frozen=True)
+class LatentRecipe(Recipe):
+    """A model between images and vectors."""
+
+    architecture: ArchitectureName = option("dcgan", "networks of both directions")
+    latent: int = option(100, "dimensions of the latent", least=1)

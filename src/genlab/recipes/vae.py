@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from genlab.core.errors import UsageError
 from genlab.recipes.fields import option
-from genlab.recipes.recipe import Recipe, ReconstructionName
+from genlab.recipes.recipe import LatentRecipe, ReconstructionName
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ LabelsName = Literal["none", "concat"]
 
 
 @dataclass(frozen=True)
-class VAERecipe(Recipe):
+class VAERecipe(LatentRecipe):
     """A variational autoencoder."""
 
     family: ClassVar[str] = "vae"
