@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,12 +40,17 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(opened)
 
 
-def test_training_says_where_everything_is_and_what_to_try(tmp_path: Path, genlab: Genlab) -> None:
+@pytest.mark.parametrize(
+    ("preset", "options"), [("autoencoder", ()), ("ddpm", ("--timesteps", 4, "--attention", 0))]
+)
+def test_training_says_where_everything_is_and_what_to_try(
+    tmp_path: Path, genlab: Genlab, preset: str, options: tuple[object, ...]
+) -> None:
     code, out, err = genlab(
-        *("train", "autoencoder", "--width", 8, "--batch", 8, "--steps", 3, "--size", 16, "--out", tmp_path)
+        *("train", preset, "--width", 8, "--batch", 8, "--steps", 3, "--size", 16, "--out", tmp_path, *options)
     )
     assert code == 0
-    folder = tmp_path / "autoencoder"
+    folder = tmp_path / preset
     assert f"pictures  {folder}/previews" in out
     assert f"report    {folder}/report.html" in out
     for line in re.findall(r"genlab (.*)", out.split("Try next:")[1]):
@@ -54,6 +60,40 @@ def test_training_says_where_everything_is_and_what_to_try(tmp_path: Path, genla
     assert Path(model[1]).is_file()
     assert "started" in err
     assert "evaluation" in err
+
+
+def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Genlab) -> None:
+    run, small = tmp_path / "conditional-diffusion", ("--width", 8, "--batch", 8, "--size", 16, "--timesteps", 12)
+    assert genlab("train", run.name, *small, "--sampling-steps", 6, "--steps", 2, "--out", tmp_path)[0] == 0
+    pictures = set()
+    ways: list[tuple[object, ...]] = [
+        (),
+        ("--sampling-steps", 3),
+        ("--sampler", "heun"),
+        ("--sampler", "ancestral"),
+        ("--eta", 1),
+        ("--guidance", 1),
+        ("--label", "3"),
+    ]
+    for number, way in enumerate(ways):
+        target = tmp_path / f"{number}.png"
+        assert genlab("sample", run, "-n", 10, *way, "--out", target)[0] == 0
+        pictures.add(target.read_bytes())
+    assert len(pictures) == len(ways) - 1  # all of the noise drawn anew is what `ancestral` does
+    for wrong, words in (
+        (("--sampling-steps", 13), "13 are more than the 12 levels"),
+        (("--sampler", "heun", "--eta", 1), "--eta is of --sampler ddim"),
+        (("--sampler", "hein"), "heun"),
+    ):
+        code, _, err = genlab("sample", run, *wrong)
+        assert code == 2
+        assert words in err
+
+
+def test_options_of_sampling_that_a_model_has_not_are_refused(runs: Path, genlab: Genlab) -> None:
+    code, _, err = genlab("sample", "dcgan", "--guidance", 3, "--root", runs)
+    assert code == 2
+    assert '"guidance" is no option of sampling from a dcgan. It is an option of diffusion presets' in err
 
 
 def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> None:
@@ -151,9 +191,9 @@ def test_every_use_takes_the_checkpoint_that_is_asked_for(
 ) -> None:
     asked: list[str | None] = []
 
-    def recorded(folder: RunFolder, which: CheckpointName | None = None, device: str = "cpu") -> nn.Module:
+    def recorded(folder: RunFolder, which: CheckpointName | None = None, *others: Any) -> nn.Module:
         asked.append(which)
-        return load_model(folder, which, device)
+        return load_model(folder, which, *others)
 
     monkeypatch.setattr("genlab.recipes.load.load_model", recorded)
     tokens = (*command, *((pictures,) if command[0] == "reconstruct" else ()), "--root", runs)
@@ -224,7 +264,9 @@ def test_a_model_that_cannot_reconstruct_names_presets_that_can(
     assert code == 1
     assert "reconstruction needs a model that can reconstruct; this GAN can sample, decode. Try: " in err
     for name, recipe in PRESETS.items():
-        assert (name in err.split("Try: ")[1].rstrip(".\n").split(", ")) == (recipe.family != "gan")
+        assert (name in err.split("Try: ")[1].rstrip(".\n").split(", ")) == (
+            recipe.family in ("autoencoder", "vae")
+        )
 
 
 def test_an_autoencoder_does_not_sample(runs: Path, genlab: Genlab) -> None:

@@ -20,6 +20,7 @@ from genlab.families.gan import GANTraining
 from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.recipes import run
 from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
@@ -28,8 +29,9 @@ from genlab.recipes.vae import VAERecipe
 from genlab.training.run_folder import RunFolder
 
 SHAPE = ImageShape(1, 16, 16)
-SMALL: tuple[Recipe, ...] = tuple(
-    kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)
+SMALL: tuple[Recipe, ...] = (
+    *(kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)),
+    DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
 )
 OF_THE_LOOP = ("batch", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
 CLASSES = 4
@@ -43,21 +45,27 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "cycle_ratio": {"cycles": 1, "steps": 4},
     "gradient_penalty": {"critic_norm": "none"},
     "depth": {"architecture": "mlp"},
+    "label_dropout": {"labels": "embedding"},
+    "guidance": {"labels": "embedding"},
+    "eta": {"sampler": "ddim"},
+    "sampling_steps": {"sampler": "ddim"},
 }
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "generator_labels": {"generator_labels": "concat", "critic_labels": "auxiliary"},
     "critic_labels": {"generator_labels": "concat", "critic_labels": "projection"},
+    "schedule": {"schedule": "straight", "prediction": "flow"},
 }
 FAR: Mapping[str, Any] = {
     "clip_norm": 1e-3,
     "weight_clip": 1e-3,
     "attention": 8,
-    "depth": 3,
+    "depth": 4,
     "critic_norm": "none",
     "flip_labels": 0.5,
     "free_bits": 5.0,
     "cycles": 1,
     "historical_averaging": 10.0,
+    "sampling_steps": 3,
 }
 
 
@@ -71,13 +79,16 @@ def another(value: Any, hint: Any) -> Any:
 
 
 def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
+    """Return the weights, and samples where there are options of sampling."""
     training = run.build(recipe, SHAPE, Randomness(0), CLASSES)
     images = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
     rows = torch.arange(4)
     for step in range(4):
         torch.manual_seed(step)  # for dropout
         training.step(step, iter([Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, rows) for i in range(4)]))
-    return training.model.state_dict()
+    model: Any = training.model
+    samples = {"samples": model.sample(4, torch.Generator().manual_seed(0))} if recipe.of_sampling else {}
+    return {**model.state_dict(), **samples}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,15 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ("conv-vae", {"cycles": 4, "warm_up": 100}, "warm-up"),
     ("iwae", {"beta": 4.0}, "--beta"),
     ("iwae", {"free_bits": 0.1}, "--free-bits"),
+    (
+        "ddpm",
+        {"sampling_steps": 1001},
+        "1001 are more than the 1000 levels.*Choose 1 to 1000, or more --timesteps",
+    ),
+    ("ddpm", {"schedule": "straight"}, "ends in pure noise.*--prediction flow, velocity or image"),
+    ("ddpm", {"guidance": 3.0}, "--guidance 3 is towards a class.*--labels embedding"),
+    ("conditional-diffusion", {"label_dropout": 0.0}, "Set --label-dropout above 0"),
+    ("ddpm", {"eta": 0.5}, "--eta is of --sampler ddim; ancestral has none"),
 ]
 
 
@@ -43,7 +52,7 @@ def test_an_option_of_another_family_is_explained() -> None:
         resolve("dcgan", {"cycles": 4})
 
 
-@pytest.mark.parametrize("preset", ["cgan", "projection-gan", "acgan", "conditional-vae"])
+@pytest.mark.parametrize("preset", ["cgan", "projection-gan", "acgan", "conditional-vae", "conditional-diffusion"])
 def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
     import numpy as np
 
@@ -63,6 +72,10 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("sngan", {"size": 24}, "16, 32, 48"),
         ("dcgan", {"size": 48}, "16, 32, 64"),
         ("dcgan", {"depth": 3}, "--depth is for --architecture mlp"),
+        ("ddpm", {"depth": 3}, "--depth is for --architecture mlp"),
+        ("ddpm", {"attention": 5}, "Choices: sides of 4, 8, 16, 32"),
+        ("ddpm", {"size": 27}, "27×27. Set --size to an even number"),
+        ("ddpm", {"architecture": "mlp", "dropout": 0.5}, "dropout are for --architecture unet"),
     ],
 )
 def test_parts_that_a_network_does_not_have(

@@ -6,11 +6,15 @@ from typing import get_args, get_type_hints
 import pytest
 
 from genlab.architectures import ARCHITECTURES
+from genlab.architectures.denoiser import DENOISERS
 from genlab.core.schedules import RATES
+from genlab.families.samplers import SAMPLERS
 from genlab.objectives.adversarial import ADVERSARIAL
+from genlab.objectives.diffusion import PREDICTIONS, SCHEDULES
 from genlab.objectives.reconstruction import RECONSTRUCTION
 from genlab.objectives.sparsity import SPARSITY
 from genlab.recipes.autoencoder import CorruptionName, SparsityName
+from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
 from genlab.recipes.fields import override
 from genlab.recipes.gan import AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS, SUMMARIES
@@ -30,6 +34,10 @@ from genlab.regularizers.corruption import CORRUPTIONS
         (AugmentName, {"none": (), **POLICIES}),
         (CorruptionName, {"none": None, **CORRUPTIONS}),
         (SparsityName, {"none": None, **SPARSITY}),
+        (DenoiserName, DENOISERS),
+        (ScheduleName, SCHEDULES),
+        (PredictionName, PREDICTIONS),
+        (SamplerName, SAMPLERS),
     ],
 )
 def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """The way from one image to another through a model's latent space."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -32,7 +33,7 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
     Raises:
         GenlabError: the model does not decode, does not encode the `images`, or has no prior to draw from.
     """
-    decoder = need(model, Decodes, "interpolation")
+    decode: Callable[..., Tensor] = need(model, Decodes, "interpolation").decode
     if images is not None:
         latents = need(model, Encodes, "interpolation between pictures").encode(images)
     elif isinstance(model, HasPrior):
@@ -44,5 +45,5 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
     paths = [between(a, b, weights) for a, b in pairwise(latents)]
     if takes_labels(model):  # each stretch is of one class, which must not change from frame to frame
         rows = torch.arange(len(paths), device=latents.device) % model.classes
-        return torch.stack([model.decode(path, row.expand(frames)) for path, row in zip(paths, rows, strict=True)])
-    return torch.stack([decoder.decode(path) for path in paths])
+        return torch.stack([decode(path, row.expand(frames)) for path, row in zip(paths, rows, strict=True)])
+    return torch.stack([decode(path) for path in paths])

@@ -7,23 +7,39 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need, need_labels
-from genlab.core.contract import Samples, takes_labels
+from genlab.core.contract import Samples, SamplesInSteps, takes_labels
 from genlab.core.device import of
 from genlab.core.random import generator
+from genlab.data.progress import bar
 
 CHUNK = 250
 
 
-def sample(model: nn.Module, count: int, seed: int, label: int | None = None) -> Tensor:
+def sample(model: nn.Module, count: int, seed: int, label: int | None = None, *, progress: bool = False) -> Tensor:
     """Return `count` new images (count, C, H, W) in [-1, 1]; the same seed gives the same images.
 
-    A model that takes labels goes round its classes, or makes images of the class `label` only.
+    A model that takes labels goes round its classes, or makes images of the class `label` only. With `progress`
+    there is a bar on a terminal where sampling takes many steps.
 
     Raises:
         GenlabError: the model does not sample, or takes no labels.
     """
     labels = None if label is None else torch.full((count,), label)
-    return torch.cat([piece() for piece in batches(model, count, seed, labels)])
+    pieces = batches(model, count, seed, labels)
+    if not progress or not isinstance(model, SamplesInSteps):
+        return torch.cat([piece() for piece in pieces])
+    with bar(show=True) as shown:
+        task, made = shown.add_task("sampling"), 0
+
+        def told(step: int, steps: int) -> None:
+            shown.update(task, completed=made * steps + step, total=len(pieces) * steps)
+
+        model.told = told
+        images = []
+        for made, piece in enumerate(pieces):  # noqa: B007 (`told` reads it)
+            images.append(piece())
+        model.told = None
+    return torch.cat(images)
 
 
 def batches(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from genlab.cli.options import RUNS, Checkpoint, Device, Root, Run
+from genlab.recipes.diffusion import SamplerName
 from genlab.recipes.settings import CheckpointName
 
 MOST_COLUMNS = 16  # of a grid with a column for each class
@@ -23,6 +24,10 @@ def sample(
     label: str | None = None,
     out: Path | None = None,
     seed: int = 0,
+    sampler: SamplerName | None = None,
+    sampling_steps: int | None = None,
+    eta: float | None = None,
+    guidance: float | None = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     root: Root = RUNS,
@@ -39,6 +44,14 @@ def sample(
         A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
     seed
         The same seed gives the same pictures.
+    sampler
+        Of a diffusion model, how noise becomes pictures. By default as it was trained to.
+    sampling_steps
+        Of a diffusion model, in how many steps.
+    eta
+        Of --sampler ddim, how much noise each step draws anew.
+    guidance
+        Of a diffusion model that knows classes, how far pictures are driven from those of any class.
     """
     from genlab.applications.sample import sample as draw
     from genlab.core.contract import takes_labels
@@ -50,9 +63,11 @@ def sample(
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
-    folder, model = _load(run, root, checkpoint, device)
+    asked = {"sampler": sampler, "sampling_steps": sampling_steps, "eta": eta, "guidance": guidance}
+    sampling = {name: value for name, value in asked.items() if value is not None}
+    folder, model = _load(run, root, checkpoint, device, sampling)
     chosen = None if label is None else find_class(folder, label)
-    images = draw(model, number, seed, chosen)
+    images = draw(model, number, seed, chosen, progress=True)
     if out and out.suffix.lower() != ".png":
         _write_singly(images, out)
     else:
@@ -188,12 +203,18 @@ def report(run: Run = "latest", *, root: Root = RUNS) -> None:
     print(folder.path / "report.html")
 
 
-def _load(run: str, root: Path, checkpoint: CheckpointName | None, device: str) -> "tuple[RunFolder, nn.Module]":
+def _load(
+    run: str,
+    root: Path,
+    checkpoint: CheckpointName | None,
+    device: str,
+    sampling: dict[str, Any] | None = None,
+) -> "tuple[RunFolder, nn.Module]":
     from genlab.recipes.load import load_model
     from genlab.training.run_folder import find
 
     folder = find(run, root)
-    return folder, load_model(folder, checkpoint, device)
+    return folder, load_model(folder, checkpoint, device, sampling)
 
 
 def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":

@@ -5,7 +5,8 @@ application asks for a protocol, never for a family. A *training* owns a model a
 one step of its algorithm.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import torch
@@ -62,6 +63,18 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class SamplesInSteps(Protocol):
+    """Goes from noise to images in many passes of its network, as many as one wants to pay for."""
+
+    told: Callable[[int, int], None] | None
+    """Is told after each step how many are taken, and of how many."""
+
+    def in_brief(self) -> AbstractContextManager[None]:
+        """Make images in few passes within: roughly, for a look while it trains."""
+        ...
+
+
+@runtime_checkable
 class TakesLabels(Protocol):
     """Makes images of a class that one asks for, where `classes` is not 0."""
 
@@ -72,10 +85,6 @@ class TakesLabels(Protocol):
 
     def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
         """Return `count` new images of the classes `labels` (count,); without, going round the classes."""
-        ...
-
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images of latents (B, latent) and the classes `labels` (B,); without, going round the classes."""
         ...
 
 
@@ -143,6 +152,16 @@ class BoundsLikelihood(Protocol):
 
 
 @runtime_checkable
+class BoundsBytes(BoundsLikelihood, Protocol):
+    """Says whether that is the likelihood of images of bytes: how many bits a lossless code would need."""
+
+    @property
+    def of_bytes(self) -> bool:
+        """Whether it is; not for points, which have a density."""
+        ...
+
+
+@runtime_checkable
 class SplitsBound(Protocol):
     """Gives the two parts of its bound on the likelihood, and a tighter one."""
 
@@ -171,6 +190,16 @@ CAPABILITIES: Mapping[str, type] = {
 def capabilities(model: nn.Module) -> list[str]:
     """Return what `model` can do, in words."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
+
+
+def brief(model: nn.Module) -> AbstractContextManager[None]:
+    """Make samples in few passes within, where they take many."""
+    return model.in_brief() if isinstance(model, SamplesInSteps) else nullcontext()
+
+
+def counts_bits(model: nn.Module) -> bool:
+    """Whether the bound of `model` is on the likelihood of images of bytes."""
+    return isinstance(model, BoundsBytes) and model.of_bytes
 
 
 def takes_labels(model: nn.Module) -> TypeGuard[TakesLabels]:

@@ -1,8 +1,9 @@
 """From a run folder to a model that can be used."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -18,16 +19,22 @@ from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import load_weights
 
 
-def load_model(folder: RunFolder, which: CheckpointName | None = None, device: str = "cpu") -> nn.Module:
+def load_model(
+    folder: RunFolder,
+    which: CheckpointName | None = None,
+    device: str = "cpu",
+    sampling: Mapping[str, Any] | None = None,
+) -> nn.Module:
     """Return a run's model in evaluation mode, its weights frozen.
 
     Without `which` it is the best checkpoint if there is one, else the last. It computes with the precision that
-    the run asked for.
+    the run asked for, and samples as its recipe says, but for the options in `sampling`.
 
     Raises:
+        UsageError: `sampling` has an option that the model has not, or a value that it cannot take.
         CheckpointError: there is no checkpoint, or it is not whole.
     """
-    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(sampling or {})
     with torch.random.fork_rng():
         model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
     saved = _saved(folder, _which(folder, which))
@@ -63,6 +70,7 @@ def load(
     checkpoint: CheckpointName | None = None,
     device: str = "cpu",
     root: str | Path = "runs",
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> nn.Module:
     """Return the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, where it can.
 
@@ -71,9 +79,10 @@ def load(
         checkpoint: "best" or "last"; by default the best if there is one.
         device: "cpu", "cuda", "mps" or "auto".
         root: where names are looked up.
+        **sampling: how to sample in place of how the recipe says: `sampler`, `sampling_steps`, `guidance` …
 
     Raises:
-        UsageError: no such run.
+        UsageError: no such run, or no such option of sampling.
         CheckpointError: its checkpoint is missing, cut short, altered or newer.
     """
-    return load_model(find(Path(run), Path(root)), checkpoint, device)
+    return load_model(find(Path(run), Path(root)), checkpoint, device, sampling)

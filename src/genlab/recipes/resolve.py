@@ -47,6 +47,20 @@ class Plan:
             self.preset, recipe, override(self.settings, {n: v for n, v in options.items() if n in of_settings})
         )
 
+    def sampled(self, options: Mapping[str, Any]) -> "Plan":
+        """Return the plan with options of sampling replaced, which a trained model can be used with.
+
+        Raises:
+            UsageError: an option that is not of sampling, or as `changed`.
+        """
+        for name in options.keys() - set(self.recipe.of_sampling):
+            owned = "" if name in {f.name for f in fields(self.recipe)} else owners(name)
+            choices = ", ".join(self.recipe.of_sampling) or "none"
+            raise UsageError(
+                f'"{name}" is no option of sampling from a {self.preset}.{owned} Choices here: {choices}.'
+            )
+        return self.changed(options) if options else self
+
     def dtype(self, device: "torch.device") -> "torch.dtype":
         """Return the type that networks multiply in on `device`.
 

@@ -9,11 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.contract import BoundsLikelihood, Corrupts, Reconstructs, Samples, takes_labels
+from genlab.core.contract import (
+    BoundsLikelihood,
+    Corrupts,
+    Reconstructs,
+    Samples,
+    brief,
+    counts_bits,
+    takes_labels,
+)
 from genlab.core.random import generator
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
+from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.portrait import Portrait, portray
 
 CHUNK = 250
@@ -57,6 +66,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
 
     - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
       depends on the likelihood: to be compared between runs with the same --reconstruction only;
+      Where it is the likelihood of bytes, it is `bits_per_dim` in its place, which any two runs share;
     - corrupts: `denoising_mse`, the mean squared error per pixel in [-1, 1] of what it makes of spoilt held-out
       images;
     - reconstructs: `reconstruction_mse`, the same error where it is given the held-out images as they are;
@@ -77,7 +87,10 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
     protocol: dict[str, Any] = {}
     if isinstance(model, BoundsLikelihood):
         bounds = torch.cat([model.evidence_bound(chunk, noise) for chunk in chunks])
-        values["negative_bound"] = -bounds.mean().item()
+        if counts_bits(model):
+            values["bits_per_dim"] = bits_per_dimension(-bounds.mean().item(), held_out.images[0].numel())
+        else:
+            values["negative_bound"] = -bounds.mean().item()
     if isinstance(model, Reconstructs) and isinstance(model, Corrupts):
         spoilt = [(model.reconstruct(model.corrupt(c, noise)) - c).square().flatten(1).mean(1) for c in chunks]
         values["denoising_mse"] = torch.cat(spoilt).mean().item()
@@ -86,7 +99,9 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
         values["reconstruction_mse"] = errors.mean().item()
     if isinstance(model, Samples):
         judge = judge or by_pixels(held_out)
-        values[f"fd[{judge.extractor.name}]"] = judge.distance(_pieces(model, held_out, judge.samples, seed))
+        with brief(model):
+            distance = judge.distance(_pieces(model, held_out, judge.samples, seed))
+        values[f"fd[{judge.extractor.name}]"] = distance
         protocol = {**judge.extractor.stamp, "real": judge.images, "fake": judge.samples}
     return Evaluation(values, next(iter(values.values())), len(held_out), protocol)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.contract import Corrupts, Reconstructs, Samples, takes_labels
+from genlab.core.contract import Corrupts, Reconstructs, Samples, brief, takes_labels
 from genlab.core.pictures import Picture, grid
 from genlab.core.random import generator
 
@@ -24,19 +24,23 @@ def preview(model: nn.Module, held_out: Batch, seed: int, count: int = PICTURES)
         count: how many images; of points, sixteen times as many.
     """
     if isinstance(model, Samples):
-        noise = generator(seed, "preview")
-        if held_out.images.shape[2:] == (1, 1):
-            return grid(model.sample(count * 16, noise))
-        if takes_labels(model):
-            columns = min(model.classes, 10)
-            labels = torch.arange(count // columns * columns, device=held_out.images.device) % columns
-            return grid(model.sample(len(labels), noise, labels), columns)
-        return grid(model.sample(count, noise))
+        with brief(model):
+            return _samples(model, held_out, generator(seed, "preview"), count)
     assert isinstance(model, Reconstructs)
     images = held_out.images[: count // 2]
     if isinstance(model, Corrupts):
         images = model.corrupt(images, generator(seed, "preview"))
     return beside(images, model.reconstruct(images))
+
+
+def _samples(model: Samples, held_out: Batch, noise: torch.Generator, count: int) -> Picture:
+    if held_out.images.shape[2:] == (1, 1):
+        return grid(model.sample(count * 16, noise))
+    if isinstance(model, nn.Module) and takes_labels(model):
+        columns = min(model.classes, 10)
+        labels = torch.arange(count // columns * columns, device=held_out.images.device) % columns
+        return grid(model.sample(len(labels), noise, labels), columns)
+    return grid(model.sample(count, noise))
 
 
 def beside(images: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:

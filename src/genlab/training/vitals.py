@@ -22,6 +22,7 @@ from genlab.core.contract import (
     HasCritic,
     Reconstructs,
     Samples,
+    SamplesInSteps,
     Signals,
     Training,
     takes_labels,
@@ -72,7 +73,7 @@ class Vitals:
 
     @torch.no_grad()
     def look(self, model: nn.Module, step: int) -> Signals:
-        """Compare what `model`, in evaluation mode, makes with real images.
+        """Compare what `model`, in evaluation mode, makes with real images, but for samples that take many passes.
 
         - `diversity`: deviation over samples by that over real images, both the root of the mean over pixels;
         - `nearest`: median distance to the nearest other sample, by the same of real images;
@@ -90,7 +91,7 @@ class Vitals:
         """
         real, unseen = (self._some(batch, step) for batch in (self.reals, self.held_out))
         signals: Signals = {}
-        if isinstance(model, Samples):
+        if isinstance(model, Samples) and not isinstance(model, SamplesInSteps):
             signals |= self._of_samples(model, real, unseen, step)
         if isinstance(model, Reconstructs):
             signals |= _of_reconstructions(model, real.images, unseen.images)

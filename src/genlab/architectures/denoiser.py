@@ -1,0 +1,76 @@
+"""Networks from a noisy image and how noisy it is to what a diffusion model predicts."""
+
+from collections.abc import Callable, Mapping
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from genlab.architectures.mixed import Mixed
+from genlab.architectures.unet import UNet, Wave
+from genlab.core.batch import ImageShape
+from genlab.core.errors import UsageError, lookup
+
+TIMES = 64  # numbers that a perceptron is told the time in
+DEPTH = 3
+
+
+class Perceptron(Mixed):
+    """Hidden layers of `width` units over a flattened image or point, its time and its label."""
+
+    def __init__(self, shape: ImageShape, width: int, *, classes: int = 0, depth: int = DEPTH) -> None:
+        super().__init__()
+        self.time = Wave(TIMES)
+        self.label = nn.Embedding(classes + 1, TIMES) if classes else None
+        entering = [prod(shape) + TIMES, *[width] * (depth - 1)]
+        layers = [layer for inputs in entering for layer in (nn.Linear(inputs, width), nn.SiLU())]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, prod(shape)))
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
+        told = self.time(times)
+        if self.label is not None:
+            nothing = torch.full((len(noisy),), self.label.num_embeddings - 1, device=noisy.device)
+            told = told + self.label(nothing if labels is None else labels)
+        with self.shortened(noisy.device):
+            made = self.layers(torch.cat([noisy.flatten(1), told], dim=1))
+        return self.restored(made).view(noisy.shape)
+
+
+DENOISERS: Mapping[str, Callable[..., Mixed]] = {"unet": UNet, "mlp": Perceptron}
+
+
+def denoiser(
+    architecture: str,
+    shape: ImageShape,
+    width: int,
+    *,
+    classes: int = 0,
+    attention: int | None = None,
+    dropout: float = 0.0,
+    depth: int | None = None,
+) -> Mixed:
+    """Return a network (noisy images (B, C, H, W), times (B,) in [0, 1], labels=None) -> (B, C, H, W).
+
+    Without labels it predicts for images of whichever class.
+
+    Args:
+        architecture: a name in `DENOISERS`.
+        shape: of the images.
+        width: channels of the maps at the image, or hidden units.
+        classes: of the labels; 0 for none.
+        attention: the side of the maps that get self-attention; 0 for none, None for the architecture's own.
+        dropout: the share of the activations that is dropped in training.
+        depth: hidden layers of mlp; None for its own.
+
+    Raises:
+        UsageError: parts that the architecture does not have, or a size that it is not for.
+    """
+    make = lookup(DENOISERS, architecture, "architecture")
+    if architecture == "mlp":
+        if attention or dropout:
+            raise UsageError("attention and dropout are for --architecture unet. Leave them out.")
+        return make(shape, width, classes=classes, depth=depth or DEPTH)
+    if depth is not None:
+        raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")
+    return make(shape, width, classes=classes, attention=attention, dropout=dropout)

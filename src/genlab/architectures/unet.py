@@ -1,0 +1,218 @@
+"""The U-Net of denoising diffusion, for images whose sides are even.
+
+Maps are halved until their side is odd or 4; there are `width` channels at the image and 2·width from the second
+size on. Each size has residual blocks on the way down and one more on the way up, where what the way down made is
+joined. With width 128 this is the published network of 32 pixels.
+
+References:
+    Ronneberger, Fischer and Brox, 2015. U-Net. arXiv:1505.04597.
+    Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models, appendix B. arXiv:2006.11239.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
+
+from genlab.architectures.convolution import Conv2d
+from genlab.architectures.dropout import Dropout
+from genlab.architectures.mixed import Mixed
+from genlab.architectures.parts import check_attention
+from genlab.core.batch import ImageShape
+from genlab.core.errors import UsageError
+
+SMALLEST = 4
+GROUP = 16  # channels that are normalised together: with fewer, torch takes ten times as long
+ATTENDED = 16  # the largest side of maps that get self-attention by default
+BLOCKS = 2  # residual blocks of each size on the way down
+HEAD = 64  # channels of an attention head at most
+
+
+class UNet(Mixed):
+    """A network (noisy images (B, C, H, W), times (B,), labels=None) -> (B, C, H, W).
+
+    Args:
+        shape: of the images.
+        width: channels of the maps at the image.
+        classes: whose labels it is told; 0 for none. Class number `classes` stands for no label.
+        attention: the side of the maps that get self-attention, beside the smallest; 0 for none, None for 16 or
+            the next below.
+        dropout: the share of the activations in residual blocks that is dropped in training.
+
+    Raises:
+        UsageError: sides that cannot be halved, or attention on maps that there are not.
+    """
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        width: int,
+        *,
+        classes: int = 0,
+        attention: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        sides = _sides(shape)
+        if attention is None:
+            attention = max((side for side in sides if side <= ATTENDED), default=0)
+        check_attention(attention or None, sides)
+        told = 4 * width
+        self.time = nn.Sequential(Wave(width), nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
+        self.label = nn.Embedding(classes + 1, told) if classes else None
+        self.first = Conv2d(shape.channels, width, 3, padding=1)
+        widths = [width] + [2 * width] * (len(sides) - 1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        joined, channels = [width], width
+        for level, (side, outputs) in enumerate(zip(sides, widths, strict=True)):
+            for _ in range(BLOCKS):
+                self.down.append(Block(channels, outputs, told, attends=side == attention, dropout=dropout))
+                channels = outputs
+                joined.append(channels)
+            if level + 1 < len(sides):
+                self.down.append(Conv2d(channels, channels, 3, stride=2, padding=1))
+                joined.append(channels)
+        self.middle = nn.ModuleList(
+            Block(channels, channels, told, attends=attends, dropout=dropout) for attends in (attention > 0, False)
+        )
+        for level, (side, outputs) in reversed(list(enumerate(zip(sides, widths, strict=True)))):
+            for _ in range(BLOCKS + 1):
+                entering = channels + joined.pop()
+                self.up.append(Block(entering, outputs, told, attends=side == attention, dropout=dropout))
+                channels = outputs
+            if level:
+                self.up.append(Up(channels))
+        self.norm, self.last = _norm(width), Conv2d(width, shape.channels, 3, padding=1)
+        _initialise(self)
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what is predicted of each image; times are in [0, 1]."""
+        told = self.time(times)
+        if self.label is not None:
+            nothing = torch.full((len(noisy),), self.label.num_embeddings - 1, device=noisy.device)
+            told = told + self.label(nothing if labels is None else labels)
+        told = silu(told)
+        with self.shortened(noisy.device):
+            maps = self.first(noisy)
+            kept = [maps]
+            for layer in self.down:
+                maps = layer(maps, told) if isinstance(layer, Block) else layer(maps)
+                kept.append(maps)
+            for layer in self.middle:
+                maps = layer(maps, told)
+            for layer in self.up:
+                maps = (
+                    layer(torch.cat([maps, kept.pop()], dim=1), told) if isinstance(layer, Block) else layer(maps)
+                )
+            made: Tensor = self.last(silu(self.norm(maps)))
+        return self.restored(made)
+
+
+class Block(nn.Module):
+    """x + conv(dropout(silu(norm(conv(silu(norm(x))) + what it is told)))), then attention if it `attends`."""
+
+    def __init__(self, inputs: int, outputs: int, told: int, *, attends: bool, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = _norm(inputs), Conv2d(inputs, outputs, 3, padding=1)
+        self.told = nn.Linear(told, outputs)
+        self.norm2, self.conv2 = _norm(outputs), Conv2d(outputs, outputs, 3, padding=1)
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.shortcut = nn.Identity() if inputs == outputs else Conv2d(inputs, outputs, 1)
+        self.attention = Attention(outputs) if attends else nn.Identity()
+
+    def forward(self, maps: Tensor, told: Tensor) -> Tensor:
+        """Return maps of the same side."""
+        inner = self.conv1(silu(self.norm1(maps))) + self.told(told)[:, :, None, None]
+        inner = self.conv2(self.dropout(silu(self.norm2(inner))))
+        result: Tensor = self.attention(inner + self.shortcut(maps))
+        return result
+
+
+class Attention(nn.Module):
+    """x + out(softmax(q kᵀ/√d) v) with q, k, v and out linear in the normalised maps, at each position."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // HEAD)
+        self.norm, self.inward, self.out = (
+            _norm(channels),
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(channels, channels),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of the same shape (B, C, H, W)."""
+        rows = self.norm(maps).permute(0, 2, 3, 1)
+        inward = self.inward(rows).flatten(1, 2).unflatten(2, (3, self.heads, -1))  # (B, HW, 3, heads, d)
+        if maps.device.type == "cpu":
+            inward = inward.float()  # where the slope of the bf16 kernel takes twice as long
+        attended = scaled_dot_product_attention(*inward.permute(2, 0, 3, 1, 4))  # (B, heads, HW, d)
+        result: Tensor = maps + self.out(attended.transpose(1, 2).reshape(rows.shape)).permute(0, 3, 1, 2)
+        return result
+
+
+class Up(nn.Module):
+    """Nearest-neighbour upsampling to twice the side, and a 3×3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of twice the side."""
+        result: Tensor = self.conv(interpolate(maps, scale_factor=2, mode="nearest"))
+        return result
+
+
+class Wave(nn.Module):
+    """Times in [0, 1] as sines and cosines of 1,000·t at frequencies from 1 down to 10⁻⁴, (B, size).
+
+    References:
+        Vaswani et al., 2017. Attention Is All You Need, section 3.5. arXiv:1706.03762.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, times: Tensor) -> Tensor:
+        """Return as many sines as cosines of times (B,); an odd size ends with a 0."""
+        half = self.size // 2
+        places = torch.arange(half, device=times.device) / max(1, half - 1)
+        angles = 1000 * times[:, None] * torch.exp(-math.log(1e4) * places)
+        wave = torch.cat([angles.sin(), angles.cos()], dim=1)
+        return nn.functional.pad(wave, (0, self.size - 2 * half))
+
+
+def _sides(shape: ImageShape) -> list[int]:
+    """Return the heights of the maps, from the image down."""
+    if shape.height % 2 or shape.width % 2:
+        raise UsageError(
+            f"the unet architecture halves its maps, and these pictures are {shape.height}×{shape.width}. "
+            "Set --size to an even number, best a power of two."
+        )
+    sides, (height, width) = [shape.height], shape[1:]
+    while min(height, width) > SMALLEST and height % 2 == width % 2 == 0:
+        height, width = height // 2, width // 2
+        sides.append(height)
+    return sides
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(channels // GROUP if channels % GROUP == 0 else 1, channels)
+
+
+def _initialise(network: UNet) -> None:
+    """Start weights as Xavier's uniform, biases at 0, and what a branch ends in at 0: it adds nothing yet."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, Block):
+            nn.init.zeros_(module.conv2.weight)
+        if isinstance(module, Attention):
+            nn.init.zeros_(module.out.weight)
+    nn.init.zeros_(network.last.weight)

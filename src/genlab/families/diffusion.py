@@ -1,0 +1,227 @@
+"""Denoising diffusion and flow matching: a network that tells an image from the noise in it.
+
+A schedule says how noisy images become, a prediction what the network is asked for, a sampler how it is used to go
+from noise to images. Each can be any of its kind.
+
+References:
+    Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
+    Nichol and Dhariwal, 2021. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672.
+    Ho and Salimans, 2022. Classifier-Free Diffusion Guidance. arXiv:2207.12598.
+    Lipman et al., 2023. Flow Matching for Generative Modeling. arXiv:2210.02747.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from genlab.core.accumulation import descend_on
+from genlab.core.batch import Batch, ImageShape
+from genlab.core.contract import Signals
+from genlab.core.random import Randomness
+from genlab.families.samplers import SAMPLERS, grid
+from genlab.objectives.diffusion import (
+    Schedule,
+    image_and_noise,
+    pixel_cost,
+    point_cost,
+    prior_cost,
+    step_cost,
+    target,
+)
+
+BRIEF = 16  # steps of a sample that is made for a look
+DRAWS = 4  # noise levels of each image by which its bound is estimated
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a diffusion model makes images; may be set anew at any time."""
+
+    sampler: str = "ancestral"
+    steps: int | None = None  # None for as many as the schedule has
+    eta: float = 0.0  # of ddim: how much of the posterior's noise is drawn anew
+    guidance: float = 1.0  # 1 as it was learned; above, further away from images of whichever class
+
+
+class Diffusion(nn.Module):
+    """A denoiser between images and noise.
+
+    Args:
+        network: (noisy images (B, C, H, W), times (B,) in [0, 1], labels) -> (B, C, H, W), what is predicted.
+        shape: of the images.
+        schedule: how noisy images become.
+        prediction: a name in `PREDICTIONS`.
+        classes: that the network is told; 0 for none.
+        sampling: how images are made.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shape: ImageShape,
+        schedule: Schedule,
+        prediction: str,
+        *,
+        classes: int = 0,
+        sampling: Sampling | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.shape = shape
+        self.schedule = schedule
+        self.prediction = prediction
+        self.classes = classes
+        self.sampling = sampling or Sampling()
+        self.told: Callable[[int, int], None] | None = None
+
+    @property
+    def of_bytes(self) -> bool:
+        """Whether its bound is on the likelihood of bytes, and not on a density of points."""
+        return self.shape[1:] != (1, 1)
+
+    def predict(self, noisy: Tensor, k: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what the network says of noisy images (B, C, H, W) at levels k (B,) on the CPU."""
+        predicted: Tensor = self.network(noisy, (k / self.schedule.steps).float().to(noisy.device), labels)
+        return predicted
+
+    def denoise(
+        self, noisy: Tensor, k: Tensor, labels: Tensor | None = None, guidance: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Return the images x̂ and the noise ε̂ (B, C, H, W) in noisy images at levels k (B,) on the CPU.
+
+        With labels and a guidance w it is what the prediction y_∅ + w (y_labels − y_∅) means, y_∅ being that for
+        images of whichever class. No pixel of x̂ is outside [-1, 1]; ε̂ is what x̂ leaves.
+        """
+        predicted, level = self.predict(noisy, k, labels), self.schedule.at(k, noisy)
+        if labels is not None and guidance != 1:
+            untold = self.predict(noisy, k)
+            predicted = untold + guidance * (predicted - untold)
+        image, noise = image_and_noise(self.prediction, level, noisy, predicted)
+        if not self.of_bytes:
+            return image, noise
+        image = image.clamp(-1, 1)
+        return image, (noisy - level.alpha * image) / level.sigma
+
+    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
+        """Return `count` new images (count, C, H, W), made as `sampling` says.
+
+        Row i is of class i % K without labels, where the model takes some.
+        """
+        device, how, levels = next(self.parameters()).device, self.sampling, self.schedule.steps
+        if self.classes and labels is None:
+            labels = torch.arange(count, device=device) % self.classes
+
+        def draw() -> Tensor:
+            return torch.randn(count, *self.shape, generator=generator).to(device)
+
+        def denoise(noisy: Tensor, k: int) -> tuple[Tensor, Tensor]:
+            return self.denoise(noisy, torch.full((count,), k), labels, how.guidance)
+
+        noisy, step, places = draw(), SAMPLERS[how.sampler], grid(how.steps or levels, levels)
+        for number, (k, below) in enumerate(pairwise(places), 1):
+            noisy = step(self.schedule, denoise, noisy, k, below, draw, how.eta)
+            if self.told:
+                self.told(number, len(places) - 1)
+        return noisy.clamp(-1, 1) if self.of_bytes else noisy
+
+    @contextmanager
+    def in_brief(self) -> Iterator[None]:
+        """Make images by `ddim` in few steps within."""
+        before = self.sampling
+        self.sampling = replace(
+            before, sampler="ddim", steps=min(BRIEF, before.steps or self.schedule.steps), eta=0.0
+        )
+        try:
+            yield
+        finally:
+            self.sampling = before
+
+    def evidence_bound(
+        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """Return the variational lower bound on log P(x) of images of bytes, or log p(x) of points, in nats, (B,).
+
+        −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_1)], the sum over
+        k = 2 … T by `DRAWS` levels of each image, one from each of as many equal stretches: right on average.
+        """
+        cost = prior_cost(self.schedule, images) + self._last_cost(images, generator, labels)
+        stretch = (self.schedule.steps - 1) / DRAWS
+        for number in range(DRAWS):
+            place = (number + torch.rand(len(images), generator=generator)) * stretch
+            k = 2 + place.long().clamp(max=self.schedule.steps - 2)
+            made, _ = self.denoise(self._noisy(images, k, generator), k, labels)
+            cost = cost + stretch * step_cost(self.schedule, k, images, made)
+        return -cost
+
+    def _last_cost(self, images: Tensor, generator: torch.Generator | None, labels: Tensor | None) -> Tensor:
+        """Return −log P(x | x_1) with one draw of x_1, (B,)."""
+        first = torch.ones(len(images), dtype=torch.long)
+        made, _ = self.denoise(self._noisy(images, first, generator), first, labels)
+        return (pixel_cost if self.of_bytes else point_cost)(self.schedule, images, made)
+
+    def _noisy(self, images: Tensor, k: Tensor, generator: torch.Generator | None) -> Tensor:
+        noise = torch.randn(images.shape, generator=generator).to(images.device)
+        return self.schedule.noisy(k, images, noise)
+
+
+@dataclass(eq=False)
+class DiffusionTraining:
+    """Minimises the squared error of what the network predicts, at a noise level drawn anew for each image.
+
+    Args:
+        model: what is trained.
+        optimizer: of its network.
+        randomness: of levels, noise and untold labels.
+        label_dropout: share of the images whose label is kept from the network, which so learns to do without.
+        clip_norm: the largest norm of the gradient.
+        accumulate: parts of a batch that go through the network one after the other.
+    """
+
+    model: Diffusion
+    optimizer: torch.optim.Optimizer
+    randomness: Randomness
+    label_dropout: float = 0.0
+    clip_norm: float | None = None
+    accumulate: int = 1
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The one that there is."""
+        return {"diffusion": self.optimizer}
+
+    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
+        """Take one descent step on one batch."""
+        objective, parts, clip = partial(self.objective, step), self.accumulate, self.clip_norm
+        signals, norm = descend_on(
+            next(batches), objective, self.optimizer, self.randomness, parts=parts, clip=clip
+        )
+        return {**signals, "gradient_norm": norm}
+
+    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+        """Return the mean squared error of a batch, and that of its quieter and its noisier half by themselves."""
+        model, images, draws = self.model, batch.images, randomness.draws(len(batch), "diffusion", step)
+        levels = model.schedule.steps
+        k = (1 + draws.uniform().cpu() * levels).long().clamp(max=levels)
+        noise = draws.normal(*images.shape[1:])
+        labels = batch.labels if model.classes else None
+        if labels is not None:
+            untold = draws.uniform() < self.label_dropout
+            labels = torch.where(untold, model.classes, labels)
+        wanted = target(model.prediction, model.schedule.at(k, images), images, noise)
+        made = model.predict(model.schedule.noisy(k, images, noise), k, labels)
+        errors = (made - wanted).square().flatten(1).mean(1)
+        noisier = (2 * k > levels).to(errors.device)
+        return errors.mean(), {
+            "loss": errors.mean(),
+            "loss_quiet": _mean_where(errors, ~noisier),
+            "loss_noisy": _mean_where(errors, noisier),
+        }
+
+
+def _mean_where(values: Tensor, marks: Tensor) -> Tensor:
+    return (values * marks).sum() / marks.sum().clamp(min=1)

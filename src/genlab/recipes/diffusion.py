@@ -1,0 +1,135 @@
+"""The recipe of diffusion models and flow matching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from genlab.core.errors import UsageError
+from genlab.recipes.fields import option
+from genlab.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genlab.core.batch import ImageShape
+    from genlab.core.contract import Training
+    from genlab.core.random import Randomness
+
+DenoiserName = Literal["unet", "mlp"]
+ScheduleName = Literal["linear", "cosine", "straight"]
+PredictionName = Literal["noise", "image", "velocity", "flow"]
+SamplerName = Literal["ancestral", "ddim", "euler", "heun"]
+ClassesName = Literal["none", "embedding"]
+
+
+@dataclass(frozen=True)
+class DiffusionRecipe(Recipe):
+    """A diffusion model: a schedule, a prediction and a sampler."""
+
+    family: ClassVar[str] = "diffusion"
+    of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance")
+
+    architecture: DenoiserName = option("unet", "the network that tells the image from the noise")
+    width: int = option(128, "channels of the maps at the image; of mlp, hidden units", least=1)
+    depth: int | None = option(None, "hidden layers of mlp; by default 3", least=1)
+    attention: int | None = option(
+        None, "side of the maps that get self-attention, 0 for none; by default 16 or the next below", least=0
+    )
+    dropout: float = option(0.0, "share of the activations that is dropped in training", least=0, most=0.9)
+    schedule: ScheduleName = option("linear", "how images become noise")
+    timesteps: int = option(1000, "levels of noise", least=2)
+    prediction: PredictionName = option("noise", "what the network is asked for")
+    sampler: SamplerName = option("ancestral", "how noise becomes images")
+    sampling_steps: int | None = option(None, "levels that a sampler goes through; by default all", least=1)
+    eta: float = option(0.0, "of ddim: how much noise each step draws anew; 1 for as much as ancestral", least=0)
+    labels: ClassesName = option("none", "how the network is told the class of each picture")
+    label_dropout: float = option(0.1, "share of the pictures whose class is kept from it", least=0, most=1)
+    guidance: float = option(
+        1.0, "how far pictures of a class are driven from all others; 1 for not at all", least=0
+    )
+    batch: int = option(128, "images per step, over all processes together", least=2)
+    lr: float = option(2e-4, "Adam's learning rate", above=0)
+    betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
+    clip_norm: float | None = option(1.0, "largest norm of the gradient; longer ones are cut to it", above=0)
+    ema: float = option(
+        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+    )
+
+    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+        """Return a `Diffusion`; it knows classes where there are labels to be told and classes of the data."""
+        from genlab.architectures.denoiser import denoiser
+        from genlab.families.diffusion import Diffusion, Sampling
+        from genlab.objectives.diffusion import SCHEDULES
+
+        told = 0 if self.labels == "none" else classes
+        network = denoiser(
+            self.architecture,
+            shape,
+            self.width,
+            classes=told,
+            attention=self.attention,
+            dropout=self.dropout,
+            depth=self.depth,
+        )
+        return Diffusion(
+            network,
+            shape,
+            SCHEDULES[self.schedule](self.timesteps),
+            self.prediction,
+            classes=told,
+            sampling=Sampling(self.sampler, self.sampling_steps, self.eta, self.guidance),
+        )
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return a `DiffusionTraining`."""
+        from genlab.core.descent import adam
+        from genlab.families.diffusion import Diffusion, DiffusionTraining
+
+        assert isinstance(model, Diffusion)
+        return DiffusionTraining(
+            model,
+            adam(model, "diffusion", self.lr, self.betas),
+            randomness,
+            label_dropout=self.label_dropout,
+            clip_norm=self.clip_norm,
+            accumulate=self.accumulate,
+        )
+
+    def refuse(self, classes: int | None = None, processes: int = 1) -> None:
+        """Raise UsageError for parts that do not go together."""
+        for wrong, reason in self._wrong(classes):
+            if wrong:
+                raise UsageError(reason)
+
+    def _wrong(self, classes: int | None) -> Iterator[tuple[bool, str]]:
+        steps = self.sampling_steps or 0
+        yield (
+            steps > self.timesteps,
+            f"--sampling-steps {steps} are more than the {self.timesteps} levels of the schedule. Choose 1 to "
+            f"{self.timesteps}, or more --timesteps.",
+        )
+        yield (
+            self.schedule == "straight" and self.prediction == "noise",
+            "--schedule straight ends in pure noise, in which the noise says nothing about the image. Set "
+            "--prediction flow, velocity or image, or --schedule cosine.",
+        )
+        yield (
+            self.eta > 0 and self.sampler != "ddim",
+            f"--eta is of --sampler ddim; {self.sampler} has none. Leave one out.",
+        )
+        yield (
+            self.guidance != 1 and self.labels == "none",
+            f"--guidance {self.guidance:g} is towards a class, and --labels none tells the network none. Set "
+            "--labels embedding, or leave --guidance out.",
+        )
+        yield (
+            self.guidance != 1 and self.label_dropout == 0,
+            "--guidance needs a network that knows pictures of any class too. Set --label-dropout above 0.",
+        )
+        yield (
+            self.labels != "none" and classes == 0,
+            f"--labels {self.labels} needs labelled data, and these have none. Put the pictures of each class "
+            "into a folder of its own, or set --labels none.",
+        )

@@ -1,0 +1,138 @@
+"""Between images and noise: closed forms, conversions that lose nothing, and a bound that is one."""
+
+import math
+
+import pytest
+import torch
+
+from genlab.objectives.diffusion import (
+    BIN,
+    PREDICTIONS,
+    SCHEDULES,
+    Schedule,
+    image_and_noise,
+    pixel_cost,
+    point_cost,
+    prior_cost,
+    step_cost,
+    target,
+)
+
+every_schedule = pytest.mark.parametrize("name", SCHEDULES)
+
+
+@every_schedule
+@pytest.mark.parametrize("steps", [2, 100, 1000])
+def test_a_schedule_goes_from_the_image_to_noise(name: str, steps: int) -> None:
+    schedule = SCHEDULES[name](steps)
+    assert schedule.steps == steps
+    assert (schedule.alpha[0], schedule.sigma[0]) == (1, 0)
+    assert (schedule.alpha.diff() < 0).all()
+    assert (schedule.sigma.diff() > 0).all()
+    if name != "straight":
+        torch.testing.assert_close(
+            schedule.alpha.square() + schedule.sigma.square(), torch.ones(steps + 1).double()
+        )
+    if steps >= 100:
+        assert schedule.alpha[-1] < 0.01
+        assert schedule.sigma[-1] == pytest.approx(1, abs=1e-4)
+
+
+def test_the_linear_schedule_is_that_of_ddpm() -> None:
+    """β_1 = 10⁻⁴, β_T = 0.02, and 4·10⁻⁵ of the variance of an image is left at the end."""
+    kept = SCHEDULES["linear"](1000).alpha.square()
+    assert 1 - kept[1] == pytest.approx(1e-4)
+    assert 1 - kept[-1] / kept[-2] == pytest.approx(0.02)
+    assert kept[-1] == pytest.approx(4.04e-5, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_steps_of_the_forward_process_add_up_to_its_closed_form(name: str) -> None:
+    """x_k = √(1 − β_k) x_{k−1} + √β_k ε, drawn step by step, has mean α_k x and deviation σ_k."""
+    schedule, torch_draws = SCHEDULES[name](20), torch.Generator().manual_seed(0)
+    noisy = torch.full((40_000,), 0.7, dtype=torch.float64)
+    for k in range(1, 21):
+        beta = 1 - (schedule.alpha[k] / schedule.alpha[k - 1]).square()
+        noisy = (1 - beta).sqrt() * noisy + beta.sqrt() * torch.randn(
+            len(noisy), generator=torch_draws, dtype=torch.float64
+        )
+        if k in (5, 12, 19):
+            assert noisy.mean() == pytest.approx(0.7 * schedule.alpha[k].item(), abs=0.02)
+            assert noisy.std() == pytest.approx(schedule.sigma[k].item(), rel=0.02)
+
+
+@every_schedule
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_every_prediction_says_image_and_noise(name: str, prediction: str) -> None:
+    schedule, draws = SCHEDULES[name](100), torch.Generator().manual_seed(1)
+    images, noise = torch.randn(2, 64, 3, 4, 4, generator=draws, dtype=torch.float64)
+    k = torch.randint(1, 100, (64,), generator=draws)
+    level = schedule.at(k, images)
+    found = image_and_noise(
+        prediction, level, schedule.noisy(k, images, noise), target(prediction, level, images, noise)
+    )
+    torch.testing.assert_close(found[0], images, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found[1], noise, rtol=1e-9, atol=1e-9)
+
+
+def test_predictions_are_those_of_their_papers() -> None:
+    """Velocity is αε − σx (Salimans and Ho); flow is dx_k/dt on straight lines, ε − x (Lipman et al.)."""
+    schedule = SCHEDULES["straight"](100)
+    images, noise, k = torch.tensor([[0.5]]).double(), torch.tensor([[-1.0]]).double(), torch.tensor([30])
+    level = schedule.at(k, images)
+    assert target("velocity", level, images, noise).item() == pytest.approx(0.7 * -1 - 0.3 * 0.5)
+    slope = (schedule.noisy(k + 1, images, noise) - schedule.noisy(k - 1, images, noise)) / 0.02
+    torch.testing.assert_close(target("flow", level, images, noise), slope)
+
+
+def test_what_is_left_of_an_image_in_the_noise_costs_its_kl() -> None:
+    schedule = Schedule(torch.tensor([1, 0.8]).double(), torch.tensor([0, 0.6]).double())
+    images = torch.tensor([[[[0.5, -1.0]]]])
+    normal, posterior = torch.distributions.Normal(0.0, 1.0), torch.distributions.Normal(0.8 * images, 0.6)
+    expected = torch.distributions.kl_divergence(posterior, normal).sum()
+    torch.testing.assert_close(prior_cost(schedule, images)[0], expected)
+
+
+@every_schedule
+def test_a_step_costs_the_kl_of_its_posteriors(name: str) -> None:
+    """q(x_{k−1} | x_k, x) is the product of what x and what x_k say of x_{k−1}, by Bayes."""
+    schedule = SCHEDULES[name](50)
+    images, predicted = torch.tensor([[0.3]]).double(), torch.tensor([[-0.2]]).double()
+    for k in (2, 17, 49):
+        (alpha, below), (sigma, little) = (table[[k, k - 1]] for table in schedule)
+        kept = alpha / below
+        added = sigma.square() - (kept * little).square()
+        precision = 1 / little.square() + kept.square() / added
+        difference = (below * (images - predicted) / little.square()) / precision
+        expected = 0.5 * (difference.square() * precision).sum()
+        found = step_cost(schedule, torch.tensor([k]), images, predicted)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("predicted", [-1.3, -0.2, 0.999])
+def test_the_bytes_of_a_pixel_have_probabilities_that_add_up_to_one(predicted: float) -> None:
+    schedule = SCHEDULES["linear"](1000)
+    images = torch.linspace(-1, 1, 256).view(256, 1, 1, 1)
+    costs = pixel_cost(schedule, images, torch.full_like(images, predicted))
+    assert torch.isfinite(costs).all()
+    assert torch.exp(-costs.double()).sum().item() == pytest.approx(1, abs=1e-4)
+    assert costs.argmin() == (images.flatten() - predicted).abs().argmin()
+
+
+def test_a_byte_far_from_what_was_predicted_costs_what_it_should_and_no_more_than_a_limit() -> None:
+    schedule = Schedule(torch.tensor([1, 0.9]).double(), torch.tensor([0, 0.1]).double())
+    image = torch.full((1, 1, 1, 1), 0.5)
+    for distance in (0.05, 0.3, 0.45):
+        normal = torch.distributions.Normal(torch.tensor(0.5 - distance).double(), 0.1)
+        expected = (
+            -(normal.cdf(torch.tensor(0.5 + BIN / 2)) - normal.cdf(torch.tensor(0.5 - BIN / 2))).log().item()
+        )
+        assert pixel_cost(schedule, image, image - distance).item() == pytest.approx(expected, rel=1e-3)
+    assert pixel_cost(schedule, image, image - 100).item() == pytest.approx(-math.log(1e-12), rel=1e-3)
+
+
+def test_a_point_costs_its_density() -> None:
+    schedule = Schedule(torch.tensor([1, 0.9]).double(), torch.tensor([0, 0.1]).double())
+    points, predicted = torch.tensor([[[[0.3]], [[0.1]]]]), torch.tensor([[[[0.2]], [[0.15]]]])
+    expected = -torch.distributions.Normal(predicted, 0.1).log_prob(points).sum()
+    torch.testing.assert_close(point_cost(schedule, points, predicted)[0], expected)
