@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genlab.diagnosis import adversarial_rules, autoencoding_rules, data_rules, general_rules
+from genlab.diagnosis import adversarial_rules, autoencoding_rules, data_rules, diffusion_rules, general_rules
 from genlab.diagnosis.finding import Change, Finding, Remedy
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
@@ -18,6 +18,7 @@ RULES: Sequence[Rule] = (
     *general_rules.RULES,
     *adversarial_rules.RULES,
     *autoencoding_rules.RULES,
+    *diffusion_rules.RULES,
 )
 
 

@@ -126,7 +126,7 @@ RULES = (
         "A step goes far beyond where its gradient holds, so that the next one has to undo it. A healthy update "
         "is about a thousandth of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
-        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
+        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio", "diffusion_update_ratio"),),
         remedies=SLOWER,
     ),
     Rule(
@@ -136,7 +136,7 @@ RULES = (
         "At this rate nothing will have been learned when the run is over. A healthy update is about a thousandth "
         "of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
-        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio"),),
+        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio", "diffusion_update_ratio"),),
         remedies=FASTER,
     ),
     Rule(
