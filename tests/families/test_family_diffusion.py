@@ -1,0 +1,172 @@
+"""The diffusion family: what its bound, its guidance and its loss are, with networks whose answers are known."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genlab.core.batch import Batch, ImageShape
+from genlab.core.contract import brief, counts_bits
+from genlab.core.descent import adam
+from genlab.core.random import Randomness, generator
+from genlab.families.diffusion import Diffusion, DiffusionTraining, Sampling
+from genlab.objectives.diffusion import SCHEDULES, image_and_noise, target
+
+POINT, IMAGE = ImageShape(2, 1, 1), ImageShape(1, 4, 4)
+SPREAD = 0.5
+
+
+class Known(nn.Module):
+    """Predicts what is best for images of independent pixels from N(0, SPREAD²): E[x | x_k]."""
+
+    def __init__(self, name: str, prediction: str, steps: int = 1000) -> None:
+        super().__init__()
+        self.schedule, self.prediction = SCHEDULES[name](steps), prediction
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        k = (times.double() * self.schedule.steps).round().long()
+        level = self.schedule.at(k, noisy)
+        image = level.alpha * SPREAD**2 / ((level.alpha * SPREAD).square() + level.sigma.square()) * noisy
+        return target(self.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
+
+
+class Constant(nn.Module):
+    """Predicts its value, and the label beside it."""
+
+    def __init__(self, value: float, by_label: float = 0.0) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+        self.by_label = by_label
+        self.seen: list[Tensor | None] = []
+
+    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.seen.append(labels)
+        told = 0 if labels is None else self.by_label * labels.view(-1, 1, 1, 1)
+        return self.value + told + torch.zeros_like(noisy)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "prediction"), [("linear", "noise"), ("cosine", "velocity"), ("straight", "flow")]
+)
+def test_the_bound_is_the_sum_of_its_terms_and_below_the_likelihood(schedule: str, prediction: str) -> None:
+    """Of a perfect network ‖x − x̂‖² is known at every level: SPREAD²σ²/(α²SPREAD² + σ²) a dimension."""
+    table = SCHEDULES[schedule](1000)
+    model = Diffusion(Known(schedule, prediction), POINT, table, prediction)
+    points = SPREAD * torch.randn(20_000, *POINT, generator=generator(0, "points"))
+    with torch.no_grad():
+        bound = model.evidence_bound(points, generator(0, "bound")).mean().item()
+    alpha, sigma = (column.square()[1:] for column in table)
+    errors = SPREAD**2 * sigma / (alpha * SPREAD**2 + sigma)
+    steps = (0.5 * (alpha / sigma)[:-1] - 0.5 * (alpha / sigma)[1:]) * errors[1:]
+    last = 0.5 * (errors[0] / sigma[0] + math.log(2 * math.pi) + sigma[0].log())
+    prior = 0.5 * (alpha[-1] * SPREAD**2 + sigma[-1] - 1 - sigma[-1].log())
+    assert bound == pytest.approx(-2 * (steps.sum() + last + prior).item(), abs=0.1)
+    exact = torch.distributions.Normal(0.0, SPREAD).log_prob(points).flatten(1).sum(1).mean().item()
+    assert bound < exact
+    assert not counts_bits(model)
+
+
+def test_an_image_that_is_known_costs_only_that_the_last_density_is_wider_than_a_byte() -> None:
+    images = torch.full((8, *IMAGE), 0.2)  # byte 153
+    model = Diffusion(Constant(0.2), IMAGE, SCHEDULES["linear"](1000), "image")
+    with torch.no_grad():
+        bits = -model.evidence_bound(images, generator(0, "bound")) / (16 * math.log(2))
+    assert counts_bits(model)
+    around = torch.distributions.Normal(0.0, 0.01).cdf(torch.tensor([1 / 255, -1 / 255]))  # σ_1 is 0.01
+    torch.testing.assert_close(bits, -(around[0] - around[1]).log2().expand(8), rtol=0, atol=1e-3)
+
+
+def test_a_picture_that_is_not_expected_costs_more_than_it_has_bytes() -> None:
+    images = torch.full((8, *IMAGE), 0.2)
+    model = Diffusion(Constant(-0.2), IMAGE, SCHEDULES["linear"](1000), "image")
+    with torch.no_grad():
+        bits = -model.evidence_bound(images, generator(0, "bound")) / (16 * math.log(2))
+    assert (bits > 8).all()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
+def test_guidance_drives_away_from_what_is_predicted_without_a_label(guidance: float) -> None:
+    """y_∅ + w (y − y_∅), with y_∅ = 0.1 and y = 0.1 + 0.03·label."""
+    schedule = SCHEDULES["cosine"](10)
+    network = Constant(0.1, 0.03)
+    model = Diffusion(network, IMAGE, schedule, "velocity", classes=3)
+    noisy, k = 0.1 * torch.randn(3, *IMAGE, generator=generator(0, "noisy")), torch.full((3,), 4)
+    labels = torch.tensor([0, 1, 2])
+    found = model.denoise(noisy, k, labels, guidance)
+    predicted = 0.1 + guidance * 0.03 * labels.view(-1, 1, 1, 1) + torch.zeros_like(noisy)
+    expected = image_and_noise("velocity", schedule.at(k, noisy), noisy, predicted)
+    torch.testing.assert_close(found, expected)
+    assert len(network.seen) == (1 if guidance == 1 else 2)  # nothing is computed for nothing
+
+
+def test_no_pixel_is_outside_of_the_picture_and_the_noise_is_what_is_left() -> None:
+    schedule = SCHEDULES["linear"](10)
+    model = Diffusion(Constant(5.0), IMAGE, schedule, "image")
+    noisy, k = torch.randn(2, *IMAGE), torch.full((2,), 7)
+    image, noise = model.denoise(noisy, k)
+    assert (image == 1).all()
+    level = schedule.at(k, noisy)
+    torch.testing.assert_close(level.alpha * image + level.sigma * noise, noisy)
+
+
+def test_samples_of_a_perfect_network_are_from_the_density() -> None:
+    for sampler, steps in (("ancestral", None), ("ddim", 100), ("heun", 50)):
+        model = Diffusion(
+            Known("cosine", "velocity"),
+            POINT,
+            SCHEDULES["cosine"](1000),
+            "velocity",
+            sampling=Sampling(sampler, steps),
+        )
+        with torch.no_grad():
+            points = model.sample(4000, generator(0, "samples"))
+        assert points.std().item() == pytest.approx(SPREAD, rel=0.05)
+        assert points.mean().abs() < 0.03
+
+
+def test_the_loss_is_that_of_what_is_predicted_and_falls_apart_into_halves() -> None:
+    """A network that says 0 has the loss E[ε²] = 1, in the quieter half as in the noisier one."""
+    model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["linear"](1000), "noise")
+    training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
+    batch = Batch(torch.zeros(4000, *IMAGE), torch.arange(4000))
+    loss, signals = training.objective(0, batch, Randomness(0))
+    for value in (loss, signals["loss"], signals["loss_quiet"], signals["loss_noisy"]):
+        assert value.item() == pytest.approx(1, abs=0.03)
+
+
+def test_some_labels_are_kept_from_the_network() -> None:
+    network = Constant(0.0)
+    model = Diffusion(network, IMAGE, SCHEDULES["cosine"](10), "velocity", classes=3)
+    optimizer = adam(model, "diffusion", 1e-3, (0.9, 0.999))
+    training = DiffusionTraining(model, optimizer, Randomness(0), label_dropout=0.25)
+    rows = torch.arange(2000)
+    training.objective(0, Batch(torch.zeros(2000, *IMAGE), rows, rows % 3), Randomness(0))
+    (seen,) = network.seen
+    assert seen is not None
+    untold = seen == 3  # the number after the last class stands for none
+    assert untold.float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(seen[~untold], (rows % 3)[~untold])
+
+
+def test_in_brief_a_sample_takes_few_steps_and_what_was_set_comes_back() -> None:
+    network = Constant(0.0)
+    model = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("heun", 40))
+    with brief(model):
+        model.sample(2)
+    assert len(network.seen) == 16
+    assert model.sampling == Sampling("heun", 40)
+    few = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("ddim", 3))
+    network.seen.clear()
+    with brief(few):
+        few.sample(2)
+    assert len(network.seen) == 3
+
+
+def test_steps_are_told_as_they_are_taken() -> None:
+    model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("ddim", 4))
+    told: list[tuple[int, int]] = []
+    model.told = lambda done, of: told.append((done, of))
+    model.sample(1)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
