@@ -258,14 +258,22 @@ def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
     rows = [(kind, counts) for kind, counts in kinds.items() if counts["runs"]]
     if not rows:
         return ""
-    total = sum((counts for _, counts in rows), Counter[str]())
+    by_options, by_pictures = (
+        sum((counts for kind, counts in rows if bool(KINDS[kind].spoilt) == spoilt), Counter[str]())
+        for spoilt in (False, True)
+    )
+    totals = [
+        ("**by options**", by_options),
+        ("**by the pictures**, which no option mends", by_pictures),
+        ("**all**", by_options + by_pictures),
+    ]
     return (
         "| brought about | runs | treated | ends well untreated | ends well with treatment |\n"
         "|---|--:|--:|--:|--:|\n"
         + "".join(
             f"| {kind} | {c['runs']} | {c['treated']} | {_share(c['well without'], c['runs'])} "
             f"| {_share(c['well'], c['runs'])} |\n"
-            for kind, c in [*rows, ("**all**", total)]
+            for kind, c in [*rows, *totals]
         )
         + "\nWhich remedy was tried for which finding, how often, and after how many the run ended well without "
         "another one:\n\n| finding | remedy | tried | worked |\n|---|---|--:|--:|\n"

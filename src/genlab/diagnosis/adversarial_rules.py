@@ -105,9 +105,10 @@ def critic_overfits(history: History, context: Context) -> Sign | None:
     lead = train.values - fake.at(train.steps)
     share = Series(train.steps, (train.values - other.at(train.steps)) / np.maximum(lead, 1e-6))
     since = share.held((share.values > GAP) & (lead > 0.1), 2 * POINTS)
-    return (
-        None if since is None else Sign(since, [share.shows("critic's lead on training images", f"below {GAP}")])
-    )
+    if since is None:
+        return None
+    # No failure: augmentation takes long to pay, and in the runs of docs/doctor.md it never did in time.
+    return Sign(since, [share.shows("critic's lead on training images", f"below {GAP}")], "warning")
 
 
 def saturated_samples(history: History, context: Context) -> Sign | None:
