@@ -7,7 +7,8 @@ is found anew by showing it the history line by line. A finding counts from the 
 run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
 any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
 ends within 20 % of the quality of the healthy runs of that preset on those pictures, under the same budget. It is
-the median of the last three evaluations, for the healthy runs the mean of that over two seeds.
+the median of the last three evaluations, for the healthy runs the mean of that over two seeds. Runs on spoilt
+pictures are measured on such pictures, so that they may end well as they are.
 """
 
 import argparse
