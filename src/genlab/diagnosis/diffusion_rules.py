@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
+from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, START, Context, Rule
 
 UNLEARNED = 0.9  # of the loss of the very first step, in which the network predicts 0
 RISEN = 2.0  # times the least loss
-HORIZON = 0.5  # of a run, over which weights are averaged
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
@@ -27,18 +26,6 @@ def diverging_loss(history: History, context: Context) -> Sign | None:
     least = np.minimum.accumulate(loss.values)
     since = loss.held(loss.values > RISEN * least, LONG)
     return None if since is None else Sign(since, [loss.shows("loss", f"near its least, {least[-1]:.3g}")])
-
-
-def lagging_average(history: History, context: Context) -> Sign | None:
-    """The weights that are published are an average over a good part of the run."""
-    decay = context.options.get("ema")
-    if not decay or not context.steps:
-        return None
-    horizon = 1 / (1 - decay)
-    if horizon <= HORIZON * context.steps:
-        return None
-    expected = f"below {HORIZON * context.steps:,.0f}, half of the run"
-    return Sign(0, [Evidence("steps that are averaged", horizon, expected)], "warning")
 
 
 SLOWER = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
@@ -66,16 +53,5 @@ RULES = (
         ("loss",),
         ("diffusion",),
         (CLIPPED, SLOWER, TENTH),
-    ),
-    Rule(
-        "lagging-average",
-        "The published weights lag behind the trained ones",
-        lagging_average,
-        "They are an average over so many steps that the beginning of the run is part of it. Long averages are "
-        "for long runs.",
-        "Karras et al., 2024. Analyzing and Improving the Training Dynamics of Diffusion Models. arXiv:2312.02696",
-        (),
-        ("diffusion",),
-        (Remedy([Change("ema", published=True)], "As many steps as this model is known to average over."),),
     ),
 )

@@ -54,7 +54,7 @@ class DiffusionRecipe(Recipe):
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
     clip_norm: float | None = option(1.0, "largest norm of the gradient; longer ones are cut to it", above=0)
     ema: float = option(
-        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+        0.9999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
     )
 
     def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:

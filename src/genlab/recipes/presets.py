@@ -173,8 +173,8 @@ SUMMARIES: Mapping[str, str] = {
     "feature-matching-gan": """GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).
         Published: an intermediate layer. Here the one before the score.""",
     "ddpm": """Diffusion model that predicts the noise (Ho et al., 2020, arXiv:2006.11239).
-        Published: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128, 800,000 steps, weights
-        averaged with 0.9999. Here 0.999, for shorter runs. --width 32 on a CPU.""",
+        Published, and here: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128, weights averaged
+        with 0.9999; 800,000 steps. --width 32 on a CPU.""",
     "cosine-diffusion": """Diffusion with the cosine schedule (Nichol and Dhariwal, 2021, arXiv:2102.09672).
         Published: learned variances, Adam 1e-4. Here those of `ddpm`, and 50 steps of DDIM.""",
     "velocity-diffusion": """Diffusion that predicts the velocity (Salimans and Ho, 2022, arXiv:2202.00512).
