@@ -34,7 +34,6 @@ class Recipe(ABC):
 
     architecture: str = option("dcgan", "networks")
     width: int = option(64, "channels of the layer next to the image; of mlp, hidden units", least=1)
-    depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
     batch: int = option(64, "images per step, over all processes together", least=2)
     accumulate: int = option(
         1, "parts of a batch that go through the networks one after the other; needs less memory", least=1
@@ -77,4 +76,5 @@ class LatentRecipe(Recipe):
     """A model between images and vectors."""
 
     architecture: ArchitectureName = option("dcgan", "networks of both directions")
+    depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
     latent: int = option(100, "dimensions of the latent", least=1)
