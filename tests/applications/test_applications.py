@@ -96,9 +96,9 @@ def test_a_model_that_cannot_is_refused_with_presets_that_can() -> None:
 
 def test_presets_are_found_by_what_they_can_do() -> None:
     by_family = {
-        Samples: {"vae", "gan", "diffusion"},
+        Samples: {"vae", "gan", "diffusion", "flow"},
         Reconstructs: {"vae", "autoencoder"},
-        BoundsLikelihood: {"vae", "diffusion"},
+        BoundsLikelihood: {"vae", "diffusion", "flow"},
     }
     for protocol, families in by_family.items():
         assert presets_with(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]

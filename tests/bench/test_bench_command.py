@@ -1,7 +1,8 @@
 """What genlab is timed against does learn, and the table of the command holds what it promises."""
 
+import copy
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,24 +13,35 @@ from genlab.bench.parts import PARTS
 from genlab.bench.textbook import textbook
 from genlab.cli.bench import PartName
 from genlab.cli.main import run
-from genlab.core.batch import ImageShape
-from genlab.recipes.vae import VAERecipe
+from genlab.core.batch import Batch, ImageShape
+from genlab.core.random import Randomness
+from genlab.recipes.run import build
 
 SHAPE = ImageShape(1, 16, 16)
 TINY = {"width": 4, "batch": 8}
 
 
-@pytest.mark.parametrize("preset", ["gan", "dcgan", "wgan-gp", "sngan", "vae", "conv-vae"])
+@pytest.mark.parametrize("preset", ["gan", "dcgan", "wgan-gp", "sngan", "vae", "conv-vae", "glow", "ddpm"])
 def test_a_textbook_loop_trains_both_players(preset: str) -> None:
-    recipe = cases.Case(preset, *SHAPE[:2], TINY).recipe
+    recipe = cases.Case(preset, *SHAPE[:2], {**TINY, **({"flow_steps": 2} if preset == "glow" else {})}).recipe
     torch.manual_seed(0)
     model = recipe.model(SHAPE)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step = textbook(recipe, model, torch.rand(32, *SHAPE) * 2 - 1)
     assert all(torch.isfinite(torch.tensor(list(step().values()))))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    players = ("encoder", "decoder") if isinstance(recipe, VAERecipe) else ("generator", "critic")
+    players = {"vae": ("encoder", "decoder"), "gan": ("generator", "critic")}.get(recipe.family, ("network",))
     assert all(any(name.startswith(player) for name in moved) for player in players)
+
+
+@pytest.mark.parametrize(("preset", "options"), [("glow", {"flow_steps": 2}), ("ddpm", {})])
+def test_the_textbook_minimises_what_genlab_does(preset: str, options: dict[str, int]) -> None:
+    recipe = cases.Case(preset, *SHAPE[:2], {"width": 8, "batch": 256, **options}).recipe
+    images = torch.rand(256, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    training: Any = build(recipe, SHAPE, Randomness(0))
+    twin = copy.deepcopy(training.model)
+    ours, _ = training.objective(0, Batch(images, torch.arange(256)), Randomness(0))
+    assert textbook(recipe, twin, images)()["loss"] == pytest.approx(ours.item(), rel=0.05)
 
 
 def test_the_vae_of_the_textbook_minimises_the_same_bound() -> None:

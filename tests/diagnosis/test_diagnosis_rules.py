@@ -82,7 +82,17 @@ DIFFUSION: Mapping[str, Signal] = {
     "waiting": 0.0,
     "quality": lambda step: 5 * math.exp(-step / 200) + 3,
 }
-HEALTHY = {"gan": GAN, "vae": VAE, "autoencoder": AUTOENCODER, "diffusion": DIFFUSION}
+FLOW: Mapping[str, Signal] = {
+    "loss": lambda step: 3 + 4 * math.exp(-step / 100),
+    "latent_size": 1.0,
+    "inversion_error": 1e-5,
+    "gradient_norm": 0.3,
+    "flow_update_ratio": 2e-3,
+    "diversity": 0.9,
+    "waiting": 0.0,
+    "quality": lambda step: 4 * math.exp(-step / 200) + 3,
+}
+HEALTHY = {"gan": GAN, "vae": VAE, "autoencoder": AUTOENCODER, "diffusion": DIFFUSION, "flow": FLOW}
 FACTS = {
     "images": 6e4,
     "classes": 10.0,
@@ -135,6 +145,9 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
     "no-denoising": ("diffusion", {"loss": 1.0}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
+    "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
+    "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),
+    "latents-far": ("flow", {"latent_size": 20.0}, {}),
 }
 
 

@@ -21,6 +21,7 @@ from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.recipes import run
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
+from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
@@ -32,6 +33,7 @@ SHAPE = ImageShape(1, 16, 16)
 SMALL: tuple[Recipe, ...] = (
     *(kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)),
     DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
+    FlowRecipe(width=4, flow_steps=2),
 )
 OF_THE_LOOP = ("batch", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
 CLASSES = 4
@@ -66,6 +68,8 @@ FAR: Mapping[str, Any] = {
     "cycles": 1,
     "historical_averaging": 10.0,
     "sampling_steps": 3,
+    "levels": 2,
+    "flow_steps": 1,
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from genlab.architectures import ARCHITECTURES
 from genlab.architectures.denoiser import DENOISERS
+from genlab.architectures.flow import FLOWS
 from genlab.core.schedules import RATES
 from genlab.families.samplers import SAMPLERS
 from genlab.objectives.adversarial import ADVERSARIAL
@@ -16,6 +17,7 @@ from genlab.objectives.sparsity import SPARSITY
 from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
 from genlab.recipes.fields import override
+from genlab.recipes.flow import FlowName
 from genlab.recipes.gan import AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
@@ -34,6 +36,7 @@ from genlab.regularizers.corruption import CORRUPTIONS
         (AugmentName, {"none": (), **POLICIES}),
         (CorruptionName, {"none": None, **CORRUPTIONS}),
         (SparsityName, {"none": None, **SPARSITY}),
+        (FlowName, FLOWS),
         (DenoiserName, DENOISERS),
         (ScheduleName, SCHEDULES),
         (PredictionName, PREDICTIONS),

@@ -130,6 +130,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
         "model_precision": str(plan.dtype(where)).removeprefix("torch."),
+        **{name: value for name in plan.recipe.of_sampling if (value := getattr(plan.recipe, name)) is not None},
     }
     assert request.split
     subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)

@@ -19,6 +19,7 @@ from genlab.core.contract import (
     Reconstructs,
     Samples,
     SplitsBound,
+    counts_bits,
     takes_labels,
 )
 from genlab.core.device import of
@@ -248,6 +249,10 @@ def _of_likelihood(subject: Subject, most: int) -> Iterator[Figure]:
     stamp = {"real": len(images), "pixels": subject.pixels, **_protocol(subject)}
     batches_of = [part.to(where) for part in torch.split(images, CHUNK)]
     bounds = -torch.cat([model.evidence_bound(part, noise).double().cpu() for part in batches_of])
+    if counts_bits(model):
+        value, error = (bits_per_dimension(nats, int(np.prod(real.shape))) for nats in _mean(bounds))
+        yield Figure("bits_per_dimension", value, error, "lower", {**stamp, "pixels": "bytes"})
+        return
     yield Figure("negative_bound", *_mean(bounds), "lower", stamp)
     if isinstance(model, SplitsBound):
         parts = [model.distortion_and_rate(part, noise) for part in batches_of]

@@ -19,11 +19,10 @@ from genlab.core.batch import ImageShape
 from genlab.core.random import Randomness
 from genlab.data.dataset import Dataset, Subset, make_dataset
 from genlab.data.loader import Loader
-from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.run import build
 from genlab.recipes.settings import Settings
-from genlab.recipes.vae import VAERecipe
 from genlab.training.average import Average
 from genlab.training.fit import Cadence, Progress, Surroundings, fit
 from genlab.training.run_folder import RunFolder
@@ -48,11 +47,9 @@ class Case:
         return f"{self.preset}, {self.side} px"
 
     @property
-    def recipe(self) -> GANRecipe | VAERecipe:
+    def recipe(self) -> Recipe:
         """The preset with the options."""
-        recipe = replace(PRESETS[self.preset], **self.options)
-        assert isinstance(recipe, GANRecipe | VAERecipe)
-        return recipe
+        return replace(PRESETS[self.preset], **self.options)
 
 
 CASES: Sequence[Case] = (
@@ -63,6 +60,8 @@ CASES: Sequence[Case] = (
     Case("sngan", 3, 32, {"batch": 64, "width": 64}),
     Case("vae", 1, 28, {"batch": 64}),
     Case("conv-vae", 3, 32, {"batch": 64}),
+    Case("glow", 3, 32, {"batch": 64, "width": 64, "flow_steps": 8}, {"bf16": 2.5}),
+    Case("ddpm", 3, 32, {"batch": 64, "width": 32}, {"bf16": 2.5}),
 )
 
 
@@ -108,7 +107,7 @@ def pictures(case: Case) -> Dataset:
 
 @contextmanager
 def ours(
-    recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, dtype: torch.dtype, seed: int = 0
+    recipe: Recipe, data: Dataset, where: torch.device, dtype: torch.dtype, seed: int = 0
 ) -> Iterator[Driven]:
     """Give a training by `fit`, in a temporary run folder."""
     training = build(recipe, data.shape, Randomness(seed, device=where), dtype=dtype)
@@ -125,7 +124,7 @@ def ours(
         yield Driven(average.model if average else training.model, advance)
 
 
-def theirs(recipe: GANRecipe | VAERecipe, data: Dataset, where: torch.device, seed: int = 0) -> Driven:
+def theirs(recipe: Recipe, data: Dataset, where: torch.device, seed: int = 0) -> Driven:
     """Return a training by the textbook's loop."""
     torch.manual_seed(seed)
     model = recipe.model(ImageShape(*data.shape)).to(where)

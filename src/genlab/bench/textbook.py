@@ -8,17 +8,23 @@ References:
     Gulrajani et al., 2017. Improved Training of Wasserstein GANs, algorithm 1. arXiv:1704.00028.
     Miyato et al., 2018. Spectral Normalization for Generative Adversarial Networks. arXiv:1802.05957.
     Kingma and Welling, 2013. Auto-Encoding Variational Bayes. arXiv:1312.6114.
+    Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models, algorithm 1. arXiv:2006.11239.
+    Kingma and Dhariwal, 2018. Glow. arXiv:1807.03039.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from math import log, pi
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, relu
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu
 from torch.utils.data import DataLoader, TensorDataset
 
+from genlab.recipes.diffusion import DiffusionRecipe
+from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.vae import VAERecipe
 
 Step = Callable[[], dict[str, float]]
@@ -26,7 +32,7 @@ Critic = Callable[[Tensor], Tensor]  # images to scores
 CriticLoss = Callable[[GANRecipe, Critic, Tensor, Tensor], Tensor]  # of real and generated images
 
 
-def textbook(recipe: GANRecipe | VAERecipe, model: nn.Module, images: Tensor) -> Step:
+def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
     """Return what takes one step, of all its critic steps, of the loop that a tutorial has for a recipe.
 
     Args:
@@ -35,9 +41,17 @@ def textbook(recipe: GANRecipe | VAERecipe, model: nn.Module, images: Tensor) ->
         images: (N, C, H, W) in [-1, 1], in memory.
     """
     batches = _batches(images, recipe.batch, next(model.parameters()).device)
-    if isinstance(recipe, VAERecipe):
-        return _vae(recipe, model, batches)
-    return _LOOPS[recipe.loss](recipe, model, batches)
+    match recipe:
+        case VAERecipe():
+            return _vae(recipe, model, batches)
+        case DiffusionRecipe():
+            return _denoising(recipe, model, batches)
+        case FlowRecipe():
+            return _flow(recipe, model, batches)
+        case GANRecipe():
+            return _LOOPS[recipe.loss](recipe, model, batches)
+        case _:
+            raise ValueError(f"there is no textbook loop for {type(recipe).__name__}")
 
 
 def _batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
@@ -144,3 +158,46 @@ def _vae(recipe: VAERecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step
         return {"loss": loss.item()}
 
     return step
+
+
+def _denoising(recipe: DiffusionRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    network = model.network
+    assert isinstance(network, nn.Module)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
+    kept = torch.cumprod(1 - torch.linspace(1e-4, 0.02, recipe.timesteps), 0)
+
+    def step() -> dict[str, float]:
+        real = next(batches)
+        times = torch.randint(recipe.timesteps, (len(real),), device=real.device)
+        noise, signal = torch.randn_like(real), kept.to(real.device)[times].view(-1, 1, 1, 1)
+        noisy = signal.sqrt() * real + (1 - signal).sqrt() * noise
+        loss = mse_loss(network(noisy, (times + 1) / recipe.timesteps), noise)
+        return {"loss": _clipped_step(loss, optimizer, model, recipe.clip_norm)}
+
+    return step
+
+
+def _flow(recipe: FlowRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
+    network = model.network
+    assert isinstance(network, nn.Module)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr, betas=recipe.betas)
+
+    def step() -> dict[str, float]:
+        real = next(batches)
+        places = 0.05 + 0.9 * ((real + 1) * 127.5 + torch.rand_like(real)) / 256
+        latents, volume = network(torch.logit(places))
+        slopes = torch.log(0.9 / 256 / (places * (1 - places))).flatten(1).sum(1)
+        normal = -0.5 * (latents.square() + log(2 * pi)).sum(1)
+        loss = -(normal + volume + slopes).mean() / (real[0].numel() * log(2))
+        return {"loss": _clipped_step(loss, optimizer, model, recipe.clip_norm)}
+
+    return step
+
+
+def _clipped_step(loss: Tensor, optimizer: torch.optim.Adam, model: nn.Module, most: float | None) -> float:
+    optimizer.zero_grad()
+    loss.backward()
+    if most is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), most)
+    optimizer.step()
+    return loss.item()

@@ -108,13 +108,12 @@ def conclude(result: "Result") -> None:
     """Say where everything is and what to try next."""
     from genlab.core.distributed import WHOLE, launched
     from genlab.training.report import duration
-    from genlab.training.run_folder import RunFolder
 
     if launched().rank != WHOLE.rank:
         return
     folder, progress = result.folder, result.progress
     further = result.planned if progress.step < result.planned else 2 * progress.step
-    use = "interpolate" if "latent" in RunFolder(folder).read_yaml("recipe.yaml") else "sample"
+    use = "interpolate" if result.walks else "sample"
     over = "\nThis run was over; give --steps to go on." if progress.step == result.began else ""
     print(
         f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"

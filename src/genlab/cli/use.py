@@ -28,6 +28,7 @@ def sample(
     sampling_steps: int | None = None,
     eta: float | None = None,
     guidance: float | None = None,
+    temperature: float | None = None,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     root: Root = RUNS,
@@ -52,6 +53,8 @@ def sample(
         Of --sampler ddim, how much noise each step draws anew.
     guidance
         Of a diffusion model that knows classes, how far pictures are driven from those of any class.
+    temperature
+        Of a flow, the deviation of the latents that pictures are made of.
     """
     from genlab.applications.sample import sample as draw
     from genlab.core.contract import takes_labels
@@ -63,7 +66,13 @@ def sample(
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
-    asked = {"sampler": sampler, "sampling_steps": sampling_steps, "eta": eta, "guidance": guidance}
+    asked = {
+        "sampler": sampler,
+        "sampling_steps": sampling_steps,
+        "eta": eta,
+        "guidance": guidance,
+        "temperature": temperature,
+    }
     sampling = {name: value for name, value in asked.items() if value is not None}
     folder, model = _load(run, root, checkpoint, device, sampling)
     chosen = None if label is None else find_class(folder, label)

@@ -116,6 +116,15 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
+class Inverts(Protocol):
+    """Maps images to latents and back without a loss, but for the rounding of its arithmetic."""
+
+    def inversion_error(self, images: Tensor) -> Tensor:
+        """Return the largest difference between the numbers of each image and of what comes back, (B,)."""
+        ...
+
+
+@runtime_checkable
 class Resamples(Protocol):
     """Draws an image from what it believes about a given one."""
 

@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from genlab.diagnosis import adversarial_rules, autoencoding_rules, data_rules, diffusion_rules, general_rules
+from genlab.diagnosis import (
+    adversarial_rules,
+    autoencoding_rules,
+    data_rules,
+    diffusion_rules,
+    flow_rules,
+    general_rules,
+)
 from genlab.diagnosis.finding import Change, Finding, Remedy
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
@@ -19,6 +26,7 @@ RULES: Sequence[Rule] = (
     *adversarial_rules.RULES,
     *autoencoding_rules.RULES,
     *diffusion_rules.RULES,
+    *flow_rules.RULES,
 )
 
 

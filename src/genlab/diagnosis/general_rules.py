@@ -107,6 +107,7 @@ FASTER = (
     Remedy([Change("lr", times=10.0)], "Ten times larger."),
     Remedy([Change("generator_lr", times=10.0), Change("critic_lr", times=10.0)], "Ten times larger."),
 )
+RATIOS = tuple(f"{player}_update_ratio" for player in ("generator", "vae", "autoencoder", "diffusion", "flow"))
 CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
 
 RULES = (
@@ -126,7 +127,7 @@ RULES = (
         "A step goes far beyond where its gradient holds, so that the next one has to undo it. A healthy update "
         "is about a thousandth of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
-        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio", "diffusion_update_ratio"),),
+        (RATIOS,),
         remedies=SLOWER,
     ),
     Rule(
@@ -136,7 +137,7 @@ RULES = (
         "At this rate nothing will have been learned when the run is over. A healthy update is about a thousandth "
         "of the weights.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
-        (("generator_update_ratio", "vae_update_ratio", "autoencoder_update_ratio", "diffusion_update_ratio"),),
+        (RATIOS,),
         remedies=FASTER,
     ),
     Rule(

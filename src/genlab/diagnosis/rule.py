@@ -31,7 +31,7 @@ def frozen_loss(loss: Series, name: str) -> Sign | None:
 class Context:
     """What is known of a run besides its signals."""
 
-    family: str | None = None  # "gan", "vae", "autoencoder", "diffusion"; None where nobody said
+    family: str | None = None  # "gan", "vae", "autoencoder", "diffusion", "flow"; None where nobody said
     steps: int | None = None  # planned; None where nobody said
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     published: Mapping[str, Any] = field(default_factory=dict)  # of the preset that it began with
@@ -56,7 +56,7 @@ class Rule:
     why: str  # two sentences
     references: str = ""
     needs: Sequence[str | Sequence[str]] = ()
-    families: Sequence[str] = ("gan", "vae", "autoencoder", "diffusion")
+    families: Sequence[str] = ("gan", "vae", "autoencoder", "diffusion", "flow")
     remedies: Sequence[Remedy] = ()
 
     def missing(self, history: History) -> list[str]:

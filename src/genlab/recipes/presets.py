@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
+from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.vae import VAERecipe
@@ -104,7 +105,13 @@ DIFFUSIONS: Mapping[str, Recipe] = {
     "conditional-diffusion": replace(VELOCITY, labels="embedding", guidance=2.0),
 }
 
-PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS, **DIFFUSIONS}
+FLOWS: Mapping[str, Recipe] = {
+    "realnvp": FlowRecipe(architecture="realnvp", width=64, flow_steps=4),
+    "glow": FlowRecipe(),
+    "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch=256),
+}
+
+PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}
 
 # The first line says what it is; the others what the paper used and where the row departs from it.
 SUMMARIES: Mapping[str, str] = {
@@ -172,6 +179,14 @@ SUMMARIES: Mapping[str, str] = {
         Published: 100 kernels of 5 dimensions at the end of the critic, batches of 100.""",
     "feature-matching-gan": """GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).
         Published: an intermediate layer. Here the one before the score.""",
+    "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
+        Published: checkerboards and halves of the channels, residual networks of 64 channels, batch norm, Adam
+        1e-3, batches of 64. Here activation norm and plain convolutions.""",
+    "glow": """Flow with invertible 1×1 convolutions (Kingma and Dhariwal, 2018, arXiv:1807.03039).
+        Published: 3 levels of 32 steps, 512 channels, a learned prior for what a level hands out. Here N(0, 1). On
+        a CPU: --width 64 --flow-steps 8.""",
+    "spline-flow": """Flow of rational-quadratic splines (Durkan et al., 2019, arXiv:1906.04032).
+        For points and short vectors.""",
     "ddpm": """Diffusion model that predicts the noise (Ho et al., 2020, arXiv:2006.11239).
         Published, and here: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128, weights averaged
         with 0.9999; 800,000 steps. --width 32 on a CPU.""",

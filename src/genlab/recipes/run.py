@@ -14,7 +14,7 @@ import torch
 from genlab.architectures.mixed import compute_in
 from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
-from genlab.core.contract import Training
+from genlab.core.contract import Decodes, Training
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, StorageError, UnwellError, UsageError
 from genlab.core.random import Randomness, derive
@@ -52,6 +52,7 @@ class Result(os.PathLike[str]):
     progress: Progress
     began: int  # the step that it went on from
     planned: int  # the steps that it may take in all
+    walks: bool = False  # whether its model has latents to walk between
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -237,7 +238,7 @@ def _attempt(
         except Interrupted as interrupted:
             interrupted.add_note(f"Go on with `genlab resume {folder.path}`.")
             raise
-    return Result(folder.path, progress, began, recipe.steps)
+    return Result(folder.path, progress, began, recipe.steps, isinstance(training.model, Decodes))
 
 
 def _vitals(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Vitals | None:

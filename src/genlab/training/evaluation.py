@@ -66,7 +66,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
 
     - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
       depends on the likelihood: to be compared between runs with the same --reconstruction only;
-      Where it is the likelihood of bytes, it is `bits_per_dim` in its place, which any two runs share;
+      Where it is the likelihood of bytes, it is `bits_per_dimension` in its place, which any two runs share;
     - corrupts: `denoising_mse`, the mean squared error per pixel in [-1, 1] of what it makes of spoilt held-out
       images;
     - reconstructs: `reconstruction_mse`, the same error where it is given the held-out images as they are;
@@ -88,7 +88,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
     if isinstance(model, BoundsLikelihood):
         bounds = torch.cat([model.evidence_bound(chunk, noise) for chunk in chunks])
         if counts_bits(model):
-            values["bits_per_dim"] = bits_per_dimension(-bounds.mean().item(), held_out.images[0].numel())
+            values["bits_per_dimension"] = bits_per_dimension(-bounds.mean().item(), held_out.images[0].numel())
         else:
             values["negative_bound"] = -bounds.mean().item()
     if isinstance(model, Reconstructs) and isinstance(model, Corrupts):

@@ -20,6 +20,7 @@ from genlab.core.contract import (
     Corrupts,
     Encodes,
     HasCritic,
+    Inverts,
     Reconstructs,
     Samples,
     SamplesInSteps,
@@ -33,6 +34,7 @@ from genlab.training.shown import showing
 LEAST_STEPS = 20  # between two looks, however often lines are written
 EARLY = 2000  # steps after which looks become half as frequent, as after each further doubling of the steps
 LOOK = 64  # images of each kind
+FEW = 8  # images that a flow is to give back
 IDLE = 0.01  # of the largest deviation of a latent dimension
 
 
@@ -85,6 +87,7 @@ class Vitals:
           images; 0 is what the mean image would reach;
         - `reconstruction_detail`: as of samples;
         - `idle_latents`: share of latent dimensions whose deviation over images is below 1 % of the largest;
+        - `inversion_error`: largest difference between a number of an image and of what a flow gives back;
         - `mended`: squared error of what is made of spoilt held-out images, by that of the spoilt images;
         - `copied`: squared distance of what is made of spoilt images to these, by the same;
         - `waiting`: share of the time since the last look that the loop waited for batches.
@@ -95,7 +98,9 @@ class Vitals:
             signals |= self._of_samples(model, real, unseen, step)
         if isinstance(model, Reconstructs):
             signals |= _of_reconstructions(model, real.images, unseen.images)
-        if isinstance(model, Encodes):
+        if isinstance(model, Inverts):
+            signals["inversion_error"] = model.inversion_error(unseen.images[:FEW]).amax()
+        elif isinstance(model, Encodes):
             spreads = model.encode(real.images).std(0)
             signals["idle_latents"] = (spreads <= IDLE * spreads.max()).float().mean()
         if isinstance(model, Reconstructs) and isinstance(model, Corrupts):

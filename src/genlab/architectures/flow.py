@@ -1,0 +1,327 @@
+"""Invertible networks between images and latents of as many dimensions, with the log-determinant of what they do.
+
+An image goes through levels. Each folds 2×2 positions into channels, takes some steps, and hands half of its
+channels out as latents; what is left goes on to the next. The last level hands out all.
+
+References:
+    Dinh, Sohl-Dickstein and Bengio, 2017. Density Estimation Using Real NVP. arXiv:1605.08803.
+    Kingma and Dhariwal, 2018. Glow: Generative Flow with Invertible 1×1 Convolutions. arXiv:1807.03039.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
+
+from genlab.architectures.mixed import MixedSequential
+from genlab.core.batch import ImageShape
+from genlab.core.distributed import average
+from genlab.core.errors import UsageError
+
+LEVELS = 3
+LONGEST = 1024  # numbers that splines take as one vector
+LARGEST = 2.0  # of a coupling's log-scale
+
+
+class Invertible(nn.Module):
+    """A layer with an inverse."""
+
+    @abstractmethod
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps of as many numbers, and log |det| of the Jacobian of each image, (B,)."""
+
+    @abstractmethod
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Return what `forward` makes these maps of."""
+
+
+class Fold(Invertible):
+    """(B, C, 2h, 2w) to (B, 4C, h, w)."""
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Fold; volumes stay."""
+        return pixel_unshuffle(maps, 2), maps.new_zeros(len(maps))
+
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Unfold."""
+        return pixel_shuffle(maps, 2)
+
+
+class ActNorm(Invertible):
+    """s·(x + b) of each channel; the first batch that it is trained on is left with mean 0 and deviation 1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(channels))
+        self.log_scale = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("ready", torch.zeros((), dtype=torch.long))
+        self.ready: Tensor
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise."""
+        if self.training and not self.ready:
+            self._measure(maps.detach())
+        scale = self.log_scale.exp()[:, None, None]
+        volume = self.log_scale.sum() * (maps.shape[2] * maps.shape[3])
+        return scale * (maps + self.shift[:, None, None]), volume.expand(len(maps))
+
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Take the scale and the shift back."""
+        return maps * (-self.log_scale).exp()[:, None, None] - self.shift[:, None, None]
+
+    @torch.no_grad()
+    def _measure(self, maps: Tensor) -> None:
+        """Set shift and scale by the whole batch, on however many processes."""
+        mean = average(maps.mean((0, 2, 3)))
+        variance = average((maps - mean[:, None, None]).square().mean((0, 2, 3)))
+        self.shift.copy_(-mean)
+        self.log_scale.copy_(-0.5 * (variance + 1e-6).log())
+        self.ready.fill_(1)
+
+
+class Convolution(Invertible):
+    """An invertible 1×1 convolution: channels are mixed by a matrix that starts as a random rotation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0].contiguous())
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix."""
+        volume = torch.linalg.slogdet(self.weight)[1] * (maps.shape[2] * maps.shape[3])
+        return conv2d(maps, self.weight[:, :, None, None]), volume.expand(len(maps))
+
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Mix by the inverse matrix, which is found in float64."""
+        inverse = torch.linalg.inv(self.weight.double()).to(maps.dtype)
+        return conv2d(maps, inverse[:, :, None, None])
+
+
+class Coupling(Invertible):
+    """y = x·exp(r) + t, with r and t 0 on one half of x and a function of that half on the other.
+
+    r = `LARGEST`·tanh(·/`LARGEST`), so that no scale is beyond what float32 takes back. Both start at 0.
+
+    Args:
+        channels: of the maps.
+        width: hidden channels of the network.
+        checkered: whether the halves are the colours of a checkerboard, and not halves of the channels.
+        flipped: whether the second half is the one that stays.
+    """
+
+    def __init__(self, channels: int, width: int, *, checkered: bool = False, flipped: bool = False) -> None:
+        super().__init__()
+        self.checkered, self.flipped = checkered, flipped
+        first = channels // 2 if channels > 1 else 1
+        kept, changed = (channels - first, first) if flipped else (first, channels - first)
+        if checkered:
+            kept = changed = channels
+        self.network = _Exact(
+            nn.Conv2d(kept, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * changed, 3, padding=1),
+        )
+        _initialise(self.network)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift."""
+        log_scale, shift = self._of(maps)
+        return maps * log_scale.exp() + shift, log_scale.flatten(1).sum(1)
+
+    def inverse(self, maps: Tensor) -> Tensor:
+        """Shift and scale back, by what the half that stayed says."""
+        log_scale, shift = self._of(maps)
+        return (maps - shift) * (-log_scale).exp()
+
+    def _of(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r and t, shaped like the maps."""
+        if self.checkered:
+            rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
+            stays = ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
+            log_scale, shift = ((1 - stays) * part for part in self.network(stays * maps).chunk(2, dim=1))
+        else:
+            first = maps.shape[1] // 2
+            kept = maps[:, first:] if self.flipped else maps[:, :first]
+            nothing = torch.zeros_like(kept)
+            made = self.network(kept.contiguous()).chunk(2, dim=1)
+            order = (lambda part: (part, nothing)) if self.flipped else (lambda part: (nothing, part))
+            log_scale, shift = (torch.cat(order(part), dim=1) for part in made)
+        return LARGEST * torch.tanh(log_scale / LARGEST), shift
+
+
+class Levels(nn.Module):
+    """A multi-scale flow.
+
+    Args:
+        shape: of the images.
+        steps: makes the steps of a level with so many channels, after the fold; `first` ones come before it.
+        levels: how many; None for as many as the image can be halved, at most 3.
+
+    Raises:
+        UsageError: sides that cannot be halved so often.
+    """
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        steps: Callable[[int], Sequence[Invertible]],
+        *,
+        levels: int | None = None,
+        before: Callable[[int], Sequence[Invertible]] = lambda channels: (),
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.levels = nn.ModuleList()
+        channels, count = shape.channels, _levels(shape, levels)
+        for level in range(count):
+            layers = [*before(channels), Fold(), *steps(4 * channels)]
+            self.levels.append(nn.ModuleList(layers))
+            channels = 4 * channels if level + 1 == count else 2 * channels
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return latents (B, C·H·W) of images (B, C, H, W), and log |det| of the Jacobian, (B,)."""
+        maps, volume, out = images, images.new_zeros(len(images)), []
+        for level, layers in enumerate(self.levels):
+            for layer in layers:  # type: ignore[attr-defined]
+                maps, grown = layer(maps)
+                volume = volume + grown
+            if level + 1 < len(self.levels):
+                done, maps = maps.chunk(2, dim=1)
+                out.append(done.flatten(1))
+        return torch.cat([*out, maps.flatten(1)], dim=1), volume
+
+    def inverse(self, latents: Tensor) -> Tensor:
+        """Return the images (B, C, H, W) of latents (B, C·H·W)."""
+        channels, height, width = self.shape
+        shapes = []
+        for level in range(len(self.levels)):
+            height, width, last = height // 2, width // 2, level + 1 == len(self.levels)
+            channels = 4 * channels if last else 2 * channels
+            shapes.append((channels, height, width))
+        parts = torch.split(latents, [math.prod(shape) for shape in shapes], dim=1)
+        maps: Tensor = parts[-1].view(-1, *shapes[-1])
+        for level, layers in reversed(list(enumerate(self.levels))):
+            if level + 1 < len(self.levels):
+                maps = torch.cat([parts[level].view(-1, *shapes[level]), maps], dim=1)
+            for layer in reversed(list(layers)):  # type: ignore[call-overload]
+                maps = layer.inverse(maps)
+        return maps
+
+
+def glow(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Levels:
+    """Return a flow of activation normalisation, 1×1 convolution and coupling of halves of the channels."""
+
+    def made(channels: int) -> list[Invertible]:
+        return [
+            layer
+            for _ in range(steps)
+            for layer in (ActNorm(channels), Convolution(channels), Coupling(channels, width))
+        ]
+
+    return Levels(shape, made, levels=levels)
+
+
+def realnvp(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Levels:
+    """Return a flow of couplings, of checkerboards before each fold and of halves of the channels after it."""
+
+    def made(channels: int, *, checkered: bool) -> list[Invertible]:
+        return [
+            layer
+            for step in range(steps)
+            for layer in (
+                ActNorm(channels),
+                Coupling(channels, width, checkered=checkered, flipped=step % 2 == 1),
+            )
+        ]
+
+    return Levels(shape, partial(made, checkered=False), levels=levels, before=partial(made, checkered=True))
+
+
+class Splines(nn.Module):
+    """Couplings by monotonic rational-quadratic splines, for points and short vectors.
+
+    Points are spread out threefold first: the splines bend between −5 and 5.
+
+    References:
+        Durkan, Bekasov, Murray and Papamakarios, 2019. Neural Spline Flows. arXiv:1906.04032.
+    """
+
+    def __init__(self, shape: ImageShape, width: int, steps: int) -> None:
+        super().__init__()
+        from zuko.flows import NSF
+
+        self.shape = shape
+        self.spread = 3.0 if tuple(shape[1:]) == (1, 1) else 1.0
+        with torch.device("cpu"):  # its masks cannot be made without memory
+            self.flow = NSF(math.prod(shape), bins=16, transforms=steps, hidden_features=(width, width), passes=2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return latents (B, C·H·W) of images (B, C, H, W), and log |det| of the Jacobian, (B,)."""
+        latents, volume = self.flow().transform.call_and_ladj(self.spread * images.flatten(1))
+        return latents, volume + math.prod(self.shape) * math.log(self.spread)
+
+    def inverse(self, latents: Tensor) -> Tensor:
+        """Return the images (B, C, H, W) of latents (B, C·H·W)."""
+        points: Tensor = self.flow().transform.inv(latents) / self.spread
+        return points.view(-1, *self.shape)
+
+
+def splines(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Splines:
+    """Return a flow of splines.
+
+    Raises:
+        UsageError: levels, which need maps; or images of more than `LONGEST` numbers.
+    """
+    if math.prod(shape) > LONGEST:
+        raise UsageError(
+            f"--architecture spline is for points and vectors of up to {LONGEST:,} numbers; these pictures have "
+            f"{math.prod(shape):,}. Use glow or realnvp."
+        )
+    if levels is not None:
+        raise UsageError("--levels are for --architecture glow or realnvp: spline takes a picture as one vector.")
+    return Splines(shape, width, steps)
+
+
+FLOWS: Mapping[str, Callable[[ImageShape, int, int, int | None], nn.Module]] = {
+    "glow": glow,
+    "realnvp": realnvp,
+    "spline": splines,
+}
+
+
+class _Exact(MixedSequential):
+    """Layers that multiply in a shorter type only while they are trained: inverted must be what was done."""
+
+    def shortened(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Multiply in float32 outside of training."""
+        return super().shortened(device) if self.training else nullcontext()
+
+
+def _levels(shape: ImageShape, asked: int | None) -> int:
+    """Return how many levels a flow on such images has."""
+    possible = 0
+    while shape.height % 2 ** (possible + 1) == shape.width % 2 ** (possible + 1) == 0:
+        possible += 1
+    if not 1 <= (asked or min(LEVELS, possible)) <= possible:
+        raise UsageError(
+            f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} can be halved "
+            f"{possible} times. Set --levels to at most that, or --size to a multiple of a power of two."
+        )
+    return asked or min(LEVELS, possible)
+
+
+def _initialise(network: nn.Sequential) -> None:
+    """Start weights at N(0, 0.05) and biases at 0, those of the last layer all at 0."""
+    layers = [layer for layer in network if isinstance(layer, nn.Conv2d)]
+    for layer in layers:
+        nn.init.normal_(layer.weight, 0.0, 0.05 if layer is not layers[-1] else 0.0)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,55 @@
+"""The recipe of normalising flows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from genlab.recipes.fields import option
+from genlab.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genlab.core.batch import ImageShape
+    from genlab.core.contract import Training
+    from genlab.core.random import Randomness
+
+FlowName = Literal["glow", "realnvp", "spline"]
+
+
+@dataclass(frozen=True)
+class FlowRecipe(Recipe):
+    """A normalising flow."""
+
+    family: ClassVar[str] = "flow"
+    of_sampling: ClassVar[tuple[str, ...]] = ("temperature",)
+
+    architecture: FlowName = option("glow", "the invertible network")
+    width: int = option(512, "hidden channels of each coupling, or hidden units", least=1)
+    flow_steps: int = option(32, "steps of each level; of spline, of all", least=1)
+    levels: int | None = option(None, "how often maps are halved; by default up to 3 times", least=1)
+    temperature: float = option(1.0, "deviation of the latents that samples are made of", above=0)
+    lr: float = option(1e-3, "Adam's learning rate", above=0)
+    betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
+    clip_norm: float | None = option(1.0, "largest norm of the gradient; longer ones are cut to it", above=0)
+    ema: float = option(
+        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+    )
+
+    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+        """Return a `Flow`; it knows no classes."""
+        from genlab.architectures.flow import FLOWS
+        from genlab.families.flow import Flow
+
+        network = FLOWS[self.architecture](shape, self.width, self.flow_steps, self.levels)
+        return Flow(network, shape, temperature=self.temperature)
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return a `FlowTraining`."""
+        from genlab.core.descent import adam
+        from genlab.families.flow import Flow, FlowTraining
+
+        assert isinstance(model, Flow)
+        optimizer = adam(model, "flow", self.lr, self.betas)
+        return FlowTraining(model, optimizer, randomness, clip_norm=self.clip_norm, accumulate=self.accumulate)

@@ -1,0 +1,126 @@
+"""Invertible networks: what they do can be undone, and their log-determinants are those of their Jacobians."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genlab.architectures.flow import FLOWS, ActNorm, Convolution, Coupling, Fold, Invertible, Levels
+from genlab.architectures.mixed import compute_in
+from genlab.core.batch import ImageShape
+from genlab.core.errors import UsageError
+
+LAYERS = {
+    "fold": Fold,
+    "activation norm": lambda: ActNorm(3),
+    "convolution": lambda: Convolution(3),
+    "coupling of channels": lambda: Coupling(3, 8),
+    "of the others": lambda: Coupling(3, 8, flipped=True),
+    "of a checkerboard": lambda: Coupling(3, 8, checkered=True),
+    "of its other colour": lambda: Coupling(3, 8, checkered=True, flipped=True),
+}
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def stirred(network: nn.Module, by: float = 0.1) -> nn.Module:
+    """Move every weight, so that nothing is as it starts."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += by * torch.randn_like(parameter)
+    return network.eval()
+
+
+def volume(network: nn.Module, image: Tensor) -> float:
+    """Return log |det| of the Jacobian at an image (1, C, H, W), by automatic differentiation."""
+
+    def flat(numbers: Tensor) -> Tensor:
+        made: Tensor = network(numbers.view(image.shape))[0].flatten()
+        return made
+
+    jacobian = torch.autograd.functional.jacobian(flat, image.flatten())
+    return torch.linalg.slogdet(jacobian)[1].item()
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_can_be_undone_and_knows_its_volume(name: str) -> None:
+    torch.manual_seed(0)
+    layer = stirred(LAYERS[name]())
+    assert isinstance(layer, Invertible)
+    images = torch.randn(4, 3, 4, 4)
+    made, found = layer(images)
+    torch.testing.assert_close(layer.inverse(made), images)
+    for number in range(2):
+        assert found[number].item() == pytest.approx(volume(layer, images[number : number + 1]), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["glow", "realnvp"])
+@pytest.mark.parametrize("shape", [ImageShape(1, 16, 16), ImageShape(3, 8, 24)])
+def test_a_flow_inverts_in_float32(name: str, shape: ImageShape) -> None:
+    torch.manual_seed(0)
+    flow = stirred(FLOWS[name](shape, 16, 4, None), by=0.03)
+    images = torch.randn(8, *shape)
+    latents, _ = flow(images)
+    assert latents.shape == (8, math.prod(shape))
+    assert isinstance(flow, Levels)
+    assert (flow.inverse(latents) - images).abs().max() < 1e-4
+    compute_in(torch.bfloat16, flow)  # shortened in training alone: inverted must be what was done
+    assert torch.equal(flow(images)[0], latents)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["glow", "realnvp", "spline"])
+def test_a_flow_knows_its_volume(name: str) -> None:
+    torch.manual_seed(0)
+    shape = ImageShape(1, 4, 4)
+    flow = stirred(FLOWS[name](shape, 8, 2, None))
+    image = 0.5 * torch.randn(1, *shape)
+    assert flow(image)[1].item() == pytest.approx(volume(flow, image), abs=1e-8)
+
+
+def test_the_density_of_points_integrates_to_one() -> None:
+    torch.manual_seed(0)
+    flow = stirred(FLOWS["spline"](ImageShape(2, 1, 1), 16, 3, None))
+    places = torch.linspace(-6, 6, 1200)
+    points = torch.cartesian_prod(places, places).view(-1, 2, 1, 1)
+    with torch.no_grad():
+        latents, grown = flow(points)
+    density = torch.exp(-0.5 * latents.square().sum(1) - math.log(2 * math.pi) + grown)
+    assert (density.sum() * (places[1] - places[0]) ** 2).item() == pytest.approx(1, abs=0.01)
+
+
+def test_the_first_batch_leaves_activation_norm_with_mean_0_and_deviation_1() -> None:
+    torch.manual_seed(0)
+    layer = ActNorm(3).train()
+    images = torch.randn(32, 3, 8, 8) * torch.tensor([0.1, 1.0, 10.0])[:, None, None] + 5
+    made = layer(images)[0]
+    torch.testing.assert_close(made.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-4)
+    torch.testing.assert_close(made.std((0, 2, 3)), torch.ones(3), rtol=1e-3, atol=1e-3)
+    before = layer.log_scale.clone()
+    layer(100 * images)
+    assert torch.equal(layer.log_scale, before)  # the first alone
+
+
+def test_a_coupling_starts_as_the_identity_and_bounds_its_scale() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2, 4, 4, 4)
+    layer = Coupling(4, 8)
+    assert torch.equal(layer(images)[0], images)
+    with torch.no_grad():
+        layer.network[-1].bias += 100.0  # type: ignore[operator]
+    assert layer(images)[1].max() <= 2.0 * images[0].numel() / 2 + 1e-3
+
+
+def test_sides_that_cannot_be_halved_so_often_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"of 12×12 can be halved 2 times. Set --levels to at most that"):
+        FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, 3)
+    assert len(FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, None).levels) == 2  # type: ignore[arg-type]
