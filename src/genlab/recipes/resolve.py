@@ -64,12 +64,13 @@ class Plan:
     def dtype(self, device: "torch.device") -> "torch.dtype":
         """Return the type that networks multiply in on `device`.
 
-        "auto" leaves perceptrons in float32: rounding their weights costs what shorter products save.
+        "auto" leaves perceptrons in float32: rounding their weights costs what shorter products save. Splines know
+        nothing else.
         """
         from genlab.core.device import precision
 
-        asked = self.settings.precision
-        return precision("float32" if asked == "auto" and self.recipe.architecture == "mlp" else asked, device)
+        asked, whole = self.settings.precision, self.recipe.architecture in ("mlp", "spline")
+        return precision("float32" if asked == "auto" and whole else asked, device)
 
     def values(self) -> dict[str, Any]:
         """Return it as the keys and values of a YAML file that `resolve` reads."""
