@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.architectures.mixed import Mixed
-from genlab.architectures.unet import UNet, Wave
+from genlab.architectures.unet import LabelOrNone, UNet, Wave
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError, lookup
 
@@ -21,7 +21,7 @@ class Perceptron(Mixed):
     def __init__(self, shape: ImageShape, width: int, *, classes: int = 0, depth: int = DEPTH) -> None:
         super().__init__()
         self.time = Wave(TIMES)
-        self.label = nn.Embedding(classes + 1, TIMES) if classes else None
+        self.label = LabelOrNone(classes, TIMES) if classes else None
         entering = [prod(shape) + TIMES, *[width] * (depth - 1)]
         layers = [layer for inputs in entering for layer in (nn.Linear(inputs, width), nn.SiLU())]
         self.layers = nn.Sequential(*layers, nn.Linear(width, prod(shape)))
@@ -30,8 +30,7 @@ class Perceptron(Mixed):
         """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
         told = self.time(times)
         if self.label is not None:
-            nothing = torch.full((len(noisy),), self.label.num_embeddings - 1, device=noisy.device)
-            told = told + self.label(nothing if labels is None else labels)
+            told = told + self.label(labels)
         with self.shortened(noisy.device):
             made = self.layers(torch.cat([noisy.flatten(1), told], dim=1))
         return self.restored(made).view(noisy.shape)

@@ -118,7 +118,7 @@ class Coupling(Invertible):
     def __init__(self, channels: int, width: int, *, checkered: bool = False, flipped: bool = False) -> None:
         super().__init__()
         self.checkered, self.flipped = checkered, flipped
-        first = channels // 2 if channels > 1 else 1
+        first = channels // 2
         kept, changed = (channels - first, first) if flipped else (first, channels - first)
         if checkered:
             kept = changed = channels

@@ -60,7 +60,7 @@ class UNet(Mixed):
         check_attention(attention or None, sides)
         told = 4 * width
         self.time = nn.Sequential(Wave(width), nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
-        self.label = nn.Embedding(classes + 1, told) if classes else None
+        self.label = LabelOrNone(classes, told) if classes else None
         self.first = Conv2d(shape.channels, width, 3, padding=1)
         widths = [width] + [2 * width] * (len(sides) - 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -90,8 +90,7 @@ class UNet(Mixed):
         """Return what is predicted of each image; times are in [0, 1]."""
         told = self.time(times)
         if self.label is not None:
-            nothing = torch.full((len(noisy),), self.label.num_embeddings - 1, device=noisy.device)
-            told = told + self.label(nothing if labels is None else labels)
+            told = told + self.label(labels)
         told = silu(told)
         with self.shortened(noisy.device):
             maps = self.first(noisy)
@@ -163,6 +162,17 @@ class Up(nn.Module):
         """Return maps of twice the side."""
         result: Tensor = self.conv(interpolate(maps, scale_factor=2, mode="nearest"))
         return result
+
+
+class LabelOrNone(nn.Embedding):
+    """A vector for each class, and a last one for no label at all."""
+
+    def __init__(self, classes: int, size: int) -> None:
+        super().__init__(classes + 1, size)
+
+    def forward(self, labels: Tensor | None) -> Tensor:
+        """Return the vectors of labels (B,), (B, size); of none, one that goes with every image."""
+        return self.weight[-1:] if labels is None else super().forward(labels)
 
 
 class Wave(nn.Module):

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.autoencoding_rules import SLOWER
+from genlab.diagnosis.finding import Sign
+from genlab.diagnosis.general_rules import CLIPPED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, START, Context, Rule
 
@@ -27,10 +29,6 @@ def diverging_loss(history: History, context: Context) -> Sign | None:
     since = loss.held(loss.values > RISEN * least, LONG)
     return None if since is None else Sign(since, [loss.shows("loss", f"near its least, {least[-1]:.3g}")])
 
-
-SLOWER = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
-TENTH = Remedy([Change("lr", times=0.1)], "Ten times smaller.")
-CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
 
 RULES = (
     Rule(

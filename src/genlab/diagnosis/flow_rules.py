@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.autoencoding_rules import SLOWER
+from genlab.diagnosis.finding import Sign
+from genlab.diagnosis.general_rules import CLIPPED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, POINTS, Context, Rule
 
@@ -34,10 +36,6 @@ def latents_far(history: History, context: Context) -> Sign | None:
     since = size.held(size.values > FAR, LONG)
     return None if since is None else Sign(since, [size.shows("latent_size", "near 1")])
 
-
-SLOWER = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
-TENTH = Remedy([Change("lr", times=0.1)], "Ten times smaller.")
-CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
 
 RULES = (
     Rule(

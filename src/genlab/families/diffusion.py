@@ -10,19 +10,18 @@ References:
     Lipman et al., 2023. Flow Matching for Generative Modeling. arXiv:2210.02747.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
 from genlab.core.random import Randomness
+from genlab.families.alone import Alone
 from genlab.families.samplers import SAMPLERS, grid
 from genlab.objectives.diffusion import (
     Schedule,
@@ -174,37 +173,16 @@ class Diffusion(nn.Module):
 
 
 @dataclass(eq=False)
-class DiffusionTraining:
+class DiffusionTraining(Alone[Diffusion]):
     """Minimises the squared error of what the network predicts, at a noise level drawn anew for each image.
 
     Args:
-        model: what is trained.
-        optimizer: of its network.
-        randomness: of levels, noise and untold labels.
         label_dropout: share of the images whose label is kept from the network, which so learns to do without.
-        clip_norm: the largest norm of the gradient.
-        accumulate: parts of a batch that go through the network one after the other.
     """
 
-    model: Diffusion
-    optimizer: torch.optim.Optimizer
-    randomness: Randomness
+    player = "diffusion"
+
     label_dropout: float = 0.0
-    clip_norm: float | None = None
-    accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The one that there is."""
-        return {"diffusion": self.optimizer}
-
-    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Take one descent step on one batch."""
-        objective, parts, clip = partial(self.objective, step), self.accumulate, self.clip_norm
-        signals, norm = descend_on(
-            next(batches), objective, self.optimizer, self.randomness, parts=parts, clip=clip
-        )
-        return {**signals, "gradient_norm": norm}
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean squared error of a batch, and that of its quieter and its noisier half by themselves."""

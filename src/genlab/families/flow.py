@@ -8,18 +8,16 @@ References:
 """
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
 from genlab.core.random import Randomness
+from genlab.families.alone import Alone
 
 LEVELS = 256  # of a byte
 EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, as in Dinh et al.
@@ -109,35 +107,10 @@ class Flow(nn.Module):
 
 
 @dataclass(eq=False)
-class FlowTraining:
-    """Maximises the likelihood: minimises −log P(x) in bits for each number of an image, for a point in nats.
+class FlowTraining(Alone[Flow]):
+    """Maximises the likelihood: minimises −log P(x) in bits for each number of an image, for a point in nats."""
 
-    Args:
-        model: what is trained.
-        optimizer: of its network.
-        randomness: of what stands for a byte.
-        clip_norm: the largest norm of the gradient.
-        accumulate: parts of a batch that go through the network one after the other.
-    """
-
-    model: Flow
-    optimizer: torch.optim.Optimizer
-    randomness: Randomness
-    clip_norm: float | None = None
-    accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The one that there is."""
-        return {"flow": self.optimizer}
-
-    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Take one descent step on one batch."""
-        objective, parts, clip = partial(self.objective, step), self.accumulate, self.clip_norm
-        signals, norm = descend_on(
-            next(batches), objective, self.optimizer, self.randomness, parts=parts, clip=clip
-        )
-        return {**signals, "gradient_norm": norm}
+    player = "flow"
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and the root of the mean square of its latents, which nears 1."""
