@@ -1,13 +1,19 @@
 """Dropout that means the same on one process and on many."""
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
 from genlab.core.distributed import here
 
+CHANCES = 2**16  # what a probability is a multiple of
+
 
 class Dropout(nn.Module):
     """In training each element is 0 with probability p, and divided by 1 − p otherwise.
+
+    Two random bytes decide on an element, which takes half the time of a random float32 number.
 
     Every process draws the mask of the whole global batch from torch's global stream and keeps its rows, so that
     how many processes train does not change what is trained.
@@ -24,10 +30,19 @@ class Dropout(nn.Module):
         """Return (B, …) as it is in evaluation, with gaps in training."""
         if not self.training or self.p == 0:
             return given
-        shard = here()
-        draws = torch.rand(len(given) * shard.size, *given.shape[1:], device=given.device)
-        return given * ((shard.rows(draws) >= self.p) / (1 - self.p)).to(given.dtype)
+        shard, lowest = here(), round(self.p * CHANCES)
+        draws = _draws(len(given) * shard.size, given)
+        kept = (shard.rows(draws) >= lowest - CHANCES // 2).to(given.dtype)
+        return given * kept.mul_(CHANCES / (CHANCES - lowest))
 
     def extra_repr(self) -> str:
         """Return what `print` shows of it."""
         return f"p={self.p}"
+
+
+def _draws(count: int, given: Tensor) -> Tensor:
+    """Return random whole numbers of 16 bits for each element of `count` rows like those given, channels last."""
+    shape = given.shape[1:]
+    eights = torch.empty(-(-count * prod(shape) // 4), dtype=torch.int64, device=given.device)
+    draws = eights.random_(-(2**63), None).view(torch.int16)[: count * prod(shape)]
+    return draws.view(count, *shape[1:], *shape[:1]).movedim(-1, 1) if shape else draws

@@ -124,37 +124,52 @@ class Coupling(Invertible):
             kept = changed = channels
         self.network = _Exact(
             nn.Conv2d(kept, width, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(width, 2 * changed, 3, padding=1),
         )
         _initialise(self.network)
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift."""
-        log_scale, shift = self._of(maps)
-        return maps * log_scale.exp() + shift, log_scale.flatten(1).sum(1)
+        kept, changed = self._halves(maps)
+        log_scale, shift = self._of(kept)
+        return self._whole(kept, changed * log_scale.exp() + shift), log_scale.flatten(1).sum(1)
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Shift and scale back, by what the half that stayed says."""
-        log_scale, shift = self._of(maps)
-        return (maps - shift) * (-log_scale).exp()
+        kept, changed = self._halves(maps)
+        log_scale, shift = self._of(kept)
+        return self._whole(kept, (changed - shift) * (-log_scale).exp())
 
-    def _of(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return r and t, shaped like the maps."""
+    def _of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Return r and t of the half that changes."""
+        log_scale, shift = self.network(kept).chunk(2, dim=1)
+        log_scale = LARGEST * torch.tanh(log_scale / LARGEST)
         if self.checkered:
-            rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
-            stays = ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
-            log_scale, shift = ((1 - stays) * part for part in self.network(stays * maps).chunk(2, dim=1))
-        else:
-            first = maps.shape[1] // 2
-            kept = maps[:, first:] if self.flipped else maps[:, :first]
-            nothing = torch.zeros_like(kept)
-            made = self.network(kept.contiguous()).chunk(2, dim=1)
-            order = (lambda part: (part, nothing)) if self.flipped else (lambda part: (nothing, part))
-            log_scale, shift = (torch.cat(order(part), dim=1) for part in made)
-        return LARGEST * torch.tanh(log_scale / LARGEST), shift
+            changes = 1 - self._stays(kept)
+            log_scale, shift = changes * log_scale, changes * shift
+        return log_scale, shift
+
+    def _halves(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the half that stays and the one that changes; of a checkerboard, both with gaps."""
+        if self.checkered:
+            kept = self._stays(maps) * maps
+            return kept, maps - kept
+        first, second = maps.tensor_split([maps.shape[1] // 2], dim=1)
+        return (second, first) if self.flipped else (first, second)
+
+    def _whole(self, kept: Tensor, changed: Tensor) -> Tensor:
+        """Return the maps of two halves."""
+        if self.checkered:
+            return kept + changed
+        return torch.cat([changed, kept] if self.flipped else [kept, changed], dim=1)
+
+    def _stays(self, maps: Tensor) -> Tensor:
+        """Return 1 where the checkerboard (H, W) stays, else 0."""
+        rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
+        return ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
 
 
 class Levels(nn.Module):
