@@ -53,15 +53,15 @@ def peak(case: Case, name: str, where: torch.device) -> float:
             advance(STEPS)
     if where.type == "cuda":
         return torch.cuda.max_memory_allocated() / MEGABYTE
-    return (_most() - before) / MEGABYTE
+    return (highest() - before) / MEGABYTE
 
 
 def _now() -> float:
     """Return how many bytes this process has in memory; on systems that do not say, the most that it had."""
-    return _status("VmRSS") or _most()
+    return _status("VmRSS") or highest()
 
 
-def _most() -> float:
+def highest() -> float:
     """Return how many bytes this process had in memory at most.
 
     On Linux `getrusage` would count what the process had that this one was forked from.

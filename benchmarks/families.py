@@ -1,0 +1,242 @@
+"""Trains the families side by side under one budget, and holds what is said of them against what is measured.
+
+    python benchmarks/families.py --runs FOLDER --results FILE [--minutes 40] [--seeds 3] [--write PAGE]
+
+Fashion-MNIST at 32 pixels. Each run has the same processor time of one core, by default 40 minutes, as much as 20
+minutes of two: a short run first says how many steps fit into it, so that learning rates come to their ends. Then
+2,000 samples are compared with as many test pictures in the features of a classifier that was trained on the data:
+Fréchet distance, precision, recall and coverage. Sharpness is the mean size of the Laplacian of the samples over
+that of test pictures: below 1 they are blurred, above they are noisy. Likelihood is in bits for each of the 1,024
+numbers of a picture, of a flow exact but for the dequantisation, of a diffusion model its bound; a VAE's has no
+such unit here. An autoencoder does not sample; it is given a normal distribution that is fitted to the codes of
+training pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core, memory what the process took
+at most while it trained, PyTorch included, and a run is healthy if the doctor finds no failure in it. Each run is
+kept in a folder and each result added to a file of lines: the work can be stopped and goes on where it was.
+"""
+
+import argparse
+import json
+import multiprocessing
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+import genlab
+from claims import judged, table
+from genlab.applications.sample import sample
+from genlab.bench import page
+from genlab.bench.memory import MEGABYTE, highest
+from genlab.core.contract import Decodes, Encodes, Reconstructs, Samples, counts_bits
+from genlab.core.files import write
+from genlab.core.pictures import grid, png
+from genlab.core.random import generator
+from genlab.data.source import open_source
+from genlab.metrics.likelihood import bits_per_dimension
+from genlab.metrics.portrait import portray
+from genlab.metrics.sets import compare
+from genlab.metrics.similarity import mse
+from genlab.recipes.classifier import classifier_of
+from genlab.training.run_folder import RunFolder
+
+SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
+PROBE = 1 / 40  # of the time, spent once more to see how many steps fit into it
+STEPS_50: Mapping[str, Any] = {"width": 32, "batch": 64, "lr_schedule": "cosine", "sampling_steps": 50}
+ROWS: Mapping[str, Mapping[str, Any]] = {
+    "autoencoder": {},
+    "conv-vae": {},
+    "dcgan": {"batch": 64},
+    "sngan": {"width": 32},
+    "glow": {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"},
+    "ddpm": {**STEPS_50, "sampler": "ddim"},
+    "flow-matching": STEPS_50,
+}
+RARELY = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 300, "extractor": "pixels"}
+DONE = "finished"  # a file in the folder of a run that is over
+COLUMNS = (
+    ("distance", ".0f"),
+    ("precision", ".2f"),
+    ("recall", ".2f"),
+    ("coverage", ".2f"),
+    ("sharpness", ".2f"),
+    ("bits", ".2f"),
+    ("error", ".4f"),
+)
+COSTS = (
+    ("images_per_second", ",.0f"),
+    ("steps", ",.0f"),
+    ("seconds_per_1000", ".2g"),
+    ("megabytes", ",.0f"),
+    ("weights", ",.0f"),
+)
+HEADS: Mapping[str, str] = {
+    "bits": "bits a number",
+    "error": "squared error of reconstruction",
+    "images_per_second": "images a second in training",
+    "seconds_per_1000": "seconds for 1,000 samples",
+    "megabytes": "peak memory, MB",
+}
+
+
+class Fitted(nn.Module):
+    """An autoencoder, and N(μ, Σ) of the codes of some images to sample from."""
+
+    def __init__(self, model: nn.Module, images: Tensor) -> None:
+        super().__init__()
+        assert isinstance(model, Encodes)
+        assert isinstance(model, Decodes)
+        self.model = model
+        codes = torch.cat([model.encode(part) for part in torch.split(images, CHUNK)])
+        self.mean, deviations = codes.mean(0), codes - codes.mean(0)
+        spread = deviations.T @ deviations / len(codes) + 1e-6 * torch.eye(codes.shape[1])
+        self.root = torch.linalg.cholesky(spread)
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` images of codes from N(μ, Σ)."""
+        return self.model.decode(self.mean + torch.randn(count, len(self.mean), generator=generator) @ self.root.T)
+
+
+def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) -> dict[str, Any]:
+    """Train a preset or go on with its training, and return what is measured of it."""
+    torch.set_num_threads(1)
+    probe, folder = runs / f"{preset}-{seed}-probe", runs / f"{preset}-{seed}"
+    if not (probe / DONE).exists():
+        began = time.process_time()
+        short = _train(preset, probe, seed=seed, minutes=minutes * PROBE, steps=10**6)
+        values = {"steps": short.step, "images": short.batches, "seconds": time.process_time() - began}
+        (probe / DONE).write_text(json.dumps(values))
+    speed = json.loads((probe / DONE).read_text())
+    if not (folder / DONE).exists():
+        fitting = round(60 * minutes * speed["steps"] / speed["seconds"])
+        _train(preset, folder, seed=seed, steps=fitting)
+        (folder / DONE).write_text(json.dumps({"megabytes": highest() / MEGABYTE}))
+    diagnosis, model = genlab.doctor(folder), genlab.load(folder, checkpoint="last")
+    recipe = RunFolder(folder).read_yaml("recipe.yaml")["recipe"]
+    return {
+        "preset": preset,
+        "seed": seed,
+        "minutes": minutes,
+        "steps": recipe["steps"],
+        "images_per_second": speed["images"] * recipe["batch"] / speed["seconds"],
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        **json.loads((folder / DONE).read_text()),
+        "healthy": diagnosis.healthy,
+        "findings": [finding.rule for finding in diagnosis.findings],
+        **_quality(model, pictures / f"{preset}.png" if seed == 0 else None),
+    }
+
+
+def _train(preset: str, folder: Path, **length: Any) -> Any:  # noqa: ANN401 (how far the run came)
+    """Train, or go on where a run was broken off."""
+    if (folder / "checkpoints" / "last").exists():
+        return genlab.resume(folder, quiet=True).progress
+    options = {**RARELY, **ROWS[preset], "data": "fashion-mnist", "size": SIDE, "quiet": True}
+    return genlab.train(preset, out=folder.parent, name=folder.name, **options, **length).progress
+
+
+@torch.no_grad()
+def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
+    """Return how good samples, reconstructions and likelihood are; write a strip of samples."""
+    source = open_source("fashion-mnist", size=SIDE)
+    real, train = (each.batch(np.arange(SAMPLES)).images for each in (source.held_out, source.train))
+    quality: dict[str, Any] = {}
+    if isinstance(model, Reconstructs):
+        errors = [mse(part, model.reconstruct(part)) for part in torch.split(real, CHUNK)]
+        quality["error"] = float(torch.cat(errors).mean())
+    if counts_bits(model):
+        noise, bounder = generator(0, "families"), partial(_bound, model)
+        nats = -torch.cat([bounder(part, noise) for part in torch.split(real, CHUNK)]).double().mean()
+        quality["bits"] = bits_per_dimension(float(nats), real[0].numel())
+    sampler = model if isinstance(model, Samples) else Fitted(model, train)
+    began = time.process_time()
+    fake = sample(sampler, SAMPLES, seed=0)
+    quality["seconds_per_1000"] = (time.process_time() - began) * 1000 / SAMPLES
+    if strip:
+        write(strip, png(grid(fake[:SHOWN], columns=SHOWN)))
+    extractor = classifier_of(source, torch.device("cpu"))
+    ours, theirs = (portray(extractor, [partial(_same, p) for p in torch.split(x, CHUNK)]) for x in (fake, real))
+    figures = {figure.name.partition("[")[0]: figure.value for figure in compare(theirs, ours, extractor, {})}
+    names = {"distance": "fd", "precision": "precision", "recall": "recall", "coverage": "coverage"}
+    return quality | {n: figures[f] for n, f in names.items()} | {"sharpness": _edges(fake) / _edges(real)}
+
+
+def _same(images: Tensor) -> Tensor:
+    return images
+
+
+def _bound(model: Any, images: Tensor, noise: torch.Generator) -> Tensor:  # noqa: ANN401
+    bound: Tensor = model.evidence_bound(images, noise)
+    return bound
+
+
+def _edges(images: Tensor) -> float:
+    """Return the mean size of the Laplacian of images."""
+    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+    return float(conv2d(images, kernel[None, None]).abs().mean())
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train and measure what is not in the results yet, then write the page."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/families.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="presets")
+    parser.add_argument("--minutes", type=float, default=40, help="processor time of one core (default 40)")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2, help="runs at once, a core each (default 2)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    options = parser.parse_args(arguments)
+    about = page.machine()
+    pictures = (options.write or options.results).with_suffix("")
+    pictures.mkdir(parents=True, exist_ok=True)
+    lines = options.results.read_text().splitlines() if options.results.exists() else []
+    results = [json.loads(line) for line in lines]
+    known = {(row["preset"], row["seed"]) for row in results}
+    todo = [(p, seed) for seed in range(options.seeds) for p in options.only if (p, seed) not in known]
+    fresh = multiprocessing.get_context("spawn")  # so that the memory of one run is not that of another
+    with ProcessPoolExecutor(options.workers, fresh, max_tasks_per_child=1) as pool:
+        for done in as_completed(
+            pool.submit(measure, *one, options.minutes, options.runs, pictures) for one in todo
+        ):
+            results.append(done.result())
+            with options.results.open("a") as file:
+                file.write(json.dumps(results[-1]) + "\n")
+            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    command = shlex.join(["python", "benchmarks/families.py", *arguments])
+    text = _page(results, about, command, pictures.name)
+    print(text)
+    if options.write:
+        options.write.write_text(text, encoding="utf-8")
+
+
+def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: str, pictures: str) -> str:
+    rows = {preset: [r for r in results if r["preset"] == preset] for preset in ROWS}
+    rows = {preset: some for preset, some in rows.items() if some}
+    title = "# The families\n\n" + (__doc__ or "").split("\n\n", 2)[2]
+    strips = "\n".join(f"**{preset}**\n\n![samples of {preset}]({pictures}/{preset}.png)\n" for preset in rows)
+    options = "".join(f"- `{p}`: " + ", ".join(f"{k} {v}" for k, v in ROWS[p].items()) + "\n" for p in rows)
+    return "\n".join(
+        [
+            page.page(title, command, about, []),
+            "## How good\n\nMean ± standard deviation over seeds.\n",
+            table(rows, COLUMNS, HEADS),
+            "\n## What it takes\n",
+            table(rows, COSTS, HEADS),
+            "\n## What is said of them\n\n" + judged(rows),
+            "\n## What they draw\n\nOf the first seed, not chosen.\n\n" + strips,
+            "## Options beside those of the presets\n\n" + options,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
