@@ -72,7 +72,7 @@ def judged(rows: Rows) -> str:
     A claim is left open where the first of the family and the first of the others differ by less than the sum of
     their deviations over seeds.
     """
-    lines = ["| said | measured, what should come first first | so here |\n|---|---|---|"]
+    lines = ["| said | measured, in the order of what is said | so here |\n|---|---|---|"]
     for claim in CLAIMS:
         found = {preset: values for preset in FAMILIES if (values := _values(rows.get(preset, []), claim.column))}
         if len({FAMILIES[preset] for preset in found}) < 2:
@@ -111,13 +111,12 @@ def deviation(values: Sequence[float]) -> float:
 def table(rows: Rows, columns: Sequence[tuple[str, str]], heads: Mapping[str, str]) -> str:
     """Return a line for each preset, the mean of each column over seeds and its deviation where it has one."""
     lines = [
-        f"| | {' | '.join(heads.get(name, name) for name, _ in columns)} | healthy |",
-        "|---|" + "--:|" * (len(columns) + 1),
+        f"| | {' | '.join(heads.get(name, name) for name, _ in columns)} |",
+        "|---|" + "--:|" * len(columns),
     ]
     for preset, some in rows.items():
         cells = [_cell([row[name] for row in some if name in row], how) for name, how in columns]
-        healthy = f"{sum(row['healthy'] for row in some)} of {len(some)}"
-        lines.append(f"| `{preset}` | {' | '.join(cells)} | {healthy} |")
+        lines.append(f"| `{preset}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

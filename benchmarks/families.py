@@ -46,6 +46,7 @@ from genlab.metrics.portrait import portray
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import mse
 from genlab.recipes.classifier import classifier_of
+from genlab.recipes.resolve import from_values
 from genlab.training.run_folder import RunFolder
 
 SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
@@ -70,11 +71,12 @@ COLUMNS = (
     ("sharpness", ".2f"),
     ("bits", ".2f"),
     ("error", ".4f"),
+    ("healthy", ".0%"),
 )
 COSTS = (
     ("images_per_second", ",.0f"),
     ("steps", ",.0f"),
-    ("seconds_per_1000", ".2g"),
+    ("seconds_per_1000", ".2f"),
     ("megabytes", ",.0f"),
     ("weights", ",.0f"),
 )
@@ -110,6 +112,7 @@ def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) 
     torch.set_num_threads(1)
     probe, folder = runs / f"{preset}-{seed}-probe", runs / f"{preset}-{seed}"
     if not (probe / DONE).exists():
+        _train(preset, runs / f"{preset}-{seed}-warm", seed=seed, steps=2)  # what is loaded once is loaded here
         began = time.process_time()
         short = _train(preset, probe, seed=seed, minutes=minutes * PROBE, steps=10**6)
         values = {"steps": short.step, "images": short.batches, "seconds": time.process_time() - began}
@@ -120,13 +123,13 @@ def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) 
         _train(preset, folder, seed=seed, steps=fitting)
         (folder / DONE).write_text(json.dumps({"megabytes": highest() / MEGABYTE}))
     diagnosis, model = genlab.doctor(folder), genlab.load(folder, checkpoint="last")
-    recipe = RunFolder(folder).read_yaml("recipe.yaml")["recipe"]
+    recipe = from_values(RunFolder(folder).read_yaml("recipe.yaml"), where="recipe.yaml").recipe
     return {
         "preset": preset,
         "seed": seed,
         "minutes": minutes,
-        "steps": recipe["steps"],
-        "images_per_second": speed["images"] * recipe["batch"] / speed["seconds"],
+        "steps": recipe.steps,
+        "images_per_second": speed["images"] * recipe.batch / speed["seconds"],
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         **json.loads((folder / DONE).read_text()),
         "healthy": diagnosis.healthy,

@@ -22,6 +22,7 @@ from genlab.applications.sample import sample
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.pictures import grid, png
 from genlab.data.source import open_source
+from genlab.families.gan import GAN
 from genlab.metrics.figures import Figure, apart
 from genlab.metrics.frechet import frechet_distance
 from genlab.recipes import classifier
@@ -34,7 +35,7 @@ FEW = Request(extractor="pixels", samples=120)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tiny finished runs: a GAN with labels and one without, a VAE, an autoencoder, points."""
+    """A folder with tiny finished runs: GANs with and without labels, and one of each other kind."""
     root = tmp_path_factory.mktemp("runs")
     rare = {"preview_every": 100, "evaluate_every": 100, "out": str(root), "quiet": True}
     for preset, options in (
@@ -42,6 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("cgan", {"width": 4, "generator_lr": 0.02}),
         ("vae", {"width": 16, "latent": 4, "binarise": True}),
         ("denoising-autoencoder", {"width": 4, "latent": 4}),
+        ("ddpm", {"width": 4, "timesteps": 8}),
     ):
         genlab.train(preset, data="digits", size=16, batch=16, steps=6, **options, **rare)
     genlab.train("gan", data="ring8", width=8, batch=16, steps=6, latent=2, name="points", **rare)
@@ -141,6 +143,40 @@ def test_what_was_measured_is_kept_and_answers_the_same_request(
     assert len(set((folder.path / "evaluations").iterdir()) - files) == 1
     again = evaluate_run(folder, FEW, "cpu", again=True)
     assert again.figures == first.figures
+
+
+def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
+    folder = run(runs, "ddpm")
+    found = {
+        steps: genlab.evaluate(folder.path, extractor="pixels", samples=60, sampler="ddim", sampling_steps=steps)
+        for steps in (2, 8)
+    }
+    distances = {steps: by_name(result)["fd[pixels]"] for steps, result in found.items()}
+    assert distances[2].value != distances[8].value
+    for steps, figure in distances.items():
+        assert figure.protocol["sampler"] == "ddim"
+        assert figure.protocol["sampling_steps"] == steps
+    with pytest.raises(UsageError, match="9 are more than the 8 levels"):
+        genlab.evaluate(folder.path, sampling_steps=9)
+    with pytest.raises(UsageError, match='"temperature" is no option of sampling from a ddpm'):
+        genlab.evaluate(folder.path, temperature=0.5)
+    with pytest.raises(UsageError, match=r'no option "sampling_step"\. Did you mean "sampling_steps"'):
+        genlab.evaluate(folder.path, sampling_step=2)
+    with pytest.raises(UsageError, match="--sampling-steps is for a run"):
+        genlab.evaluate(real="digits", fake="digits", sampling_steps=2)
+
+
+def test_no_sample_is_made_twice(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    before = GAN.sample
+
+    def sample(self: Any, count: int, *rest: Any) -> torch.Tensor:
+        made.append(count)
+        return before(self, count, *rest)
+
+    monkeypatch.setattr(GAN, "sample", sample)
+    evaluate_run(run(runs, "dcgan"), FEW, "cpu", again=True)
+    assert sum(made) == FEW.samples
 
 
 def test_a_damaged_evaluation_is_made_anew(runs: Path) -> None:

@@ -34,7 +34,8 @@ def evaluate(
         again: measure anew what was measured already.
         device: "cpu", "cuda", "mps" or "auto".
         root: where names of runs are looked up.
-        **options: `extractor`, `samples`, `split`, `resize`, `seed`, `checkpoint`, as in `genlab evaluate --help`.
+        **options: `extractor`, `samples`, `split`, `resize`, `seed`, `checkpoint`, and how a model samples, as in
+            `genlab evaluate --help`.
 
     Raises:
         UsageError: no such run, extractor or option.

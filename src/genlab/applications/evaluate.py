@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -27,6 +27,7 @@ from genlab.metrics.figures import Figure
 from genlab.recipes.data import check_unchanged, open_data
 from genlab.recipes.extractors import find_extractor
 from genlab.recipes.load import load_model, saved_step
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
@@ -53,6 +54,7 @@ class Request:
     resize: Resize = "antialiased"
     seed: int = 0
     checkpoint: CheckpointName | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)  # options of sampling in place of the recipe's
 
     def __post_init__(self) -> None:
         if self.samples < 2:
@@ -64,15 +66,18 @@ class Request:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Request":
-        """Return the request with these options.
+        """Return the request with these options, those of sampling among them.
 
         Raises:
             UsageError: no such option, and what a request refuses.
         """
-        names = [field.name for field in fields(cls)]
+        own = {each.name for each in fields(cls)} - {"sampling"}
+        of_sampling = {name for recipe in PRESETS.values() for name in recipe.of_sampling}
+        names = sorted(own | of_sampling)
         for name in options.keys() - set(names):
             raise UsageError(f'no option "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
-        return cls(**options)
+        asked = {name: value for name, value in options.items() if name in own}
+        return cls(**asked, sampling={name: value for name, value in options.items() if name not in own})
 
 
 @dataclass(frozen=True)
@@ -118,10 +123,10 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     if known:
         return known
     where = devices.choose(device)
-    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
-    model = load_model(folder, which, device)
+    model = load_model(folder, which, device, request.sampling)
     extractor = None
     if isinstance(model, Samples) and source.modes is None:
         extractor = find_extractor(request.extractor, where, source, resize=request.resize, progress=progress)
@@ -168,9 +173,11 @@ def evaluate_pictures(
         progress: show bars on a terminal.
 
     Raises:
-        UsageError: generated pictures of several sizes and no `size`.
+        UsageError: generated pictures of several sizes and no `size`, or options of sampling.
         GenlabError: too few images, damaged files.
     """
+    for name in request.sampling:
+        raise UsageError(f"--{name.replace('_', '-')} is for a run; pictures are there already")
     with together(devices.choose(device)) as shard:
         progress = progress and shard.rank == 0
         return _beside(real, fake, request, device, size, max_rejected, progress=progress)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -134,6 +135,8 @@ def _of_samples(subject: Subject, extractor: Extractor, samples: int) -> list[Fi
     if takes_labels(model) and real.labels is not None:
         labels = torch.from_numpy(np.resize(real.labels[rows], samples))
     pieces = batches(model, samples, subject.seed, labels)
+    shown = -(-min(LIKENESS_IMAGES, samples) // CHUNK)
+    pieces = [*map(cache, pieces[:shown]), *pieces[shown:]]  # the first are looked at twice
     seen = portrait_of(real, extractor, samples, progress=subject.progress)
     fake = watched(extractor, pieces, "samples", progress=subject.progress)
     protocol = _protocol(subject)
@@ -141,8 +144,7 @@ def _of_samples(subject: Subject, extractor: Extractor, samples: int) -> list[Fi
     figures += _of_classes(seen, fake, extractor, protocol)
     figures += _of_memory(subject, extractor, fake, samples)
     if _has_windows(real.shape):
-        count = min(LIKENESS_IMAGES, samples)
-        ours = torch.cat([piece() for piece in pieces[: -(-count // CHUNK)]])
+        ours = torch.cat([piece() for piece in pieces[:shown]])
         theirs = real.batch(rows[:LIKENESS_IMAGES]).images
         figures.append(_likeness(similarity.likeness(ours), similarity.likeness(theirs), protocol=protocol))
     if isinstance(model, HasPrior) and isinstance(model, Decodes):

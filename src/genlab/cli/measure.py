@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from genlab.cli.options import RUNS, Checkpoint, Device, Root
+from genlab.cli.options import AS_TRAINED, RUNS, Checkpoint, Device, Root, Sampling
 
 if TYPE_CHECKING:
     from genlab.applications.evaluate import Measurement, Request
@@ -36,6 +36,7 @@ def evaluate(
     split: Literal["held-out", "train", "all"] | None = None,
     resize: Resize = "antialiased",
     seed: Seed = 0,
+    sampling: Sampling = AS_TRAINED,
     checkpoint: Checkpoint = None,
     again: bool = False,
     json: bool = False,
@@ -70,7 +71,7 @@ def evaluate(
 
     if (real is None) != (fake is None):
         raise UsageError("pictures are measured beside others: give both --real and --fake, or a run instead")
-    request = Request(extractor, samples, split, resize, seed, checkpoint)
+    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
     if real is not None and fake is not None:
         if run is not None:
             raise UsageError(f"give either a run ({run}) or --real and --fake, not both")

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from genlab.cli.options import RUNS, Checkpoint, Device, Root, Run
-from genlab.recipes.diffusion import SamplerName
+from genlab.cli.options import AS_TRAINED, RUNS, Checkpoint, Device, Root, Run, Sampling
 from genlab.recipes.settings import CheckpointName
 
 MOST_COLUMNS = 16  # of a grid with a column for each class
@@ -24,11 +23,7 @@ def sample(
     label: str | None = None,
     out: Path | None = None,
     seed: int = 0,
-    sampler: SamplerName | None = None,
-    sampling_steps: int | None = None,
-    eta: float | None = None,
-    guidance: float | None = None,
-    temperature: float | None = None,
+    sampling: Sampling = AS_TRAINED,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     root: Root = RUNS,
@@ -45,16 +40,6 @@ def sample(
         A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
     seed
         The same seed gives the same pictures.
-    sampler
-        Of a diffusion model, how noise becomes pictures. By default as it was trained to.
-    sampling_steps
-        Of a diffusion model, in how many steps.
-    eta
-        Of --sampler ddim, how much noise each step draws anew.
-    guidance
-        Of a diffusion model that knows classes, how far pictures are driven from those of any class.
-    temperature
-        Of a flow, the deviation of the latents that pictures are made of.
     """
     from genlab.applications.sample import sample as draw
     from genlab.core.contract import takes_labels
@@ -66,15 +51,7 @@ def sample(
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
-    asked = {
-        "sampler": sampler,
-        "sampling_steps": sampling_steps,
-        "eta": eta,
-        "guidance": guidance,
-        "temperature": temperature,
-    }
-    sampling = {name: value for name, value in asked.items() if value is not None}
-    folder, model = _load(run, root, checkpoint, device, sampling)
+    folder, model = _load(run, root, checkpoint, device, sampling.asked())
     chosen = None if label is None else find_class(folder, label)
     images = draw(model, number, seed, chosen, progress=True)
     if out and out.suffix.lower() != ".png":
