@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,25 +33,22 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
 import genlab
+from bits import bits_of
+from budget import train_for
 from claims import judged, table
 from genlab.applications.sample import sample
 from genlab.bench import page
-from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.contract import Decodes, Encodes, Reconstructs, Samples, counts_bits
 from genlab.core.files import write
 from genlab.core.pictures import grid, png
-from genlab.core.random import generator
 from genlab.data.source import open_source
-from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.portrait import portray
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import mse
 from genlab.recipes.classifier import classifier_of
-from genlab.recipes.resolve import from_values
-from genlab.training.run_folder import RunFolder
+from genlab.recipes.presets import PRESETS
 
 SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
-PROBE = 1 / 40  # of the time, spent once more to see how many steps fit into it
 STEPS_50: Mapping[str, Any] = {"width": 32, "batch": 64, "lr_schedule": "cosine", "sampling_steps": 50}
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "autoencoder": {},
@@ -61,8 +59,6 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "ddpm": {**STEPS_50, "sampler": "ddim"},
     "flow-matching": STEPS_50,
 }
-RARELY = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 300, "extractor": "pixels"}
-DONE = "finished"  # a file in the folder of a run that is over
 COLUMNS = (
     ("distance", ".0f"),
     ("precision", ".2f"),
@@ -109,41 +105,21 @@ class Fitted(nn.Module):
 
 def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) -> dict[str, Any]:
     """Train a preset or go on with its training, and return what is measured of it."""
-    torch.set_num_threads(1)
-    probe, folder = runs / f"{preset}-{seed}-probe", runs / f"{preset}-{seed}"
-    if not (probe / DONE).exists():
-        _train(preset, runs / f"{preset}-{seed}-warm", seed=seed, steps=2)  # what is loaded once is loaded here
-        began = time.process_time()
-        short = _train(preset, probe, seed=seed, minutes=minutes * PROBE, steps=10**6)
-        values = {"steps": short.step, "images": short.batches, "seconds": time.process_time() - began}
-        (probe / DONE).write_text(json.dumps(values))
-    speed = json.loads((probe / DONE).read_text())
-    if not (folder / DONE).exists():
-        fitting = round(60 * minutes * speed["steps"] / speed["seconds"])
-        _train(preset, folder, seed=seed, steps=fitting)
-        (folder / DONE).write_text(json.dumps({"megabytes": highest() / MEGABYTE}))
-    diagnosis, model = genlab.doctor(folder), genlab.load(folder, checkpoint="last")
-    recipe = from_values(RunFolder(folder).read_yaml("recipe.yaml"), where="recipe.yaml").recipe
+    options = {**ROWS[preset], "data": "fashion-mnist", "size": SIDE, "seed": seed}
+    run = train_for(minutes, preset, runs / f"{preset}-{seed}", options)
+    diagnosis, model = genlab.doctor(run.folder), genlab.load(run.folder, checkpoint="last")
     return {
         "preset": preset,
         "seed": seed,
         "minutes": minutes,
-        "steps": recipe.steps,
-        "images_per_second": speed["images"] * recipe.batch / speed["seconds"],
+        "steps": run.steps,
+        "images_per_second": run.batches_per_second * replace(PRESETS[preset], **ROWS[preset]).batch,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
-        **json.loads((folder / DONE).read_text()),
+        "megabytes": run.megabytes,
         "healthy": diagnosis.healthy,
         "findings": [finding.rule for finding in diagnosis.findings],
         **_quality(model, pictures / f"{preset}.png" if seed == 0 else None),
     }
-
-
-def _train(preset: str, folder: Path, **length: Any) -> Any:  # noqa: ANN401 (how far the run came)
-    """Train, or go on where a run was broken off."""
-    if (folder / "checkpoints" / "last").exists():
-        return genlab.resume(folder, quiet=True).progress
-    options = {**RARELY, **ROWS[preset], "data": "fashion-mnist", "size": SIDE, "quiet": True}
-    return genlab.train(preset, out=folder.parent, name=folder.name, **options, **length).progress
 
 
 @torch.no_grad()
@@ -156,9 +132,7 @@ def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
         errors = [mse(part, model.reconstruct(part)) for part in torch.split(real, CHUNK)]
         quality["error"] = float(torch.cat(errors).mean())
     if counts_bits(model):
-        noise, bounder = generator(0, "families"), partial(_bound, model)
-        nats = -torch.cat([bounder(part, noise) for part in torch.split(real, CHUNK)]).double().mean()
-        quality["bits"] = bits_per_dimension(float(nats), real[0].numel())
+        quality["bits"] = float(bits_of(model, real).mean())
     sampler = model if isinstance(model, Samples) else Fitted(model, train)
     began = time.process_time()
     fake = sample(sampler, SAMPLES, seed=0)
@@ -174,11 +148,6 @@ def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
 
 def _same(images: Tensor) -> Tensor:
     return images
-
-
-def _bound(model: Any, images: Tensor, noise: torch.Generator) -> Tensor:  # noqa: ANN401
-    bound: Tensor = model.evidence_bound(images, noise)
-    return bound
 
 
 def _edges(images: Tensor) -> float:

@@ -15,15 +15,21 @@ from genlab.bench.measure import Scope, in_turns, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.core.batch import ImageShape
-from genlab.core.contract import Samples
+from genlab.core.contract import Samples, SamplesInSteps
 
-CASES: Sequence[Case] = (Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 6.0}), Case("vae", 1, 28, {"batch": 64}))
-PICTURES = 2 * CHUNK
+CASES: Sequence[Case] = (
+    Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 6.0}),
+    Case("vae", 1, 28, {"batch": 64}),
+    Case("glow", 3, 32, {"batch": 64, "width": 64, "flow_steps": 8}),
+    Case("ddpm", 3, 32, {"batch": 64, "width": 32, "sampler": "ddim", "sampling_steps": 50}),
+)
+PICTURES, PICTURES_IN_STEPS = 2 * CHUNK, 128
 TEXTBOOK = "textbook"
 METHOD = (
-    f"{PICTURES} pictures a measurement. genlab draws them as `genlab sample` does, {CHUNK} at a time, each batch "
-    "from noise of its own; the textbook calls the same networks in evaluation mode under `no_grad`, in float32 "
-    "on contiguous tensors, as many at a time as it was trained on."
+    f"{PICTURES} pictures a measurement, {PICTURES_IN_STEPS} of ddpm, in 50 steps of DDIM. genlab draws them as "
+    f"`genlab sample` does, up to {CHUNK} at a time, each batch from noise of its own; the textbook calls the "
+    "same networks in evaluation mode under `no_grad`, in float32 on contiguous tensors, as many at a time as it "
+    "was trained on."
 )
 
 
@@ -35,24 +41,25 @@ def measure(scope: Scope) -> Section:
 def _rows(case: Case, scope: Scope) -> list[Row]:
     torch.manual_seed(0)
     model = case.recipe.model(ImageShape(case.channels, case.side, case.side)).eval().requires_grad_(False)
+    count = PICTURES_IN_STEPS if isinstance(model, SamplesInSteps) else PICTURES
     works: dict[str, Callable[[], object]] = {}
     for name, dtype in devices.PRECISIONS.items():
         ours = copy.deepcopy(model)
         compute_in(dtype, ours)
-        works[name] = partial(_ours, devices.place(ours, scope.device))
-    works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch)
+        works[name] = partial(_ours, devices.place(ours, scope.device), count)
+    works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch, count)
     found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
-    speeds = {name: [PICTURES / value for value in values] for name, values in found.items()}
+    speeds = {name: [count / value for value in values] for name, values in found.items()}
     return compared(case, speeds, TEXTBOOK)
 
 
-def _ours(model: nn.Module) -> None:
-    for make in batches(model, PICTURES, seed=0):
+def _ours(model: nn.Module, count: int) -> None:
+    for make in batches(model, count, seed=0):
         make()
 
 
 @torch.no_grad()
-def _theirs(model: nn.Module, batch: int) -> None:
+def _theirs(model: nn.Module, batch: int, count: int) -> None:
     sampler = need(model, Samples, "sampling")
-    for start in range(0, PICTURES, batch):
-        sampler.sample(min(batch, PICTURES - start)).cpu()
+    for start in range(0, count, batch):
+        sampler.sample(min(batch, count - start)).cpu()
