@@ -14,6 +14,7 @@ from genlab.core.errors import UsageError
 from genlab.core.random import Randomness
 from genlab.recipes import run
 from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import LatentRecipe
 
 SHAPE, ROWS, CLASSES = ImageShape(1, 16, 16), 12, 4
 # Presets whose images do not look at each other, with a part of every kind that draws or adds to a loss.
@@ -27,8 +28,11 @@ APART: Mapping[str, Mapping[str, Any]] = {
     "cgan": {},
     "acgan": {"diff_augment": "translation-cutout"},
     "pacgan": {},
+    "glow": {"flow_steps": 1},
+    "conditional-diffusion": {"timesteps": 20},
 }
-SPREADS = {"latent_spread", "aggregate_variance", "active_units"}  # which are those of a part
+# Which are those of a part.
+SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "loss_quiet", "loss_noisy"}
 
 
 @pytest.fixture
@@ -40,8 +44,10 @@ def double() -> Iterator[None]:
 
 
 def after_three_steps(preset: str, parts: int) -> dict[str, Tensor]:
-    recipe = replace(PRESETS[preset], width=8, latent=4, batch=ROWS, accumulate=parts, **APART[preset])
-    recipe = replace(recipe, **dict.fromkeys(("clip_norm",), 0.5))
+    recipe = PRESETS[preset]
+    latent = {"latent": 4} if isinstance(recipe, LatentRecipe) else {}
+    small: dict[str, Any] = {"width": 8, "batch": ROWS, "clip_norm": 0.5, **latent}
+    recipe = replace(recipe, accumulate=parts, **small, **APART[preset])
     training = run.build(recipe, SHAPE, Randomness(0), CLASSES)
     training.model.eval()  # batch normalisation would look at all images of a part
     images = torch.rand(ROWS, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1

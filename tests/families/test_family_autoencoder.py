@@ -126,7 +126,7 @@ def test_a_denoiser_learns_the_clean_image_from_the_spoilt_one() -> None:
 
     model = DenoisingAutoencoder(Line(), Line(), corruption=spoil)
     optimizer = adam(model, "autoencoder", 1e-2, (0.9, 0.999))
-    training = AutoencoderTraining(model, optimizer, linear_error, Randomness(0))
+    training = AutoencoderTraining(model, optimizer, Randomness(0), reconstruction=linear_error)
     noise = torch.Generator().manual_seed(0)
     for step in range(300):
         training.step(step, forever(0.5 * torch.randn(1024, 1, 1, 1, generator=noise)))

@@ -6,17 +6,17 @@ References:
     Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.random import Draws, Randomness
+from genlab.families.alone import Alone
 from genlab.objectives.reconstruction import Reconstruction
 
 Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # images (B, C, H, W) -> spoilt ones
@@ -70,39 +70,18 @@ class DenoisingAutoencoder(Autoencoder):
         return self.corruption(images, draws)
 
 
-class AutoencoderTraining:
+@dataclass(eq=False, kw_only=True)
+class AutoencoderTraining(Alone[Autoencoder]):
     """Minimises the mean over images of the reconstruction error, plus λ times the sparsity penalty of the codes.
 
     A denoising autoencoder encodes corrupted images; the error is always that to the clean ones.
     """
 
-    def __init__(
-        self,
-        model: Autoencoder,
-        optimizer: torch.optim.Optimizer,
-        reconstruction: Reconstruction,
-        randomness: Randomness,
-        *,
-        sparsity: Sparsity | None = None,
-        sparsity_weight: float = 1.0,
-        clip_norm: float | None = None,
-        accumulate: int = 1,
-    ) -> None:
-        self.model = model
-        self.optimizers = {"autoencoder": optimizer}
-        self.reconstruction = reconstruction
-        self.randomness = randomness
-        self.sparsity = sparsity
-        self.sparsity_weight = sparsity_weight
-        self.clip_norm = clip_norm
-        self.accumulate = accumulate
+    player = "autoencoder"
 
-    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Take one descent step on one batch."""
-        optimizer, objective = self.optimizers["autoencoder"], partial(self.objective, step)
-        parts, clip = self.accumulate, self.clip_norm
-        signals, norm = descend_on(next(batches), objective, optimizer, self.randomness, parts=parts, clip=clip)
-        return {**signals, "gradient_norm": norm}
+    reconstruction: Reconstruction
+    sparsity: Sparsity | None = None
+    sparsity_weight: float = 1.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and what there is to say about it."""

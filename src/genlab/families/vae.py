@@ -9,17 +9,16 @@ References:
     Models. NeurIPS.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from genlab.core.accumulation import descend_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
+from genlab.families.alone import Alone
 from genlab.families.posterior import Posterior, usage
 from genlab.objectives.divergence import free_bits
 from genlab.objectives.likelihood import importance_bound
@@ -175,7 +174,8 @@ class VAE(nn.Module):
         return [torch.full((len(images),), label, device=images.device) for label in range(self.classes)]
 
 
-class VAETraining:
+@dataclass(eq=False, kw_only=True)
+class VAETraining(Alone[VAE]):
     """Minimises the negative evidence bound, its rate weighted by β: distortion + β·rate.
 
     Distortion is E[−log p(x | z)] and rate E[KL(q(z | x) ‖ p(z))], both in nats per image. With free bits the rate
@@ -183,33 +183,11 @@ class VAETraining:
     the model's `importance_samples` above 1 it is the importance bound that is maximised, without β.
     """
 
-    def __init__(
-        self,
-        model: VAE,
-        optimizer: torch.optim.Optimizer,
-        randomness: Randomness,
-        *,
-        beta: Schedule,
-        floor: float = 0.0,
-        binarise: bool = False,
-        clip_norm: float | None = None,
-        accumulate: int = 1,
-    ) -> None:
-        self.model = model
-        self.optimizers = {"vae": optimizer}
-        self.randomness = randomness
-        self.beta = beta
-        self.floor = floor
-        self.binarise = binarise
-        self.clip_norm = clip_norm
-        self.accumulate = accumulate
+    player = "vae"
 
-    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Take one descent step on one batch."""
-        optimizer, objective = self.optimizers["vae"], partial(self.objective, step)
-        parts, clip = self.accumulate, self.clip_norm
-        signals, norm = descend_on(next(batches), objective, optimizer, self.randomness, parts=parts, clip=clip)
-        return {**signals, "gradient_norm": norm}
+    beta: Schedule
+    floor: float = 0.0
+    binarise: bool = False
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and what there is to say about it."""

@@ -77,8 +77,8 @@ class AutoencoderRecipe(LatentRecipe):
         return AutoencoderTraining(
             model,
             adam(model, "autoencoder", self.lr, self.betas),
-            RECONSTRUCTION[self.reconstruction](),
             randomness,
+            reconstruction=RECONSTRUCTION[self.reconstruction](),
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
             clip_norm=self.clip_norm,
