@@ -16,7 +16,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from budget import train_for
 from genlab.bench import page
 from genlab.core.random import generator
 from genlab.data.source import open_source
-from genlab.recipes.presets import PRESETS
 
 IMAGES, CHUNK = 2000, 250
 FEW: Mapping[str, Any] = {"width": 32, "batch": 64, "lr": 1e-3, "lr_schedule": "cosine"}
@@ -73,7 +72,6 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
     model = genlab.load(run.folder, checkpoint="last")
     opened = open_source(source, **SIZES[row.data])
     bits = bits_of(model, opened.held_out.batch(np.arange(IMAGES)).images)
-    batch = replace(PRESETS[row.preset], **row.options).batch
     return {
         "preset": row.preset,
         "data": row.data,
@@ -81,7 +79,7 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
         "bits": float(bits.mean()),
         "error": float(bits.std()) / len(bits) ** 0.5,
         "steps": run.steps,
-        "images": run.steps * batch,
+        "images": round(60 * minutes * run.images_per_second),
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "findings": [finding.rule for finding in genlab.doctor(run.folder).findings],
     }

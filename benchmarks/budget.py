@@ -10,9 +10,13 @@ from typing import Any
 import torch
 
 import genlab
+from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
+from genlab.data.source import open_source
+from genlab.recipes.resolve import Plan, resolve
 
 PROBE = 1 / 40  # of the time, spent once more to see how many steps fit into it
+TURN = 5  # steps between two looks at the clock
 DONE = "finished"  # a file in the folder of a run that is over
 RARELY: Mapping[str, Any] = {
     "preview_every": 10**6,
@@ -28,42 +32,40 @@ class Trained:
 
     folder: Path
     steps: int
-    batches_per_second: float
+    images_per_second: float
     megabytes: float  # what the process took at most
 
 
 def train_for(minutes: float, preset: str, folder: Path, options: Mapping[str, Any]) -> Trained:
     """Train a preset for so many minutes of one core into `folder`, unless it is there.
 
-    A short run first says how many steps fit into the time, so that schedules come to their ends.
+    Some steps first say how many fit into the time, so that schedules come to their ends.
     """
     torch.set_num_threads(1)
-    probe = folder.with_name(f"{folder.name}-probe")
-    if not (probe / DONE).exists():
-        # Of three short runs the first loads what is loaded once, and the second says what is not of the steps.
-        _cost(preset, folder.with_name(f"{folder.name}-warm"), options, steps=2)
-        first = _cost(preset, folder.with_name(f"{folder.name}-short"), options, steps=2)
-        second = _cost(preset, probe, options, minutes=minutes * PROBE, steps=10**6)
-        steps, batches, seconds = (after - before for after, before in zip(second, first, strict=True))
-        (probe / DONE).write_text(json.dumps({"steps": steps / seconds, "batches": batches / seconds}))
-    speed = json.loads((probe / DONE).read_text())
+    plan = resolve(preset, dict(options))
     if not (folder / DONE).exists():
-        _train(preset, folder, options, steps=round(60 * minutes * speed["steps"]))
-        (folder / DONE).write_text(json.dumps({"megabytes": highest() / MEGABYTE}))
-    megabytes = json.loads((folder / DONE).read_text())["megabytes"]
-    return Trained(folder, round(60 * minutes * speed["steps"]), speed["batches"], megabytes)
+        if (folder / "checkpoints" / "last").exists():
+            progress = genlab.resume(folder, quiet=True).progress
+        else:
+            steps = round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
+            where = {"out": folder.parent, "name": folder.name, "steps": steps}
+            progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
+        done = {"steps": progress.step, "batches": progress.batches, "megabytes": highest() / MEGABYTE}
+        (folder / DONE).write_text(json.dumps(done))
+    done = json.loads((folder / DONE).read_text())
+    images = done["batches"] * plan.recipe.batch
+    return Trained(folder, done["steps"], images / (60 * minutes), done["megabytes"])
 
 
-def _cost(preset: str, folder: Path, options: Mapping[str, Any], **length: float) -> tuple[float, float, float]:
-    """Return how many steps and batches a run has, and what processor time it took with all around it."""
-    began = time.process_time()
-    progress = _train(preset, folder, options, **length)
-    return progress.step, progress.batches, time.process_time() - began
-
-
-def _train(preset: str, folder: Path, options: Mapping[str, Any], **length: float) -> Any:  # noqa: ANN401 (how far)
-    """Train, or go on where a run was broken off."""
-    if (folder / "checkpoints" / "last").exists():
-        return genlab.resume(folder, quiet=True).progress
-    where = {"out": folder.parent, "name": folder.name, "quiet": True}
-    return genlab.train(preset, **{**RARELY, **options, **where, **length}).progress
+def _steps_per_second(plan: Plan, seconds: float) -> float:
+    """Return how many steps a second of processor time is enough for, as found in so many seconds."""
+    settings = plan.settings
+    data = open_source(settings.data, size=settings.size, channels=settings.channels).train
+    where, taken = torch.device("cpu"), 0
+    with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
+        advance(TURN)  # what is loaded once is loaded here
+        began = time.process_time()
+        while (spent := time.process_time() - began) < seconds:
+            advance(TURN)
+            taken += TURN
+    return taken / spent

@@ -22,7 +22,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,6 @@ from genlab.metrics.portrait import portray
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import mse
 from genlab.recipes.classifier import classifier_of
-from genlab.recipes.presets import PRESETS
 
 SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
 STEPS_50: Mapping[str, Any] = {"width": 32, "batch": 64, "lr_schedule": "cosine", "sampling_steps": 50}
@@ -113,7 +111,7 @@ def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) 
         "seed": seed,
         "minutes": minutes,
         "steps": run.steps,
-        "images_per_second": run.batches_per_second * replace(PRESETS[preset], **ROWS[preset]).batch,
+        "images_per_second": run.images_per_second,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "megabytes": run.megabytes,
         "healthy": diagnosis.healthy,
