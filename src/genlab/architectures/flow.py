@@ -177,8 +177,9 @@ class Levels(nn.Module):
 
     Args:
         shape: of the images.
-        steps: makes the steps of a level with so many channels, after the fold; `first` ones come before it.
+        steps: makes the layers of a level with so many channels, after the fold.
         levels: how many; None for as many as the image can be halved, at most 3.
+        before: makes the layers that come before the fold.
 
     Raises:
         UsageError: sides that cannot be halved so often.
