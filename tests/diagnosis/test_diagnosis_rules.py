@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from genlab.diagnosis.doctor import RULES, Doctor, examine
+from genlab.diagnosis.finding import Change
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
 from genlab.recipes.presets import PRESETS
@@ -253,6 +254,12 @@ def test_remedies_that_change_nothing_are_not_offered() -> None:
         about = context(family, loss=loss)
         (found,) = [f for f in examine(run(family, changed), about).findings if f.rule == "vanishing-gradient"]
         assert any("--loss non-saturating" in str(remedy) for remedy in found.remedies) == offered
+
+
+def test_a_factor_changes_a_number_as_a_person_would() -> None:
+    assert Change("lr", times=0.1).value(0.1, None) == 0.01
+    assert Change("lr", times=0.1).value(2e-4, None) == 2e-5
+    assert [Change("latent", times=0.5).value(now, None) for now in (128, 1)] == [64, 1]
 
 
 def recipes(families: tuple[str, ...]) -> list[Recipe]:

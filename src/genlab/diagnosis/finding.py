@@ -43,7 +43,9 @@ class Change:
             return published
         if self.times is None:
             return self.to
-        return max(1, round(now * self.times)) if isinstance(now, int) else now * self.times
+        if isinstance(now, int):
+            return max(1, round(now * self.times))
+        return float(f"{now * self.times:.6g}")  # 0.1 × 0.1 is 0.01 to people
 
     def __str__(self) -> str:
         option = f"--{self.option.replace('_', '-')}"
