@@ -98,7 +98,7 @@ def _verdict(claim: Claim, ranking: Sequence[str], found: Mapping[str, Sequence[
 def _values(rows: Sequence[Mapping[str, Any]], column: str) -> list[float]:
     """Return a column of the rows of all seeds; of what is one figure for all of them, that alone."""
     if column == "unsteadiness":
-        distances = [row["distance"] for row in rows]
+        distances = _values(rows, "distance")
         return [deviation(distances) / mean(distances)] if len(distances) > 1 else []
     return [row[column] for row in rows if column in row]
 
