@@ -25,6 +25,7 @@ from genlab.core.errors import UsageError
 SMALLEST = 4
 GROUP = 16  # channels that are normalised together: with fewer, torch takes ten times as long
 ATTENDED = 16  # the largest side of maps that get self-attention by default
+PART = 64  # images at a time where nothing is learned
 BLOCKS = 2  # residual blocks of each size on the way down
 HEAD = 64  # channels of an attention head at most
 FEW = 256  # positions whose attention is written out
@@ -88,7 +89,17 @@ class UNet(Mixed):
         _initialise(self)
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return what is predicted of each image; times are in [0, 1]."""
+        """Return what is predicted of each image; times are in [0, 1].
+
+        Where nothing is learned, a processor is given few images at a time, whose maps its caches hold.
+        """
+        if len(noisy) > PART and noisy.device.type == "cpu" and not torch.is_grad_enabled():
+            told = [None] * -(-len(noisy) // PART) if labels is None else torch.split(labels, PART)
+            parts = zip(torch.split(noisy, PART), torch.split(times, PART), told, strict=True)
+            return torch.cat([self._predicted(*part) for part in parts])
+        return self._predicted(noisy, times, labels)
+
+    def _predicted(self, noisy: Tensor, times: Tensor, labels: Tensor | None) -> Tensor:
         told = self.time(times)
         if self.label is not None:
             told = told + self.label(labels)
