@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint bench modes likelihood zoo metrics doctor clean
+.PHONY: demo test test-slow lint bench modes likelihood bits families zoo metrics doctor clean
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
 	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
@@ -27,6 +27,12 @@ modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on whe
 
 likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour, goes on where it was stopped
 	$(BIN)/python benchmarks/likelihood.py --results docs/results/likelihood.jsonl --write docs/likelihood.md
+
+bits: $(READY)  ## the likelihood of flows and diffusion models; hours, goes on where it was stopped
+	$(BIN)/python benchmarks/bits.py --runs runs/bits --results docs/results/bits.jsonl --write docs/bits.md
+
+families: $(READY)  ## the families side by side under one budget; many hours, goes on where it was stopped
+	$(BIN)/python benchmarks/families.py --runs runs/families --results docs/results/families.jsonl --write docs/families.md
 
 zoo: $(READY)  ## every preset on the same pictures for the same time; hours, goes on where it was stopped
 	$(BIN)/python benchmarks/zoo.py --results docs/results/zoo.jsonl --write docs/zoo.md
