@@ -10,12 +10,9 @@ work can be stopped and goes on where it was.
 """
 
 import argparse
-import json
-import multiprocessing
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
@@ -26,7 +23,7 @@ import torch
 from torch import Tensor
 
 import genlab
-from budget import train_for
+from budget import known, train_for, work_off
 from genlab.bench import page
 from genlab.core.random import generator
 from genlab.data.source import open_source
@@ -106,18 +103,10 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     about = page.machine()
     sources = {"mnist": f"mnist:{options.mnist}" if options.mnist else "mnist", "cifar10": options.cifar10}
-    lines = options.results.read_text().splitlines() if options.results.exists() else []
-    results = [json.loads(line) for line in lines]
-    known = {(result["preset"], result["data"]) for result in results}
-    todo = [row for row in ROWS if (row.preset, row.data) not in known and sources[row.data]]
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, fresh, max_tasks_per_child=1) as pool:
-        jobs = [pool.submit(measure, row, sources[row.data], options.minutes, options.runs) for row in todo]
-        for job in as_completed(jobs):
-            results.append(job.result())
-            with options.results.open("a") as file:
-                file.write(json.dumps(results[-1]) + "\n")
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    there = known(options.results, "preset", "data")
+    todo = [row for row in ROWS if (row.preset, row.data) not in there and sources[row.data]]
+    jobs = [(row, sources[row.data], options.minutes, options.runs) for row in todo]
+    results = work_off(measure, jobs, options.results, options.workers)
     shown = [word for word in arguments if word not in ("--mnist", options.mnist)]
     text = _page(results, about, shlex.join(["python", "benchmarks/bits.py", *shown]))
     print(text)

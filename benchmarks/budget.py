@@ -1,11 +1,14 @@
 """Trains for a processor time of one core, whatever else the machine does, and goes on where it was broken off."""
 
 import json
+import multiprocessing
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -24,6 +27,9 @@ RARELY: Mapping[str, Any] = {
     "checkpoint_every": 300,
     "extractor": "pixels",
 }
+
+
+Row: TypeAlias = dict[str, Any]  # a line of a file of results
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,25 @@ def train_for(minutes: float, preset: str, folder: Path, options: Mapping[str, A
     done = json.loads((folder / DONE).read_text())
     images = done["batches"] * plan.recipe.batch
     return Trained(folder, done["steps"], images / (60 * minutes), done["megabytes"])
+
+
+def work_off(work: Callable[..., Row], jobs: Sequence[tuple[Any, ...]], results: Path, workers: int) -> list[Row]:
+    """Return the lines of a file, and those that `work` gives for each job, which are added to it one by one."""
+    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    fresh = multiprocessing.get_context("spawn")  # so that the memory of one job is not that of another
+    with ProcessPoolExecutor(workers, fresh, max_tasks_per_child=1) as pool:
+        for done in as_completed([pool.submit(work, *job) for job in jobs]):
+            rows.append(done.result())
+            with results.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def known(results: Path, *names: str) -> set[tuple[Any, ...]]:
+    """Return what the lines of a file have under these names."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return {tuple(json.loads(line)[name] for name in names) for line in lines}
 
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:

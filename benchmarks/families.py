@@ -15,13 +15,10 @@ kept in a folder and each result added to a file of lines: the work can be stopp
 """
 
 import argparse
-import json
-import multiprocessing
 import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +30,7 @@ from torch.nn.functional import conv2d
 
 import genlab
 from bits import bits_of
-from budget import train_for
+from budget import known, train_for, work_off
 from claims import judged, table
 from genlab.applications.sample import sample
 from genlab.bench import page
@@ -174,19 +171,10 @@ def main(arguments: Sequence[str]) -> None:
     about = page.machine()
     pictures = (options.write or options.results).with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
-    lines = options.results.read_text().splitlines() if options.results.exists() else []
-    results = [json.loads(line) for line in lines]
-    known = {(row["preset"], row["seed"]) for row in results}
-    todo = [(p, seed) for seed in range(options.seeds) for p in options.only if (p, seed) not in known]
-    fresh = multiprocessing.get_context("spawn")  # so that the memory of one run is not that of another
-    with ProcessPoolExecutor(options.workers, fresh, max_tasks_per_child=1) as pool:
-        for done in as_completed(
-            pool.submit(measure, *one, options.minutes, options.runs, pictures) for one in todo
-        ):
-            results.append(done.result())
-            with options.results.open("a") as file:
-                file.write(json.dumps(results[-1]) + "\n")
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    there = known(options.results, "preset", "seed")
+    todo = [(p, seed) for seed in range(options.seeds) for p in options.only if (p, seed) not in there]
+    jobs = [(*one, options.minutes, options.runs, pictures) for one in todo]
+    results = work_off(measure, jobs, options.results, options.workers)
     command = shlex.join(["python", "benchmarks/families.py", *arguments])
     text = _page(results, about, command, pictures.name)
     print(text)
