@@ -44,9 +44,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("vae", {"width": 16, "latent": 4, "binarise": True}),
         ("denoising-autoencoder", {"width": 4, "latent": 4}),
         ("ddpm", {"width": 4, "timesteps": 8}),
+        ("glow", {"width": 4, "flow_steps": 1, "precision": "bf16", "temperature": 0.7}),
     ):
         genlab.train(preset, data="digits", size=16, batch=16, steps=6, **options, **rare)
-    genlab.train("gan", data="ring8", width=8, batch=16, steps=6, latent=2, name="points", **rare)
+    few = {"data": "ring8", "width": 8, "batch": 16, "steps": 6}
+    genlab.train("gan", latent=2, name="points", **few, **rare)
+    genlab.train("spline-flow", flow_steps=2, **few, **rare)
+    genlab.train("flow-matching", architecture="mlp", sampling_steps=4, **few, **rare)
     return root
 
 
@@ -123,9 +127,14 @@ def test_a_denoising_autoencoder_is_measured_on_what_it_mends(runs: Path) -> Non
 
 
 def test_points_are_measured_by_the_modes_of_their_mixture(runs: Path) -> None:
-    figures = by_name(evaluate_run(run(runs, "points"), FEW, "cpu"))
-    assert set(figures) == {"modes", "high_quality", "reverse_kl"}
-    assert figures["modes"].note == "of 8"
+    for name, more in (
+        ("points", set()),
+        ("spline-flow", {"negative_bound"}),
+        ("flow-matching", {"negative_bound"}),
+    ):
+        figures = by_name(evaluate_run(run(runs, name), FEW, "cpu"))
+        assert set(figures) == {"modes", "high_quality", "reverse_kl"} | more
+        assert figures["modes"].note == "of 8"
 
 
 def test_what_was_measured_is_kept_and_answers_the_same_request(
@@ -154,8 +163,8 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
     distances = {steps: by_name(result)["fd[pixels]"] for steps, result in found.items()}
     assert distances[2].value != distances[8].value
     for steps, figure in distances.items():
-        assert figure.protocol["sampler"] == "ddim"
-        assert figure.protocol["sampling_steps"] == steps
+        assert figure.protocol["model_sampler"] == "ddim"
+        assert figure.protocol["model_sampling_steps"] == steps
     with pytest.raises(UsageError, match="9 are more than the 8 levels"):
         genlab.evaluate(folder.path, sampling_steps=9)
     with pytest.raises(UsageError, match='"temperature" is no option of sampling from a ddpm'):
@@ -164,6 +173,19 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
         genlab.evaluate(folder.path, sampling_step=2)
     with pytest.raises(UsageError, match="--sampling-steps is for a run"):
         genlab.evaluate(real="digits", fake="digits", sampling_steps=2)
+
+
+def test_families_that_sample_in_different_ways_are_ranked(runs: Path) -> None:
+    found = compare([evaluate_run(run(runs, name), FEW, "cpu") for name in ("dcgan", "ddpm", "glow")])
+    assert found.ranked_by == "fd[pixels]"
+    assert not found.marks
+    assert not any("measured differently" in remark for remark in found.remarks)
+
+
+def test_a_flow_is_used_in_float32_whatever_it_was_trained_in(runs: Path) -> None:
+    figures = by_name(evaluate_run(run(runs, "glow"), FEW, "cpu"))
+    assert figures["bits_per_dimension"].protocol["model_precision"] == "float32"
+    assert figures["bits_per_dimension"].protocol["model_temperature"] == 0.7
 
 
 def test_no_sample_is_made_twice(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.data import check_unchanged, open_data
 from genlab.recipes.extractors import find_extractor
-from genlab.recipes.load import load_model, saved_step
+from genlab.recipes.load import load_model, precision, saved_step
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
@@ -134,8 +134,12 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "data": source.train.fingerprint[:12],
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
-        "model_precision": str(plan.dtype(where)).removeprefix("torch."),
-        **{name: value for name in plan.recipe.of_sampling if (value := getattr(plan.recipe, name)) is not None},
+        "model_precision": precision(model),
+        **{
+            f"model_{name}": value
+            for name in plan.recipe.of_sampling
+            if (value := getattr(plan.recipe, name)) is not None
+        },
     }
     assert request.split
     subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)

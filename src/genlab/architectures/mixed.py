@@ -22,9 +22,15 @@ class Mixed(nn.Module):
 
     dtype = torch.float32
 
+    @property
+    def multiplies_in(self) -> torch.dtype:
+        """The type of its products now."""
+        return self.dtype
+
     def shortened(self, device: torch.device) -> AbstractContextManager[Any]:
-        """Multiply in `dtype` within."""
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device.type, self.dtype)
+        """Multiply in `multiplies_in` within."""
+        dtype = self.multiplies_in
+        return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
     def restored(self, made: Tensor) -> Tensor:
         """Return what was made within, in float32 if it is shorter."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from genlab.architectures.mixed import compute_in
+from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import UsageError
 from genlab.recipes.data import classes_of, shape_of
@@ -28,7 +28,7 @@ def load_model(
     """Return a run's model in evaluation mode, its weights frozen.
 
     Without `which` it is the best checkpoint if there is one, else the last. It computes with the precision that
-    the run asked for, and samples as its recipe says, but for the options in `sampling`.
+    the run asked for, a flow in float32, and samples as its recipe says, but for the options in `sampling`.
 
     Raises:
         UsageError: `sampling` has an option that the model has not, or a value that it cannot take.
@@ -42,6 +42,12 @@ def load_model(
     where = devices.choose(device)
     compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
+
+
+def precision(model: nn.Module) -> str:
+    """Return the name of the type that the networks of `model` multiply in; of several, the shortest."""
+    types = (module.multiplies_in for module in model.modules() if isinstance(module, Mixed))
+    return str(min(types, key=lambda dtype: dtype.itemsize, default=torch.float32)).removeprefix("torch.")
 
 
 def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:
