@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from genlab.architectures.unet import FEW, PART, Attention, UNet
@@ -22,10 +23,20 @@ def test_attention_that_is_written_out_is_that_of_the_fused_kernel() -> None:
 def test_many_images_are_seen_in_parts_where_nothing_is_learned() -> None:
     torch.manual_seed(0)
     network = UNet(ImageShape(1, 8, 8), 4, classes=3)
-    torch.nn.init.normal_(network.last.weight)
+    with torch.no_grad():
+        for parameter in network.parameters():  # branches start at 0, and would not see what they are told
+            parameter += 0.1 * torch.randn_like(parameter)
     count = 2 * PART + 3
     images, times, labels = torch.randn(count, 1, 8, 8), torch.rand(count), torch.arange(count) % 4
+    for others in ((times.flip(0), labels), (times, labels.roll(1)), (times, None)):
+        assert (network(images, times, labels) - network(images, *others)).abs().mean() > 1e-3
     for told in (labels, None):
         learned = network(images, times, told)
         with torch.no_grad():
             torch.testing.assert_close(network(images, times, told), learned)
+
+
+@pytest.mark.parametrize("channels", [1, 63, 100, 200, 224, 500])
+def test_any_number_of_channels_has_heads_that_divide_it(channels: int) -> None:
+    maps = torch.randn(2, channels, 2, 2)
+    assert Attention(channels)(maps).shape == maps.shape

@@ -2,7 +2,7 @@
 
 Maps are halved until their side is odd or 4; there are `width` channels at the image and 2·width from the second
 size on. Each size has residual blocks on the way down and one more on the way up, where what the way down made is
-joined. With width 128 this is the published network of 32 pixels.
+joined. With width 128 these are the maps of the published network of 32 pixels, whose attention has one head.
 
 References:
     Ronneberger, Fischer and Brox, 2015. U-Net. arXiv:1505.04597.
@@ -27,7 +27,7 @@ GROUP = 16  # channels that are normalised together: with fewer, torch takes ten
 ATTENDED = 16  # the largest side of maps that get self-attention by default
 PART = 64  # images at a time where nothing is learned
 BLOCKS = 2  # residual blocks of each size on the way down
-HEAD = 64  # channels of an attention head at most
+HEAD = 64  # channels of an attention head at least, where there are as many
 FEW = 256  # positions whose attention is written out
 
 
@@ -145,7 +145,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = max(1, channels // HEAD)
+        most = max(1, channels // HEAD)
+        self.heads = next(heads for heads in range(most, 0, -1) if channels % heads == 0)
         self.norm, self.inward, self.out = (
             _norm(channels),
             nn.Linear(channels, 3 * channels),
@@ -219,10 +220,12 @@ class Wave(nn.Module):
 
 def _sides(shape: ImageShape) -> list[int]:
     """Return the heights of the maps, from the image down."""
+    if shape.of_points:
+        raise UsageError("the unet architecture is for pictures, and these are points. Set --architecture mlp.")
     if shape.height % 2 or shape.width % 2:
         raise UsageError(
             f"the unet architecture halves its maps, and these pictures are {shape.height}×{shape.width}. "
-            "Set --size to an even number, best a power of two."
+            "Set --size to an even number, best a multiple of 8."
         )
     sides, (height, width) = [shape.height], shape[1:]
     while min(height, width) > SMALLEST and height % 2 == width % 2 == 0:
