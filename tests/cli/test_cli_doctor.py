@@ -51,6 +51,16 @@ def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
     assert "NaN or Inf, since step 5" in out
 
 
+@pytest.mark.parametrize(("family", "rule"), [("diffusion", "no-denoising"), ("flow", "likelihood-lost")])
+def test_a_log_of_a_loss_alone_may_be_any_familys(genlab: Genlab, tmp_path: Path, family: str, rule: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n" + "\n".join(f"{i},{1.0 if i < 500 else 9.0}" for i in range(0, 1000, 10)))
+    code, out, _ = genlab("doctor", path, "--family", family, "--json")
+    found = json.loads(out)
+    assert code == 3
+    assert rule in {finding["rule"] for finding in found["findings"]}
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -59,7 +69,7 @@ def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
         ("doctor {log} --map loss", ["--map takes SIGNAL=COLUMN"]),
         ("doctor {log} --map los=errD", ['no signal "los"', 'Did you mean "loss"?']),
         ("doctor {log} --map loss=errr", ['no column "errr"', "Choices: iter, errD, errG"]),
-        ("doctor {log} --family gun", ['gan, vae, autoencoder, not "gun"']),
+        ("doctor {log} --family gun", ['gan, vae, autoencoder, flow, diffusion, not "gun"']),
     ],
 )
 def test_mistakes(line: str, words: list[str], genlab: Genlab, runs: Path, log: Path) -> None:

@@ -15,7 +15,7 @@ def doctor(
     target: Annotated[str, Parameter(help="A run, or a log: .csv, .jsonl, TensorBoard events, text.")] = "latest",
     *,
     map: Annotated[list[str], Parameter(negative_iterable=())] | None = None,  # noqa: A002 (its name for users)
-    family: Annotated[str | None, Parameter(help="Of a log: gan, vae or autoencoder.")] = None,
+    family: Annotated[str | None, Parameter(help="Of a log: gan, vae, autoencoder, flow or diffusion.")] = None,
     json: bool = False,
     root: Root = RUNS,
 ) -> None:

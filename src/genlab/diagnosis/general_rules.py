@@ -158,7 +158,7 @@ RULES = (
         dead_units,
         "A unit that is never on has no gradient and never comes back. Large steps kill units.",
         "Maas, Hannun and Ng, 2013. Rectifier Nonlinearities Improve Neural Network Acoustic Models",
-        (("generator_dead_units", "decoder_dead_units", "encoder_dead_units"),),
+        (("generator_dead_units", "decoder_dead_units", "encoder_dead_units", "network_dead_units"),),
         remedies=SLOWER,
     ),
     Rule(

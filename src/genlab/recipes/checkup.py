@@ -18,7 +18,7 @@ from genlab.training.fit import QUALITY
 from genlab.training.run_folder import RunFolder, find
 
 RECIPE = "recipe.yaml"
-FAMILIES = ("gan", "vae", "autoencoder")
+FAMILIES = ("gan", "vae", "autoencoder", "flow", "diffusion")
 
 
 def doctor(
@@ -34,7 +34,7 @@ def doctor(
         target: a run folder, a name in `root` or "latest"; or a log: comma-separated, JSON lines, printed text, an
             event file of TensorBoard or a folder of them.
         mapping: of a log, our name of a signal to the name of its column.
-        family: of a log, "gan", "vae" or "autoencoder", where its columns do not say.
+        family: of a log, a name in `FAMILIES`, where its columns do not say.
         root: where names of runs are looked up.
 
     Raises:
