@@ -34,8 +34,9 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("ddpm", {"schedule": "straight"}, "ends in pure noise.*--prediction flow, velocity or image"),
     ("ddpm", {"guidance": 3.0}, "--guidance 3 is towards a class.*--labels embedding"),
-    ("conditional-diffusion", {"label_dropout": 0.0}, "Set --label-dropout above 0"),
-    ("ddpm", {"eta": 0.5}, "--eta is of --sampler ddim; ancestral has none"),
+    ("conditional-diffusion", {"label_dropout": 0.0}, "--label-dropout"),
+    ("ddpm", {"eta": 0.5}, "--eta 0.5 is of --sampler ddim; ancestral has none. Set --eta 0"),
+    ("ddpm", {"sampler": "ddim", "eta": 1.5}, "--eta"),
 ]
 
 
@@ -72,7 +73,7 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("sngan", {"size": 24}, "16, 32, 48"),
         ("dcgan", {"size": 48}, "16, 32, 64"),
         ("dcgan", {"depth": 3}, "--depth is for --architecture mlp"),
-        ("glow", {"size": 12, "levels": 3}, "12×12 can be halved 2 times. Set --levels to at most that"),
+        ("glow", {"size": 12, "levels": 3}, "12×12 can be halved 2 times. Set --levels to 1 to 2"),
         ("glow", {"size": 15}, "15×15 can be halved 0 times"),
         ("spline-flow", {"size": 64}, "of up to 1,024 numbers; these pictures have 4,096. Use glow or realnvp"),
         ("spline-flow", {"size": 16, "levels": 2}, "--levels are for --architecture glow or realnvp"),

@@ -68,7 +68,9 @@ def denoiser(
     make = lookup(DENOISERS, architecture, "architecture")
     if architecture == "mlp":
         if attention or dropout:
-            raise UsageError("attention and dropout are for --architecture unet. Leave them out.")
+            raise UsageError(
+                "attention and dropout are for --architecture unet. Set --dropout 0 and no --attention."
+            )
         return make(shape, width, classes=classes, depth=depth or DEPTH)
     if depth is not None:
         raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")

@@ -11,9 +11,7 @@ References:
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,11 +60,14 @@ class ActNorm(Invertible):
         self.log_scale = nn.Parameter(torch.zeros(channels))
         self.register_buffer("ready", torch.zeros((), dtype=torch.long))
         self.ready: Tensor
+        self.seen_ready = False  # so that a device is not waited for in every step
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise."""
-        if self.training and not self.ready:
-            self._measure(maps.detach())
+        if self.training and not self.seen_ready:
+            if not self.ready:
+                self._measure(maps.detach())
+            self.seen_ready = True
         scale = self.log_scale.exp()[:, None, None]
         volume = self.log_scale.sum() * (maps.shape[2] * maps.shape[3])
         return scale * (maps + self.shift[:, None, None]), volume.expand(len(maps))
@@ -99,7 +100,7 @@ class Convolution(Invertible):
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Mix by the inverse matrix, which is found in float64."""
-        inverse = torch.linalg.inv(self.weight.double()).to(maps.dtype)
+        inverse = torch.linalg.inv(self.weight.cpu().double()).to(maps.device, maps.dtype)
         return conv2d(maps, inverse[:, :, None, None])
 
 
@@ -275,7 +276,7 @@ class Splines(nn.Module):
         from zuko.flows import NSF
 
         self.shape = shape
-        self.spread = 3.0 if tuple(shape[1:]) == (1, 1) else 1.0
+        self.spread = 3.0 if shape.of_points else 1.0
         with torch.device("cpu"):  # its masks cannot be made without memory
             self.flow = NSF(math.prod(shape), bins=16, transforms=steps, hidden_features=(width, width), passes=2)
 
@@ -316,20 +317,28 @@ FLOWS: Mapping[str, Callable[[ImageShape, int, int, int | None], nn.Module]] = {
 class _Exact(MixedSequential):
     """Layers that multiply in a shorter type only while they are trained: inverted must be what was done."""
 
-    def shortened(self, device: torch.device) -> AbstractContextManager[Any]:
-        """Multiply in float32 outside of training."""
-        return super().shortened(device) if self.training else nullcontext()
+    @property
+    def multiplies_in(self) -> torch.dtype:
+        """float32 outside of training."""
+        return self.dtype if self.training else torch.float32
 
 
 def _levels(shape: ImageShape, asked: int | None) -> int:
     """Return how many levels a flow on such images has."""
+    if shape.of_points:
+        raise UsageError("this flow halves its maps, and these are points. Set --architecture spline.")
     possible = 0
     while shape.height % 2 ** (possible + 1) == shape.width % 2 ** (possible + 1) == 0:
         possible += 1
     if not 1 <= (asked or min(LEVELS, possible)) <= possible:
         raise UsageError(
             f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} can be halved "
-            f"{possible} times. Set --levels to at most that, or --size to a multiple of a power of two."
+            f"{possible} times. "
+            + (
+                f"Set --levels to 1 to {possible}."
+                if possible
+                else "Set --size to an even number, best a multiple of 8."
+            )
         )
     return asked or min(LEVELS, possible)
 

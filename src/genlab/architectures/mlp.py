@@ -17,7 +17,6 @@ from genlab.architectures.parts import Features, MakeNorm
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
 
-POINT = (1, 1)  # height and width of what is no image but a point of a toy
 SPREAD = 5.0
 DEPTH = 2
 
@@ -66,7 +65,7 @@ def features(
     _refuse(attention)
     if norm == "instance":
         raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
-    seen = [nn.Flatten(), *([_Spread()] if tuple(shape[1:]) == POINT else [])]
+    seen = [nn.Flatten(), *([_Spread()] if shape.of_points else [])]
     return Features(_kind(shape)(*seen, *_hidden(prod(shape), width, depth, norm, dropout)), width)
 
 
@@ -88,7 +87,7 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
 
 def _kind(shape: ImageShape) -> type[LabelledSequential]:
     """Return what to put the layers in: those for points keep all their digits, which are few pixels' worth."""
-    return LabelledSequential if tuple(shape[1:]) == POINT else MixedSequential
+    return LabelledSequential if shape.of_points else MixedSequential
 
 
 class _Spread(nn.Module):

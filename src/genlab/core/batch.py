@@ -15,6 +15,11 @@ class ImageShape(NamedTuple):
     height: int
     width: int
 
+    @property
+    def of_points(self) -> bool:
+        """Whether it is no image but a point."""
+        return self.height == self.width == 1
+
 
 @dataclass(frozen=True)
 class Batch:

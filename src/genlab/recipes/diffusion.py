@@ -43,9 +43,11 @@ class DiffusionRecipe(Recipe):
     prediction: PredictionName = option("noise", "what the network is asked for")
     sampler: SamplerName = option("ancestral", "how noise becomes images")
     sampling_steps: int | None = option(None, "levels that a sampler goes through; by default all", least=1)
-    eta: float = option(0.0, "of ddim: how much noise each step draws anew; 1 for as much as ancestral", least=0)
+    eta: float = option(
+        0.0, "of ddim: how much noise each step draws anew; 1 for as much as ancestral", least=0, most=1
+    )
     labels: ClassesName = option("none", "how the network is told the class of each picture")
-    label_dropout: float = option(0.1, "share of the pictures whose class is kept from it", least=0, most=1)
+    label_dropout: float = option(0.1, "share of the pictures whose class is kept from it", above=0, most=0.9)
     guidance: float = option(
         1.0, "how far pictures of a class are driven from all others; 1 for not at all", least=0
     )
@@ -63,6 +65,12 @@ class DiffusionRecipe(Recipe):
         from genlab.families.diffusion import Diffusion, Sampling
         from genlab.objectives.diffusion import SCHEDULES
 
+        if shape.of_points and (self.schedule, self.prediction) == ("cosine", "noise"):
+            raise UsageError(
+                "--schedule cosine ends in 20,000 times as much noise as image, which enlarges the errors of "
+                "--prediction noise as much: pixels are held in their range, points are not. Set --prediction "
+                "velocity, or --schedule linear."
+            )
         told = 0 if self.labels == "none" else classes
         network = denoiser(
             self.architecture,
@@ -117,16 +125,12 @@ class DiffusionRecipe(Recipe):
         )
         yield (
             self.eta > 0 and self.sampler != "ddim",
-            f"--eta is of --sampler ddim; {self.sampler} has none. Leave one out.",
+            f"--eta {self.eta:g} is of --sampler ddim; {self.sampler} has none. Set --eta 0, or --sampler ddim.",
         )
         yield (
             self.guidance != 1 and self.labels == "none",
-            f"--guidance {self.guidance:g} is towards a class, and --labels none tells the network none. Set "
+            f"--guidance {self.guidance:g} is towards a class, and this network is told none. Train it with "
             "--labels embedding, or leave --guidance out.",
-        )
-        yield (
-            self.guidance != 1 and self.label_dropout == 0,
-            "--guidance needs a network that knows pictures of any class too. Set --label-dropout above 0.",
         )
         yield (
             self.labels != "none" and classes == 0,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch
+from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Corrupts, Reconstructs, Samples, brief, takes_labels
 from genlab.core.pictures import Picture, grid
 from genlab.core.random import generator
@@ -34,7 +34,7 @@ def preview(model: nn.Module, held_out: Batch, seed: int, count: int = PICTURES)
 
 
 def _samples(model: Samples, held_out: Batch, noise: torch.Generator, count: int) -> Picture:
-    if held_out.images.shape[2:] == (1, 1):
+    if ImageShape(*held_out.images.shape[1:]).of_points:
         return grid(model.sample(count * 16, noise))
     if isinstance(model, nn.Module) and takes_labels(model):
         columns = min(model.classes, 10)
