@@ -46,7 +46,7 @@ class Training(Protocol):
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """Draws latents from the distribution that the decoder was trained on; here always N(0, 1)."""
+    """Draws the latents that samples are made of: from N(0, 1), but for a flow's temperature."""
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` latents, shaped (count, latent)."""

@@ -20,7 +20,7 @@ from genlab.core.random import Randomness
 from genlab.families.alone import Alone
 
 LEVELS = 256  # of a byte
-EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, as in Dinh et al.
+EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, after Dinh et al.
 MIDDLE = 0.5  # of the interval that stands for a byte
 
 
@@ -33,7 +33,7 @@ class Flow(nn.Module):
     Args:
         network: images (B, C, H, W) to latents (B, C·H·W) and log |det| of the Jacobian, (B,); has an `inverse`.
         shape: of the images.
-        temperature: deviation of the latents that samples are made of.
+        temperature: deviation of the latents that samples are made of; below 1 for typical images.
     """
 
     def __init__(self, network: nn.Module, shape: ImageShape, *, temperature: float = 1.0) -> None:
@@ -50,7 +50,7 @@ class Flow(nn.Module):
     @property
     def of_bytes(self) -> bool:
         """Whether its density is one of images of bytes, and not of points."""
-        return self.shape[1:] != (1, 1)
+        return not self.shape.of_points
 
     def encode(self, images: Tensor) -> Tensor:
         """Return the latents (B, C·H·W) of images; of a byte, those of the middle of what stands for it."""
@@ -70,12 +70,13 @@ class Flow(nn.Module):
         return (self.decode(self.encode(images)) - images).abs().flatten(1).amax(1)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` draws from N(0, 1), (count, C·H·W)."""
-        return torch.randn(count, self.latent, generator=generator).to(next(self.parameters()).device)
+        """Return `count` draws from N(0, temperature²), (count, C·H·W)."""
+        draws = torch.randn(count, self.latent, generator=generator).to(next(self.parameters()).device)
+        return self.temperature * draws
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return the images of `count` draws from N(0, temperature²), (count, C, H, W)."""
-        return self.decode(self.temperature * self.prior(count, generator))
+        """Return the images of `count` draws from the prior, (count, C, H, W)."""
+        return self.decode(self.prior(count, generator))
 
     def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return log p(x) of points, or for bytes log p of one draw of what stands for them, in nats, (B,).
