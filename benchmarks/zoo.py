@@ -1,4 +1,4 @@
-"""Trains every preset on the same pictures for the same time, and puts them side by side.
+"""Trains every GAN, VAE and autoencoder on the same pictures for the same time, and puts them side by side.
 
     python benchmarks/zoo.py --results zoo.jsonl [--minutes 4] [--only NAME …] [--write docs/zoo.md]
 
@@ -40,6 +40,7 @@ DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
 SAMPLES, SHOWN, CHUNK = 10_000, 16, 500
 PROBE = 1 / 24  # of the time, spent once more to see how many steps fit into it
 BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
+SHOWN_HERE = [preset for preset, recipe in PRESETS.items() if recipe.family in BASE]  # others: families.py
 # Why a row is behind the one that does nothing clever, as far as its strip and its number of {steps} say.
 EARLY = "{steps} rounds fit into the time, because "
 BLUR = (
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python benchmarks/zoo.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
     parser.add_argument("--minutes", type=float, default=4, help="of training for each preset (default 4)")
-    parser.add_argument("--only", nargs="*", choices=PRESETS, help="names of presets")
+    parser.add_argument("--only", nargs="*", choices=SHOWN_HERE, help="names of presets")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, and the strips beside it")
     options = parser.parse_args(arguments)
     about = page.machine()
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str]) -> None:
     lines = options.results.read_text().splitlines() if options.results.exists() else []
     results = [json.loads(line) for line in lines]
     known = {row["preset"] for row in results}
-    for preset in options.only or PRESETS:
+    for preset in options.only or SHOWN_HERE:
         if preset not in known:
             print(f"training {preset}", file=sys.stderr, flush=True)
             results.append(measure(preset, options.minutes, pictures))

@@ -40,7 +40,6 @@ from genlab.recipes.portraits import chosen, portrait_of, watched
 from genlab.version import __version__
 
 CHUNK = 250
-POINT = (1, 1)
 TOY_SAMPLES = 2500  # of the published protocol
 PATHS = 500
 LIKENESS_IMAGES = 1000  # images that pairs for MS-SSIM are drawn from
@@ -83,7 +82,7 @@ def evaluate_model(subject: Subject, extractor: Extractor | None, samples: int) 
     model, shape = subject.model, subject.source.train.shape
     figures: list[Figure] = []
     if isinstance(model, Samples):
-        if tuple(shape[1:]) == POINT:
+        if shape.of_points:
             figures += _of_points(subject)
         elif extractor is not None:
             figures += _of_samples(subject, extractor, samples)
@@ -190,8 +189,10 @@ def _of_path(subject: Subject, extractor: Extractor, protocol: Mapping[str, Any]
 
     def decode(latents: Tensor) -> Tensor:
         with torch.no_grad():
-            images: Tensor = model.decode(latents) if labels is None else model.decode(latents, labels)
-        return images
+            if labels is None:
+                return torch.cat([model.decode(part) for part in torch.split(latents, CHUNK)])
+            parts = zip(torch.split(latents, CHUNK), torch.split(labels, CHUNK), strict=True)
+            return torch.cat([model.decode(*part) for part in parts])
 
     exact = extractor.exact()  # rounding to bytes would hide steps as small as these
     estimate = path_length(decode, lambda images: exact(images).features, starts, ends, places)
@@ -234,7 +235,7 @@ def _of_reconstructions(subject: Subject, most: int) -> Iterator[Figure]:
             given = model.corrupt(images, noise) if prefix == "denoising" else images
             again = model.reconstruct(given)
             for name, (measure, _) in measures.items():
-                values[f"{prefix}_{name}"].append(measure(images, again).double().cpu())
+                values[f"{prefix}_{name}"].append(measure(images, again).cpu().double())
     for name, parts in values.items():
         each, better = torch.cat(parts), measures[name.partition("_")[2]][1]
         yield Figure(name, *_mean(each), better, {"real": len(each), **_protocol(subject)})
@@ -250,7 +251,7 @@ def _of_likelihood(subject: Subject, most: int) -> Iterator[Figure]:
         images = black_and_white(images, subject.seed)
     stamp = {"real": len(images), "pixels": subject.pixels, **_protocol(subject)}
     batches_of = [part.to(where) for part in torch.split(images, CHUNK)]
-    bounds = -torch.cat([model.evidence_bound(part, noise).double().cpu() for part in batches_of])
+    bounds = -torch.cat([model.evidence_bound(part, noise).cpu().double() for part in batches_of])
     if counts_bits(model):
         value, error = (bits_per_dimension(nats, int(np.prod(real.shape))) for nats in _mean(bounds))
         yield Figure("bits_per_dimension", value, error, "lower", {**stamp, "pixels": "bytes"})
@@ -259,10 +260,10 @@ def _of_likelihood(subject: Subject, most: int) -> Iterator[Figure]:
     if isinstance(model, SplitsBound):
         parts = [model.distortion_and_rate(part, noise) for part in batches_of]
         for place, name in enumerate(("distortion", "rate")):
-            each = torch.cat([part[place].double().cpu() for part in parts])
+            each = torch.cat([part[place].cpu().double() for part in parts])
             yield Figure(name, *_mean(each), "none", stamp)
         few = torch.split(images[:IMPORTANCE_IMAGES].to(where), IMPORTANCE_CHUNK)
-        nll = -torch.cat([model.importance_bound(i, IMPORTANCE_DRAWS, noise).double().cpu() for i in few])
+        nll = -torch.cat([model.importance_bound(i, IMPORTANCE_DRAWS, noise).cpu().double() for i in few])
         stamp = {**stamp, "real": len(nll), "draws": IMPORTANCE_DRAWS}
         yield Figure("importance_nll", *_mean(nll), "lower", stamp)
         if subject.pixels != "unknown":

@@ -34,11 +34,12 @@ def sample(model: nn.Module, count: int, seed: int, label: int | None = None, *,
         def told(step: int, steps: int) -> None:
             shown.update(task, completed=made * steps + step, total=len(pieces) * steps)
 
-        model.told = told
-        images = []
-        for made, piece in enumerate(pieces):  # noqa: B007 (`told` reads it)
-            images.append(piece())
-        model.told = None
+        model.told, images = told, []
+        try:
+            for made, piece in enumerate(pieces):  # noqa: B007 (`told` reads it)
+                images.append(piece())
+        finally:
+            model.told = None
     return torch.cat(images)
 
 

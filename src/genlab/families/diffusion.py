@@ -81,7 +81,7 @@ class Diffusion(nn.Module):
     @property
     def of_bytes(self) -> bool:
         """Whether its bound is on the likelihood of bytes, and not on a density of points."""
-        return self.shape[1:] != (1, 1)
+        return not self.shape.of_points
 
     def predict(self, noisy: Tensor, k: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return what the network says of noisy images (B, C, H, W) at levels k (B,) on the CPU."""

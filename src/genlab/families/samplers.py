@@ -56,8 +56,7 @@ def euler(
     schedule: Schedule, denoise: Denoise, noisy: Tensor, k: int, below: int, draw: Draw, eta: float
 ) -> Tensor:
     """Follow dx = x̂ dα + ε̂ dσ, the flow from noise to images, along its slope at k: `ddim` with η = 0."""
-    image, noise = denoise(noisy, k)
-    return _along(schedule, noisy, k, below, image, noise)
+    return ddim(schedule, denoise, noisy, k, below, draw, 0.0)
 
 
 def heun(

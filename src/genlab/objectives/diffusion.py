@@ -133,8 +133,8 @@ def pixel_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
     # Of two tails the smaller keeps its digits: mirror what lies above the mean.
     mirrored = lower > 0
     upper, lower = torch.where(mirrored, -lower, upper), torch.where(mirrored, -upper, lower)
-    inside: Tensor = (ndtr(upper.double()) - ndtr(lower.double())).clamp(min=TINY)
-    return -inside.log().flatten(1).sum(1).float()
+    inside: Tensor = (ndtr(upper.cpu().double()) - ndtr(lower.cpu().double())).clamp(min=TINY)
+    return -inside.log().flatten(1).sum(1).to(images.device, images.dtype)
 
 
 def point_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
