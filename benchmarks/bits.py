@@ -107,8 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     todo = [row for row in ROWS if (row.preset, row.data) not in there and sources[row.data]]
     jobs = [(row, sources[row.data], options.minutes, options.runs) for row in todo]
     results = work_off(measure, jobs, options.results, options.workers)
-    shown = [word for word in arguments if word not in ("--mnist", options.mnist)]
-    text = _page(results, about, shlex.join(["python", "benchmarks/bits.py", *shown]))
+    text = _page(results, about, shlex.join(["python", "benchmarks/bits.py", *arguments]))
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
