@@ -13,16 +13,26 @@ from genlab.core.errors import UsageError, lookup
 
 TIMES = 64  # numbers that a perceptron is told the time in
 DEPTH = 3
+OCTAVES = 5  # of the waves that points are seen through
 
 
 class Perceptron(Mixed):
-    """Hidden layers of `width` units over a flattened image or point, its time and its label."""
+    """Hidden layers of `width` units over a flattened image or point, its time and its label.
+
+    Of a point x it sees sin(2ʲπx) and cos(2ʲπx) for j = 0 … 4 too: what is to be predicted where there is little
+    noise changes within a mode, and layers alone are slow to learn what changes so fast.
+
+    References:
+        Tancik et al., 2020. Fourier Features Let Networks Learn High Frequency Functions. arXiv:2006.10739.
+    """
 
     def __init__(self, shape: ImageShape, width: int, *, classes: int = 0, depth: int = DEPTH) -> None:
         super().__init__()
         self.time = Wave(TIMES)
         self.label = LabelOrNone(classes, TIMES) if classes else None
-        entering = [prod(shape) + TIMES, *[width] * (depth - 1)]
+        self.of_points = shape.of_points
+        seen = prod(shape) * (1 + 2 * OCTAVES if self.of_points else 1)
+        entering = [seen + TIMES, *[width] * (depth - 1)]
         layers = [layer for inputs in entering for layer in (nn.Linear(inputs, width), nn.SiLU())]
         self.layers = nn.Sequential(*layers, nn.Linear(width, prod(shape)))
 
@@ -32,8 +42,15 @@ class Perceptron(Mixed):
         if self.label is not None:
             told = told + self.label(labels)
         with self.shortened(noisy.device):
-            made = self.layers(torch.cat([noisy.flatten(1), told], dim=1))
+            made = self.layers(torch.cat([self._seen(noisy.flatten(1)), told], dim=1))
         return self.restored(made).view(noisy.shape)
+
+    def _seen(self, numbers: Tensor) -> Tensor:
+        if not self.of_points:
+            return numbers
+        octaves = torch.pi * 2.0 ** torch.arange(OCTAVES, device=numbers.device)
+        angles = (numbers[:, :, None] * octaves).flatten(1)
+        return torch.cat([numbers, angles.sin(), angles.cos()], dim=1)
 
 
 DENOISERS: Mapping[str, Callable[..., Mixed]] = {"unet": UNet, "mlp": Perceptron}
