@@ -82,7 +82,7 @@ def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Gen
     assert len(pictures) == len(ways) - 1  # all of the noise drawn anew is what `ancestral` does
     for wrong, words in (
         (("--sampling-steps", 13), "13 are more than the 12 levels"),
-        (("--sampler", "heun", "--eta", 1), "--eta is of --sampler ddim"),
+        (("--sampler", "heun", "--eta", 1), "--eta 1 is of --sampler ddim"),
         (("--sampler", "hein"), "heun"),
     ):
         code, _, err = genlab("sample", run, *wrong)
