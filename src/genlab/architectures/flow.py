@@ -331,14 +331,10 @@ def _levels(shape: ImageShape, asked: int | None) -> int:
     while shape.height % 2 ** (possible + 1) == shape.width % 2 ** (possible + 1) == 0:
         possible += 1
     if not 1 <= (asked or min(LEVELS, possible)) <= possible:
+        helps = f"--levels to 1 to {possible}" if possible else "--size to an even number, best a multiple of 8"
         raise UsageError(
             f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} can be halved "
-            f"{possible} times. "
-            + (
-                f"Set --levels to 1 to {possible}."
-                if possible
-                else "Set --size to an even number, best a multiple of 8."
-            )
+            f"{possible} times. Set {helps}."
         )
     return asked or min(LEVELS, possible)
 
