@@ -1,3 +1,5 @@
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,18 @@ class Mirror(Decoder):
 
     def reconstruct(self, images: Tensor) -> Tensor:
         return -images
+
+
+class Slow(Sampler):
+    """Samples in steps, and is broken off in the first."""
+
+    told = None
+
+    def in_brief(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        raise KeyboardInterrupt
 
 
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
@@ -102,3 +116,10 @@ def test_presets_are_found_by_what_they_can_do() -> None:
     }
     for protocol, families in by_family.items():
         assert presets_with(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]
+
+
+def test_a_bar_that_was_broken_off_is_told_nothing_more() -> None:
+    model = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        sample(model, 3, seed=0, progress=True)
+    assert model.told is None

@@ -81,13 +81,20 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("ddpm", {"attention": 5}, "Choices: sides of 4, 8, 16, 32"),
         ("ddpm", {"size": 27}, "27×27. Set --size to an even number"),
         ("ddpm", {"architecture": "mlp", "dropout": 0.5}, "dropout are for --architecture unet"),
+        ("ddpm", {"data": "ring8"}, "these are points. Set --architecture mlp"),
+        ("glow", {"data": "ring8"}, "these are points. Set --architecture spline"),
+        (
+            "cosine-diffusion",
+            {"data": "ring8", "architecture": "mlp"},
+            "Set --prediction velocity, or --schedule linear",
+        ),
     ],
 )
 def test_parts_that_a_network_does_not_have(
     preset: str, options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        genlab.train(preset, quiet=True, data="digits", steps=1, out=tmp_path / "runs", **options)
+        genlab.train(preset, quiet=True, **{"data": "digits", **options}, steps=1, out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
