@@ -65,7 +65,7 @@ def test_training_says_where_everything_is_and_what_to_try(
 def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Genlab) -> None:
     run, small = tmp_path / "conditional-diffusion", ("--width", 8, "--batch", 8, "--size", 16, "--timesteps", 12)
     assert genlab("train", run.name, *small, "--sampling-steps", 6, "--steps", 2, "--out", tmp_path)[0] == 0
-    pictures = set()
+    pictures, names = set(), set()
     ways: list[tuple[object, ...]] = [
         (),
         ("--sampling-steps", 3),
@@ -75,10 +75,12 @@ def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Gen
         ("--guidance", 1),
         ("--label", "3"),
     ]
-    for number, way in enumerate(ways):
-        target = tmp_path / f"{number}.png"
-        assert genlab("sample", run, "-n", 10, *way, "--out", target)[0] == 0
-        pictures.add(target.read_bytes())
+    for way in ways:
+        code, out, _ = genlab("sample", run, "-n", 10, *way)
+        assert code == 0
+        names.add(out.strip())
+        pictures.add(Path(out.strip()).read_bytes())
+    assert len(names) == len(ways)  # none is written over another
     assert len(pictures) == len(ways) - 1  # all of the noise drawn anew is what `ancestral` does
     for wrong, words in (
         (("--sampling-steps", 13), "13 are more than the 12 levels"),
@@ -174,6 +176,30 @@ def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) ->
     assert out.strip() == str(own.resolve() / "vae" / "samples" / "4-seed-0.png")
     assert Path(out.strip()).is_file()
     assert genlab("sample", own / "vae", "-n", 4, "--checkpoint", "last")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("sample", "vae", "-n", 2, "--seed", 3), "2-seed-3.png"),
+        (("sample", "vae", "-n", 2, "--checkpoint", "last"), "2-seed-0-checkpoint-last.png"),
+        (("interpolate", "vae", "--frames", 2), "6x2-seed-0.png"),
+        (("interpolate", "vae", "--frames", 2, "--stretches", 1), "1x2-seed-0.png"),
+        (
+            ("interpolate", "vae", "--frames", 2, "--stretches", 1, "--between", "PICTURES"),
+            "pictures-1x2-seed-0.png",
+        ),
+        (("reconstruct", "vae", "PICTURES"), "pictures.png"),
+        (("reconstruct", "vae", "PICTURES", "--draw"), "pictures-seed-0.png"),
+    ],
+)
+def test_a_picture_is_named_after_all_that_was_asked_for(
+    own: Path, pictures: Path, genlab: Genlab, command: tuple[object, ...], name: str
+) -> None:
+    asked = [pictures if token == "PICTURES" else token for token in command]
+    code, out, _ = genlab(*asked, "--root", own)
+    assert code == 0
+    assert name in [Path(line).name for line in out.splitlines()]
 
 
 @pytest.mark.parametrize(

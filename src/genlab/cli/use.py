@@ -60,8 +60,8 @@ def sample(
         columns = (
             model.classes if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS else None
         )
-        of_class = "" if chosen is None else f"-{chosen}"
-        _write_png(out or folder.path / "samples" / f"{number}{of_class}-seed-{seed}.png", grid(images, columns))
+        name = _named(number, chosen, seed=seed, **sampling.asked(), checkpoint=checkpoint)
+        _write_png(out or folder.path / "samples" / name, grid(images, columns))
 
 
 def reconstruct(
@@ -102,10 +102,8 @@ def reconstruct(
     for item in rejected:
         print(f"rejected  {item.path}: {item.reason}")
     print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
-    _write_png(
-        out or folder.path / "reconstructions" / f"{path.stem or 'pictures'}{f'-seed-{seed}' if draw else ''}.png",
-        beside(images, again.cpu()),
-    )
+    name = _named(path.stem or "pictures", seed=seed if draw else None, checkpoint=checkpoint)
+    _write_png(out or folder.path / "reconstructions" / name, beside(images, again.cpu()))
 
 
 def interpolate(
@@ -148,7 +146,8 @@ def interpolate(
     folder, model = _load(run, root, checkpoint, device)
     images = _ends(folder, model, between, stretches + 1)
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
-    target = (out or folder.path / "interpolations" / f"seed-{seed}.png").with_suffix(".png")
+    name = _named(between.stem if between else None, f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint)
+    target = out.with_suffix(".png") if out else folder.path / "interpolations" / name
     _write_png(target, grid(paths.flatten(0, 1), columns=frames))
     animation = target.with_suffix(".gif")
     write(animation, gif([grid(frame[None], columns=1) for frame in paths.flatten(0, 1)]))
@@ -221,6 +220,13 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
         place = between or "the held-out part"
         raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")
     return images[:count].to(of(model))
+
+
+def _named(*parts: object, **options: object) -> str:
+    """Return the name of a picture after all that was asked for, so that no other request writes over it."""
+    given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
+    words = [f"{part}" for part in parts if part is not None] + [f"{name}-{value}" for name, value in given]
+    return "-".join(words) + ".png"
 
 
 def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, not imported for --help)
