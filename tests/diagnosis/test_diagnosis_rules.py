@@ -78,6 +78,7 @@ DIFFUSION: Mapping[str, Signal] = {
     "loss": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_quiet": lambda step: 0.1 + 0.9 * math.exp(-step / 100),
     "loss_noisy": lambda step: 0.02 + 0.98 * math.exp(-step / 100),
+    "held_out_loss": lambda step: 0.06 + 0.95 * math.exp(-step / 100),
     "gradient_norm": 0.3,
     "diffusion_update_ratio": 2e-3,
     "waiting": 0.0,
@@ -85,6 +86,7 @@ DIFFUSION: Mapping[str, Signal] = {
 }
 FLOW: Mapping[str, Signal] = {
     "loss": lambda step: 3 + 4 * math.exp(-step / 100),
+    "held_out_loss": lambda step: 3.1 + 4 * math.exp(-step / 100),
     "latent_size": 1.0,
     "inversion_error": 1e-5,
     "gradient_norm": 0.3,
@@ -307,6 +309,12 @@ def test_the_page_names_every_rule_with_its_symptom() -> None:
         ("critic-overpowers", "gan", {"critic_loss": 0.001, "generator_loss": 9.0}),
         ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
         ("overfitting", "autoencoder", {"loss": 0.01, "held_out_loss": 0.08}),
+        ("overfitting", "diffusion", {"loss": 0.01, "held_out_loss": 0.08}),
+        (
+            "overfitting",
+            "flow",
+            {"loss": lambda s: 1 + 4 * math.exp(-s / 300), "held_out_loss": lambda s: 3 + abs(s - 400) / 200},
+        ),
         (
             "overfitting",
             "autoencoder",

@@ -1,7 +1,8 @@
 """What is measured beside a step, on models whose answers are known; and that nothing notices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +12,13 @@ import genlab
 from genlab.core.batch import Batch
 from genlab.core.contract import Judgement, Signals
 from genlab.core.descent import adam, descend
+from genlab.core.random import Randomness
 from genlab.training.run_folder import RunFolder
 from genlab.training.shown import showing
 from genlab.training.vitals import Vitals, beside, due
 
 SIDE = 8
+SMALL: Mapping[str, Any] = {"steps": 21, "size": 16, "width": 4, "batch": 8, "preview_every": 99}
 
 
 def pictures(count: int, seed: int) -> Tensor:
@@ -146,6 +149,34 @@ def test_how_far_weights_move_and_which_units_are_dead() -> None:
     assert not training.model[1]._forward_hooks
 
 
+class Brightness:
+    """Learns by a loss that is the mean of the images, and nothing else."""
+
+    optimizers: Mapping[str, torch.optim.Optimizer] = {}
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
+        return {}
+
+    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+        assert not self.model.training
+        return batch.images.mean(), {}
+
+
+def test_the_loss_of_images_that_are_not_trained_on() -> None:
+    """It is told of what has one loss and does not show by reconstructions how it does on others."""
+    vitals = Vitals(REAL, HELD_OUT, 0, count=len(HELD_OUT))
+    for model, expected in ((nn.Identity(), HELD_OUT.images.mean()), (Scaling(1.0), None)):
+        with beside(vitals, Brightness(model), 20, 20) as seen:
+            pass
+        assert seen.get("held_out_loss") == (expected and pytest.approx(float(expected)))
+    with beside(vitals, Two(), 20, 20) as seen:
+        pass
+    assert "held_out_loss" not in seen
+
+
 def test_looks_are_at_least_twenty_steps_apart() -> None:
     training, vitals = Two(), Vitals(REAL, HELD_OUT, 0)
     for every, expected in ((1, [1, 20, 40, 60]), (15, [1, 30, 45, 60]), (20, [1, 20, 40, 60]), (30, [1, 30, 60])):
@@ -169,12 +200,21 @@ def test_a_long_run_is_looked_at_less_often() -> None:
     assert 50 <= sum(32_000 <= step < 64_000 for step in looks) <= 100
 
 
-@pytest.mark.parametrize("preset", ["dcgan", "conv-vae", "denoising-autoencoder"])
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("dcgan", {}),
+        ("conv-vae", {}),
+        ("denoising-autoencoder", {}),
+        ("ddpm", {"attention": 0}),
+        ("glow", {"flow_steps": 1}),
+    ],
+)
 def test_a_run_that_is_looked_at_ends_in_the_same_bits(
-    preset: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    preset: str, options: Mapping[str, object], tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weights() -> list[Tensor]:
-        run = genlab.train(preset, quiet=True, steps=41, width=4, batch=8, out=tmp_path, preview_every=99)
+        run = genlab.train(preset, quiet=True, **SMALL, **options, out=tmp_path)
         looked.append(any("update_ratio" in name for line in RunFolder(run.folder).history() for name in line))
         return [p.detach() for p in genlab.load(run, checkpoint="last").state_dict().values()]
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.random import Randomness
 
 Signals: TypeAlias = dict[str, Tensor]
 """What a step reports: tensors by name, not yet read back from the device; 0-dimensional, or a profile (n,)."""
@@ -41,6 +42,15 @@ class Training(Protocol):
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take step number `step` of the algorithm, drawing as many batches as it needs."""
+        ...
+
+
+@runtime_checkable
+class HasObjective(Protocol):
+    """A training of one player, whose loss can be had for any images."""
+
+    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+        """Return the mean loss of a batch, and what there is to say about it."""
         ...
 
 

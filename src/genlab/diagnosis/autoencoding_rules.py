@@ -1,4 +1,4 @@
-"""What goes wrong between an encoder and its decoder."""
+"""What goes wrong between an encoder and its decoder, and with what a model learns by heart."""
 
 import numpy as np
 
@@ -184,14 +184,18 @@ RULES = (
     ),
     Rule(
         "overfitting",
-        "Training pictures are reconstructed far better than others",
+        "The model does far better on its training pictures than on others",
         overfitting,
         "The networks know the training pictures by heart. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
         (("explained_train", "held_out_loss"),),
-        ("vae", "autoencoder"),
-        (SMALLER, Remedy([Change("width", times=0.5)], "Smaller networks hold less by heart.")),
+        ("vae", "autoencoder", "diffusion", "flow"),
+        (
+            SMALLER,
+            Remedy([Change("dropout", to=0.1)], "What is computed by other units each time is not held by heart."),
+            Remedy([Change("width", times=0.5)], "Smaller networks hold less by heart."),
+        ),
     ),
     Rule(
         "identity-copying",

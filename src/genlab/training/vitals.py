@@ -20,6 +20,7 @@ from genlab.core.contract import (
     Corrupts,
     Encodes,
     HasCritic,
+    HasObjective,
     Inverts,
     Reconstructs,
     Samples,
@@ -28,7 +29,7 @@ from genlab.core.contract import (
     Training,
     takes_labels,
 )
-from genlab.core.random import generator
+from genlab.core.random import Randomness, derive, generator
 from genlab.training.shown import showing
 
 LEAST_STEPS = 20  # between two looks, however often lines are written
@@ -113,6 +114,17 @@ class Vitals:
             signals["waiting"] = torch.tensor((now[1] - before) / max(now[0] - then, 1e-9))
         return signals
 
+    def held_out_loss(self, training: Training, step: int) -> Signals:
+        """Return the `held_out_loss`, in evaluation mode, of what learns by one loss but reconstructs nothing.
+
+        What reconstructs shows by `explained_held_out` how it does on other images.
+        """
+        if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
+            return {}
+        unseen = self._some(self.held_out, step)
+        randomness = Randomness(derive(self.seed, "vitals: held-out loss"), device=unseen.images.device)
+        return {"held_out_loss": training.objective(step, unseen, randomness)[0]}
+
     def _some(self, batch: Batch, step: int) -> Batch:
         """Return some images of a batch, others at every step."""
         order = torch.randperm(len(batch), generator=generator(self.seed, "vitals: images", step))
@@ -154,7 +166,7 @@ def beside(vitals: Vitals | None, training: Training, step: int, log_every: int)
     with vitals.watching(training) as moved:
         yield seen
     with showing(training.model):
-        seen |= {**moved, **vitals.look(training.model, step)}
+        seen |= {**moved, **vitals.look(training.model, step), **vitals.held_out_loss(training, step)}
 
 
 def due(step: int, log_every: int) -> bool:
