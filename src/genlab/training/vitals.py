@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -114,21 +115,24 @@ class Vitals:
             signals["waiting"] = torch.tensor((now[1] - before) / max(now[0] - then, 1e-9))
         return signals
 
-    def held_out_loss(self, training: Training, step: int) -> Signals:
-        """Return the `held_out_loss`, in evaluation mode, of what learns by one loss but reconstructs nothing.
+    def losses(self, training: Training, step: int) -> Signals:
+        """Return the loss of what learns by one loss, in evaluation mode, unless its reconstructions say as much.
 
-        What reconstructs shows by `explained_held_out` how it does on other images.
+        - `loss_train`, `loss_held_out`: of training images and of others, with the same draws.
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
-        unseen = self._some(self.held_out, step)
-        randomness = Randomness(derive(self.seed, "vitals: held-out loss"), device=unseen.images.device)
-        return {"held_out_loss": training.objective(step, unseen, randomness)[0]}
+        signals = {}
+        for name, batch in (("train", self.reals), ("held_out", self.held_out)):
+            some = self._some(batch, step, share=0.5)
+            randomness = Randomness(derive(self.seed, "vitals: losses"), device=some.images.device)
+            signals[f"loss_{name}"] = training.objective(step, some, randomness)[0]
+        return signals
 
-    def _some(self, batch: Batch, step: int) -> Batch:
+    def _some(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
         """Return some images of a batch, others at every step."""
         order = torch.randperm(len(batch), generator=generator(self.seed, "vitals: images", step))
-        rows = order[: self.count].to(batch.images.device)
+        rows = order[: ceil(share * self.count)].to(batch.images.device)
         labels = None if batch.labels is None else batch.labels[rows]
         return Batch(batch.images[rows], batch.index[rows.cpu()], labels)
 
@@ -166,7 +170,7 @@ def beside(vitals: Vitals | None, training: Training, step: int, log_every: int)
     with vitals.watching(training) as moved:
         yield seen
     with showing(training.model):
-        seen |= {**moved, **vitals.look(training.model, step), **vitals.held_out_loss(training, step)}
+        seen |= {**moved, **vitals.look(training.model, step), **vitals.losses(training, step)}
 
 
 def due(step: int, log_every: int) -> bool:
