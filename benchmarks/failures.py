@@ -19,6 +19,9 @@ LATER = 100
 SIDES: Mapping[str, int] = {"digits": 16, "fashion-mnist": 32, "cifar10": 32}
 GAN: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "ema": 0.0}
 VAE: Mapping[str, Any] = {"width": 16, "batch": 64, "steps": 1000}
+FLOW: Mapping[str, Any] = {"width": 32, "flow_steps": 4, "batch": 64, "steps": 1000}
+DIFFUSION: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000}
+BASE: Mapping[str, Mapping[str, Any]] = {"gan": GAN, "flow": FLOW, "diffusion": DIFFUSION}  # VAE for all others
 WIDE: Mapping[str, Any] = {"width": 256}  # of mlp
 FEW = 64  # training pictures of a run that has too few
 
@@ -161,6 +164,41 @@ KINDS: Mapping[str, Kind] = {
         ("sparse-autoencoder",),
         ({"sparsity_weight": 3e4}, {"sparsity": "l1", "sparsity_weight": 300.0}),
     ),
+    "flow, learning rate too high": Kind(
+        (
+            *("learning-rate-too-high", "not-finite", "exploding-gradients"),
+            *("likelihood-lost", "not-invertible", "latents-far"),
+        ),
+        ("glow", "realnvp"),
+        ({"lr": 1e-1}, {"lr": 1.0}),
+    ),
+    "flow, learning rate too low": Kind(
+        ("learning-rate-too-low",),
+        ("glow", "realnvp"),
+        ({"lr": 1e-8}, {"lr": 1e-7}),
+    ),
+    "flow, overfitting": Kind(
+        ("overfitting", "data-tiny"),
+        ("glow", "realnvp"),
+        ({},),
+        spoilt="few",
+    ),
+    "diffusion, learning rate too high": Kind(
+        ("learning-rate-too-high", "not-finite", "exploding-gradients", "no-denoising", "diverging-loss"),
+        ("ddpm", "flow-matching"),
+        ({"lr": 1e-1}, {"lr": 1.0}),
+    ),
+    "diffusion, learning rate too low": Kind(
+        ("learning-rate-too-low", "no-denoising"),
+        ("ddpm", "flow-matching"),
+        ({"lr": 1e-8}, {"lr": 1e-7}),
+    ),
+    "diffusion, overfitting": Kind(
+        ("overfitting", "data-tiny"),
+        ("ddpm", "flow-matching"),
+        ({},),
+        spoilt="few",
+    ),
     "not finite": Kind(
         ("not-finite",),
         ("vae", "gan"),
@@ -173,6 +211,7 @@ HEALTHY_PRESETS = (
     *("relativistic-gan", "minibatch-gan", "feature-matching-gan"),
     *("vae", "conv-vae", "beta-vae", "cyclical-vae", "conditional-vae"),
     *("autoencoder", "conv-autoencoder", "sparse-autoencoder", "denoising-autoencoder"),
+    *("glow", "realnvp", "ddpm", "cosine-diffusion", "conditional-diffusion", "flow-matching"),
 )
 EACH = 8  # runs of a kind
 
@@ -196,7 +235,7 @@ def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
     from genlab.recipes.presets import PRESETS
 
     recipe = PRESETS[case.preset]
-    base = dict(GAN if recipe.family == "gan" else VAE)
+    base = dict(BASE.get(recipe.family, VAE))
     if recipe.architecture == "mlp":
         base |= WIDE
     if case.preset == "wgan-gp":

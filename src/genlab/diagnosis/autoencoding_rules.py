@@ -13,6 +13,8 @@ POOR, STILL_POOR = 0.4, 0.55  # of the variance of images explained, at any time
 WIDE = 3.0  # variance of the latents of data, where the prior has 1
 NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
 APART = 2.0  # times the loss
+MORE_ERROR = 1.2  # times the squared error of a diffusion model on training images, by the same draws
+MORE_BITS = 0.25  # for each number of an image, or nats of a point: a flow's loss above that of training images
 RISEN = 0.1  # of the way that a loss had fallen
 BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
 UNMENDED = 0.8  # of the damage
@@ -62,7 +64,9 @@ def under_regularised(history: History, context: Context) -> Sign | None:
 
 
 def overfitting(history: History, context: Context) -> Sign | None:
-    """Training images are reconstructed far better than others; or the loss of others rises while theirs falls."""
+    """Training images are reconstructed far better than others, or have a far smaller loss."""
+    if "loss_held_out" in history:
+        return _losses_apart(history, context)
     if "explained_train" not in history:
         return _turned(history["held_out_loss"].smooth(3), history["loss"].smooth(3))
     train, other = history["explained_train"].smooth(), history["explained_held_out"].smooth()
@@ -74,6 +78,15 @@ def overfitting(history: History, context: Context) -> Sign | None:
         since,
         [other.shows("explained_held_out", f"near that of training images, {train.last:.2f}")],
     )
+
+
+def _losses_apart(history: History, context: Context) -> Sign | None:
+    train, other = history["loss_train"].smooth(), history["loss_held_out"].smooth()
+    most = train.values + MORE_BITS if context.family == "flow" else MORE_ERROR * train.values
+    since = other.held(other.values > most, LONG)
+    if since is None:
+        return None
+    return Sign(since, [other.shows("loss_held_out", f"near that of training images, {train.last:.3g}")])
 
 
 def _turned(other: Series, loss: Series) -> Sign | None:
@@ -189,7 +202,7 @@ RULES = (
         "The networks know the training pictures by heart. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
-        (("explained_train", "held_out_loss"),),
+        (("explained_train", "loss_held_out", "held_out_loss"),),
         ("vae", "autoencoder", "diffusion", "flow"),
         (
             SMALLER,
