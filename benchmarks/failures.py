@@ -20,7 +20,7 @@ SIDES: Mapping[str, int] = {"digits": 16, "fashion-mnist": 32, "cifar10": 32}
 GAN: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "ema": 0.0}
 VAE: Mapping[str, Any] = {"width": 16, "batch": 64, "steps": 1000}
 FLOW: Mapping[str, Any] = {"width": 32, "flow_steps": 4, "batch": 64, "steps": 1000}
-DIFFUSION: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000}
+DIFFUSION: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "size": 16}
 BASE: Mapping[str, Mapping[str, Any]] = {"gan": GAN, "flow": FLOW, "diffusion": DIFFUSION}  # VAE for all others
 WIDE: Mapping[str, Any] = {"width": 256}  # of mlp
 FEW = 64  # training pictures of a run that has too few
@@ -245,7 +245,7 @@ def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
     source, side = cifar10 if case.data == "cifar10" else case.data, SIDES[case.data]
     if case.spoilt:
         source = str(_spoilt(case, source, side, place))
-    return {**base, **case.options, "data": source, "size": side, "seed": case.seed}
+    return {"size": side, **base, **case.options, "data": source, "seed": case.seed}
 
 
 def _has(preset: str, option: str) -> bool:

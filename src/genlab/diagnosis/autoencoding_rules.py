@@ -14,7 +14,7 @@ WIDE = 3.0  # variance of the latents of data, where the prior has 1
 NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
 APART = 2.0  # times the loss
 MORE_ERROR = 1.2  # times the squared error of a diffusion model on training images, by the same draws
-MORE_BITS = 0.25  # for each number of an image, or nats of a point: a flow's loss above that of training images
+MORE_BITS = 0.2  # for each number of an image, or nats of a point: a flow's loss above that of training images
 RISEN = 0.1  # of the way that a loss had fallen
 BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
 UNMENDED = 0.8  # of the damage
@@ -81,12 +81,16 @@ def overfitting(history: History, context: Context) -> Sign | None:
 
 
 def _losses_apart(history: History, context: Context) -> Sign | None:
-    train, other = history["loss_train"].smooth(), history["loss_held_out"].smooth()
-    most = train.values + MORE_BITS if context.family == "flow" else MORE_ERROR * train.values
-    since = other.held(other.values > most, LONG)
+    """Return since when held-out images cost more; the two share their draws, so that each look compares them."""
+    train, other = history["loss_train"], history["loss_held_out"]
+    held_out, flow = other.at(train.steps), context.family == "flow"
+    gap = Series(train.steps, held_out - train.values if flow else held_out / train.values).smooth(LONG)
+    since = gap.held(gap.values > (MORE_BITS if flow else MORE_ERROR), POINTS)
     if since is None:
         return None
-    return Sign(since, [other.shows("loss_held_out", f"near that of training images, {train.last:.3g}")])
+    return Sign(
+        since, [other.smooth().shows("loss_held_out", f"near that of training images, {train.smooth().last:.3g}")]
+    )
 
 
 def _turned(other: Series, loss: Series) -> Sign | None:
