@@ -124,8 +124,9 @@ READING = """What it shows. The plain games lose modes, not the same ones with e
 is a critic whose slope is penalised at real images (R1), or there and at generated ones (R1 and R2): within
 3,000 rounds every mode has its share of samples, and with twenty times as many rounds nearly every sample has a
 mode. Packing makes the generator go everywhere too, but in this budget its samples lie between the modes as
-well. A flow and flow matching play no game and lose no mode, with any seed: of a spline flow's samples as many have
-one as of draws from the mixture itself, which is 1 − exp(−9/2), 98.9 %; those of flow matching lie closer still."""
+well. A flow and flow matching play no game and lose no mode, with any seed: of a spline flow's samples as many
+have one as of draws from the mixture itself, which is 1 − exp(−9/2), 98.9 %; those of flow matching lie closer
+still."""
 
 
 def train_toy(row: str, toy: str, seed: int) -> dict[str, Any]:
