@@ -240,8 +240,6 @@ def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
         base |= WIDE
     if case.preset == "wgan-gp":
         base["steps"] = 500
-    if case.kind == "identity copying":
-        base["steps"] = 1000
     source, side = cifar10 if case.data == "cifar10" else case.data, SIDES[case.data]
     if case.spoilt:
         source = str(_spoilt(case, source, side, place))

@@ -177,7 +177,8 @@ def main(arguments: Sequence[str]) -> None:
     jobs = [(*one, options.minutes, options.runs, pictures) for one in todo]
     results = work_off(measure, jobs, options.results, options.workers)
     command = shlex.join(["python", "benchmarks/families.py", *arguments])
-    text = _page(results, about, command, pictures.name)
+    asked = [row for row in results if row["seed"] < options.seeds]
+    text = _page(asked, about, command, pictures.name)
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
@@ -188,11 +189,12 @@ def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: 
     rows = {preset: some for preset, some in rows.items() if some}
     title = "# The families\n\n" + (__doc__ or "").split("\n\n", 2)[2]
     strips = "\n".join(f"**{preset}**\n\n![samples of {preset}]({pictures}/{preset}.png)\n" for preset in rows)
+    runs = " or ".join(str(count) for count in sorted({len(some) for some in rows.values()}))
     options = "".join(f"- `{p}`: " + ", ".join(f"{k} {v}" for k, v in ROWS[p].items()) + "\n" for p in rows)
     return "\n".join(
         [
             page.page(title, command, about, []),
-            "## How good\n\nMean ± standard deviation over seeds.\n",
+            f"## How good\n\nMean ± standard deviation over seeds; runs of each: {runs}.\n",
             table(rows, COLUMNS, HEADS),
             "\n## What it takes\n",
             table(rows, COSTS, HEADS),

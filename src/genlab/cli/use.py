@@ -146,7 +146,9 @@ def interpolate(
     folder, model = _load(run, root, checkpoint, device)
     images = _ends(folder, model, between, stretches + 1)
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
-    name = _named(between.stem if between else None, f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint)
+    name = _named(
+        between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint
+    )
     target = out.with_suffix(".png") if out else folder.path / "interpolations" / name
     _write_png(target, grid(paths.flatten(0, 1), columns=frames))
     animation = target.with_suffix(".gif")
@@ -223,7 +225,7 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
 
 
 def _named(*parts: object, **options: object) -> str:
-    """Return the name of a picture after all that was asked for, so that no other request writes over it."""
+    """Return the name of a picture after what was asked for, so that no other way to make it writes over it."""
     given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
     words = [f"{part}" for part in parts if part is not None] + [f"{name}-{value}" for name, value in given]
     return "-".join(words) + ".png"

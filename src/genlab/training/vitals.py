@@ -122,12 +122,11 @@ class Vitals:
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
-        signals = {}
-        for name, batch in (("train", self.reals), ("held_out", self.held_out)):
-            some = self._some(batch, step, share=0.5)
-            randomness = Randomness(derive(self.seed, "vitals: losses"), device=some.images.device)
-            signals[f"loss_{name}"] = training.objective(step, some, randomness)[0]
-        return signals
+        randomness = Randomness(derive(self.seed, "vitals: losses"), device=self.reals.images.device)
+        return {
+            f"loss_{name}": training.objective(step, self._some(batch, step, share=0.5), randomness)[0]
+            for name, batch in (("train", self.reals), ("held_out", self.held_out))
+        }
 
     def _some(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
         """Return some images of a batch, others at every step."""
