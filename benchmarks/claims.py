@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 from statistics import mean, stdev
 from typing import Any, TypeAlias
 
@@ -66,6 +66,15 @@ MEANINGS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured of a preset for a claim."""
+
+    value: float
+    place: float  # in the order of the claim
+    spread: float  # of the place: its deviation over seeds
+
+
 def judged(rows: Rows) -> str:
     """Return a table of claims, what was measured, and whether the family that is named comes first.
 
@@ -74,33 +83,42 @@ def judged(rows: Rows) -> str:
     """
     lines = ["| said | measured, in the order of what is said | so here |\n|---|---|---|"]
     for claim in CLAIMS:
-        found = {preset: values for preset in FAMILIES if (values := _values(rows.get(preset, []), claim.column))}
+        measured = {preset: _measured(claim, rows.get(preset, [])) for preset in FAMILIES}
+        found = {preset: one for preset, one in measured.items() if one}
         if len({FAMILIES[preset] for preset in found}) < 2:
             continue
-        ranking = sorted(found, key=lambda preset: claim.order(mean(found[preset])))
-        shown = ", ".join(f"{preset} {mean(found[preset]):.3g}" for preset in ranking)
+        ranking = sorted(found, key=lambda preset: found[preset].place)
+        shown = ", ".join(f"{preset} {found[preset].value:.3g}" for preset in ranking)
         meaning = MEANINGS.get(claim.column, claim.column)
         lines.append(f"| {claim.text} | {meaning}: {shown} | {_verdict(claim, ranking, found)} |")
     return "\n".join(lines) + "\n"
 
 
-def _verdict(claim: Claim, ranking: Sequence[str], found: Mapping[str, Sequence[float]]) -> str:
+def _verdict(claim: Claim, ranking: Sequence[str], found: Mapping[str, _Measured]) -> str:
     of_family = next((preset for preset in ranking if FAMILIES[preset] == claim.family), None)
     other = next(preset for preset in ranking if FAMILIES[preset] != claim.family)
     if of_family is None:
         return "not measured"
-    apart = abs(mean(found[of_family]) - mean(found[other]))
-    if apart < deviation(found[of_family]) + deviation(found[other]):
+    ours, theirs = found[of_family], found[other]
+    if abs(ours.place - theirs.place) < ours.spread + theirs.spread:
         return "open: within the deviation over seeds"
     return "yes" if ranking[0] == of_family else "no"
 
 
-def _values(rows: Sequence[Mapping[str, Any]], column: str) -> list[float]:
-    """Return a column of the rows of all seeds; of what is one figure for all of them, that alone."""
-    if column == "unsteadiness":
-        distances = _values(rows, "distance")
-        return [deviation(distances) / mean(distances)] if len(distances) > 1 else []
-    return [row[column] for row in rows if column in row]
+def _measured(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> _Measured | None:
+    """Return what the rows of all seeds say of a column, or None."""
+    if claim.column == "unsteadiness":
+        distances = [row["distance"] for row in rows if "distance" in row]
+        if len(distances) < 2:
+            return None
+        value = deviation(distances) / mean(distances)
+        # The deviation of n normal draws itself deviates by its 1/√(2(n − 1)).
+        return _Measured(value, claim.order(value), value / sqrt(2 * (len(distances) - 1)))
+    values = [row[claim.column] for row in rows if claim.column in row]
+    if not values:
+        return None
+    places = [claim.order(value) for value in values]
+    return _Measured(mean(values), mean(places), deviation(places))
 
 
 def deviation(values: Sequence[float]) -> float:
