@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 import genlab
-from budget import known, train_for, work_off
+from budget import Line, about, here, lines, train_for, work_off
 from genlab.bench import page
 from genlab.core.random import generator
 from genlab.data.source import open_source
@@ -76,7 +76,7 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
         "bits": float(bits.mean()),
         "error": float(bits.std()) / len(bits) ** 0.5,
         "steps": run.steps,
-        "images": round(60 * minutes * run.images_per_second),
+        "images": run.images,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "findings": [finding.rule for finding in genlab.doctor(run.folder).findings],
     }
@@ -101,19 +101,24 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="runs at once, a core each (default 2)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
     options = parser.parse_args(arguments)
-    about = page.machine()
     sources = {"mnist": f"mnist:{options.mnist}" if options.mnist else "mnist", "cifar10": options.cifar10}
-    there = known(options.results, "preset", "data")
+    there = {(line["preset"], line["data"]): line["processor"] for line in lines(options.results)}
     todo = [row for row in ROWS if (row.preset, row.data) not in there and sources[row.data]]
+    others = set(there.values()) - {here()["processor"]}
+    if todo and others:
+        parser.error(
+            f"--results {options.results} has lines of {' and '.join(sorted(others))}: the same minutes of "
+            f"{here()['processor']} are another budget. Give another file."
+        )
     jobs = [(row, sources[row.data], options.minutes, options.runs) for row in todo]
     results = work_off(measure, jobs, options.results, options.workers)
-    text = _page(results, about, shlex.join(["python", "benchmarks/bits.py", *arguments]))
+    text = _page(results, shlex.join(["python", "benchmarks/bits.py", *arguments]))
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: str) -> str:
+def _page(results: Sequence[Line], command: str) -> str:
     title = "# Bits\n\n" + (__doc__ or "").split("\n\n", 2)[2] + "\n" + SOURCES + "\n"
     lines = [
         "| | data | bits a number | published | steps | pictures seen | weights | options |",
@@ -127,7 +132,7 @@ def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: 
                     f"| {row.preset} | {row.data} | {r['bits']:.2f} ± {r['error']:.2f} | {row.published} "
                     f"| {r['steps']:,} | {r['images']:,} | {r['weights']:,} | `{written}` |"
                 )
-    return page.page(title, command, about, []) + "\n" + "\n".join(lines) + "\n"
+    return page.page(title, command, about(results), []) + "\n" + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

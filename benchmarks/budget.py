@@ -1,5 +1,6 @@
 """Trains for a processor time of one core, whatever else the machine does, and goes on where it was broken off."""
 
+import datetime
 import json
 import multiprocessing
 import sys
@@ -13,8 +14,10 @@ from typing import Any, TypeAlias
 import torch
 
 import genlab
+from genlab.bench import page
 from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
+from genlab.core.device import precision
 from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
 
@@ -26,10 +29,11 @@ RARELY: Mapping[str, Any] = {
     "evaluate_every": 10**6,
     "checkpoint_every": 300,
     "extractor": "pixels",
+    "device": "cpu",
 }
 
 
-Row: TypeAlias = dict[str, Any]  # a line of a file of results
+Line: TypeAlias = dict[str, Any]  # a line of a file of results
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,16 @@ class Trained:
 
     folder: Path
     steps: int
-    images_per_second: float
+    images: int  # that it was trained on
     megabytes: float  # what the process took at most
 
 
-def train_for(minutes: float, preset: str, folder: Path, options: Mapping[str, Any]) -> Trained:
+def train_for(
+    minutes: float, preset: str, folder: Path, options: Mapping[str, Any], steps: int | None = None
+) -> Trained:
     """Train a preset for so many minutes of one core into `folder`, unless it is there.
 
-    Some steps first say how many fit into the time, so that schedules come to their ends.
+    Some steps first say how many fit into the time, so that schedules come to their ends; or `steps` does.
     """
     torch.set_num_threads(1)
     plan = resolve(preset, dict(options))
@@ -53,33 +59,52 @@ def train_for(minutes: float, preset: str, folder: Path, options: Mapping[str, A
         if (folder / "checkpoints" / "last").exists():
             progress = genlab.resume(folder, quiet=True).progress
         else:
-            steps = round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
+            steps = steps or round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
             where = {"out": folder.parent, "name": folder.name, "steps": steps}
             progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
         done = {"steps": progress.step, "batches": progress.batches, "megabytes": highest() / MEGABYTE}
         (folder / DONE).write_text(json.dumps(done))
     done = json.loads((folder / DONE).read_text())
-    images = done["batches"] * plan.recipe.batch
-    return Trained(folder, done["steps"], images / (60 * minutes), done["megabytes"])
+    return Trained(folder, done["steps"], done["batches"] * plan.recipe.batch, done["megabytes"])
 
 
-def work_off(work: Callable[..., Row], jobs: Sequence[tuple[Any, ...]], results: Path, workers: int) -> list[Row]:
-    """Return the lines of a file, and those that `work` gives for each job, which are added to it one by one."""
-    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+def work_off(
+    work: Callable[..., Line], jobs: Sequence[tuple[Any, ...]], results: Path, workers: int
+) -> list[Line]:
+    """Return the lines of a file, and those that `work` gives for each job, which are added to it one by one.
+
+    Each says when and on what it was measured.
+    """
+    rows = lines(results)
     fresh = multiprocessing.get_context("spawn")  # so that the memory of one job is not that of another
     with ProcessPoolExecutor(workers, fresh, max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(work, *job) for job in jobs]):
-            rows.append(done.result())
+            rows.append({**done.result(), **here()})
             with results.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     return rows
 
 
-def known(results: Path, *names: str) -> set[tuple[Any, ...]]:
-    """Return what the lines of a file have under these names."""
-    lines = results.read_text().splitlines() if results.exists() else []
-    return {tuple(json.loads(line)[name] for name in names) for line in lines}
+def lines(results: Path) -> list[Line]:
+    """Return the lines of a file; none where there is no file."""
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def here() -> dict[str, str]:
+    """Return what a line says of the day and of the machine, and the type that its networks multiply in."""
+    kind = str(precision("auto", torch.device("cpu"))).removeprefix("torch.")
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "processor": f"{page.machine()['processor']}, one core, {kind}",
+        "torch": torch.__version__,
+    }
+
+
+def about(rows: Sequence[Line]) -> dict[str, str]:
+    """Return when and on what lines were measured, in their order."""
+    found = {name: list(dict.fromkeys(row[name] for row in rows)) for name in here()}
+    return {name: "; ".join(values) for name, values in found.items()}
 
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:

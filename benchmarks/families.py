@@ -11,14 +11,16 @@ numbers of a picture, of a flow exact but for the dequantisation, of a diffusion
 such unit here. An autoencoder does not sample; it is given a normal distribution that is fitted to the codes of
 training pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core, memory what the process took
 at most while it trained, PyTorch included, and a run is healthy if the doctor finds no failure in it. Each run is
-kept in a folder and each result added to a file of lines: the work can be stopped and goes on where it was.
+kept in a folder and each result added to a file of lines: the work can be stopped and goes on where it was. On
+another processor the same minutes would be another budget: there a run takes as many steps as the first of its
+preset did, and its speed and memory are left out.
 """
 
 import argparse
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from torch.nn.functional import conv2d
 
 import genlab
 from bits import bits_of
-from budget import known, train_for, work_off
+from budget import Line, about, here, lines, train_for, work_off
 from claims import judged, table
 from genlab.applications.sample import sample
 from genlab.bench import page
@@ -78,6 +80,7 @@ COSTS = (
     ("megabytes", ",.0f"),
     ("weights", ",.0f"),
 )
+OF_PROCESSOR = ("images_per_second", "seconds_per_1000", "megabytes")
 HEADS: Mapping[str, str] = {
     "bits": "bits a number",
     "error": "squared error of reconstruction",
@@ -105,23 +108,29 @@ class Fitted(nn.Module):
         return self.model.decode(self.mean + torch.randn(count, len(self.mean), generator=generator) @ self.root.T)
 
 
-def measure(preset: str, seed: int, minutes: float, runs: Path, pictures: Path) -> dict[str, Any]:
-    """Train a preset or go on with its training, and return what is measured of it."""
+def measure(
+    preset: str, seed: int, minutes: float, runs: Path, pictures: Path, steps: int | None = None
+) -> dict[str, Any]:
+    """Train a preset or go on with its training, and return what is measured of it.
+
+    With `steps` the run takes so many, and what it costs on this processor is left out.
+    """
     options = {**ROWS[preset], "data": "fashion-mnist", "size": SIDE, "seed": seed}
-    run = train_for(minutes, preset, runs / f"{preset}-{seed}", options)
+    run = train_for(minutes, preset, runs / f"{preset}-{seed}", options, steps)
     diagnosis, model = genlab.doctor(run.folder), genlab.load(run.folder, checkpoint="last")
-    return {
+    measured = {
         "preset": preset,
         "seed": seed,
         "minutes": minutes,
         "steps": run.steps,
-        "images_per_second": run.images_per_second,
+        "images_per_second": run.images / (60 * minutes),
         "weights": sum(parameter.numel() for parameter in model.parameters()),
         "megabytes": run.megabytes,
         "healthy": diagnosis.healthy,
         "findings": [finding.rule for finding in diagnosis.findings],
         **_quality(model, pictures / f"{preset}.png" if seed == 0 else None),
     }
+    return {name: value for name, value in measured.items() if not (steps and name in OF_PROCESSOR)}
 
 
 @torch.no_grad()
@@ -169,22 +178,37 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="runs at once, a core each (default 2)")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
     options = parser.parse_args(arguments)
-    about = page.machine()
     pictures = (options.write or options.results).with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
-    there = known(options.results, "preset", "seed")
-    todo = [(p, seed) for seed in range(options.seeds) for p in options.only if (p, seed) not in there]
-    jobs = [(*one, options.minutes, options.runs, pictures) for one in todo]
+    there = lines(options.results)
+    done = {(line["preset"], line["seed"]) for line in there}
+    todo = [(p, seed) for seed in range(options.seeds) for p in options.only if (p, seed) not in done]
+    steps = _steps(there, {preset for preset, _ in todo}, parser)
+    jobs = [(*one, options.minutes, options.runs, pictures, steps.get(one[0])) for one in todo]
     results = work_off(measure, jobs, options.results, options.workers)
     command = shlex.join(["python", "benchmarks/families.py", *arguments])
     asked = [row for row in results if row["seed"] < options.seeds]
-    text = _page(asked, about, command, pictures.name)
+    text = _page(asked, command, pictures.name)
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: str, pictures: str) -> str:
+def _steps(there: Sequence[Line], todo: Collection[str], parser: argparse.ArgumentParser) -> dict[str, int]:
+    """Return how many steps each preset took on the processor of the first line, if that is not this one."""
+    processor = there[0]["processor"] if there else here()["processor"]
+    if processor == here()["processor"]:
+        return {}
+    first = {line["preset"]: line["steps"] for line in reversed(there) if line["processor"] == processor}
+    if unknown := sorted(set(todo) - set(first)):
+        parser.error(
+            f"--results has no line of {', '.join(unknown)}, and its first is of {processor}: on "
+            f"{here()['processor']} the same minutes are another budget. Give another file."
+        )
+    return first
+
+
+def _page(results: Sequence[Line], command: str, pictures: str) -> str:
     rows = {preset: [r for r in results if r["preset"] == preset] for preset in ROWS}
     rows = {preset: some for preset, some in rows.items() if some}
     title = "# The families\n\n" + (__doc__ or "").split("\n\n", 2)[2]
@@ -193,7 +217,7 @@ def _page(results: Sequence[Mapping[str, Any]], about: dict[str, str], command: 
     options = "".join(f"- `{p}`: " + ", ".join(f"{k} {v}" for k, v in ROWS[p].items()) + "\n" for p in rows)
     return "\n".join(
         [
-            page.page(title, command, about, []),
+            page.page(title, command, about(results), []),
             f"## How good\n\nMean ± standard deviation over seeds; runs of each: {runs}.\n",
             table(rows, COLUMNS, HEADS),
             "\n## What it takes\n",

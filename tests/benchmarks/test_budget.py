@@ -1,15 +1,50 @@
-"""Work that is broken off goes on where it was."""
+"""Work that is broken off goes on where it was, and only with the budget that it began with."""
 
+import json
+from argparse import ArgumentParser
 from pathlib import Path
 
-from budget import known, work_off
+import pytest
+
+import bits
+from budget import about, here, lines, work_off
+from families import _steps
+
+
+def job(seed: int) -> list[tuple[list[tuple[str, object]]]]:
+    return [([("preset", "glow"), ("seed", seed)],)]
 
 
 def test_results_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
-    assert known(results, "preset", "seed") == set()
-    first = work_off(dict, [([("preset", "glow"), ("seed", 0)],)], results, workers=1)
-    both = work_off(dict, [([("preset", "glow"), ("seed", 1)],)], results, workers=1)
-    assert both == [*first, {"preset": "glow", "seed": 1}]
-    assert known(results, "preset", "seed") == {("glow", 0), ("glow", 1)}
-    assert work_off(dict, [], results, workers=1) == both
+    assert lines(results) == []
+    (first,) = work_off(dict, job(0), results, workers=1)
+    assert first == {"preset": "glow", "seed": 0, **here()}
+    assert work_off(dict, job(1), results, workers=1) == lines(results) == [first, {**first, "seed": 1}]
+    assert work_off(dict, [], results, workers=1) == lines(results)
+
+
+def test_pages_say_of_every_machine_that_something_was_measured_on() -> None:
+    first = {"date": "2001-01-01", "processor": "an abacus", "torch": "2.0"}
+    assert about([first, first, {**first, "processor": "a quill"}]) == {**first, "processor": "an abacus; a quill"}
+
+
+def test_elsewhere_runs_take_the_steps_of_the_first() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    glow = {"preset": "glow", "steps": 7, **here()}
+    assert _steps([], {"glow"}, parser) == {}
+    assert _steps([glow, {**glow, "steps": 9}], {"glow", "ddpm"}, parser) == {}  # by time, as the first
+    elsewhere = {**glow, "processor": "an abacus"}
+    there = [elsewhere, glow | {"preset": "ddpm"}, {**elsewhere, "steps": 9}]
+    assert _steps(there, {"glow"}, parser) == {"glow": 7}
+    with pytest.raises(SystemExit):  # nothing says how many steps of ddpm an abacus would have taken
+        _steps(there, {"glow", "ddpm"}, parser)
+
+
+def test_minutes_of_two_processors_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "bits.jsonl"
+    line = {"preset": "glow", "data": "mnist", **here(), "processor": "an abacus"}
+    results.write_text(json.dumps(line) + "\n")
+    with pytest.raises(SystemExit):
+        bits.main(["--runs", str(tmp_path), "--results", str(results)])
+    assert "has lines of an abacus: the same minutes of" in capsys.readouterr().err
