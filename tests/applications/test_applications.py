@@ -9,7 +9,7 @@ from genlab.applications.capability import need, presets_with
 from genlab.applications.interpolate import interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
-from genlab.core.contract import BoundsLikelihood, Encodes, Reconstructs, Samples
+from genlab.core.contract import BoundsLikelihood, Corrupts, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import spherical
 from genlab.core.random import generator
@@ -114,8 +114,11 @@ def test_presets_are_found_by_what_they_can_do() -> None:
         Reconstructs: {"vae", "autoencoder"},
         BoundsLikelihood: {"vae", "diffusion", "flow"},
     }
+    before = torch.get_rng_state()
     for protocol, families in by_family.items():
         assert presets_with(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]
+    assert presets_with(Corrupts) == ["denoising-autoencoder"]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_bar_that_was_broken_off_is_told_nothing_more() -> None:

@@ -1,5 +1,7 @@
 """Applications ask for what a model can do, not for what it is."""
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -7,10 +9,12 @@ from torch import nn
 
 from genlab.core.batch import ImageShape
 from genlab.core.contract import CAPABILITIES, TakesLabels, capabilities, takes_labels
-from genlab.core.errors import GenlabError
+from genlab.core.errors import GenlabError, UsageError
 from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
 
 P = TypeVar("P")
+SIDES = (8, 16, 32)
 
 
 def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
@@ -36,7 +40,7 @@ def need_labels(model: nn.Module) -> TakesLabels:
     """
     if takes_labels(model):
         return model
-    able = [name for name, other in _models().items() if takes_labels(other)]
+    able = [name for name in presets_with(TakesLabels) if takes_labels(_model(PRESETS[name]))]
     raise GenlabError(
         f"a label needs a model that was trained with labels; this {type(model).__name__} was not. "
         f"Try: {', '.join(able)}."
@@ -45,9 +49,14 @@ def need_labels(model: nn.Module) -> TakesLabels:
 
 def presets_with(protocol: type) -> list[str]:
     """Return the presets whose models have `protocol`."""
-    return [name for name, model in _models().items() if isinstance(model, protocol)]
+    return [name for name, recipe in PRESETS.items() if isinstance(_model(recipe), protocol)]
 
 
-def _models() -> dict[str, nn.Module]:
-    with torch.device("meta"):
-        return {name: recipe.model(ImageShape(1, 32, 32), classes=2) for name, recipe in PRESETS.items()}
+def _model(recipe: Recipe) -> nn.Module:
+    """Return the narrowest model of a recipe, for the smallest images it takes: somebody waits for an answer."""
+    narrow = replace(recipe, width=1)
+    with torch.random.fork_rng(devices=[]):
+        for side in SIDES:
+            with suppress(UsageError):
+                return narrow.model(ImageShape(1, side, side), classes=2)
+    raise AssertionError(recipe)
