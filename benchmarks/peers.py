@@ -108,7 +108,7 @@ def measure(kind: str, repeats: int) -> list[Row]:
     with contextlib.ExitStack() as stack:
         works: dict[str, Callable[[], object]] = {
             name: partial(stack.enter_context(ours(recipe, data, CPU, dtype)), steps)
-            for name, dtype in devices.PRECISIONS.items()
+            for name, dtype in devices.precisions(CPU).items()
         }
         place = stack.enter_context(tempfile.TemporaryDirectory())
         works[PYTHAE] = partial(_train, kind, data.batch(np.arange(len(data))).images, Path(place))
@@ -123,7 +123,7 @@ def measure(kind: str, repeats: int) -> list[Row]:
                 "times",
                 least=AIMS[kind] if name == "bf16" else None,
             )
-            for name in devices.PRECISIONS
+            for name in devices.precisions(CPU)
         ),
     ]
 

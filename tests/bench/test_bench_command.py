@@ -13,6 +13,7 @@ from genlab.bench.parts import PARTS
 from genlab.bench.textbook import textbook
 from genlab.cli.bench import PartName
 from genlab.cli.main import run
+from genlab.core import device as devices
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.random import Randomness
 from genlab.recipes.run import build
@@ -67,7 +68,7 @@ def test_alternatives_take_turns_and_the_first_round_does_not_count() -> None:
 @pytest.fixture
 def tiny_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command measure small networks for a moment."""
-    small = [cases.Case("dcgan", 1, 16, TINY, {"bf16": 1e9}), cases.Case("vae", 1, 16, TINY)]
+    small = [cases.Case("dcgan", 1, 16, TINY, {"float32": 1e9}), cases.Case("vae", 1, 16, TINY)]
     for module in (training, memory, sampling):
         monkeypatch.setattr(module, "CASES", small)
     monkeypatch.setattr(sampling, "PICTURES", 10)
@@ -81,13 +82,27 @@ def test_the_command_measures_what_it_is_asked_for(capsys: pytest.CaptureFixture
     assert set(parts) == {"machine", "training", "sampling"}
     rows = parts["training"]["rows"]
     what = {row["what"] for row in rows}
-    assert {"dcgan, 16 px: bf16", "dcgan, 16 px: textbook loop", "dcgan, 16 px: bf16 to textbook loop"} <= what
-    assert "dcgan, 16 px: bf16 to textbook" in {row["what"] for row in parts["sampling"]["rows"]}
+    sampled = {row["what"] for row in parts["sampling"]["rows"]}
+    for name in devices.precisions(torch.device("cpu")):
+        assert {
+            f"dcgan, 16 px: {name}",
+            "dcgan, 16 px: textbook loop",
+            f"dcgan, 16 px: {name} to textbook loop",
+        } <= what
+        assert f"dcgan, 16 px: {name} to textbook" in sampled
     for part in ("training", "sampling"):
         assert all(row["value"]["median"] > 0 for row in parts[part]["rows"] if isinstance(row["value"], dict))
         assert not any("vae" in row["what"] for row in parts[part]["rows"])
     assert run(["bench", "training", "--presets", "dcgan", "--repeats", "1"]) == 0
     assert "≥ 1,000,000,000: **missed**" in capsys.readouterr().out
+
+
+def test_what_a_processor_has_no_units_for_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bf16 is emulated, the table would take hours."""
+    where = torch.device("cpu")
+    for units, names in (([], ["float32"]), (["amx_bf16"], ["bf16", "float32"])):
+        monkeypatch.setattr(devices, "bf16_units", lambda device, units=units: units)
+        assert list(devices.precisions(where)) == names
 
 
 def test_memory_is_that_of_the_training_alone() -> None:

@@ -14,7 +14,6 @@ from torch import nn
 from genlab.bench.measure import Scope, Spread, ratios
 from genlab.bench.page import Row
 from genlab.bench.textbook import textbook
-from genlab.core import device as devices
 from genlab.core.batch import ImageShape
 from genlab.core.random import Randomness
 from genlab.data.dataset import Dataset, Subset, make_dataset
@@ -93,7 +92,8 @@ def compared(case: Case, speeds: Mapping[str, Sequence[float]], textbook: str) -
                 "times",
                 least=case.aims.get(name),
             )
-            for name in devices.PRECISIONS
+            for name in speeds
+            if name != textbook
         ),
     ]
 

@@ -22,14 +22,14 @@ METHOD = (
 
 
 def measure(scope: Scope) -> Section:
-    """Measure each case in both precisions and as the textbook does."""
+    """Measure each case in the precisions that the device has units for, and as the textbook does."""
     if scope.device.type == "cpu" and importlib.util.find_spec("resource") is None:
         return Section("Memory", f"{sys.platform} does not say how much memory a process took at most.", [])
     return Section("Memory", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope.device)])
 
 
 def _rows(case: Case, where: torch.device) -> list[Row]:
-    names = (*devices.PRECISIONS, TEXTBOOK)
+    names = (*devices.precisions(where), TEXTBOOK)
     found = {name: in_a_process(case, name, where) for name in names}  # once: it hardly varies
     most = found[TEXTBOOK]
     return [

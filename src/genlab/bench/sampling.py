@@ -34,7 +34,7 @@ METHOD = (
 
 
 def measure(scope: Scope) -> Section:
-    """Time each case in both precisions and as the textbook does."""
+    """Time each case in the precisions that the device has units for, and as the textbook does."""
     return Section("Sampling", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope)])
 
 
@@ -43,7 +43,7 @@ def _rows(case: Case, scope: Scope) -> list[Row]:
     model = case.recipe.model(ImageShape(case.channels, case.side, case.side)).eval().requires_grad_(False)
     count = PICTURES_IN_STEPS if isinstance(model, SamplesInSteps) else PICTURES
     works: dict[str, Callable[[], object]] = {}
-    for name, dtype in devices.PRECISIONS.items():
+    for name, dtype in devices.precisions(scope.device).items():
         ours = copy.deepcopy(model)
         compute_in(dtype, ours)
         works[name] = partial(_ours, devices.place(ours, scope.device), count)

@@ -91,6 +91,11 @@ def precision(name: str, device: torch.device) -> torch.dtype:
     return lookup(PRECISIONS, name, "precision")
 
 
+def precisions(device: torch.device) -> Mapping[str, torch.dtype]:
+    """Return the types by name, bf16 only where `device` has units for it: else it takes far longer."""
+    return {name: dtype for name, dtype in PRECISIONS.items() if name != "bf16" or bf16_units(device)}
+
+
 def _units(*names: str) -> list[str]:
     """Return those of the names that the processor's flags hold."""
     about = Path("/proc/cpuinfo")
