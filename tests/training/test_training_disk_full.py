@@ -61,8 +61,13 @@ def go_on(options: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize(
     ("once", "every"),
-    [(False, 1), (True, 5), pytest.param(True, 1, marks=pytest.mark.slow)],
-    ids=["full from then on", "a single refusal", "each single refusal"],
+    [
+        (False, 3),
+        (True, 5),
+        pytest.param(False, 1, marks=pytest.mark.slow),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+    ],
+    ids=["full from then on", "a single refusal", "full from each change on", "each single refusal"],
 )
 def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
     options: Callable[[str], dict[str, Any]], once: bool, every: int, tmp_path: Path
