@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _page(results: Sequence[Line], command: str) -> str:
     title = "# Bits\n\n" + (__doc__ or "").split("\n\n", 2)[2] + "\n" + SOURCES + "\n"
-    lines = [
+    table = [
         "| | data | bits a number | published | steps | pictures seen | weights | options |",
         "|---|---|--:|--:|--:|--:|--:|---|",
     ]
@@ -128,11 +128,11 @@ def _page(results: Sequence[Line], command: str) -> str:
         for r in results:
             if (r["preset"], r["data"]) == (row.preset, row.data):
                 written = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in row.options.items())
-                lines.append(
+                table.append(
                     f"| {row.preset} | {row.data} | {r['bits']:.2f} ± {r['error']:.2f} | {row.published} "
                     f"| {r['steps']:,} | {r['images']:,} | {r['weights']:,} | `{written}` |"
                 )
-    return page.page(title, command, about(results), []) + "\n" + "\n".join(lines) + "\n"
+    return page.page(title, command, about(results), []) + "\n" + "\n".join(table) + "\n"
 
 
 if __name__ == "__main__":

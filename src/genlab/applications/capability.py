@@ -40,7 +40,7 @@ def need_labels(model: nn.Module) -> TakesLabels:
     """
     if takes_labels(model):
         return model
-    able = [name for name in presets_with(TakesLabels) if takes_labels(_model(PRESETS[name]))]
+    able = [name for name, recipe in PRESETS.items() if takes_labels(_model(recipe))]
     raise GenlabError(
         f"a label needs a model that was trained with labels; this {type(model).__name__} was not. "
         f"Try: {', '.join(able)}."
