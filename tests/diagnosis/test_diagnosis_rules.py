@@ -284,6 +284,27 @@ def test_a_factor_changes_a_number_as_a_person_would() -> None:
     assert [Change("latent", times=0.5).value(now, None) for now in (128, 1)] == [64, 1]
 
 
+@pytest.mark.parametrize(
+    ("rule", "now", "tried"),
+    [
+        ("diverging-loss", 2e-3, [2e-4, 2e-4]),
+        ("diverging-loss", 1e-4, [1e-5]),  # the published rate would be a faster one
+        ("learning-rate-too-low", 1e-7, [2e-4, 1e-6]),
+        ("learning-rate-too-low", 2e-3, [2e-2]),
+        ("no-denoising", 1e-1, [2e-4, 2e-5]),
+        ("no-denoising", 1e-7, [2e-4, 2e-5]),  # never smaller still
+        ("no-denoising", 2e-4, [2e-5]),
+    ],
+)
+def test_a_rate_is_changed_in_the_direction_that_the_finding_asks_for(rule: str, now: float, tried: Any) -> None:
+    remedies = next(one.remedies for one in RULES if one.name == rule)
+    applied = [
+        remedy.apply({"lr": now, "betas": (0.9, 0.999)}, {"lr": 2e-4, "betas": (0.9, 0.999)})
+        for remedy in remedies
+    ]
+    assert [change["lr"] for change in applied if "lr" in change] == tried
+
+
 def recipes(families: tuple[str, ...]) -> list[Recipe]:
     return [recipe for recipe in PRESETS.values() if recipe.family in families]
 

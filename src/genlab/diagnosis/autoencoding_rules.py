@@ -163,7 +163,7 @@ LESS_WEIGHT = Remedy(
 FREE_BITS = Remedy([Change("free_bits", to=0.1)], "A dimension that carries little costs nothing.")
 PLAIN = Remedy([Change("beta", published=True)], "The weight that this model is known to train with.")
 SMALLER = Remedy([Change("latent", times=0.5)], "Fewer dimensions hold less by heart.")
-SLOWER = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
+KNOWN_RATE = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
 
 RULES = (
     Rule(
@@ -175,7 +175,7 @@ RULES = (
         "Bowman et al., 2016. Generating Sentences from a Continuous Space. arXiv:1511.06349",
         ("rate",),
         ("vae",),
-        (PLAIN, LESS_WEIGHT, FREE_BITS, SLOWER),
+        (PLAIN, LESS_WEIGHT, FREE_BITS, KNOWN_RATE),
     ),
     Rule(
         "over-regularised",
@@ -234,7 +234,7 @@ RULES = (
         "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
         ("idle_latents",),
         ("autoencoder",),
-        (LIGHTER, SLOWER),
+        (LIGHTER, KNOWN_RATE),
     ),
     Rule(
         "penalty-outweighs",
@@ -256,6 +256,6 @@ RULES = (
         "",
         (("explained_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),
-        (SLOWER, PLAIN, LIGHTER),
+        (KNOWN_RATE, PLAIN, LIGHTER),
     ),
 )

@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from genlab.diagnosis.autoencoding_rules import SLOWER
-from genlab.diagnosis.finding import Sign
-from genlab.diagnosis.general_rules import CLIPPED, TENTH
+from genlab.diagnosis.autoencoding_rules import KNOWN_RATE
+from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, START, Context, Rule
 
 UNLEARNED = 0.9  # of the loss of the very first step, in which the network predicts 0
 RISEN = 2.0  # times the least loss
+TENTH_OF_KNOWN = Remedy(
+    [Change("lr", published=True, times=0.1)], "A tenth of the rate that this model is known to train at."
+)
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
@@ -40,7 +43,7 @@ RULES = (
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
         ("loss",),
         ("diffusion",),
-        (SLOWER, TENTH),
+        (KNOWN_RATE, TENTH_OF_KNOWN),
     ),
     Rule(
         "diverging-loss",
@@ -50,6 +53,6 @@ RULES = (
         "Nichol and Dhariwal, 2021. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672",
         ("loss",),
         ("diffusion",),
-        (CLIPPED, SLOWER, TENTH),
+        (CLIPPED, LOWERED, TENTH),
     ),
 )

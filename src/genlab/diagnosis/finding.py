@@ -30,28 +30,33 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one option of a recipe: to a value, by a factor, or back to what the preset has."""
+    """A change of one option of a recipe: to a value, by a factor, or to (so many times) what the preset has.
+
+    One that goes `only` down or up is none where what the preset has lies the other way.
+    """
 
     option: str
     to: Any = None
     times: float | None = None
     published: bool = False
+    only: Literal["down", "up"] | None = None
 
     def value(self, now: Any, published: Any) -> Any:  # noqa: ANN401
         """Return the new value of an option that is `now`, and `published` in the preset."""
-        if self.published:
-            return published
+        if (self.only == "down" and published > now) or (self.only == "up" and published < now):
+            return now
+        before = published if self.published else now
         if self.times is None:
-            return self.to
-        if isinstance(now, int):
-            return max(1, round(now * self.times))
-        return float(f"{now * self.times:.6g}")  # 0.1 × 0.1 is 0.01 to people
+            return before if self.published else self.to
+        if isinstance(before, int):
+            return max(1, round(before * self.times))
+        return float(f"{before * self.times:.6g}")  # 0.1 × 0.1 is 0.01 to people
 
     def __str__(self) -> str:
         option = f"--{self.option.replace('_', '-')}"
-        if self.published:
-            return option
-        return f"{option} {self.to}" if self.times is None else f"{option} × {self.times:g}"
+        if self.times is not None:
+            return f"{option} {self.times:g} × the published" if self.published else f"{option} × {self.times:g}"
+        return option if self.published else f"{option} {self.to}"
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,9 @@ class Remedy:
         return {name: value for name, value in values.items() if value != options[name]}
 
     def __str__(self) -> str:
-        changed = [str(change) for change in self.changes if not change.published]
-        back = ", ".join(str(change) for change in self.changes if change.published)
+        returns = [change for change in self.changes if change.published and change.times is None]
+        changed = [str(change) for change in self.changes if change not in returns]
+        back = ", ".join(map(str, returns))
         return ", ".join([*changed, *([f"{back} as published"] if back else [])])
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from genlab.diagnosis.autoencoding_rules import SLOWER
 from genlab.diagnosis.finding import Sign
-from genlab.diagnosis.general_rules import CLIPPED, TENTH
+from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, POINTS, Context, Rule
 
@@ -48,7 +47,7 @@ RULES = (
         "arXiv:2006.09347",
         ("inversion_error",),
         ("flow",),
-        (CLIPPED, SLOWER, TENTH),
+        (CLIPPED, LOWERED, TENTH),
     ),
     Rule(
         "likelihood-lost",
@@ -58,7 +57,7 @@ RULES = (
         "Kingma and Dhariwal, 2018. Glow. arXiv:1807.03039",
         ("loss",),
         ("flow",),
-        (CLIPPED, SLOWER, TENTH),
+        (CLIPPED, LOWERED, TENTH),
     ),
     Rule(
         "latents-far",
@@ -69,6 +68,6 @@ RULES = (
         "",
         ("latent_size",),
         ("flow",),
-        (SLOWER, TENTH),
+        (LOWERED, TENTH),
     ),
 )

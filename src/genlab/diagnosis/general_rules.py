@@ -93,18 +93,19 @@ BALANCED = Remedy(
     [Change(option, published=True) for option in BALANCE],
     "The loss, the rates and the turns with which this pair of players is known to train.",
 )
-PUBLISHED = (
-    Remedy([Change("lr", published=True), Change("betas", published=True)], "The rate that is known to work."),
-    BALANCED,
-)
+KNOWN = "The rate that is known to work."
+LOWERED = Remedy([Change("lr", published=True, only="down"), Change("betas", published=True)], KNOWN)
+RAISED = Remedy([Change("lr", published=True, only="up"), Change("betas", published=True)], KNOWN)
 TENTH = Remedy([Change("lr", times=0.1)], "Ten times smaller.")
 SLOWER = (
-    *PUBLISHED,
+    LOWERED,
+    BALANCED,
     TENTH,
     Remedy([Change("generator_lr", times=0.1), Change("critic_lr", times=0.1)], "Ten times smaller."),
 )
 FASTER = (
-    *PUBLISHED,
+    RAISED,
+    BALANCED,
     Remedy([Change("lr", times=10.0)], "Ten times larger."),
     Remedy([Change("generator_lr", times=10.0), Change("critic_lr", times=10.0)], "Ten times larger."),
 )
