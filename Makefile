@@ -25,7 +25,7 @@ bench: $(READY)  ## the figures of docs/bench.md, anew
 modes: $(READY)  ## which GANs reach every mode of a mixture; hours, goes on where it was stopped
 	$(BIN)/python benchmarks/modes.py --results docs/results/modes.jsonl --seeds 3 --write docs/modes.md
 
-likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; an hour, goes on where it was stopped
+likelihood: $(READY)  ## the likelihood of VAE and IWAE on binarised MNIST; three hours, goes on where it was stopped
 	$(BIN)/python benchmarks/likelihood.py --results docs/results/likelihood.jsonl --write docs/likelihood.md
 
 bits: $(READY)  ## the likelihood of flows and diffusion models; hours, goes on where it was stopped

@@ -81,6 +81,7 @@ COSTS = (
     ("weights", ",.0f"),
 )
 OF_PROCESSOR = ("images_per_second", "seconds_per_1000", "megabytes")
+LEFT_OUT = "`autoencoder` is left out: it is no generative model before a distribution is fitted to its codes."
 HEADS: Mapping[str, str] = {
     "bits": "bits a number",
     "error": "squared error of reconstruction",
@@ -222,7 +223,7 @@ def _page(results: Sequence[Line], command: str, pictures: str) -> str:
             table(rows, COLUMNS, HEADS),
             "\n## What it takes\n",
             table(rows, COSTS, HEADS),
-            "\n## What is said of them\n\n" + judged(rows),
+            f"\n## What is said of them\n\n{LEFT_OUT}\n\n{judged(rows)}",
             "\n## What they draw\n\nOf the first seed, not chosen.\n\n" + strips,
             "## Options beside those of the presets\n\n" + options,
         ]

@@ -1,4 +1,4 @@
-"""Generative models of images: train, watch, measure, use and ship them.
+"""Generative models of images: train, watch, measure and use them.
 
 `genlab.train` and its like are loaded on first use, so that importing genlab does not import torch.
 """

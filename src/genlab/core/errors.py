@@ -32,7 +32,7 @@ class StorageError(GenlabError):
 
 
 class NonFiniteError(GenlabError):
-    """NaN or Inf in a loss, a gradient or a weight, found in the step that made it.
+    """NaN or Inf in a loss or a gradient, found in its step, or in a weight, before anything is made of it.
 
     `player` names the network that was being updated, `tensor` what was not finite.
     """

@@ -36,7 +36,9 @@ def resume(
     root: str | Path = "runs",
     **options: Any,  # noqa: ANN401
 ) -> Result:
-    """Go on with a run from its last checkpoint; `steps`, `minutes`, `patience` and `device` may be changed.
+    """Go on with a run from its last checkpoint.
+
+    `steps`, `minutes`, `patience`, `on_failure`, `device` and `precision` may be changed.
 
     Raises:
         UsageError: no such run, or another option.

@@ -188,12 +188,13 @@ SUMMARIES: Mapping[str, str] = {
     "spline-flow": """Flow of rational-quadratic splines (Durkan et al., 2019, arXiv:1906.04032).
         For points and short vectors.""",
     "ddpm": """Diffusion model that predicts the noise (Ho et al., 2020, arXiv:2006.11239).
-        Published, and here: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128, weights averaged
-        with 0.9999; 800,000 steps. --width 32 on a CPU.""",
+        Published for 800,000 steps, and here: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128,
+        weights averaged with 0.9999. --width 32 on a CPU.""",
     "cosine-diffusion": """Diffusion with the cosine schedule (Nichol and Dhariwal, 2021, arXiv:2102.09672).
         Published: learned variances, Adam 1e-4. Here those of `ddpm`, and 50 steps of DDIM.""",
     "velocity-diffusion": """Diffusion that predicts the velocity (Salimans and Ho, 2022, arXiv:2202.00512).
-        Published for distillation, with the cosine schedule. The rest is `ddpm`, with 50 steps of DDIM.""",
+        Published for distillation, with the cosine schedule. The rest is `ddpm` without dropout, with 50 steps of
+        DDIM.""",
     "flow-matching": """Flow matching on straight lines (Lipman et al., 2023, arXiv:2210.02747).
         Published with adaptive solvers. Here the network of `ddpm` and 50 steps of Euler.""",
     "conditional-diffusion": """Diffusion with classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598).

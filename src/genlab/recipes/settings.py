@@ -16,7 +16,9 @@ class Settings:
     """Options that every preset has."""
 
     data: str = option("digits", "a folder, zip or .npz of pictures, or a name; see `genlab data`")
-    size: int | None = option(None, "side of the training pictures; by default near their own", least=1)
+    size: int | None = option(
+        None, "side of the training pictures; by default 32 for small pictures, else 64", least=1
+    )
     channels: int | None = option(None, "1 for grey, 3 for colour; by default the pictures' own", least=1, most=3)
     flip: bool = option(False, "mirror each picture with probability ½")
     max_rejected: float = option(
