@@ -3,6 +3,7 @@
 import datetime
 import json
 import multiprocessing
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ def train_for(
         if (folder / "checkpoints" / "last").exists():
             progress = genlab.resume(folder, quiet=True).progress
         else:
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off before its first checkpoint
             steps = steps or round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
             where = {"out": folder.parent, "name": folder.name, "steps": steps}
             progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
@@ -73,16 +75,25 @@ def work_off(
 ) -> list[Line]:
     """Return the lines of a file, and those that `work` gives for each job, which are added to it one by one.
 
-    Each says when and on what it was measured.
+    Each says when and on what it was measured. A job that fails does not keep the others from being done.
+
+    Raises:
+        ExceptionGroup: of all jobs that failed, when the others are done.
     """
-    rows = lines(results)
+    rows, failed = lines(results), []
     fresh = multiprocessing.get_context("spawn")  # so that the memory of one job is not that of another
     with ProcessPoolExecutor(workers, fresh, max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(work, *job) for job in jobs]):
+            if error := done.exception():
+                print(f"failed: {error!r}", file=sys.stderr, flush=True)
+                failed.append(error)
+                continue
             rows.append({**done.result(), **here()})
             with results.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    if failed:
+        raise BaseExceptionGroup(f"{len(failed)} of {len(jobs)} jobs failed", failed)
     return rows
 
 

@@ -5,9 +5,11 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
+import torch
 
 import bits
-from budget import about, here, lines, work_off
+import genlab
+from budget import about, here, lines, train_for, work_off
 from families import _steps
 
 
@@ -22,6 +24,28 @@ def test_results_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert first == {"preset": "glow", "seed": 0, **here()}
     assert work_off(dict, job(1), results, workers=1) == lines(results) == [first, {**first, "seed": 1}]
     assert work_off(dict, [], results, workers=1) == lines(results)
+
+
+def test_a_job_that_fails_does_not_keep_the_others_from_being_done(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    with pytest.raises(BaseExceptionGroup, match="1 of 3 jobs failed") as failed:
+        work_off(dict, [(7,), *job(0), *job(1)], results, workers=1)
+    assert isinstance(failed.value.exceptions[0], TypeError)  # of dict(7)
+    assert [line["seed"] for line in lines(results)] == [0, 1]
+
+
+def test_a_run_that_was_broken_off_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "autoencoder-0"
+    folder.mkdir()
+    (folder / "history.jsonl").write_text("")
+    threads, options = torch.get_num_threads(), {"size": 16, "width": 8, "batch": 8}
+    try:
+        run = train_for(1, "autoencoder", folder, options, steps=2)
+        assert (run.folder, run.steps, run.images) == (folder, 2, 16)
+        assert genlab.load(folder, checkpoint="last").encode(torch.zeros(1, 1, 16, 16)).shape[0] == 1
+        assert train_for(1, "autoencoder", folder, options, steps=9) == run  # it is there
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_pages_say_of_every_machine_that_something_was_measured_on() -> None:
