@@ -32,7 +32,7 @@ APART: Mapping[str, Mapping[str, Any]] = {
     "conditional-diffusion": {"timesteps": 20},
 }
 # Which are those of a part.
-SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "loss_quiet", "loss_noisy"}
+SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "explained"}
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ AUTOENCODER: Mapping[str, Signal] = {
 DIFFUSION: Mapping[str, Signal] = {
     "loss": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_quiet": lambda step: 0.1 + 0.9 * math.exp(-step / 100),
+    "explained": lambda step: 0.95 - 0.95 * math.exp(-step / 100),
     "loss_noisy": lambda step: 0.02 + 0.98 * math.exp(-step / 100),
     "loss_train": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_held_out": lambda step: 0.055 + 0.95 * math.exp(-step / 100),
@@ -148,7 +149,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
     "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
-    "no-denoising": ("diffusion", {"loss": 1.0}, {}),
+    "no-denoising": ("diffusion", {"explained": 0.05}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
     "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),
@@ -338,10 +339,28 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "critic_loss": 1.0}
 
 
-def test_the_page_names_every_rule_with_its_symptom() -> None:
+ALL = ("gan", "vae", "autoencoder", "diffusion", "flow")
+HEADINGS = {
+    ALL: "In any training",
+    ("gan",): "In GANs",
+    ("vae", "autoencoder"): "In autoencoders and VAEs",
+    tuple(family for family in ALL if family != "gan"): "In all but GANs",
+    ("diffusion",): "In diffusion models",
+    ("flow",): "In flows",
+}
+
+
+def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
+    parts = dict(part.split("\n", 1) for part in page.split("\n### ")[1:])
     for rule in RULES:
-        assert f"| `{rule.name}` | {rule.symptom} |" in page
+        of_pictures = rule.name.startswith("data-")
+        families = next(some for some in sorted(HEADINGS, key=len) if set(some) >= set(rule.families))
+        needs = [[need] if isinstance(need, str) else need for need in rule.needs]
+        told = ", ".join(" or ".join(f"`{name}`" for name in names) for names in needs)
+        told = told or ("facts of `data.yaml`" if of_pictures else "any signal")
+        row = f"| `{rule.name}` | {rule.symptom} | {told} |"
+        assert row in parts["In the pictures" if of_pictures else HEADINGS[families]], row
 
 
 @pytest.mark.parametrize(

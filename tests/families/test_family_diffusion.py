@@ -133,7 +133,19 @@ def test_the_loss_is_that_of_what_is_predicted_and_falls_apart_into_halves() -> 
     batch = Batch(torch.zeros(4000, *IMAGE), torch.arange(4000))
     loss, signals = training.objective(0, batch, Randomness(0))
     for value in (loss, signals["loss"], signals["loss_quiet"], signals["loss_noisy"]):
-        assert value.item() == pytest.approx(1, abs=0.03)
+        assert value.item() == pytest.approx(1, abs=0.05)
+    assert signals["explained"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_halves_of_the_levels_are_right_on_average_where_a_batch_has_none_of_one() -> None:
+    model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["linear"](5), "noise")  # of 5 levels 2 are the quieter half
+    training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
+    seen = [
+        training.objective(step, Batch(torch.zeros(1, *IMAGE), torch.arange(1)), Randomness(0))[1]
+        for step in range(2000)
+    ]
+    for name in ("loss_quiet", "loss_noisy"):
+        assert torch.stack([signals[name] for signals in seen]).mean().item() == pytest.approx(1, abs=0.1)
 
 
 def test_some_labels_are_kept_from_the_network() -> None:

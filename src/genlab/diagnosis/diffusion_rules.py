@@ -8,7 +8,7 @@ from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, START, Context, Rule
 
-UNLEARNED = 0.9  # of the loss of the very first step, in which the network predicts 0
+EXPLAINED = 0.1  # of the squares of what is asked for; where points overlap, no network explains more than a fifth
 RISEN = 2.0  # times the least loss
 TENTH_OF_KNOWN = Remedy(
     [Change("lr", published=True, times=0.1)], "A tenth of the rate that this model is known to train at."
@@ -16,11 +16,10 @@ TENTH_OF_KNOWN = Remedy(
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
-    """The loss is near what it was when the network predicted nothing."""
-    loss = history["loss"].smooth().after(context.share(history, START))
-    began = float(history["loss"].values[0]) if len(history["loss"]) else 0.0
-    since = loss.held(loss.values > UNLEARNED * began, LONG)
-    return None if since is None else Sign(since, [loss.shows("loss", f"below {UNLEARNED} × {began:.3g}")])
+    """The loss is near what it would be if the network predicted nothing."""
+    explained = history["explained"].smooth().after(context.share(history, START))
+    since = explained.held(explained.values < EXPLAINED, LONG)
+    return None if since is None else Sign(since, [explained.shows("explained", f"above {EXPLAINED}")])
 
 
 def diverging_loss(history: History, context: Context) -> Sign | None:
@@ -38,10 +37,10 @@ RULES = (
         "no-denoising",
         "The network cannot tell pictures from noise",
         no_denoising,
-        "It predicts no better than in its first step, when it predicted nothing. The learning rate is far too "
-        "high or too low.",
+        "It predicts hardly better than if it said 0 of every picture. The learning rate is far too high or too "
+        "low.",
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
-        ("loss",),
+        ("explained",),
         ("diffusion",),
         (KNOWN_RATE, TENTH_OF_KNOWN),
     ),

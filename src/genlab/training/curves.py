@@ -75,7 +75,7 @@ def _kind(name: str) -> str:
         ("gradient", ("gradient_norm",)),
         ("update", ("update_ratio",)),
         ("dead units", ("dead_units",)),
-        ("explained", ("explained_",)),
+        ("explained", ("explained",)),
         ("detail", ("_detail",)),
         ("variety", ("diversity", "nearest")),
         ("corruption", ("mended", "copied")),
