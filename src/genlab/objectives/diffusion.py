@@ -19,11 +19,10 @@ from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.special import ndtr
+from torch.special import log_ndtr
 
 LEVELS = 256  # of a byte
 BIN = 2 / (LEVELS - 1)  # their distance in [-1, 1]
-TINY = 1e-12
 
 
 class Schedule(NamedTuple):
@@ -133,8 +132,9 @@ def pixel_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
     # Of two tails the smaller keeps its digits: mirror what lies above the mean.
     mirrored = lower > 0
     upper, lower = torch.where(mirrored, -lower, upper), torch.where(mirrored, -upper, lower)
-    inside: Tensor = (ndtr(upper.cpu().double()) - ndtr(lower.cpu().double())).clamp(min=TINY)
-    return -inside.log().flatten(1).sum(1).to(images.device, images.dtype)
+    beyond = log_ndtr(upper.cpu().double())
+    inside: Tensor = beyond + torch.log1p(-torch.exp(log_ndtr(lower.cpu().double()) - beyond))
+    return -inside.flatten(1).sum(1).to(images.device, images.dtype)
 
 
 def point_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
