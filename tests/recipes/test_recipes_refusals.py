@@ -1,12 +1,15 @@
 """Parts that cannot go together are refused before anything is written, with the reason and a way out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import genlab
+from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import resolve
 
@@ -108,3 +111,16 @@ def test_a_pack_must_divide_what_each_process_has() -> None:
 def test_no_preset_refuses_itself(preset: str) -> None:
     PRESETS[preset].refuse()
     PRESETS[preset].refuse(classes=10, processes=1)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "timesteps", "words"), [("cosine", 1000, "in 20,"), ("linear", 10, "--timesteps")]
+)
+def test_points_are_not_looked_for_where_noise_has_drowned_them(schedule: Any, timesteps: int, words: str) -> None:
+    recipe = DiffusionRecipe(architecture="mlp", width=4, schedule=schedule, timesteps=timesteps)
+    with pytest.raises(
+        UsageError, match=f"{words}.*--prediction velocity, or --schedule linear, --timesteps 1000"
+    ):
+        recipe.model(ImageShape(2, 1, 1))
+    replace(recipe, schedule="linear", timesteps=1000).model(ImageShape(2, 1, 1))
+    recipe.model(ImageShape(1, 4, 4))

@@ -23,6 +23,8 @@ PredictionName = Literal["noise", "image", "velocity", "flow"]
 SamplerName = Literal["ancestral", "ddim", "euler", "heun"]
 ClassesName = Literal["none", "embedding"]
 
+MOST_NOISE = 1000  # times the image, from which an unbounded image can be told when the noise is known
+
 
 @dataclass(frozen=True)
 class DiffusionRecipe(Recipe):
@@ -61,15 +63,20 @@ class DiffusionRecipe(Recipe):
 
     def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
         """Return a `Diffusion`; it knows classes where there are labels to be told and classes of the data."""
+        import torch
+
         from genlab.architectures.denoiser import denoiser
         from genlab.families.diffusion import Diffusion, Sampling
         from genlab.objectives.diffusion import SCHEDULES
 
-        if shape.of_points and (self.schedule, self.prediction) == ("cosine", "noise"):
+        with torch.device("cpu"):  # where its tables are, and their numbers are looked at
+            schedule = SCHEDULES[self.schedule](self.timesteps)
+        noise = (schedule.sigma[-1] / schedule.alpha[-1]).item()
+        if shape.of_points and self.prediction == "noise" and noise > MOST_NOISE:
             raise UsageError(
-                "--schedule cosine ends in 20,000 times as much noise as image, which enlarges the errors of "
-                "--prediction noise as much: pixels are held in their range, points are not. Set --prediction "
-                "velocity, or --schedule linear."
+                f"--schedule {self.schedule} with {self.timesteps} --timesteps ends in {noise:,.0f} times as much "
+                "noise as image, which enlarges the errors of --prediction noise as much: pixels are held in "
+                "their range, points are not. Set --prediction velocity, or --schedule linear, --timesteps 1000."
             )
         told = 0 if self.labels == "none" else classes
         network = denoiser(
@@ -84,7 +91,7 @@ class DiffusionRecipe(Recipe):
         return Diffusion(
             network,
             shape,
-            SCHEDULES[self.schedule](self.timesteps),
+            schedule,
             self.prediction,
             classes=told,
             sampling=Sampling(self.sampler, self.sampling_steps, self.eta, self.guidance),
