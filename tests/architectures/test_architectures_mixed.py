@@ -9,6 +9,7 @@ from torch.nn.functional import cosine_similarity, interpolate
 
 import genlab
 from genlab.architectures import compose
+from genlab.architectures.denoiser import denoiser
 from genlab.architectures.mixed import MixedSequential, compute_in
 from genlab.core import device
 from genlab.core.batch import ImageShape
@@ -98,6 +99,10 @@ def test_points_keep_all_their_digits() -> None:
     decoder = compose.decoder("mlp", 2, point, 8)
     assert not any(isinstance(module, MixedSequential) for module in decoder.modules())
     assert not any(isinstance(m, MixedSequential) for m in compose.critic("mlp", point, 8).modules())
+    for shape, dtype in ((point, torch.float32), (ImageShape(1, 8, 8), torch.bfloat16)):
+        network = denoiser("mlp", shape, 8)
+        compute_in(torch.bfloat16, network)
+        assert network.multiplies_in == dtype
 
 
 def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
@@ -131,3 +136,17 @@ def test_perceptrons_stay_in_float32_unless_bf16_is_asked_for(monkeypatch: pytes
 def test_an_unknown_precision_is_refused_with_the_choices() -> None:
     with pytest.raises(UsageError, match=r"float16.*bf16.*float32"):
         precision("float16", torch.device("cpu"))
+
+
+def test_a_u_net_in_bf16_sees_the_least_noise_beside_a_bright_pixel() -> None:
+    """In bf16 1 − 0.001 is 1; what the first layer makes of it may be rounded, but not what it is given."""
+    network = denoiser("unet", ImageShape(1, 8, 8), 8)
+    compute_in(torch.bfloat16, network)
+    seen: list[Tensor] = []
+    network.first.register_forward_hook(lambda layer, given, made: seen.append(made))
+    noise = -0.001 * torch.rand(1, 1, 8, 8)
+    for pixels in (torch.ones(1, 1, 8, 8) + noise, torch.ones(1, 1, 8, 8)):
+        network(pixels, torch.zeros(1))
+    with torch.no_grad():
+        expected = network.first(torch.ones(1, 1, 8, 8) + noise) - network.first(torch.ones(1, 1, 8, 8))
+    torch.testing.assert_close(seen[0] - seen[1], expected)

@@ -1,8 +1,9 @@
-"""Numbers too small for the processor's fast path."""
+"""What a device computes in: no subnormal numbers, and float32 that is float32."""
 
+import pytest
 import torch
 
-from genlab.core.device import subnormals_flushed
+from genlab.core.device import choose, subnormals_flushed
 
 TINY = 1e-39  # below the least normal number of float32
 
@@ -24,3 +25,12 @@ def test_the_mode_is_restored_after_an_error() -> None:
     except ZeroDivisionError:
         pass
     assert torch.tensor(TINY).mul(0.5).item() > 0
+
+
+def test_convolutions_of_a_gpu_drop_no_bits_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert choose("cpu").type == "cpu"
+    assert torch.backends.cudnn.allow_tf32
+    assert choose("auto").type == "cuda"
+    assert not torch.backends.cudnn.allow_tf32

@@ -36,6 +36,11 @@ class Perceptron(Mixed):
         layers = [layer for inputs in entering for layer in (nn.Linear(inputs, width), nn.SiLU())]
         self.layers = nn.Sequential(*layers, nn.Linear(width, prod(shape)))
 
+    @property
+    def multiplies_in(self) -> torch.dtype:
+        """float32 for points, whose modes are finer than what bf16 tells apart."""
+        return torch.float32 if self.of_points else self.dtype
+
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
         told = self.time(times)

@@ -78,7 +78,7 @@ class ActNorm(Invertible):
 
     @torch.no_grad()
     def _measure(self, maps: Tensor) -> None:
-        """Set shift and scale by the whole batch, on however many processes."""
+        """Set shift and scale by the whole batch, on however many processes, or by its first part."""
         mean = average(maps.mean((0, 2, 3)))
         variance = average((maps - mean[:, None, None]).square().mean((0, 2, 3)))
         self.shift.copy_(-mean)

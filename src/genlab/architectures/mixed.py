@@ -32,6 +32,10 @@ class Mixed(nn.Module):
         dtype = self.multiplies_in
         return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
+    def rounded(self, given: Tensor) -> Tensor:
+        """Return what is given in the type of its products, if that is shorter."""
+        return given if self.multiplies_in == torch.float32 else given.to(self.multiplies_in)
+
     def restored(self, made: Tensor) -> Tensor:
         """Return what was made within, in float32 if it is shorter."""
         return made if self.dtype == torch.float32 else made.float()

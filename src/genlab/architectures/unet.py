@@ -104,8 +104,8 @@ class UNet(Mixed):
         if self.label is not None:
             told = told + self.label(labels)
         told = silu(told)
+        maps = self.rounded(self.first(noisy))  # not before: beside a pixel of 1 bf16 has no room for little noise
         with self.shortened(noisy.device):
-            maps = self.first(noisy)
             kept = [maps]
             for layer in self.down:
                 maps = layer(maps, told) if isinstance(layer, Block) else layer(maps)

@@ -26,8 +26,8 @@ def descend_on(
     """Descend on the mean of `objective` over the parts of a batch; return its mean signals and the norm.
 
     Each part draws its rows of the whole batch's noise, so that a loss that is a mean over images has the same
-    gradient however many parts there are. What looks at several images at once (batch normalisation, minibatch
-    layers, relativistic scores, matched features) sees those of one part.
+    gradient however many parts there are. What looks at several images at once (batch normalisation, the start of
+    activation normalisation, minibatch layers, relativistic scores, matched features) sees those of one part.
 
     Raises:
         NonFiniteError: as `descend`.

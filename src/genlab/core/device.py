@@ -15,7 +15,8 @@ from genlab.core.errors import UsageError, lookup
 def choose(name: str) -> torch.device:
     """Return the device of that name; "auto" takes the first GPU there is, else the CPU.
 
-    Under `torchrun` each process takes the GPU of its local rank.
+    Under `torchrun` each process takes the GPU of its local rank. From then on this process computes convolutions
+    of float32 in float32, as it does products of matrices: by default torch lets them drop 13 bits (TF32).
 
     Raises:
         UsageError: this machine has no such device.
@@ -30,6 +31,9 @@ def choose(name: str) -> torch.device:
         there = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise UsageError(f'no device "{name}" here. Choices on this machine: {there}.')
     if kind == "cuda":
+        torch.backends.cudnn.allow_tf32 = (
+            False  # else a flow's inverse is none, and figures are those of a machine
+        )
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(kind)
 
