@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.core.pictures import POINT_CANVAS, gif, grid, png, to_bytes, to_pillow
+from genlab.core.pictures import POINT_CANVAS, columns_of, gif, grid, png, to_bytes, to_pillow
 
 
 def flat(*values: float, channels: int = 1, side: int = 32) -> torch.Tensor:
@@ -85,3 +85,10 @@ def test_a_gif_shows_every_picture_for_its_time(channels: int) -> None:
             opened.seek(at)
             assert opened.info["duration"] == 50
             assert np.array_equal(np.asarray(opened.convert("L")), picture[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("count", "classes", "columns"), [(64, 2, 8), (64, 3, 9), (64, 10, 10), (4, 10, 10), (9, 1, 3)]
+)
+def test_a_grid_of_classes_in_turn_has_one_in_each_column(count: int, classes: int, columns: int) -> None:
+    assert columns_of(count, classes) == columns

@@ -44,7 +44,7 @@ def sample(
     from genlab.applications.sample import sample as draw
     from genlab.core.contract import takes_labels
     from genlab.core.errors import UsageError
-    from genlab.core.pictures import grid
+    from genlab.core.pictures import columns_of, grid
     from genlab.recipes.data import find_class
 
     if number < 1:
@@ -57,9 +57,9 @@ def sample(
     if out and out.suffix.lower() != ".png":
         _write_singly(images, out)
     else:
-        columns = (
-            model.classes if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS else None
-        )
+        columns = None
+        if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS:
+            columns = columns_of(number, model.classes)
         name = _named(number, chosen, seed=seed, **sampling.asked(), checkpoint=checkpoint)
         _write_png(out or folder.path / "samples" / name, grid(images, columns))
 
@@ -94,6 +94,7 @@ def reconstruct(
     from genlab.recipes.data import shape_of
     from genlab.training.preview import beside
 
+    _refuse_other_than_png(out)
     folder, model = _load(run, root, checkpoint, device)
     names, images, rejected = read_images(path, shape_of(folder))
     again, errors = send(model, images.to(of(model)), seed if draw else None)
@@ -143,13 +144,14 @@ def interpolate(
 
     if stretches < 1 or frames < 2:
         raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
+    _refuse_other_than_png(out)
     folder, model = _load(run, root, checkpoint, device)
     images = _ends(folder, model, between, stretches + 1)
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
     name = _named(
         between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint
     )
-    target = out.with_suffix(".png") if out else folder.path / "interpolations" / name
+    target = out if out else folder.path / "interpolations" / name
     _write_png(target, grid(paths.flatten(0, 1), columns=frames))
     animation = target.with_suffix(".gif")
     write(animation, gif([grid(frame[None], columns=1) for frame in paths.flatten(0, 1)]))
@@ -231,6 +233,13 @@ def _named(*parts: object, **options: object) -> str:
     return "-".join(words) + ".png"
 
 
+def _refuse_other_than_png(out: Path | None) -> None:
+    from genlab.core.errors import UsageError
+
+    if out and out.suffix.lower() != ".png":
+        raise UsageError(f"--out {out} must be a .png")
+
+
 def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, not imported for --help)
     from genlab.core.files import storage, write
     from genlab.core.pictures import png
@@ -244,14 +253,18 @@ def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, no
 def _write_singly(images: "Tensor", folder: Path) -> None:
     from genlab.core.errors import UsageError
     from genlab.core.files import storage, write
-    from genlab.core.pictures import grid, png
+    from genlab.core.pictures import png, to_bytes
 
+    if images.shape[2:] == (1, 1):
+        raise UsageError(
+            f"points are not pictures, of which --out {folder} would be a folder. Give a .png: a plot."
+        )
     with storage(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: choose a new --out, so that no pictures are mixed")
-    for number, image in enumerate(images):
-        write(folder / f"{number:06d}.png", png(grid(image[None], columns=1)))
+    for number, picture in enumerate(to_bytes(images)):
+        write(folder / f"{number:06d}.png", png(picture))
     print(f"{len(images)} pictures in {folder}")
 
 

@@ -1,6 +1,7 @@
 """From tensors of images to pictures for people: the border where [-1, 1] becomes bytes."""
 
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,11 @@ def grid(images: Tensor, columns: int | None = None) -> Picture:
         top, left = place // columns * (height + 2), place % columns * (width + 2)
         canvas[top : top + height, left : left + width] = tile
     return canvas
+
+
+def columns_of(count: int, classes: int) -> int:
+    """Return the columns of a grid of images of each class in turn: about square, of one class in each."""
+    return classes * max(1, round(math.sqrt(count) / classes))
 
 
 def _scatter(points: Tensor) -> Picture:

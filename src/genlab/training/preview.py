@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Corrupts, Reconstructs, Samples, brief, takes_labels
-from genlab.core.pictures import Picture, grid
+from genlab.core.pictures import Picture, columns_of, grid
 from genlab.core.random import generator
 
 PICTURES = 64
@@ -37,9 +37,9 @@ def _samples(model: Samples, held_out: Batch, noise: torch.Generator, count: int
     if ImageShape(*held_out.images.shape[1:]).of_points:
         return grid(model.sample(count * 16, noise))
     if isinstance(model, nn.Module) and takes_labels(model):
-        columns = min(model.classes, 10)
-        labels = torch.arange(count // columns * columns, device=held_out.images.device) % columns
-        return grid(model.sample(len(labels), noise, labels), columns)
+        classes = min(model.classes, 10)
+        labels = torch.arange(count // classes * classes, device=held_out.images.device) % classes
+        return grid(model.sample(len(labels), noise, labels), columns_of(count, classes))
     return grid(model.sample(count, noise))
 
 
