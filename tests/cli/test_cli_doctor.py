@@ -51,7 +51,7 @@ def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
     assert "NaN or Inf, since step 5" in out
 
 
-@pytest.mark.parametrize(("family", "rule"), [("diffusion", "no-denoising"), ("flow", "likelihood-lost")])
+@pytest.mark.parametrize(("family", "rule"), [("diffusion", "diverging-loss"), ("flow", "likelihood-lost")])
 def test_a_log_of_a_loss_alone_may_be_any_familys(genlab: Genlab, tmp_path: Path, family: str, rule: str) -> None:
     path = tmp_path / "log.csv"
     path.write_text("step,loss\n" + "\n".join(f"{i},{1.0 if i < 500 else 9.0}" for i in range(0, 1000, 10)))

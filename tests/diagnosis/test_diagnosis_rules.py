@@ -271,6 +271,11 @@ def test_annealing_is_no_collapse_and_no_lack_of_regularisation() -> None:
     assert names(run("vae", rising), context("vae", beta=1.0)) == []
 
 
+def test_the_start_of_a_flow_by_its_first_batch_is_no_rate_that_is_too_high() -> None:
+    for family, found in (("flow", []), ("vae", ["learning-rate-too-high"])):
+        assert names(History([{"step": 1, f"{family}_update_ratio": 1.4}]), context(family)) == found
+
+
 def test_remedies_that_change_nothing_are_not_offered() -> None:
     family, changed, _ = SICK["vanishing-gradient"]
     for loss, offered in (("minimax", True), ("non-saturating", False)):
@@ -368,6 +373,7 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
     [
         ("critic-overpowers", "gan", {"critic_loss": 0.001, "generator_loss": 9.0}),
         ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
+        ("no-denoising", "diffusion", {"loss": lambda step: 1.0}),
         ("overfitting", "autoencoder", {"loss": 0.01, "held_out_loss": 0.08}),
         ("overfitting", "diffusion", {"loss": 0.01, "held_out_loss": 0.08}),
         (

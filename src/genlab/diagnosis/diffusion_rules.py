@@ -6,9 +6,10 @@ from genlab.diagnosis.autoencoding_rules import KNOWN_RATE
 from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
-from genlab.diagnosis.rule import LONG, START, Context, Rule
+from genlab.diagnosis.rule import LONG, Context, Rule, frozen_loss
 
 EXPLAINED = 0.1  # of the squares of what is asked for; where points overlap, no network explains more than a fifth
+SLOW, SLOW_SHARE = 2000, 0.25  # steps, or of the run: narrow perceptrons take so long to see anything in points
 RISEN = 2.0  # times the least loss
 TENTH_OF_KNOWN = Remedy(
     [Change("lr", published=True, times=0.1)], "A tenth of the rate that this model is known to train at."
@@ -16,8 +17,10 @@ TENTH_OF_KNOWN = Remedy(
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
-    """The loss is near what it would be if the network predicted nothing."""
-    explained = history["explained"].smooth().after(context.share(history, START))
+    """The loss is near what it would be if the network predicted nothing, or at least where it began."""
+    if "explained" not in history:
+        return frozen_loss(history["loss"], "loss")
+    explained = history["explained"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
     since = explained.held(explained.values < EXPLAINED, LONG)
     return None if since is None else Sign(since, [explained.shows("explained", f"above {EXPLAINED}")])
 
@@ -40,7 +43,7 @@ RULES = (
         "It predicts hardly better than if it said 0 of every picture. The learning rate is far too high or too "
         "low.",
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
-        ("explained",),
+        (("explained", "loss"),),
         ("diffusion",),
         (KNOWN_RATE, TENTH_OF_KNOWN),
     ),

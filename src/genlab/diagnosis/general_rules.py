@@ -7,6 +7,7 @@ from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import POINTS, START, Context, Rule
 
 LARGE_UPDATE = 0.02  # of a player's weights in one step
+SET_BY_DATA = ("flow_update_ratio",)  # in the very first step: activation normalisation starts by its batch
 FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of how they were drawn
 SMALL_UPDATE = 1e-5
 EXPLODED, LEAST_NORM = 100.0, 1e-3  # times what a gradient was before, and what that counts as at least
@@ -29,7 +30,7 @@ def rate_too_high(history: History, context: Context) -> Sign | None:
     for name in history.names("_update_ratio"):
         ratio = history[name]
         first = ratio.until(1)
-        if len(first) and first.last > FIRST_UPDATE:
+        if len(first) and name not in SET_BY_DATA and first.last > FIRST_UPDATE:
             return Sign(1, [first.shows(f"first {name}", f"below {FIRST_UPDATE:g}")])
         ratio = ratio.smooth().after(context.share(history, START))
         since = ratio.held(ratio.values > LARGE_UPDATE, POINTS)
