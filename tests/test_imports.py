@@ -218,6 +218,7 @@ def test_what_a_person_waits_for_imports_nothing_heavy(statement: str) -> None:
 
 
 def test_the_public_names_are_there_on_first_use() -> None:
+    assert set(genlab.__all__) <= set(dir(genlab))
     for name in genlab.__all__:
         assert getattr(genlab, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trian'"):

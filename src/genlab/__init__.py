@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "compare", "doctor", "evaluate", "load", "resume", "train"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)
     if name in ("load", "resume", "train"):
         from genlab.recipes import api

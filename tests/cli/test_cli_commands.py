@@ -165,9 +165,9 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
     single = sorted((tmp_path / "deep" / "folder").iterdir())
     assert [path.name for path in single] == [f"{number:06d}.png" for number in range(6)]
     for number, path in enumerate(single):
-        assert np.array_equal(pixels(path)[::2, ::2], expected[number, :, :, 0])
+        assert np.array_equal(pixels(path), expected[number, :, :, 0])
         top, left = 34 * (number // 3), 34 * (number % 3)
-        assert np.array_equal(pixels(grids[0])[top : top + 32, left : left + 32], pixels(path))
+        assert np.array_equal(pixels(grids[0])[top : top + 32 : 2, left : left + 32 : 2], pixels(path))
 
 
 def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) -> None:
@@ -336,6 +336,35 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
     for number in range(6):
         tile = pixels(target)[34 * (number // 3) :, 34 * (number % 3) :][:32:2, :32:2]
         assert np.array_equal(tile, expected[number, :, :, 0])
+
+
+@pytest.mark.parametrize("command", [("interpolate", "vae"), ("reconstruct", "vae", "pictures")])
+def test_a_picture_is_not_written_under_a_name_that_says_otherwise(
+    runs: Path, tmp_path: Path, genlab: Genlab, command: tuple[str, ...]
+) -> None:
+    for name in ("walk.jpg", "walk", "walk.v2"):
+        code, _, err = genlab(*command, "--out", tmp_path / name, "--root", runs)
+        assert (code, err) == (2, f"genlab: --out {tmp_path / name} must be a .png\n")
+
+
+def test_points_are_not_written_one_by_one(tmp_path: Path, genlab: Genlab) -> None:
+    small = ("--data", "ring8", "--architecture", "mlp", "--width", 4, "--steps", 1, "--timesteps", 3)
+    assert genlab("train", "flow-matching", *small, "--sampling-steps", 2, "--out", tmp_path)[0] == 0
+    code, _, err = genlab("sample", "flow-matching", "--out", tmp_path / "folder", "--root", tmp_path)
+    assert code == 2
+    assert "points are not pictures" in err
+    assert not (tmp_path / "folder").exists()
+
+
+def test_without_a_best_checkpoint_the_last_is_named(tmp_path: Path, genlab: Genlab) -> None:
+    small = ("--width", 4, "--batch", 8, "--size", 16, "--steps", 1, "--out", tmp_path)
+    assert genlab("train", "autoencoder", *small)[0] == 0
+    walk = ("interpolate", "autoencoder", "--stretches", 1, "--frames", 2, "--root", tmp_path)
+    code, _, err = genlab(*walk, "--checkpoint", "best")
+    assert code == 1
+    assert "has no best checkpoint" in err
+    assert "Take --checkpoint last." in err
+    assert genlab(*walk, "--checkpoint", "last")[0] == 0
 
 
 def test_a_walk_longer_than_the_held_out_part_is_refused(runs: Path, genlab: Genlab) -> None:

@@ -66,12 +66,15 @@ def test_both_signals_save_and_the_run_goes_on_to_the_same_bits(tmp_path: Path) 
     assert differences(outcome(run.path), outcome(tmp_path / "whole" / "run")) == []
 
 
-def test_the_first_signal_is_noted_and_the_second_ends_at_once() -> None:
+def test_the_first_signal_is_noted_and_the_second_ends_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
         assert interruption.received == 0
         os.kill(os.getpid(), signal.SIGINT)
         assert interruption.received == signal.SIGINT
+        assert (
+            "SIGINT: the step is finished and saved; once more ends it at once, unsaved." in capfd.readouterr().err
+        )
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before

@@ -1,10 +1,12 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, UnknownOptionError
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownOptionError, convert
 
 from genlab.cli import bench, doctor, look, measure, use
 from genlab.cli.train import resume, training_app
@@ -28,6 +30,7 @@ def build_app(tokens: Sequence[str]) -> App:
         version=__version__,
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # `run` answers it
+        default_parameter=Parameter(converter=_read),
     )
     asked = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
     app.command(training_app(asked))
@@ -40,6 +43,15 @@ def build_app(tokens: Sequence[str]) -> App:
     for command in commands:
         app.command(command)
     return app
+
+
+def _read(kind: Any, tokens: Sequence[Token]) -> Any:  # noqa: ANN401
+    """Return what was typed as a value of a type; a number with a fraction is no whole one, nor is it rounded."""
+    kinds = {kind, *get_args(kind)}
+    for token in tokens:
+        if int in kinds and float not in kinds and re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", token.value):
+            raise ValueError(f"{token.value} is no whole number")
+    return convert(kind, tokens)
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -64,7 +76,7 @@ def run(tokens: Sequence[str]) -> int:
     except GenlabError as error:
         return _complain(error, error.exit_code)
     except KeyboardInterrupt:
-        return 130
+        return _complain(GenlabError("interrupted"), 130)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         return 1
     except OSError as error:

@@ -10,7 +10,7 @@ from torch import nn
 
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
-from genlab.core.errors import UsageError
+from genlab.core.errors import CheckpointError, UsageError
 from genlab.recipes.data import classes_of, shape_of
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
@@ -63,7 +63,13 @@ def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[
 def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
     if which not in (None, *get_args(CheckpointName)):
         raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
-    return which or ("best" if checkpoint.exists(folder.best) else "last")
+    there = checkpoint.exists(folder.best)
+    if which == "best" and not there and checkpoint.exists(folder.last):
+        raise CheckpointError(
+            f"{folder.path} has no best checkpoint: that is one of those evaluated every --evaluate-every steps, "
+            "and the run came to none. Take --checkpoint last."
+        )
+    return which or ("best" if there else "last")
 
 
 def _saved(folder: RunFolder, which: CheckpointName) -> checkpoint.Checkpoint:

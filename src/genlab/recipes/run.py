@@ -28,7 +28,7 @@ from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.treatment import Treatment, treat
-from genlab.training import fit, saving
+from genlab.training import checkpoint, fit, saving
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
 from genlab.training.fit import Observer, Progress, Surroundings
@@ -157,7 +157,8 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
             treatment = treat(plan, folder, error, len(source.train.classes)) if shard.rank == 0 else None
             text = distributed.share(json.dumps(treatment.plan.values()) if treatment else "")
             if not text:
-                error.add_note("No remedy is left. The best checkpoint is kept.")
+                kept = "best" if checkpoint.exists(folder.best) else "last"
+                error.add_note(f"No remedy is left. The {kept} checkpoint is kept.")
                 raise
             plan, began = from_values(json.loads(text), where="treatment"), began or 0
         else:

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP: finish the step, save, leave with the exit code that shells expect."""
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -43,6 +44,8 @@ class Interruption:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
         self._restore()
+        name = signal.Signals(number).name
+        os.write(2, f"\n{name}: the step is finished and saved; once more ends it at once, unsaved.\n".encode())
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
