@@ -27,7 +27,7 @@ def test_a_healthy_run(genlab: Genlab, runs: Path) -> None:
 def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
     code, out, err = genlab("doctor", log)
     assert (code, err) == (3, "")
-    assert "40 steps up to 390, read as the log of a gan" in out
+    assert "40 steps up to 390; family: gan" in out
     assert "taken: iter as step, errD as critic_loss, errG as generator_loss" in out
     assert "FAILURE  The critic is sure of every image" in out
     assert "try        --critic-lr × 0.2" in out
@@ -41,6 +41,16 @@ def test_everything_as_json(genlab: Genlab, log: Path) -> None:
     assert found["healthy"] is False
     assert found["findings"][0]["rule"] == "critic-overpowers"
     assert found["unchecked"]["mode-collapse"] == ["nearest"]
+
+
+def test_the_export_of_a_run_is_read_under_its_own_names(genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    names = ("latent_size", "flow_update_ratio", "inversion_error", "seconds")
+    path.write_text(",".join(("step", *names)) + "\n" + "\n".join(f"{i},1,0.002,0.5,{i}" for i in range(1, 99)))
+    code, out, _ = genlab("doctor", path)
+    assert code == 3
+    assert "family: flow\nnot used: seconds\n" in out
+    assert "Pictures do not come back from their latents" in out
 
 
 def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:

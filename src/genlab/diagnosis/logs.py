@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.history import History
 from genlab.diagnosis.log_files import Row, rows_of
 
@@ -68,6 +69,8 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "rate": ("rate", "kl", "kld", "klloss", "kldloss", "losskl", "losskld", "kldiv", "kldivergence"),
 }
 _OURS = {name: signal for signal, names in KNOWN.items() for name in names}
+# What else rules need, under our names alone: runs of genlab export it.
+SIGNALS = [*KNOWN, *sorted({name for rule in RULES for name in rule.signals} - set(KNOWN))]
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,13 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None) -> Log:
         shown = ", ".join(columns[:20]) or "nothing"
         raise GenlabError(
             f"no column of {path} is known here. It has: {shown}. Say which is which, for example "
-            "--map critic_loss=NAME; ours are: " + ", ".join(KNOWN)
+            "--map critic_loss=NAME; ours are: " + ", ".join(SIGNALS)
         )
     known = [(number, {names[n]: v for n, v in row.items() if n in names}) for number, row in rows]
     history = History(_in_order(known, notes))
     signals = set(names.values())
     family = "gan" if signals & {"critic_loss", "generator_loss", "D(x)"} else "vae" if "rate" in signals else None
+    family = next((name for name in ("diffusion", "flow") if f"{name}_update_ratio" in signals), family)
     if family is None and signals & {"distortion", "loss"}:
         family = "autoencoder"
     ignored = [name for name in columns if name not in names]
@@ -118,14 +122,14 @@ def _recognise(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, 
     """Return our name for each column that has one; the first of several columns with one meaning counts."""
     names: dict[str, str] = {}
     for ours, theirs in mapping.items():
-        if ours not in KNOWN:
-            raise UsageError(f'no signal "{ours}".{suggestion(ours, KNOWN)} Choices: {", ".join(KNOWN)}.')
+        if ours not in SIGNALS:
+            raise UsageError(f'no signal "{ours}".{suggestion(ours, SIGNALS)} Choices: {", ".join(SIGNALS)}.')
         if theirs not in columns:
             raise UsageError(f'no column "{theirs}".{suggestion(theirs, columns)} Choices: {", ".join(columns)}.')
         names[theirs] = ours
     for column in columns:
         plain = re.sub(r"[^a-z0-9]", "", column.lower())
-        meaning = column if column in KNOWN else _OURS.get(plain)
+        meaning = column if column in SIGNALS else _OURS.get(plain)
         if meaning and meaning not in names.values() and column not in names:
             names[column] = meaning
     return names

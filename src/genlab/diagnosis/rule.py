@@ -59,6 +59,11 @@ class Rule:
     families: Sequence[str] = ("gan", "vae", "autoencoder", "diffusion", "flow")
     remedies: Sequence[Remedy] = ()
 
+    @property
+    def signals(self) -> list[str]:
+        """The names of all signals that it needs or may do with."""
+        return [name for need in self.needs for name in ([need] if isinstance(need, str) else need)]
+
     def missing(self, history: History) -> list[str]:
         """Return what `history` has not of what the rule needs."""
         lacking = []

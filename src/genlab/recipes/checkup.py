@@ -61,8 +61,7 @@ def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagn
     log = read_log(path, mapping)
     family = family or log.family
     named = ", ".join(f"{theirs} as {ours}" for theirs, ours in log.recognised.items())
-    kind = family or "model of an unknown kind"
-    notes = [f"{len(log.history):,} steps up to {log.history.step:,}, read as the log of a {kind}"]
+    notes = [f"{len(log.history):,} steps up to {log.history.step:,}; family: {family or 'unknown'}"]
     notes += [f"taken: {named}"] if named else []
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
     return replace(examine(log.history, Context(family)), notes=[*notes, *log.notes])
