@@ -119,5 +119,5 @@ def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
     assert torch.equal(default.state_dict()[name], best.state_dict()[name])
     shutil.rmtree(folder.best)
     assert torch.equal(genlab.load(result).state_dict()[name], last.state_dict()[name])
-    with pytest.raises(CheckpointError, match="no checkpoint at"):
+    with pytest.raises(CheckpointError, match="has no best checkpoint"):
         genlab.load(result, checkpoint="best")
