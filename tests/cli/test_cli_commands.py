@@ -106,6 +106,9 @@ def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> No
     assert re.search(r"^a  extractor pixels, .*fake 100$", out, re.MULTILINE)
     assert re.search(r"^reconstruction_mse ↓ +[\d.]+ ± [\d.]+", out, re.MULTILINE)
     assert "all: split held-out, images 1×16×16, seed 0" in out
+    assert re.search(r"^in \d+ s$", out, re.MULTILINE)
+    code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own)
+    assert re.search(r"^measured before, in \d+ s; --again measures anew$", out, re.MULTILINE)
     code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own, "--json")
     figures = {figure["name"]: figure for figure in json.loads(out)["figures"]}
     assert figures["fd[pixels]"]["protocol"]["fake"] == 100

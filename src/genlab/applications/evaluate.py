@@ -87,6 +87,7 @@ class Measurement:
     subject: str
     figures: Sequence[Figure]
     seconds: float
+    stored: bool = field(default=False, compare=False)  # whether it was measured before, by the same request
 
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -254,7 +255,7 @@ def _read(path: Path) -> Measurement | None:
     try:
         values: Mapping[str, Any] = json.loads(path.read_text())
         figures = [Figure(**{**f, "value": _number(f["value"])}) for f in values["figures"]]
-        return Measurement(values["subject"], figures, values["seconds"])
+        return Measurement(values["subject"], figures, values["seconds"], stored=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -172,7 +172,10 @@ def _text(result: "Measurement") -> str:
         lines.append((f"{f.name} {arrow}", written(f), letter, f.note))
     shared = ", ".join(f"{n} {v}" for n, v in common.items() if v != "")
     stamps = "".join(f"{letter}  {own}\n" for own, letter in letters.items())
-    return f"{result.subject}\n\n{_aligned(lines)}\n\n{stamps}all: {shared}\nin {result.seconds:.0f} s"
+    took = f"in {result.seconds:.0f} s"
+    if result.stored:
+        took = f"measured before, {took}; --again measures anew"
+    return f"{result.subject}\n\n{_aligned(lines)}\n\n{stamps}all: {shared}\n{took}"
 
 
 def _aligned(rows: "Sequence[tuple[str, ...]]") -> str:
