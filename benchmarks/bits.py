@@ -60,6 +60,11 @@ SIZES: Mapping[str, Mapping[str, Any]] = {"mnist": {"size": 28, "channels": 1}, 
 SOURCES = """Published: RealNVP and Glow on MNIST by Grathwohl et al. (2019, arXiv:1810.01367), on CIFAR-10 by Dinh
 et al. (2017, arXiv:1605.08803) and Kingma and Dhariwal (2018, arXiv:1807.03039), DDPM by Ho et al. (2020,
 arXiv:2006.11239), each with larger networks and far longer training."""
+READING = """What it shows. An hour of one core leaves flows 0.31 to 0.37 bits above what was published, and Glow
+ahead of RealNVP on both sets, as published. The hour is short for diffusion: its network takes many times the
+arithmetic for a picture, so that it sees the fewest. CIFAR-10 must be that of its authors: of an archive that
+stores it as JPEG of quality 75 RealNVP needed 3.64 bits in the same time, because what JPEG takes away need not be
+told."""
 
 
 def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _page(results: Sequence[Line], command: str) -> str:
-    title = "# Bits\n\n" + (__doc__ or "").split("\n\n", 2)[2] + "\n" + SOURCES + "\n"
+    title = "# Bits\n\n" + (__doc__ or "").split("\n\n", 2)[2] + f"\n{SOURCES}\n\n{READING}\n"
     table = [
         "| | data | bits a number | published | steps | pictures seen | weights | options |",
         "|---|---|--:|--:|--:|--:|--:|---|",
