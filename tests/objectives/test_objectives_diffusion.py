@@ -128,13 +128,9 @@ def test_a_byte_far_from_what_was_predicted_costs_what_it_should_however_far() -
             -(normal.cdf(torch.tensor(0.5 + BIN / 2)) - normal.cdf(torch.tensor(0.5 - BIN / 2))).log().item()
         )
         assert pixel_cost(schedule, image, image - distance).item() == pytest.approx(expected, rel=1e-3)
-    nearest, gap = (
-        (100 - BIN / 2) / 0.1,
-        BIN / 0.1,
-    )  # of a tail the density at its edge, over the distance to there
-    tail = (
-        0.5 * nearest**2 + 0.5 * math.log(2 * math.pi) + math.log(nearest) - math.log1p(-math.exp(-gap * nearest))
-    )
+    # A tail has nearly the density at its edge over the distance to there, φ(u)/u.
+    edge, gap = (100 - BIN / 2) / 0.1, BIN / 0.1
+    tail = 0.5 * edge**2 + 0.5 * math.log(2 * math.pi) + math.log(edge) - math.log1p(-math.exp(-gap * edge))
     assert pixel_cost(schedule, image.double(), image.double() - 100).item() == pytest.approx(tail, rel=1e-6)
 
 

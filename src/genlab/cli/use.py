@@ -13,6 +13,7 @@ MOST_COLUMNS = 16  # of a grid with a column for each class
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from genlab.core.batch import ImageShape
     from genlab.training.run_folder import RunFolder
 
 
@@ -45,17 +46,20 @@ def sample(
     from genlab.core.contract import takes_labels
     from genlab.core.errors import UsageError
     from genlab.core.pictures import columns_of, grid
-    from genlab.recipes.data import find_class
+    from genlab.recipes.data import find_class, shape_of
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
+    into = out if out and out.suffix.lower() != ".png" else None
     folder, model = _load(run, root, checkpoint, device, sampling.asked())
+    if into:
+        _refuse_as_folder(into, shape_of(folder))  # before minutes of sampling
     chosen = None if label is None else find_class(folder, label)
     images = draw(model, number, seed, chosen, progress=True)
-    if out and out.suffix.lower() != ".png":
-        _write_singly(images, out)
+    if into:
+        _write_singly(images, into)
     else:
         columns = None
         if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS:
@@ -151,7 +155,7 @@ def interpolate(
     name = _named(
         between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint
     )
-    target = out if out else folder.path / "interpolations" / name
+    target = out or folder.path / "interpolations" / name
     _write_png(target, grid(paths.flatten(0, 1), columns=frames))
     animation = target.with_suffix(".gif")
     write(animation, gif([grid(frame[None], columns=1) for frame in paths.flatten(0, 1)]))
@@ -250,19 +254,25 @@ def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, no
     print(path)
 
 
-def _write_singly(images: "Tensor", folder: Path) -> None:
+def _refuse_as_folder(folder: Path, shape: "ImageShape") -> None:
     from genlab.core.errors import UsageError
-    from genlab.core.files import storage, write
-    from genlab.core.pictures import png, to_bytes
+    from genlab.core.files import storage
 
-    if images.shape[2:] == (1, 1):
+    if shape.of_points:
         raise UsageError(
             f"points are not pictures, of which --out {folder} would be a folder. Give a .png: a plot."
         )
     with storage(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty: choose a new --out, so that no pictures are mixed")
+
+
+def _write_singly(images: "Tensor", folder: Path) -> None:
+    from genlab.core.files import storage, write
+    from genlab.core.pictures import png, to_bytes
+
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(to_bytes(images)):
         write(folder / f"{number:06d}.png", png(picture))
     print(f"{len(images)} pictures in {folder}")

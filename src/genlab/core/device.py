@@ -31,9 +31,8 @@ def choose(name: str) -> torch.device:
         there = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise UsageError(f'no device "{name}" here. Choices on this machine: {there}.')
     if kind == "cuda":
-        torch.backends.cudnn.allow_tf32 = (
-            False  # else a flow's inverse is none, and figures are those of a machine
-        )
+        # Else the inverse of a flow is none, and figures depend on the machine.
+        torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(kind)
 
