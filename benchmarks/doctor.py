@@ -1,6 +1,7 @@
 """Tries the doctor on runs that fail for a known reason and on runs that do not, and its remedies on the former.
 
-    python benchmarks/doctor.py --runs FOLDER [--cifar10 ZIP] [--only KIND …] [--cures] [--write docs/doctor.md]
+    python benchmarks/doctor.py --runs FOLDER [--cifar10 ZIP] [--only KIND …] [--presets PRESET …] [--cures]
+        [--write docs/doctor.md]
 
 Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
 is found anew by showing it the history line by line. A finding counts from the step at which it is made. A failing
@@ -122,6 +123,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, read first")
     parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; without, it is left out")
     parser.add_argument("--only", nargs="*", help=f"kinds: {HEALTHY}, {', '.join(KINDS)}")
+    parser.add_argument("--presets", nargs="*", help="those alone; by default all")
     parser.add_argument("--half", choices=("tuning", "unseen", "later"), help="those alone; by default all")
     parser.add_argument("--cures", action="store_true", help="treat the failing runs as well")
     parser.add_argument("--logs", action="store_true", help="train textbook loops and read their logs as well")
@@ -134,6 +136,7 @@ def main(arguments: Sequence[str]) -> None:
         case
         for case in cases()
         if (not options.only or case.kind in options.only)
+        and (not options.presets or case.preset in options.presets)
         and options.half in (None, case.half)
         and (options.cifar10 or case.data != "cifar10")
     ]

@@ -41,7 +41,9 @@ def test_a_failure_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
     assert told[0]["severity"] == "failure"
     assert told[0]["remedies"]
     assert folder.history()[-1]["step"] == 240
-    assert "critic-overpowers" in [finding.rule for finding in checkup(folder).findings]
+    there = [finding.rule for finding in checkup(folder).findings]
+    assert "critic-overpowers" in there
+    assert [event["findings"] for event in events(folder, "diagnosis")] == [there]
 
 
 def test_a_failure_stops_a_run_that_is_to_stop(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sabotage import TINY
 
 import genlab
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
-from genlab.training.report import write_report
+from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -231,3 +231,29 @@ def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder)
     ):
         assert words in page.text
     assert len(page.images) == 2  # the curves, and the signal that has values
+
+
+@pytest.mark.parametrize(
+    ("ended", "over"),
+    [
+        ([("diagnosis", ["late-collapse"])], False),
+        ([("diagnosis", [])], True),
+        ([("diagnosis", ["data-tiny"])], True),
+        ([], False),  # killed: nobody looked
+        ([("diagnosis", []), ("resumed", None)], False),  # it may be there again
+        ([("diagnosis", []), ("resumed", None), ("diagnosis", ["late-collapse"])], False),
+    ],
+)
+def test_what_was_over_at_the_end_is_said_to_be(
+    bare: RunFolder, ended: Sequence[tuple[str, list[str] | None]], over: bool
+) -> None:
+    _started(bare)
+    bare.event(
+        60, "finding", Finding("late-collapse", "It got worse", "failure", 40, 60, [], "Because.", "").values()
+    )
+    for kind, findings in ended:
+        bare.event(90, kind, {} if findings is None else {"findings": findings})
+    said = "It got worse (over at the end)." if over else "It got worse."
+    assert f"The doctor found: {said}" in verdict(bare)
+    write_report(bare)
+    assert ("since step 40 (over at the end)" in page_of(bare).text) is over

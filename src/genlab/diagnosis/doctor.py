@@ -104,6 +104,10 @@ class Doctor:
         self.told |= {finding.rule for finding in found}
         return found
 
+    def now(self) -> Diagnosis:
+        """Return what is wrong as the run is now; of what was told before, some may be over."""
+        return examine(History(self.lines), self.context)
+
 
 def _plain(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line without profiles (kl[0], kl[1], …), which no rule reads."""

@@ -145,6 +145,7 @@ def fit(
                 loop.give_up()
             if loop.received and not loop.finished():
                 loop.checkpoint()
+                loop.sum_up()
                 loop.tell("interrupted", {"signal": loop.received})
                 raise Interrupted(loop.received, progress.step)
         loop.conclude()
@@ -226,6 +227,7 @@ class _Loop:
             self.assess()
         if self.saved_step != step:
             self.checkpoint()
+        self.sum_up()
         if self.hopeless():
             self.tell("patience", {"evaluations without a better one": self.cadence.patience})
 
@@ -246,6 +248,11 @@ class _Loop:
             self.tell("finding", finding.values())
             if finding.severity == "failure":
                 self.failure = self.failure or finding
+
+    def sum_up(self) -> None:
+        """Tell what is wrong with the run as it is left; some of what was found may be over."""
+        if self.around.doctor:
+            self.tell("diagnosis", {"findings": [finding.rule for finding in self.around.doctor.now().findings]})
 
     def give_up(self) -> None:
         """End a run that is ill; the best checkpoint is kept, and what is now is the last.

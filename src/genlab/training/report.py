@@ -12,6 +12,7 @@ from genlab.training.curves import draw, draw_signal
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
+_OVER = " (over at the end)"
 _NO_VALUES = ("event", "time", "protocol")  # of an evaluation
 
 
@@ -84,7 +85,7 @@ extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if s
 
 def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
     """Return what the doctor found and what was done about it, in the order of events."""
-    parts = []
+    parts, over = [], _over(events)
     for event in events:
         if event["event"] == "finding":
             plots = [draw_signal(history, e["signal"], event["since"]) for e in event["evidence"]]
@@ -98,7 +99,8 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
             )
             parts.append(
                 f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
-                f"{event['since']:,}</h3>{''.join(_image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
+                f"{event['since']:,}{_OVER * (event['rule'] in over)}</h3>"
+                f"{''.join(_image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
                 + (f"<p>To try, the best first:</p><ul>{remedies}</ul>" if remedies else "")
             )
@@ -127,7 +129,12 @@ def verdict(folder: RunFolder) -> str:
         sentences.append("Interrupted after a checkpoint; `genlab resume` goes on from it.")
     elif last.get("event") == "patience":
         sentences.append("Over because evaluations got no better; --patience said how many of them to wait for.")
-    failures = [e["symptom"] for e in events if e["event"] == "finding" and e["severity"] == "failure"]
+    over = _over(events)
+    failures = [
+        e["symptom"] + _OVER * (e["rule"] in over)
+        for e in events
+        if e["event"] == "finding" and e["severity"] == "failure"
+    ]
     if failures:
         sentences.append(f"The doctor found: {'; '.join(failures)}.")
     remedies = sum(e["event"] == "remedy" for e in events)
@@ -140,6 +147,14 @@ def verdict(folder: RunFolder) -> str:
         if evaluations[-1][name] > value:
             sentences.append(f"At the end it was {evaluations[-1][name]:.4g}: `checkpoints/best` has the best.")
     return " ".join(sentences)
+
+
+def _over(events: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the rules that found something which was no longer there when the run ended."""
+    last: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("diagnosis", "resumed")), {})
+    if last.get("event") != "diagnosis":
+        return set()
+    return {e["rule"] for e in events if e["event"] == "finding"} - set(last["findings"])
 
 
 def duration(seconds: float) -> str:

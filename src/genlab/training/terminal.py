@@ -71,6 +71,11 @@ class Terminal:
         words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown.items())
         if kind == "finding":
             kind, words = details["severity"], details["line"]
+        elif kind == "diagnosis":
+            there = ", ".join(details["findings"])
+            words = (
+                f"{there}; `genlab doctor` says more" if there else "nothing is wrong, as far as its signals say"
+            )
         with suppress(OSError):
             self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
 
