@@ -176,7 +176,7 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
 def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) -> None:
     code, out, _ = genlab("sample", "-n", 4, "--root", own)
     assert code == 0
-    assert out.strip() == str(own.resolve() / "vae" / "samples" / "4-seed-0.png")
+    assert out.strip() == str(own.resolve() / "vae" / "samples" / "000012-4-seed-0.png")
     assert Path(out.strip()).is_file()
     assert genlab("sample", own / "vae", "-n", 4, "--checkpoint", "last")[0] == 0
 
@@ -184,16 +184,16 @@ def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) ->
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        (("sample", "vae", "-n", 2, "--seed", 3), "2-seed-3.png"),
-        (("sample", "vae", "-n", 2, "--checkpoint", "last"), "2-seed-0-checkpoint-last.png"),
-        (("interpolate", "vae", "--frames", 2), "6x2-seed-0.png"),
-        (("interpolate", "vae", "--frames", 2, "--stretches", 1), "1x2-seed-0.png"),
+        (("sample", "vae", "-n", 2, "--seed", 3), "000012-2-seed-3.png"),
+        (("sample", "vae", "-n", 2, "--checkpoint", "last"), "000012-2-seed-0.png"),
+        (("interpolate", "vae", "--frames", 2), "000012-6x2-seed-0.png"),
+        (("interpolate", "vae", "--frames", 2, "--stretches", 1), "000012-1x2-seed-0.png"),
         (
             ("interpolate", "vae", "--frames", 2, "--stretches", 1, "--between", "PICTURES"),
-            "pictures-1x2-seed-0.png",
+            "000012-pictures-1x2-seed-0.png",
         ),
-        (("reconstruct", "vae", "PICTURES"), "pictures.png"),
-        (("reconstruct", "vae", "PICTURES", "--draw"), "pictures-seed-0.png"),
+        (("reconstruct", "vae", "PICTURES"), "000012-pictures.png"),
+        (("reconstruct", "vae", "PICTURES", "--draw"), "000012-pictures-seed-0.png"),
     ],
 )
 def test_a_picture_is_named_after_all_that_was_asked_for(
@@ -473,7 +473,7 @@ def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) ->
     assert "This run was over; give --steps" in out
     assert {name: (folder / name).read_bytes() for name in kept} == before
     assert sorted(path.name for path in (folder / "previews").iterdir()) == previews
-    assert [event["event"] for event in RunFolder(folder).events()[len(events) :]] == ["resumed"]
+    assert [event["event"] for event in RunFolder(folder).events()[len(events) :]] == ["resumed", "diagnosis"]
 
 
 def test_resume_goes_on_to_where_one_run_would_have_come(own: Path, genlab: Genlab) -> None:

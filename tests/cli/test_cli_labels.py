@@ -47,7 +47,7 @@ def test_a_class_by_name_in_any_case_or_by_number(root: Path, genlab: Genlab, tm
 
 def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Genlab) -> None:
     assert genlab("sample", "cgan", "-n", 6, "--root", root)[0] == 0
-    with Image.open(root / "cgan" / "samples" / "6-seed-0.png") as grid:
+    with Image.open(root / "cgan" / "samples" / "000012-6-seed-0.png") as grid:
         assert grid.size == (3 * 34 - 2, 2 * 34 - 2)  # shown at twice their size
     model = load("cgan", root=root)
     images = sample(model, 300, seed=1)  # in more chunks than one

@@ -53,7 +53,7 @@ def sample(
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
     into = out if out and out.suffix.lower() != ".png" else None
-    folder, model = _load(run, root, checkpoint, device, sampling.asked())
+    folder, model, step = _load(run, root, checkpoint, device, sampling.asked())
     if into:
         _refuse_as_folder(into, shape_of(folder))  # before minutes of sampling
     chosen = None if label is None else find_class(folder, label)
@@ -64,7 +64,7 @@ def sample(
         columns = None
         if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS:
             columns = columns_of(number, model.classes)
-        name = _named(number, chosen, seed=seed, **sampling.asked(), checkpoint=checkpoint)
+        name = _named(step, number, chosen, seed=seed, **sampling.asked())
         _write_png(out or folder.path / "samples" / name, grid(images, columns))
 
 
@@ -99,7 +99,7 @@ def reconstruct(
     from genlab.training.preview import beside
 
     _refuse_other_than_png(out)
-    folder, model = _load(run, root, checkpoint, device)
+    folder, model, step = _load(run, root, checkpoint, device)
     names, images, rejected = read_images(path, shape_of(folder))
     again, errors = send(model, images.to(of(model)), seed if draw else None)
     for name, error in zip(names, errors.tolist(), strict=True):
@@ -107,7 +107,7 @@ def reconstruct(
     for item in rejected:
         print(f"rejected  {item.path}: {item.reason}")
     print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
-    name = _named(path.stem or "pictures", seed=seed if draw else None, checkpoint=checkpoint)
+    name = _named(step, path.stem or "pictures", seed=seed if draw else None)
     _write_png(out or folder.path / "reconstructions" / name, beside(images, again.cpu()))
 
 
@@ -149,12 +149,10 @@ def interpolate(
     if stretches < 1 or frames < 2:
         raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
     _refuse_other_than_png(out)
-    folder, model = _load(run, root, checkpoint, device)
+    folder, model, step = _load(run, root, checkpoint, device)
     images = _ends(folder, model, between, stretches + 1)
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
-    name = _named(
-        between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed, checkpoint=checkpoint
-    )
+    name = _named(step, between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed)
     target = out or folder.path / "interpolations" / name
     _write_png(target, grid(paths.flatten(0, 1), columns=frames))
     animation = target.with_suffix(".gif")
@@ -202,12 +200,13 @@ def _load(
     checkpoint: CheckpointName | None,
     device: str,
     sampling: dict[str, Any] | None = None,
-) -> "tuple[RunFolder, nn.Module]":
-    from genlab.recipes.load import load_model
+) -> "tuple[RunFolder, nn.Module, int]":
+    """Return a run's folder, its model, and the step that this is of."""
+    from genlab.recipes.load import load_model, saved_step
     from genlab.training.run_folder import find
 
     folder = find(run, root)
-    return folder, load_model(folder, checkpoint, device, sampling)
+    return folder, load_model(folder, checkpoint, device, sampling), saved_step(folder, checkpoint)[1]
 
 
 def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
@@ -230,10 +229,11 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     return images[:count].to(of(model))
 
 
-def _named(*parts: object, **options: object) -> str:
+def _named(step: int, *parts: object, **options: object) -> str:
     """Return the name of a picture after what was asked for, so that no other way to make it writes over it."""
     given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
-    words = [f"{part}" for part in parts if part is not None] + [f"{name}-{value}" for name, value in given]
+    words = [f"{step:06d}", *(f"{part}" for part in parts if part is not None)]
+    words += [f"{name}-{value}" for name, value in given]
     return "-".join(words) + ".png"
 
 
