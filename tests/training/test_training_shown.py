@@ -1,6 +1,11 @@
 """What is measured and drawn while a model trains: by its capabilities, with the labels where it takes them."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -48,6 +53,34 @@ def test_samples_are_compared_with_held_out_images_of_the_same_classes() -> None
     model = Told()
     evaluate(model, batch(300, labels), seed=0)
     assert torch.equal(torch.cat(model.asked), labels)
+
+
+class Slow(nn.Module):
+    """Makes grey images in many passes, fewer of them in brief, and remembers how many images it made in which."""
+
+    told = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes, self.made = 1000, Counter[int]()
+
+    @contextmanager
+    def in_brief(self) -> Iterator[None]:
+        self.passes = 16
+        yield
+        self.passes = 1000
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        self.made[self.passes] += count
+        return torch.zeros(count, 1, 16, 16)
+
+
+@pytest.mark.parametrize(("held_out", "made"), [(20, 20), (300, 250)])
+def test_few_samples_are_made_in_brief_where_they_take_many_passes(held_out: int, made: int) -> None:
+    model = Slow()
+    evaluation = evaluate(model, batch(held_out), seed=0)
+    assert model.made == {16: made}
+    assert (evaluation.protocol["real"], evaluation.protocol["fake"]) == (held_out, made)
 
 
 def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> None:
