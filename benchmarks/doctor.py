@@ -152,7 +152,7 @@ def main(arguments: Sequence[str]) -> None:
     there = [case for case in chosen if (options.runs / case.name / DONE).exists()]
     verdicts = [judge(case, options.runs) for case in there]
     command = shlex.join(["python", "benchmarks/doctor.py", *_shown(arguments, options)])
-    text = _page(verdicts, options.runs, about, command)
+    text = _page(verdicts, options.runs, about, command, options.presets or ())
     if options.logs:
         with tempfile.TemporaryDirectory() as place:
             text += f"\n## Logs of other programs\n\n{foreign.section(Path(place))}"
@@ -167,16 +167,19 @@ def _shown(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
     return [short.get(word, word) for word in arguments]
 
 
-def _page(verdicts: Sequence[Verdict], runs: Path, about: Mapping[str, str], command: str) -> str:
+def _page(
+    verdicts: Sequence[Verdict], runs: Path, about: Mapping[str, str], command: str, presets: Sequence[str]
+) -> str:
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
+    on = f" on {', '.join(presets)}" if presets else ""
     parts = [
-        f"# The doctor, tried\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
+        f"# The doctor, tried{on}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
         f"```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}",
     ]
     for half, title, said in HALVES:
         mine = [verdict for verdict in verdicts if verdict.case.half == half]
         if mine:
-            parts.append(f"## {title}\n\n{said}{_detection(mine, runs)}")
+            parts.append(f"## {title}\n\n{'' if presets else said}{_detection(mine, runs)}")
     cures = _cures([verdict for verdict in verdicts if verdict.case.kind != HEALTHY], runs)
     if cures:
         parts.append(f"## Cures\n\n{cures}")
