@@ -276,6 +276,12 @@ def test_the_start_of_a_flow_by_its_first_batch_is_no_rate_that_is_too_high() ->
         assert names(History([{"step": 1, f"{family}_update_ratio": 1.4}]), context(family)) == found
 
 
+def test_the_start_of_a_flow_by_its_first_batch_does_not_hide_that_nothing_moves_afterwards() -> None:
+    lines = [{"step": step, "flow_update_ratio": 1e-7 if step > 1 else 0.3} for step in (1, *range(20, 400, 20))]
+    assert names(History(lines), context("flow")) == ["learning-rate-too-low"]
+    assert names(History(lines[:1]), context("flow")) == []
+
+
 def test_remedies_that_change_nothing_are_not_offered() -> None:
     family, changed, _ = SICK["vanishing-gradient"]
     for loss, offered in (("minimax", True), ("non-saturating", False)):

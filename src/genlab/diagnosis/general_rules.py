@@ -3,11 +3,10 @@
 import numpy as np
 
 from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
-from genlab.diagnosis.history import History
+from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import POINTS, START, Context, Rule
 
 LARGE_UPDATE = 0.02  # of a player's weights in one step
-SET_BY_DATA = ("flow_update_ratio",)  # in the very first step: activation normalisation starts by its batch
 FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of how they were drawn
 SMALL_UPDATE = 1e-5
 EXPLODED, LEAST_NORM = 100.0, 1e-3  # times what a gradient was before, and what that counts as at least
@@ -27,10 +26,9 @@ def not_finite(history: History, context: Context) -> Sign | None:
 
 def rate_too_high(history: History, context: Context) -> Sign | None:
     """A player's weights change by several percent in each step, or beyond themselves in the first."""
-    for name in history.names("_update_ratio"):
-        ratio = history[name]
+    for name, ratio in _updates(history).items():
         first = ratio.until(1)
-        if len(first) and name not in SET_BY_DATA and first.last > FIRST_UPDATE:
+        if len(first) and first.last > FIRST_UPDATE:
             return Sign(1, [first.shows(f"first {name}", f"below {FIRST_UPDATE:g}")])
         ratio = ratio.smooth().after(context.share(history, START))
         since = ratio.held(ratio.values > LARGE_UPDATE, POINTS)
@@ -41,12 +39,18 @@ def rate_too_high(history: History, context: Context) -> Sign | None:
 
 def rate_too_low(history: History, context: Context) -> Sign | None:
     """The weights of all players hardly change, from the beginning on."""
-    ratios = {name: history[name].smooth() for name in history.names("_update_ratio")}
+    ratios = {name: ratio.smooth() for name, ratio in _updates(history).items() if len(ratio)}
     still = [ratio.held(ratio.values < SMALL_UPDATE, POINTS) == ratio.steps[0] for ratio in ratios.values()]
     if not still or not all(still):
         return None
     evidence = [ratio.shows(name, f"above {SMALL_UPDATE:g}") for name, ratio in ratios.items()]
     return Sign(int(min(ratio.steps[0] for ratio in ratios.values())), evidence)
+
+
+def _updates(history: History) -> dict[str, Series]:
+    """Return how far each player's weights move in a step; a flow's first, which its batch sets, is left out."""
+    started = {"flow_update_ratio": 2}  # activation normalisation takes its scales from the first batch
+    return {name: history[name].after(started.get(name, 0)) for name in history.names("_update_ratio")}
 
 
 def exploding_gradients(history: History, context: Context) -> Sign | None:
