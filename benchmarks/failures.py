@@ -186,7 +186,7 @@ KINDS: Mapping[str, Kind] = {
     "diffusion, learning rate too high": Kind(
         ("learning-rate-too-high", "not-finite", "exploding-gradients", "no-denoising", "diverging-loss"),
         ("ddpm", "flow-matching"),
-        ({"lr": 1e-1}, {"lr": 1.0}),
+        ({"lr": 3e-2}, {"lr": 1e-1}),
     ),
     "diffusion, learning rate too low": Kind(
         ("learning-rate-too-low", "no-denoising"),

@@ -149,7 +149,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
     "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
-    "no-denoising": ("diffusion", {"explained": 0.05}, {}),
+    "no-denoising": ("diffusion", {"explained": -0.4}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
     "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),

@@ -10,6 +10,7 @@ from genlab.objectives.diffusion import (
     PREDICTIONS,
     SCHEDULES,
     Schedule,
+    guess,
     image_and_noise,
     pixel_cost,
     point_cost,
@@ -139,3 +140,24 @@ def test_a_point_costs_its_density() -> None:
     points, predicted = torch.tensor([[[[0.3]], [[0.1]]]]), torch.tensor([[[[0.2]], [[0.15]]]])
     expected = -torch.distributions.Normal(predicted, 0.1).log_prob(points).sum()
     torch.testing.assert_close(point_cost(schedule, points, predicted)[0], expected)
+
+
+@every_schedule
+def test_the_guess_of_who_knows_each_pixel_alone_is_the_posterior_mean(name: str) -> None:
+    """Its error in a pixel N(μ, v) is vσ²/(α²v + σ²), the least that there is without its neighbours."""
+    schedule, (mean, deviation) = SCHEDULES[name](1000), (torch.tensor([-0.9, 0.4]), torch.tensor([0.05, 0.6]))
+    random = torch.Generator().manual_seed(0)
+    images = (mean + deviation * torch.randn(20_000, 2, generator=random)).view(-1, 2, 1, 1)
+    for k in (1, 300, 700, 1000):
+        places = torch.full((len(images),), k)
+        noisy = schedule.noisy(places, images, torch.randn(images.shape, generator=random))
+        errors = (guess(schedule.at(places, images), images, noisy) - images).square().mean((0, 2, 3))
+        alpha, sigma = (table[k].float() for table in schedule)
+        least = deviation**2 * sigma**2 / (alpha**2 * deviation**2 + sigma**2)
+        torch.testing.assert_close(errors, least, rtol=0.05, atol=0)
+
+
+def test_no_batch_is_too_small_to_guess_by() -> None:
+    schedule, one = SCHEDULES["straight"](10), torch.full((1, 1, 2, 2), 0.5)
+    level = schedule.at(torch.tensor([10]), one)  # noise alone
+    assert guess(level, one, torch.zeros_like(one)).mean().item() == pytest.approx(0.25)  # between 0.5 and 0

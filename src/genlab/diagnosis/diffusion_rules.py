@@ -8,7 +8,7 @@ from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, Context, Rule, frozen_loss
 
-EXPLAINED = 0.1  # of the squares of what is asked for; where points overlap, no network explains more than a fifth
+EXPLAINED = -0.1  # more than who knows each pixel by itself; in points perceptrons see no more than that for long
 SLOW, SLOW_SHARE = 2000, 0.25  # steps, or of the run: narrow perceptrons take so long to see anything in points
 RISEN = 2.0  # times the least loss
 TENTH_OF_KNOWN = Remedy(
@@ -17,7 +17,7 @@ TENTH_OF_KNOWN = Remedy(
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
-    """The loss is near what it would be if the network predicted nothing, or at least where it began."""
+    """The network knows less than the mean and variance of each pixel, or at least no more than where it began."""
     if "explained" not in history:
         return frozen_loss(history["loss"], "loss")
     explained = history["explained"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
@@ -40,8 +40,8 @@ RULES = (
         "no-denoising",
         "The network cannot tell pictures from noise",
         no_denoising,
-        "It predicts hardly better than if it said 0 of every picture. The learning rate is far too high or too "
-        "low.",
+        "It predicts worse than who knows the mean and the variance of each pixel and nothing of what pixels have "
+        "to do with each other. The learning rate is far too high or too low.",
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
         (("explained", "loss"),),
         ("diffusion",),

@@ -25,6 +25,7 @@ from genlab.families.alone import Alone
 from genlab.families.samplers import SAMPLERS, grid
 from genlab.objectives.diffusion import (
     Schedule,
+    guess,
     image_and_noise,
     pixel_cost,
     point_cost,
@@ -187,8 +188,8 @@ class DiffusionTraining(Alone[Diffusion]):
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean squared error of a batch.
 
-        Signals: the same at the quieter and at the noisier half of the levels, and how much of the squares of what
-        the network is asked for is explained: 0 where it says nothing, 1 where it errs in nothing.
+        Signals: the same at the quieter and at the noisier half of the levels, and how much is explained: 0 where
+        the network is as good as who knows of each pixel its mean and variance alone, 1 where it errs in nothing.
         """
         model, images, draws = self.model, batch.images, randomness.draws(len(batch), "diffusion", step)
         levels = model.schedule.steps
@@ -198,14 +199,16 @@ class DiffusionTraining(Alone[Diffusion]):
         if labels is not None:
             untold = draws.uniform() < self.label_dropout
             labels = torch.where(untold, model.classes, labels)
-        wanted = target(model.prediction, model.schedule.at(k, images), images, noise)
-        made = model.predict(model.schedule.noisy(k, images, noise), k, labels)
-        errors = (made - wanted).square().flatten(1).mean(1)
+        level, noisy = model.schedule.at(k, images), model.schedule.noisy(k, images, noise)
+        wanted = target(model.prediction, level, images, noise)
+        errors = (model.predict(noisy, k, labels) - wanted).square().flatten(1).mean(1)
+        image = guess(level, images, noisy)
+        guessed = target(model.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
         noisier, quieter = (2 * k > levels).to(errors.device), levels // 2 / levels
         return errors.mean(), {
             "loss": errors.mean(),
             # Over the share of such levels, not of such images: a small part of a batch may have none of them.
             "loss_quiet": (errors * ~noisier).mean() / quieter,
             "loss_noisy": (errors * noisier).mean() / (1 - quieter),
-            "explained": 1 - errors.mean() / wanted.square().mean(),
+            "explained": 1 - errors.mean() / (guessed - wanted).square().mean(),
         }

@@ -103,6 +103,19 @@ def image_and_noise(prediction: str, level: Schedule, noisy: Tensor, predicted: 
     return image, (alpha * predicted - image_weight * noisy) / determinant
 
 
+def guess(level: Schedule, images: Tensor, noisy: Tensor) -> Tensor:
+    """Return what images are as far as the mean μ and the variance v of each of their numbers tell, (B, C, H, W).
+
+    It is μ + αv/(α²v + σ²) · (x_k − αμ), the posterior mean of N(μ, v): the least that a network should know. Both
+    are taken from the batch and one more image of mean 0 and variance 1, so that no batch is too small.
+    """
+    alpha, sigma = level
+    count = len(images) + 1
+    mean = images.sum(0) / count
+    variance = (images.square().sum(0) + 1) / count - mean.square()
+    return mean + alpha * variance / (alpha.square() * variance + sigma.square()) * (noisy - alpha * mean)
+
+
 def prior_cost(schedule: Schedule, images: Tensor) -> Tensor:
     """Return KL(q(x_T | x) ‖ N(0, 1)) of each image in nats, (B,): what is left of the image in the noise."""
     alpha, sigma = (table[-1].item() for table in schedule)
