@@ -37,8 +37,7 @@ def load_model(
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(sampling or {})
     with torch.random.fork_rng():
         model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
-    saved = _saved(folder, _which(folder, which))
-    load_weights(model, saved.model)
+    load_weights(model, checkpoint.load(_place(folder, _which(folder, which))).model)
     where = devices.choose(device)
     compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
@@ -54,10 +53,10 @@ def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[
     """Return which checkpoint `load_model` would load, and of which step it is.
 
     Raises:
-        CheckpointError: there is no checkpoint, or it is not whole.
+        CheckpointError: there is no checkpoint, or its state is not whole.
     """
     which = _which(folder, which)
-    return which, int(_saved(folder, which).state["step"])
+    return which, int(checkpoint.load_state(_place(folder, which))["step"])
 
 
 def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
@@ -72,8 +71,8 @@ def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
     return which or ("best" if there else "last")
 
 
-def _saved(folder: RunFolder, which: CheckpointName) -> checkpoint.Checkpoint:
-    return checkpoint.load(folder.best if which == "best" else folder.last)
+def _place(folder: RunFolder, which: CheckpointName) -> Path:
+    return folder.best if which == "best" else folder.last
 
 
 def load(

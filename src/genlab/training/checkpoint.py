@@ -81,13 +81,7 @@ def load(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
     """
-    while True:
-        before = _identity(folder)
-        try:
-            return _load(folder)
-        except CheckpointError:
-            if _identity(folder) == before:
-                raise  # else the run that owns it swapped in a new one meanwhile
+    return _steadily(_load, folder)
 
 
 def load_state(folder: Path) -> Mapping[str, Any]:
@@ -96,13 +90,23 @@ def load_state(folder: Path) -> Mapping[str, Any]:
     Raises:
         CheckpointError: as `load`.
     """
-    folder = _readable(folder)
-    return _state(folder, _manifest(folder))
+    return _steadily(_load_state, folder)
 
 
 def exists(folder: Path) -> bool:
     """Whether `load` would find something at `folder`."""
     return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))
+
+
+def _steadily(read: Callable[[Path], T], folder: Path) -> T:
+    """Return what `read` finds in a folder, read anew where the run that owns it swaps in a new one meanwhile."""
+    while True:
+        before = _identity(folder)
+        try:
+            return read(folder)
+        except CheckpointError:
+            if _identity(folder) == before:
+                raise
 
 
 def _load(folder: Path) -> Checkpoint:
@@ -115,6 +119,11 @@ def _load(folder: Path) -> Checkpoint:
         ),
         state=_state(folder, manifest),
     )
+
+
+def _load_state(folder: Path) -> Mapping[str, Any]:
+    folder = _readable(folder)
+    return _state(folder, _manifest(folder))
 
 
 def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
