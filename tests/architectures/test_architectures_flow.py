@@ -121,6 +121,6 @@ def test_a_coupling_starts_as_the_identity_and_bounds_its_scale() -> None:
 
 
 def test_sides_that_cannot_be_halved_so_often_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"of 12×12 can be halved 2 times. Set --levels to 1 to 2"):
+    with pytest.raises(UsageError, match=r"of 12×12 can be halved 2 times. Set --levels to at most 2"):
         FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, 3)
     assert len(FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, None).levels) == 2  # type: ignore[arg-type]

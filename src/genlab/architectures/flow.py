@@ -331,10 +331,11 @@ def _levels(shape: ImageShape, asked: int | None) -> int:
     while shape.height % 2 ** (possible + 1) == shape.width % 2 ** (possible + 1) == 0:
         possible += 1
     if not 1 <= (asked or min(LEVELS, possible)) <= possible:
-        helps = f"--levels to 1 to {possible}" if possible else "--size to an even number, best a multiple of 8"
+        can = {0: "cannot be halved", 1: "can be halved once"}.get(possible, f"can be halved {possible} times")
+        helps = f"--levels to at most {possible}, or " if possible else ""
         raise UsageError(
-            f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} can be halved "
-            f"{possible} times. Set {helps}."
+            f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} {can}. "
+            f"Set {helps}--size to a multiple of {2 ** (asked or LEVELS)}."
         )
     return asked or min(LEVELS, possible)
 
