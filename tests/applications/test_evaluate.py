@@ -216,7 +216,8 @@ def test_the_classifier_of_a_source_is_trained_once(
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
     monkeypatch.setattr(classifier, "BATCH", 32)
     source = open_source("digits", size=16)
-    extractor = find_extractor("classifier", torch.device("cpu"), source, progress=False)
+    with torch.no_grad():  # as who measures samples asks for it
+        extractor = find_extractor("classifier", torch.device("cpu"), source, progress=False)
     assert classifier.accuracy(extractor, source.held_out) > 0.85
     monkeypatch.setattr(classifier, "_fit", None)  # not needed again
     assert find_extractor("classifier", torch.device("cpu"), source).stamp == extractor.stamp

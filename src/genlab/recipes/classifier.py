@@ -73,6 +73,7 @@ def _fresh(train: Dataset, device: torch.device) -> Classifier:
     return network
 
 
+@torch.enable_grad()  # it may be asked for where samples are drawn without gradients
 def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
     """Train it for some passes over the images, its learning rate falling along a cosine."""
     steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
