@@ -38,6 +38,9 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ("ddpm", {"schedule": "straight"}, "ends in pure noise.*--prediction flow, velocity or image"),
     ("ddpm", {"guidance": 3.0}, "--guidance 3 is towards a class.*--labels embedding"),
     ("conditional-diffusion", {"label_dropout": 0.0}, "--label-dropout"),
+    ("ddpm", {"label_dropout": 0.5}, "--label-dropout 0.5 keeps classes.*--labels embedding"),
+    ("flow-matching", {"architecture": "mlp", "dropout": 0.1}, "for --architecture unet. Set --dropout 0"),
+    ("flow-matching", {"architecture": "mlp", "attention": 8}, "for --architecture unet.*no --attention"),
     ("ddpm", {"eta": 0.5}, "--eta 0.5 is of --sampler ddim; ancestral has none. Set --eta 0"),
     ("ddpm", {"sampler": "ddim", "eta": 1.5}, "--eta"),
 ]

@@ -131,6 +131,10 @@ class DiffusionRecipe(Recipe):
             "--prediction flow, velocity or image, or --schedule cosine.",
         )
         yield (
+            self.architecture == "mlp" and bool(self.attention or self.dropout),
+            "attention and dropout are for --architecture unet. Set --dropout 0 and no --attention.",
+        )
+        yield (
             self.eta > 0 and self.sampler != "ddim",
             f"--eta {self.eta:g} is of --sampler ddim; {self.sampler} has none. Set --eta 0, or --sampler ddim.",
         )
@@ -138,6 +142,11 @@ class DiffusionRecipe(Recipe):
             self.guidance != 1 and self.labels == "none",
             f"--guidance {self.guidance:g} is towards a class, and this network is told none. Train it with "
             "--labels embedding, or leave --guidance out.",
+        )
+        yield (
+            self.label_dropout != type(self).label_dropout and self.labels == "none",
+            f"--label-dropout {self.label_dropout:g} keeps classes from a network that is told none. Train it "
+            "with --labels embedding, or leave --label-dropout out.",
         )
         yield (
             self.labels != "none" and classes == 0,
