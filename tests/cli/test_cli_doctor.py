@@ -1,6 +1,7 @@
 """`genlab doctor`: on runs, on logs of other programs, and on what is neither."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,26 @@ def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
     code, out, _ = genlab("doctor", path, "--map", "step=a", "--map", "loss=b", "--family", "autoencoder")
     assert code == 3
     assert "NaN or Inf, since step 5" in out
+
+
+def test_a_log_is_read_as_that_of_its_family(genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    lines = [f"{i},{1.0 if i < 500 else 9.0}" for i in range(0, 1000, 10)]
+    for column, family, taken in (("nll", "flow", "loss"), ("nll", "vae", "distortion"), ("bpd", "flow", "loss")):
+        path.write_text(f"step,{column}\n" + "\n".join(lines))
+        code, out, _ = genlab("doctor", path, "--family", family)
+        assert f"taken: {column} as {taken}" in out
+        assert code == (3 if family == "flow" else 0)
+
+
+def test_remedies_for_a_log_are_options_of_its_family(genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    lines = [f"{i},{1 / i:.4f},{1 / i + i / 100:.4f}" for i in range(1, 300)]
+    path.write_text("step,train_loss,val_loss\n" + "\n".join(lines))
+    for family, offered in (("autoencoder", ["latent", "width"]), ("diffusion", ["dropout", "width"])):
+        code, out, _ = genlab("doctor", path, "--family", family)
+        assert code == 3
+        assert re.findall(r"try +--(\w+)", out) == offered
 
 
 @pytest.mark.parametrize(("family", "rule"), [("diffusion", "diverging-loss"), ("flow", "likelihood-lost")])

@@ -12,8 +12,10 @@ from genlab.diagnosis.doctor import RULES, Doctor, examine
 from genlab.diagnosis.finding import Change
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
+from genlab.recipes.checkup import context_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.resolve import resolve
 
 STEPS = 1000
 Signal = float | Callable[[int], float]
@@ -288,6 +290,17 @@ def test_remedies_that_change_nothing_are_not_offered() -> None:
         about = context(family, loss=loss)
         (found,) = [f for f in examine(run(family, changed), about).findings if f.rule == "vanishing-gradient"]
         assert any("--loss non-saturating" in str(remedy) for remedy in found.remedies) == offered
+
+
+def test_remedies_with_which_the_recipe_does_not_go_together_are_not_offered() -> None:
+    lines = [{"step": s, "loss": 1 / s, "held_out_loss": 1 / s + s / 1000} for s in range(1, 1001)]
+    offered = {}
+    for architecture in ("unet", "mlp"):
+        about = context_of(resolve("flow-matching", {"architecture": architecture, "steps": 1000}), {})
+        (found,) = [f for f in examine(History(lines), about).findings if f.rule == "overfitting"]
+        offered[architecture] = [change.option for remedy in found.remedies for change in remedy.changes]
+    assert "dropout" in offered["unet"]
+    assert offered["mlp"] == [option for option in offered["unet"] if option != "dropout"] != []
 
 
 def test_a_factor_changes_a_number_as_a_person_would() -> None:

@@ -108,6 +108,7 @@ def ill(since: int, *remedies: Remedy) -> UnwellError:
 
 
 SLOWER = Remedy([Change("lr", times=0.5)], "Slower.")
+FASTER = Remedy([Change("critic_lr", times=2.0)], "Faster.")
 LARGER = Remedy([Change("width", to=8)], "Larger.")
 
 
@@ -127,6 +128,13 @@ def test_it_goes_back_to_what_was_healthy_before_it_began(folder: RunFolder) -> 
     assert (treated.back, treated.changes) == (40, {"lr": 5e-4})
     assert int(checkpoint.load(folder.last).state["step"]) == 40
     assert treated.plan.recipe.steps == 100 - 20
+
+
+def test_a_remedy_that_the_networks_refuse_is_passed_over(folder: RunFolder) -> None:
+    plan = resolve("gan", {"width": 4, "steps": 100})
+    treated = treat(plan, folder, ill(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER), 0)
+    assert treated is not None
+    assert treated.changes == {"critic_lr": 4e-4}
 
 
 def test_it_begins_anew_where_the_trouble_is_older(folder: RunFolder) -> None:

@@ -68,15 +68,16 @@ def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -
 
 
 def to_be_tried(finding: Finding, context: Context) -> Finding:
-    """Return a finding with the remedies that change something in the run's recipe, and what they change it to."""
-    if not context.options:
-        return finding
-    remedies = []
-    for remedy in finding.remedies:
-        values = remedy.apply(context.options, context.published)
-        if values:
-            remedies.append(Remedy([Change(name, to=value) for name, value in values.items()], remedy.why))
-    return replace(finding, remedies=remedies)
+    """Return a finding with the remedies that are possible.
+
+    Where the run's recipe is known, these are those that change something in it, and what they change it to.
+    """
+    remedies = list(finding.remedies)
+    if context.options:
+        changed = [(remedy.apply(context.options, context.published), remedy.why) for remedy in remedies]
+        remedies = [Remedy([Change(n, to=v) for n, v in values.items()], why) for values, why in changed if values]
+    possible = [r for r in remedies if context.possible({change.option: change.to for change in r.changes})]
+    return replace(finding, remedies=possible)
 
 
 class Doctor:

@@ -6,7 +6,7 @@ critic's loss.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -60,7 +60,10 @@ KNOWN: Mapping[str, Sequence[str]] = {
         "validfid",
         "testfid",
     ),
-    "loss": ("loss", "trainloss", "totalloss", "losstotal", "trainingloss", "losstrain", "negelbo"),
+    "loss": (
+        *("loss", "trainloss", "totalloss", "losstotal", "trainingloss", "losstrain", "negelbo"),
+        *("bpd", "trainbpd", "bitsperdim"),
+    ),
     "held_out_loss": ("valloss", "validloss", "validationloss", "testloss", "lossval", "evalloss"),
     "distortion": (
         *("distortion", "recon", "reconloss", "reconstructionloss", "rec", "recloss", "lossrecon", "lossrec"),
@@ -84,12 +87,13 @@ class Log:
     notes: Sequence[str]  # what was odd about the file
 
 
-def read_log(path: Path, mapping: Mapping[str, str] | None = None) -> Log:
+def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str | None = None) -> Log:
     """Return the signals of a log.
 
     Args:
         path: a file, or a folder with TensorBoard's event files.
         mapping: our name of a signal to the name of its column, where that would not be recognised.
+        family: of the model, if it is known: an `nll` is all that a flow minimises, but a part of a VAE's loss.
 
     Raises:
         UsageError: no such file, or a name in `mapping` that is none.
@@ -100,7 +104,7 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None) -> Log:
     notes: list[str] = []
     rows = list(rows_of(path, notes))
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    names = _recognise(columns, mapping or {})
+    names = _recognise(columns, mapping or {}, {**_OURS, "nll": "loss"} if family == "flow" else _OURS)
     if not set(names.values()) - {"step", "epoch"}:
         shown = ", ".join(columns[:20]) or "nothing"
         raise GenlabError(
@@ -110,15 +114,25 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None) -> Log:
     known = [(number, {names[n]: v for n, v in row.items() if n in names}) for number, row in rows]
     history = History(_in_order(known, notes))
     signals = set(names.values())
-    family = "gan" if signals & {"critic_loss", "generator_loss", "D(x)"} else "vae" if "rate" in signals else None
-    family = next((name for name in ("diffusion", "flow") if f"{name}_update_ratio" in signals), family)
-    if family is None and signals & {"distortion", "loss"}:
-        family = "autoencoder"
     ignored = [name for name in columns if name not in names]
-    return Log(history, family, {n: ours for n, ours in names.items() if n != ours}, ignored, notes)
+    return Log(
+        history, family or _family(signals), {n: ours for n, ours in names.items() if n != ours}, ignored, notes
+    )
 
 
-def _recognise(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
+def _family(signals: Collection[str]) -> str | None:
+    """Return the family that has such signals."""
+    for name in ("diffusion", "flow"):
+        if f"{name}_update_ratio" in signals:
+            return name
+    if not {"critic_loss", "generator_loss", "D(x)"}.isdisjoint(signals):
+        return "gan"
+    if "rate" in signals:
+        return "vae"
+    return None if {"distortion", "loss"}.isdisjoint(signals) else "autoencoder"
+
+
+def _recognise(columns: Sequence[str], mapping: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
     """Return our name for each column that has one; the first of several columns with one meaning counts."""
     names: dict[str, str] = {}
     for ours, theirs in mapping.items():
@@ -129,7 +143,7 @@ def _recognise(columns: Sequence[str], mapping: Mapping[str, str]) -> dict[str, 
         names[theirs] = ours
     for column in columns:
         plain = re.sub(r"[^a-z0-9]", "", column.lower())
-        meaning = column if column in SIGNALS else _OURS.get(plain)
+        meaning = column if column in SIGNALS else known.get(plain)
         if meaning and meaning not in names.values() and column not in names:
             names[column] = meaning
     return names

@@ -27,6 +27,10 @@ def frozen_loss(loss: Series, name: str) -> Sign | None:
     return Sign(since, [smooth.shows(name, f"away from where it began, {began:.4g}")])
 
 
+def _whatever(_changes: Mapping[str, Any]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Context:
     """What is known of a run besides its signals."""
@@ -36,6 +40,7 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     published: Mapping[str, Any] = field(default_factory=dict)  # of the preset that it began with
     facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
+    possible: Callable[[Mapping[str, Any]], bool] = _whatever  # whether the recipe can be changed so
 
     def share(self, history: History, part: float) -> float:
         """Return the step at which `part` of the run is over."""

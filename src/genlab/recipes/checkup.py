@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,15 @@ def checkup(folder: RunFolder) -> Diagnosis:
 def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagnosis:
     if family not in (None, *FAMILIES):
         raise UsageError(f'--family can be {", ".join(FAMILIES)}, not "{family}"')
-    log = read_log(path, mapping)
-    family = family or log.family
+    log = read_log(path, mapping, family)
+    family = log.family
     named = ", ".join(f"{theirs} as {ours}" for theirs, ours in log.recognised.items())
     notes = [f"{len(log.history):,} steps up to {log.history.step:,}; family: {family or 'unknown'}"]
     notes += [f"taken: {named}"] if named else []
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
-    return replace(examine(log.history, Context(family)), notes=[*notes, *log.notes])
+    options = {option.name for recipe in PRESETS.values() if recipe.family == family for option in fields(recipe)}
+    context = Context(family, possible=lambda changes: not family or changes.keys() <= options)
+    return replace(examine(log.history, context), notes=[*notes, *log.notes])
 
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
@@ -85,4 +88,14 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     """Return what the doctor knows of a run before it begins."""
     recipe = plan.recipe
-    return Context(recipe.family, recipe.steps, asdict(recipe), asdict(PRESETS[plan.preset]), facts)
+    published = asdict(PRESETS[plan.preset])
+    return Context(recipe.family, recipe.steps, asdict(recipe), published, facts, partial(_goes_with, plan))
+
+
+def _goes_with(plan: Plan, changes: Mapping[str, Any]) -> bool:
+    """Whether the plan's other parts go together with the changes."""
+    try:
+        plan.changed(changes)
+    except UsageError:
+        return False
+    return True

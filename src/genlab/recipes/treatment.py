@@ -54,11 +54,7 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     if finding is None or len(earlier) >= TREATMENTS:
         return None
     tried, late = [event["changes"] for event in earlier], 2 * stopped > plan.recipe.steps
-    possible = [
-        (_same_networks(plan, changed, shape_of(folder), classes), changes, changed)
-        for changes, changed in _possible(plan, finding, classes)
-        if changes not in tried
-    ]
+    possible = [one for one in _possible(plan, finding, shape_of(folder), classes) if one[1] not in tried]
     if not possible:
         return None
     chosen = max(possible, key=lambda one: one[0] or not late)  # of equals the first
@@ -72,8 +68,13 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
 
 
-def _possible(plan: Plan, finding: Finding, classes: int) -> Iterator[tuple[dict[str, Any], Plan]]:
-    """Yield what each remedy changes, and the plan that comes of it, where the parts go together."""
+def _possible(
+    plan: Plan, finding: Finding, shape: ImageShape, classes: int
+) -> Iterator[tuple[bool, dict[str, Any], Plan]]:
+    """Yield whether a remedy keeps the networks, what it changes, and the plan that comes of it.
+
+    Remedies with which the parts do not go together are left out.
+    """
     context = context_of(plan, {})
     for remedy in finding.remedies:
         changes = remedy.apply(context.options, context.published)
@@ -82,9 +83,10 @@ def _possible(plan: Plan, finding: Finding, classes: int) -> Iterator[tuple[dict
         try:
             changed = plan.changed(changes)
             changed.recipe.refuse(classes)
+            same_networks = _same_networks(plan, changed, shape, classes)
         except UsageError:
             continue
-        yield changes, changed
+        yield same_networks, changes, changed
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
