@@ -49,6 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         genlab.train(preset, data="digits", size=16, batch=16, steps=6, **options, **rare)
     few = {"data": "ring8", "width": 8, "batch": 16, "steps": 6}
     genlab.train("gan", latent=2, name="points", **few, **rare)
+    genlab.train("vae", latent=2, reconstruction="mse", name="points-vae", **few, **rare)
     genlab.train("spline-flow", flow_steps=2, **few, **rare)
     genlab.train("flow-matching", architecture="mlp", sampling_steps=4, **few, **rare)
     return root
@@ -178,6 +179,17 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
 def test_families_that_sample_in_different_ways_are_ranked(runs: Path) -> None:
     found = compare([evaluate_run(run(runs, name), FEW, "cpu") for name in ("dcgan", "ddpm", "glow")])
     assert found.ranked_by == "fd[pixels]"
+
+
+def test_options_of_sampling_are_for_the_runs_that_have_them(runs: Path) -> None:
+    asked = {"extractor": "pixels", "samples": 120, "sampling_steps": 3, "temperature": 0.5, "root": runs}
+    found = genlab.compare("dcgan", "ddpm", "glow", device="cpu", **asked)
+    used = {e.subject.split()[0]: e.figures[0].protocol for e in found.evaluations}
+    assert used["ddpm"]["model_sampling_steps"] == 3
+    assert used["glow"]["model_temperature"] == 0.5
+    assert not {"model_temperature", "model_sampling_steps"} & used["dcgan"].keys()
+    with pytest.raises(UsageError, match=r"--temperature is no option of sampling from any of dcgan, ddpm\."):
+        genlab.compare("dcgan", "ddpm", temperature=0.5, root=runs)
     assert not found.marks
     assert not any("measured differently" in remark for remark in found.remarks)
 
@@ -388,6 +400,18 @@ def test_another_protocol_is_marked_and_not_ranked() -> None:
     assert as_table(found)[2][1] == "5.00 ± 0.10*"
     with pytest.raises(ValueError, match="not computed alike"):
         apart(found.evaluations[0].figures[0], found.evaluations[1].figures[0])
+
+
+def test_bounds_of_different_likelihoods_do_not_rank(runs: Path) -> None:
+    measured = [
+        evaluate_run(run(runs, name), FEW, "cpu") for name in ("points-vae", "spline-flow", "flow-matching")
+    ]
+    found = compare(measured)
+    assert found.ranked_by == "high_quality"
+    assert found.remarks[0].startswith("* computed differently: likelihood ")
+    densities = compare(measured[1:])
+    assert densities.ranked_by == "negative_bound"
+    assert not densities.marks
 
 
 def test_without_a_common_measure_there_is_no_order() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from genlab.applications.compare import Comparison
 from genlab.applications.compare import compare as rank
-from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run
+from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run, requests_for
 from genlab.core.errors import UsageError
 from genlab.training.run_folder import find
 
@@ -55,11 +55,15 @@ def compare(
     root: str | Path = "runs",
     **options: Any,  # noqa: ANN401
 ) -> Comparison:
-    """Measure several runs alike and rank them; `options` are those of `evaluate`.
+    """Measure several runs alike and rank them.
+
+    `options` are those of `evaluate`; one of how a model samples is for the runs whose models have it.
 
     Raises:
-        UsageError: fewer than two runs, or as `evaluate`.
+        UsageError: fewer than two runs, an option that is for none of them, or as `evaluate`.
     """
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")
-    return rank([evaluate(run, device=device, root=root, **options) for run in runs])
+    folders = [find(Path(run), Path(root)) for run in runs]
+    requests = requests_for(folders, Request.of(options))
+    return rank([evaluate_run(*each, device) for each in zip(folders, requests, strict=True)])

@@ -20,7 +20,7 @@ MEASURED = (
     "reconstruction_mse",
     "negative_bound",
     "high_quality",
-)  # what ranks, the first that all have
+)  # what ranks: the first that all have, and that was measured alike if there is one
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Comparison:
 
 
 def compare(evaluations: Sequence[Measurement]) -> Comparison:
-    """Rank evaluations by the first figure that all of them have, and say where the order may be chance."""
+    """Rank evaluations by the first figure that all of them have alike, and say where the order may be chance."""
     tables = [{figure.name: figure for figure in evaluation.figures} for evaluation in evaluations]
     columns = list(dict.fromkeys(name for table in tables for name in table))
     common = [name for name in columns if all(name in table for table in tables)]
-    by = next((name for kind in MEASURED for name in common if name.partition("[")[0] == kind), None)
+    of_quality = [name for kind in MEASURED for name in common if name.partition("[")[0] == kind]
+    alike = [name for name in of_quality if not any(difference(tables[0][name], t[name]) for t in tables[1:])]
+    by = next(iter(alike + of_quality), None)
     if by:
         sign = 1 if tables[0][by].better == "lower" else -1
         order = sorted(range(len(tables)), key=lambda i: _last_if_nan(sign * tables[i][by].value))

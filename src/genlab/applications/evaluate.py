@@ -143,7 +143,16 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         },
     }
     assert request.split
-    subject = Subject(model, source, request.split, request.seed, stamp, _pixels(plan.recipe), progress)
+    subject = Subject(
+        model,
+        source,
+        request.split,
+        request.seed,
+        stamp,
+        _pixels(plan.recipe),
+        _likelihood(plan.recipe),
+        progress,
+    )
     figures = evaluate_model(subject, extractor, request.samples)
     result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
     if here().rank == 0:
@@ -152,6 +161,25 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
     barrier()
     return result
+
+
+def requests_for(folders: Sequence[RunFolder], request: Request) -> list[Request]:
+    """Return the request of each run, with those options of sampling that its model has.
+
+    Raises:
+        UsageError: an option of sampling that none of the models has.
+    """
+    plans = [from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml") for folder in folders]
+    for name in request.sampling:
+        if not any(name in plan.recipe.of_sampling for plan in plans):
+            presets = ", ".join(dict.fromkeys(plan.preset for plan in plans))
+            raise UsageError(f"--{name.replace('_', '-')} is no option of sampling from any of {presets}.")
+    return [
+        dataclasses.replace(
+            request, sampling={n: v for n, v in request.sampling.items() if n in plan.recipe.of_sampling}
+        )
+        for plan in plans
+    ]
 
 
 def evaluate_pictures(
@@ -241,6 +269,13 @@ def _pixels(recipe: Recipe) -> Pixels:
     if recipe.binarise:
         return "binary"
     return "continuous" if recipe.reconstruction == "gaussian" else "unknown"
+
+
+def _likelihood(recipe: Recipe) -> str:
+    """Return up to which constant a bound is one on log p(x): that of a reconstruction's name, or none."""
+    if isinstance(recipe, VAERecipe) and recipe.reconstruction != "gaussian":
+        return recipe.reconstruction
+    return "normalised"
 
 
 def _name(request: Request, which: str, step: int) -> str:

@@ -60,6 +60,7 @@ class Subject:
     seed: int
     stamp: Mapping[str, Any]
     pixels: Pixels = "unknown"
+    likelihood: str = "unknown"  # a reconstruction's name, whose bounds leave out the same; or normalised
     progress: bool = False  # bars on a terminal
 
     @property
@@ -256,6 +257,7 @@ def _of_likelihood(subject: Subject, most: int) -> Iterator[Figure]:
         value, error = (bits_per_dimension(nats, int(np.prod(real.shape))) for nats in _mean(bounds))
         yield Figure("bits_per_dimension", value, error, "lower", {**stamp, "pixels": "bytes"})
         return
+    stamp["likelihood"] = subject.likelihood
     yield Figure("negative_bound", *_mean(bounds), "lower", stamp)
     if isinstance(model, SplitsBound):
         parts = [model.distortion_and_rate(part, noise) for part in batches_of]

@@ -91,6 +91,7 @@ def compare(
     split: Split = "held-out",
     resize: Resize = "antialiased",
     seed: Seed = 0,
+    sampling: Sampling = AS_TRAINED,
     checkpoint: Checkpoint = None,
     json: bool = False,
     csv: Path | None = None,
@@ -99,6 +100,8 @@ def compare(
     root: Root = RUNS,
 ) -> None:
     """Measure several runs alike and rank them, saying where two cannot be told apart.
+
+    Options of sampling are for the runs whose models have them.
 
     Parameters
     ----------
@@ -115,7 +118,7 @@ def compare(
 
     from genlab.applications.compare import as_csv, as_html, as_table
     from genlab.applications.compare import compare as rank
-    from genlab.applications.evaluate import Request, evaluate_run
+    from genlab.applications.evaluate import Request, evaluate_run, requests_for
     from genlab.core.distributed import launched
     from genlab.core.errors import UsageError
     from genlab.core.files import replace
@@ -123,9 +126,10 @@ def compare(
 
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")
-    request = Request(extractor, samples, split, resize, seed, checkpoint)
+    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
     folders = [find(run, root) for run in runs]
-    evaluations = [evaluate_run(folder, request, device) for folder in folders]
+    measured = list(zip(folders, requests_for(folders, request), strict=True))
+    evaluations = [evaluate_run(*each, device) for each in measured]
     comparison = rank(evaluations)
     if launched().rank != 0:
         return
@@ -137,9 +141,7 @@ def compare(
     if csv:
         replace(csv, as_csv(comparison).encode())
     if html:
-        strips = {
-            e.subject: _strip(folder, request, device) for e, folder in zip(evaluations, folders, strict=True)
-        }
+        strips = {e.subject: _strip(*each, device) for e, each in zip(evaluations, measured, strict=True)}
         ordered = {e.subject: strips[e.subject] for e in comparison.evaluations}
         replace(html, as_html(comparison, {name: png for name, png in ordered.items() if png}).encode())
 
@@ -151,7 +153,7 @@ def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
     from genlab.core.pictures import grid, png
     from genlab.recipes.load import load_model
 
-    model = load_model(folder, request.checkpoint, device)
+    model = load_model(folder, request.checkpoint, device, request.sampling)
     return png(grid(sample(model, STRIP, request.seed), columns=STRIP)) if isinstance(model, Samples) else b""
 
 
