@@ -1,6 +1,7 @@
 """Networks that multiply in bf16: nearly the same answers, and float32 wherever digits count."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,22 @@ def test_points_keep_all_their_digits() -> None:
         network = denoiser("mlp", shape, 8)
         compute_in(torch.bfloat16, network)
         assert network.multiplies_in == dtype
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "used"),
+    [
+        ("glow", {"data": "digits", "size": 8, "flow_steps": 1}, "bfloat16"),
+        ("spline-flow", {"data": "ring8", "flow_steps": 1}, "float32"),
+        ("flow-matching", {"data": "ring8", "architecture": "mlp", "sampling_steps": 2}, "float32"),
+    ],
+)
+def test_a_run_says_what_its_networks_multiply_in(
+    preset: str, options: dict[str, Any], used: str, tmp_path: Path
+) -> None:
+    tiny = {"width": 4, "batch": 8, "steps": 2, "quiet": True, "precision": "bf16", "out": tmp_path}
+    run = genlab.train(preset, **tiny, **options)
+    assert RunFolder(run.folder).events("started")[0]["precision"] == used
 
 
 def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:

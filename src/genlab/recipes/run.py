@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from genlab.architectures.mixed import compute_in
+from genlab.architectures.mixed import compute_in, precision_of
 from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Decodes, Training
@@ -172,8 +172,8 @@ def _attempt(
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.choose(settings.device)
     randomness = Randomness(settings.seed, shard, where)
-    dtype = plan.dtype(where)
-    training = build(recipe, source.train.shape, randomness, len(source.train.classes), dtype)
+    training = build(recipe, source.train.shape, randomness, len(source.train.classes), plan.dtype(where))
+    machine = _machine(where, shard, precision_of(training.model))
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = some(source.held_out, settings.seed).to(where)
     seen = some(source.train, settings.seed, SEEN).to(where)
@@ -200,7 +200,7 @@ def _attempt(
             folder.rewind(progress.step)
             stack.push(partial(_report, folder))
             observers = _observers(stack, folder, plan, progress, quiet=quiet)
-            _announce(observers, progress.step, _machine(where, shard, dtype), evaluated=len(held_out) > 1)
+            _announce(observers, progress.step, machine, evaluated=len(held_out) > 1)
             if treatment:
                 for observer in observers:
                     observer.event(treatment.stopped, "remedy", treatment.event())
@@ -310,10 +310,10 @@ def _save_nothing(progress: Progress, best: bool, *, sick: bool = False) -> None
     """What processes other than the first save."""
 
 
-def _machine(where: torch.device, shard: Shard, dtype: torch.dtype) -> dict[str, Any]:
+def _machine(where: torch.device, shard: Shard, precision: str) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else str(where),
-        "precision": str(dtype).removeprefix("torch."),
+        "precision": precision,
         "processes": shard.size,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

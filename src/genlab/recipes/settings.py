@@ -28,7 +28,7 @@ class Settings:
     seed: int = option(0, "of everything that is random", least=0)
     device: DeviceName = option("auto", "where to compute")
     precision: PrecisionName = option(
-        "auto", "what networks multiply in; auto is bf16 where there are units for it, but for mlp"
+        "auto", "what networks multiply in; auto is bf16 where there are units for it, but for mlp and spline"
     )
     out: str = option("runs", "folder of the run folders")
     name: str | None = option(None, "of the run folder; by default the preset's")
