@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -44,8 +46,8 @@ class Slow(Sampler):
 
     told = None
 
-    def in_brief(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    def in_brief(self) -> AbstractContextManager[Mapping[str, Any]]:
+        return nullcontext({})
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 """What is measured and drawn while a model trains: by its capabilities, with the labels where it takes them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -65,9 +65,9 @@ class Slow(nn.Module):
         self.passes, self.made = 1000, Counter[int]()
 
     @contextmanager
-    def in_brief(self) -> Iterator[None]:
+    def in_brief(self) -> Iterator[Mapping[str, int]]:
         self.passes = 16
-        yield
+        yield {"passes": 16}
         self.passes = 1000
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -81,6 +81,7 @@ def test_few_samples_are_made_in_brief_where_they_take_many_passes(held_out: int
     evaluation = evaluate(model, batch(held_out), seed=0)
     assert model.made == {16: made}
     assert (evaluation.protocol["real"], evaluation.protocol["fake"]) == (held_out, made)
+    assert evaluation.protocol["model_passes"] == 16
 
 
 def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> None:

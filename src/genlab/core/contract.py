@@ -7,7 +7,7 @@ one step of its algorithm.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +79,8 @@ class SamplesInSteps(Protocol):
     told: Callable[[int, int], None] | None
     """Is told after each step how many are taken, and of how many."""
 
-    def in_brief(self) -> AbstractContextManager[None]:
-        """Make images in few passes within: roughly, for a look while it trains."""
+    def in_brief(self) -> AbstractContextManager[Mapping[str, Any]]:
+        """Make images in few passes within: roughly, for a look while it trains. Yields how, in plain values."""
         ...
 
 
@@ -211,9 +211,9 @@ def capabilities(model: nn.Module) -> list[str]:
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
 
 
-def brief(model: nn.Module) -> AbstractContextManager[None]:
-    """Make samples in few passes within, where they take many."""
-    return model.in_brief() if isinstance(model, SamplesInSteps) else nullcontext()
+def brief(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
+    """Make samples in few passes within, where they take many. Yields how, in plain values."""
+    return model.in_brief() if isinstance(model, SamplesInSteps) else nullcontext({})
 
 
 def counts_bits(model: nn.Module) -> bool:

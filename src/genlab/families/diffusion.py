@@ -10,16 +10,18 @@ References:
     Lipman et al., 2023. Flow Matching for Generative Modeling. arXiv:2210.02747.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
+from genlab.core.errors import UsageError
 from genlab.core.random import Randomness
 from genlab.families.alone import Alone
 from genlab.families.samplers import SAMPLERS, grid
@@ -111,8 +113,16 @@ class Diffusion(nn.Module):
         """Return `count` new images (count, C, H, W), made as `sampling` says.
 
         Row i is of class i % K without labels, where the model takes some.
+
+        Raises:
+            UsageError: labels that are none of the model's classes.
         """
         device, how, levels = next(self.parameters()).device, self.sampling, self.schedule.steps
+        if labels is not None and not ((labels >= 0) & (labels < self.classes)).all():
+            knows = f"0 to {self.classes - 1}" if self.classes else "none"
+            raise UsageError(
+                f"labels {labels.min()} to {labels.max()} are asked for, and the model knows {knows}."
+            )
         if self.classes and labels is None:
             labels = torch.arange(count, device=device) % self.classes
 
@@ -130,14 +140,12 @@ class Diffusion(nn.Module):
         return noisy.clamp(-1, 1) if self.of_bytes else noisy
 
     @contextmanager
-    def in_brief(self) -> Iterator[None]:
+    def in_brief(self) -> Iterator[Mapping[str, Any]]:
         """Make images by `ddim` in few steps within."""
-        before = self.sampling
-        self.sampling = replace(
-            before, sampler="ddim", steps=min(BRIEF, before.steps or self.schedule.steps), eta=0.0
-        )
+        before, steps = self.sampling, min(BRIEF, self.sampling.steps or self.schedule.steps)
+        self.sampling = replace(before, sampler="ddim", steps=steps, eta=0.0)
         try:
-            yield
+            yield {"sampler": "ddim", "sampling_steps": steps}
         finally:
             self.sampling = before
 

@@ -103,10 +103,11 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
     if isinstance(model, Samples):
         judge = judge or by_pixels(held_out)
         samples = min(judge.samples, FEW) if isinstance(model, SamplesInSteps) else judge.samples
-        with brief(model):
+        with brief(model) as how:
             distance = judge.distance(_pieces(model, held_out, samples, seed))
         values[f"fd[{judge.extractor.name}]"] = distance
-        protocol = {**judge.extractor.stamp, "real": judge.images, "fake": samples}
+        made = {f"model_{name}": value for name, value in how.items()}
+        protocol = {**judge.extractor.stamp, "real": judge.images, "fake": samples, **made}
     return Evaluation(values, next(iter(values.values())), len(held_out), protocol)
 
 

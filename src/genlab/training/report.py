@@ -70,7 +70,8 @@ def _html(
 <h2>Curves</h2>{_image(curves)}
 <h2>Evaluations</h2>
 <p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
-per image, up to a constant of the chosen --reconstruction.
+per image, of a VAE up to a constant of its --reconstruction. bits_per_dimension: mean −log₂ P of an image for each
+of its bytes, of a diffusion model a bound on it.
 reconstruction_mse: per pixel in [-1, 1]. fd[…]: Fréchet distance of samples to these images in the features of the
 extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if stamp else "")}</p>
 {_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
