@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from genlab.applications.measures import Pixels, Subject, evaluate_model, evaluate_sets
-from genlab.architectures.mixed import precision_of
 from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, here, in_turn, together
@@ -27,7 +26,7 @@ from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.data import check_unchanged, open_data
 from genlab.recipes.extractors import find_extractor
-from genlab.recipes.load import load_model, saved_step
+from genlab.recipes.load import load_model, precision, saved_step
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
@@ -136,7 +135,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "data": source.train.fingerprint[:12],
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
-        "model_precision": precision_of(model),
+        "model_precision": precision(model),
         **{
             f"model_{name}": value
             for name in plan.recipe.of_sampling

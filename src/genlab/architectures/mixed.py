@@ -56,9 +56,3 @@ def compute_in(dtype: torch.dtype, model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Mixed):
             module.dtype = dtype
-
-
-def precision_of(model: nn.Module) -> str:
-    """Return the name of the type that the networks of `model` multiply in now; of several, the shortest."""
-    types = (module.multiplies_in for module in model.modules() if isinstance(module, Mixed))
-    return str(min(types, key=lambda dtype: dtype.itemsize, default=torch.float32)).removeprefix("torch.")

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from genlab.architectures.mixed import compute_in
+from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.recipes.data import classes_of, shape_of
@@ -41,6 +41,12 @@ def load_model(
     where = devices.choose(device)
     compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
+
+
+def precision(model: nn.Module) -> str:
+    """Return the name of the type that the networks of `model` multiply in; of several, the shortest."""
+    types = (module.multiplies_in for module in model.modules() if isinstance(module, Mixed))
+    return str(min(types, key=lambda dtype: dtype.itemsize, default=torch.float32)).removeprefix("torch.")
 
 
 def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from genlab.architectures.mixed import compute_in, precision_of
+from genlab.architectures.mixed import compute_in
 from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Decodes, Training
@@ -24,6 +24,7 @@ from genlab.data.source import locate
 from genlab.diagnosis.doctor import Doctor
 from genlab.recipes.checkup import records
 from genlab.recipes.data import check_unchanged, open_data, record, some
+from genlab.recipes.load import precision
 from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
@@ -173,7 +174,7 @@ def _attempt(
     where = device.choose(settings.device)
     randomness = Randomness(settings.seed, shard, where)
     training = build(recipe, source.train.shape, randomness, len(source.train.classes), plan.dtype(where))
-    machine = _machine(where, shard, precision_of(training.model))
+    machine = _machine(where, shard, precision(training.model))
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = some(source.held_out, settings.seed).to(where)
     seen = some(source.train, settings.seed, SEEN).to(where)
