@@ -22,10 +22,12 @@ from genlab.core.contract import (
     Reconstructs,
     Resamples,
     Samples,
+    TakesLabels,
     Training,
     capabilities,
     takes_labels,
 )
+from genlab.core.errors import UsageError
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.data.dataset import Dataset
 from genlab.data.loader import Loader
@@ -236,6 +238,16 @@ def _samples(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
     assert not torch.equal(once[0], once[1])
+    if isinstance(model, TakesLabels):
+        with pytest.raises(UsageError, match=f"and the model knows {'0 to' if model.classes else 'none'}"):
+            model.sample(2, labels=torch.tensor([0, model.classes]))
+        if model.classes:
+            noises = (torch.Generator().manual_seed(0) for _ in range(2))
+            in_turn, chosen = (
+                model.sample(3, noise, labels)
+                for noise, labels in zip(noises, (None, torch.tensor([0, 1, 2])), strict=True)
+            )
+            assert torch.equal(in_turn, chosen)
 
 
 def _encodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:

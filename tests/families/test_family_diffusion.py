@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import brief, counts_bits
 from genlab.core.descent import adam
-from genlab.core.errors import UsageError
 from genlab.core.random import Randomness, generator
 from genlab.families.diffusion import Diffusion, DiffusionTraining, Sampling
 from genlab.objectives.diffusion import SCHEDULES, image_and_noise, target
@@ -191,15 +190,6 @@ def test_in_brief_a_sample_takes_few_steps_and_what_was_set_comes_back() -> None
     with brief(few) as how:
         few.sample(2)
     assert len(network.seen) == how["sampling_steps"] == 3
-
-
-@pytest.mark.parametrize(("classes", "knows"), [(3, "0 to 2"), (0, "none")])
-def test_labels_that_are_no_class_are_refused(classes: int, knows: str) -> None:
-    schedule = SCHEDULES["cosine"](100)
-    model = Diffusion(Constant(0.0), IMAGE, schedule, "velocity", classes=classes, sampling=Sampling("ddim", 4))
-    for label in (-1, 3):  # 3 is the network's own word for none
-        with pytest.raises(UsageError, match=f"the model knows {knows}"):
-            model.sample(2, labels=torch.tensor([0, label]))
 
 
 def test_steps_are_told_as_they_are_taken() -> None:

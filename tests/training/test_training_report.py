@@ -181,6 +181,15 @@ def test_the_verdict_says_how_it_ended(bare: RunFolder, happened: Callable[[RunF
     assert len(page.images) == 1
 
 
+@pytest.mark.parametrize("brief", [{}, {"model_sampler": "ddim", "model_sampling_steps": 16}])
+def test_pictures_of_few_steps_are_said_to_be(bare: RunFolder, brief: dict[str, Any]) -> None:
+    _started(bare)
+    bare.event(20, "evaluation", {"fd[pixels]": 2.0, "best": True, "protocol": {"extractor": "pixels", **brief}})
+    write_report(bare)
+    said = "To be quick, with sampler ddim, sampling_steps 16. genlab sample does as the recipe says."
+    assert (said in page_of(bare).text) == bool(brief)
+
+
 def test_writing_it_again_changes_nothing(run: RunFolder) -> None:
     names = ("results.csv", "report.html", "results.png")
     before = [(run.path / name).read_bytes() for name in names]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
-from genlab.core.errors import UsageError
+from genlab.core.labels import chosen
 from genlab.core.random import Randomness
 from genlab.families.alone import Alone
 from genlab.families.samplers import SAMPLERS, grid
@@ -118,13 +118,7 @@ class Diffusion(nn.Module):
             UsageError: labels that are none of the model's classes.
         """
         device, how, levels = next(self.parameters()).device, self.sampling, self.schedule.steps
-        if labels is not None and not ((labels >= 0) & (labels < self.classes)).all():
-            knows = f"0 to {self.classes - 1}" if self.classes else "none"
-            raise UsageError(
-                f"labels {labels.min()} to {labels.max()} are asked for, and the model knows {knows}."
-            )
-        if self.classes and labels is None:
-            labels = torch.arange(count, device=device) % self.classes
+        labels = chosen(labels, count, self.classes, device)
 
         def draw() -> Tensor:
             return torch.randn(count, *self.shape, generator=generator).to(device)

@@ -21,6 +21,7 @@ from genlab.core.batch import Batch
 from genlab.core.contract import Judgement, Signals
 from genlab.core.descent import only
 from genlab.core.distributed import average
+from genlab.core.labels import chosen, in_turn
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
@@ -48,8 +49,7 @@ class GAN(nn.Module):
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latents (B, latent) and, with classes, labels (B,)."""
-        if self.classes and labels is None:
-            labels = torch.arange(len(latents), device=latents.device) % self.classes
+        labels = in_turn(len(latents), self.classes, latents.device) if labels is None else labels
         return torch.tanh(self.generator(latents, labels))
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -58,8 +58,13 @@ class GAN(nn.Module):
         return torch.randn(count, self.latent, generator=generator).to(device)
 
     def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` new images, (count, C, H, W) in [-1, 1]."""
-        return self.decode(self.prior(count, generator), labels)
+        """Return `count` new images, (count, C, H, W) in [-1, 1].
+
+        Raises:
+            UsageError: labels that are none of the model's classes.
+        """
+        latents = self.prior(count, generator)
+        return self.decode(latents, chosen(labels, count, self.classes, latents.device))
 
     def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Return what the critic says of images (B, C, H, W); with classes, their labels (B,) must be given."""

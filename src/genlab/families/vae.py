@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
+from genlab.core.labels import chosen, in_turn
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
 from genlab.families.alone import Alone
@@ -65,8 +66,7 @@ class VAE(nn.Module):
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latents (B, latent); row i is of class i % K without labels."""
-        if self.classes and labels is None:
-            labels = torch.arange(len(latents), device=latents.device) % self.classes
+        labels = in_turn(len(latents), self.classes, latents.device) if labels is None else labels
         return torch.tanh(self.decoder(latents, labels))
 
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -88,8 +88,13 @@ class VAE(nn.Module):
         return torch.randn(count, self.latent, generator=generator).to(device)
 
     def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` images of latents drawn from the prior, (count, C, H, W) in [-1, 1]."""
-        return self.decode(self.prior(count, generator), labels)
+        """Return `count` images of latents drawn from the prior, (count, C, H, W) in [-1, 1].
+
+        Raises:
+            UsageError: labels that are none of the model's classes.
+        """
+        latents = self.prior(count, generator)
+        return self.decode(latents, chosen(labels, count, self.classes, latents.device))
 
     def classify(self, images: Tensor) -> Tensor:
         """Return for each image the class of the highest evidence bound, (B,).

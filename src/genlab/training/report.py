@@ -13,6 +13,7 @@ from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
 _OVER = " (over at the end)"
+_OF_MODEL = "model_"  # begins what a protocol says of how the samples were made
 _NO_VALUES = ("event", "time", "protocol")  # of an evaluation
 
 
@@ -59,14 +60,17 @@ def _html(
     )
     latest: Mapping[str, Any] = evaluations[-1] if evaluations else {}
     names = [n for n in latest if n not in _NO_VALUES]
-    stamp = ", ".join(f"{name} {value}" for name, value in latest.get("protocol", {}).items() if value != "")
+    protocol: Mapping[str, Any] = latest.get("protocol", {})
+    stamp = ", ".join(f"{name} {value}" for name, value in protocol.items() if value != "")
+    brief = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
+    made = f"<p>To be quick, with {html.escape(brief)}. <code>genlab sample</code> does as the recipe says.</p>"
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
 <p class="verdict">{html.escape(verdict(folder))}</p>
 <h2>Diagnosis</h2>{_diagnosis(folder.history(), events)}
-<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>
+<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{made if brief else ""}
 <h2>Curves</h2>{_image(curves)}
 <h2>Evaluations</h2>
 <p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
