@@ -112,34 +112,31 @@ def test_a_step_costs_the_kl_of_its_posteriors(name: str) -> None:
 
 @pytest.mark.parametrize("predicted", [-1.3, -0.2, 0.999])
 def test_the_bytes_of_a_pixel_have_probabilities_that_add_up_to_one(predicted: float) -> None:
-    schedule = SCHEDULES["linear"](1000)
     images = torch.linspace(-1, 1, 256).view(256, 1, 1, 1)
-    costs = pixel_cost(schedule, images, torch.full_like(images, predicted))
+    costs = pixel_cost(0.01, images, torch.full_like(images, predicted))
     assert torch.isfinite(costs).all()
     assert torch.exp(-costs.double()).sum().item() == pytest.approx(1, abs=1e-4)
     assert costs.argmin() == (images.flatten() - predicted).abs().argmin()
 
 
 def test_a_byte_far_from_what_was_predicted_costs_what_it_should_however_far() -> None:
-    schedule = Schedule(torch.tensor([1, 0.9]).double(), torch.tensor([0, 0.1]).double())
     image = torch.full((1, 1, 1, 1), 0.5)
     for distance in (0.05, 0.3, 0.45):
         normal = torch.distributions.Normal(torch.tensor(0.5 - distance).double(), 0.1)
         expected = (
             -(normal.cdf(torch.tensor(0.5 + BIN / 2)) - normal.cdf(torch.tensor(0.5 - BIN / 2))).log().item()
         )
-        assert pixel_cost(schedule, image, image - distance).item() == pytest.approx(expected, rel=1e-3)
+        assert pixel_cost(0.1, image, image - distance).item() == pytest.approx(expected, rel=1e-3)
     # A tail has nearly the density at its edge over the distance to there, φ(u)/u.
     edge, gap = (100 - BIN / 2) / 0.1, BIN / 0.1
     tail = 0.5 * edge**2 + 0.5 * math.log(2 * math.pi) + math.log(edge) - math.log1p(-math.exp(-gap * edge))
-    assert pixel_cost(schedule, image.double(), image.double() - 100).item() == pytest.approx(tail, rel=1e-6)
+    assert pixel_cost(0.1, image.double(), image.double() - 100).item() == pytest.approx(tail, rel=1e-6)
 
 
 def test_a_point_costs_its_density() -> None:
-    schedule = Schedule(torch.tensor([1, 0.9]).double(), torch.tensor([0, 0.1]).double())
     points, predicted = torch.tensor([[[[0.3]], [[0.1]]]]), torch.tensor([[[[0.2]], [[0.15]]]])
     expected = -torch.distributions.Normal(predicted, 0.1).log_prob(points).sum()
-    torch.testing.assert_close(point_cost(schedule, points, predicted)[0], expected)
+    torch.testing.assert_close(point_cost(0.1, points, predicted)[0], expected)
 
 
 @every_schedule

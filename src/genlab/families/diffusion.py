@@ -26,6 +26,7 @@ from genlab.core.random import Randomness
 from genlab.families.alone import Alone
 from genlab.families.samplers import SAMPLERS, grid
 from genlab.objectives.diffusion import (
+    BIN,
     Schedule,
     guess,
     image_and_noise,
@@ -148,27 +149,38 @@ class Diffusion(nn.Module):
     ) -> Tensor:
         """Return the variational lower bound on log P(x) of images of bytes, or log p(x) of points, in nats, (B,).
 
-        −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_1)], the sum over
-        k = 2 … T by `DRAWS` levels of each image: right on average. Half of them are drawn evenly and half in
+        −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_l)], the sum over
+        k = l + 1 … T by `DRAWS` levels of each image: right on average. Half of them are drawn evenly and half in
         proportion to 1/k, because the quietest levels cost most.
         """
-        cost = prior_cost(self.schedule, images) + self._last_cost(images, generator, labels)
-        levels = torch.arange(2, self.schedule.steps + 1, dtype=torch.float64)
+        last = self._last_level()
+        cost = prior_cost(self.schedule, images) + self._last_cost(last, images, generator, labels)
+        levels = torch.arange(last + 1, self.schedule.steps + 1, dtype=torch.float64)
         chances = 0.5 / len(levels) + 0.5 / levels / (1 / levels).sum()
         for number in range(DRAWS):
             place = (number + torch.rand(len(images), generator=generator, dtype=torch.float64)) / DRAWS
             row = torch.searchsorted(chances.cumsum(0), place).clamp(max=len(levels) - 1)
-            k = row + 2
+            k = row + last + 1
             made, _ = self.denoise(self._noisy(images, k, generator), k, labels)
             share = (1 / (DRAWS * chances[row])).to(images.device, images.dtype)
             cost = cost + share * step_cost(self.schedule, k, images, made)
         return -cost
 
-    def _last_cost(self, images: Tensor, generator: torch.Generator | None, labels: Tensor | None) -> Tensor:
-        """Return −log P(x | x_1) with one draw of x_1, (B,)."""
-        first = torch.ones(len(images), dtype=torch.long)
-        made, _ = self.denoise(self._noisy(images, first, generator), first, labels)
-        return (pixel_cost if self.of_bytes else point_cost)(self.schedule, images, made)
+    def _last_level(self) -> int:
+        """Return l, from which the bound takes the image at once: level 1, as in DDPM, or of bytes a later one.
+
+        Noise much narrower than bytes are apart could be told from the image by rounding, which no network learns:
+        steps among such levels, of which a straight line has many, cost more than the byte that they settle.
+        """
+        return int((self.schedule.sigma[1:] >= BIN).nonzero()[0]) + 1 if self.of_bytes else 1
+
+    def _last_cost(
+        self, level: int, images: Tensor, generator: torch.Generator | None, labels: Tensor | None
+    ) -> Tensor:
+        """Return −log P(x | x_l) with one draw of x_l, (B,)."""
+        k = torch.full((len(images),), level)
+        made, _ = self.denoise(self._noisy(images, k, generator), k, labels)
+        return (pixel_cost if self.of_bytes else point_cost)(self.schedule.sigma[level].item(), images, made)
 
     def _noisy(self, images: Tensor, k: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = torch.randn(images.shape, generator=generator).to(images.device)

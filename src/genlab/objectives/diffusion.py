@@ -134,12 +134,11 @@ def step_cost(schedule: Schedule, k: Tensor, images: Tensor, predicted: Tensor) 
     return cost
 
 
-def pixel_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
-    """Return −log P(x | x_1) of each image of bytes in nats, (B,).
+def pixel_cost(deviation: float, images: Tensor, predicted: Tensor) -> Tensor:
+    """Return −log P(x) of each image of bytes in nats, (B,), given x̂ and a deviation σ.
 
-    P gives a byte what N(x̂, σ_1²) has between its neighbours' middles; 0 and 255 get all that is beyond them too.
+    P gives a byte what N(x̂, σ²) has between its neighbours' middles; 0 and 255 get all that is beyond them too.
     """
-    deviation = schedule.sigma[1].item()
     upper = torch.where(images > 1 - BIN / 2, torch.inf, (images + BIN / 2 - predicted) / deviation)
     lower = torch.where(images < -1 + BIN / 2, -torch.inf, (images - BIN / 2 - predicted) / deviation)
     # Of two tails the smaller keeps its digits: mirror what lies above the mean.
@@ -150,8 +149,7 @@ def pixel_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
     return -inside.flatten(1).sum(1).to(images.device, images.dtype)
 
 
-def point_cost(schedule: Schedule, images: Tensor, predicted: Tensor) -> Tensor:
-    """Return −log N(x; x̂, σ_1²) of each point in nats, (B,)."""
-    deviation = schedule.sigma[1].item()
-    distance = ((images - predicted) / deviation).square()
+def point_cost(deviation: float, points: Tensor, predicted: Tensor) -> Tensor:
+    """Return −log N(x; x̂, σ²) of each point in nats, (B,)."""
+    distance = ((points - predicted) / deviation).square()
     return (0.5 * (distance + math.log(2 * math.pi)) + math.log(deviation)).flatten(1).sum(1)
