@@ -15,6 +15,9 @@ from genlab.objectives.diffusion import SCHEDULES, image_and_noise, target
 
 POINT, IMAGE = ImageShape(2, 1, 1), ImageShape(1, 4, 4)
 SPREAD = 0.5
+every_process = pytest.mark.parametrize(
+    ("schedule", "prediction"), [("linear", "noise"), ("cosine", "velocity"), ("straight", "flow")]
+)
 
 
 class Known(nn.Module):
@@ -47,9 +50,7 @@ class Constant(nn.Module):
         return self.value + told + torch.zeros_like(noisy)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "prediction"), [("linear", "noise"), ("cosine", "velocity"), ("straight", "flow")]
-)
+@every_process
 def test_the_bound_is_the_sum_of_its_terms_and_below_the_likelihood(schedule: str, prediction: str) -> None:
     """Of a perfect network ‖x − x̂‖² is known at every level: SPREAD²σ²/(α²SPREAD² + σ²) a dimension."""
     table = SCHEDULES[schedule](1000)
@@ -81,9 +82,7 @@ def test_an_image_that_is_known_costs_only_that_the_last_density_is_wider_than_a
     torch.testing.assert_close(bits, -(around[0] - around[1]).log2().expand(8), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "prediction"), [("linear", "noise"), ("cosine", "velocity"), ("straight", "flow")]
-)
+@every_process
 def test_who_does_not_tell_bytes_by_rounding_pays_little_for_it(schedule: str, prediction: str) -> None:
     """Levels far below a byte's width, of which the straight line has many, cost such a network 2 bits more."""
     table = SCHEDULES[schedule](1000)
@@ -158,9 +157,7 @@ def test_the_loss_is_that_of_what_is_predicted_and_falls_apart_into_halves() -> 
         assert value.item() == pytest.approx(1, abs=0.05)
 
 
-@pytest.mark.parametrize(
-    ("schedule", "prediction"), [("linear", "noise"), ("cosine", "velocity"), ("straight", "flow")]
-)
+@every_process
 def test_nothing_is_explained_by_what_is_known_of_each_pixel_alone(schedule: str, prediction: str) -> None:
     """More cannot be known of images whose pixels are independent; to say 0 is less."""
     table = SCHEDULES[schedule](1000)

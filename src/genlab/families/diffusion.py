@@ -151,7 +151,8 @@ class Diffusion(nn.Module):
 
         −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_l)], the sum over
         k = l + 1 … T by `DRAWS` levels of each image: right on average. Half of them are drawn evenly and half in
-        proportion to 1/k, because the quietest levels cost most.
+        proportion to 1/k, because the quietest levels cost most. l is 1 of points; of bytes it is the first level
+        whose noise is as wide as they are apart, which of DDPM's schedule is 1 too.
         """
         last = self._last_level()
         cost = prior_cost(self.schedule, images) + self._last_cost(last, images, generator, labels)

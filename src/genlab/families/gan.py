@@ -21,7 +21,7 @@ from genlab.core.batch import Batch
 from genlab.core.contract import Judgement, Signals
 from genlab.core.descent import only
 from genlab.core.distributed import average
-from genlab.core.labels import chosen, in_turn
+from genlab.core.labels import chosen, round_robin
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
@@ -49,7 +49,7 @@ class GAN(nn.Module):
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latents (B, latent) and, with classes, labels (B,)."""
-        labels = in_turn(len(latents), self.classes, latents.device) if labels is None else labels
+        labels = round_robin(len(latents), self.classes, latents.device) if labels is None else labels
         return torch.tanh(self.generator(latents, labels))
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.labels import chosen, in_turn
+from genlab.core.labels import chosen, round_robin
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
 from genlab.families.alone import Alone
@@ -66,7 +66,7 @@ class VAE(nn.Module):
 
     def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] of latents (B, latent); row i is of class i % K without labels."""
-        labels = in_turn(len(latents), self.classes, latents.device) if labels is None else labels
+        labels = round_robin(len(latents), self.classes, latents.device) if labels is None else labels
         return torch.tanh(self.decoder(latents, labels))
 
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
