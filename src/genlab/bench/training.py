@@ -18,7 +18,7 @@ from genlab.recipes.gan import GANRecipe
 
 LEAST_SECONDS = 0.3  # of a measurement
 METHOD = (
-    "Images that the critic, or the autoencoder, is trained on in a second. genlab is `fit` as users get it: its "
+    "Images that a model, of a GAN its critic, is trained on in a second. genlab is `fit` as users get it: its "
     "loader, the average of the weights, every check and a line of the history now and then, without previews, "
     "evaluations and checkpoints. The textbook loop is plain PyTorch as tutorials teach it, with the same "
     "networks, batch and pictures: float32, contiguous, a DataLoader over tensors in memory, plain optimizers, "
