@@ -60,7 +60,7 @@ def reduced(preset: str) -> dict[str, Any]:
     if isinstance(recipe, GANRecipe) and recipe.attention:
         changes["attention"] = 8
     if isinstance(recipe, DiffusionRecipe):
-        changes |= {"timesteps": 20, "sampling_steps": 5}
+        changes |= {"timesteps": 20, "sampling_steps": 5, "attention": 8}
     if isinstance(recipe, FlowRecipe):
         changes["flow_steps"] = 2
     return changes
@@ -402,7 +402,7 @@ def test_it_learns(preset: str) -> None:
         recipe = replace(recipe, lr=5e-3)
     if points:
         recipe = replace(recipe, width=64, batch=64)
-    steps = 400 if points else 60 if recipe.family == "diffusion" else 120
+    steps = 400 if points else 60 if recipe.family == "diffusion" else 80
     source = open_source("ring8") if points else open_source("digits", size=16)
     training = run.build(recipe, source.train.shape, Randomness(0), CLASSES)
     average = Average(training.model, 0.99) if recipe.family == "gan" else None

@@ -27,7 +27,7 @@ SMALL = {"data": "digits", "size": 16, "width": 4, "batch": 8, "quiet": True, "e
         ("conditional-vae", {"reconstruction": "gaussian", "binarise": False, "warm_up": 5}),
         ("iwae", {"lr_schedule": "constant"}),
         ("glow", {"flow_steps": 1}),  # activation norm that has seen its first batch
-        ("conditional-diffusion", {"dropout": 0.1, "timesteps": 20, "sampling_steps": 4}),
+        ("conditional-diffusion", {"dropout": 0.1, "attention": 8, "timesteps": 20, "sampling_steps": 4}),
     ],
 )
 def test_stopped_and_resumed_is_the_same_as_never_stopped(
