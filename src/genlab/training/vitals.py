@@ -112,7 +112,8 @@ class Vitals:
         if self.waited:
             (then, before), now = self._last, (time.monotonic(), self.waited())
             self._last = now
-            signals["waiting"] = torch.tensor((now[1] - before) / max(now[0] - then, 1e-9))
+            share = (now[1] - before) / max(now[0] - then, 1e-9)
+            signals["waiting"] = torch.tensor(share, device=real.images.device)
         return signals
 
     def losses(self, training: Training, step: int) -> Signals:

@@ -1,0 +1,57 @@
+"""No tensor is supposed to be on the CPU: on a device that refuses such, presets give the same numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import genlab
+from elsewhere import DEVICE, elsewhere
+from genlab.recipes.presets import PRESETS
+
+SOME = ("conv-vae", "cgan", "wgan-gp", "glow", "conditional-diffusion")  # of each family and second derivatives
+SIDES = {"sagan": 32}
+presets = pytest.mark.parametrize(
+    "preset", [preset if preset in SOME else pytest.param(preset, marks=pytest.mark.slow) for preset in PRESETS]
+)
+
+
+def options(preset: str, out: Path) -> dict[str, Any]:
+    few = {"flow": {"flow_steps": 1}, "diffusion": {"timesteps": 8, "sampling_steps": 4}}
+    often = {"log_every": 1, "preview_every": 1, "evaluate_every": 2, "extractor": "pixels"}
+    tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch": 8, "steps": 2}
+    return {**few.get(PRESETS[preset].family, {}), **often, **tiny, "quiet": True, "out": out, "device": "cpu"}
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    read = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in ("seconds", "waiting")} for line in read]
+
+
+def test_the_device_refuses_what_a_gpu_refuses() -> None:
+    with elsewhere():
+        there, here = torch.ones(3, device=DEVICE), torch.ones(3)
+        for mixed in (lambda: there + here, lambda: torch.cat([there, here]), lambda: there[None] @ here[:, None]):
+            with pytest.raises(RuntimeError, match="two devices"):
+                mixed()
+        with pytest.raises(RuntimeError, match="generator"):
+            torch.randn(3, device=DEVICE, generator=torch.Generator())
+        assert (2 * there + torch.tensor(1.0)).device == DEVICE
+        assert torch.equal((there + here.to(DEVICE)).cpu(), 2 * here)
+
+
+@presets
+def test_a_preset_trains_and_is_used_on_another_device_as_on_the_cpu(preset: str, tmp_path: Path) -> None:
+    here = genlab.train(preset, **options(preset, tmp_path / "here"))
+    with elsewhere():
+        there = genlab.train(preset, **options(preset, tmp_path / "there"))
+        genlab.resume(there.folder, steps=3, quiet=True)
+        model = genlab.load(there.folder)
+        assert next(model.parameters()).device == DEVICE
+        genlab.evaluate(there.folder, extractor="pixels", samples=64)
+    ours, theirs = lines(here.folder), lines(there.folder)
+    assert len(theirs) == 3
+    for mine, yours in zip(ours, theirs, strict=False):
+        assert yours == pytest.approx(mine, rel=1e-3, abs=1e-5)  # other kernels, other rounding
