@@ -1,9 +1,11 @@
 """What is measured of which model, the protocol on every figure, and the order of several."""
 
 import json
+import math
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from genlab.metrics.frechet import frechet_distance
 from genlab.recipes import classifier
 from genlab.recipes.extractors import find_extractor
 from genlab.recipes.portraits import chosen, portrait_of
+from genlab.training.evaluation import evaluate as evaluate_in_training
 from genlab.training.run_folder import RunFolder, find
 
 FEW = Request(extractor="pixels", samples=120)
@@ -121,6 +124,28 @@ def test_a_vae_is_measured_by_samples_reconstructions_and_likelihood(runs: Path)
     assert bound.protocol["pixels"] == "binary"
 
 
+class Uniform(nn.Module):
+    """Holds every byte of an image for as likely as any other."""
+
+    of_bytes = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(()))
+
+    def evidence_bound(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        return torch.full((len(images),), -images[0].numel() * math.log(256), dtype=torch.float64)
+
+
+def test_a_byte_of_which_nothing_is_known_costs_eight_bits_in_colour_too(tmp_path: Path) -> None:
+    source = open_source(str(save(noise(40, 16, channels=3), tmp_path / "noise")), size=16)
+    (figure,) = evaluate_model(Subject(Uniform(), source, "train", 0, {}), None, 20)
+    assert (figure.name, figure.protocol["pixels"]) == ("bits_per_dimension", "bytes")
+    assert figure.value == pytest.approx(8)
+    while_training = evaluate_in_training(Uniform(), source.train.batch(np.arange(20)), seed=0)
+    assert while_training.values == pytest.approx({"bits_per_dimension": 8})
+
+
 def test_a_denoising_autoencoder_is_measured_on_what_it_mends(runs: Path) -> None:
     figures = by_name(evaluate_run(run(runs, "denoising-autoencoder"), FEW, "cpu"))
     assert {"denoising_mse", "denoising_psnr", "reconstruction_mse"} <= set(figures)
@@ -136,6 +161,25 @@ def test_points_are_measured_by_the_modes_of_their_mixture(runs: Path) -> None:
         figures = by_name(evaluate_run(run(runs, name), FEW, "cpu"))
         assert set(figures) == {"modes", "high_quality", "reverse_kl"} | more
         assert figures["modes"].note == "of 8"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("glow", {"temperature": 0.0}, "temperature"),
+        ("ddpm", {"sampling_steps": 9}, "more than the 8 levels"),
+        ("ddpm", {"sampling_steps": 0}, "sampling.steps"),
+        ("ddpm", {"guidance": 3.0}, "this network is told none"),
+        ("dcgan", {"temperature": 0.7}, "temperature"),
+    ],
+)
+def test_a_run_cannot_be_used_as_its_model_does_not_work(
+    runs: Path, name: str, options: dict[str, Any], words: str
+) -> None:
+    folder = run(runs, name).path
+    for use in (partial(genlab.load, folder), partial(genlab.evaluate, folder, extractor="pixels", samples=120)):
+        with pytest.raises(UsageError, match=words):
+            use(**options)
 
 
 def test_what_was_measured_is_kept_and_answers_the_same_request(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genlab.core.errors import UsageError
 from genlab.families.samplers import SAMPLERS, Denoise, grid
 from genlab.objectives.diffusion import SCHEDULES, Schedule
 
@@ -76,10 +77,15 @@ def test_ddim_with_all_noise_is_the_ancestral_sampler(schedule: str, steps: int)
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_euler_is_ddim_without_noise(schedule: str) -> None:
+    """x_j = x_k + (α_j − α_k) x̂ + (σ_j − σ_k) ε̂, whatever eta is set to."""
     table, levels = SCHEDULES[schedule](100), grid(20, 100)
-    torch.testing.assert_close(
-        walk("euler", table, levels, noise(50)), walk("ddim", table, levels, noise(50)), rtol=1e-9, atol=1e-9
-    )
+    by_hand, denoise = noise(50), of_mixture(table)
+    for k, below in pairwise(levels):
+        image, left = denoise(by_hand, k)
+        by_hand = by_hand + (table.alpha[below] - table.alpha[k]) * image
+        by_hand = by_hand + (table.sigma[below] - table.sigma[k]) * left
+    for name, eta in (("euler", 0.0), ("euler", 1.0), ("ddim", 0.0)):
+        torch.testing.assert_close(walk(name, table, levels, noise(50), eta), by_hand, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("sampler", "order"), [("euler", 1), ("ddim", 1), ("heun", 2)])
@@ -113,6 +119,12 @@ def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(steps: int, level
     gaps = [above - below for above, below in pairwise(places)]
     assert min(gaps) >= levels // steps
     assert max(gaps) <= -(-levels // steps)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 11])
+def test_a_grid_of_more_steps_than_levels_is_refused(steps: int) -> None:
+    with pytest.raises(UsageError, match=rf"^{steps} steps cannot go through 10 levels of noise. Choose 1 to 10"):
+        grid(steps, 10)
 
 
 def test_nothing_is_drawn_where_nothing_is_random() -> None:

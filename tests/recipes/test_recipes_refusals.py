@@ -43,6 +43,10 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ("flow-matching", {"architecture": "mlp", "attention": 8}, "for --architecture unet.*no --attention"),
     ("ddpm", {"eta": 0.5}, "--eta 0.5 is of --sampler ddim; ancestral has none. Set --eta 0"),
     ("ddpm", {"sampler": "ddim", "eta": 1.5}, "--eta"),
+    ("ddpm", {"sampling_steps": 0}, "--sampling-steps.*0"),
+    ("conditional-diffusion", {"guidance": -1.0}, "--guidance.*-1"),
+    ("glow", {"temperature": 0.0}, "--temperature.*0"),
+    ("glow", {"temperature": -0.5}, "--temperature.*-0.5"),
 ]
 
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from genlab.core.errors import UsageError
 from genlab.objectives.diffusion import Schedule
 
 Denoise: TypeAlias = Callable[[Tensor, int], tuple[Tensor, Tensor]]  # x_k and k to the image and the noise in it
@@ -23,7 +24,13 @@ Step: TypeAlias = Callable[[Schedule, Denoise, Tensor, int, int, Draw, float], T
 
 
 def grid(steps: int, levels: int) -> list[int]:
-    """Return `steps` + 1 noise levels from `levels` to 0, as evenly as whole numbers allow."""
+    """Return `steps` + 1 noise levels from `levels` to 0, as evenly as whole numbers allow.
+
+    Raises:
+        UsageError: more steps than levels, of which some would lead nowhere, or none at all.
+    """
+    if not 1 <= steps <= levels:
+        raise UsageError(f"{steps} steps cannot go through {levels} levels of noise. Choose 1 to {levels}.")
     return [round(place) for place in torch.linspace(levels, 0, steps + 1, dtype=torch.float64).tolist()]
 
 
