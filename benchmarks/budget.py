@@ -19,6 +19,7 @@ from genlab.bench import page
 from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.device import precision
+from genlab.core.errors import UsageError
 from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
 
@@ -53,6 +54,9 @@ def train_for(
     """Train a preset for so many minutes of one core into `folder`, unless it is there.
 
     Some steps first say how many fit into the time, so that schedules come to their ends; or `steps` does.
+
+    Raises:
+        UsageError: the run that is there was given other minutes.
     """
     torch.set_num_threads(1)
     plan = resolve(preset, dict(options))
@@ -64,9 +68,15 @@ def train_for(
             steps = steps or round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
             where = {"out": folder.parent, "name": folder.name, "steps": steps}
             progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
-        done = {"steps": progress.step, "batches": progress.batches, "megabytes": highest() / MEGABYTE}
+        done = {"minutes": minutes, "steps": progress.step, "batches": progress.batches}
+        done["megabytes"] = highest() / MEGABYTE
         (folder / DONE).write_text(json.dumps(done))
     done = json.loads((folder / DONE).read_text())
+    if done["minutes"] != minutes:
+        raise UsageError(
+            f"{folder} is a run of {done['minutes']:g} minutes, and {minutes:g} are asked for. "
+            "Give another --runs."
+        )
     return Trained(folder, done["steps"], done["batches"] * plan.recipe.batch, done["megabytes"])
 
 

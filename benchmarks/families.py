@@ -9,14 +9,15 @@ Fréchet distance, precision, recall and coverage. Sharpness is the mean size of
 that of test pictures: below 1 they are blurred, above they are noisy. Likelihood is in bits for each of the 1,024
 numbers of a picture, of a flow exact but for the dequantisation, of a diffusion model its bound; a VAE's has no
 such unit here. An autoencoder does not sample; it is given a normal distribution that is fitted to the codes of
-training pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core, memory what the process took
-at most while it trained, PyTorch included, and a run is healthy if the doctor finds no failure in it. Each run is
-kept in a folder and each result added to a file of lines: the work can be stopped and goes on where it was. On
-another processor the same minutes would be another budget: there a run takes as many steps as the first of its
-preset did, and its speed and memory are left out. Its distances are in the features of another classifier too, for
-each machine trains its own: trained again with nothing changed but how sums are rounded, it gave distances that
-were 2 and 5 % lower for two runs of Glow (AMD EPYC, 2026-11-23). The bound of `flow-matching` with seed 0 is left
-out: it was taken down to noise far below a byte's width, where a network that does not round pays 2 bits more.
+training pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core in the short run, memory what
+the process took at most while it trained, PyTorch included, and a run is healthy if the doctor finds no failure in
+it. Each run is kept in a folder and each result added to a file of lines: the work can be stopped and goes on
+where it was. On another processor the same minutes would be another budget: there a run takes as many steps as the
+first of its preset did, and its speed and memory are left out. Its distances are in the features of another
+classifier too, for each machine trains its own: trained again with nothing changed but how sums are rounded, it
+gave distances that were 2 and 5 % lower for two runs of Glow (AMD EPYC, 2026-11-23). The bound of `flow-matching`
+with seed 0 is left out: it was taken down to noise far below a byte's width, where a network that does not round
+pays 2 bits more.
 """
 
 import argparse

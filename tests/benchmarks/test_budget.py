@@ -11,6 +11,7 @@ import bits
 import genlab
 from budget import about, here, lines, train_for, work_off
 from families import _steps
+from genlab.core.errors import UsageError
 
 
 def job(seed: int) -> list[tuple[list[tuple[str, object]]]]:
@@ -44,6 +45,8 @@ def test_a_run_that_was_broken_off_before_its_first_checkpoint_begins_anew(tmp_p
         assert (run.folder, run.steps, run.images) == (folder, 2, 16)
         assert genlab.load(folder, checkpoint="last").encode(torch.zeros(1, 1, 16, 16)).shape[0] == 1
         assert train_for(1, "autoencoder", folder, options, steps=9) == run  # it is there
+        with pytest.raises(UsageError, match="is a run of 1 minutes, and 5 are asked for"):
+            train_for(5, "autoencoder", folder, options, steps=2)
     finally:
         torch.set_num_threads(threads)
 

@@ -36,7 +36,7 @@ def test_twice_as_sharp_is_as_far_off_as_half() -> None:
 def test_claims_that_nothing_was_measured_for_are_left_out() -> None:
     page = judged(rows("bits", glow=[3.0], ddpm=[2.0]))
     assert [claim.text for claim in CLAIMS if claim.text in page] == ["Flows give the best likelihood"]
-    assert page.endswith("ddpm 2, glow 3 | no |\n")
+    assert page.endswith("ddpm 2, glow 3 | no, by one run |\n")
     assert {claim.family for claim in CLAIMS} == set(FAMILIES.values())
 
 
