@@ -1,6 +1,10 @@
+import math
+
+import pytest
 import torch
 
-from genlab.architectures.denoiser import Perceptron
+from genlab.architectures.denoiser import DENOISERS, Perceptron, denoiser
+from genlab.architectures.unet import Wave
 from genlab.core.batch import ImageShape
 
 
@@ -22,3 +26,34 @@ def left_over(shape: ImageShape) -> float:
 def test_what_changes_fast_is_learned_of_points() -> None:
     assert left_over(ImageShape(2, 1, 1)) < 0.05
     assert left_over(ImageShape(1, 1, 2)) > 0.5
+
+
+@pytest.mark.parametrize("architecture", DENOISERS)
+def test_no_label_is_a_class_of_its_own_after_those_of_the_data(architecture: str) -> None:
+    torch.manual_seed(0)
+    shape, classes = ImageShape(1, 8, 8), 3
+    network = denoiser(architecture, shape, 16, classes=classes).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # branches start at 0, and would not see what they are told
+            parameter += 0.1 * torch.randn_like(parameter)
+        images, times = torch.randn(4, *shape), torch.rand(4)
+        untold, *told = (
+            network(images, times, labels)
+            for labels in (None, *(torch.full((4,), label) for label in range(classes + 1)))
+        )
+    *of_classes, of_none = told
+    torch.testing.assert_close(untold, of_none)
+    assert min((untold - made).abs().mean().item() for made in of_classes) > 1e-3
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_times_are_seen_by_waves_from_a_thousandth_of_them_to_all(size: int) -> None:
+    """1,000·t at the frequencies 1 … 10⁻⁴: the fastest tells a thousand levels apart, the slowest is monotone."""
+    times = torch.tensor([0.0, 0.001, 0.5, 1.0])
+    frequencies = [1.0, 10 ** (-4 / 3), 10 ** (-8 / 3), 1e-4]
+    expected = [
+        [f(1000 * time * frequency) for f in (math.sin, math.cos) for frequency in frequencies]
+        + [0.0] * (size - 8)
+        for time in times.tolist()
+    ]
+    torch.testing.assert_close(Wave(size)(times), torch.tensor(expected), rtol=0, atol=1e-3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures.flow import FLOWS, ActNorm, Convolution, Coupling, Fold, Invertible, Levels
+from genlab.architectures.flow import FLOWS, ActNorm, Convolution, Coupling, Fold, Invertible, Levels, Splines
 from genlab.architectures.mixed import compute_in
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
@@ -63,15 +63,24 @@ def test_a_layer_can_be_undone_and_knows_its_volume(name: str) -> None:
         assert found[number].item() == pytest.approx(volume(layer, images[number : number + 1]), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["glow", "realnvp"])
-@pytest.mark.parametrize("shape", [ImageShape(1, 16, 16), ImageShape(3, 8, 24)])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("glow", ImageShape(1, 16, 16)),
+        ("glow", ImageShape(3, 8, 24)),
+        ("realnvp", ImageShape(1, 16, 16)),
+        ("realnvp", ImageShape(3, 8, 24)),
+        ("spline", ImageShape(2, 1, 1)),
+        ("spline", ImageShape(1, 4, 4)),
+    ],
+)
 def test_a_flow_inverts_in_float32(name: str, shape: ImageShape) -> None:
     torch.manual_seed(0)
     flow = stirred(FLOWS[name](shape, 16, 4, None), by=0.03)
     images = torch.randn(8, *shape)
     latents, _ = flow(images)
     assert latents.shape == (8, math.prod(shape))
-    assert isinstance(flow, Levels)
+    assert isinstance(flow, Levels | Splines)
     assert (flow.inverse(latents) - images).abs().max() < 1e-4
     compute_in(torch.bfloat16, flow)  # shortened in training alone: inverted must be what was done
     assert torch.equal(flow(images)[0], latents)
@@ -85,6 +94,24 @@ def test_a_flow_knows_its_volume(name: str) -> None:
     flow = stirred(FLOWS[name](shape, 8, 2, None))
     image = 0.5 * torch.randn(1, *shape)
     assert flow(image)[1].item() == pytest.approx(volume(flow, image), abs=1e-8)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", ["glow", "realnvp", "spline"])
+def test_every_number_of_an_image_bends_the_flow_and_is_bent_by_it(name: str) -> None:
+    """A flow that leaves a part of the image to linear layers alone could give it no density but a normal one."""
+    torch.manual_seed(0)
+    shape = ImageShape(1, 4, 4)
+    flow = stirred(FLOWS[name](shape, 8, 2, 1 if name != "spline" else None), by=0.3)
+
+    def latents(numbers: Tensor) -> Tensor:
+        made: Tensor = flow(numbers.view(1, *shape))[0].flatten()
+        return made
+
+    here, there = (torch.autograd.functional.jacobian(latents, torch.randn(16)) for _ in range(2))
+    changed = (here - there).abs()
+    assert changed.amax(0).min() > 1e-6  # how each latent hangs on other numbers than this one too
+    assert changed.amax(1).min() > 1e-6
 
 
 def test_the_density_of_points_integrates_to_one() -> None:

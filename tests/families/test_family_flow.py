@@ -56,6 +56,37 @@ def test_the_bound_of_a_byte_is_below_its_probability() -> None:
     assert not counts_bits(Flow(Scaled(POINT, 1.0), POINT))
 
 
+class Spiked(nn.Module):
+    """x + c·sin(2πx/p)·p/2π, whose density is 1 + c in the middles of intervals of p and 1 − c at their edges."""
+
+    def __init__(self, period: float) -> None:
+        super().__init__()
+        self.period = period
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        phase = 2 * math.pi * images.flatten(1) / self.period
+        bent = images.flatten(1) - 0.9 * self.period / (2 * math.pi) * phase.sin()
+        return bent, torch.log1p(-0.9 * phase.cos()).sum(1)
+
+
+def test_spikes_in_the_middle_of_bytes_make_nothing_more_likely() -> None:
+    """Bytes are dequantised for the bound: at their middles alone such a density would be 1.9 times too large."""
+    middle = torch.logit(torch.tensor(0.05 + 0.9 * 128.5 / 256)).item()
+    width = 4 * 0.9 / 256  # of a byte, where the logit has the slope 4
+
+    class Network(Spiked):
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            return super().forward(images - middle + width / 2)
+
+    images = torch.full((4000, *PAIR), 128 / 255 * 2 - 1)
+    flows = [Flow(network, PAIR) for network in (Network(width), Scaled(PAIR, 1.0))]
+    with torch.no_grad():
+        spiked, smooth = (flow.evidence_bound(images, generator(0, "bound")).mean().item() for flow in flows)
+        at_the_middle = flows[0].log_density(images, 0.5)[0].mean().item()
+    assert at_the_middle > smooth + 1.2  # 2·log 1.9
+    assert spiked < smooth
+
+
 def test_points_have_the_density_of_the_prior_under_the_change_of_variables() -> None:
     flow, points = Flow(Scaled(POINT, 2.0), POINT), torch.randn(10, *POINT, generator=generator(0, "points"))
     expected = torch.distributions.Normal(0.0, 0.5).log_prob(points).flatten(1).sum(1)

@@ -1,6 +1,7 @@
 """Between images and noise: closed forms, conversions that lose nothing, and a bound that is one."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -47,19 +48,39 @@ def test_the_linear_schedule_is_that_of_ddpm() -> None:
     assert kept[-1] == pytest.approx(4.04e-5, rel=0.01)
 
 
+def test_the_cosine_schedule_is_that_of_improved_ddpm() -> None:
+    """ᾱ_k = f(k)/f(0), f(k) = cos²(π/2 · (k/T + 0.008)/1.008), and β_T = 0.999."""
+    kept = SCHEDULES["cosine"](1000).alpha.square()
+    f = [math.cos((k / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(1001)]
+    for k in (1, 250, 500, 999):
+        assert kept[k].item() == pytest.approx(f[k] / f[0], rel=1e-6)
+    assert 1 - (kept[-1] / kept[-2]).item() == pytest.approx(0.999)
+
+
+def betas(name: str, steps: int) -> list[float]:
+    """Return β_1 … β_T as the papers give them, those of DDPM as of 1,000 steps."""
+    if name == "linear":
+        return [1000 / steps * (1e-4 + (0.02 - 1e-4) * k / (steps - 1)) for k in range(steps)]
+    f = [math.cos((k / steps + 0.008) / 1.008 * math.pi / 2) ** 2 for k in range(steps + 1)]
+    return [min(0.999, 1 - after / before) for before, after in pairwise(f)]
+
+
 @pytest.mark.parametrize("name", ["linear", "cosine"])
 def test_steps_of_the_forward_process_add_up_to_its_closed_form(name: str) -> None:
-    """x_k = √(1 − β_k) x_{k−1} + √β_k ε, drawn step by step, has mean α_k x and deviation σ_k."""
-    schedule, torch_draws = SCHEDULES[name](20), torch.Generator().manual_seed(0)
-    noisy = torch.full((40_000,), 0.7, dtype=torch.float64)
-    for k in range(1, 21):
-        beta = 1 - (schedule.alpha[k] / schedule.alpha[k - 1]).square()
-        noisy = (1 - beta).sqrt() * noisy + beta.sqrt() * torch.randn(
-            len(noisy), generator=torch_draws, dtype=torch.float64
-        )
-        if k in (5, 12, 19):
-            assert noisy.mean() == pytest.approx(0.7 * schedule.alpha[k].item(), abs=0.02)
-            assert noisy.std() == pytest.approx(schedule.sigma[k].item(), rel=0.02)
+    """x_k = √(1 − β_k) x_{k−1} + √β_k ε, drawn step by step, is distributed as `noisy` at once."""
+    steps, draws = 40, torch.Generator().manual_seed(0)
+    schedule, image = SCHEDULES[name](steps), torch.full((40_000, 1, 1, 1), 0.7, dtype=torch.float64)
+
+    def noise() -> torch.Tensor:
+        return torch.randn(image.shape, generator=draws, dtype=torch.float64)
+
+    walked = image
+    for k, beta in enumerate(betas(name, steps), 1):
+        walked = math.sqrt(1 - beta) * walked + math.sqrt(beta) * noise()
+        if k in (5, 12, 19, steps):
+            at_once = schedule.noisy(torch.full((len(image),), k), image, noise())
+            assert walked.mean().item() == pytest.approx(at_once.mean().item(), abs=0.02)
+            assert walked.std().item() == pytest.approx(at_once.std().item(), rel=0.02)
 
 
 @every_schedule
