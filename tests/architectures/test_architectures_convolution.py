@@ -1,12 +1,13 @@
-"""Convolutions with a gradient of our own: the same numbers as torch's, however often one differentiates."""
+"""Convolutions of our own: the same numbers as torch's, however often one differentiates."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
+from torch.nn.functional import interpolate
 
 from genlab.architectures import convolution
-from genlab.architectures.convolution import Conv2d, ConvTranspose2d, _Convolve, _Transposed
+from genlab.architectures.convolution import Conv2d, ConvTranspose2d, _Convolve, _Transposed, upsampled
 
 CASES = [(4, 2, 1, 8), (3, 1, 1, 4), (4, 1, 0, 7), (5, 3, 1, 9)]  # kernel, stride, padding, side of the large map
 
@@ -99,3 +100,26 @@ def test_from_one_position_it_is_a_product_of_matrices() -> None:
     vectors = torch.randn(2, 5, 1, 1)
     torch.testing.assert_close(mine(vectors), theirs(vectors))
     assert mine.to(memory_format=torch.channels_last)(vectors).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("height", "width", "bias"), [(4, 4, True), (3, 5, False), (1, 1, True)])
+def test_upsampled_in_float32_it_is_the_convolution_of_enlarged_maps(height: int, width: int, bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 5, 3, padding=1, bias=bias).double()
+    maps = torch.randn(2, 3, height, width, dtype=torch.float64, requires_grad=True)
+    made = upsampled(maps, layer)
+    expected = layer(interpolate(maps, scale_factor=2, mode="nearest"))
+    torch.testing.assert_close(made, expected)
+    learned_from = [maps, *layer.parameters()]
+    for one, two in zip(
+        *(torch.autograd.grad(of.sin().sum(), learned_from) for of in (made, expected)), strict=True
+    ):
+        torch.testing.assert_close(one, two)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(upsampled(maps, layer), layer(interpolate(maps, scale_factor=2, mode="nearest")))
+
+
+def test_channels_stay_last_through_upsampling() -> None:
+    layer = nn.Conv2d(4, 8, 3, padding=1).to(memory_format=torch.channels_last)
+    maps = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last)
+    assert upsampled(maps, layer).is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,5 @@
-"""Convolutions that are as fast as they can be on a CPU in bf16, where their small map has few positions.
+"""Convolutions that are as fast as they can be on a CPU: in bf16 where the small map has few positions, in float32
+behind upsampling.
 
 At 4×4, where these networks have most of their weights, oneDNN leaves the matrix units idle: by its weight's
 gradient, which it sums position by position, and by the convolution itself where the weight does not fit into the
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.nn.functional import conv2d, conv_transpose2d, pad
+from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
 FEW = 16  # positions of a small map
 MANY = 2**20  # weights of a kernel: 2 MiB in bf16, the second-level cache of today's cores
@@ -42,6 +43,21 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         if not _is_worth_it(input, input.shape[2], kernel):
             return super().forward(input, output_size)
         return _with_bias(_apply(_Transposed, *_short(input, self.weight), stride, padding), self.bias)
+
+
+def upsampled(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """Return the 3×3 convolution, with a padding of 1, of maps (B, C, H, W) at twice their side, (B, D, 2H, 2W).
+
+    Upsampled to the nearest, four neighbours are one number, so that nine weights meet four numbers only. A CPU
+    sums in float32 the weights that meet the same one: a transposed convolution of 4×4, which takes 4 products in
+    place of 9 and no enlarged maps.
+    """
+    if maps.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return convolution(interpolate(maps, scale_factor=2, mode="nearest"))  # type: ignore[no-any-return]
+    weight = pad(convolution.weight.flip(2, 3), (1, 1, 1, 1))
+    rows = weight[:, :, 1:] + weight[:, :, :-1]
+    kernel = rows[..., 1:] + rows[..., :-1]
+    return conv_transpose2d(maps, kernel.transpose(0, 1), convolution.bias, stride=2, padding=1)
 
 
 def _spread(vectors: Tensor, weight: Tensor) -> Tensor:

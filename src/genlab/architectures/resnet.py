@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from genlab.architectures.attention import SelfAttention
+from genlab.architectures.convolution import upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.labels import Labelled, LabelledSequential
 from genlab.architectures.mixed import MixedSequential
@@ -126,9 +127,9 @@ class _Up(Labelled):
     def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return maps of twice the side."""
         inner = relu(_normalised(self.norm1, maps, labels))
-        inner = relu(_normalised(self.norm2, self.conv1(_up(inner)), labels))
+        inner = relu(_normalised(self.norm2, upsampled(inner, self.conv1), labels))
         # A 1×1 convolution and nearest upsampling commute; this order costs a quarter.
-        result: Tensor = self.conv2(inner) + _up(self.shortcut(maps))
+        result: Tensor = self.conv2(inner) + interpolate(self.shortcut(maps), scale_factor=2, mode="nearest")
         return result
 
 
@@ -176,10 +177,6 @@ class _SumOverPositions(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.sum((2, 3))
-
-
-def _up(maps: Tensor) -> Tensor:
-    return interpolate(maps, scale_factor=2, mode="nearest")
 
 
 def _normalised(norm: nn.Module, maps: Tensor, labels: Tensor | None) -> Tensor:

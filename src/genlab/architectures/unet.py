@@ -13,9 +13,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 
-from genlab.architectures.convolution import Conv2d
+from genlab.architectures.convolution import Conv2d, upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import Mixed
 from genlab.architectures.parts import check_attention
@@ -183,8 +183,7 @@ class Up(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of twice the side."""
-        result: Tensor = self.conv(interpolate(maps, scale_factor=2, mode="nearest"))
-        return result
+        return upsampled(maps, self.conv)
 
 
 class LabelOrNone(nn.Embedding):
