@@ -15,9 +15,10 @@ it. Each run is kept in a folder and each result added to a file of lines: the w
 where it was. On another processor the same minutes would be another budget: there a run takes as many steps as the
 first of its preset did, and its speed and memory are left out. Its distances are in the features of another
 classifier too, for each machine trains its own: trained again with nothing changed but how sums are rounded, it
-gave distances that were 2 and 5 % lower for two runs of Glow (AMD EPYC, 2026-11-23). The bound of `flow-matching`
-with seed 0 is left out: it was taken down to noise far below a byte's width, where a network that does not round
-pays 2 bits more.
+gave distances that were 2 and 5 % lower for two runs of Glow (AMD EPYC, 2026-11-23). From step 846 on two
+processes trained `ddpm` with seed 1, which changes the rounding alone. The bound of `flow-matching` with seed 0 is
+left out: it was taken down to noise far below a byte's width, where a network that does not round pays 2 bits
+more.
 """
 
 import argparse
