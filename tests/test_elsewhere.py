@@ -22,7 +22,9 @@ def options(preset: str, out: Path) -> dict[str, Any]:
     few = {"flow": {"flow_steps": 1}, "diffusion": {"timesteps": 8, "sampling_steps": 4}}
     often = {"log_every": 1, "preview_every": 1, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch": 8, "steps": 2}
-    return {**few.get(PRESETS[preset].family, {}), **often, **tiny, "quiet": True, "out": out, "device": "cpu"}
+    # Not auto: that is bf16 here, and not there, where a processor has units for it.
+    alike = {"quiet": True, "out": out, "device": "cpu", "precision": "float32"}
+    return {**few.get(PRESETS[preset].family, {}), **often, **tiny, **alike}
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
