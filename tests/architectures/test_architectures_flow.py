@@ -114,6 +114,27 @@ def test_every_number_of_an_image_bends_the_flow_and_is_bent_by_it(name: str) ->
     assert changed.amax(1).min() > 1e-6
 
 
+@pytest.mark.usefixtures("double")
+def test_a_norm_and_the_convolution_behind_it_are_one_with_the_same_slopes() -> None:
+    torch.manual_seed(0)
+    flow = stirred(FLOWS["glow"](ImageShape(1, 4, 4), 8, 3, 1)).train()
+    images = torch.randn(6, 1, 4, 4)
+    flow(images)  # is measured, layer by layer
+    assert isinstance(flow, Levels)
+    maps, volume = images, torch.zeros(6)
+    for layer in flow.levels[0]:  # type: ignore[union-attr]
+        maps, grown = layer(maps)
+        volume = volume + grown
+    apart = [maps.flatten(1), volume]
+    together = list(flow(images))
+    torch.testing.assert_close(together, apart)
+    slopes = (
+        torch.autograd.grad((z.square().sum() - v.sum()), list(flow.parameters())) for z, v in (apart, together)
+    )
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_density_of_points_integrates_to_one() -> None:
     torch.manual_seed(0)
     flow = stirred(FLOWS["spline"](ImageShape(2, 1, 1), 16, 3, None))
