@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures.flow import FLOWS, ActNorm, Convolution, Coupling, Fold, Invertible, Levels, Splines
+from genlab.architectures.flow import FLOWS, Levels, Splines
+from genlab.architectures.invertible import ActNorm, Convolution, Coupling, Fold, Invertible
 from genlab.architectures.mixed import compute_in
 from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError

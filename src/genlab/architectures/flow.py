@@ -9,195 +9,18 @@ References:
 """
 
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
-from genlab.architectures.mixed import MixedSequential
+from genlab.architectures.invertible import ActNorm, Convolution, Coupling, Fold, Invertible, merged
 from genlab.core.batch import ImageShape
-from genlab.core.distributed import average
 from genlab.core.errors import UsageError
 
 LEVELS = 3
 LONGEST = 1024  # numbers that splines take as one vector
-LARGEST = 2.0  # of a coupling's log-scale
-
-
-class Invertible(nn.Module):
-    """A layer with an inverse."""
-
-    @abstractmethod
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps of as many numbers, and log |det| of the Jacobian of each image, (B,)."""
-
-    @abstractmethod
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Return what `forward` makes these maps of."""
-
-
-class Fold(Invertible):
-    """(B, C, 2h, 2w) to (B, 4C, h, w)."""
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Fold; volumes stay."""
-        return pixel_unshuffle(maps, 2), maps.new_zeros(len(maps))
-
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Unfold."""
-        return pixel_shuffle(maps, 2)
-
-
-class ActNorm(Invertible):
-    """s·(x + b) of each channel; the first batch that it is trained on is left with mean 0 and deviation 1."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.shift = nn.Parameter(torch.zeros(channels))
-        self.log_scale = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("ready", torch.zeros((), dtype=torch.long))
-        self.ready: Tensor
-        self.seen_ready = False  # so that a device is not waited for in every step
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise."""
-        if not self.measured:
-            self._measure(maps.detach())
-        scale = self.log_scale.exp()[:, None, None]
-        volume = self.log_scale.sum() * (maps.shape[2] * maps.shape[3])
-        return scale * (maps + self.shift[:, None, None]), volume.expand(len(maps))
-
-    @property
-    def measured(self) -> bool:
-        """Whether shift and scale stand, and are not those of the next batch."""
-        if self.training and not self.seen_ready:
-            self.seen_ready = bool(self.ready)
-        return self.seen_ready or not self.training
-
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Take the scale and the shift back."""
-        return maps * (-self.log_scale).exp()[:, None, None] - self.shift[:, None, None]
-
-    @torch.no_grad()
-    def _measure(self, maps: Tensor) -> None:
-        """Set shift and scale by the whole batch, on however many processes, or by its first part."""
-        mean = average(maps.mean((0, 2, 3)))
-        variance = average((maps - mean[:, None, None]).square().mean((0, 2, 3)))
-        self.shift.copy_(-mean)
-        self.log_scale.copy_(-0.5 * (variance + 1e-6).log())
-        self.ready.fill_(1)
-
-
-class Convolution(Invertible):
-    """An invertible 1×1 convolution: channels are mixed by a matrix that starts as a random rotation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0].contiguous())
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix."""
-        volume = torch.linalg.slogdet(self.weight)[1] * (maps.shape[2] * maps.shape[3])
-        return conv2d(maps, self.weight[:, :, None, None]), volume.expand(len(maps))
-
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Mix by the inverse matrix, which is found in float64."""
-        return conv2d(maps, _inverted(self.weight)[:, :, None, None])
-
-
-@dataclass(frozen=True)
-class Mix:
-    """Activation normalisation and the convolution behind it as one: W·s·(x + b) = (W·s)x + (W·s)b.
-
-    That spares two rounds through the maps and as many of their slopes.
-    """
-
-    weight: Tensor  # (C, C)
-    shift: Tensor  # (C,), added before
-    volume: Tensor  # (), log |det| at each position
-
-    def __call__(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the two make of maps, and log |det| of the Jacobian of each image, (B,)."""
-        volume = self.volume * (maps.shape[2] * maps.shape[3])
-        return conv2d(maps, self.weight[:, :, None, None], self.weight @ self.shift), volume.expand(len(maps))
-
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Return what the two make these maps of."""
-        return conv2d(maps, _inverted(self.weight)[:, :, None, None], -self.shift)
-
-
-class Coupling(Invertible):
-    """y = x·exp(r) + t, with r and t 0 on one half of x and a function of that half on the other.
-
-    r = `LARGEST`·tanh(·/`LARGEST`), so that no scale is beyond what float32 takes back. Both start at 0.
-
-    Args:
-        channels: of the maps.
-        width: hidden channels of the network.
-        checkered: whether the halves are the colours of a checkerboard, and not halves of the channels.
-        flipped: whether the second half is the one that stays.
-    """
-
-    def __init__(self, channels: int, width: int, *, checkered: bool = False, flipped: bool = False) -> None:
-        super().__init__()
-        self.checkered, self.flipped = checkered, flipped
-        first = channels // 2
-        kept, changed = (channels - first, first) if flipped else (first, channels - first)
-        if checkered:
-            kept = changed = channels
-        self.network = _Exact(
-            nn.Conv2d(kept, width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, 2 * changed, 3, padding=1),
-        )
-        _initialise(self.network)
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift."""
-        kept, changed = self._halves(maps)
-        log_scale, shift = self._of(kept)
-        return self._whole(kept, torch.addcmul(shift, changed, log_scale.exp())), log_scale.sum((1, 2, 3))
-
-    def inverse(self, maps: Tensor) -> Tensor:
-        """Shift and scale back, by what the half that stayed says."""
-        kept, changed = self._halves(maps)
-        log_scale, shift = self._of(kept)
-        return self._whole(kept, (changed - shift) * (-log_scale).exp())
-
-    def _of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Return r and t of the half that changes."""
-        log_scale, shift = self.network(kept).chunk(2, dim=1)
-        log_scale = LARGEST * torch.tanh(log_scale / LARGEST)
-        if self.checkered:
-            changes = 1 - self._stays(kept)
-            log_scale, shift = changes * log_scale, changes * shift
-        return log_scale, shift
-
-    def _halves(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the half that stays and the one that changes; of a checkerboard, both with gaps."""
-        if self.checkered:
-            kept = self._stays(maps) * maps
-            return kept, maps - kept
-        first, second = maps.tensor_split([maps.shape[1] // 2], dim=1)
-        return (second, first) if self.flipped else (first, second)
-
-    def _whole(self, kept: Tensor, changed: Tensor) -> Tensor:
-        """Return the maps of two halves."""
-        if self.checkered:
-            return kept + changed
-        return torch.cat([changed, kept] if self.flipped else [kept, changed], dim=1)
-
-    def _stays(self, maps: Tensor) -> Tensor:
-        """Return 1 where the checkerboard (H, W) stays, else 0."""
-        rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
-        return ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
 
 
 class Levels(nn.Module):
@@ -234,7 +57,7 @@ class Levels(nn.Module):
         """Return latents (B, C·H·W) of images (B, C, H, W), and log |det| of the Jacobian, (B,)."""
         maps, volume, out = images, images.new_zeros(len(images)), []
         for level, layers in enumerate(self.levels):
-            for layer in _merged(layers):  # type: ignore[arg-type]
+            for layer in merged(layers):  # type: ignore[arg-type]
                 maps, grown = layer(maps)
                 volume = volume + grown
             if level + 1 < len(self.levels):
@@ -255,7 +78,7 @@ class Levels(nn.Module):
         for level, layers in reversed(list(enumerate(self.levels))):
             if level + 1 < len(self.levels):
                 maps = torch.cat([parts[level].view(-1, *shapes[level]), maps], dim=1)
-            for layer in reversed(_merged(layers)):  # type: ignore[arg-type]
+            for layer in reversed(merged(layers)):  # type: ignore[arg-type]
                 maps = layer.inverse(maps)
         return maps
 
@@ -341,40 +164,6 @@ FLOWS: Mapping[str, Callable[[ImageShape, int, int, int | None], nn.Module]] = {
 }
 
 
-class _Exact(MixedSequential):
-    """Layers that multiply in a shorter type only while they are trained: inverted must be what was done."""
-
-    @property
-    def multiplies_in(self) -> torch.dtype:
-        """float32 outside of training."""
-        return self.dtype if self.training else torch.float32
-
-
-def _merged(layers: Sequence[Invertible]) -> Sequence[Invertible | Mix]:
-    """Return layers that do what these do, with a `Mix` for each activation normalisation before a convolution.
-
-    The matrices of all are made at once: by themselves they are too small for a device to be busy.
-    """
-    pairs = {a: b for a, b in pairwise(layers) if isinstance(a, ActNorm) and isinstance(b, Convolution)}
-    if not pairs or not all(norm.measured for norm in pairs):
-        return list(layers)
-    scales = torch.stack([norm.log_scale for norm in pairs])
-    matrices = torch.stack([mix.weight for mix in pairs.values()])
-    weights = matrices * scales.exp()[:, None]
-    volumes = scales.sum(1) + torch.linalg.slogdet(matrices)[1]
-    mixes: dict[Invertible, Mix] = {
-        norm: Mix(weight, norm.shift, volume) for norm, weight, volume in zip(pairs, weights, volumes, strict=True)
-    }
-    within = set(pairs.values())
-    return [mixes.get(layer, layer) for layer in layers if layer not in within]
-
-
-def _inverted(matrix: Tensor) -> Tensor:
-    """Return the inverse of a matrix, found in float64."""
-    inverse: Tensor = torch.linalg.inv(matrix.cpu().double())
-    return inverse.to(matrix.device, matrix.dtype)
-
-
 def _levels(shape: ImageShape, asked: int | None) -> int:
     """Return how many levels a flow on such images has."""
     if shape.of_points:
@@ -390,12 +179,3 @@ def _levels(shape: ImageShape, asked: int | None) -> int:
             f"Set {helps}--size to a multiple of {2 ** (asked or LEVELS)}."
         )
     return asked or min(LEVELS, possible)
-
-
-def _initialise(network: nn.Sequential) -> None:
-    """Start weights at N(0, 0.05) and biases at 0, those of the last layer all at 0."""
-    layers = [layer for layer in network if isinstance(layer, nn.Conv2d)]
-    for layer in layers:
-        nn.init.normal_(layer.weight, 0.0, 0.05 if layer is not layers[-1] else 0.0)
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
