@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +23,7 @@ import genlab
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.descent import descend
-from genlab.core.distributed import Shard, average, average_, barrier, broadcast_, processes, share
+from genlab.core.distributed import Shard, average, average_, barrier, broadcast_, leave, processes, share
 from genlab.core.errors import NonFiniteError
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.metrics.extractors.pixels import pixels
@@ -49,11 +50,14 @@ def _enter(rank: int, works: Sequence[Callable[[Shard], None]], meeting: str) ->
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
+    group = weakref.ref(dist.group.WORLD)
     try:
         for work in works:
             work(Shard(rank, SIZE))
     finally:
-        dist.destroy_process_group()
+        leave()
+    # Whatever still holds the group keeps its threads, and they can abort the process at its end.
+    assert group() is None
 
 
 def _collectives(shard: Shard) -> None:

@@ -16,7 +16,7 @@ from genlab.architectures.dropout import Dropout
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName
 from genlab.core.batch import ImageShape
-from genlab.core.distributed import Shard, average_
+from genlab.core.distributed import Shard, average_, leave
 
 SIZE = 2
 SHAPE = ImageShape(2, 16, 16)
@@ -92,7 +92,7 @@ def _enter(rank: int, meeting: str, expected: dict[str, tuple[Tensor, list[Tenso
             for mine, whole in zip(gradients, whole_gradients, strict=True):
                 torch.testing.assert_close(average_(mine), whole, msg=lambda m, name=name: f"{name}: {m}")
     finally:
-        dist.destroy_process_group()
+        leave()
 
 
 def test_two_processes_judge_as_one_would(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genlab.core.contract import Judgement
 from genlab.core.descent import adam
-from genlab.core.distributed import WHOLE, Shard, average_
+from genlab.core.distributed import WHOLE, Shard, average_, leave
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import relativistic_average
 from genlab.objectives.divergence import free_bits
@@ -104,7 +104,7 @@ def _enter(rank: int, meeting: str, *expected: dict[str, object]) -> None:
     try:
         _compare(Shard(rank, SIZE), *expected)
     finally:
-        dist.destroy_process_group()
+        leave()
 
 
 @pytest.mark.skipif(not dist.is_available() or sys.platform == "win32", reason="needs gloo")

@@ -14,6 +14,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+if dist.is_available():
+    # Its functions have the process group of the moment it is imported as their default argument. The first
+    # optimizer imports it; were that after `join`, gloo's threads would outlive `leave`, and one that drops a
+    # tensor while the interpreter goes down aborts the process ("terminate called without an active exception").
+    import torch.distributed.nn.functional
+
 T = TypeVar("T")
 
 
