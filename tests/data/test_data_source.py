@@ -39,6 +39,15 @@ def test_a_misspelt_path(opened: Open, tmp_path: Path, below: str) -> None:
     assert f'Did you mean "{tmp_path}/photographs"?' in str(caught.value)
 
 
+@pytest.mark.parametrize("there", [".dockerenv", "nowhere-near-it-at-all", "pictures"])
+def test_neither_hidden_nor_unlike_neighbours_are_offered(opened: Open, tmp_path: Path, there: str) -> None:
+    """However long the folder is that they share with what was asked for."""
+    (tmp_path / there).mkdir()
+    with pytest.raises(UsageError) as caught:
+        opened(f"{tmp_path}/denver")
+    assert "Did you mean" not in str(caught.value)
+
+
 def test_a_misspelt_path_that_is_nearer_than_any_name(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

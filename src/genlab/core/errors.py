@@ -1,7 +1,7 @@
 """Errors that a user reads: each names the value, the choices and the next step."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -59,10 +59,10 @@ class UnwellError(GenlabError):
         super().__init__(message)
 
 
-def suggestion(name: str, choices: Iterable[str]) -> str:
-    """Return ` Did you mean "…"?` for the nearest choice, or an empty string."""
+def suggestion(name: str, choices: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """Return ` Did you mean "…"?` for the choice nearest to `name`, as it is `shown`, or an empty string."""
     near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return f' Did you mean "{near[0]}"?' if near else ""
+    return f' Did you mean "{shown(near[0])}"?' if near else ""
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:

@@ -86,8 +86,10 @@ def _unknown(source: str, path: Path) -> str:
     missing = path
     while not missing.parent.is_dir():
         missing = missing.parent
-    near = [str(missing.parent / item.name) for item in missing.parent.iterdir()]
-    meant = suggestion(source, [*NAMES, *near]) or suggestion(str(missing), near)
+    near = {item.name: str(item) for item in missing.parent.iterdir() if not item.name.startswith(".")}
+    near |= {name: name for name in NAMES}
+    # Whole paths would be alike by the folder that they share.
+    meant = suggestion(missing.name, near, near.__getitem__)
     return f'no source "{source}".{meant} {_what(NAMES)}'
 
 
