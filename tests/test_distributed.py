@@ -23,7 +23,19 @@ import genlab
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.descent import descend
-from genlab.core.distributed import Shard, average, average_, barrier, broadcast_, leave, processes, share
+from genlab.core.distributed import (
+    WHOLE,
+    Shard,
+    average,
+    average_,
+    barrier,
+    broadcast_,
+    here,
+    leave,
+    processes,
+    share,
+)
+from genlab.core.distributed import together as meeting_others
 from genlab.core.errors import NonFiniteError
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.metrics.extractors.pixels import pixels
@@ -178,14 +190,15 @@ Torchrun = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def torchrun() -> Iterator[Torchrun]:
-    """Start `genlab` with these arguments in two processes; whatever still runs after the test is ended."""
+    """Start `genlab` or a script in two processes; whatever still runs after the test is ended."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(SIZE)]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     started: list[subprocess.Popen[str]] = []
 
-    def start(*tokens: object) -> subprocess.Popen[str]:
+    def start(*tokens: object, script: Path | None = None) -> subprocess.Popen[str]:
+        what = [str(script)] if script else ["-m", "genlab"]
         process = subprocess.Popen(
-            [*command, "-m", "genlab", *map(str, tokens)],
+            [*command, *what, *map(str, tokens)],
             env=surroundings,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -261,6 +274,42 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
         for name in mine.keys() - {"seconds", "waiting"}:
             if "accuracy" not in name and "spread" not in name:  # a step function; a statistic of each shard
                 assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_one_script_trains_again_and_measures(grouped: bool, tmp_path: Path, torchrun: Torchrun) -> None:
+    """Each meets anew under a name of its own; a group that the script has made is used and stays."""
+    script = tmp_path / "twice.py"
+    script.write_text(
+        f"""
+import genlab
+import torch.distributed as dist
+
+if {grouped}:
+    dist.init_process_group("gloo")
+for _ in range(2):
+    run = genlab.train("vae", quiet=True, steps=2, out={str(tmp_path)!r}, width=4, **{OPTIONS})
+    assert dist.is_initialized() == {grouped}
+figures = genlab.evaluate(run, extractor="pixels", samples=64).figures
+print(run.folder.name, figures[0].value)
+assert dist.is_initialized() == {grouped}
+if {grouped}:
+    dist.destroy_process_group()
+"""
+    )
+    code, out, err = finished(torchrun(script=script))
+    assert code == 0, err
+    first, second = out.splitlines()
+    assert first == second
+    assert first.startswith("vae-2 ")
+
+
+def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "is_available", lambda: False)
+    monkeypatch.delattr(dist, "is_initialized")
+    with meeting_others(torch.device("cpu")) as shard:
+        assert shard == here() == WHOLE
+        assert average_(torch.ones(2)).tolist() == [1, 1]
 
 
 def test_two_processes_measure_what_one_would(tmp_path: Path, torchrun: Torchrun) -> None:

@@ -4,10 +4,12 @@ Networks are not wrapped. Each process computes on its rows of the global batch;
 `descend`, batch statistics in `BatchNorm`, signals when they are logged.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import torch
@@ -42,6 +44,8 @@ class Shard:
 
 WHOLE = Shard()
 
+_meetings = itertools.count()  # each process counts alike, for each takes part in all of them
+
 
 def join(device: torch.device) -> Shard:
     """Join the process group that `torchrun` describes in the environment; without one, `WHOLE`.
@@ -52,18 +56,33 @@ def join(device: torch.device) -> Shard:
         torch.cuda.set_device(device)
     if launched().size == 1:
         return WHOLE
-    if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    return Shard(dist.get_rank(), dist.get_world_size())
+    if not joined():
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        store, rank, size = _meeting()
+        # Under the name of an earlier meeting lie the addresses of threads that are gone.
+        place = dist.PrefixStore(f"genlab-{next(_meetings)}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=place, rank=rank, world_size=size)
+    return here()
 
 
 @contextmanager
 def together(device: torch.device) -> Iterator[Shard]:
-    """Join the other processes for a while."""
+    """Join the other processes for a while; a group that the caller is in already stays as it is."""
+    found = joined()
     try:
         yield join(device)
     finally:
-        leave()
+        if not found:
+            leave()
+
+
+@cache
+def _meeting() -> tuple[Any, int, int]:
+    """Return the store in which processes leave their addresses, and rank and size; once, for it takes a port."""
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, size = next(rendezvous("env://"))
+    return store, rank, size
 
 
 def in_turn(work: Callable[[], T]) -> T:
@@ -83,18 +102,23 @@ def launched() -> Shard:
 
 def leave() -> None:
     """Leave the process group, if one was joined."""
-    if dist.is_initialized():
+    if joined():
         dist.destroy_process_group()
+
+
+def joined() -> bool:
+    """Return whether this process is in a group; PyTorch may be built without any."""
+    return dist.is_available() and dist.is_initialized()
 
 
 def here() -> Shard:
     """Return which rows of the global batch this process computes on."""
-    return Shard(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else WHOLE
+    return Shard(dist.get_rank(), dist.get_world_size()) if joined() else WHOLE
 
 
 def processes() -> int:
     """Return how many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return here().size
 
 
 def average_(tensor: Tensor) -> Tensor:
