@@ -91,7 +91,7 @@ goes through the training set 3 times, `flow-matching` 4 times, `sngan` 10 to 12
 `conv-vae` about 90 and `autoencoder` 320 times. The deviations of `ddpm`, `sngan` and `flow-matching` hold more
 than chance: in the same time one run of each took a quarter, a fifth and an eighth more steps than the other two,
 and drew the best pictures of the three. What is said of diffusion models was found after far longer training: the
-published DDPM saw 500 to 600 times as many pictures (800,000 steps of 128). So the page says what a family makes
+published DDPM saw 500 to 630 times as many pictures (800,000 steps of 128). So the page says what a family makes
 of little time, not what it can in the end. Speed and memory are those of these networks, and of the code and the
 machine of their day: a Glow of 0.3 million weights beside a U-Net of 2.2 million, where the published Glow has
 couplings of width 512 and 32 steps at each of its sizes. Bits of diffusion models are a bound, so that `glow` may
