@@ -4,7 +4,8 @@
         [--write docs/doctor.md]
 
 Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
-is found anew by showing it the history line by line. A finding counts from the step at which it is made. A failing
+is found anew by inference_mode it the history line by line. A finding counts from the step at which it is made. A
+failing
 run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
 any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
 ends within 20 % of the quality of the healthy runs of that preset on those pictures, under the same budget. It is
@@ -33,7 +34,7 @@ from genlab.bench import page
 from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
 from genlab.diagnosis.history import History
-from genlab.recipes.checkup import records
+from genlab.runs.diagnose import records
 from genlab.training.interruption import Interrupted
 from genlab.training.run_folder import RunFolder
 

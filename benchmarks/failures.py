@@ -61,62 +61,68 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "critic behind": Kind(
-        ("critic-too-weak", "learning-rate-too-high", "uneven-rates", "mode-collapse", "missing-modes"),
+    "discriminator behind": Kind(
+        ("discriminator-too-weak", "learning-rate-too-high", "uneven-rates", "mode-collapse", "missing-modes"),
         ("dcgan", "gan"),
         (
             {"generator_lr": 4e-3, "generator_steps": 5},
-            {"loss": "minimax", "critic_lr": 2e-5, "generator_lr": 2e-3},
+            {"loss": "minimax", "discriminator_lr": 2e-5, "generator_lr": 2e-3},
         ),
     ),
-    "critic overpowers": Kind(
-        ("critic-overpowers", "vanishing-gradient"),
+    "discriminator overpowers": Kind(
+        ("discriminator-overpowers", "vanishing-gradient"),
         ("dcgan", "gan"),
-        ({"critic_lr": 2e-3, "critic_steps": 5, "generator_lr": 2e-5}, {"critic_steps": 10, "generator_lr": 1e-5}),
+        (
+            {"discriminator_lr": 2e-3, "discriminator_steps": 5, "generator_lr": 2e-5},
+            {"discriminator_steps": 10, "generator_lr": 1e-5},
+        ),
     ),
     "vanishing gradient": Kind(
-        ("vanishing-gradient", "critic-overpowers"),
+        ("vanishing-gradient", "discriminator-overpowers"),
         ("dcgan", "gan"),
-        ({"loss": "minimax", "critic_steps": 5, "critic_lr": 1e-3}, {"loss": "minimax", "critic_steps": 10}),
+        (
+            {"loss": "minimax", "discriminator_steps": 5, "discriminator_lr": 1e-3},
+            {"loss": "minimax", "discriminator_steps": 10},
+        ),
     ),
-    "critic too weak": Kind(
-        ("critic-too-weak",),
+    "discriminator too weak": Kind(
+        ("discriminator-too-weak",),
         ("dcgan", "lsgan"),
-        ({"critic_lr": 1e-7}, {"flip_labels": 0.5}),
+        ({"discriminator_lr": 1e-7}, {"flip_labels": 0.5}),
     ),
     "frozen generator": Kind(
-        ("frozen-generator", "learning-rate-too-low", "critic-overpowers"),
+        ("frozen-generator", "learning-rate-too-low", "discriminator-overpowers"),
         ("dcgan", "lsgan"),
         ({"generator_lr": 1e-9}, {"generator_lr": 1e-7}),
     ),
     "divergence": Kind(
         ("divergence", "exploding-gradients", "not-finite"),
         ("gan",),
-        ({"loss": "wasserstein", "critic_lr": 2e-3}, {"loss": "wasserstein", "generator_lr": 2e-3}),
+        ({"loss": "wasserstein", "discriminator_lr": 2e-3}, {"loss": "wasserstein", "generator_lr": 2e-3}),
     ),
     "learning rate too high": Kind(
         ("learning-rate-too-high", "divergence", "mode-collapse", "saturated-samples", "not-finite"),
         ("dcgan", "gan"),
-        ({"generator_lr": 2e-2, "critic_lr": 2e-2}, {"generator_lr": 1e-1, "critic_lr": 1e-1}),
+        ({"generator_lr": 2e-2, "discriminator_lr": 2e-2}, {"generator_lr": 1e-1, "discriminator_lr": 1e-1}),
     ),
     "momentum too high": Kind(
         ("oscillation", "late-collapse", "mode-collapse", "saturated-samples"),
         ("gan",),
         (
-            {"betas": (0.9, 0.999), "generator_lr": 1e-3, "critic_lr": 1e-3},
-            {"betas": (0.9, 0.999), "generator_lr": 2e-3, "critic_lr": 2e-3},
+            {"betas": (0.9, 0.999), "generator_lr": 1e-3, "discriminator_lr": 1e-3},
+            {"betas": (0.9, 0.999), "generator_lr": 2e-3, "discriminator_lr": 2e-3},
         ),
     ),
-    "critic overfits": Kind(
-        ("critic-overfits", "data-tiny"),
+    "discriminator overfits": Kind(
+        ("discriminator-overfits", "data-tiny"),
         ("dcgan", "lsgan"),
-        ({}, {"critic_steps": 2}),
+        ({}, {"discriminator_steps": 2}),
         spoilt="few",
     ),
     "labels say nothing": Kind(
         ("labels-say-nothing",),
         ("acgan",),
-        ({}, {"critic_dropout": 0.2}),
+        ({}, {"discriminator_dropout": 0.2}),
         spoilt="shuffled labels",
     ),
     "wrong range": Kind(("data-range",), ("dcgan", "conv-vae"), ({},), spoilt="dark"),
@@ -202,7 +208,7 @@ KINDS: Mapping[str, Kind] = {
     "not finite": Kind(
         ("not-finite",),
         ("vae", "gan"),
-        ({"lr": 1e3}, {"critic_lr": 1e30, "generator_lr": 1e30}),
+        ({"lr": 1e3}, {"discriminator_lr": 1e30, "generator_lr": 1e30}),
     ),
 }
 # r1-gan is not among them: with its published rates it has made nothing yet after so few steps.

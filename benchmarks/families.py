@@ -43,10 +43,10 @@ from genlab.core.contract import Decodes, Encodes, Reconstructs, Samples, counts
 from genlab.core.files import write
 from genlab.core.pictures import grid, png
 from genlab.data.source import open_source
-from genlab.metrics.portrait import portray
+from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import mse
-from genlab.recipes.classifier import classifier_of
+from genlab.runs.classifier import classifier_of
 
 SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
 STEPS_50: Mapping[str, Any] = {
@@ -60,8 +60,8 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "autoencoder": {},
     "conv-vae": {},
     "dcgan": {"batch": 64},
-    # The published five turns of the critic at 2e-4 are for 14 times as many rounds.
-    "sngan": {"width": 32, "critic_steps": 1, "generator_lr": 5e-4, "critic_lr": 1e-3},
+    # The published five turns of the discriminator at 2e-4 are for 14 times as many rounds.
+    "sngan": {"width": 32, "discriminator_steps": 1, "generator_lr": 5e-4, "discriminator_lr": 1e-3},
     "glow": {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"},
     "ddpm": {**STEPS_50, "sampler": "ddim"},
     "flow-matching": STEPS_50,
@@ -167,7 +167,9 @@ def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
     if strip:
         write(strip, png(grid(fake[:SHOWN], columns=SHOWN)))
     extractor = classifier_of(source, torch.device("cpu"))
-    ours, theirs = (portray(extractor, [partial(_same, p) for p in torch.split(x, CHUNK)]) for x in (fake, real))
+    ours, theirs = (
+        feature_statistics(extractor, [partial(_same, p) for p in torch.split(x, CHUNK)]) for x in (fake, real)
+    )
     figures = {figure.name.partition("[")[0]: figure.value for figure in compare(theirs, ours, extractor, {})}
     names = {"distance": "fd", "precision": "precision", "recall": "recall", "coverage": "coverage"}
     return quality | {n: figures[f] for n, f in names.items()} | {"sharpness": _edges(fake) / _edges(real)}

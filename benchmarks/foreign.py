@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import mse_loss
 
 from genlab.core.errors import GenlabError
-from genlab.recipes.checkup import doctor
+from genlab.runs.diagnose import doctor
 
 STEPS, EVERY, BATCH = 2000, 10, 64
 Row = dict[str, float]
@@ -43,19 +43,19 @@ def network(*widths: int) -> nn.Sequential:
 def gan(lr_g: float = 2e-4, lr_d: float = 2e-4, d_steps: int = 1, saturating: bool = False) -> Iterator[Row]:
     """Train a GAN as the tutorials do; yield a line now and then."""
     images, _ = digits()
-    generator, critic = network(32, 256, 256, 64), network(64, 256, 256, 1)
+    generator, discriminator = network(32, 256, 256, 64), network(64, 256, 256, 1)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr_g, (0.5, 0.999))
-    optimizer_d = torch.optim.Adam(critic.parameters(), lr_d, (0.5, 0.999))
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr_d, (0.5, 0.999))
     for step in range(STEPS):
         for _ in range(d_steps):
             real = images[torch.randint(len(images), (BATCH,))]
             fake = torch.tanh(generator(torch.randn(BATCH, 32))).detach()
-            of_real, of_fake = critic(real), critic(fake)
+            of_real, of_fake = discriminator(real), discriminator(fake)
             loss_d = bce(of_real, torch.ones_like(of_real)) + bce(of_fake, torch.zeros_like(of_fake))
             optimizer_d.zero_grad()
             loss_d.backward()  # type: ignore[no-untyped-call]
             optimizer_d.step()
-        scores = critic(torch.tanh(generator(torch.randn(BATCH, 32))))
+        scores = discriminator(torch.tanh(generator(torch.randn(BATCH, 32))))
         loss_g = -bce(scores, torch.zeros_like(scores)) if saturating else bce(scores, torch.ones_like(scores))
         optimizer_g.zero_grad()
         loss_g.backward()  # type: ignore[no-untyped-call]
@@ -71,18 +71,18 @@ def gan(lr_g: float = 2e-4, lr_d: float = 2e-4, d_steps: int = 1, saturating: bo
 
 
 def wgan(lr: float = 1e-3) -> Iterator[Row]:
-    """Train with the Wasserstein loss and nothing that holds the critic."""
+    """Train with the Wasserstein loss and nothing that holds the discriminator."""
     images, _ = digits()
-    generator, critic = network(32, 256, 64), network(64, 256, 1)
-    optimizer_g, optimizer_d = (torch.optim.Adam(m.parameters(), lr) for m in (generator, critic))
+    generator, discriminator = network(32, 256, 64), network(64, 256, 1)
+    optimizer_g, optimizer_d = (torch.optim.Adam(m.parameters(), lr) for m in (generator, discriminator))
     for step in range(STEPS):
         real = images[torch.randint(len(images), (BATCH,))]
         fake = torch.tanh(generator(torch.randn(BATCH, 32)))
-        loss_d = critic(fake.detach()).mean() - critic(real).mean()
+        loss_d = discriminator(fake.detach()).mean() - discriminator(real).mean()
         optimizer_d.zero_grad()
         loss_d.backward()
         optimizer_d.step()
-        loss_g = -critic(fake).mean()
+        loss_g = -discriminator(fake).mean()
         optimizer_g.zero_grad()
         loss_g.backward()
         optimizer_g.step()
@@ -202,29 +202,29 @@ class Log:
 LOGS: Sequence[Log] = (
     Log("GAN, printed", gan, printed),
     Log("GAN, losses alone", gan, as_csv(GAN_NAMES)),
-    Log("GAN, two critic steps, TensorBoard", gan, events, (), {"d_steps": 2}),
+    Log("GAN, two discriminator steps, TensorBoard", gan, events, (), {"d_steps": 2}),
     Log("VAE", vae, as_csv(VAE_NAMES)),
     Log("VAE, β = 2", vae, as_jsonl(VAE_NAMES), (), {"beta": 2.0}),
     Log("autoencoder", autoencoder, as_jsonl(AE_NAMES)),
     Log(
-        "GAN, critic 50 times faster, printed",
+        "GAN, discriminator 50 times faster, printed",
         gan,
         printed,
-        ("critic-overpowers",),
+        ("discriminator-overpowers",),
         {"lr_d": 5e-3, "lr_g": 2e-5, "d_steps": 3},
     ),
     Log(
-        "GAN, critic 50 times faster, losses alone",
+        "GAN, discriminator 50 times faster, losses alone",
         gan,
         events,
-        ("critic-overpowers",),
+        ("discriminator-overpowers",),
         {"lr_d": 5e-3, "lr_g": 2e-5, "d_steps": 3},
     ),
     Log(
         "GAN, saturating loss",
         gan,
         as_csv(FULL_NAMES),
-        ("critic-overpowers",),
+        ("discriminator-overpowers",),
         {"saturating": True, "lr_d": 2e-3, "d_steps": 3},
     ),
     Log("GAN, learning rates 1e-9", gan, as_csv(GAN_NAMES), ("frozen-losses",), {"lr_g": 1e-9, "lr_d": 1e-9}),

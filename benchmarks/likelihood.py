@@ -31,9 +31,9 @@ from genlab.core.random import Draws, Randomness, generator
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.vae import VAE, binarised
-from genlab.recipes.run import build
 from genlab.recipes.vae import VAERecipe
-from genlab.training.shown import showing
+from genlab.runs.train import build
+from genlab.training.inference import inference_mode
 
 IMAGES, DRAWS = 1000, 5000  # of the final figure
 QUICK_IMAGES, QUICK_DRAWS, POINTS = 500, 100, 8  # of the curve
@@ -101,7 +101,7 @@ def measure(name: str, mnist: str, minutes: float) -> Row:
 def nll(model: VAE, images: Tensor, draws: int) -> Tensor:
     """Return −log p(x) of each image in nats, estimated with so many draws from the posterior."""
     noise = generator(0, "likelihood")
-    with showing(model):
+    with inference_mode(model):
         return torch.cat([-model.importance_bound(chunk, draws, noise) for chunk in torch.split(images, CHUNK)])
 
 

@@ -27,13 +27,13 @@ from genlab.core.random import generator
 from genlab.data.dataset import Source
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.figures import Figure
 from genlab.metrics.neighbours import memorisation
-from genlab.metrics.portrait import Portrait, portray
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import likeness
-from genlab.recipes.extractors import find_extractor
-from genlab.recipes.portraits import chosen, portrait_of
+from genlab.runs.extractors import find_extractor
+from genlab.runs.statistics import chosen, real_statistics
 
 CHUNK = 250
 COLUMNS = ("fd", "kd", "score", "precision", "recall", "density", "coverage", "ms_ssim", "nearest", "copies")
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str]) -> None:
     about = page.machine()
     source = open_source(options.data)
     extractor = find_extractor(options.extractor, torch.device("cpu"), source)
-    train = portrait_of(source.train, extractor, options.images)
+    train = real_statistics(source.train, extractor, options.images)
     # One half of the held-out pictures is the real set, the other tells how near a new picture comes to the data.
     held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).images
     real, unseen = (_portrait(extractor, part) for part in torch.chunk(held_out, 2))
@@ -149,8 +149,8 @@ def main(arguments: Sequence[str]) -> None:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _portrait(extractor: Extractor, images: Tensor) -> Portrait:
-    return portray(extractor, [partial(torch.clone, part) for part in torch.split(images, CHUNK)])
+def _portrait(extractor: Extractor, images: Tensor) -> FeatureStatistics:
+    return feature_statistics(extractor, [partial(torch.clone, part) for part in torch.split(images, CHUNK)])
 
 
 def _page(

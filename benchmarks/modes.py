@@ -31,7 +31,7 @@ from genlab.bench import page
 from genlab.core.random import generator
 from genlab.data.source import open_source
 from genlab.metrics.modes import cover, reverse_kl
-from genlab.recipes.classifier import accuracy, classifier_of
+from genlab.runs.classifier import accuracy, classifier_of
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 TOYS = ("ring8", "grid25")
@@ -44,10 +44,10 @@ TOY: Mapping[str, Any] = {
     "latent": 2,
     "batch": 256,
     "steps": 3000,
-    "critic_steps": 2,
+    "discriminator_steps": 2,
     "optimizer": "adam",
     "generator_lr": 2e-3,
-    "critic_lr": 4e-3,
+    "discriminator_lr": 4e-3,
     "betas": (0.5, 0.999),
     "lr_schedule": "cosine",
 }
@@ -64,10 +64,10 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "pacgan, 2": ("pacgan", {}),
     "pacgan, 4": ("pacgan", {"pack": 4}),
     # All pairs of 256 would take an hour, and at the others' rates it makes nothing.
-    "minibatch-gan": ("minibatch-gan", {"batch": 64, "generator_lr": 2e-4, "critic_lr": 4e-4}),
+    "minibatch-gan": ("minibatch-gan", {"batch": 64, "generator_lr": 2e-4, "discriminator_lr": 4e-4}),
     "feature-matching-gan": ("feature-matching-gan", {}),
-    "wgan": ("wgan", {"optimizer": "rmsprop", "generator_lr": 5e-4, "critic_lr": 5e-4}),
-    "wgan-gp": ("wgan-gp", {"critic_norm": "none", "gradient_penalty": 0.1}),
+    "wgan": ("wgan", {"optimizer": "rmsprop", "generator_lr": 5e-4, "discriminator_lr": 5e-4}),
+    "wgan-gp": ("wgan-gp", {"discriminator_norm": "none", "gradient_penalty": 0.1}),
     "r1-gan": ("r1-gan", {"r1": 5e-3}),
     "sngan": ("sngan", {}),
     # The authors' rates and depth: looked through, Adam's steps amplify the noise of many weights and large rates.
@@ -75,15 +75,15 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "unrolled-gan",
         {
             "unrolled_steps": 5,
-            "critic_steps": 1,
+            "discriminator_steps": 1,
             "depth": 2,
             "generator_lr": 1e-3,
-            "critic_lr": 1e-4,
+            "discriminator_lr": 1e-4,
             "lr_schedule": "constant",
         },
     ),
 }
-# Each with its own network and budget: neither has a critic, whose part of the game the rows above share.
+# Each with its own network and budget: neither has a discriminator, whose part of the game the rows above share.
 LIKELY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flow-matching": (
         "flow-matching",
@@ -107,7 +107,7 @@ TOY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     **{row: (preset, {**TOY, **options}) for row, (preset, options) in ROWS.items()},
     **LIKELY_ROWS,
 }
-# Without wgan-gp, whose five turns of the critic would take longer than all of these together.
+# Without wgan-gp, whose five turns of the discriminator would take longer than all of these together.
 STACKED_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dcgan": ("dcgan", {}),
     "pacgan, 2": ("pacgan", {}),
@@ -121,8 +121,8 @@ on stacked MNIST DCGAN 99 of 1,000 with a divergence of 3.40, VEEGAN 150, PacDCG
 
 
 READING = """What it shows. On the two mixtures the plain games lose modes, not the same ones with each seed. Of
-the games only those whose critic's slope is penalised at real images (R1), or there and at generated ones (R1
-and R2), hold all modes of both: within 3,000 rounds every mode has its share of samples, and with twenty times
+the games only those whose discriminator's slope is penalised at real images (R1), or there and at generated ones
+(R1 and R2), hold all modes of both: within 3,000 rounds every mode has its share of samples, and with twenty times
 as many rounds nearly every sample has a mode. Packing reaches more modes than the plain game, though not all of
 them, and on the grid its samples lie between the modes in this budget. Stacked MNIST does not tell the games
 apart here: each of the five has 995 modes or more. A flow and flow matching play no game and lose no mode, with

@@ -32,9 +32,9 @@ from genlab.core.random import generator
 from genlab.data.dataset import Dataset, IntArray
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.frechet import frechet_distance, gaussian
-from genlab.metrics.portrait import portray
-from genlab.recipes.classifier import classifier_of
+from genlab.runs.classifier import classifier_of
 
 SAMPLES, CHUNK = 2000, 250
 ROWS: Mapping[str, Mapping[str, Any]] = {
@@ -67,8 +67,8 @@ def distance(model: Any, extractor: Extractor, held_out: Dataset) -> float:  # n
     """Return the Fréchet distance of samples to held-out pictures in the features of `extractor`."""
     noise = generator(0, "precision")
     rows = np.split(np.arange(SAMPLES), SAMPLES // CHUNK)
-    fake = portray(extractor, [lambda: model.sample(CHUNK, noise)] * len(rows))
-    real = portray(extractor, [partial(_images, held_out, some) for some in rows])
+    fake = feature_statistics(extractor, [lambda: model.sample(CHUNK, noise)] * len(rows))
+    real = feature_statistics(extractor, [partial(_images, held_out, some) for some in rows])
     return frechet_distance(gaussian(real.features, "real"), fake.features)
 
 

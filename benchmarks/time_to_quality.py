@@ -29,10 +29,10 @@ from genlab.core.device import PRECISIONS
 from genlab.data.dataset import Dataset
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
-from genlab.recipes.classifier import classifier_of
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
-from genlab.training.shown import showing
+from genlab.runs.classifier import classifier_of
+from genlab.training.inference import inference_mode
 from precision import distance
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ def follow(seed: int, budget: float) -> dict[str, Curve]:
 
 
 def _quality(way: Driven, extractor: Extractor, held_out: Dataset) -> float:
-    with showing(way.model):
+    with inference_mode(way.model):
         return distance(way.model, extractor, held_out)
 
 

@@ -52,17 +52,18 @@ WHY: Mapping[str, str] = {
     "cyclical-vae": f"{BLUR}.",
     "beta-vae": f"{BLUR}, and four times the weight of the rate leaves less of each picture.",
     "iwae": f"{BLUR}; it is trained on black and white pixels and draws their probabilities.",
-    "acgan": "the pictures of a class are nearly one (compare columns ten apart), as is known of this critic.",
+    "acgan": "the pictures of a class are nearly one (compare columns ten apart), as is known of this "
+    "discriminator.",
     "feature-matching-gan": "by less than one in a hundred, which is nothing.",
-    "dragan": "a critic that is held flat teaches more slowly; {steps} rounds are early for it.",
-    "r1-gan": "a critic that is held flat teaches more slowly; {steps} rounds are early for it.",
+    "dragan": "a discriminator that is held flat teaches more slowly; {steps} rounds are early for it.",
+    "r1-gan": "a discriminator that is held flat teaches more slowly; {steps} rounds are early for it.",
     "relativistic-gan": "its spectral norm keeps scores close to each other; {steps} rounds are early for it.",
-    "wgan": f"{EARLY}each has five critic steps, and a clipped critic teaches slowly.",
-    "wgan-gp": f"{EARLY}each has five critic steps, with a gradient of a gradient in each.",
-    "sngan": f"{EARLY}each has five critic steps of a residual network.",
+    "wgan": f"{EARLY}each has five discriminator steps, and a clipped discriminator teaches slowly.",
+    "wgan-gp": f"{EARLY}each has five discriminator steps, with a gradient of a gradient in each.",
+    "sngan": f"{EARLY}each has five discriminator steps of a residual network.",
     "sagan": f"{EARLY}its networks are residual and have attention.",
-    "projection-gan": f"{EARLY}each has five critic steps of a residual network.",
-    "unrolled-gan": f"{EARLY}each differentiates through five steps of the critic.",
+    "projection-gan": f"{EARLY}each has five discriminator steps of a residual network.",
+    "unrolled-gan": f"{EARLY}each differentiates through five steps of the discriminator.",
 }
 
 

@@ -22,29 +22,29 @@ from torch import Tensor, nn
 import genlab
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.core.batch import Batch, ImageShape
-from genlab.core.descent import descend
 from genlab.core.distributed import (
     WHOLE,
     Shard,
-    average,
-    average_,
+    all_reduce_mean,
+    all_reduce_mean_,
     barrier,
     broadcast_,
+    broadcast_object,
     here,
     leave,
-    processes,
-    share,
+    world_size,
 )
 from genlab.core.distributed import together as meeting_others
 from genlab.core.errors import NonFiniteError
+from genlab.core.optimizer import optimizer_step
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.metrics.extractors.pixels import pixels
+from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
-from genlab.metrics.portrait import portray
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
 from genlab.recipes.resolve import resolve
-from genlab.recipes.run import build
+from genlab.runs.train import build
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 from genlab.training.state import RAW
@@ -73,15 +73,15 @@ def _enter(rank: int, works: Sequence[Callable[[Shard], None]], meeting: str) ->
 
 
 def _collectives(shard: Shard) -> None:
-    assert processes() == SIZE
+    assert world_size() == SIZE
     mine = torch.tensor([1.0, 10.0]) * (shard.rank + 1)
-    assert average_(mine.clone()).tolist() == [1.5, 15.0]
+    assert all_reduce_mean_(mine.clone()).tolist() == [1.5, 15.0]
     assert broadcast_(mine.clone()).tolist() == [1.0, 10.0]
-    assert share(f"from {shard.rank}") == "from 0"
+    assert broadcast_object(f"from {shard.rank}") == "from 0"
     barrier()
-    # f = m³ of m = (x₁ + x₂)/2; by the convention of `average`, derivatives by x are those by m.
+    # f = m³ of m = (x₁ + x₂)/2; by the convention of `all_reduce_mean`, derivatives by x are those by m.
     x = torch.tensor(2.0 + 2 * shard.rank, dtype=torch.float64, requires_grad=True)  # m = 3
-    (gradient,) = torch.autograd.grad(average(x) ** 3, x, create_graph=True)
+    (gradient,) = torch.autograd.grad(all_reduce_mean(x) ** 3, x, create_graph=True)
     assert gradient.item() == 27
     (second,) = torch.autograd.grad(gradient**2, x, create_graph=True)
     assert second.item() == 2 * 27 * 6 * 3
@@ -89,7 +89,7 @@ def _collectives(shard: Shard) -> None:
     assert third.item() == 36 * 3 * 9
     # Where each process has a function of its own of m, its derivative is the mean of theirs.
     x.grad = None
-    ((shard.rank + 1) * average(x)).backward()
+    ((shard.rank + 1) * all_reduce_mean(x)).backward()
     assert x.grad.item() == 1.5
 
 
@@ -102,9 +102,9 @@ def _descent(shard: Shard) -> None:
     whole, ours = net(), net()
     (whole(data) ** 2).mean().backward()
     optimizer = torch.optim.SGD(
-        [(f"critic.{name}", parameter) for name, parameter in ours.named_parameters()], lr=1.0
+        [(f"discriminator.{name}", parameter) for name, parameter in ours.named_parameters()], lr=1.0
     )
-    norm = descend((ours(shard.rows(data)) ** 2).mean(), optimizer)
+    norm = optimizer_step((ours(shard.rows(data)) ** 2).mean(), optimizer)
     for expected, parameter in zip(whole.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, expected.grad)
         torch.testing.assert_close(parameter, expected - expected.grad)
@@ -112,8 +112,8 @@ def _descent(shard: Shard) -> None:
     # A NaN on one process stops both in the same step, before either has moved.
     before = [p.detach().clone() for p in ours.parameters()]
     loss = (ours(shard.rows(data)) ** 2).mean() * (torch.nan if shard.rank == 1 else 1.0)
-    with pytest.raises(NonFiniteError, match="NaN in the critic's loss"):
-        descend(loss, optimizer)
+    with pytest.raises(NonFiniteError, match="NaN in the discriminator's loss"):
+        optimizer_step(loss, optimizer)
     assert all(torch.equal(p, b) for p, b in zip(ours.parameters(), before, strict=True))
 
 
@@ -141,7 +141,7 @@ def _normalisation(shard: Shard) -> None:
         # A process's loss is a mean over its own rows: SIZE times their share of the whole mean.
         torch.testing.assert_close(of_mine, SIZE * shard.rows(of_images), rtol=1e-4, atol=1e-5)
         for mine, whole in zip(of_ours, of_weights, strict=True):
-            torch.testing.assert_close(average_(mine), whole, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(all_reduce_mean_(mine), whole, rtol=1e-4, atol=1e-5)
     for mine, whole in zip(ours.buffers(), theirs.buffers(), strict=True):
         torch.testing.assert_close(mine, whole, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
@@ -166,14 +166,14 @@ def _portraits(shard: Shard) -> None:
         return images[20 * place : 20 * place + 20]
 
     extractor = pixels(torch.device("cpu"))
-    portrait = portray(extractor, [partial(piece, place) for place in range(5)], keep=70)
+    statistics = feature_statistics(extractor, [partial(piece, place) for place in range(5)], keep=70)
     assert made == list(range(shard.rank, 5, 2))
     features = extractor(images).features
-    assert torch.equal(portrait.features, features[:70])
-    assert portrait.count == 90
+    assert torch.equal(statistics.features, features[:70])
+    assert statistics.count == 90
     alone = gaussian(moments(features))
-    assert frechet_distance(portrait.whole, alone) <= 1e-6 * alone.spread
-    torch.testing.assert_close(portrait.whole.scatter, moments(features).scatter, rtol=1e-9, atol=1e-9)
+    assert frechet_distance(statistics.whole, alone) <= 1e-6 * alone.spread
+    torch.testing.assert_close(statistics.whole.scatter, moments(features).scatter, rtol=1e-9, atol=1e-9)
 
 
 def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPa
     monkeypatch.delattr(dist, "is_initialized")
     with meeting_others(torch.device("cpu")) as shard:
         assert shard == here() == WHOLE
-        assert average_(torch.ones(2)).tolist() == [1, 1]
+        assert all_reduce_mean_(torch.ones(2)).tolist() == [1, 1]
 
 
 def test_two_processes_measure_what_one_would(tmp_path: Path, torchrun: Torchrun) -> None:
@@ -367,12 +367,12 @@ PARTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
         "dcgan",
         {"minibatch": "stddev", "flip_labels": 0.3, "instance_noise": 0.1, "historical_averaging": 0.1},
     ),
-    "slopes between images, layer norm": ("wgan-gp", {"critic_steps": 2}),
+    "slopes between images, layer norm": ("wgan-gp", {"discriminator_steps": 2}),
     "slopes around images": ("dragan", {"r1": 1.0, "r2": 1.0, "penalty_every": 2}),
     "relativistic, augmented": ("relativistic-gan", {"diff_augment": "color-translation-cutout"}),
     "matched features": ("feature-matching-gan", {"clip_norm": 1.0}),
-    "unrolled": ("unrolled-gan", {"unrolled_steps": 2, "gradient_penalty": 1.0, "critic_norm": "layer"}),
-    "conditional batch norm and projection": ("projection-gan", {"critic_steps": 1}),
+    "unrolled": ("unrolled-gan", {"unrolled_steps": 2, "gradient_penalty": 1.0, "discriminator_norm": "layer"}),
+    "conditional batch norm and projection": ("projection-gan", {"discriminator_steps": 1}),
     "activation norm, dequantisation": ("glow", {"flow_steps": 1}),
     "noise levels, dropout, hidden labels": ("conditional-diffusion", {"dropout": 0.2, "label_dropout": 0.4}),
 }

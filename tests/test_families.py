@@ -33,16 +33,16 @@ from genlab.data.dataset import Dataset
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
-from genlab.recipes import run
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
+from genlab.runs import train as run
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
-from genlab.training.shown import showing
+from genlab.training.inference import inference_mode
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points
@@ -164,7 +164,7 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
     assert spy.gradients.keys() == {name for name, p in training.model.named_parameters() if p.requires_grad}
     for name, parameter in spy.named.items():
         assert torch.isfinite(spy.gradients[name]).all(), name
-        if name == "critic.head.bias" and isinstance(recipe, GANRecipe) and recipe.loss in DIFFERENCES:
+        if name == "discriminator.head.bias" and isinstance(recipe, GANRecipe) and recipe.loss in DIFFERENCES:
             continue
         assert spy.gradients[name].abs().max() > 0, name
         assert not torch.equal(parameter, spy.start[name]), f"{name} does not move"
@@ -242,10 +242,10 @@ def _samples(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
         with pytest.raises(UsageError, match=f"and the model knows {'0 to' if model.classes else 'none'}"):
             model.sample(2, labels=torch.tensor([0, model.classes]))
         if model.classes:
-            in_turn, chosen = (
+            rank0_first, chosen = (
                 model.sample(3, torch.Generator().manual_seed(0), labels) for labels in (None, torch.arange(3))
             )
-            assert torch.equal(in_turn, chosen)
+            assert torch.equal(rank0_first, chosen)
 
 
 def _encodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
@@ -323,7 +323,7 @@ def test_every_declared_capability_works(preset: str, channels: int, digits: Dat
     able = capabilities(model)
     assert able
     images = dataset.batch(np.arange(7)).images
-    with showing(model):
+    with inference_mode(model):
         for name in able:
             TRIALS[name](model, images, dataset.shape)
 
@@ -332,7 +332,7 @@ def test_every_declared_capability_works(preset: str, channels: int, digits: Dat
 def test_a_shown_model_keeps_no_graph_and_changes_nothing(preset: str, digits: Dataset) -> None:
     model = trained(preset, digits, 1).model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with showing(model):
+    with inference_mode(model):
         evaluate(model, digits.batch(np.arange(8)), seed=0)
         assert not model.training
     assert model.training
@@ -395,7 +395,7 @@ def test_it_learns(preset: str) -> None:
     recipe = small(preset)
     points = isinstance(recipe, GANRecipe) and recipe.architecture in ANY_SIZE
     if isinstance(recipe, GANRecipe):
-        recipe = replace(recipe, generator_lr=1e-3, critic_lr=1e-3)
+        recipe = replace(recipe, generator_lr=1e-3, discriminator_lr=1e-3)
     if isinstance(recipe, DiffusionRecipe):
         recipe = replace(recipe, lr=5e-3, timesteps=100)
     if isinstance(recipe, FlowRecipe):
@@ -412,7 +412,7 @@ def test_it_learns(preset: str) -> None:
     with Loader(source.train, recipe.batch, seed=0) as loader:
         for step in range(steps + 1):
             if step in (0, steps):
-                with showing(model):
+                with inference_mode(model):
                     values.append(evaluate(model, held_out, seed=0).criterion)
             training.step(step, loader)
             if average:

@@ -9,8 +9,8 @@ from genlab.version import __version__
 
 if TYPE_CHECKING:
     from genlab.applications.api import compare, evaluate
-    from genlab.recipes.api import load, resume, train
-    from genlab.recipes.checkup import doctor
+    from genlab.runs.api import load, resume, train
+    from genlab.runs.diagnose import doctor
 
 __all__ = ["__version__", "compare", "doctor", "evaluate", "load", "resume", "train"]
 
@@ -21,11 +21,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)
     if name in ("load", "resume", "train"):
-        from genlab.recipes import api
+        from genlab.runs import api
 
         return getattr(api, name)
     if name == "doctor":
-        from genlab.recipes.checkup import doctor
+        from genlab.runs.diagnose import doctor
 
         return doctor
     if name in ("compare", "evaluate"):

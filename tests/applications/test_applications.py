@@ -13,7 +13,7 @@ from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
 from genlab.core.contract import BoundsLikelihood, Corrupts, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
-from genlab.core.latents import spherical
+from genlab.core.latents import slerp
 from genlab.core.random import generator
 from genlab.recipes.presets import PRESETS
 
@@ -46,7 +46,7 @@ class Slow(Sampler):
 
     told = None
 
-    def in_brief(self) -> AbstractContextManager[Mapping[str, Any]]:
+    def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
         return nullcontext({})
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -63,7 +63,7 @@ def test_a_prior_is_walked_along_great_circles_through_its_draws() -> None:
     torch.testing.assert_close(images[0, 0].flatten(), draws[0])
     torch.testing.assert_close(images[0, -1], images[1, 0])
     torch.testing.assert_close(images[1, -1].flatten(), draws[2])
-    torch.testing.assert_close(images[0].view(5, 2), spherical(draws[0], draws[1], WEIGHTS.float()))
+    torch.testing.assert_close(images[0].view(5, 2), slerp(draws[0], draws[1], WEIGHTS.float()))
     assert torch.equal(images, interpolate(Sampler(), 3, 5, 4))
     assert not torch.equal(images, interpolate(Sampler(), 3, 5, 5))
 

@@ -25,11 +25,11 @@ from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.pictures import grid, png
 from genlab.data.source import open_source
 from genlab.families.gan import GAN
-from genlab.metrics.figures import Figure, apart
+from genlab.metrics.figures import Figure, significantly_different
 from genlab.metrics.frechet import frechet_distance
-from genlab.recipes import classifier
-from genlab.recipes.extractors import find_extractor
-from genlab.recipes.portraits import chosen, portrait_of
+from genlab.runs import classifier
+from genlab.runs.extractors import find_extractor
+from genlab.runs.statistics import chosen, real_statistics
 from genlab.training.evaluation import evaluate as evaluate_in_training
 from genlab.training.run_folder import RunFolder, find
 
@@ -286,21 +286,21 @@ def test_the_classifier_of_a_source_is_trained_once(
 def test_real_images_are_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
     data, pixels = open_source("digits", size=16).held_out, find_extractor("pixels", torch.device("cpu"))
-    first = portrait_of(data, pixels, 50)
-    assert len(list((tmp_path / "portraits").iterdir())) == 1
+    first = real_statistics(data, pixels, 50)
+    assert len(list((tmp_path / "statistics").iterdir())) == 1
 
     def fail(images: torch.Tensor) -> Any:
         raise AssertionError("seen again")
 
     blind = replace(pixels, look=fail)
-    again = portrait_of(data, blind, 50)
+    again = real_statistics(data, blind, 50)
     assert torch.equal(again.features, first.features)
     assert torch.equal(again.whole.scatter, first.whole.scatter)
-    (path,) = (tmp_path / "portraits").iterdir()
+    (path,) = (tmp_path / "statistics").iterdir()
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(AssertionError, match="seen again"):
-        portrait_of(data, blind, 50)
-    assert portrait_of(data, pixels, 10**6).count == len(data)
+        real_statistics(data, blind, 50)
+    assert real_statistics(data, pixels, 10**6).count == len(data)
 
 
 # pictures
@@ -443,7 +443,7 @@ def test_another_protocol_is_marked_and_not_ranked() -> None:
     assert "a and b cannot be ranked by fd[x]: they were measured differently" in found.remarks
     assert as_table(found)[2][1] == "5.00 ± 0.10*"
     with pytest.raises(ValueError, match="not computed alike"):
-        apart(found.evaluations[0].figures[0], found.evaluations[1].figures[0])
+        significantly_different(found.evaluations[0].figures[0], found.evaluations[1].figures[0])
 
 
 def test_bounds_of_different_likelihoods_do_not_rank(runs: Path) -> None:

@@ -64,7 +64,7 @@ def test_it_sits_where_the_map_has_that_side_and_only_there(name: str, size: int
     shape, side = ImageShape(3, size, size), size // 4
     networks = {
         "generator": (compose.decoder(name, 7, shape, 4, attention=2 * side), torch.randn(2, 7), 2 * side),
-        "critic": (compose.critic(name, shape, 4, attention=side), torch.randn(2, *shape), side),
+        "discriminator": (compose.discriminator(name, shape, 4, attention=side), torch.randn(2, *shape), side),
     }
     for network, given, expected in networks.values():
         seen = []
@@ -76,16 +76,18 @@ def test_it_sits_where_the_map_has_that_side_and_only_there(name: str, size: int
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "of_generator", "of_critic"),
+    ("name", "size", "of_generator", "of_discriminator"),
     [
         ("dcgan", 32, "4, 8, 16", "4, 8, 16"),
         ("resnet", 32, "8, 16, 32", "8, 16"),
         ("resnet", 48, "12, 24, 48", "3, 6, 12, 24"),
     ],
 )
-def test_other_sides_are_refused_with_the_choices(name: str, size: int, of_generator: str, of_critic: str) -> None:
+def test_other_sides_are_refused_with_the_choices(
+    name: str, size: int, of_generator: str, of_discriminator: str
+) -> None:
     shape = ImageShape(3, size, size)
     with pytest.raises(UsageError, match=rf"attention 5:.*{of_generator}\."):
         compose.decoder(name, 7, shape, 4, attention=5)
-    with pytest.raises(UsageError, match=rf"attention 5:.*{of_critic}\."):
-        compose.critic(name, shape, 4, attention=5)
+    with pytest.raises(UsageError, match=rf"attention 5:.*{of_discriminator}\."):
+        compose.discriminator(name, shape, 4, attention=5)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.architectures import ARCHITECTURES, compose, dcgan, resnet
-from genlab.architectures.compose import CriticLabelsName, DecoderLabelsName, MinibatchName
+from genlab.architectures.compose import DecoderLabelsName, DiscriminatorLabelsName, MinibatchName
 from genlab.architectures.labels import JoinToImage, JoinToLatent
 from genlab.architectures.normalization import ConditionalBatchNorm2d, NormName
 from genlab.core.batch import ImageShape
@@ -28,21 +28,21 @@ def test_every_architecture_builds_at_its_sizes_with_every_norm(name: str, size:
         for norm in NORMS:
             if (name, norm) != ("mlp", "instance"):
                 assert compose.encoder(name, shape, 5, 4, norm=norm)(images).shape == (2, 5)
-                judgement = compose.critic(name, shape, 4, norm=norm)(images)
-                assert judgement.scores.shape == (2,)
-                assert judgement.features.ndim == 2
-                assert judgement.classes is None
+                output = compose.discriminator(name, shape, 4, norm=norm)(images)
+                assert output.scores.shape == (2,)
+                assert output.features.ndim == 2
+                assert output.classes is None
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_option_of_a_critic_goes_with_every_other(name: str) -> None:
+def test_every_option_of_a_discriminator_goes_with_every_other(name: str) -> None:
     attention = None if name == "mlp" else 8
-    labels: tuple[CriticLabelsName, ...] = ("none", "concat", "projection", "auxiliary")
+    labels: tuple[DiscriminatorLabelsName, ...] = ("none", "concat", "projection", "auxiliary")
     with torch.device("meta"):
         for option, minibatch, pack in product(labels, get_args(MinibatchName), (1, 2)):
             if pack == 2 and option in ("projection", "auxiliary"):
                 continue
-            critic = compose.critic(
+            discriminator = compose.discriminator(
                 name,
                 SMALL,
                 4,
@@ -53,7 +53,7 @@ def test_every_option_of_a_critic_goes_with_every_other(name: str) -> None:
                 labels=option,
                 classes=CLASSES,
             )
-            scores, features, classes = critic(torch.empty(8, *SMALL), LABELS)
+            scores, features, classes = discriminator(torch.empty(8, *SMALL), LABELS)
             assert scores.shape == (8 // pack,)
             assert len(features) == 8 // pack
             assert (None if classes is None else classes.shape) == ((8, 4) if option == "auxiliary" else None)
@@ -65,8 +65,8 @@ def test_a_bias_is_there_just_where_no_norm_follows(name: str, norm: NormName | 
     if (name, norm) == ("mlp", "instance"):
         return
     with torch.device("meta"):
-        parameters = dict(compose.critic(name, SMALL, 4, norm=norm).named_parameters())
-        own = dict(compose.critic(name, SMALL, 4, norm=ARCHITECTURES[name].norm).named_parameters())
+        parameters = dict(compose.discriminator(name, SMALL, 4, norm=norm).named_parameters())
+        own = dict(compose.discriminator(name, SMALL, 4, norm=ARCHITECTURES[name].norm).named_parameters())
     if norm is None:
         assert parameters.keys() == own.keys()
         return
@@ -82,13 +82,13 @@ def test_a_bias_is_there_just_where_no_norm_follows(name: str, norm: NormName | 
 
 @pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_no_parameter_of_a_critic_is_without_effect(name: str, norm: NormName) -> None:
+def test_no_parameter_of_a_discriminator_is_without_effect(name: str, norm: NormName) -> None:
     if (name, norm) == ("mlp", "instance"):
         return
     torch.manual_seed(0)
-    critic = compose.critic(name, SMALL, 4, norm=norm).double()
-    critic(torch.randn(8, *SMALL, dtype=torch.float64)).scores.sin().sum().backward()
-    for key, parameter in critic.named_parameters():
+    discriminator = compose.discriminator(name, SMALL, 4, norm=norm).double()
+    discriminator(torch.randn(8, *SMALL, dtype=torch.float64)).scores.sin().sum().backward()
+    for key, parameter in discriminator.named_parameters():
         assert parameter.grad is not None, key
         assert parameter.grad.abs().max() > 1e-9, key
 
@@ -137,53 +137,55 @@ def test_a_label_is_at_least_16_numbers_beside_the_image_and_at_most_50_beside_t
     assert join(torch.zeros(2, 5), torch.tensor([2, 0]))[:, 5:].tolist() == join.vectors[[2, 0]].tolist()
 
 
-def test_a_critic_that_joins_labels_judges_the_same_image_otherwise() -> None:
+def test_a_discriminator_that_joins_labels_judges_the_same_image_otherwise() -> None:
     torch.manual_seed(0)
-    critic = compose.critic("dcgan", SMALL, 4, labels="concat", classes=CLASSES, norm="none")
+    discriminator = compose.discriminator("dcgan", SMALL, 4, labels="concat", classes=CLASSES, norm="none")
     image = torch.randn(1, *SMALL).expand(8, -1, -1, -1)
-    scores = critic(image, LABELS).scores
+    scores = discriminator(image, LABELS).scores
     torch.testing.assert_close(scores[:4], scores[4:])
     assert len(set(scores[:4].tolist())) == CLASSES
 
 
 def test_the_projection_is_the_inner_product_of_the_features_with_the_labels_vector() -> None:
     torch.manual_seed(0)
-    critic = compose.critic("mlp", SMALL, 8, labels="projection", classes=CLASSES)
-    assert critic.projection is not None
+    discriminator = compose.discriminator("mlp", SMALL, 8, labels="projection", classes=CLASSES)
+    assert discriminator.projection is not None
     images = torch.randn(8, *SMALL)
 
     def score(embedding: Tensor) -> Tensor:
-        return torch.func.functional_call(critic, {"projection.weight": embedding}, (images, LABELS)).scores
+        return torch.func.functional_call(discriminator, {"projection.weight": embedding}, (images, LABELS)).scores
 
     plain = score(torch.zeros(CLASSES, 8))
     one, other = torch.randn(CLASSES, 8), torch.randn(CLASSES, 8)
-    torch.testing.assert_close(plain, critic.head(critic(images, LABELS).features).squeeze(1))
+    torch.testing.assert_close(plain, discriminator.head(discriminator(images, LABELS).features).squeeze(1))
     torch.testing.assert_close(
         score(2 * one - 3 * other) - plain, 2 * (score(one) - plain) - 3 * (score(other) - plain)
     )
-    expected = plain + (one[LABELS] * critic(images, LABELS).features).sum(1)
+    expected = plain + (one[LABELS] * discriminator(images, LABELS).features).sum(1)
     torch.testing.assert_close(score(one), expected)
     bound = (6 / (CLASSES + 8)) ** 0.5
-    assert 0.5 * bound < critic.projection.weight.abs().max() <= bound
+    assert 0.5 * bound < discriminator.projection.weight.abs().max() <= bound
 
 
-def test_an_auxiliary_critic_names_classes_without_being_told_them() -> None:
+def test_an_auxiliary_discriminator_names_classes_without_being_told_them() -> None:
     torch.manual_seed(0)
-    critic = compose.critic("dcgan", SMALL, 4, labels="auxiliary", classes=CLASSES)
-    judgement = critic(torch.randn(8, *SMALL))
-    assert judgement.classes is not None
-    assert judgement.classes.shape == (8, CLASSES)
-    assert critic.auxiliary is not None
-    torch.testing.assert_close(judgement.classes, critic.auxiliary(judgement.features))
-    assert critic.auxiliary.weight.std().item() == pytest.approx(0.02, rel=0.2)  # started like every other weight
+    discriminator = compose.discriminator("dcgan", SMALL, 4, labels="auxiliary", classes=CLASSES)
+    output = discriminator(torch.randn(8, *SMALL))
+    assert output.classes is not None
+    assert output.classes.shape == (8, CLASSES)
+    assert discriminator.auxiliary is not None
+    torch.testing.assert_close(output.classes, discriminator.auxiliary(output.features))
+    assert discriminator.auxiliary.weight.std().item() == pytest.approx(
+        0.02, rel=0.2
+    )  # started like every other weight
 
 
 @pytest.mark.parametrize("labels", ["none", "concat"])
-def test_a_packs_score_depends_on_all_its_images_and_only_those(labels: CriticLabelsName) -> None:
+def test_a_packs_score_depends_on_all_its_images_and_only_those(labels: DiscriminatorLabelsName) -> None:
     torch.manual_seed(0)
-    critic = compose.critic("dcgan", SMALL, 4, norm="none", pack=2, labels=labels, classes=CLASSES)
+    discriminator = compose.discriminator("dcgan", SMALL, 4, norm="none", pack=2, labels=labels, classes=CLASSES)
     images = torch.randn(8, *SMALL, requires_grad=True)
-    scores = critic(images, LABELS).scores
+    scores = discriminator(images, LABELS).scores
     assert scores.shape == (4,)
     for pack, score in enumerate(scores):
         (gradient,) = torch.autograd.grad(score, images, retain_graph=True)
@@ -193,21 +195,21 @@ def test_a_packs_score_depends_on_all_its_images_and_only_those(labels: CriticLa
 
 def test_a_pack_is_its_images_one_after_the_other_along_the_channels() -> None:
     torch.manual_seed(0)
-    critic = compose.critic("mlp", ImageShape(2, 1, 1), 8, pack=3)
+    discriminator = compose.discriminator("mlp", ImageShape(2, 1, 1), 8, pack=3)
     points = torch.randn(6, 2, 1, 1)
-    stacked = critic.features(torch.stack([torch.cat(tuple(points[:3])), torch.cat(tuple(points[3:]))]))
-    torch.testing.assert_close(critic(points).features, stacked)
+    stacked = discriminator.features(torch.stack([torch.cat(tuple(points[:3])), torch.cat(tuple(points[3:]))]))
+    torch.testing.assert_close(discriminator(points).features, stacked)
     with pytest.raises(ValueError, match=r"7 images.*packs of 3"):
-        critic(torch.zeros(7, 2, 1, 1))
+        discriminator(torch.zeros(7, 2, 1, 1))
 
 
 @pytest.mark.parametrize("name", ["dcgan", "resnet"])
-def test_a_packed_critic_takes_channels_last_images(name: str) -> None:
+def test_a_packed_discriminator_takes_channels_last_images(name: str) -> None:
     torch.manual_seed(0)
-    critic = compose.critic(name, SMALL, 4, norm="none", pack=2)
+    discriminator = compose.discriminator(name, SMALL, 4, norm="none", pack=2)
     images = torch.randn(4, *SMALL)
-    expected = critic(images).scores
-    last = critic.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last)).scores
+    expected = discriminator(images).scores
+    last = discriminator.to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last)).scores
     torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -215,7 +217,7 @@ def test_a_packed_critic_takes_channels_last_images(name: str) -> None:
 @pytest.mark.parametrize("minibatch", ["none", "discrimination", "stddev"])
 def test_a_gradient_penalty_reaches_every_part(name: str, minibatch: MinibatchName) -> None:
     torch.manual_seed(0)
-    critic = compose.critic(
+    discriminator = compose.discriminator(
         name,
         SMALL,
         4,
@@ -226,28 +228,28 @@ def test_a_gradient_penalty_reaches_every_part(name: str, minibatch: MinibatchNa
         classes=CLASSES,
     )
     images = torch.randn(8, *SMALL, requires_grad=True)
-    (slope,) = torch.autograd.grad(critic(images, LABELS).scores.sum(), images, create_graph=True)
+    (slope,) = torch.autograd.grad(discriminator(images, LABELS).scores.sum(), images, create_graph=True)
     slope.square().sum().backward()
-    gradients = {key: p.grad for key, p in critic.named_parameters() if p.grad is not None}
+    gradients = {key: p.grad for key, p in discriminator.named_parameters() if p.grad is not None}
     assert {"head.weight", "projection.weight"} <= gradients.keys()
     assert all(gradient.isfinite().all() for gradient in gradients.values())
 
 
 @pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet"])
-def test_a_critic_with_dropout_wavers_in_training_alone(name: str) -> None:
+def test_a_discriminator_with_dropout_wavers_in_training_alone(name: str) -> None:
     torch.manual_seed(0)
-    critic, images = compose.critic(name, SMALL, 4, dropout=0.5), torch.randn(4, *SMALL)
-    assert not torch.equal(critic(images).scores, critic(images).scores)
-    critic.eval()
-    assert torch.equal(critic(images).scores, critic(images).scores)
+    discriminator, images = compose.discriminator(name, SMALL, 4, dropout=0.5), torch.randn(4, *SMALL)
+    assert not torch.equal(discriminator(images).scores, discriminator(images).scores)
+    discriminator.eval()
+    assert torch.equal(discriminator(images).scores, discriminator(images).scores)
 
 
 def test_what_does_not_go_together_is_refused() -> None:
     for option in ("projection", "auxiliary"):
         with pytest.raises(UsageError, match=f'"{option}".*pack of 2'):
-            compose.critic("dcgan", SMALL, 4, pack=2, labels=option, classes=3)
+            compose.discriminator("dcgan", SMALL, 4, pack=2, labels=option, classes=3)
     with pytest.raises(UsageError, match='"projection" need data with classes'):
-        compose.critic("dcgan", SMALL, 4, labels="projection")
+        compose.discriminator("dcgan", SMALL, 4, labels="projection")
     with pytest.raises(UsageError, match='"concat" need data with classes'):
         compose.decoder("dcgan", 7, SMALL, 4, labels="concat")
     with pytest.raises(UsageError, match=r'unknown architecture "dcgn".*"dcgan"'):

@@ -62,20 +62,20 @@ def test_the_generator_of_the_paper_has_as_many_weights_as_by_hand() -> None:
     """Figure 1: 100 -> 4×4×1024 -> 8×8×512 -> 16×16×256 -> 32×32×128 -> 64×64×3, kernels of 4×4."""
     with torch.device("meta"):
         generator = dcgan.decoder(100, ImageShape(3, 64, 64), 128)
-        critic = compose.critic("dcgan", ImageShape(3, 64, 64), 128)
+        discriminator = compose.discriminator("dcgan", ImageShape(3, 64, 64), 128)
     kernels = 16 * (100 * 1024 + 1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
     normalisations = 2 * (1024 + 512 + 256 + 128)
     assert weights(generator) == kernels + normalisations + 3 == 12_658_435
     back = 16 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 1)
-    assert weights(critic) == back + 2 * (256 + 512 + 1024) + 128 + 1 == 11_036_289
+    assert weights(discriminator) == back + 2 * (256 + 512 + 1024) + 128 + 1 == 11_036_289
 
 
 def test_no_normalisation_next_to_the_image_nor_at_the_end() -> None:
     shape = ImageShape(3, 32, 32)
-    critic = [type(m) for m in dcgan.features(shape, 4).network.children()]
-    assert critic[:3] == [Conv2d, nn.LeakyReLU, Conv2d]
-    assert critic[-2] is nn.LeakyReLU
-    assert critic.count(BatchNorm2d) == 2
+    discriminator = [type(m) for m in dcgan.features(shape, 4).network.children()]
+    assert discriminator[:3] == [Conv2d, nn.LeakyReLU, Conv2d]
+    assert discriminator[-2] is nn.LeakyReLU
+    assert discriminator.count(BatchNorm2d) == 2
     generator = [type(m) for m in dcgan.decoder(7, shape, 4).children()]
     assert generator[-1] is ConvTranspose2d
     assert generator.count(BatchNorm2d) == 3
@@ -86,7 +86,7 @@ def test_weights_start_as_the_paper_says(name: str) -> None:
     """N(0, 0.02), scales N(1, 0.02): mean and deviation within five standard errors of so many draws."""
     torch.manual_seed(0)
     shape = ImageShape(3, 32, 32)
-    networks = (compose.decoder(name, 50, shape, 32), compose.critic(name, shape, 32))
+    networks = (compose.decoder(name, 50, shape, 32), compose.discriminator(name, shape, 32))
     modules = [m for network in networks for m in network.modules()]
     weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
     kernels = [m.weight.flatten() for m in modules if isinstance(m, weighted)]
@@ -143,6 +143,6 @@ def test_the_wiring_is_deterministic_in_the_global_seed() -> None:
     drawn = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        drawn.append(compose.critic("dcgan", ImageShape(1, 16, 16), 4).state_dict()["features.0.weight"])
+        drawn.append(compose.discriminator("dcgan", ImageShape(1, 16, 16), 4).state_dict()["features.0.weight"])
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])

@@ -16,7 +16,7 @@ from genlab.architectures.dropout import Dropout
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName
 from genlab.core.batch import ImageShape
-from genlab.core.distributed import Shard, average_, leave
+from genlab.core.distributed import Shard, all_reduce_mean_, leave
 
 SIZE = 2
 SHAPE = ImageShape(2, 16, 16)
@@ -24,9 +24,9 @@ LABELS = torch.arange(8) % 3
 pytestmark = pytest.mark.skipif(not dist.is_available() or sys.platform == "win32", reason="needs gloo")
 
 
-def critic(norm: NormName, minibatch: MinibatchName) -> nn.Module:
+def discriminator(norm: NormName, minibatch: MinibatchName) -> nn.Module:
     torch.manual_seed(0)
-    return compose.critic(
+    return compose.discriminator(
         "dcgan", SHAPE, 4, norm=norm, dropout=0.3, minibatch=minibatch, pack=2, labels="concat", classes=3
     ).double()
 
@@ -74,8 +74,8 @@ def cases() -> dict[str, tuple[nn.Module, Tensor, Tensor | None]]:
     return {
         **{name: (layer, vectors, None) for name, layer in layers().items()},
         "conditional batch norm": (conditional(), images, LABELS),
-        "critic, discrimination": (critic("batch", "discrimination"), images, LABELS),
-        "critic, stddev": (critic("layer", "stddev"), images, LABELS),
+        "discriminator, discrimination": (discriminator("batch", "discrimination"), images, LABELS),
+        "discriminator, stddev": (discriminator("layer", "stddev"), images, LABELS),
     }
 
 
@@ -90,7 +90,7 @@ def _enter(rank: int, meeting: str, expected: dict[str, tuple[Tensor, list[Tenso
             whole_scores, whole_gradients = expected[name]
             torch.testing.assert_close(scores, shard.rows(whole_scores), msg=lambda m, name=name: f"{name}: {m}")
             for mine, whole in zip(gradients, whole_gradients, strict=True):
-                torch.testing.assert_close(average_(mine), whole, msg=lambda m, name=name: f"{name}: {m}")
+                torch.testing.assert_close(all_reduce_mean_(mine), whole, msg=lambda m, name=name: f"{name}: {m}")
     finally:
         leave()
 

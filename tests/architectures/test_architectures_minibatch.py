@@ -67,15 +67,15 @@ def test_features_of_order_1_are_at_distances_that_the_exponential_keeps() -> No
         assert 0.01 < others / 7 < 0.5
 
 
-def test_a_critic_with_either_sees_the_batch_and_without_does_not() -> None:
+def test_a_discriminator_with_either_sees_the_batch_and_without_does_not() -> None:
     torch.manual_seed(0)
     shape = ImageShape(1, 4, 4)
     images, others = torch.randn(6, *shape), torch.randn(6, *shape)
     others[0] = images[0]
     cases: dict[MinibatchName, bool] = {"none": False, "discrimination": True, "stddev": True}
     for name, sees in cases.items():
-        critic = compose.critic("mlp", shape, 8, minibatch=name)
-        one, other = critic(images), critic(others)
+        discriminator = compose.discriminator("mlp", shape, 8, minibatch=name)
+        one, other = discriminator(images), discriminator(others)
         assert (abs(one.scores[0] - other.scores[0]) > 1e-4) == sees
         torch.testing.assert_close(one.features[0], other.features[0])  # the features are those before the layer
 

@@ -27,9 +27,9 @@ SHAPE = ImageShape(3, 32, 32)
 ARCHITECTURES = ("mlp", "dcgan", "dcgan-upsample", "resnet")
 
 
-def critic(architecture: str, *, spectral: bool = False) -> nn.Module:
+def discriminator(architecture: str, *, spectral: bool = False) -> nn.Module:
     torch.manual_seed(0)
-    network = compose.critic(architecture, SHAPE, 8, minibatch="stddev", labels="projection", classes=3)
+    network = compose.discriminator(architecture, SHAPE, 8, minibatch="stddev", labels="projection", classes=3)
     if spectral:
         spectral_norm_(network)
     return network
@@ -44,7 +44,7 @@ def images(count: int = 12) -> Tensor:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_answers_are_nearly_the_same_and_float32(architecture: str) -> None:
     torch.manual_seed(0)
-    decoder, judge = compose.decoder(architecture, 16, SHAPE, 8), critic(architecture)
+    decoder, judge = compose.decoder(architecture, 16, SHAPE, 8), discriminator(architecture)
     labels = torch.arange(12) % 3
     latents = torch.randn(12, 16)
     made, scores = [], []
@@ -60,7 +60,7 @@ def test_answers_are_nearly_the_same_and_float32(architecture: str) -> None:
 
 
 def test_weights_gradients_and_statistics_stay_float32() -> None:
-    judge = critic("dcgan")
+    judge = discriminator("dcgan")
     compute_in(torch.bfloat16, judge)
     judge(images(), torch.zeros(12, dtype=torch.long)).scores.sum().backward()
     tensors = [*judge.state_dict().values(), *(p.grad for p in judge.parameters() if p.grad is not None)]
@@ -69,7 +69,7 @@ def test_weights_gradients_and_statistics_stay_float32() -> None:
 
 def test_a_spectral_norm_keeps_its_digits() -> None:
     """In bf16 σ would be off by up to half a percent, and the power method with it."""
-    whole, short = critic("dcgan", spectral=True), critic("dcgan", spectral=True)
+    whole, short = discriminator("dcgan", spectral=True), discriminator("dcgan", spectral=True)
     compute_in(torch.bfloat16, short)
     for network in (whole, short):
         network(images(), torch.zeros(12, dtype=torch.long))
@@ -82,7 +82,7 @@ def test_a_spectral_norm_keeps_its_digits() -> None:
 
 def test_a_penalty_is_nearly_the_same_and_its_gradient_too() -> None:
     torch.manual_seed(0)
-    judge, found = compose.critic("dcgan", SHAPE, 16, norm="layer"), []
+    judge, found = compose.discriminator("dcgan", SHAPE, 16, norm="layer"), []
     for dtype in (torch.float32, torch.bfloat16):
         compute_in(dtype, judge)
         judge.zero_grad()
@@ -99,7 +99,7 @@ def test_points_keep_all_their_digits() -> None:
     point = ImageShape(2, 1, 1)
     decoder = compose.decoder("mlp", 2, point, 8)
     assert not any(isinstance(module, MixedSequential) for module in decoder.modules())
-    assert not any(isinstance(m, MixedSequential) for m in compose.critic("mlp", point, 8).modules())
+    assert not any(isinstance(m, MixedSequential) for m in compose.discriminator("mlp", point, 8).modules())
     for shape, dtype in ((point, torch.float32), (ImageShape(1, 8, 8), torch.bfloat16)):
         network = denoiser("mlp", shape, 8)
         compute_in(torch.bfloat16, network)

@@ -24,7 +24,7 @@ def test_it_has_two_hidden_layers_and_by_itself_no_normalisation() -> None:
     assert weights(mlp.decoder(6, shape, 9)) == (6 * 9 + 9) + (9 * 9 + 9) + (9 * 16 + 16)
     hidden = (16 * 9 + 9) + (9 * 9 + 9)
     assert weights(compose.encoder("mlp", shape, 6, 9)) == hidden + 9 * 6 + 6
-    assert weights(compose.critic("mlp", shape, 9)) == hidden + 9 + 1
+    assert weights(compose.discriminator("mlp", shape, 9)) == hidden + 9 + 1
 
 
 def test_an_activation_keeps_a_fifth_of_what_is_negative() -> None:

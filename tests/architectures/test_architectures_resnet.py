@@ -29,10 +29,10 @@ def test_the_networks_for_cifar_are_those_of_the_paper_by_number_of_weights() ->
     shape = ImageShape(3, 32, 32)
     with torch.device("meta"):
         generator = compose.decoder("resnet", 128, shape, 128)
-        critic = compose.critic("resnet", shape, 128, norm="none")
+        discriminator = compose.discriminator("resnet", shape, 128, norm="none")
     voided = 3 * 3 * 256  # three blocks of three convolutions
     assert weights(generator) + voided == 4_276_739
-    assert weights(critic) == 1_053_825
+    assert weights(discriminator) == 1_053_825
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_generator_has_the_published_channels(side: int, channels: list[int]
         (256, [(64, 128), (128, 64), (256, 32), (512, 16), (1024, 8), (1024, 4)]),
     ],
 )
-def test_the_critic_has_the_published_channels(side: int, ways: list[tuple[int, int]]) -> None:
+def test_the_discriminator_has_the_published_channels(side: int, ways: list[tuple[int, int]]) -> None:
     shape = ImageShape(3, side, side)
     with torch.device("meta"):
         network, size = resnet.features(shape, 128, norm="none")
@@ -87,7 +87,7 @@ def test_the_features_are_the_sum_of_a_rectified_map_over_its_positions() -> Non
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "instance", "none"])
-def test_a_critics_block_is_the_sum_of_its_branches_as_published(norm: NormName) -> None:
+def test_a_discriminators_block_is_the_sum_of_its_branches_as_published(norm: NormName) -> None:
     """Here the shortcut is convolved and then pooled, as published; the block does it the other way round."""
     torch.manual_seed(0)
     block = resnet._Down(3, 5, norm, halve=True)
@@ -137,7 +137,7 @@ def test_weights_start_as_the_paper_says() -> None:
     """Xavier: the variance is 2·gain²/(inputs + outputs), of a uniform draw, so that none is beyond √3 of it."""
     torch.manual_seed(0)
     shape = ImageShape(3, 32, 32)
-    for network in (compose.decoder("resnet", 64, shape, 32), compose.critic("resnet", shape, 32)):
+    for network in (compose.decoder("resnet", 64, shape, 32), compose.discriminator("resnet", shape, 32)):
         branches = {
             id(convolution)
             for block in network.modules()

@@ -16,7 +16,7 @@ from genlab.cli.main import run
 from genlab.core import device as devices
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.random import Randomness
-from genlab.recipes.run import build
+from genlab.runs.train import build
 
 SHAPE = ImageShape(1, 16, 16)
 TINY = {"width": 4, "batch": 8}
@@ -31,7 +31,9 @@ def test_a_textbook_loop_trains_both_players(preset: str) -> None:
     step = textbook(recipe, model, torch.rand(32, *SHAPE) * 2 - 1)
     assert all(torch.isfinite(torch.tensor(list(step().values()))))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    players = {"vae": ("encoder", "decoder"), "gan": ("generator", "critic")}.get(recipe.family, ("network",))
+    players = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator")}.get(
+        recipe.family, ("network",)
+    )
     assert all(any(name.startswith(player) for name in moved) for player in players)
 
 

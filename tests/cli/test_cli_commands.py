@@ -19,10 +19,10 @@ from genlab import __version__
 from genlab.applications.interpolate import interpolate
 from genlab.applications.sample import sample
 from genlab.core.pictures import to_bytes
-from genlab.recipes.api import load
-from genlab.recipes.load import load_model
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.settings import CheckpointName
+from genlab.runs.api import load
+from genlab.runs.load import load_model
 from genlab.training.run_folder import RunFolder
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -224,7 +224,7 @@ def test_every_use_takes_the_checkpoint_that_is_asked_for(
         asked.append(which)
         return load_model(folder, which, *others)
 
-    monkeypatch.setattr("genlab.recipes.load.load_model", recorded)
+    monkeypatch.setattr("genlab.runs.load.load_model", recorded)
     tokens = (*command, *((pictures,) if command[0] == "reconstruct" else ()), "--root", runs)
     for which in ("best", "last", None):
         chosen = ("--checkpoint", which) if which else ()

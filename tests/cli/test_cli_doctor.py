@@ -12,7 +12,7 @@ Genlab = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A critic that wins, as other programs write it down."""
+    """A discriminator that wins, as other programs write it down."""
     path = tmp_path / "log.csv"
     lines = [f"{10 * i},{0.5 * 0.8**i},{1 + 0.5 * i}" for i in range(40)]
     path.write_text("iter,errD,errG\n" + "\n".join(lines))
@@ -29,9 +29,9 @@ def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
     code, out, err = genlab("doctor", log)
     assert (code, err) == (3, "")
     assert "40 steps up to 390; family: gan" in out
-    assert "taken: iter as step, errD as critic_loss, errG as generator_loss" in out
-    assert "FAILURE  The critic is sure of every image" in out
-    assert "try        --critic-lr × 0.2" in out
+    assert "taken: iter as step, errD as discriminator_loss, errG as generator_loss" in out
+    assert "FAILURE  The discriminator is sure of every image" in out
+    assert "try        --discriminator-lr × 0.2" in out
     assert "mode-collapse: nearest" in out.split("Not checked")[1]
 
 
@@ -40,7 +40,7 @@ def test_everything_as_json(genlab: Genlab, log: Path) -> None:
     found = json.loads(out)
     assert code == 3
     assert found["healthy"] is False
-    assert found["findings"][0]["rule"] == "critic-overpowers"
+    assert found["findings"][0]["rule"] == "discriminator-overpowers"
     assert found["unchecked"]["mode-collapse"] == ["nearest"]
 
 

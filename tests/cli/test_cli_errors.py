@@ -11,7 +11,7 @@ import torch
 from genlab.cli import look
 from genlab.cli.main import run
 from genlab.core import accumulation
-from genlab.core.descent import descend
+from genlab.core.optimizer import optimizer_step
 from genlab.version import __version__
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -31,7 +31,7 @@ COMMANDS = (
 MISTAKES: list[tuple[str, list[str]]] = [
     ("trian vae", ['"trian"', 'Did you mean "train"?']),
     ("train vea", ['"vea"', 'Did you mean "vae"?', "autoencoder"]),
-    ("train dcgan --critic-step 3", ["--critic-step", "Did you mean --critic-steps?"]),
+    ("train dcgan --discriminator-step 3", ["--discriminator-step", "Did you mean --discriminator-steps?"]),
     ("train vae --stesp 3", ["--stesp", "Did you mean --steps?"]),
     ("train vae --reconstruction bec", ['"bec"', "--reconstruction", '"mse", "l1", "bce"', 'mean "bce"?']),
     ("train dcgan --loss minmax", ['"minmax"', "--loss", "non-saturating", 'mean "minimax"?']),
@@ -124,7 +124,7 @@ def test_help_and_version(genlab: Genlab) -> None:
     assert genlab("--version")[1].strip() == __version__
     code, out, _ = genlab("train", "dcgan", "--help")
     assert code == 0
-    for flag in ("--critic-steps", "--generator-lr", "--data", "--seed", "--checkpoint-every"):
+    for flag in ("--discriminator-steps", "--generator-lr", "--data", "--seed", "--checkpoint-every"):
         assert flag in out
     assert "--beta " not in out
 
@@ -142,7 +142,9 @@ def test_a_loss_that_is_not_finite_ends_with_four(
     tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        accumulation, "descend", lambda losses, *rest: descend((part * torch.nan for part in losses), *rest)
+        accumulation,
+        "optimizer_step",
+        lambda losses, *rest: optimizer_step((part * torch.nan for part in losses), *rest),
     )
     options = ("--width", 8, "--batch", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
     code, _, err = genlab("train", "vae", *options)

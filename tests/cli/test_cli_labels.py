@@ -10,7 +10,7 @@ from PIL import Image
 
 from genlab.applications.interpolate import interpolate
 from genlab.applications.sample import sample
-from genlab.recipes.api import load
+from genlab.runs.api import load
 
 Genlab = Callable[..., tuple[int, str, str]]
 NAMES = ("Bag", "ankle boot", "trouser")  # sorted as folders are

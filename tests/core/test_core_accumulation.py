@@ -12,9 +12,9 @@ import genlab
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.errors import UsageError
 from genlab.core.random import Randomness
-from genlab.recipes import run
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe
+from genlab.runs import train as run
 
 SHAPE, ROWS, CLASSES = ImageShape(1, 16, 16), 12, 4
 # Presets whose images do not look at each other, with a part of every kind that draws or adds to a loss.
@@ -24,7 +24,7 @@ APART: Mapping[str, Mapping[str, Any]] = {
     "vae": {"binarise": True},
     "iwae": {},
     "gan": {"r1": 1.0, "penalty_every": 2, "instance_noise": 0.1, "flip_labels": 0.2, "historical_averaging": 0.1},
-    "wgan-gp": {"critic_norm": "none"},
+    "wgan-gp": {"discriminator_norm": "none"},
     "cgan": {},
     "acgan": {"diff_augment": "translation-cutout"},
     "pacgan": {},
@@ -32,7 +32,7 @@ APART: Mapping[str, Mapping[str, Any]] = {
     "conditional-diffusion": {"timesteps": 20},
 }
 # Which are those of a part.
-SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "explained"}
+SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "r2"}
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_one_part_at_a_time_goes_through_the_networks() -> None:
     recipe = replace(PRESETS["dcgan"], width=2, latent=4, batch=ROWS, accumulate=3)
     training = run.build(recipe, SHAPE, Randomness(0))
     seen: list[int] = []
-    training.model.critic.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    training.model.discriminator.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
     training.step(0, iter([Batch(torch.zeros(ROWS, *SHAPE), torch.arange(ROWS))]))
     assert set(seen) == {ROWS // 3}
 

@@ -57,10 +57,10 @@ def test_exit_codes_are_those_of_the_manual() -> None:
 
 
 def test_the_device_is_there_or_refused() -> None:
-    assert device.choose("cpu") == torch.device("cpu")
-    assert device.choose("auto").type in ("cpu", "cuda", "mps")
+    assert device.find("cpu") == torch.device("cpu")
+    assert device.find("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(UsageError, match=r'no device "gpu" here\. Choices on this machine: auto, .*cpu'):
-        device.choose("gpu")
+        device.find("gpu")
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(2, 2))
     placed = device.place(model, "cpu")
     assert device.of(placed) == torch.device("cpu")
@@ -70,10 +70,10 @@ def test_the_device_is_there_or_refused() -> None:
 def test_one_process_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.tensor([1.0, 2.0], requires_grad=True)
     assert distributed.join(torch.device("cpu")) == distributed.WHOLE == distributed.launched()
-    assert distributed.processes() == 1
-    assert distributed.average(tensor) is tensor
-    assert torch.equal(distributed.average_(tensor.detach().clone()), tensor)
-    assert distributed.share("runs/vae") == "runs/vae"
+    assert distributed.world_size() == 1
+    assert distributed.all_reduce_mean(tensor) is tensor
+    assert torch.equal(distributed.all_reduce_mean_(tensor.detach().clone()), tensor)
+    assert distributed.broadcast_object("runs/vae") == "runs/vae"
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     assert distributed.launched() == distributed.Shard(2, 4)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.core.latents import linear, spherical
+from genlab.core.latents import linear, slerp
 
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
 
@@ -16,10 +16,10 @@ WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
 @given(st.integers(2, 64), st.integers(0, 100))
 def test_slerp_hits_both_ends_and_keeps_the_norm(dimensions: int, seed: int) -> None:
     a, b = torch.randn(2, dimensions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    path = spherical(a, b, WEIGHTS)
+    path = slerp(a, b, WEIGHTS)
     torch.testing.assert_close(path[0], a)
     torch.testing.assert_close(path[-1], b)
-    equal = spherical(a, b * (a.norm() / b.norm()), WEIGHTS)
+    equal = slerp(a, b * (a.norm() / b.norm()), WEIGHTS)
     torch.testing.assert_close(equal.norm(dim=1), a.norm().expand(5))
     cosines = torch.nn.functional.cosine_similarity(equal[:-1], equal[1:])
     torch.testing.assert_close(cosines, cosines[:1].expand(4))  # equal steps turn by equal angles
@@ -28,7 +28,7 @@ def test_slerp_hits_both_ends_and_keeps_the_norm(dimensions: int, seed: int) -> 
 def test_slerp_of_a_right_angle() -> None:
     a, b = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
     half = math.sqrt(2)
-    torch.testing.assert_close(spherical(a, b, torch.tensor([0.5])), torch.tensor([[half, half]]))
+    torch.testing.assert_close(slerp(a, b, torch.tensor([0.5])), torch.tensor([[half, half]]))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_slerp_of_a_right_angle() -> None:
 )
 def test_slerp_without_an_angle_is_the_straight_line(a: list[float], b: list[float]) -> None:
     start, end, weights = torch.tensor(a), torch.tensor(b), torch.tensor([0.0, 0.25, 1.0])
-    torch.testing.assert_close(spherical(start, end, weights), linear(start, end, weights))
+    torch.testing.assert_close(slerp(start, end, weights), linear(start, end, weights))
     torch.testing.assert_close(linear(start, end, weights)[1], 0.75 * start + 0.25 * end)
 
 
@@ -45,6 +45,6 @@ def test_each_place_may_have_its_own_ends() -> None:
     starts, ends = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     starts[2] = 0
     places = torch.linspace(0, 1, 6, dtype=torch.float64)
-    together = spherical(starts, ends, places)
+    together = slerp(starts, ends, places)
     for row in range(6):
-        torch.testing.assert_close(together[row], spherical(starts[row], ends[row], places[row : row + 1])[0])
+        torch.testing.assert_close(together[row], slerp(starts[row], ends[row], places[row : row + 1])[0])

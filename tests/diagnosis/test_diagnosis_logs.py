@@ -67,10 +67,10 @@ def write_events(path: Path, rows: Iterable[Row]) -> Path:
 def test_the_same_losses_in_any_format(write: Callable[[Path, list[Row]], Path], tmp_path: Path) -> None:
     log = read_log(write(tmp_path / "log.txt", ROWS))
     assert log.family == "gan"
-    assert log.history["critic_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
+    assert log.history["discriminator_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
     assert log.history["generator_loss"].values.tolist() == pytest.approx([row["g_loss"] for row in ROWS])
     if write is not write_printed:
-        assert log.history["critic_loss"].steps.tolist() == [row["step"] for row in ROWS]
+        assert log.history["discriminator_loss"].steps.tolist() == [row["step"] for row in ROWS]
 
 
 @pytest.mark.parametrize("folder", [True, False])
@@ -79,8 +79,8 @@ def test_event_files(folder: bool, tmp_path: Path) -> None:
     path = write_events(tmp_path / "events.out.tfevents.1.host", rows)
     path.write_bytes(path.read_bytes()[:-3])  # the program is still writing
     log = read_log(tmp_path if folder else path)
-    assert log.history["critic_loss"].steps.tolist() == [row["step"] for row in ROWS]
-    assert log.history["critic_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
+    assert log.history["discriminator_loss"].steps.tolist() == [row["step"] for row in ROWS]
+    assert log.history["discriminator_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
     assert len(log.history["generator_loss"]) == len(ROWS) - 1
 
 
@@ -91,17 +91,17 @@ def test_event_files_that_the_library_wrote(tmp_path: Path) -> None:
             writer.add_scalar("Loss/D", row["d_loss"], int(row["step"]))
             writer.add_scalar("val/fid", row["g_loss"], int(row["step"]), new_style=True)
     log = read_log(tmp_path)
-    assert log.history["critic_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
+    assert log.history["discriminator_loss"].values.tolist() == pytest.approx([row["d_loss"] for row in ROWS])
 
 
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
         *(
-            ("errD", "critic_loss"),
-            ("Loss_D", "critic_loss"),
-            ("loss/disc", "critic_loss"),
-            ("D loss", "critic_loss"),
+            ("errD", "discriminator_loss"),
+            ("Loss_D", "discriminator_loss"),
+            ("loss/disc", "discriminator_loss"),
+            ("D loss", "discriminator_loss"),
         ),
         *(("g_loss", "generator_loss"), ("LossG", "generator_loss"), ("generator_loss", "generator_loss")),
         *(("D(x)", "D(x)"), ("D_G_z", "D(G(z))"), ("FID", "quality"), ("fid50k_full", "quality")),
@@ -118,36 +118,36 @@ def test_names_are_recognised(theirs: str, ours: str, tmp_path: Path) -> None:
 def test_a_name_may_be_told(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "log.csv", [{"n": i, "a": 1.0 * i, "b": 2.0} for i in range(5)])
     with pytest.raises(
-        GenlabError, match=r"no column .* is known here. It has: n, a, b. .*--map critic_loss=NAME"
+        GenlabError, match=r"no column .* is known here. It has: n, a, b. .*--map discriminator_loss=NAME"
     ):
         read_log(path)
-    log = read_log(path, {"critic_loss": "a", "step": "n"})
-    assert log.history["critic_loss"].values.tolist() == [0, 1, 2, 3, 4]
+    log = read_log(path, {"discriminator_loss": "a", "step": "n"})
+    assert log.history["discriminator_loss"].values.tolist() == [0, 1, 2, 3, 4]
     assert log.ignored == ["b"]
     with pytest.raises(UsageError, match=r'no column "aa"\. Did you mean "a"'):
-        read_log(path, {"critic_loss": "aa"})
-    with pytest.raises(UsageError, match=r'no signal "critic_los"\. Did you mean "critic_loss"'):
-        read_log(path, {"critic_los": "a"})
+        read_log(path, {"discriminator_loss": "aa"})
+    with pytest.raises(UsageError, match=r'no signal "discriminator_los"\. Did you mean "discriminator_loss"'):
+        read_log(path, {"discriminator_los": "a"})
 
 
 def test_lines_out_of_order_are_sorted_and_gaps_are_gaps(tmp_path: Path) -> None:
     rows = [dict(row) for row in ROWS]
     rows[3], rows[4] = rows[4], rows[3]
     log = read_log(write_csv(tmp_path / "log.csv", rows))
-    assert log.history["critic_loss"].values.tolist() == [row["d_loss"] for row in ROWS]
+    assert log.history["discriminator_loss"].values.tolist() == [row["d_loss"] for row in ROWS]
     assert any("out of order" in note for note in log.notes)
     path = tmp_path / "gaps.csv"
     path.write_text("step;d_loss;g_loss\n1;0.5;\n2;;0.25\n3;nan;1\n")
     history = read_log(path).history
-    assert history["critic_loss"].steps.tolist() == [1]
+    assert history["discriminator_loss"].steps.tolist() == [1]
     assert history["generator_loss"].steps.tolist() == [2, 3]
-    assert history.not_finite == {"critic_loss": 3}
+    assert history.not_finite == {"discriminator_loss": 3}
 
 
 def test_steps_that_start_again_in_each_epoch_are_counted_on(tmp_path: Path) -> None:
     rows = [{"epoch": e, "iter": i, "d_loss": 1.0} for e in range(3) for i in range(5)]
     log = read_log(write_csv(tmp_path / "log.csv", rows))
-    assert log.history["critic_loss"].steps.tolist() == list(range(15))
+    assert log.history["discriminator_loss"].steps.tolist() == list(range(15))
     assert any("start again" in note for note in log.notes)
 
 
@@ -157,7 +157,7 @@ def test_steps_that_start_again_in_each_epoch_are_counted_on(tmp_path: Path) -> 
 def test_one_line_is_read(text: str, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(text)
-    assert read_log(path).history["critic_loss"].values.tolist() == [0.5]
+    assert read_log(path).history["discriminator_loss"].values.tolist() == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_of_a_long_log_every_nan_is_seen(tmp_path: Path) -> None:
     path.write_text("step,d_loss,g_loss\n" + "\n".join(lines))
     log = read_log(path)
     assert len(log.history) <= MOST + 1
-    assert log.history.not_finite == {"critic_loss": 77_777}
-    assert log.history["critic_loss"].last == 0.5
+    assert log.history.not_finite == {"discriminator_loss": 77_777}
+    assert log.history["discriminator_loss"].last == 0.5
     assert any("every 6th" in note for note in log.notes)
     assert math.isclose(log.history.step, 119_994, abs_tol=6)
 
@@ -201,4 +201,4 @@ def test_lines_without_a_step_are_counted_as_they_stand_in_the_file(tmp_path: Pa
 def test_a_cell_too_long_to_be_read_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "cells.csv"
     path.write_text(f'step,d_loss\n0,1.0\n1,"{"9" * 200_000}"\n2,0.5\n')
-    assert list(read_log(path).history["critic_loss"].values) == [1.0, 0.5]
+    assert list(read_log(path).history["discriminator_loss"].values) == [1.0, 0.5]

@@ -12,19 +12,19 @@ from genlab.diagnosis.doctor import RULES, Doctor, examine
 from genlab.diagnosis.finding import Change
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
-from genlab.recipes.checkup import context_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
+from genlab.runs.diagnose import context_of
 
 STEPS = 1000
 Signal = float | Callable[[int], float]
 
 # What a run reports that goes well: a value, or a function of the step.
 GAN: Mapping[str, Signal] = {
-    "critic_loss": 1.1,
+    "discriminator_loss": 1.1,
     "generator_loss": 1.2,
-    "critic_gradient_norm": 5.0,
+    "discriminator_gradient_norm": 5.0,
     "generator_gradient_norm": 3.0,
     "score_real": 1.0,
     "score_fake": -1.0,
@@ -33,7 +33,7 @@ GAN: Mapping[str, Signal] = {
     "accuracy_real": 0.8,
     "accuracy_fake": 0.8,
     "class_accuracy_real": 0.8,
-    "critic_update_ratio": 2e-3,
+    "discriminator_update_ratio": 2e-3,
     "generator_update_ratio": 3e-3,
     "generator_dead_units": 0.01,
     "diversity": lambda step: min(0.2 + step / 300, 0.95),
@@ -56,8 +56,8 @@ VAE: Mapping[str, Signal] = {
     "gradient_norm": 30.0,
     "vae_update_ratio": 4e-3,
     "decoder_dead_units": 0.02,
-    "explained_train": lambda step: min(step / 300, 0.8),
-    "explained_held_out": lambda step: min(step / 300, 0.78),
+    "r2_train": lambda step: min(step / 300, 0.8),
+    "r2_held_out": lambda step: min(step / 300, 0.78),
     "reconstruction_detail": 0.7,
     "diversity": 0.6,
     "waiting": 0.0,
@@ -68,18 +68,18 @@ AUTOENCODER: Mapping[str, Signal] = {
     "sparsity_loss": 0.2,
     "gradient_norm": 30.0,
     "autoencoder_update_ratio": 4e-3,
-    "explained_train": lambda step: min(step / 300, 0.8),
-    "explained_held_out": lambda step: min(step / 300, 0.78),
+    "r2_train": lambda step: min(step / 300, 0.8),
+    "r2_held_out": lambda step: min(step / 300, 0.78),
     "reconstruction_detail": 0.7,
     "idle_latents": 0.1,
-    "mended": 0.4,
-    "copied": 1.0,
+    "denoised_error": 0.4,
+    "corruption_kept": 1.0,
     "waiting": 0.0,
 }
 DIFFUSION: Mapping[str, Signal] = {
     "loss": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_quiet": lambda step: 0.1 + 0.9 * math.exp(-step / 100),
-    "explained": lambda step: 0.95 - 0.95 * math.exp(-step / 100),
+    "r2": lambda step: 0.95 - 0.95 * math.exp(-step / 100),
     "loss_noisy": lambda step: 0.02 + 0.98 * math.exp(-step / 100),
     "loss_train": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_held_out": lambda step: 0.055 + 0.95 * math.exp(-step / 100),
@@ -130,28 +130,28 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "dead-units": ("gan", {"generator_dead_units": late(0, 0.8)}, {}),
     "late-collapse": ("gan", {"quality": late(10, 90, 700)}, {}),
     "slow-loader": ("gan", {"waiting": 0.6}, {}),
-    "critic-overpowers": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
+    "discriminator-overpowers": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
     "vanishing-gradient": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
     "mode-collapse": ("gan", {"nearest": late(1.0, 0.05, 300)}, {}),
     "missing-modes": ("gan", {"diversity": 0.25}, {}),
-    "critic-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
+    "discriminator-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
     "divergence": ("gan", {"score_real": lambda step: 2.0 * step}, {}),
-    "critic-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
+    "discriminator-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
     "saturated-samples": ("gan", {"saturation": 0.6}, {}),
     "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
-    "frozen-losses": ("gan", {"critic_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
+    "frozen-losses": ("gan", {"discriminator_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
     "oscillation": ("gan", {"quality": lambda step: 60.0 + 30 * (-1) ** (step // 60)}, {}),
-    "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "critic_update_ratio": 1e-4}, {}),
+    "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "discriminator_update_ratio": 1e-4}, {}),
     "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
     "posterior-collapse": ("vae", {"rate": 0.001}, {}),
-    "over-regularised": ("vae", {"reconstruction_detail": 0.2, "explained_held_out": 0.2, "rate": 2.0}, {}),
+    "over-regularised": ("vae", {"reconstruction_detail": 0.2, "r2_held_out": 0.2, "rate": 2.0}, {}),
     "under-regularised": ("vae", {"posterior_spread": 0.01}, {}),
-    "overfitting": ("autoencoder", {"explained_train": 0.95, "explained_held_out": 0.3}, {}),
-    "identity-copying": ("autoencoder", {"mended": 0.95, "copied": 0.1}, {}),
+    "overfitting": ("autoencoder", {"r2_train": 0.95, "r2_held_out": 0.3}, {}),
+    "identity-copying": ("autoencoder", {"denoised_error": 0.95, "corruption_kept": 0.1}, {}),
     "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
     "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
-    "no-learning": ("autoencoder", {"explained_held_out": 0.0}, {}),
-    "no-denoising": ("diffusion", {"explained": -0.4}, {}),
+    "no-learning": ("autoencoder", {"r2_held_out": 0.0}, {}),
+    "no-denoising": ("diffusion", {"r2": -0.4}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
     "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),
@@ -176,7 +176,7 @@ def run(
 
 
 def context(family: str, facts: Mapping[str, float] | None = None, **options: Any) -> Context:
-    labels = {"critic_labels": "concat"} if family == "gan" else {}
+    labels = {"discriminator_labels": "concat"} if family == "gan" else {}
     return Context(family, STEPS, {**labels, **options}, facts={**FACTS, **(facts or {})})
 
 
@@ -236,11 +236,11 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
 
 def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:
     """Blurred reconstructions are those of a young run, or of a latent that may hold too little."""
-    blurred = run("vae", {"reconstruction_detail": 0.42, "explained_held_out": 0.48, "explained_train": 0.5})
+    blurred = run("vae", {"reconstruction_detail": 0.42, "r2_held_out": 0.48, "r2_train": 0.5})
     found = [step for step in range(20, STEPS + 1, 20) if names(blurred.until(step), context("vae"))]
     assert min(found) >= 0.45 * STEPS
     assert names(blurred, context("vae")) == ["over-regularised"]
-    much = run("vae", {"reconstruction_detail": 0.42, "explained_train": 0.7, "explained_held_out": 0.68})
+    much = run("vae", {"reconstruction_detail": 0.42, "r2_train": 0.7, "r2_held_out": 0.68})
     assert names(much, context("vae")) == []
 
 
@@ -260,10 +260,10 @@ def test_since_when_is_the_step_at_which_it_began() -> None:
 
 
 def test_what_could_not_be_checked_is_said() -> None:
-    history = History([{"step": s, "critic_loss": 1.0, "generator_loss": 1.0} for s in range(100)])
+    history = History([{"step": s, "discriminator_loss": 1.0, "generator_loss": 1.0} for s in range(100)])
     unchecked = examine(history, Context("gan")).unchecked
     assert unchecked["mode-collapse"] == ["nearest"]
-    assert "critic-overpowers" not in unchecked
+    assert "discriminator-overpowers" not in unchecked
     assert "posterior-collapse" not in unchecked  # of another family
 
 
@@ -357,10 +357,10 @@ def test_a_doctor_tells_each_finding_once_and_early() -> None:
 def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     doctor = Doctor(context("gan"))
     for step in range(1, 30_000):
-        doctor.see(step, {"critic_loss": 1.0, "kl[0]": 1.0})
+        doctor.see(step, {"discriminator_loss": 1.0, "kl[0]": 1.0})
     assert len(doctor.lines) <= 2000
     assert doctor.lines[0]["step"] < 100
-    assert doctor.lines[-1] == {"step": 29_999, "critic_loss": 1.0}
+    assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
 ALL = ("gan", "vae", "autoencoder", "diffusion", "flow")
@@ -390,7 +390,7 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
 @pytest.mark.parametrize(
     ("rule", "family", "signals"),
     [
-        ("critic-overpowers", "gan", {"critic_loss": 0.001, "generator_loss": 9.0}),
+        ("discriminator-overpowers", "gan", {"discriminator_loss": 0.001, "generator_loss": 9.0}),
         ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
         ("no-denoising", "diffusion", {"loss": lambda step: 1.0}),
         ("overfitting", "autoencoder", {"loss": 0.01, "held_out_loss": 0.08}),
@@ -401,7 +401,7 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
             {"loss": lambda s: 100 * math.exp(-s / 100) + 50, "held_out_loss": lambda s: 60 + abs(s - 400) / 10},
         ),
         ("posterior-collapse", "vae", {"loss": 100.0, "rate": 1e-3}),
-        ("late-collapse", "gan", {"critic_loss": 1.0, "quality": late(10, 90, 700)}),
+        ("late-collapse", "gan", {"discriminator_loss": 1.0, "quality": late(10, 90, 700)}),
     ],
 )
 def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mapping[str, Signal]) -> None:
@@ -416,7 +416,10 @@ def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mappi
     [
         (
             "gan",
-            {"critic_loss": lambda s: 1 + 0.3 * math.sin(s), "generator_loss": lambda s: 1 + 0.3 * math.cos(s)},
+            {
+                "discriminator_loss": lambda s: 1 + 0.3 * math.sin(s),
+                "generator_loss": lambda s: 1 + 0.3 * math.cos(s),
+            },
         ),
         ("vae", {"loss": lambda s: 100 + 80 * math.exp(-s / 100), "rate": 9.0}),
         (

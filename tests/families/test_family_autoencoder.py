@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from genlab.architectures import compose
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Corrupts
-from genlab.core.descent import adam
+from genlab.core.optimizer import adam
 from genlab.core.random import Draws, Randomness
 from genlab.families.autoencoder import Autoencoder, AutoencoderTraining, DenoisingAutoencoder
 from genlab.objectives.reconstruction import mse

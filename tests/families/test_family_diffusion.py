@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import brief, counts_bits
-from genlab.core.descent import adam
+from genlab.core.optimizer import adam
 from genlab.core.random import Randomness, generator
 from genlab.families.diffusion import Diffusion, DiffusionTraining, Sampling
 from genlab.objectives.diffusion import SCHEDULES, image_and_noise, target
@@ -167,7 +167,7 @@ def test_nothing_is_explained_by_what_is_known_of_each_pixel_alone(schedule: str
         model = Diffusion(network, IMAGE, table, prediction)
         training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
         _, signals = training.objective(0, Batch(images, torch.arange(len(images))), Randomness(0))
-        explained[type(network)] = signals["explained"].item()
+        explained[type(network)] = signals["r2"].item()
     assert explained[Known] == pytest.approx(0, abs=0.01)
     assert explained[Constant] < -0.1
 

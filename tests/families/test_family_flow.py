@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import counts_bits
-from genlab.core.descent import adam
+from genlab.core.optimizer import adam
 from genlab.core.random import Randomness, generator
 from genlab.families.flow import Flow, FlowTraining
 

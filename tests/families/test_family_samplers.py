@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
-from genlab.families.samplers import SAMPLERS, Denoise, grid
+from genlab.families.samplers import SAMPLERS, Denoise, timesteps
 from genlab.objectives.diffusion import SCHEDULES, Schedule
 
 CENTRES = torch.tensor([-1.0, 0.0, 1.0]).double()
@@ -55,7 +55,7 @@ def noise(count: int) -> Tensor:
 )
 def test_a_sampler_recovers_a_known_mixture(schedule: str, sampler: str, eta: float, steps: int) -> None:
     table, count = SCHEDULES[schedule](1000), 10_000
-    made = walk(sampler, table, grid(steps, 1000), noise(count), eta)
+    made = walk(sampler, table, timesteps(steps, 1000), noise(count), eta)
     distances = (made[:, None] - CENTRES).abs()
     assert (distances.amin(1) < 4 * SPREAD).double().mean() > 0.995
     shares = torch.bincount(distances.argmin(1), minlength=3) / count
@@ -70,7 +70,7 @@ def test_a_sampler_recovers_a_known_mixture(schedule: str, sampler: str, eta: fl
 @pytest.mark.parametrize("steps", [50, 10])
 def test_ddim_with_all_noise_is_the_ancestral_sampler(schedule: str, steps: int) -> None:
     """The same numbers from the same draws, at all levels as at some."""
-    table, levels = SCHEDULES[schedule](50), grid(steps, 50)
+    table, levels = SCHEDULES[schedule](50), timesteps(steps, 50)
     one, two = (walk(name, table, levels, noise(100), eta) for name, eta in (("ddim", 1.0), ("ancestral", 0.0)))
     torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-6)
 
@@ -78,7 +78,7 @@ def test_ddim_with_all_noise_is_the_ancestral_sampler(schedule: str, steps: int)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_euler_is_ddim_without_noise(schedule: str) -> None:
     """x_j = x_k + (α_j − α_k) x̂ + (σ_j − σ_k) ε̂, whatever eta is set to."""
-    table, levels = SCHEDULES[schedule](100), grid(20, 100)
+    table, levels = SCHEDULES[schedule](100), timesteps(20, 100)
     by_hand, denoise = noise(50), of_mixture(table)
     for k, below in pairwise(levels):
         image, left = denoise(by_hand, k)
@@ -107,13 +107,13 @@ def test_the_error_falls_with_the_order_of_the_sampler(schedule: str, sampler: s
 def test_the_same_start_leads_to_the_same_place_whatever_the_sampler() -> None:
     """All flows are one flow, and with many steps they agree."""
     table = SCHEDULES["cosine"](1000)
-    euler, heun = (walk(name, table, grid(1000, 1000), noise(100)) for name in ("euler", "heun"))
+    euler, heun = (walk(name, table, timesteps(1000, 1000), noise(100)) for name in ("euler", "heun"))
     torch.testing.assert_close(euler, heun, rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize(("steps", "levels"), [(1, 1000), (3, 10), (50, 1000), (1000, 1000), (7, 7)])
 def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(steps: int, levels: int) -> None:
-    places = grid(steps, levels)
+    places = timesteps(steps, levels)
     assert len(places) == steps + 1
     assert (places[0], places[-1]) == (levels, 0)
     gaps = [above - below for above, below in pairwise(places)]
@@ -124,7 +124,7 @@ def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(steps: int, level
 @pytest.mark.parametrize("steps", [0, -1, 11])
 def test_a_grid_of_more_steps_than_levels_is_refused(steps: int) -> None:
     with pytest.raises(UsageError, match=rf"^{steps} steps cannot go through 10 levels of noise. Choose 1 to 10"):
-        grid(steps, 10)
+        timesteps(steps, 10)
 
 
 def test_nothing_is_drawn_where_nothing_is_random() -> None:

@@ -12,12 +12,12 @@ from torch import Tensor
 from genlab.core.errors import GenlabError
 from genlab.metrics.extractors import inception as inception_module
 from genlab.metrics.extractors.efficientnet import FILE, efficientnet_lite0
-from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.inception import Inception, inception
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.extractors.resize import as_bytes, resize
+from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.frechet import frechet_distance
-from genlab.metrics.portrait import portray
 
 CPU = torch.device("cpu")
 
@@ -154,26 +154,28 @@ def test_inception_reads_its_weights_and_nothing_else(tmp_path: Path, monkeypatc
         inception(tmp_path / "no.pth", CPU)
 
 
-# portraits
+# statistics
 
 
 def test_a_portrait_is_that_of_all_batches() -> None:
     images = pictures(50, 1, 16)
-    portrait = portray(pixels(CPU), [lambda part=part: part for part in torch.split(images, 7)], keep=20)
+    statistics = feature_statistics(
+        pixels(CPU), [lambda part=part: part for part in torch.split(images, 7)], keep=20
+    )
     features = pixels(CPU)(images).features
-    assert portrait.count == 50
-    assert torch.equal(portrait.features, features[:20])
-    torch.testing.assert_close(portrait.whole.mean, features.double().mean(0))
-    torch.testing.assert_close(portrait.whole.scatter / 49, torch.cov(features.double().T))
+    assert statistics.count == 50
+    assert torch.equal(statistics.features, features[:20])
+    torch.testing.assert_close(statistics.whole.mean, features.double().mean(0))
+    torch.testing.assert_close(statistics.whole.scatter / 49, torch.cov(features.double().T))
 
 
 def test_bad_batches_are_refused() -> None:
-    def broken(images: Tensor) -> Perception:
-        return Perception(torch.full((len(images), 2), torch.nan))
+    def broken(images: Tensor) -> ExtractorOutput:
+        return ExtractorOutput(torch.full((len(images), 2), torch.nan))
 
     with pytest.raises(GenlabError, match="no images"):
-        portray(pixels(CPU), [])
+        feature_statistics(pixels(CPU), [])
     with pytest.raises(GenlabError, match="among images of"):
-        portray(pixels(CPU), [lambda: pictures(2, 1, 8), lambda: pictures(2, 1, 16)])
+        feature_statistics(pixels(CPU), [lambda: pictures(2, 1, 8), lambda: pictures(2, 1, 16)])
     with pytest.raises(GenlabError, match="NaN or infinite"):
-        portray(Extractor("broken", broken), [lambda: pictures(2)])
+        feature_statistics(Extractor("broken", broken), [lambda: pictures(2)])

@@ -7,24 +7,24 @@ import torch
 from torch import Tensor
 
 from genlab.core.errors import GenlabError
-from genlab.metrics.extractors.extractor import Extractor, Perception
-from genlab.metrics.figures import Figure, apart
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
+from genlab.metrics.feature_statistics import FeatureStatistics
+from genlab.metrics.figures import Figure, significantly_different
 from genlab.metrics.frechet import moments
 from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.path_length import path_length
-from genlab.metrics.portrait import Portrait
 from genlab.metrics.sets import classes_reached, compare
 
 
-def portrait(rows: int, seed: int, classes: int | None = None) -> Portrait:
+def statistics(rows: int, seed: int, classes: int | None = None) -> FeatureStatistics:
     random = torch.Generator().manual_seed(seed)
     features = torch.randn(rows, 4, generator=random)
     probabilities = torch.randn(rows, classes, generator=random).softmax(1) if classes else None
-    return Portrait(moments(features), features, probabilities)
+    return FeatureStatistics(moments(features), features, probabilities)
 
 
 def extractor(name: str, precision: str = "float32") -> Extractor:
-    return Extractor(name, lambda images: Perception(images.flatten(1)), "abc", precision=precision)  # type: ignore[arg-type]
+    return Extractor(name, lambda images: ExtractorOutput(images.flatten(1)), "abc", precision=precision)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def extractor(name: str, precision: str = "float32") -> Extractor:
 def test_only_the_defining_network_gives_published_names(
     name: str, precision: str, fd: str, kd: str, score: str
 ) -> None:
-    figures = compare(portrait(60, 0, 3), portrait(50, 1, 3), extractor(name, precision), {"seed": 7})
+    figures = compare(statistics(60, 0, 3), statistics(50, 1, 3), extractor(name, precision), {"seed": 7})
     names = [figure.name for figure in figures]
     assert names[:3] == [fd, kd, score]
     assert names[3:] == [f"{n}[{name}]" for n in ("precision", "recall", "density", "coverage")]
@@ -50,7 +50,7 @@ def test_only_the_defining_network_gives_published_names(
 
 
 def test_what_cannot_be_said_of_few_images_is_left_out() -> None:
-    names = [figure.name for figure in compare(portrait(4, 0, 3), portrait(5, 1, 3), extractor("x"), {})]
+    names = [figure.name for figure in compare(statistics(4, 0, 3), statistics(5, 1, 3), extractor("x"), {})]
     assert names == ["fd[x]", "kd[x]"]
 
 
@@ -96,5 +96,5 @@ def test_figures_are_plain_values_without_nan() -> None:
 
 @pytest.mark.parametrize(("other", "expected"), [(1.5, False), (1.7, False), (2.3, True)])
 def test_a_difference_beyond_chance(other: float, expected: bool) -> None:
-    assert apart(Figure("x", 1.0, 0.3), Figure("x", other, 0.4)) is expected
-    assert apart(Figure("x", 1.0), Figure("x", other, 0.4)) is None
+    assert significantly_different(Figure("x", 1.0, 0.3), Figure("x", other, 0.4)) is expected
+    assert significantly_different(Figure("x", 1.0), Figure("x", other, 0.4)) is None

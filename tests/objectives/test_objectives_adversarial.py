@@ -33,35 +33,35 @@ def jensen_shannon(p: Tensor, q: Tensor) -> float:
 
 
 @pytest.mark.parametrize("loss", [minimax, non_saturating])
-def test_at_the_best_critic_the_game_is_worth_the_jensen_shannon_divergence(loss: AdversarialLoss) -> None:
-    critic_loss, _ = loss(BEST[REAL], BEST[FAKE])
-    assert -critic_loss.item() == pytest.approx(-math.log(4) + 2 * jensen_shannon(P, Q), abs=1e-12)
+def test_at_the_best_discriminator_the_game_is_worth_the_jensen_shannon_divergence(loss: AdversarialLoss) -> None:
+    discriminator_loss, _ = loss(BEST[REAL], BEST[FAKE])
+    assert -discriminator_loss.item() == pytest.approx(-math.log(4) + 2 * jensen_shannon(P, Q), abs=1e-12)
 
 
 @pytest.mark.parametrize("loss", [minimax, non_saturating])
-def test_no_critic_is_better_than_the_best(loss: AdversarialLoss) -> None:
+def test_no_discriminator_is_better_than_the_best(loss: AdversarialLoss) -> None:
     logits = BEST.clone().requires_grad_()
-    critic_loss, _ = loss(logits[REAL], logits[FAKE])
-    critic_loss.backward()
+    discriminator_loss, _ = loss(logits[REAL], logits[FAKE])
+    discriminator_loss.backward()
     assert logits.grad is not None
     assert logits.grad.abs().max() < 1e-12
     for seed in range(5):
         other = BEST + torch.randn(3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        assert loss(other[REAL], other[FAKE])[0] > critic_loss
+        assert loss(other[REAL], other[FAKE])[0] > discriminator_loss
 
 
 @pytest.mark.parametrize("loss", [minimax, non_saturating])
-def test_a_critic_that_knows_nothing_costs_log_four(loss: AdversarialLoss) -> None:
-    critic_loss, generator_loss = loss(torch.zeros(4), torch.zeros(3))
-    assert critic_loss.item() == pytest.approx(math.log(4))
+def test_a_discriminator_that_knows_nothing_costs_log_four(loss: AdversarialLoss) -> None:
+    discriminator_loss, generator_loss = loss(torch.zeros(4), torch.zeros(3))
+    assert discriminator_loss.item() == pytest.approx(math.log(4))
     assert abs(generator_loss.item()) == pytest.approx(math.log(2))
 
 
-def test_the_minimax_generator_minimises_what_the_critic_maximises() -> None:
+def test_the_minimax_generator_minimises_what_the_discriminator_maximises() -> None:
     """The two sides sum to −E[log D(x)], on which the generator has no influence."""
     real, fake = torch.randn(6), torch.randn(6)
-    critic_loss, generator_loss = minimax(real, fake)
-    torch.testing.assert_close(critic_loss + generator_loss, -torch.sigmoid(real).log().mean())
+    discriminator_loss, generator_loss = minimax(real, fake)
+    torch.testing.assert_close(discriminator_loss + generator_loss, -torch.sigmoid(real).log().mean())
 
 
 def test_the_gradients_of_both_generators_differ_by_one_minus_d_over_d() -> None:
@@ -81,7 +81,7 @@ def test_the_gradients_of_both_generators_differ_by_one_minus_d_over_d() -> None
 
 @pytest.mark.parametrize("mean", [-1.5, 0.0, 0.5])
 def test_both_generators_rest_at_the_data_only(mean: float) -> None:
-    """Data N(0, 1), model N(mean, 1), the critic at its best: log p(x) − log q(x) = mean (mean / 2 − x)."""
+    """Data N(0, 1), model N(mean, 1), the discriminator at its best: log p(x) − log q(x) = mean (mean / 2 − x)."""
     noise = torch.linspace(-2, 2, 101, dtype=torch.float64)
     for loss in (minimax, non_saturating):
         moved = torch.tensor(mean, dtype=torch.float64, requires_grad=True)
@@ -98,10 +98,10 @@ def test_both_generators_rest_at_the_data_only(mean: float) -> None:
 def test_both_sides_pull_where_they_should(loss: AdversarialLoss) -> None:
     real = torch.linspace(0.1, 0.9, 7, requires_grad=True)  # between the targets of least-squares
     fake = torch.linspace(0.2, 0.8, 7, requires_grad=True)
-    critic_loss, generator_loss = loss(real, fake)
-    of_real, of_fake = torch.autograd.grad(critic_loss, (real, fake), retain_graph=True)
-    assert (of_real < 0).all(), "the critic must raise the scores of real images"
-    assert (of_fake > 0).all(), "the critic must lower the scores of generated images"
+    discriminator_loss, generator_loss = loss(real, fake)
+    of_real, of_fake = torch.autograd.grad(discriminator_loss, (real, fake), retain_graph=True)
+    assert (of_real < 0).all(), "the discriminator must raise the scores of real images"
+    assert (of_fake > 0).all(), "the discriminator must lower the scores of generated images"
     (for_fake,) = torch.autograd.grad(generator_loss, fake)
     assert (for_fake < 0).all(), "the generator must raise the scores of its images"
 
@@ -141,13 +141,15 @@ def test_it_is_the_published_formula(loss: AdversarialLoss, expected: tuple[floa
 
 
 def test_least_squares_with_its_three_labels() -> None:
-    critic_loss, generator_loss = least_squares(*SCORES, fake_label=-1.0, real_label=1.0, wanted_label=0.0)
+    discriminator_loss, generator_loss = least_squares(*SCORES, fake_label=-1.0, real_label=1.0, wanted_label=0.0)
     real, fake = SCORES
-    assert critic_loss.item() == pytest.approx((((real - 1) ** 2).mean() + ((fake + 1) ** 2).mean()).item() / 2)
+    assert discriminator_loss.item() == pytest.approx(
+        (((real - 1) ** 2).mean() + ((fake + 1) ** 2).mean()).item() / 2
+    )
     assert generator_loss.item() == pytest.approx((fake**2).mean().item() / 2)
 
 
-def test_least_squares_at_its_best_critic_is_the_pearson_divergence() -> None:
+def test_least_squares_at_its_best_discriminator_is_the_pearson_divergence() -> None:
     """Theorem 1 of Mao et al.: a = −1, b = 1, c = 0 gives ½ χ²(p + q ‖ 2q), with E[(D(x) − c)²] added."""
     best = (P - Q) / (P + Q)
     real, fake = best[REAL], best[FAKE]
@@ -161,8 +163,8 @@ def test_least_squares_at_its_best_critic_is_the_pearson_divergence() -> None:
     assert gradient.abs().max() < 1e-12
 
 
-def test_the_best_lipschitz_critic_measures_the_earth_movers_distance() -> None:
-    """On a line, mass 1/2 moved from 0 to 3: D(x) = −x is the best critic of slope 1."""
+def test_the_best_lipschitz_discriminator_measures_the_earth_movers_distance() -> None:
+    """On a line, mass 1/2 moved from 0 to 3: D(x) = −x is the best discriminator of slope 1."""
     real, fake = torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.0, 3.0, 3.0, 1.0]).sort().values
     assert -wasserstein(-real, -fake)[0].item() == pytest.approx((fake - real).abs().mean().item())
 
@@ -178,8 +180,8 @@ def test_the_hinge_leaves_the_sure_alone() -> None:
 def test_relativistic_average_by_probabilities() -> None:
     real, fake = SCORES
     d_real, d_fake = torch.sigmoid(real - fake.mean()), torch.sigmoid(fake - real.mean())
-    critic_loss, generator_loss = relativistic_average(real, fake)
-    torch.testing.assert_close(critic_loss, -d_real.log().mean() - (1 - d_fake).log().mean())
+    discriminator_loss, generator_loss = relativistic_average(real, fake)
+    torch.testing.assert_close(discriminator_loss, -d_real.log().mean() - (1 - d_fake).log().mean())
     torch.testing.assert_close(generator_loss, -d_fake.log().mean() - (1 - d_real).log().mean())
 
 
@@ -204,10 +206,10 @@ with_targets = pytest.mark.parametrize("loss", [minimax, non_saturating])
 @with_targets
 def test_smoothed_labels_are_cross_entropy_against_the_targets(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
     real, fake = SCORES
-    critic_loss, generator_loss = loss(real, fake, real_label=0.9, fake_label=0.1)
+    discriminator_loss, generator_loss = loss(real, fake, real_label=0.9, fake_label=0.1)
     expected = binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
     expected = expected + binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.1))
-    torch.testing.assert_close(critic_loss, expected)
+    torch.testing.assert_close(discriminator_loss, expected)
     torch.testing.assert_close(generator_loss, loss(real, fake)[1])
 
 
@@ -221,7 +223,7 @@ def test_one_sided_smoothing_leaves_the_fakes_at_zero(loss: Callable[..., tuple[
 
 
 @with_targets
-def test_a_smoothed_critic_is_never_sure(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
+def test_a_smoothed_discriminator_is_never_sure(loss: Callable[..., tuple[Tensor, Tensor]]) -> None:
     """At the places of real images alone the best D is the label: log(0.9/0.1) and no more."""
     sure = torch.tensor([math.log(9.0)], requires_grad=True)
     (gradient,) = torch.autograd.grad(loss(sure, torch.zeros(1), real_label=0.9)[0], sure)

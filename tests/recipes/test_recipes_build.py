@@ -11,14 +11,13 @@ from torch import Tensor
 
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
-from genlab.core.descent import set_rates
 from genlab.core.distributed import Shard
+from genlab.core.optimizer import set_learning_rates
 from genlab.core.random import Randomness
 from genlab.core.schedules import Schedule
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
 from genlab.objectives.adversarial import ADVERSARIAL
-from genlab.recipes import run
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
@@ -27,6 +26,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.recipes.vae import VAERecipe
+from genlab.runs import train as run
 from genlab.training.run_folder import RunFolder
 
 SHAPE = ImageShape(1, 16, 16)
@@ -45,7 +45,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "sparsity_target": {"sparsity": "kl"},
     "corruption_level": {"corruption": "gaussian"},
     "cycle_ratio": {"cycles": 1, "steps": 4},
-    "gradient_penalty": {"critic_norm": "none"},
+    "gradient_penalty": {"discriminator_norm": "none"},
     "depth": {"architecture": "mlp"},
     "label_dropout": {"labels": "embedding"},
     "guidance": {"labels": "embedding"},
@@ -53,8 +53,8 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "sampling_steps": {"sampler": "ddim"},
 }
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
-    "generator_labels": {"generator_labels": "concat", "critic_labels": "auxiliary"},
-    "critic_labels": {"generator_labels": "concat", "critic_labels": "projection"},
+    "generator_labels": {"generator_labels": "concat", "discriminator_labels": "auxiliary"},
+    "discriminator_labels": {"generator_labels": "concat", "discriminator_labels": "projection"},
     "schedule": {"schedule": "straight", "prediction": "flow"},
 }
 FAR: Mapping[str, Any] = {
@@ -62,7 +62,7 @@ FAR: Mapping[str, Any] = {
     "weight_clip": 1e-3,
     "attention": 8,
     "depth": 4,
-    "critic_norm": "none",
+    "discriminator_norm": "none",
     "flip_labels": 0.5,
     "free_bits": 5.0,
     "cycles": 1,
@@ -114,12 +114,14 @@ def test_no_option_is_without_effect(recipe: Recipe, option: str) -> None:
 
 
 def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> None:
-    recipe = GANRecipe(architecture="mlp", generator_lr=0.1, critic_lr=0.2, betas=(0.3, 0.4), loss="minimax")
+    recipe = GANRecipe(
+        architecture="mlp", generator_lr=0.1, discriminator_lr=0.2, betas=(0.3, 0.4), loss="minimax"
+    )
     training = run.build(recipe, SHAPE, Randomness(0))
     assert isinstance(training, GANTraining)
     scores = torch.tensor([0.3, -1.0])
     assert training.loss(scores, -scores) == ADVERSARIAL["minimax"](scores, -scores)
-    for player, rate in (("generator", 0.1), ("critic", 0.2)):
+    for player, rate in (("generator", 0.1), ("discriminator", 0.2)):
         (group,) = training.optimizers[player].param_groups
         assert (group["lr"], group["betas"]) == (rate, (0.3, 0.4))
         network = getattr(training.model, player)
@@ -135,7 +137,7 @@ def test_learning_rates_follow_their_schedule(
 
     def record(training: Training, *_: Any, rate: Schedule, **__: Any) -> None:
         for step in range(4):
-            set_rates(training.optimizers.values(), rate(step))
+            set_learning_rates(training.optimizers.values(), rate(step))
             rates.extend(group["lr"] for o in training.optimizers.values() for group in o.param_groups)
 
     monkeypatch.setattr(run.fit, "fit", record)

@@ -11,12 +11,13 @@ import yaml
 import genlab
 from genlab.cli.main import run as command_line
 from genlab.core.errors import UsageError
-from genlab.recipes import api, run
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values, resolve
-from genlab.recipes.run import Result
 from genlab.recipes.vae import VAERecipe
+from genlab.runs import api
+from genlab.runs import train as run
+from genlab.runs.train import Result
 from genlab.training.fit import Progress
 
 Face = Callable[[str, Mapping[str, Any]], Plan]
@@ -72,7 +73,7 @@ def face(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("dcgan", {}),
-    ("dcgan", {"critic_steps": 3, "generator_lr": 0.001, "loss": "minimax", "batch": 32}),
+    ("dcgan", {"discriminator_steps": 3, "generator_lr": 0.001, "loss": "minimax", "batch": 32}),
     ("vae", {"lr": 1e-05, "betas": [0.5, 0.9], "beta": 0, "reconstruction": "mse"}),
     ("autoencoder", {"architecture": "dcgan", "latent": 7, "ema": 0.5, "steps": 1}),
     ("conv-vae", {"data": "photos/", "size": 64, "channels": 3, "flip": True, "max_rejected": 0.5}),
@@ -93,8 +94,8 @@ def test_every_face_gives_the_same_plan(face: Face, preset: str, options: dict[s
 
 
 def test_an_option_changes_nothing_else() -> None:
-    plan = resolve("dcgan", {"critic_steps": 3, "seed": 5})
-    assert plan.recipe == GANRecipe(architecture="dcgan", width=64, batch=128, critic_steps=3)
+    plan = resolve("dcgan", {"discriminator_steps": 3, "seed": 5})
+    assert plan.recipe == GANRecipe(architecture="dcgan", width=64, batch=128, discriminator_steps=3)
     assert PRESETS["dcgan"] == GANRecipe(architecture="dcgan", width=64, batch=128)
     assert plan.settings.seed == 5
 
@@ -150,7 +151,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         {"stesp": 3},
         ['vae has no option "stesp"', 'Did you mean "steps"?', "Choices: accumulate, architecture, batch"],
     ),
-    ("vae", {"critic_steps": 3}, ['vae has no option "critic_steps"', "Choices:"]),
+    ("vae", {"discriminator_steps": 3}, ['vae has no option "discriminator_steps"', "Choices:"]),
     (
         "dcgan",
         {"loss": "minmax"},
@@ -184,7 +185,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("vae", {"channels": 4}, ["--channels must be at least 1 and at most 3, not 4."]),
     ("vae", {"data": 5}, ['--data must be text, not "5".']),
     ("vae", {"max_rejected": 1.5}, ["--max-rejected must be at least 0 and at most 1, not 1.5."]),
-    ("dcgan", {"critic_steps": 0}, ["--critic-steps must be at least 1, not 0."]),
+    ("dcgan", {"discriminator_steps": 0}, ["--discriminator-steps must be at least 1, not 0."]),
     ("vae", {"seed": -1}, ["--seed must be at least 0, not -1."]),
 ]
 

@@ -12,9 +12,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from genlab.core.contract import Judgement
-from genlab.core.descent import adam
-from genlab.core.distributed import WHOLE, Shard, average_, leave
+from genlab.core.contract import DiscriminatorOutput
+from genlab.core.distributed import WHOLE, Shard, all_reduce_mean_, leave
+from genlab.core.optimizer import adam
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import relativistic_average
 from genlab.objectives.divergence import free_bits
@@ -32,15 +32,15 @@ FAKE = torch.randn(ROWS, 2, 8, 8, generator=torch.Generator().manual_seed(2)).do
 SCORES = REAL[:, 0, 0, 0], FAKE[:, 0, 0, 0]
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(128, 4), nn.Softplus(), nn.Linear(4, 1)).double()
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         scores = self.net(images)[:, 0]
-        return Judgement(scores, scores[:, None])
+        return DiscriminatorOutput(scores, scores[:, None])
 
 
 def draws(shard: Shard) -> Draws:
@@ -56,10 +56,10 @@ def scalars(shard: Shard) -> dict[str, tuple[Tensor, Tensor]]:
         "sparsity": kl_sparsity(torch.sigmoid(shared * real.flatten(1)), 0.1),
     }
     sides = relativistic_average(shard.rows(SCORES[0]), shared * shard.rows(SCORES[1]))
-    made["critic"], made["generator"] = sides
-    critic = Critic()
+    made["discriminator"], made["generator"] = sides
+    discriminator = Discriminator()
     for name, penalty in PENALTIES.items():
-        made[name] = penalty(lambda x: critic(shared * x).scores, real, fake, draws(shard))
+        made[name] = penalty(lambda x: discriminator(shared * x).scores, real, fake, draws(shard))
     made["unrolled"] = _against_the_unrolled(shard, shared)
     return {
         name: (loss.detach(), torch.autograd.grad(loss, shared, retain_graph=True)[0])
@@ -68,12 +68,12 @@ def scalars(shard: Shard) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _against_the_unrolled(shard: Shard, shared: Tensor) -> Tensor:
-    critic, real, fake = Critic(), shard.rows(REAL), shared * shard.rows(FAKE)
+    discriminator, real, fake = Discriminator(), shard.rows(REAL), shared * shard.rows(FAKE)
 
-    def loss(judge: Callable[..., Judgement]) -> Tensor:
+    def loss(judge: Callable[..., DiscriminatorOutput]) -> Tensor:
         return relativistic_average(judge(real).scores, judge(fake).scores)[0]
 
-    ahead = unrolled(critic, adam(critic, "critic", 0.05, (0.5, 0.9)), loss, 2)
+    ahead = unrolled(discriminator, adam(discriminator, "discriminator", 0.05, (0.5, 0.9)), loss, 2)
     return relativistic_average(ahead(real).scores, ahead(fake).scores)[1]
 
 
@@ -91,8 +91,8 @@ def rows(shard: Shard) -> dict[str, Tensor]:
 def _compare(shard: Shard, expected: dict[str, tuple[Tensor, Tensor]], whole: dict[str, Tensor]) -> None:
     for name, (loss, gradient) in scalars(shard).items():
         close = partial(torch.testing.assert_close, msg=lambda text, name=name: f"{name}: {text}")
-        close(average_(loss), expected[name][0])
-        close(average_(gradient), expected[name][1])
+        close(all_reduce_mean_(loss), expected[name][0])
+        close(all_reduce_mean_(gradient), expected[name][1])
     for name, mine in rows(shard).items():
         torch.testing.assert_close(mine, shard.rows(whole[name]), msg=name)
 

@@ -33,7 +33,7 @@ class Seen:
 
 
 @pytest.mark.parametrize("length", [0.5, 1.0, 3.0])
-def test_of_a_linear_critic_it_is_exact(length: float) -> None:
+def test_of_a_linear_discriminator_it_is_exact(length: float) -> None:
     weight = pictures(3)[0]
     score = Seen(length * weight / weight.norm())
     for name, penalty in PENALTIES.items():
@@ -78,7 +78,7 @@ def test_dragan_looks_beside_real_images_alone() -> None:
 
 
 @every_penalty
-def test_a_packed_critic_is_penalised_per_pack(penalty: Penalty) -> None:
+def test_a_packed_discriminator_is_penalised_per_pack(penalty: Penalty) -> None:
     weight = torch.full(SHAPE[1:], 1 / math.sqrt(3 * 4 * 4), dtype=torch.float64)  # slope 1 per image
     value = penalty(Seen(weight, pack=2), pictures(1), pictures(2), draws())
     expected = 1.0 if penalty in (r1, r2) else (math.sqrt(2) - 1) ** 2
@@ -86,14 +86,16 @@ def test_a_packed_critic_is_penalised_per_pack(penalty: Penalty) -> None:
 
 
 @every_penalty
-def test_its_gradient_reaches_the_critic(penalty: Penalty) -> None:
+def test_its_gradient_reaches_the_discriminator(penalty: Penalty) -> None:
     """Against finite differences in one weight."""
     torch.manual_seed(0)
-    critic = nn.Sequential(nn.Flatten(), nn.Linear(48, 5), nn.Softplus(), nn.Linear(5, 1), nn.Flatten(0)).double()
-    weight = critic[1].weight
+    discriminator = nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 5), nn.Softplus(), nn.Linear(5, 1), nn.Flatten(0)
+    ).double()
+    weight = discriminator[1].weight
 
     def value() -> Tensor:
-        return penalty(critic, pictures(1), pictures(2), draws())
+        return penalty(discriminator, pictures(1), pictures(2), draws())
 
     (gradient,) = torch.autograd.grad(value(), weight)
     sides = []
@@ -105,7 +107,7 @@ def test_its_gradient_reaches_the_critic(penalty: Penalty) -> None:
 
 
 @every_penalty
-def test_a_flat_critic_makes_no_nan(penalty: Penalty) -> None:
+def test_a_flat_discriminator_makes_no_nan(penalty: Penalty) -> None:
     flat = torch.zeros(SHAPE[1:], dtype=torch.float64, requires_grad=True)
     value = penalty(Seen(flat), pictures(1), pictures(2), draws())
     assert value.item() == (0 if penalty in (r1, r2) else 1)

@@ -5,14 +5,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.core.contract import Judgement
-from genlab.core.descent import adam, only
+from genlab.core.contract import DiscriminatorOutput
+from genlab.core.optimizer import adam, freeze_except
 from genlab.regularizers.spectral import spectral_norm_
 from genlab.regularizers.unrolling import unrolled
 
 
-class Critic(nn.Module):
-    """A small critic with what can go wrong: running statistics, spectral vectors, a head without a gradient."""
+class Discriminator(nn.Module):
+    """A small discriminator with what can go wrong: running statistics, spectral vectors, a head without a
+    gradient."""
 
     def __init__(self, classes: int = 0) -> None:
         super().__init__()
@@ -30,12 +31,12 @@ class Critic(nn.Module):
         self.embedding = nn.Embedding(3, 6)
         spectral_norm_(self.body[4])
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         features = self.body(images)
         scores = self.head(features)[:, 0]
         if labels is not None:
             scores = scores + (self.embedding(labels) * features).sum(1)
-        return Judgement(scores, features)
+        return DiscriminatorOutput(scores, features)
 
 
 REAL = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -43,26 +44,29 @@ FAKE = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(2), dtype
 LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 
 
-def critic_loss(fake: Tensor) -> Callable[[Callable[..., Judgement]], Tensor]:
-    def loss(critic: Callable[..., Judgement]) -> Tensor:
-        real_scores, fake_scores = critic(REAL.to(fake.dtype), LABELS).scores, critic(fake, LABELS).scores
+def discriminator_loss(fake: Tensor) -> Callable[[Callable[..., DiscriminatorOutput]], Tensor]:
+    def loss(discriminator: Callable[..., DiscriminatorOutput]) -> Tensor:
+        real_scores, fake_scores = (
+            discriminator(REAL.to(fake.dtype), LABELS).scores,
+            discriminator(fake, LABELS).scores,
+        )
         return nn.functional.softplus(-real_scores).mean() + nn.functional.softplus(fake_scores).mean()
 
     return loss
 
 
-def player(updates: int, dtype: torch.dtype = torch.float64) -> tuple[Critic, torch.optim.Adam]:
-    """Return a critic and its optimizer after so many real updates."""
-    critic = Critic().to(dtype)
-    optimizer = adam(critic, "critic", 0.02, (0.5, 0.9))
+def player(updates: int, dtype: torch.dtype = torch.float64) -> tuple[Discriminator, torch.optim.Adam]:
+    """Return a discriminator and its optimizer after so many real updates."""
+    discriminator = Discriminator().to(dtype)
+    optimizer = adam(discriminator, "discriminator", 0.02, (0.5, 0.9))
     for _ in range(updates):
-        update(critic, optimizer)
-    return critic, optimizer
+        update(discriminator, optimizer)
+    return discriminator, optimizer
 
 
-def update(critic: Critic, optimizer: torch.optim.Adam) -> None:
+def update(discriminator: Discriminator, optimizer: torch.optim.Adam) -> None:
     optimizer.zero_grad()
-    critic_loss(FAKE.to(critic.head.weight.dtype))(critic).backward()
+    discriminator_loss(FAKE.to(discriminator.head.weight.dtype))(discriminator).backward()
     optimizer.step()
 
 
@@ -70,47 +74,47 @@ def update(critic: Critic, optimizer: torch.optim.Adam) -> None:
 @pytest.mark.parametrize("steps", [0, 1, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_equals_real_steps_of_adam(before: int, steps: int, dtype: torch.dtype) -> None:
-    critic, optimizer = player(before, dtype)
-    ahead = unrolled(critic, optimizer, critic_loss(FAKE.to(dtype)), steps)
+    discriminator, optimizer = player(before, dtype)
+    ahead = unrolled(discriminator, optimizer, discriminator_loss(FAKE.to(dtype)), steps)
     seen = ahead(FAKE.to(dtype), LABELS)
     for _ in range(steps):
-        update(critic, optimizer)
-    expected = critic(FAKE.to(dtype), LABELS)
+        update(discriminator, optimizer)
+    expected = discriminator(FAKE.to(dtype), LABELS)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-9
     torch.testing.assert_close(seen.scores, expected.scores, rtol=0, atol=tolerance)
     torch.testing.assert_close(seen.features, expected.features, rtol=0, atol=tolerance)
 
 
-def snapshot(critic: Critic, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    tensors = dict(critic.state_dict())
-    for name, parameter in critic.named_parameters():
+def snapshot(discriminator: Discriminator, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    tensors = dict(discriminator.state_dict())
+    for name, parameter in discriminator.named_parameters():
         tensors |= {f"{name}/{key}": value for key, value in optimizer.state.get(parameter, {}).items()}
     return copy.deepcopy(tensors)
 
 
 @pytest.mark.parametrize("before", [0, 2])
-def test_the_real_critic_and_its_optimizer_stay_as_they_are(before: int) -> None:
-    critic, optimizer = player(before)
+def test_the_real_discriminator_and_its_optimizer_stay_as_they_are(before: int) -> None:
+    discriminator, optimizer = player(before)
     optimizer.zero_grad()
-    was = snapshot(critic, optimizer)
+    was = snapshot(discriminator, optimizer)
     fake = FAKE.clone().requires_grad_()
-    with only(nn.Linear(1, 1), among=critic):  # frozen, as in the generator's turn
-        unrolled(critic, optimizer, critic_loss(fake), 3)(fake, LABELS).scores.sum().backward()
-    now = snapshot(critic, optimizer)
+    with freeze_except(nn.Linear(1, 1), among=discriminator):  # frozen, as in the generator's turn
+        unrolled(discriminator, optimizer, discriminator_loss(fake), 3)(fake, LABELS).scores.sum().backward()
+    now = snapshot(discriminator, optimizer)
     assert was.keys() == now.keys()
     assert all(torch.equal(tensor, now[name]) for name, tensor in was.items())
-    assert all(parameter.grad is None for parameter in critic.parameters())
+    assert all(parameter.grad is None for parameter in discriminator.parameters())
     assert fake.grad is not None
 
 
 @pytest.mark.parametrize("before", [0, 2])
 def test_its_gradient_passes_through_the_updates(before: int) -> None:
     """Against finite differences of k real steps of a copy on other images."""
-    critic, optimizer = player(before)
+    discriminator, optimizer = player(before)
 
     def objective(fake: Tensor) -> Tensor:
         return nn.functional.softplus(
-            -unrolled(critic, optimizer, critic_loss(fake), 2)(fake, LABELS).scores
+            -unrolled(discriminator, optimizer, discriminator_loss(fake), 2)(fake, LABELS).scores
         ).mean()
 
     fake = FAKE.clone().requires_grad_()
@@ -118,36 +122,36 @@ def test_its_gradient_passes_through_the_updates(before: int) -> None:
     direction = torch.randn(FAKE.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     slope = (objective(FAKE + 1e-6 * direction) - objective(FAKE - 1e-6 * direction)) / 2e-6
     assert (through * direction).sum().item() == pytest.approx(slope.item(), rel=1e-4)
-    still = unrolled(critic, optimizer, critic_loss(FAKE), 2)
+    still = unrolled(discriminator, optimizer, discriminator_loss(FAKE), 2)
     (only_at_the_end,) = torch.autograd.grad(nn.functional.softplus(-still(fake, LABELS).scores).mean(), fake)
     assert (through - only_at_the_end).norm() > 0.01 * through.norm()
 
 
 def test_a_weight_without_any_gradient_makes_no_nan() -> None:
     """A dead unit: its gradients are exactly 0, where Adam's root has no slope."""
-    critic = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.ReLU(), nn.Linear(3, 1)).double()
-    nn.init.constant_(critic[1].bias, -100.0)
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.ReLU(), nn.Linear(3, 1)).double()
+    nn.init.constant_(discriminator[1].bias, -100.0)
 
     class Dead(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = critic
+            self.net = discriminator
 
-        def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
             scores = self.net(images)[:, 0]
-            return Judgement(scores, scores[:, None])
+            return DiscriminatorOutput(scores, scores[:, None])
 
     dead = Dead()
     fake = FAKE.clone().requires_grad_()
-    ahead = unrolled(dead, adam(dead, "critic", 0.01, (0.5, 0.9)), critic_loss(fake), 3)
+    ahead = unrolled(dead, adam(dead, "discriminator", 0.01, (0.5, 0.9)), discriminator_loss(fake), 3)
     (gradient,) = torch.autograd.grad(ahead(fake).scores.sum(), fake)
     assert torch.isfinite(gradient).all()
 
 
 def test_the_rate_of_the_moment_is_used() -> None:
     """Schedules write the rate into the optimizer's groups."""
-    critic, optimizer = player(1)
+    discriminator, optimizer = player(1)
     optimizer.param_groups[0]["lr"] = 0.3
-    ahead = unrolled(critic, optimizer, critic_loss(FAKE), 1)(FAKE, LABELS).scores
-    update(critic, optimizer)
-    torch.testing.assert_close(ahead, critic(FAKE, LABELS).scores)
+    ahead = unrolled(discriminator, optimizer, discriminator_loss(FAKE), 1)(FAKE, LABELS).scores
+    update(discriminator, optimizer)
+    torch.testing.assert_close(ahead, discriminator(FAKE, LABELS).scores)

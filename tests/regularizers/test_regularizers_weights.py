@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.core.descent import adam
+from genlab.core.optimizer import adam
 from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
 
 
@@ -35,7 +35,7 @@ def test_after_clipping_every_weight_is_inside_and_small_ones_are_untouched() ->
 
 def test_the_history_is_the_mean_of_the_iterates() -> None:
     net = network()
-    optimizer = adam(net, "critic", 0.1, (0.5, 0.9))
+    optimizer = adam(net, "discriminator", 0.1, (0.5, 0.9))
     assert historical_distance(optimizer).item() == 0
     iterates: list[list[Tensor]] = []
     for step in range(5):
@@ -53,7 +53,7 @@ def test_the_history_is_the_mean_of_the_iterates() -> None:
 
 def test_its_slope_pulls_towards_the_history() -> None:
     net = network()
-    optimizer = adam(net, "critic", 0.1, (0.5, 0.9))
+    optimizer = adam(net, "discriminator", 0.1, (0.5, 0.9))
     for step in range(3):
         improve(net, optimizer, step)
         remember_(optimizer, step)
@@ -64,7 +64,7 @@ def test_its_slope_pulls_towards_the_history() -> None:
 
 def test_remembering_changes_nothing_of_what_adam_does() -> None:
     nets = [network(), network()]
-    optimizers = [adam(net, "critic", 0.05, (0.5, 0.9)) for net in nets]
+    optimizers = [adam(net, "discriminator", 0.05, (0.5, 0.9)) for net in nets]
     for step in range(4):
         for net, optimizer in zip(nets, optimizers, strict=True):
             improve(net, optimizer, step)
@@ -76,7 +76,7 @@ def test_remembering_changes_nothing_of_what_adam_does() -> None:
 def test_before_the_first_step_there_is_nothing_to_remember() -> None:
     """A mean that lay there alone would be taken for Adam's state."""
     net = network()
-    optimizer = adam(net, "critic", 0.05, (0.5, 0.9))
+    optimizer = adam(net, "discriminator", 0.05, (0.5, 0.9))
     remember_(optimizer, 0)
     assert not optimizer.state
     improve(net, optimizer, 0)
@@ -84,12 +84,12 @@ def test_before_the_first_step_there_is_nothing_to_remember() -> None:
 
 def test_the_history_is_saved_with_the_optimizer() -> None:
     net = network()
-    optimizer = adam(net, "critic", 0.1, (0.5, 0.9))
+    optimizer = adam(net, "discriminator", 0.1, (0.5, 0.9))
     for step in range(2):
         improve(net, optimizer, step)
         remember_(optimizer, step)
     twin = copy.deepcopy(net)
-    again = adam(twin, "critic", 0.1, (0.5, 0.9))
+    again = adam(twin, "discriminator", 0.1, (0.5, 0.9))
     again.load_state_dict(optimizer.state_dict())
     assert historical_distance(again).item() == pytest.approx(historical_distance(optimizer).item(), rel=1e-6)
     assert historical_distance(again) > 0

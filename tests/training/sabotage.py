@@ -162,7 +162,7 @@ class End:
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [  # all that a run imports, so that a child has it already
-        "genlab.recipes.run",
+        "genlab.runs.train",
         "genlab.families.autoencoder",
         "genlab.families.gan",
         "genlab.families.vae",

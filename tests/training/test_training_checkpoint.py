@@ -14,8 +14,8 @@ import torch
 from sabotage import Disk, full
 
 import genlab
-from genlab.core.descent import adam, descend
 from genlab.core.errors import CheckpointError, StorageError
+from genlab.core.optimizer import adam, optimizer_step
 from genlab.training import checkpoint
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint, link, load, recover, save
@@ -384,7 +384,7 @@ class Toy:
         self.optimizers = {"toy": adam(self.model, "toy", 0.1, (0.9, 0.99))}
 
     def step(self, *_: object) -> dict[str, torch.Tensor]:
-        descend((self.model(torch.ones(3, 2)) ** 3).sum(), self.optimizers["toy"])
+        optimizer_step((self.model(torch.ones(3, 2)) ** 3).sum(), self.optimizers["toy"])
         return {}
 
 

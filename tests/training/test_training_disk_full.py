@@ -17,7 +17,7 @@ from sabotage import TINY, Disk, differences, full, in_child, outcome, train
 import genlab
 from genlab.core import files
 from genlab.core.errors import NonFiniteError, StorageError
-from genlab.recipes import run
+from genlab.runs import train as run
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
 

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.descent import adam, descend
 from genlab.core.errors import NonFiniteError
+from genlab.core.optimizer import adam, optimizer_step
 from genlab.core.pictures import Picture
 from genlab.training import fit as loop
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.evaluation import Evaluation
-from genlab.training.fit import Cadence, Progress, Surroundings, fit
+from genlab.training.fit import Cadence, Callbacks, Progress, fit
+from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted
-from genlab.training.shown import showing
 from genlab.training.state import collect, restore
 
 
@@ -56,13 +56,13 @@ class Toy:
         self.modes.append(all(module.training for module in self.model.modules()))
         images = torch.cat([next(batches).images, next(batches).images])
         loss = (self.model(images) - 1).square().mean()
-        norm = descend(loss, self.optimizers["toy"])
+        norm = optimizer_step(loss, self.optimizers["toy"])
         return {"loss": loss.detach(), "gradient_norm": norm}
 
 
 @dataclass
 class Watcher:
-    """Surroundings that write down what is asked of them, and an observer of the same run."""
+    """Callbacks that write down what is asked of them, and an observer of the same run."""
 
     log: list[tuple[Any, ...]] = field(default_factory=list)
     saved: list[Progress] = field(default_factory=list)
@@ -120,7 +120,7 @@ def run(
     toy, progress = toy or Toy(), progress or Progress()
     average = Average(toy.model, ema) if ema else None
     calls = {"evaluate": watcher.evaluate, "preview": watcher.preview, "observers": [watcher], **around}
-    fit(toy, Points(progress.batches), plan, progress, Surroundings(watcher.save, **calls), average=average)
+    fit(toy, Points(progress.batches), plan, progress, Callbacks(watcher.save, **calls), average=average)
     return toy, progress, average
 
 
@@ -222,7 +222,7 @@ def test_what_is_drawn_in_layers_depends_on_the_step_alone(ema: float) -> None:
         Points(progress.batches),
         RHYTHM,
         Progress(**half.state),
-        Surroundings(Watcher().save),
+        Callbacks(Watcher().save),
         average=average,
     )
     for before, after in zip(once, collect(toy, average), strict=True):
@@ -325,7 +325,7 @@ def test_showing_puts_a_model_back_as_it_was() -> None:
     model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     for mode in (True, False):
         model.train(mode)
-        with showing(model):
+        with inference_mode(model):
             assert not model.training
             assert not model[1].training
             assert not torch.is_grad_enabled()

@@ -14,7 +14,7 @@ RHYTHM = {"steps": 60, "checkpoint_every": 5, "evaluate_every": 8, "preview_ever
 CONFIGURATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "autoencoder": ("autoencoder", {"data": "digits", "size": 16, "ema": 0.9}),
     "vae": ("vae", {}),
-    "gan": ("gan", {"critic_steps": 2}),
+    "gan": ("gan", {"discriminator_steps": 2}),
     "dcgan": ("dcgan", {"architecture": "dcgan", "data": "digits", "size": 16, "width": 4}),
 }
 

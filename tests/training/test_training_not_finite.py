@@ -14,15 +14,15 @@ import genlab
 from genlab.cli import main as command_line
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
-from genlab.core.descent import descend
 from genlab.core.errors import NonFiniteError
+from genlab.core.optimizer import optimizer_step
 from genlab.core.random import Randomness
 from genlab.data.dataset import Source, make_dataset
 from genlab.data.loader import Loader
 from genlab.objectives import adversarial, reconstruction
-from genlab.recipes import data as recipes_data
-from genlab.recipes import run as recipes
 from genlab.recipes.resolve import resolve
+from genlab.runs import data as recipes_data
+from genlab.runs import train as recipes
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
@@ -65,7 +65,7 @@ def test_a_picture_that_is_nan_stops_the_run_in_the_step_that_sees_it(
         genlab.train(preset, quiet=True, out=tmp_path, **SHORT)
     run = RunFolder(tmp_path / "run")
     assert _faulty(run, caught.value) == due
-    player = {"gan": "critic"}.get(preset, preset)
+    player = {"gan": "discriminator"}.get(preset, preset)
     assert (caught.value.player, caught.value.tensor) == (player, f"the {player}'s loss")
     assert f"NaN in the {player}'s loss while updating the {player}" in str(caught.value)
     with pytest.raises(NonFiniteError):  # the same picture again, and the old fault is still on record
@@ -74,7 +74,7 @@ def test_a_picture_that_is_nan_stops_the_run_in_the_step_that_sees_it(
 
 
 @pytest.mark.parametrize(("value", "name"), [(float("nan"), "NaN"), (float("inf"), "Inf"), (-float("inf"), "Inf")])
-@pytest.mark.parametrize("player", ["critic", "generator"])
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_an_objective_that_fails_names_its_player(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, player: str, value: float, name: str
 ) -> None:
@@ -82,10 +82,10 @@ def test_an_objective_that_fails_names_its_player(
     proper = adversarial.ADVERSARIAL["non-saturating"]
 
     def loss(real: Tensor, fake: Tensor, **labels: float) -> tuple[Tensor, Tensor]:
-        losses = dict(zip(("critic", "generator"), proper(real, fake), strict=True))
+        losses = dict(zip(("discriminator", "generator"), proper(real, fake), strict=True))
         if next(calls) // 2 == 17:  # each player asks once a step
             losses[player] = losses[player] * value
-        return losses["critic"], losses["generator"]
+        return losses["discriminator"], losses["generator"]
 
     monkeypatch.setattr(adversarial, "ADVERSARIAL", {"non-saturating": loss})
     with pytest.raises(NonFiniteError) as caught:
@@ -107,7 +107,7 @@ def _batches() -> Iterator[Batch]:
 
 
 def _players(training: Training) -> Mapping[str, nn.Module]:
-    if "critic" in training.optimizers:
+    if "discriminator" in training.optimizers:
         return {name: training.model.get_submodule(name) for name in training.optimizers}
     return dict.fromkeys(training.optimizers, training.model)
 
@@ -160,7 +160,7 @@ def test_a_norm_that_overflows_is_no_step_either() -> None:
     before = layer.weight.detach().clone()
     loss = layer(torch.full((1, 2), 1e30)).sum() * 1e-3
     with pytest.raises(NonFiniteError, match="Inf in the norm of the toy's gradient"):
-        descend(loss, optimizer)
+        optimizer_step(loss, optimizer)
     assert torch.isfinite(layer.weight.grad).all()
     assert torch.equal(layer.weight, before)
 
@@ -171,7 +171,7 @@ def test_a_loss_is_looked_at_even_where_its_gradient_is_finite(value: float, nam
     named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
     before = layer.weight.detach().clone()
     with pytest.raises(NonFiniteError, match=f"{name} in the toy's loss"):
-        descend(layer(torch.ones(1, 2)).sum() + value, torch.optim.SGD(named, lr=1.0))
+        optimizer_step(layer(torch.ones(1, 2)).sum() + value, torch.optim.SGD(named, lr=1.0))
     assert torch.equal(layer.weight, before)
 
 
@@ -180,7 +180,7 @@ def test_clipping_hides_nothing(clip: float | None) -> None:
     layer = nn.Linear(2, 1)
     named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
     with pytest.raises(NonFiniteError, match=r"NaN in the gradient of toy\.weight"):
-        descend(_with_gradient(layer, float("nan")), torch.optim.SGD(named, lr=1.0), clip)
+        optimizer_step(_with_gradient(layer, float("nan")), torch.optim.SGD(named, lr=1.0), clip)
     assert torch.isfinite(layer.weight).all()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import genlab
-from genlab.recipes import run
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe
+from genlab.runs import train as run
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
@@ -18,9 +18,12 @@ SMALL = {"data": "digits", "size": 16, "width": 4, "batch": 8, "quiet": True, "e
 @pytest.mark.parametrize(
     ("preset", "options"),
     [
-        ("wgan", {"critic_steps": 2}),  # RMSProp
+        ("wgan", {"discriminator_steps": 2}),  # RMSProp
         ("dcgan", {"historical_averaging": 0.1, "generator_steps": 2}),  # running means
-        ("sngan", {"critic_steps": 2, "spectral_norm": "both", "lr_schedule": "constant"}),  # singular vectors
+        (
+            "sngan",
+            {"discriminator_steps": 2, "spectral_norm": "both", "lr_schedule": "constant"},
+        ),  # singular vectors
         ("acgan", {"flip_labels": 0.2}),  # dropout, flips
         ("unrolled-gan", {"unrolled_steps": 2, "r1": 1.0, "penalty_every": 3}),  # Adam's moments, ahead
         ("denoising-autoencoder", {"sparsity": "kl"}),

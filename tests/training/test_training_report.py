@@ -213,30 +213,34 @@ def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder)
     folder = bare
     _started(folder)
     for step in (20, 40, 60):
-        folder.scalars(step, {"seconds": 1.0 * step, "critic_loss": 1.0 / step})
+        folder.scalars(step, {"seconds": 1.0 * step, "discriminator_loss": 1.0 / step})
     finding = Finding(
-        "critic-overpowers",
-        "The critic is <sure>",
+        "discriminator-overpowers",
+        "The discriminator is <sure>",
         "failure",
         40,
         60,
-        [Evidence("critic_loss", 0.001, "above 0.01"), Evidence("a loss", float("nan"), "a number")],
+        [Evidence("discriminator_loss", 0.001, "above 0.01"), Evidence("a loss", float("nan"), "a number")],
         "Because.",
         "A paper.",
-        [Remedy([Change("critic_lr", times=0.5)], "Slower.")],
+        [Remedy([Change("discriminator_lr", times=0.5)], "Slower.")],
     )
     folder.event(60, "finding", finding.values())
-    folder.event(60, "remedy", {"rule": finding.rule, "changes": {"critic_lr": 1e-4}, "back to step": 20})
+    folder.event(60, "remedy", {"rule": finding.rule, "changes": {"discriminator_lr": 1e-4}, "back to step": 20})
     write_report(folder)
     page = page_of(folder)
     for words in (
         *(
-            "failure: The critic is <sure>, since step 40",
-            "critic_loss 0.001, expected above 0.01",
+            "failure: The discriminator is <sure>, since step 40",
+            "discriminator_loss 0.001, expected above 0.01",
             "not a number",
         ),
-        *("Because. A paper.", "--critic-lr × 0.5: Slower.", "back to step 20, and on with critic_lr 0.0001"),
-        *("The doctor found: The critic is <sure>.", "Treated 1 time."),
+        *(
+            "Because. A paper.",
+            "--discriminator-lr × 0.5: Slower.",
+            "back to step 20, and on with discriminator_lr 0.0001",
+        ),
+        *("The doctor found: The discriminator is <sure>.", "Treated 1 time."),
     ):
         assert words in page.text
     assert len(page.images) == 2  # the curves, and the signal that has values

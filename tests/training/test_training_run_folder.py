@@ -95,7 +95,7 @@ def _filled(path: Path) -> RunFolder:
             run.picture(step, np.zeros((2, 2, 3), np.uint8))
             run.event(step, "evaluation", {"fd": 0.5, "best": True})
             run.event(step, "checkpoint", {"best": False})
-    run.event(12, "fault", {"player": "critic", "tensor": "t", "value": "NaN"})
+    run.event(12, "fault", {"player": "discriminator", "tensor": "t", "value": "NaN"})
     return run
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from genlab.applications.evaluate import Measurement
-from genlab.metrics.figures import Figure, apart
+from genlab.metrics.figures import Figure, significantly_different
 
 MARKS = "*†‡§¶"
 MEASURED = (
@@ -97,7 +97,7 @@ def difference(one: Figure, two: Figure) -> str:
 def _chance(name: str, above: str, one: Figure, below: str, two: Figure) -> list[str]:
     if difference(one, two):
         return [f"{above} and {below} cannot be ranked by {name}: they were measured differently"]
-    sure = apart(Figure(name, one.value, one.error), Figure(name, two.value, two.error))
+    sure = significantly_different(Figure(name, one.value, one.error), Figure(name, two.value, two.error))
     if sure is None:
         return [f"whether {above} is better than {below} is not known: {name} has no error"]
     if sure:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from genlab.applications.measures import Pixels, Subject, evaluate_model, evaluate_sets
 from genlab.core import device as devices
 from genlab.core.contract import Samples
-from genlab.core.distributed import barrier, here, in_turn, together
+from genlab.core.distributed import barrier, here, rank0_first, together
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import replace, storage
 from genlab.data.dataset import Dataset, Source, joined
@@ -24,14 +24,14 @@ from genlab.data.native import native_sides
 from genlab.data.source import open_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
-from genlab.recipes.data import check_unchanged, open_data
-from genlab.recipes.extractors import find_extractor
-from genlab.recipes.load import load_model, precision, saved_step
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
+from genlab.runs.data import check_unchanged, open_data
+from genlab.runs.extractors import find_extractor
+from genlab.runs.load import load_model, precision, saved_step
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
@@ -111,7 +111,7 @@ def evaluate_run(
     if request.split == "all":
         raise UsageError("a run is measured on held-out or on training pictures: --split held-out or train")
     request = dataclasses.replace(request, split=request.split or "held-out")
-    with together(devices.choose(device)) as shard:
+    with together(devices.find(device)) as shard:
         return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
 
 
@@ -123,7 +123,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     barrier()  # every process has looked before the first writes
     if known:
         return known
-    where = devices.choose(device)
+    where = devices.find(device)
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
@@ -211,7 +211,7 @@ def evaluate_pictures(
     """
     for name in request.sampling:
         raise UsageError(f"--{name.replace('_', '-')} is for a run; pictures are there already")
-    with together(devices.choose(device)) as shard:
+    with together(devices.find(device)) as shard:
         progress = progress and shard.rank == 0
         return _beside(real, fake, request, device, size, max_rejected, progress=progress)
 
@@ -236,15 +236,15 @@ def _beside(
     if size is None and native:
         size = min(max(native[0], LEAST), LARGEST)
     opening = partial(open_source, max_rejected=max_rejected, progress=progress)
-    opened = [in_turn(partial(opening, name, size=size)) for name in (real, fake)]
+    opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
     channels = {source.train.shape.channels for source in opened}
     if len(channels) > 1:  # grey beside colour: both in colour
         size = opened[1].train.shape.height
-        opened = [in_turn(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
+        opened = [rank0_first(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
     split = request.split or "all"
     sides = {"held-out": opened[0].held_out, "train": opened[0].train}
     theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
-    where = devices.choose(device)
+    where = devices.find(device)
     extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
     stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
     figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp, progress=progress)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from genlab.applications.capability import need
 from genlab.core.contract import Decodes, Encodes, HasPrior, takes_labels
 from genlab.core.errors import GenlabError
-from genlab.core.latents import linear, spherical
+from genlab.core.latents import linear, slerp
 from genlab.core.random import generator
 
 
@@ -41,7 +41,7 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
     else:
         raise GenlabError("interpolation needs a model with a prior, or pictures to encode: give --between FOLDER")
     weights = torch.linspace(0, 1, frames, device=latents.device)
-    between = spherical if isinstance(model, HasPrior) else linear
+    between = slerp if isinstance(model, HasPrior) else linear
     paths = [between(a, b, weights) for a, b in pairwise(latents)]
     if takes_labels(model):  # each stretch is of one class, which must not change from frame to frame
         rows = torch.arange(len(paths), device=latents.device) % model.classes

@@ -29,14 +29,14 @@ from genlab.core.random import generator
 from genlab.data.dataset import Dataset, Source, chunks
 from genlab.metrics import modes, similarity
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.feature_statistics import KEPT, FeatureStatistics
 from genlab.metrics.figures import Better, Figure
 from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.neighbours import memorisation
 from genlab.metrics.path_length import path_length
-from genlab.metrics.portrait import KEPT, Portrait
 from genlab.metrics.sets import classes_reached, compare
-from genlab.recipes.data import black_and_white
-from genlab.recipes.portraits import chosen, portrait_of, watched
+from genlab.runs.data import black_and_white
+from genlab.runs.statistics import chosen, real_statistics, watched
 from genlab.version import __version__
 
 CHUNK = 250
@@ -112,7 +112,7 @@ def evaluate_sets(
     """
     if real.shape != fake.shape:
         raise UsageError(f"{real.name} has images of {tuple(real.shape)}, {fake.name} of {tuple(fake.shape)}")
-    seen, ours = (portrait_of(each, extractor, samples, progress=progress) for each in (real, fake))
+    seen, ours = (real_statistics(each, extractor, samples, progress=progress) for each in (real, fake))
     protocol = {"images": _shape(real.shape), **stamp, "genlab": __version__}
     figures = compare(seen, ours, extractor, protocol)
     equal = _equal(real, fake)
@@ -137,7 +137,7 @@ def _of_samples(subject: Subject, extractor: Extractor, samples: int) -> list[Fi
     pieces = batches(model, samples, subject.seed, labels)
     shown = -(-min(LIKENESS_IMAGES, samples) // CHUNK)
     pieces = [*map(cache, pieces[:shown]), *pieces[shown:]]  # the first are looked at twice
-    seen = portrait_of(real, extractor, samples, progress=subject.progress)
+    seen = real_statistics(real, extractor, samples, progress=subject.progress)
     fake = watched(extractor, pieces, "samples", progress=subject.progress)
     protocol = _protocol(subject)
     figures = compare(seen, fake, extractor, protocol)
@@ -153,7 +153,7 @@ def _of_samples(subject: Subject, extractor: Extractor, samples: int) -> list[Fi
 
 
 def _of_classes(
-    real: Portrait, fake: Portrait, extractor: Extractor, protocol: Mapping[str, Any]
+    real: FeatureStatistics, fake: FeatureStatistics, extractor: Extractor, protocol: Mapping[str, Any]
 ) -> Iterator[Figure]:
     """Yield how many classes of the data the samples reach, where the extractor knows these classes."""
     if extractor.name != "classifier" or real.probabilities is None or fake.probabilities is None:
@@ -164,10 +164,10 @@ def _of_classes(
     yield Figure("reverse_kl", divergence, None, "lower", stamp)
 
 
-def _of_memory(subject: Subject, extractor: Extractor, fake: Portrait, samples: int) -> Iterator[Figure]:
+def _of_memory(subject: Subject, extractor: Extractor, fake: FeatureStatistics, samples: int) -> Iterator[Figure]:
     """Yield whether samples are nearer to the training images than held-out images are."""
-    train = portrait_of(subject.source.train, extractor, KEPT, progress=subject.progress)
-    unseen = portrait_of(subject.source.held_out, extractor, samples, progress=subject.progress)
+    train = real_statistics(subject.source.train, extractor, KEPT, progress=subject.progress)
+    unseen = real_statistics(subject.source.held_out, extractor, samples, progress=subject.progress)
     found = memorisation(train.features, unseen.features, fake.features)
     stamp = {
         **extractor.stamp,

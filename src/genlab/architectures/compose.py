@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from genlab.architectures import ARCHITECTURES
-from genlab.architectures.critic import Critic
+from genlab.architectures.discriminator import Discriminator
 from genlab.architectures.labels import JoinToImage, JoinToLatent, LabelledSequential
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName
@@ -16,7 +16,7 @@ from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError, lookup
 
 DecoderLabelsName = Literal["none", "concat", "batch-norm"]
-CriticLabelsName = Literal["none", "concat", "projection", "auxiliary"]
+DiscriminatorLabelsName = Literal["none", "concat", "projection", "auxiliary"]
 MinibatchName = Literal["none", "discrimination", "stddev"]
 
 MINIBATCH: Mapping[str, Callable[[int], MinibatchDiscrimination | MinibatchStddev | None]] = {
@@ -102,7 +102,7 @@ def decoder(
     return network if join is None else LabelledSequential(join, network)
 
 
-def critic(
+def discriminator(
     architecture: str,
     shape: ImageShape,
     width: int,
@@ -112,11 +112,11 @@ def critic(
     attention: int | None = None,
     pack: int = 1,
     minibatch: MinibatchName = "none",
-    labels: CriticLabelsName = "none",
+    labels: DiscriminatorLabelsName = "none",
     classes: int = 0,
     depth: int | None = None,
-) -> Critic:
-    """Return a `Critic`.
+) -> Discriminator:
+    """Return a `Discriminator`.
 
     Args:
         architecture: a name in `ARCHITECTURES`.
@@ -128,7 +128,7 @@ def critic(
         pack: how many images are judged together.
         minibatch: the layer by which it sees the whole batch.
         labels: how they enter: "concat", as planes beside the image; "projection", as a vector that the features
-            are multiplied with; "auxiliary", not at all, but the critic guesses them.
+            are multiplied with; "auxiliary", not at all, but the discriminator guesses them.
         classes: of the labels.
         depth: hidden layers of mlp; None for its own.
 
@@ -146,7 +146,7 @@ def critic(
     channels = pack * (shape.channels + (0 if join is None else join.planes))
     seen = shape._replace(channels=channels)
     features = parts.features(seen, width, norm=norm or parts.norm, dropout=dropout, attention=attention)
-    network = Critic(
+    network = Discriminator(
         features,
         join=join,
         pack=pack,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle
 
 from genlab.architectures.mixed import MixedSequential
-from genlab.core.distributed import average
+from genlab.core.distributed import all_reduce_mean
 
 LARGEST = 2.0  # of a coupling's log-scale
 
@@ -77,8 +77,8 @@ class ActNorm(Invertible):
     @torch.no_grad()
     def _measure(self, maps: Tensor) -> None:
         """Set shift and scale by the whole batch, on however many processes, or by its first part."""
-        mean = average(maps.mean((0, 2, 3)))
-        variance = average((maps - mean[:, None, None]).square().mean((0, 2, 3)))
+        mean = all_reduce_mean(maps.mean((0, 2, 3)))
+        variance = all_reduce_mean((maps - mean[:, None, None]).square().mean((0, 2, 3)))
         self.shift.copy_(-mean)
         self.log_scale.copy_(-0.5 * (variance + 1e-6).log())
         self.ready.fill_(1)

@@ -1,4 +1,4 @@
-"""Layers by which a critic sees a batch as a whole, so that a collapsed generator gives itself away."""
+"""Layers by which a discriminator sees a batch as a whole, so that a collapsed generator gives itself away."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from genlab.core.distributed import average, gather
+from genlab.core.distributed import all_reduce_mean, gather
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -38,7 +38,7 @@ class _Distances(Function):
     """The distances ‖x_i − y_j‖₁, (K, B, N), of vectors x (K, B, D) and y (K, N, D).
 
     `torch.cdist` takes a fifth of the time of differences written out, but has no second derivative. Where one is
-    asked for, by a penalty on the critic's slope, the first is written out.
+    asked for, by a penalty on the discriminator's slope, the first is written out.
     """
 
     @staticmethod
@@ -71,6 +71,6 @@ class MinibatchStddev(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, features + 1) of (B, features)."""
-        variance = average((features - average(features.mean(0))).square().mean(0))
+        variance = all_reduce_mean((features - all_reduce_mean(features.mean(0))).square().mean(0))
         spread = torch.sqrt(variance + 1e-8).mean()  # the root of 0 has no slope
         return torch.cat((features, spread.expand(len(features), 1)), dim=1)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from genlab.architectures.labels import Labelled, needed
-from genlab.core.distributed import average, processes
+from genlab.core.distributed import all_reduce_mean, world_size
 
 NormName = Literal["batch", "layer", "instance", "none"]
 
@@ -25,14 +25,14 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalise per channel."""
-        if not self.training or processes() == 1:
+        if not self.training or world_size() == 1:
             return super().forward(images)
         images = images.to(torch.promote_types(images.dtype, torch.float32))
         over = (0, *range(2, images.ndim))
         # The mean first: E[x²] − E[x]² would lose its digits where the mean is large.
-        mean = average(images.mean(over, keepdim=True))
-        variance = average((images - mean).square().mean(over, keepdim=True))
-        count = images.numel() // images.shape[1] * processes()
+        mean = all_reduce_mean(images.mean(over, keepdim=True))
+        variance = all_reduce_mean((images - mean).square().mean(over, keepdim=True))
+        count = images.numel() // images.shape[1] * world_size()
         self._track(mean.detach().flatten(), variance.detach().flatten(), count)
         scale = torch.rsqrt(variance + self.eps)
         if not self.affine:

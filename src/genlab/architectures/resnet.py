@@ -1,6 +1,7 @@
 """The residual networks of SN-GAN and WGAN-GP, for square images of 16 to 256 pixels.
 
-Blocks normalise and activate before they convolve. Up to 32 pixels all maps of the critic have `width` channels
+Blocks normalise and activate before they convolve. Up to 32 pixels all maps of the discriminator have `width`
+channels
 and all of the generator 2·width; above, there are width/2 next to the image, doubling towards the middle up to
 8·width. With width 128 these are the published networks of 32, 48 and 128 pixels.
 

@@ -20,10 +20,10 @@ from genlab.data.dataset import Dataset, Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
-from genlab.recipes.run import build
 from genlab.recipes.settings import Settings
+from genlab.runs.train import build
 from genlab.training.average import Average
-from genlab.training.fit import Cadence, Progress, Surroundings, fit
+from genlab.training.fit import Cadence, Callbacks, Progress, fit
 from genlab.training.run_folder import RunFolder
 
 IMAGES = 1024
@@ -115,7 +115,7 @@ def ours(
     progress, never = Progress(), 10**9
     with tempfile.TemporaryDirectory() as place, Loader(data, recipe.batch, seed=seed, device=where) as batches:
         folder = RunFolder.create(Path(place), "bench")
-        around = Surroundings(save=lambda *_, **__: None, observers=[folder])
+        around = Callbacks(save=lambda *_, **__: None, observers=[folder])
 
         def advance(steps: int) -> None:
             plan = Cadence(progress.step + steps, None, Settings().log_every, never, never, never)

@@ -7,23 +7,23 @@ from genlab.bench.measure import Scope, Spread, in_turns, seconds
 from genlab.bench.page import Row, Section
 from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.rule import Context
-from genlab.recipes.data import SOME
+from genlab.runs.data import SOME
 from genlab.training import checkpoint
 from genlab.training.evaluation import evaluate
+from genlab.training.inference import inference_mode
 from genlab.training.preview import PICTURES, preview
-from genlab.training.shown import showing
+from genlab.training.probes import LEAST_STEPS, Probes, beside
+from genlab.training.probes import PROBED as COUNT
 from genlab.training.state import collect
-from genlab.training.vitals import LEAST_STEPS, Vitals, beside
-from genlab.training.vitals import LOOK as COUNT
 
 STEPS = 8
-PREVIEW, EVALUATION, CHECKPOINT, LOOK = "preview", "evaluation", "checkpoint", "the doctor's look"
+PREVIEW, EVALUATION, CHECKPOINT, PROBED = "preview", "evaluation", "checkpoint", "the doctor's look"
 LINES = 500  # of the history that the doctor knows
 EVERY = {
     PREVIEW: SETTINGS.preview_every,
     EVALUATION: SETTINGS.evaluate_every,
     CHECKPOINT: SETTINGS.checkpoint_every,
-    LOOK: LEAST_STEPS,
+    PROBED: LEAST_STEPS,
 }
 
 
@@ -35,7 +35,7 @@ def measure(scope: Scope) -> Section:
             PREVIEW: partial(_preview, run),
             EVALUATION: partial(_evaluate, run),
             CHECKPOINT: partial(_save, run),
-            LOOK: partial(_look, run, Vitals(run.held_out, run.held_out, 0), _doctor(run)),
+            PROBED: partial(_look, run, Probes(run.held_out, run.held_out, 0), _doctor(run)),
         }
         found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
@@ -47,7 +47,7 @@ def measure(scope: Scope) -> Section:
         for name, every in EVERY.items()
     }
     rows += [
-        Row(f"{name} every {every} steps", Spread.of(shares[name]), "%", most=3 if name == LOOK else None)
+        Row(f"{name} every {every} steps", Spread.of(shares[name]), "%", most=3 if name == PROBED else None)
         for name, every in EVERY.items()
     ]
     together = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
@@ -64,18 +64,18 @@ def measure(scope: Scope) -> Section:
 
 def _preview(run: Example) -> None:
     model = run.average.model
-    with showing(model):
+    with inference_mode(model):
         run.folder.picture(run.progress.step, preview(model, run.held_out, SETTINGS.seed))
 
 
 def _evaluate(run: Example) -> None:
     model = run.average.model
-    with showing(model):
+    with inference_mode(model):
         evaluate(model, run.held_out, SETTINGS.seed)
 
 
-def _look(run: Example, vitals: Vitals, doctor: Doctor) -> None:
-    with beside(vitals, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+def _look(run: Example, probes: Probes, doctor: Doctor) -> None:
+    with beside(probes, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
         pass
     doctor.due = 0  # it does not go through its rules at every look
     doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in seen.items()})
@@ -83,7 +83,7 @@ def _look(run: Example, vitals: Vitals, doctor: Doctor) -> None:
 
 def _doctor(run: Example) -> Doctor:
     """Return a doctor who has seen a run for a while."""
-    with beside(Vitals(run.held_out, run.held_out, 0), run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+    with beside(Probes(run.held_out, run.held_out, 0), run.training, LEAST_STEPS, LEAST_STEPS) as seen:
         pass
     values = {name: value.item() for name, value in seen.items()}
     return Doctor(Context("gan"), ({"step": LEAST_STEPS * line, **values} for line in range(LINES)))

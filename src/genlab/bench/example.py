@@ -16,12 +16,12 @@ from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.families.gan import GANTraining
-from genlab.recipes.data import SOME
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.run import build
 from genlab.recipes.settings import Settings
+from genlab.runs.data import SOME
+from genlab.runs.train import build
 from genlab.training.average import Average
-from genlab.training.fit import Cadence, Progress, Surroundings, fit
+from genlab.training.fit import Cadence, Callbacks, Progress, fit
 from genlab.training.run_folder import RunFolder
 
 RECIPE = replace(PRESETS["dcgan"], batch=64, width=64)
@@ -50,7 +50,7 @@ class Example:
         until = self.progress.step + steps
         never = until + 1
         plan = Cadence(until, None, SETTINGS.log_every, never, never, never)
-        around = Surroundings(save=lambda *_, **__: None, observers=[self.folder])
+        around = Callbacks(save=lambda *_, **__: None, observers=[self.folder])
         fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
         wait(self.device)
 

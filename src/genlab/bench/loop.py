@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 from genlab.bench.example import ABOUT, RECIPE, SETTINGS, Example, example
 from genlab.bench.measure import Scope, Spread, alone, in_turns, threads, timed, wait
 from genlab.bench.page import Row, Section
-from genlab.core.descent import only
+from genlab.core.optimizer import freeze_except
 from genlab.core.random import derive, restart_stream
 
 CHUNK, CHUNKS = 8, 5  # steps at a time, in turns; 40 steps hold whole numbers of logged lines and averages
@@ -67,20 +67,23 @@ def _shares(fitted: Sequence[float], bare: Sequence[float]) -> Spread:
 def _by_hand(run: Example) -> Callable[[], None]:
     """Return `CHUNK` steps of the algorithm as one would write them without genlab, on weights of the run."""
     training, model = run.training, run.training.model
-    critic_optimizer, generator_optimizer = training.optimizers["critic"], training.optimizers["generator"]
+    discriminator_optimizer, generator_optimizer = (
+        training.optimizers["discriminator"],
+        training.optimizers["generator"],
+    )
     real = next(run.batches).images
     noise = torch.randn(len(real), model.latent, device=run.device)
 
     def chunk() -> None:
         for _ in range(CHUNK):
             fake = model.decode(noise)
-            real_scores = model.critic(real).scores
-            critic_loss, _ = training.loss(real_scores, model.critic(fake.detach()).scores)
-            _descend(critic_loss, critic_optimizer)
-            model.critic.requires_grad_(False)
-            _, generator_loss = training.loss(real_scores.detach(), model.critic(fake).scores)
+            real_scores = model.discriminator(real).scores
+            discriminator_loss, _ = training.loss(real_scores, model.discriminator(fake.detach()).scores)
+            _descend(discriminator_loss, discriminator_optimizer)
+            model.discriminator.requires_grad_(False)
+            _, generator_loss = training.loss(real_scores.detach(), model.discriminator(fake).scores)
             _descend(generator_loss, generator_optimizer)
-            model.critic.requires_grad_(True)
+            model.discriminator.requires_grad_(True)
         wait(run.device)
 
     return chunk
@@ -100,11 +103,11 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
         restart_stream(derive(SETTINGS.seed, "layers", step), run.device)
 
     def noise() -> None:
-        training.randomness.normal(RECIPE.batch, (training.model.latent,), "critic", step, 0)
+        training.randomness.normal(RECIPE.batch, (training.model.latent,), "discriminator", step, 0)
 
     def freeze() -> None:
-        for player in (training.model.critic, training.model.generator):
-            with only(player, among=training.model):
+        for player in (training.model.discriminator, training.model.generator):
+            with freeze_except(player, among=training.model):
                 pass
 
     works: dict[str, tuple[Callable[[], object], int]] = {

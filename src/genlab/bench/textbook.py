@@ -28,12 +28,12 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.vae import VAERecipe
 
 Step = Callable[[], dict[str, float]]
-Critic = Callable[[Tensor], Tensor]  # images to scores
-CriticLoss = Callable[[GANRecipe, Critic, Tensor, Tensor], Tensor]  # of real and generated images
+Discriminator = Callable[[Tensor], Tensor]  # images to scores
+DiscriminatorLoss = Callable[[GANRecipe, Discriminator, Tensor, Tensor], Tensor]  # of real and generated images
 
 
 def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
-    """Return what takes one step, of all its critic steps, of the loop that a tutorial has for a recipe.
+    """Return what takes one step, of all its discriminator steps, of the loop that a tutorial has for a recipe.
 
     Args:
         recipe: whose hyperparameters are taken.
@@ -61,80 +61,82 @@ def _batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor
             yield batch.to(device)
 
 
-def _players(recipe: GANRecipe, model: nn.Module) -> tuple[nn.Module, Critic, list[torch.optim.Adam]]:
-    generator, critic = model.generator, model.critic
+def _players(recipe: GANRecipe, model: nn.Module) -> tuple[nn.Module, Discriminator, list[torch.optim.Adam]]:
+    generator, discriminator = model.generator, model.discriminator
     assert isinstance(generator, nn.Module)
-    assert isinstance(critic, nn.Module)
+    assert isinstance(discriminator, nn.Module)
     optimizers = [
-        torch.optim.Adam(critic.parameters(), lr=recipe.critic_lr, betas=recipe.betas),
+        torch.optim.Adam(discriminator.parameters(), lr=recipe.discriminator_lr, betas=recipe.betas),
         torch.optim.Adam(generator.parameters(), lr=recipe.generator_lr, betas=recipe.betas),
     ]
-    return generator, lambda images: critic(images).scores, optimizers
+    return generator, lambda images: discriminator(images).scores, optimizers
 
 
 def _gan(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step:
-    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+    generator, discriminator, (of_discriminator, of_generator) = _players(recipe, model)
 
     def step() -> dict[str, float]:
         real = next(batches)
         fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device)))
-        of_critic.zero_grad()
-        scores = critic(real)
+        of_discriminator.zero_grad()
+        scores = discriminator(real)
         of_real = binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
         of_real.backward()
-        scores = critic(fake.detach())
+        scores = discriminator(fake.detach())
         of_fake = binary_cross_entropy_with_logits(scores, torch.zeros_like(scores))
         of_fake.backward()
-        of_critic.step()
+        of_discriminator.step()
         of_generator.zero_grad()
-        scores = critic(fake)
+        scores = discriminator(fake)
         loss = binary_cross_entropy_with_logits(scores, torch.ones_like(scores))
         loss.backward()
         of_generator.step()
-        return {"critic": of_real.item() + of_fake.item(), "generator": loss.item()}
+        return {"discriminator": of_real.item() + of_fake.item(), "generator": loss.item()}
 
     return step
 
 
-def _critic_first(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor], critic_loss: CriticLoss) -> Step:
-    """Return the step of a critic that takes several turns, and whose scores the generator raises."""
-    generator, critic, (of_critic, of_generator) = _players(recipe, model)
+def _discriminator_first(
+    recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor], discriminator_loss: DiscriminatorLoss
+) -> Step:
+    """Return the step of a discriminator that takes several turns, and whose scores the generator raises."""
+    generator, discriminator, (of_discriminator, of_generator) = _players(recipe, model)
 
     def step() -> dict[str, float]:
-        for _ in range(recipe.critic_steps):
+        for _ in range(recipe.discriminator_steps):
             real = next(batches)
             fake = torch.tanh(generator(torch.randn(len(real), recipe.latent, device=real.device))).detach()
-            of_critic.zero_grad()
-            loss = critic_loss(recipe, critic, real, fake)
+            of_discriminator.zero_grad()
+            loss = discriminator_loss(recipe, discriminator, real, fake)
             loss.backward()
-            of_critic.step()
+            of_discriminator.step()
         of_generator.zero_grad()
-        of_fake = -critic(
+        of_fake = -discriminator(
             torch.tanh(generator(torch.randn(recipe.batch, recipe.latent, device=real.device)))
         ).mean()
         of_fake.backward()
         of_generator.step()
-        return {"critic": loss.item(), "generator": of_fake.item()}
+        return {"discriminator": loss.item(), "generator": of_fake.item()}
 
     return step
 
 
-def _wgan_gp(recipe: GANRecipe, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+def _wgan_gp(recipe: GANRecipe, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
     between = (real + torch.rand(len(real), 1, 1, 1, device=real.device) * (fake - real)).requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
     penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
-    loss: Tensor = critic(fake).mean() - critic(real).mean() + recipe.gradient_penalty * penalty
+    loss: Tensor = discriminator(fake).mean() - discriminator(real).mean() + recipe.gradient_penalty * penalty
     return loss
 
 
-def _hinge(recipe: GANRecipe, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    return relu(1 - critic(real)).mean() + relu(1 + critic(fake)).mean()
+def _hinge(recipe: GANRecipe, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
+    return relu(1 - discriminator(real)).mean() + relu(1 + discriminator(fake)).mean()
 
 
 _LOOPS: Mapping[str, Callable[[GANRecipe, nn.Module, Iterator[Tensor]], Step]] = {
     "non-saturating": _gan,
-    "wasserstein": partial(_critic_first, critic_loss=_wgan_gp),
-    "hinge": partial(_critic_first, critic_loss=_hinge),
+    "wasserstein": partial(_discriminator_first, discriminator_loss=_wgan_gp),
+    "hinge": partial(_discriminator_first, discriminator_loss=_hinge),
 }
 
 

@@ -18,7 +18,8 @@ from genlab.recipes.gan import GANRecipe
 
 LEAST_SECONDS = 0.3  # of a measurement
 METHOD = (
-    "Images that a model, of a GAN its critic, is trained on in a second. genlab is `fit` as users get it: its "
+    "Images that a model, of a GAN its discriminator, is trained on in a second. genlab is `fit` as users get "
+    "it: its "
     "loader, the average of the weights, every check and a line of the history now and then, without previews, "
     "evaluations and checkpoints. The textbook loop is plain PyTorch as tutorials teach it, with the same "
     "networks, batch and pictures: float32, contiguous, a DataLoader over tensors in memory, plain optimizers, "
@@ -40,7 +41,7 @@ def measure(scope: Scope) -> Section:
 
 def _rows(case: Case, repeats: int, where: torch.device, peaks: Mapping[str, float]) -> list[Row]:
     recipe, data = case.recipe, pictures(case)
-    images = recipe.batch * (recipe.critic_steps if isinstance(recipe, GANRecipe) else 1)
+    images = recipe.batch * (recipe.discriminator_steps if isinstance(recipe, GANRecipe) else 1)
     with ExitStack() as stack:
         works: dict[str, Callable[[int], object]] = {
             name: stack.enter_context(ours(recipe, data, where, dtype))

@@ -62,7 +62,7 @@ def bench(
     from genlab.bench.cases import CASES
     from genlab.bench.measure import Scope
     from genlab.bench.parts import PARTS
-    from genlab.core.device import choose
+    from genlab.core.device import find
     from genlab.core.files import replace
 
     known = dict.fromkeys(case.preset for case in CASES)
@@ -70,7 +70,7 @@ def bench(
         raise UsageError(f'no measurement of "{unknown[0]}". Choices: {", ".join(known)}.')
     if repeats < 1:
         raise UsageError("--repeats must be at least 1")
-    scope, about, sections = Scope(repeats, choose(device), presets), page.machine(), {}
+    scope, about, sections = Scope(repeats, find(device), presets), page.machine(), {}
     for name in parts or PARTS:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         sections[name] = PARTS[name](scope)

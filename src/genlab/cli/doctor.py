@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from genlab.cli.options import RUNS, Root
-from genlab.core.errors import UnwellError, UsageError
+from genlab.core.errors import RunFailureError, UsageError
 
 if TYPE_CHECKING:
     from genlab.diagnosis.doctor import Diagnosis
@@ -24,18 +24,18 @@ def doctor(
     Parameters
     ----------
     map
-        Which column of a log is which signal, such as critic_loss=errD, where its name does not say so.
+        Which column of a log is which signal, such as discriminator_loss=errD, where its name does not say so.
     json
         Print everything that was found.
     """
     import json as encoder
 
-    from genlab.recipes.checkup import doctor as examined
+    from genlab.runs.diagnose import doctor as examined
 
     diagnosis = examined(target, mapping=_mapping(map or []), family=family, root=root)
     print(encoder.dumps(diagnosis.values(), indent=1) if json else _text(diagnosis))
     if not diagnosis.healthy:
-        raise UnwellError("")  # all that is to be said was said
+        raise RunFailureError("")  # all that is to be said was said
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:
@@ -43,7 +43,7 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
         if not (ours and equals and theirs):
-            raise UsageError(f'--map takes SIGNAL=COLUMN, such as critic_loss=errD, not "{pair}"')
+            raise UsageError(f'--map takes SIGNAL=COLUMN, such as discriminator_loss=errD, not "{pair}"')
         mapping[ours] = theirs
     return mapping
 

@@ -151,7 +151,7 @@ def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
     from genlab.applications.sample import sample
     from genlab.core.contract import Samples
     from genlab.core.pictures import grid, png
-    from genlab.recipes.load import load_model
+    from genlab.runs.load import load_model
 
     model = load_model(folder, request.checkpoint, device, request.sampling)
     return png(grid(sample(model, STRIP, request.seed), columns=STRIP)) if isinstance(model, Samples) else b""

@@ -13,7 +13,7 @@ from genlab.recipes.resolve import Plan, resolve
 from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
 
 if TYPE_CHECKING:
-    from genlab.recipes.run import Result
+    from genlab.runs.train import Result
 
 
 def training_app(asked: str | None) -> App:
@@ -35,7 +35,7 @@ def _command(plan: Plan, summary: str) -> Callable[..., None]:
     def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
         changed = plan.changed(options)  # refused, if it is, before torch is imported
 
-        from genlab.recipes.run import start
+        from genlab.runs.train import start
 
         conclude(start(changed))
 
@@ -91,7 +91,7 @@ def resume(
     precision
         What networks multiply in from here on: auto, bf16 or float32.
     """
-    from genlab.recipes.run import carry_on
+    from genlab.runs.train import carry_on
 
     options: Mapping[str, Any] = {
         "steps": steps,

@@ -46,7 +46,7 @@ def sample(
     from genlab.core.contract import takes_labels
     from genlab.core.errors import UsageError
     from genlab.core.pictures import columns_of, grid
-    from genlab.recipes.data import find_class, shape_of
+    from genlab.runs.data import find_class, shape_of
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
@@ -95,7 +95,7 @@ def reconstruct(
     from genlab.applications.reconstruct import reconstruct as send
     from genlab.core.device import of
     from genlab.data.read import read_images
-    from genlab.recipes.data import shape_of
+    from genlab.runs.data import shape_of
     from genlab.training.preview import beside
 
     _refuse_other_than_png(out)
@@ -163,7 +163,7 @@ def interpolate(
 def info(run: Run = "latest", *, root: Root = RUNS) -> None:
     """Say what a run is, how far it came, what its model can do and how big it is."""
     from genlab.core.contract import capabilities, takes_labels
-    from genlab.recipes.load import load_model
+    from genlab.runs.load import load_model
     from genlab.training.report import verdict
     from genlab.training.run_folder import find
 
@@ -202,7 +202,7 @@ def _load(
     sampling: dict[str, Any] | None = None,
 ) -> "tuple[RunFolder, nn.Module, int]":
     """Return a run's folder, its model, and the step that this is of."""
-    from genlab.recipes.load import load_model, saved_step
+    from genlab.runs.load import load_model, saved_step
     from genlab.training.run_folder import find
 
     folder = find(run, root)
@@ -215,7 +215,7 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     from genlab.core.device import of
     from genlab.core.errors import UsageError
     from genlab.data.read import read_images
-    from genlab.recipes.data import held_out_of, shape_of
+    from genlab.runs.data import held_out_of, shape_of
 
     if between:
         _, images, _ = read_images(between, shape_of(folder))

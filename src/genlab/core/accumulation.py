@@ -8,13 +8,13 @@ from torch import Tensor
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.descent import descend
+from genlab.core.optimizer import optimizer_step
 from genlab.core.random import Randomness
 
 Objective: TypeAlias = Callable[[Batch, Randomness], tuple[Tensor, Signals]]  # the mean loss over a batch's rows
 
 
-def descend_on(
+def optimizer_step_on(
     batch: Batch,
     objective: Objective,
     optimizer: torch.optim.Optimizer,
@@ -30,7 +30,7 @@ def descend_on(
     activation normalisation, minibatch layers, relativistic scores, matched features) sees those of one part.
 
     Raises:
-        NonFiniteError: as `descend`.
+        NonFiniteError: as `optimizer_step`.
     """
     seen: list[Signals] = []
 
@@ -40,7 +40,7 @@ def descend_on(
             seen.append({name: signal.detach() for name, signal in signals.items()})
             yield loss / parts
 
-    norm = descend(losses(), optimizer, clip)
+    norm = optimizer_step(losses(), optimizer, clip)
     if parts == 1:
         return seen[0], norm
     return {name: torch.stack([signals[name] for signals in seen]).mean(0) for name in seen[0]}, norm

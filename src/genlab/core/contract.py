@@ -19,8 +19,8 @@ Signals: TypeAlias = dict[str, Tensor]
 """What a step reports: tensors by name, not yet read back from the device; 0-dimensional, or a profile (n,)."""
 
 
-class Judgement(NamedTuple):
-    """What a critic says of n images, or of n packs of images."""
+class DiscriminatorOutput(NamedTuple):
+    """What a discriminator says of n images, or of n packs of images."""
 
     scores: Tensor  # (n,), the higher the more real; what they mean is up to the loss
     features: Tensor  # (n, F), what the scores are made from
@@ -79,7 +79,7 @@ class SamplesInSteps(Protocol):
     told: Callable[[int, int], None] | None
     """Is told after each step how many are taken, and of how many."""
 
-    def in_brief(self) -> AbstractContextManager[Mapping[str, Any]]:
+    def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
         """Make images in few passes within: roughly, for a look while it trains. Yields how, in plain values."""
         ...
 
@@ -153,11 +153,12 @@ class Corrupts(Protocol):
 
 
 @runtime_checkable
-class HasCritic(Protocol):
+class Discriminates(Protocol):
     """Says of images whether they look real."""
 
-    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
-        """Return the critic's judgement of images (B, C, H, W), of classes (B,) where the model takes labels."""
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """Return the discriminator's output of images (B, C, H, W), of classes (B,) where the model takes "
+        "labels."""
         ...
 
 
@@ -213,7 +214,7 @@ def capabilities(model: nn.Module) -> list[str]:
 
 def brief(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
     """Make samples in few passes within, where they take many. Yields how, in plain values."""
-    return model.in_brief() if isinstance(model, SamplesInSteps) else nullcontext({})
+    return model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})
 
 
 def counts_bits(model: nn.Module) -> bool:

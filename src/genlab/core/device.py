@@ -12,7 +12,7 @@ from torch import nn
 from genlab.core.errors import UsageError, lookup
 
 
-def choose(name: str) -> torch.device:
+def find(name: str) -> torch.device:
     """Return the device of that name; "auto" takes the first GPU there is, else the CPU.
 
     Under `torchrun` each process takes the GPU of its local rank. From then on this process computes convolutions

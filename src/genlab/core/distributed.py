@@ -1,7 +1,7 @@
 """More than one process: who am I, and the three collectives that training needs.
 
 Networks are not wrapped. Each process computes on its rows of the global batch; gradients are averaged in
-`descend`, batch statistics in `BatchNorm`, signals when they are logged.
+`optimizer_step`, batch statistics in `BatchNorm`, signals when they are logged.
 """
 
 import itertools
@@ -85,7 +85,7 @@ def _meeting() -> tuple[Any, int, int]:
     return store, rank, size
 
 
-def in_turn(work: Callable[[], T]) -> T:
+def rank0_first(work: Callable[[], T]) -> T:
     """Return what `work` returns; the first process does it before the others, who find what it left behind."""
     if here().rank == 0:
         done = work()
@@ -116,45 +116,45 @@ def here() -> Shard:
     return Shard(dist.get_rank(), dist.get_world_size()) if joined() else WHOLE
 
 
-def processes() -> int:
+def world_size() -> int:
     """Return how many processes train together."""
     return here().size
 
 
-def average_(tensor: Tensor) -> Tensor:
+def all_reduce_mean_(tensor: Tensor) -> Tensor:
     """Replace `tensor` by its mean over all processes, in place."""
-    if processes() > 1:
+    if world_size() > 1:
         dist.all_reduce(tensor)
-        tensor /= processes()
+        tensor /= world_size()
     return tensor
 
 
 def broadcast_(tensor: Tensor) -> Tensor:
     """Replace `tensor` by the first process's, in place."""
-    if processes() > 1:
+    if world_size() > 1:
         dist.broadcast(tensor, 0)
     return tensor
 
 
 def barrier() -> None:
     """Wait until every process is here."""
-    if processes() > 1:
+    if world_size() > 1:
         dist.barrier()
 
 
-def share(text: str) -> str:
+def broadcast_object(text: str) -> str:
     """Return the first process's `text` on every process."""
     box = [text]
-    if processes() > 1:
+    if world_size() > 1:
         dist.broadcast_object_list(box, 0)
     return box[0]
 
 
-def collect(value: T) -> list[T]:
+def all_gather_object(value: T) -> list[T]:
     """Return the `value` of every process, on each of them."""
-    if processes() == 1:
+    if world_size() == 1:
         return [value]
-    values: list[Any] = [None] * processes()
+    values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
 
@@ -162,20 +162,20 @@ def collect(value: T) -> list[T]:
 class _AverageOverProcesses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401 (torch leaves the type of ctx open)
-        return average_(tensor.clone())
+        return all_reduce_mean_(tensor.clone())
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
-        return average(gradients[0])
+        return all_reduce_mean(gradients[0])
 
 
-def average(tensor: Tensor) -> Tensor:
+def all_reduce_mean(tensor: Tensor) -> Tensor:
     """Return the mean of `tensor` over all processes, differentiably.
 
     With the loss of the run the mean of the processes' losses, and gradients averaged in the end, the
     derivative of a mean over processes is the mean of the processes' derivatives.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return tensor
     return cast("Tensor", _AverageOverProcesses.apply(tensor))  # type: ignore[no-untyped-call]
 
@@ -187,4 +187,4 @@ def gather(rows: Tensor) -> Tensor:
         return rows
     whole = rows.new_zeros(len(rows) * shard.size, *rows.shape[1:])
     positions = shard.rows(torch.arange(len(whole), device=rows.device))
-    return average(whole.index_add(0, positions, rows)) * shard.size
+    return all_reduce_mean(whole.index_add(0, positions, rows)) * shard.size

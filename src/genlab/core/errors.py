@@ -49,7 +49,7 @@ class NonFiniteError(GenlabError):
         )
 
 
-class UnwellError(GenlabError):
+class RunFailureError(GenlabError):
     """A run was stopped because of what the doctor found, `finding`."""
 
     exit_code = 3

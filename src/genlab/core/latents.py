@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def spherical(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
+def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
     """Slerp: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
 
     Between draws of N(0, 1) in many dimensions it keeps the length that the decoder was trained on, which a

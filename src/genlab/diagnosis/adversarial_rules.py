@@ -1,4 +1,4 @@
-"""What goes wrong between a generator and its critic."""
+"""What goes wrong between a generator and its discriminator."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ FEW = 0.3  # of the diversity of real images
 POOR = 0.6
 LATE = 0.85  # of a run: before, samples may still be on their way from what random weights make
 SURE = 0.01  # D of generated images, and 1 − D of real ones
-WON = 0.01  # a critic's loss, of logs that say nothing else
-EVEN = 0.03  # of the size of the scores: what a critic that guesses leans to real images
+WON = 0.01  # a discriminator's loss, of logs that say nothing else
+EVEN = 0.03  # of the size of the scores: what a discriminator that guesses leans to real images
 FLAT = 1e-2  # of the gradient that the generator began with
-STEEP = 300.0  # a score that no bounded critic gives
+STEEP = 300.0  # a score that no bounded discriminator gives
 GAP = 0.15  # of the way from samples to training images that held-out images are behind
 SATURATED = 0.3  # more of the pixels than of real images
-STILL = 1e-2  # of the way that the critic's weights go
+STILL = 1e-2  # of the way that the discriminator's weights go
 SWING = 0.25  # of the quality, from one evaluation to the next
 SWINGS = 5  # evaluations at least: fewer may go up and down by chance
 UNEVEN = 25.0  # how many times as far one player's weights move
@@ -49,20 +49,21 @@ def _is_late(history: History, context: Context, series: Series, since: int) -> 
     return history.step >= context.share(history, LATE) and len(series.after(since)) >= LONG
 
 
-def critic_overpowers(history: History, context: Context) -> Sign | None:
-    """The critic is sure of every image, and samples, as far as one knows, do not vary as real images do."""
+def discriminator_overpowers(history: History, context: Context) -> Sign | None:
+    """The discriminator is sure of every image, and samples, as far as one knows, do not vary as real images "
+    "do."""
     real, fake = history["D(x)"].smooth(), history["D(G(z))"].smooth()
     if len(real) and len(fake):
         sure = np.maximum(1 - real.values, fake.at(real.steps)) < SURE
         since = real.held(sure & ~(history["diversity"].smooth().at(real.steps) >= POOR), POINTS)
         return None if since is None else Sign(since, [fake.shows("D(G(z))", f"above {SURE}")])
-    loss, other = history["critic_loss"].smooth(), history["generator_loss"].smooth()
+    loss, other = history["discriminator_loss"].smooth(), history["generator_loss"].smooth()
     since = loss.held((np.abs(loss.values) < WON) & (other.at(loss.steps) > 4), 2 * POINTS)
-    return None if since is None else Sign(since, [loss.shows("critic_loss", f"above {WON}")])
+    return None if since is None else Sign(since, [loss.shows("discriminator_loss", f"above {WON}")])
 
 
-def critic_too_weak(history: History, context: Context) -> Sign | None:
-    """The critic guesses, although samples are far from real."""
+def discriminator_too_weak(history: History, context: Context) -> Sign | None:
+    """The discriminator guesses, although samples are far from real."""
     real, fake = history["score_real"], history["score_fake"]
     size = np.maximum(np.maximum(np.abs(real.values), np.abs(fake.at(real.steps))), 1.0)
     lead = Series(real.steps, (real.values - fake.at(real.steps)) / size).smooth(9)
@@ -84,7 +85,7 @@ def vanishing_gradient(history: History, context: Context) -> Sign | None:
 
 def divergence(history: History, context: Context) -> Sign | None:
     """Scores, or losses that are made of scores, grow without a bound."""
-    names = ["score_real", "score_fake", "critic_loss", "generator_loss"]
+    names = ["score_real", "score_fake", "discriminator_loss", "generator_loss"]
     if context.options.get("feature_matching"):
         names.remove("generator_loss")  # a distance of features, which knows no measure
     for name in names:
@@ -95,11 +96,11 @@ def divergence(history: History, context: Context) -> Sign | None:
     return None
 
 
-def critic_overfits(history: History, context: Context) -> Sign | None:
-    """The critic takes held-out images for less real than those that it was trained on.
+def discriminator_overfits(history: History, context: Context) -> Sign | None:
+    """The discriminator takes held-out images for less real than those that it was trained on.
 
-    As the r_v of Karras et al.: (D(train) − D(held-out)) / (D(train) − D(samples)), 0 for a critic that does not
-    know its images by heart, 1 for one that does.
+    As the r_v of Karras et al.: (D(train) − D(held-out)) / (D(train) − D(samples)), 0 for a discriminator that
+    does not know its images by heart, 1 for one that does.
     """
     train, other, fake = (history[name].smooth(9) for name in ("score_train", "score_held_out", "score_sample"))
     lead = train.values - fake.at(train.steps)
@@ -108,7 +109,7 @@ def critic_overfits(history: History, context: Context) -> Sign | None:
     if since is None:
         return None
     # No failure: augmentation takes long to pay, and in the runs of docs/doctor.md it never did in time.
-    return Sign(since, [share.shows("critic's lead on training images", f"below {GAP}")], "warning")
+    return Sign(since, [share.shows("discriminator's lead on training images", f"below {GAP}")], "warning")
 
 
 def saturated_samples(history: History, context: Context) -> Sign | None:
@@ -119,17 +120,21 @@ def saturated_samples(history: History, context: Context) -> Sign | None:
 
 
 def frozen_generator(history: History, context: Context) -> Sign | None:
-    """The generator's weights stand still beside the critic's."""
-    ratio, critic = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "critic"))
-    since = ratio.held(ratio.values < STILL * critic.at(ratio.steps), POINTS)
+    """The generator's weights stand still beside the discriminator's."""
+    ratio, discriminator = (
+        history[f"{player}_update_ratio"].smooth() for player in ("generator", "discriminator")
+    )
+    since = ratio.held(ratio.values < STILL * discriminator.at(ratio.steps), POINTS)
     if since is None:
         return None
-    return Sign(since, [ratio.shows("generator_update_ratio", f"near {critic.last:.1g}, the critic's")])
+    return Sign(
+        since, [ratio.shows("generator_update_ratio", f"near {discriminator.last:.1g}, the discriminator's")]
+    )
 
 
 def frozen_losses(history: History, context: Context) -> Sign | None:
     """Both losses are what they were at first."""
-    signs = [frozen_loss(history[name], name) for name in ("critic_loss", "generator_loss")]
+    signs = [frozen_loss(history[name], name) for name in ("discriminator_loss", "generator_loss")]
     if signs[0] is None or signs[1] is None:
         return None
     return Sign(max(sign.since for sign in signs if sign), [e for sign in signs if sign for e in sign.evidence])
@@ -155,14 +160,14 @@ def oscillation(history: History, context: Context) -> Sign | None:
 
 def uneven_rates(history: History, context: Context) -> Sign | None:
     """One player's weights move many times as far as the other's."""
-    one, two = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "critic"))
+    one, two = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "discriminator"))
     times = Series(one.steps, one.values / np.maximum(two.at(one.steps), 1e-12))
     times = times.after(context.share(history, START))
     since = times.held((times.values > UNEVEN) | (times.values < 1 / UNEVEN), LONG)
     if since is None:
         return None
     expected = f"{1 / UNEVEN:.2g} to {UNEVEN:g}"
-    return Sign(since, [times.shows("generator's update by the critic's", expected)], "warning")
+    return Sign(since, [times.shows("generator's update by the discriminator's", expected)], "warning")
 
 
 def labels_say_nothing(history: History, context: Context) -> Sign | None:
@@ -176,42 +181,53 @@ def labels_say_nothing(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_real", f"above {least:.2g}")])
 
 
-NON_SATURATING = Remedy([Change("loss", to="non-saturating")], "Its gradient is largest where the critic is sure.")
-R1 = Remedy([Change("r1", to=10.0)], "A critic that is flat at real images is nowhere too sure.")
-SLOWER_GENERATOR = Remedy([Change("generator_lr", times=0.2)], "Small steps stay where the critic's word holds.")
-SLOWER_CRITIC = Remedy([Change("critic_lr", times=0.2)], "A slower critic lets the generator follow.")
-FASTER_CRITIC = Remedy(
-    [Change("critic_lr", published=True), Change("flip_labels", published=True)], "A critic that learns."
+NON_SATURATING = Remedy(
+    [Change("loss", to="non-saturating")], "Its gradient is largest where the discriminator is sure."
+)
+R1 = Remedy([Change("r1", to=10.0)], "A discriminator that is flat at real images is nowhere too sure.")
+SLOWER_GENERATOR = Remedy(
+    [Change("generator_lr", times=0.2)], "Small steps stay where the discriminator's word holds."
+)
+SLOWER_DISCRIMINATOR = Remedy(
+    [Change("discriminator_lr", times=0.2)], "A slower discriminator lets the generator follow."
+)
+FASTER_DISCRIMINATOR = Remedy(
+    [Change("discriminator_lr", published=True), Change("flip_labels", published=True)],
+    "A discriminator that learns.",
 )
 AUGMENTED = Remedy(
     [Change("diff_augment", to="translation-cutout")], "What is never the same twice is not learned by heart."
 )
 HINGE = Remedy(
-    [Change("loss", to="hinge"), Change("spectral_norm", to="critic")], "A critic of slope 1 gives bounded scores."
+    [Change("loss", to="hinge"), Change("spectral_norm", to="discriminator")],
+    "A discriminator of slope 1 gives bounded scores.",
 )
 UNLABELLED = Remedy(
-    [Change("critic_labels", to="none"), Change("generator_labels", to="none")],
+    [Change("discriminator_labels", to="none"), Change("generator_labels", to="none")],
     "Without labels the model at least is not misled.",
 )
 
 RULES = (
     Rule(
-        "critic-overpowers",
-        "The critic is sure of every image, so that the generator learns nothing from it",
-        critic_overpowers,
-        "Where real and generated images are told apart without doubt, the critic's slope says little about how "
-        "to improve. It happens with a critic that is faster, larger or takes more turns than the generator can "
+        "discriminator-overpowers",
+        "The discriminator is sure of every image, so that the generator learns nothing from it",
+        discriminator_overpowers,
+        "Where real and generated images are told apart without doubt, the discriminator's slope says little "
+        "about how "
+        "to improve. It happens with a discriminator that is faster, larger or takes more turns than the "
+        "generator can "
         "follow.",
         "Arjovsky and Bottou, 2017. Towards Principled Methods for Training GANs. arXiv:1701.04862",
-        (("D(x)", "critic_loss"), ("D(G(z))", "generator_loss")),
+        (("D(x)", "discriminator_loss"), ("D(G(z))", "generator_loss")),
         ("gan",),
-        (BALANCED, SLOWER_CRITIC, R1, HINGE),
+        (BALANCED, SLOWER_DISCRIMINATOR, R1, HINGE),
     ),
     Rule(
         "vanishing-gradient",
         "The generator's gradient has vanished",
         vanishing_gradient,
-        "The saturating loss is flat where the critic is sure that an image is generated. The generator stands "
+        "The saturating loss is flat where the discriminator is sure that an image is generated. The generator "
+        "stands "
         "still although it is at its worst.",
         "Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661",
         ("generator_gradient_norm",),
@@ -222,8 +238,8 @@ RULES = (
         "mode-collapse",
         "All samples are alike",
         mode_collapse,
-        "The generator has found an image that the critic believes, and nothing rewards it for another. It "
-        "happens where the generator moves faster than the critic can answer.",
+        "The generator has found an image that the discriminator believes, and nothing rewards it for another. It "
+        "happens where the generator moves faster than the discriminator can answer.",
         "Goodfellow, 2016. NIPS 2016 Tutorial: Generative Adversarial Networks, 5.1.1. arXiv:1701.00160",
         ("nearest",),
         ("gan",),
@@ -233,52 +249,62 @@ RULES = (
         "missing-modes",
         "Samples vary far less than the pictures do",
         missing_modes,
-        "Parts of the data are never made, because the critic judges image by image and misses none. It happens "
-        "with a slow critic and a fast generator, and with small batches.",
+        "Parts of the data are never made, because the discriminator judges image by image and misses none. It "
+        "happens "
+        "with a slow discriminator and a fast generator, and with small batches.",
         "Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498",
         ("diversity",),
         ("gan",),
-        (BALANCED, Remedy([Change("minibatch", to="stddev")], "A critic that compares sees what is missing."), R1),
+        (
+            BALANCED,
+            Remedy([Change("minibatch", to="stddev")], "A discriminator that compares sees what is missing."),
+            R1,
+        ),
     ),
     Rule(
-        "critic-too-weak",
-        "The critic cannot tell real from generated pictures, although they are far from real",
-        critic_too_weak,
-        "A critic that does not learn has nothing to teach. It happens at a learning rate that is too low, or "
+        "discriminator-too-weak",
+        "The discriminator cannot tell real from generated pictures, although they are far from real",
+        discriminator_too_weak,
+        "A discriminator that does not learn has nothing to teach. It happens at a learning rate that is too "
+        "low, or "
         "with labels that are flipped as often as not.",
         "",
         ("score_real", "score_fake", "diversity"),
         ("gan",),
-        (FASTER_CRITIC, Remedy([Change("critic_steps", to=2)], "More turns for the critic.")),
+        (FASTER_DISCRIMINATOR, Remedy([Change("discriminator_steps", to=2)], "More turns for the discriminator.")),
     ),
     Rule(
         "divergence",
         "Scores grow without a bound",
         divergence,
-        "Nothing holds the critic's slope, so that it is steeper in every step. The Wasserstein loss needs "
+        "Nothing holds the discriminator's slope, so that it is steeper in every step. The Wasserstein loss needs "
         "weights that are clipped, or a penalty on the slope.",
         "Gulrajani et al., 2017. Improved Training of Wasserstein GANs. arXiv:1704.00028",
-        (("score_real", "score_fake", "critic_loss", "generator_loss"),),
+        (("score_real", "score_fake", "discriminator_loss", "generator_loss"),),
         ("gan",),
         (
             HINGE,
             Remedy(
-                [Change("gradient_penalty", to=10.0), Change("critic_norm", to="layer")],
+                [Change("gradient_penalty", to=10.0), Change("discriminator_norm", to="layer")],
                 "It holds the slope at 1.",
             ),
-            SLOWER_CRITIC,
+            SLOWER_DISCRIMINATOR,
         ),
     ),
     Rule(
-        "critic-overfits",
-        "The critic knows its training pictures by heart",
-        critic_overfits,
+        "discriminator-overfits",
+        "The discriminator knows its training pictures by heart",
+        discriminator_overfits,
         "It tells real from generated pictures by remembering the real ones, which teaches the generator to copy "
         "them, or nothing. There are too few pictures for the length of the training.",
         "Karras et al., 2020. Training Generative Adversarial Networks with Limited Data. arXiv:2006.06676",
         ("score_train", "score_held_out", "score_sample"),
         ("gan",),
-        (AUGMENTED, Remedy([Change("critic_dropout", to=0.3)], "Noise in the critic blurs its memory."), R1),
+        (
+            AUGMENTED,
+            Remedy([Change("discriminator_dropout", to=0.3)], "Noise in the discriminator blurs its memory."),
+            R1,
+        ),
     ),
     Rule(
         "saturated-samples",
@@ -295,9 +321,10 @@ RULES = (
         "frozen-generator",
         "The generator's weights stand still",
         frozen_generator,
-        "Its steps are far smaller than those of the critic. Its learning rate is too low, or it is frozen.",
+        "Its steps are far smaller than those of the discriminator. Its learning rate is too low, or it is "
+        "frozen.",
         "",
-        ("generator_update_ratio", "critic_update_ratio"),
+        ("generator_update_ratio", "discriminator_update_ratio"),
         ("gan",),
         (BALANCED,),
     ),
@@ -308,7 +335,7 @@ RULES = (
         "Neither player has learned anything. Learning rates are too low, or the losses are not what is "
         "minimised.",
         "",
-        ("critic_loss", "generator_loss"),
+        ("discriminator_loss", "generator_loss"),
         ("gan",),
         (BALANCED,),
     ),
@@ -331,7 +358,7 @@ RULES = (
         "The faster player has long moved on when the slower one answers. The two learning rates do not go "
         "together.",
         "Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500",
-        ("generator_update_ratio", "critic_update_ratio"),
+        ("generator_update_ratio", "discriminator_update_ratio"),
         ("gan",),
         (BALANCED,),
     ),
@@ -339,7 +366,8 @@ RULES = (
         "labels-say-nothing",
         "The labels say nothing about the pictures",
         labels_say_nothing,
-        "The critic cannot learn to name the class of real pictures. Labels were shuffled, or belong to other "
+        "The discriminator cannot learn to name the class of real pictures. Labels were shuffled, or belong to "
+        "other "
         "files.",
         "Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. "
         "arXiv:1610.09585",

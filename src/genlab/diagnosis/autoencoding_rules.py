@@ -33,7 +33,7 @@ def posterior_collapse(history: History, context: Context) -> Sign | None:
 
 def over_regularised(history: History, context: Context) -> Sign | None:
     """The latent is in use, but reconstructions are blurred and explain little."""
-    detail, explained = history["reconstruction_detail"].smooth(), history["explained_held_out"].smooth()
+    detail, explained = history["reconstruction_detail"].smooth(), history["r2_held_out"].smooth()
     detail = detail.after(context.share(history, START))
     late = detail.steps >= context.share(history, LATE)
     sharp, rich = np.where(late, STILL_BLURRED, BLURRED), np.where(late, STILL_POOR, POOR)
@@ -45,7 +45,7 @@ def over_regularised(history: History, context: Context) -> Sign | None:
         since,
         [
             detail.shows("reconstruction_detail", f"above {sharp[-1]}"),
-            explained.shows("explained_held_out", f"above {rich[-1]}"),
+            explained.shows("r2_held_out", f"above {rich[-1]}"),
         ],
     )
 
@@ -67,16 +67,16 @@ def overfitting(history: History, context: Context) -> Sign | None:
     """Training images are reconstructed far better than others, or have a far smaller loss."""
     if "loss_held_out" in history:
         return _losses_apart(history, context)
-    if "explained_train" not in history:
+    if "r2_train" not in history:
         return _turned(history["held_out_loss"].smooth(3), history["loss"].smooth(3))
-    train, other = history["explained_train"].smooth(), history["explained_held_out"].smooth()
+    train, other = history["r2_train"].smooth(), history["r2_held_out"].smooth()
     behind = train.values - other.at(train.steps)
     since = train.held((behind > BEHIND) & (train.values > MUCH), POINTS)
     if since is None:
         return None
     return Sign(
         since,
-        [other.shows("explained_held_out", f"near that of training images, {train.last:.2f}")],
+        [other.shows("r2_held_out", f"near that of training images, {train.last:.2f}")],
     )
 
 
@@ -112,9 +112,9 @@ def _turned(other: Series, loss: Series) -> Sign | None:
 
 def identity_copying(history: History, context: Context) -> Sign | None:
     """What a denoising autoencoder makes of spoilt images is as wrong as these."""
-    mended = history["mended"].smooth().after(context.share(history, START))
+    mended = history["denoised_error"].smooth().after(context.share(history, START))
     since = mended.held(mended.values > UNMENDED, LONG)
-    return None if since is None else Sign(since, [mended.shows("mended", f"below {UNMENDED}")])
+    return None if since is None else Sign(since, [mended.shows("denoised_error", f"below {UNMENDED}")])
 
 
 def idle_latents(history: History, context: Context) -> Sign | None:
@@ -137,11 +137,11 @@ def penalty_outweighs(history: History, context: Context) -> Sign | None:
 
 def no_learning(history: History, context: Context) -> Sign | None:
     """Reconstructions are no better than the mean image; or the loss is what it was at first."""
-    if "explained_held_out" not in history:
+    if "r2_held_out" not in history:
         return frozen_loss(history["loss" if "loss" in history else "distortion"], "loss")
-    explained = history["explained_held_out"].smooth().after(context.share(history, 2 * START))
+    explained = history["r2_held_out"].smooth().after(context.share(history, 2 * START))
     since = explained.held(explained.values < NOTHING, LONG)
-    return None if since is None else Sign(since, [explained.shows("explained_held_out", f"above {NOTHING}")])
+    return None if since is None else Sign(since, [explained.shows("r2_held_out", f"above {NOTHING}")])
 
 
 def _at_full_weight(history: History, context: Context, series: Series) -> Series:
@@ -184,7 +184,7 @@ RULES = (
         "The weight of the rate leaves a few dimensions only, which hold tone and layout but no detail. Prior and "
         "posterior agree, at the price of the picture.",
         "Higgins et al., 2017. beta-VAE. ICLR",
-        ("reconstruction_detail", "explained_held_out", "rate"),
+        ("reconstruction_detail", "r2_held_out", "rate"),
         ("vae",),
         (PLAIN, LESS_WEIGHT, FREE_BITS),
     ),
@@ -206,7 +206,7 @@ RULES = (
         "The networks know the training pictures by heart. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
-        (("explained_train", "loss_held_out", "held_out_loss"),),
+        (("r2_train", "loss_held_out", "held_out_loss"),),
         ("vae", "autoencoder", "diffusion", "flow"),
         (
             SMALLER,
@@ -221,7 +221,7 @@ RULES = (
         "The corruption is so weak that copying the picture is nearly the best answer, or the code has no room "
         "for the picture. A denoising autoencoder learns from what it must fill in.",
         "Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11",
-        ("mended",),
+        ("denoised_error",),
         ("autoencoder",),
         (Remedy([Change("corruption_level", published=True)], "The usual strength of this corruption."),),
     ),
@@ -254,7 +254,7 @@ RULES = (
         "Nothing of the picture comes through. The learning rate is far too high or too low, or a penalty weighs "
         "more than the picture.",
         "",
-        (("explained_held_out", "loss", "distortion"),),
+        (("r2_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),
         (KNOWN_RATE, PLAIN, LIGHTER),
     ),

@@ -31,7 +31,7 @@ def narrow_range(history: History, context: Context) -> Sign | None:
 def rare_class(history: History, context: Context) -> Sign | None:
     """A class has a small part of the images that the others have."""
     share = context.facts.get("rarest")
-    told = any(context.options.get(name, "none") != "none" for name in ("critic_labels", "labels"))
+    told = any(context.options.get(name, "none") != "none" for name in ("discriminator_labels", "labels"))
     if share is None or share >= RARE or not told:
         return None
     return Sign(0, [Evidence("images of the smallest class by the mean", share, f"above {RARE:g}")], "warning")
@@ -83,7 +83,7 @@ RULES = (
         "data-tiny",
         "There are very few training pictures",
         tiny_data,
-        "A network of this size can learn so few pictures by heart, and a critic does within minutes. Add "
+        "A network of this size can learn so few pictures by heart, and a discriminator does within minutes. Add "
         "pictures, or mirror and augment the ones there are.",
         "Karras et al., 2020. Training Generative Adversarial Networks with Limited Data. arXiv:2006.06676",
     ),

@@ -18,11 +18,11 @@ TENTH_OF_KNOWN = Remedy(
 
 def no_denoising(history: History, context: Context) -> Sign | None:
     """The network knows less than the mean and variance of each pixel, or at least no more than where it began."""
-    if "explained" not in history:
+    if "r2" not in history:
         return frozen_loss(history["loss"], "loss")
-    explained = history["explained"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
+    explained = history["r2"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
     since = explained.held(explained.values < EXPLAINED, LONG)
-    return None if since is None else Sign(since, [explained.shows("explained", f"above {EXPLAINED}")])
+    return None if since is None else Sign(since, [explained.shows("r2", f"above {EXPLAINED}")])
 
 
 def diverging_loss(history: History, context: Context) -> Sign | None:
@@ -43,7 +43,7 @@ RULES = (
         "It predicts worse than who knows the mean and the variance of each pixel and nothing of what pixels have "
         "to do with each other. The learning rate is far too high or too low.",
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
-        (("explained", "loss"),),
+        (("r2", "loss"),),
         ("diffusion",),
         (KNOWN_RATE, TENTH_OF_KNOWN),
     ),

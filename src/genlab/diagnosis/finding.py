@@ -32,7 +32,7 @@ class Evidence:
 class Change:
     """A change of one option of a recipe: to a value, by a factor, or to (so many times) what the preset has.
 
-    One that goes `only` down or up is none where what the preset has lies the other way.
+    One that goes `freeze_except` down or up is none where what the preset has lies the other way.
     """
 
     option: str

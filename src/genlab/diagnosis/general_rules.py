@@ -93,7 +93,15 @@ def slow_loader(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [waiting.shows("waiting", f"below {WAITING:g}")], "warning")
 
 
-BALANCE = ("generator_lr", "critic_lr", "generator_steps", "critic_steps", "optimizer", "betas", "loss")
+BALANCE = (
+    "generator_lr",
+    "discriminator_lr",
+    "generator_steps",
+    "discriminator_steps",
+    "optimizer",
+    "betas",
+    "loss",
+)
 BALANCED = Remedy(
     [Change(option, published=True) for option in BALANCE],
     "The loss, the rates and the turns with which this pair of players is known to train.",
@@ -106,13 +114,13 @@ SLOWER = (
     LOWERED,
     BALANCED,
     TENTH,
-    Remedy([Change("generator_lr", times=0.1), Change("critic_lr", times=0.1)], "Ten times smaller."),
+    Remedy([Change("generator_lr", times=0.1), Change("discriminator_lr", times=0.1)], "Ten times smaller."),
 )
 FASTER = (
     RAISED,
     BALANCED,
     Remedy([Change("lr", times=10.0)], "Ten times larger."),
-    Remedy([Change("generator_lr", times=10.0), Change("critic_lr", times=10.0)], "Ten times larger."),
+    Remedy([Change("generator_lr", times=10.0), Change("discriminator_lr", times=10.0)], "Ten times larger."),
 )
 RATIOS = tuple(f"{player}_update_ratio" for player in ("generator", "vae", "autoencoder", "diffusion", "flow"))
 CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
@@ -155,7 +163,7 @@ RULES = (
         "the loss, which large steps and unbounded losses lead to.",
         "Pascanu, Mikolov and Bengio, 2013. On the difficulty of training recurrent neural networks. "
         "arXiv:1211.5063",
-        (("gradient_norm", "generator_gradient_norm", "critic_gradient_norm"),),
+        (("gradient_norm", "generator_gradient_norm", "discriminator_gradient_norm"),),
         remedies=(CLIPPED, *SLOWER),
     ),
     Rule(
@@ -177,7 +185,7 @@ RULES = (
         families=("gan",),
         remedies=(
             Remedy(
-                [Change("generator_lr", times=0.25), Change("critic_lr", times=0.25)],
+                [Change("generator_lr", times=0.25), Change("discriminator_lr", times=0.25)],
                 "Smaller steps from the best.",
             ),
             CLIPPED,

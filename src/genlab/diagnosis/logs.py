@@ -1,7 +1,7 @@
 """Logs that other programs wrote: comma-separated, JSON lines, TensorBoard's event files, or printed text.
 
 Columns are recognised by name, whatever their capitals and punctuation: `d_loss`, `Loss/D` and `errD` are all the
-critic's loss.
+discriminator's loss.
 """
 
 import math
@@ -32,7 +32,7 @@ KNOWN: Mapping[str, Sequence[str]] = {
         "kimg",
     ),
     "epoch": ("epoch", "epochs", "ep"),
-    "critic_loss": (
+    "discriminator_loss": (
         *("dloss", "lossd", "errd", "ld", "dlosstotal", "discloss", "lossdisc", "disloss", "lossdis"),
         *("discriminatorloss", "lossdiscriminator", "criticloss", "losscritic", "closs", "lossc", "derr"),
     ),
@@ -47,7 +47,13 @@ KNOWN: Mapping[str, Sequence[str]] = {
     "accuracy_real": ("accuracyreal", "realacc", "accreal", "drealacc", "realaccuracy"),
     "accuracy_fake": ("accuracyfake", "fakeacc", "accfake", "dfakeacc", "fakeaccuracy"),
     "generator_gradient_norm": ("generatorgradientnorm", "gradnormg", "ggradnorm", "gnorm", "generatorgradnorm"),
-    "critic_gradient_norm": ("criticgradientnorm", "gradnormd", "dgradnorm", "dnorm", "discriminatorgradnorm"),
+    "discriminator_gradient_norm": (
+        "criticgradientnorm",
+        "gradnormd",
+        "dgradnorm",
+        "dnorm",
+        "discriminatorgradnorm",
+    ),
     "gradient_norm": ("gradientnorm", "gradnorm", "totalnorm"),
     "quality": (
         "fid",
@@ -109,7 +115,7 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str |
         shown = ", ".join(columns[:20]) or "nothing"
         raise GenlabError(
             f"no column of {path} is known here. It has: {shown}. Say which is which, for example "
-            "--map critic_loss=NAME; ours are: " + ", ".join(SIGNALS)
+            "--map discriminator_loss=NAME; ours are: " + ", ".join(SIGNALS)
         )
     known = [(number, {names[n]: v for n, v in row.items() if n in names}) for number, row in rows]
     history = History(_in_order(known, notes))
@@ -125,7 +131,7 @@ def _family(signals: Collection[str]) -> str | None:
     for name in ("diffusion", "flow"):
         if f"{name}_update_ratio" in signals:
             return name
-    if not {"critic_loss", "generator_loss", "D(x)"}.isdisjoint(signals):
+    if not {"discriminator_loss", "generator_loss", "D(x)"}.isdisjoint(signals):
         return "gan"
     if "rate" in signals:
         return "vae"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.random import Draws, Randomness
-from genlab.families.alone import Alone
+from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.reconstruction import Reconstruction
 
 Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # images (B, C, H, W) -> spoilt ones
@@ -71,7 +71,7 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 @dataclass(eq=False, kw_only=True)
-class AutoencoderTraining(Alone[Autoencoder]):
+class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
     """Minimises the mean over images of the reconstruction error, plus λ times the sparsity penalty of the codes.
 
     A denoising autoencoder encodes corrupted images; the error is always that to the clean ones.

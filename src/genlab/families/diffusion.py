@@ -23,8 +23,8 @@ from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
 from genlab.core.labels import chosen
 from genlab.core.random import Randomness
-from genlab.families.alone import Alone
-from genlab.families.samplers import SAMPLERS, grid
+from genlab.families.samplers import SAMPLERS, timesteps
+from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.diffusion import (
     BIN,
     Schedule,
@@ -127,7 +127,7 @@ class Diffusion(nn.Module):
         def denoise(noisy: Tensor, k: int) -> tuple[Tensor, Tensor]:
             return self.denoise(noisy, torch.full((count,), k), labels, how.guidance)
 
-        noisy, step, places = draw(), SAMPLERS[how.sampler], grid(how.steps or levels, levels)
+        noisy, step, places = draw(), SAMPLERS[how.sampler], timesteps(how.steps or levels, levels)
         for number, (k, below) in enumerate(pairwise(places), 1):
             noisy = step(self.schedule, denoise, noisy, k, below, draw, how.eta)
             if self.told:
@@ -135,7 +135,7 @@ class Diffusion(nn.Module):
         return noisy.clamp(-1, 1) if self.of_bytes else noisy
 
     @contextmanager
-    def in_brief(self) -> Iterator[Mapping[str, Any]]:
+    def preview_sampling(self) -> Iterator[Mapping[str, Any]]:
         """Make images by `ddim` in few steps within."""
         before, steps = self.sampling, min(BRIEF, self.sampling.steps or self.schedule.steps)
         self.sampling = replace(before, sampler="ddim", steps=steps, eta=0.0)
@@ -189,7 +189,7 @@ class Diffusion(nn.Module):
 
 
 @dataclass(eq=False)
-class DiffusionTraining(Alone[Diffusion]):
+class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
     """Minimises the squared error of what the network predicts, at a noise level drawn anew for each image.
 
     Args:
@@ -225,5 +225,5 @@ class DiffusionTraining(Alone[Diffusion]):
             # Over the share of such levels, not of such images: a small part of a batch may have none of them.
             "loss_quiet": (errors * ~noisier).mean() / quieter,
             "loss_noisy": (errors * noisier).mean() / (1 - quieter),
-            "explained": 1 - errors.mean() / (guessed - wanted).square().mean(),
+            "r2": 1 - errors.mean() / (guessed - wanted).square().mean(),
         }

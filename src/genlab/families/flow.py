@@ -17,7 +17,7 @@ from torch.nn.functional import logsigmoid
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
 from genlab.core.random import Randomness
-from genlab.families.alone import Alone
+from genlab.families.single import SingleObjectiveTraining
 
 LEVELS = 256  # of a byte
 EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, after Dinh et al.
@@ -108,7 +108,7 @@ class Flow(nn.Module):
 
 
 @dataclass(eq=False)
-class FlowTraining(Alone[Flow]):
+class FlowTraining(SingleObjectiveTraining[Flow]):
     """Maximises the likelihood: minimises −log P(x) in bits for each number of an image, for a point in nats."""
 
     player = "flow"

@@ -1,4 +1,4 @@
-"""The generative adversarial network: a generator against a critic.
+"""The generative adversarial network: a generator against a discriminator.
 
 References:
     Goodfellow et al., 2014. Generative Adversarial Networks. arXiv:1406.2661.
@@ -16,34 +16,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from genlab.core.accumulation import descend_on
+from genlab.core.accumulation import optimizer_step_on
 from genlab.core.batch import Batch
-from genlab.core.contract import Judgement, Signals
-from genlab.core.descent import only
-from genlab.core.distributed import average
+from genlab.core.contract import DiscriminatorOutput, Signals
+from genlab.core.distributed import all_reduce_mean
 from genlab.core.labels import chosen, round_robin
+from genlab.core.optimizer import freeze_except
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
-Judge: TypeAlias = Callable[[Tensor, Tensor | None], Judgement]  # a critic: (images, labels)
-View: TypeAlias = Callable[[Tensor, int, Draws], Tensor]  # (images, step, draws) -> what the critic sees of them
+DiscriminatorFunction: TypeAlias = Callable[
+    [Tensor, Tensor | None], DiscriminatorOutput
+]  # a discriminator: (images, labels)
+View: TypeAlias = Callable[
+    [Tensor, int, Draws], Tensor
+]  # (images, step, draws) -> what the discriminator sees of them
 Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
 # A player's losses on a part of a batch, which it moves against the sum of, and what else there is to say.
 Judged: TypeAlias = Callable[[Batch, Randomness], tuple[dict[str, Tensor], Signals]]
-Unroll: TypeAlias = Callable[[nn.Module, torch.optim.Optimizer, Callable[[Judge], Tensor]], Judge]
+Unroll: TypeAlias = Callable[
+    [nn.Module, torch.optim.Optimizer, Callable[[DiscriminatorFunction], Tensor]], DiscriminatorFunction
+]
 
 
 class GAN(nn.Module):
-    """A generator of images from N(0, 1) latents, and the critic that taught it.
+    """A generator of images from N(0, 1) latents, and the discriminator that taught it.
 
     With `classes` both are told the class of the image; an image whose class nobody names is of the class
     `row % classes`, so that a batch goes round them.
     """
 
-    def __init__(self, generator: nn.Module, critic: nn.Module, latent: int, classes: int = 0) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent: int, classes: int = 0) -> None:
         super().__init__()
         self.generator = generator
-        self.critic = critic
+        self.discriminator = discriminator
         self.latent = latent
         self.classes = classes
 
@@ -66,10 +72,11 @@ class GAN(nn.Module):
         latents = self.prior(count, generator)
         return self.decode(latents, chosen(labels, count, self.classes, latents.device))
 
-    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
-        """Return what the critic says of images (B, C, H, W); with classes, their labels (B,) must be given."""
-        judgement: Judgement = self.critic(images, labels)
-        return judgement
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """Return what the discriminator says of images (B, C, H, W); with classes, their labels (B,) must be "
+        "given."""
+        output: DiscriminatorOutput = self.discriminator(images, labels)
+        return output
 
 
 def _as_it_is(images: Tensor, step: int, draws: Draws) -> Tensor:
@@ -78,33 +85,35 @@ def _as_it_is(images: Tensor, step: int, draws: Draws) -> Tensor:
 
 @dataclass(eq=False)
 class GANTraining:
-    """Alternates `critic_steps` descents of the critic with `generator_steps` of the generator (algorithm 1).
+    """Alternates `discriminator_steps` descents of the discriminator with `generator_steps` of the generator
+    (algorithm 1).
 
     Everything beyond the two players and their loss is a part that may be left out. The parts come in as
     functions, their weights and hyperparameters bound:
 
     Args:
-        view: what the critic sees of real and generated images alike (noise, augmentation).
+        view: what the discriminator sees of real and generated images alike (noise, augmentation).
         flip: trades scores between real and generated images (noisy labels).
-        penalties: added to the critic's loss, by name, every `penalty_every` of its steps and so much heavier.
+        penalties: added to the discriminator's loss, by name, every `penalty_every` of its steps and so much
+            heavier.
         anchor: added to each player's loss, a function of its optimizer (historical averaging).
         afterwards: what happens to a player after each of its steps, given its optimizer and the step's number.
-        unroll: gives the critic as it will be after some more steps; the generator plays against that one. On the
-            way there penalties are due in every step.
-        feature_matching: the generator matches the critic's mean features in place of its side of the loss.
+        unroll: gives the discriminator as it will be after some more steps; the generator plays against that one.
+            On the way there penalties are due in every step.
+        feature_matching: the generator matches the discriminator's mean features in place of its side of the loss.
         compares: whether the generator's side of the loss needs the scores of real images.
-        one_pass: whether real and generated images go through the critic together, for a critic that judges each
-            image by itself.
+        one_pass: whether real and generated images go through the discriminator together, for a discriminator that
+            judges each image by itself.
         log_odds: whether scores are the log-odds of real against generated, so that D = sigmoid(score).
         clip_norm: the largest norm of a player's gradient.
         accumulate: parts of a batch that go through the networks one after the other.
     """
 
     model: GAN
-    optimizers: Mapping[str, torch.optim.Optimizer]  # of the critic and of the generator
+    optimizers: Mapping[str, torch.optim.Optimizer]  # of the discriminator and of the generator
     loss: AdversarialLoss
     randomness: Randomness
-    critic_steps: int = 1
+    discriminator_steps: int = 1
     generator_steps: int = 1
     view: View = _as_it_is
     flip: Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]] | None = None
@@ -121,27 +130,27 @@ class GANTraining:
     accumulate: int = 1
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Improve the critic `critic_steps` times, each on a fresh batch, then the generator.
+        """Improve the discriminator `discriminator_steps` times, each on a fresh batch, then the generator.
 
-        The generator first learns by the fakes that the critic saw last. They are made once for both, unless the
-        batch goes through in parts, of which only one is kept at a time.
+        The generator first learns by the fakes that the discriminator saw last. They are made once for both,
+        unless the batch goes through in parts, of which only one is kept at a time.
         """
         signals: Signals = {}
         fake: Tensor | None = None
-        for turn in range(self.critic_steps):
+        for turn in range(self.discriminator_steps):
             batch = next(batches)
-            if turn == self.critic_steps - 1 and self.accumulate == 1:
+            if turn == self.discriminator_steps - 1 and self.accumulate == 1:
                 fake = self.fakes(batch, self.randomness, "critic", step, turn)
-            with only(self.model.critic, among=self.model):
-                signals = self.improve_critic(batch, step, turn, fake)
-        with only(self.model.generator, among=self.model):
+            with freeze_except(self.model.discriminator, among=self.model):
+                signals = self.improve_discriminator(batch, step, turn, fake)
+        with freeze_except(self.model.generator, among=self.model):
             for turn in range(self.generator_steps):
                 signals |= self.improve_generator(batch, step, turn, None if turn else fake)
         return signals
 
-    def improve_critic(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
-        """Take one descent step of the critic on real images and as many fakes of the same classes."""
-        count = step * self.critic_steps + turn
+    def improve_discriminator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
+        """Take one descent step of the discriminator on real images and as many fakes of the same classes."""
+        count = step * self.discriminator_steps + turn
 
         def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
             labels = part.labels if self.model.classes else None
@@ -150,32 +159,32 @@ class GANTraining:
                 made = self.fakes(part, randomness, "critic", step, turn) if fake is None else fake.detach()
             real, made = self.view(part.images, step, draws), self.view(made, step, draws)
             of_real, of_fake = self._judge(real, made, labels)
-            losses = self._critic_losses(of_real, of_fake, labels, draws)
+            losses = self._discriminator_losses(of_real, of_fake, labels, draws)
             if count % self.penalty_every == 0:
-                penalties = self._penalties(self.model.critic, real, made, labels, draws)
+                penalties = self._penalties(self.model.discriminator, real, made, labels, draws)
                 losses |= {name: self.penalty_every * value for name, value in penalties.items()}
             return losses, self._verdict(of_real, of_fake, labels)
 
-        return self._descend("critic", batch, judged, count)
+        return self._descend("discriminator", batch, judged, count)
 
     def improve_generator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
-        """Take one descent step of the generator, against the critic as it is now or as it will be."""
-        keys = ("generator", step, turn) if turn else ("critic", step, self.critic_steps - 1)
+        """Take one descent step of the generator, against the discriminator as it is now or as it will be."""
+        keys = ("generator", step, turn) if turn else ("critic", step, self.discriminator_steps - 1)
 
         def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
             labels = part.labels if self.model.classes else None
             draws = randomness.draws(len(part), "generator's view", step, turn)
             made = self.view(self.fakes(part, randomness, *keys) if fake is None else fake, step, draws)
-            critic: Judge = self.model.critic
+            discriminator: DiscriminatorFunction = self.model.discriminator
             of_real = None
             if self.unroll or self.compares or self.feature_matching:
                 real = self.view(part.images, step, draws)
                 if self.unroll:
                     game = partial(self._game, real, made, labels, draws)
-                    critic = self.unroll(self.model.critic, self.optimizers["critic"], game)
+                    discriminator = self.unroll(self.model.discriminator, self.optimizers["discriminator"], game)
                 if self.compares or self.feature_matching:
-                    of_real = critic(real, labels)
-            of_fake = critic(made, labels)
+                    of_real = discriminator(real, labels)
+            of_fake = discriminator(made, labels)
             losses = {"generator_loss": self._generator_loss(of_real, of_fake)}
             if labels is not None and of_fake.classes is not None:
                 losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
@@ -188,46 +197,52 @@ class GANTraining:
         latents = randomness.normal(len(batch), (self.model.latent,), *keys)
         return self.model.decode(latents, batch.labels if self.model.classes else None)
 
-    def _judge(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Judgement, Judgement]:
-        """Return the critic's judgements of real images and of as many generated ones."""
+    def _judge(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """Return the discriminator's outputs of real images and of as many generated ones."""
         if not self.one_pass:
-            return self.model.critic(real, labels), self.model.critic(fake, labels)
-        of_all = self.model.critic(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+            return self.model.discriminator(real, labels), self.model.discriminator(fake, labels)
+        of_all = self.model.discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
         halves = [(None, None) if column is None else column.chunk(2) for column in of_all]
-        of_real, of_fake = (Judgement(*half) for half in zip(*halves, strict=True))
+        of_real, of_fake = (DiscriminatorOutput(*half) for half in zip(*halves, strict=True))
         return of_real, of_fake
 
-    def _critic_losses(
-        self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None, draws: Draws
+    def _discriminator_losses(
+        self, of_real: DiscriminatorOutput, of_fake: DiscriminatorOutput, labels: Tensor | None, draws: Draws
     ) -> dict[str, Tensor]:
-        """Return the critic's side of the loss and, where it names classes, how badly it does."""
+        """Return the discriminator's side of the loss and, where it names classes, how badly it does."""
         scores = of_real.scores, of_fake.scores
-        losses = {"critic_loss": self.loss(*(self.flip(*scores, draws) if self.flip else scores))[0]}
+        losses = {"discriminator_loss": self.loss(*(self.flip(*scores, draws) if self.flip else scores))[0]}
         if labels is not None and of_real.classes is not None and of_fake.classes is not None:
             # Odena et al.: those of real and of generated images.
             wrong = cross_entropy(of_real.classes, labels) + cross_entropy(of_fake.classes, labels)
-            losses["critic_class_loss"] = wrong
+            losses["discriminator_class_loss"] = wrong
         return losses
 
     def _penalties(
-        self, critic: Judge, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
+        self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
     ) -> dict[str, Tensor]:
         def score(images: Tensor) -> Tensor:
-            return critic(images, labels).scores
+            return discriminator(images, labels).scores
 
         return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
 
-    def _game(self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, critic: Judge) -> Tensor:
-        """Return all that a critic on its way to an unrolled one minimises, but for its anchor."""
-        losses = self._critic_losses(critic(real, labels), critic(fake, labels), labels, draws)
-        penalties = self._penalties(critic, real, fake, labels, draws)
+    def _game(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, discriminator: DiscriminatorFunction
+    ) -> Tensor:
+        """Return all that a discriminator on its way to an unrolled one minimises, but for its anchor."""
+        losses = self._discriminator_losses(
+            discriminator(real, labels), discriminator(fake, labels), labels, draws
+        )
+        penalties = self._penalties(discriminator, real, fake, labels, draws)
         return torch.stack([*losses.values(), *penalties.values()]).sum()
 
-    def _generator_loss(self, of_real: Judgement | None, of_fake: Judgement) -> Tensor:
+    def _generator_loss(self, of_real: DiscriminatorOutput | None, of_fake: DiscriminatorOutput) -> Tensor:
         """Return the generator's side of the loss, or the squared distance of the mean features."""
         if self.feature_matching:
             assert of_real is not None
-            gap = average(of_real.features.mean(0)) - average(of_fake.features.mean(0))
+            gap = all_reduce_mean(of_real.features.mean(0)) - all_reduce_mean(of_fake.features.mean(0))
             return gap.square().sum()
         # Without `compares` the scores of real images have no effect on the generator's side.
         return self.loss((of_real or of_fake).scores, of_fake.scores)[1]
@@ -242,15 +257,17 @@ class GANTraining:
                 losses[f"{player}_anchor"] = self.anchor(optimizer)
             return torch.stack(list(losses.values())).sum(), {**losses, **verdict}
 
-        signals, norm = descend_on(
+        signals, norm = optimizer_step_on(
             batch, objective, optimizer, self.randomness, parts=self.accumulate, clip=self.clip_norm
         )
         for act in self.afterwards.get(player, ()):
             act(optimizer, count)
         return {**signals, f"{player}_gradient_norm": norm}
 
-    def _verdict(self, of_real: Judgement, of_fake: Judgement, labels: Tensor | None) -> Signals:
-        """Say what the critic thought of real and of generated images."""
+    def _verdict(
+        self, of_real: DiscriminatorOutput, of_fake: DiscriminatorOutput, labels: Tensor | None
+    ) -> Signals:
+        """Say what the discriminator thought of real and of generated images."""
         real, fake = of_real.scores.detach(), of_fake.scores.detach()
         signals = {"score_real": real.mean(), "score_fake": fake.mean()}
         if self.log_odds:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.contract import Signals
-from genlab.core.distributed import average_
+from genlab.core.distributed import all_reduce_mean_
 from genlab.objectives.divergence import gaussian_kl
 
 ACTIVE = 0.01  # the variance over images that the posterior mean of a dimension in use exceeds (Burda et al.)
@@ -48,7 +48,7 @@ def usage(posterior: Posterior) -> Signals:
     - kl: mean KL of each dimension in nats, (latent,).
     """
     variance = posterior.log_variance.exp()
-    mean, squared, within = average_(
+    mean, squared, within = all_reduce_mean_(
         torch.stack([posterior.mean.mean(0), posterior.mean.square().mean(0), variance.mean(0)])
     )
     between = squared - mean.square()

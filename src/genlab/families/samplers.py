@@ -23,7 +23,7 @@ Draw: TypeAlias = Callable[[], Tensor]  # normal noise, shaped as what is sample
 Step: TypeAlias = Callable[[Schedule, Denoise, Tensor, int, int, Draw, float], Tensor]
 
 
-def grid(steps: int, levels: int) -> list[int]:
+def timesteps(steps: int, levels: int) -> list[int]:
     """Return `steps` + 1 noise levels from `levels` to 0, as evenly as whole numbers allow.
 
     Raises:

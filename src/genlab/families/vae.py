@@ -19,8 +19,8 @@ from genlab.core.contract import Signals
 from genlab.core.labels import chosen, round_robin
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
-from genlab.families.alone import Alone
 from genlab.families.posterior import Posterior, usage
+from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.divergence import free_bits
 from genlab.objectives.likelihood import importance_bound
 from genlab.objectives.reconstruction import Reconstruction
@@ -180,7 +180,7 @@ class VAE(nn.Module):
 
 
 @dataclass(eq=False, kw_only=True)
-class VAETraining(Alone[VAE]):
+class VAETraining(SingleObjectiveTraining[VAE]):
     """Minimises the negative evidence bound, its rate weighted by β: distortion + β·rate.
 
     Distortion is E[−log p(x | z)] and rate E[KL(q(z | x) ‖ p(z))], both in nats per image. With free bits the rate

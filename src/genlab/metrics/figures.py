@@ -29,7 +29,7 @@ class Figure:
         return plain
 
 
-def apart(one: Figure, two: Figure) -> bool | None:
+def significantly_different(one: Figure, two: Figure) -> bool | None:
     """Whether two figures differ by more than their errors explain (95 %); None where these are not known.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from genlab.core.errors import GenlabError
-from genlab.core.latents import spherical
+from genlab.core.latents import slerp
 from genlab.metrics.estimate import Estimate
 
 EPSILON = 1e-3
@@ -42,6 +42,6 @@ def path_length(
     """
     if len(starts) < 2:
         raise GenlabError(f"the path length needs 2 paths or more, not {len(starts)}")
-    here, there = (features(decode(spherical(starts, ends, t))) for t in (places, places + epsilon))
+    here, there = (features(decode(slerp(starts, ends, t))) for t in (places, places + epsilon))
     squares = (here.double() - there.double()).square().sum(1) / epsilon**2
     return Estimate(float(squares.mean()), float(squares.std()) / len(squares) ** 0.5)

@@ -8,17 +8,19 @@ from torch import Tensor
 from genlab.core.errors import GenlabError
 from genlab.metrics.estimate import Estimate
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.feature_statistics import FeatureStatistics
 from genlab.metrics.figures import Better, Figure
 from genlab.metrics.frechet import frechet_estimate, gaussian
 from genlab.metrics.inception_score import SPLITS, inception_score
 from genlab.metrics.kernel import kernel_distance
 from genlab.metrics.neighbours import DENSITY_NEIGHBOURS, manifold
-from genlab.metrics.portrait import Portrait
 
 FEW_PER_FEATURE = 2  # images for each feature, below which a covariance is hardly known
 
 
-def compare(real: Portrait, fake: Portrait, extractor: Extractor, protocol: Mapping[str, Any]) -> list[Figure]:
+def compare(
+    real: FeatureStatistics, fake: FeatureStatistics, extractor: Extractor, protocol: Mapping[str, Any]
+) -> list[Figure]:
     """Return the figures of `fake` beside `real`, each with `protocol` and what the extractor and counts add.
 
     Only the network that the Fréchet Inception Distance is defined by gives figures called fid, kid and
@@ -34,7 +36,7 @@ def compare(real: Portrait, fake: Portrait, extractor: Extractor, protocol: Mapp
     ]
 
 
-def _measured(real: Portrait, fake: Portrait) -> Iterator[tuple[str, Estimate, Better, str]]:
+def _measured(real: FeatureStatistics, fake: FeatureStatistics) -> Iterator[tuple[str, Estimate, Better, str]]:
     dimensions, least = real.features.shape[1], min(real.count, fake.count)
     few = f"{least:,} images for {dimensions:,} features: biased upwards" * (least < FEW_PER_FEATURE * dimensions)
     yield "fd", frechet(real, fake), "lower", few
@@ -47,7 +49,7 @@ def _measured(real: Portrait, fake: Portrait) -> Iterator[tuple[str, Estimate, B
             yield name, Estimate(value, _of_share(value, count)), "higher", ""
 
 
-def frechet(real: Portrait, fake: Portrait) -> Estimate:
+def frechet(real: FeatureStatistics, fake: FeatureStatistics) -> Estimate:
     """Return the Fréchet distance with its standard error."""
     one, two = (gaussian(p.features if p.count == len(p.features) else p.whole) for p in (real, fake))
     return frechet_estimate(one, two, fake.features, fake.count)
@@ -77,7 +79,7 @@ def _named(name: str, extractor: Extractor) -> str:
     return f"{name}[{extractor.name}]"
 
 
-def _counts(real: Portrait, fake: Portrait) -> tuple[int, int, int, int]:
+def _counts(real: FeatureStatistics, fake: FeatureStatistics) -> tuple[int, int, int, int]:
     """Return of how many images each of precision, recall, density and coverage is a mean."""
     reals, fakes = len(real.features), len(fake.features)
     return fakes, reals, fakes, reals

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from genlab.core.distributed import average
+from genlab.core.distributed import all_reduce_mean
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -34,4 +34,4 @@ def free_bits(kl: Tensor, floor: float) -> Tensor:
         Kingma et al., 2016. Improving Variational Inference with Inverse Autoregressive Flow, equation 15.
         arXiv:1606.04934.
     """
-    return average(kl.mean(0)).clamp_min(floor).sum()
+    return all_reduce_mean(kl.mean(0)).clamp_min(floor).sum()

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from genlab.core.distributed import average
+from genlab.core.distributed import all_reduce_mean
 
 Sparsity: TypeAlias = Callable[..., Tensor]
 
@@ -24,7 +24,7 @@ def kl_sparsity(activations: Tensor, target: float = 0.05) -> Tensor:
         Ng, 2011. Sparse autoencoder. CS294A lecture notes, Stanford.
     """
     tiny = torch.finfo(activations.dtype).eps  # a mean that is rounded to 0 or 1 must not cost infinity
-    mean = average(activations.mean(0)).clamp(tiny, 1 - tiny)
+    mean = all_reduce_mean(activations.mean(0)).clamp(tiny, 1 - tiny)
     return (target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()).sum()
 
 

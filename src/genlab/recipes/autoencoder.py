@@ -69,7 +69,7 @@ class AutoencoderRecipe(LatentRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""
-        from genlab.core.descent import adam
+        from genlab.core.optimizer import adam
         from genlab.families.autoencoder import Autoencoder, AutoencoderTraining
         from genlab.objectives.reconstruction import RECONSTRUCTION
 

@@ -99,7 +99,7 @@ class DiffusionRecipe(Recipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `DiffusionTraining`."""
-        from genlab.core.descent import adam
+        from genlab.core.optimizer import adam
         from genlab.families.diffusion import Diffusion, DiffusionTraining
 
         assert isinstance(model, Diffusion)

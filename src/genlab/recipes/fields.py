@@ -31,7 +31,7 @@ def option(
 
 
 def flag(name: str) -> str:
-    """Return `critic_steps` as it is typed: `--critic-steps`."""
+    """Return `discriminator_steps` as it is typed: `--discriminator-steps`."""
     return "--" + name.replace("_", "-")
 
 

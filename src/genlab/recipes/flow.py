@@ -47,7 +47,7 @@ class FlowRecipe(Recipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `FlowTraining`."""
-        from genlab.core.descent import adam
+        from genlab.core.optimizer import adam
         from genlab.families.flow import Flow, FlowTraining
 
         assert isinstance(model, Flow)

@@ -40,26 +40,30 @@ class GANRecipe(LatentRecipe):
 
     # the game
     loss: AdversarialName = option("non-saturating", "what both players minimise")
-    critic_steps: int = option(1, "steps of the critic in each round", least=1)
+    discriminator_steps: int = option(1, "steps of the discriminator in each round", least=1)
     generator_steps: int = option(1, "steps of the generator in each round", least=1)
     optimizer: Literal["adam", "rmsprop"] = option("adam", "of both players")
     generator_lr: float = option(2e-4, "learning rate of the generator", above=0)
-    critic_lr: float = option(2e-4, "learning rate of the critic", above=0)
+    discriminator_lr: float = option(2e-4, "learning rate of the discriminator", above=0)
     betas: tuple[float, float] = option(
         (0.5, 0.999), "Adam's moment decays, of both players", least=0, most=0.9999
     )
     feature_matching: bool = option(
-        False, "the generator matches the critic's mean features instead of its scores"
+        False, "the generator matches the discriminator's mean features instead of its scores"
     )
-    unrolled_steps: int = option(0, "critic steps that the generator looks ahead", least=0)
-    # what the critic is told
-    real_label: float = option(1.0, "what the critic should say of real images; 0.9 smooths", least=0, most=1)
+    unrolled_steps: int = option(0, "discriminator steps that the generator looks ahead", least=0)
+    # what the discriminator is told
+    real_label: float = option(
+        1.0, "what the discriminator should say of real images; 0.9 smooths", least=0, most=1
+    )
     fake_label: float = option(0.0, "what it should say of generated ones; 0.1 smooths", least=-1, most=1)
     wanted_label: float = option(
         1.0, "what the generator wants it to say; of the least-squares loss alone", least=0, most=1
     )
-    flip_labels: float = option(0.0, "probability that the critic is told the wrong label", least=0, most=0.5)
-    # what the critic sees
+    flip_labels: float = option(
+        0.0, "probability that the discriminator is told the wrong label", least=0, most=0.5
+    )
+    # what the discriminator sees
     instance_noise: float = option(
         0.0, "standard deviation of the noise on its inputs; falls to 0 over the steps", least=0
     )
@@ -68,22 +72,22 @@ class GANRecipe(LatentRecipe):
     minibatch: Literal["none", "discrimination", "stddev"] = option(
         "none", "how it compares the images of a batch with each other"
     )
-    # what the critic is made of
-    critic_norm: NormName | None = option(
-        None, "normalisation in the critic; by default none for mlp, batch for the others"
+    # what the discriminator is made of
+    discriminator_norm: NormName | None = option(
+        None, "normalisation in the discriminator; by default none for mlp, batch for the others"
     )
-    critic_dropout: float = option(0.0, "dropout in the critic", least=0, most=0.9)
-    spectral_norm: Literal["none", "critic", "generator", "both"] = option(
+    discriminator_dropout: float = option(0.0, "dropout in the discriminator", least=0, most=0.9)
+    spectral_norm: Literal["none", "discriminator", "generator", "both"] = option(
         "none", "players whose layers have the spectral norm 1"
     )
     attention: int | None = option(None, "side of the feature maps that get self-attention, in both players")
-    # what holds the critic's slope
-    weight_clip: float | None = option(None, "largest absolute weight of the critic", above=0)
+    # what holds the discriminator's slope
+    weight_clip: float | None = option(None, "largest absolute weight of the discriminator", above=0)
     gradient_penalty: float = option(0.0, "weight of E(‖∇D‖ − 1)² between real and generated images", least=0)
     dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images", least=0)
     r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images", least=0)
     r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
-    penalty_every: int = option(1, "critic steps between these penalties, each so much heavier", least=1)
+    penalty_every: int = option(1, "discriminator steps between these penalties, each so much heavier", least=1)
     historical_averaging: float = option(
         0.0, "weight of the squared distance of each player's weights to their mean so far", least=0
     )
@@ -91,8 +95,8 @@ class GANRecipe(LatentRecipe):
     generator_labels: Literal["none", "concat", "batch-norm"] = option(
         "none", "how the generator is told the class"
     )
-    critic_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
-        "none", "how the critic is told the class, or made to name it"
+    discriminator_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
+        "none", "how the discriminator is told the class, or made to name it"
     )
     ema: float = option(
         0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
@@ -104,7 +108,7 @@ class GANRecipe(LatentRecipe):
         from genlab.families.gan import GAN
         from genlab.regularizers.spectral import spectral_norm_
 
-        classes = classes if self.critic_labels != "none" else 0
+        classes = classes if self.discriminator_labels != "none" else 0
         generator = compose.decoder(
             self.architecture,
             self.latent,
@@ -115,23 +119,23 @@ class GANRecipe(LatentRecipe):
             attention=self.attention,
             depth=self.depth,
         )
-        critic = compose.critic(
+        discriminator = compose.discriminator(
             self.architecture,
             shape,
             self.width,
-            norm=self.critic_norm,
-            dropout=self.critic_dropout,
+            norm=self.discriminator_norm,
+            dropout=self.discriminator_dropout,
             attention=self.attention,
             pack=self.pack,
             minibatch=self.minibatch,
-            labels=self.critic_labels,
+            labels=self.discriminator_labels,
             classes=classes,
             depth=self.depth,
         )
-        for player, network in {"generator": generator, "critic": critic}.items():
+        for player, network in {"generator": generator, "discriminator": discriminator}.items():
             if self.spectral_norm in (player, "both"):
                 spectral_norm_(network)
-        return GAN(generator, critic, self.latent, classes)
+        return GAN(generator, discriminator, self.latent, classes)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
@@ -145,23 +149,23 @@ class GANRecipe(LatentRecipe):
         return GANTraining(
             model,
             {
-                "critic": self._optimizer(model.critic, "critic", self.critic_lr),
+                "discriminator": self._optimizer(model.discriminator, "discriminator", self.discriminator_lr),
                 "generator": self._optimizer(model.generator, "generator", self.generator_lr),
             },
             self._loss(),
             randomness,
-            critic_steps=self.critic_steps,
+            discriminator_steps=self.discriminator_steps,
             generator_steps=self.generator_steps,
             view=self._view(),
             flip=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
             penalties=self._penalties(),
             penalty_every=self.penalty_every,
             anchor=(lambda optimizer: weight * historical_distance(optimizer)) if weight else None,
-            afterwards=self._afterwards(model.critic),
+            afterwards=self._afterwards(model.discriminator),
             unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
             feature_matching=self.feature_matching,
             compares=self.loss == "relativistic-average",
-            one_pass=self._judges_each_alone(model.critic),
+            one_pass=self._judges_each_alone(model.discriminator),
             log_odds=self.loss in LOG_ODDS,
             clip_norm=self.clip_norm,
             accumulate=self.accumulate,
@@ -195,15 +199,20 @@ class GANRecipe(LatentRecipe):
 
     def _wrong_slopes(self) -> Iterator[tuple[bool, str]]:
         yield (
-            self.weight_clip is not None and self.spectral_norm in ("critic", "both"),
-            "--weight-clip and --spectral-norm of the critic both bound its slope, and each undoes the other. "
+            self.weight_clip is not None and self.spectral_norm in ("discriminator", "both"),
+            "--weight-clip and --spectral-norm of the discriminator both bound its slope, and each undoes the "
+            "other. "
             "Leave one out; --spectral-norm generator goes with clipping.",
         )
         yield (
             self.gradient_penalty > 0
-            and (self.critic_norm == "batch" or (self.critic_norm is None and self.architecture != "mlp")),
-            "--gradient-penalty asks for the slope at each image, but --critic-norm batch makes the images of a "
-            "batch depend on each other. Choices: --critic-norm layer, instance or none.",
+            and (
+                self.discriminator_norm == "batch"
+                or (self.discriminator_norm is None and self.architecture != "mlp")
+            ),
+            "--gradient-penalty asks for the slope at each image, but --discriminator-norm batch makes the "
+            "images of a "
+            "batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
         )
         yield (
             self.penalty_every > 1 and not (self.gradient_penalty or self.dragan or self.r1 or self.r2),
@@ -215,27 +224,30 @@ class GANRecipe(LatentRecipe):
         )
         yield (
             self.unrolled_steps > 0 and self.weight_clip is not None,
-            "--unrolled-steps looks ahead without clipping: use --gradient-penalty or --spectral-norm critic "
+            "--unrolled-steps looks ahead without clipping: use --gradient-penalty or --spectral-norm "
+            "discriminator "
             "in place of --weight-clip.",
         )
 
     def _wrong_labels(self, classes: int | None) -> Iterator[tuple[bool, str]]:
-        told, named = self.generator_labels != "none", self.critic_labels != "none"
+        told, named = self.generator_labels != "none", self.discriminator_labels != "none"
         yield (
             told != named,
-            f"--generator-labels {self.generator_labels} and --critic-labels {self.critic_labels}: both players "
-            "must know the class, or neither. Choices of the generator: concat, batch-norm; of the critic: "
+            f"--generator-labels {self.generator_labels} and --discriminator-labels {self.discriminator_labels}: "
+            f"both players "
+            "must know the class, or neither. Choices of the generator: concat, batch-norm; of the discriminator: "
             "concat, projection, auxiliary.",
         )
         yield (
             named and classes == 0,
-            f"--critic-labels {self.critic_labels} needs labelled data, and these have none. Put the pictures of "
-            "each class into a folder of its own, or set --critic-labels and --generator-labels to none.",
+            f"--discriminator-labels {self.discriminator_labels} needs labelled data, and these have none. Put "
+            f"the pictures of "
+            "each class into a folder of its own, or set --discriminator-labels and --generator-labels to none.",
         )
         yield (
             named and self.pack > 1,
-            f"--pack {self.pack} shows the critic images of several classes at once, so that it cannot use "
-            f"--critic-labels {self.critic_labels}. Leave one out.",
+            f"--pack {self.pack} shows the discriminator images of several classes at once, so that it cannot use "
+            f"--discriminator-labels {self.discriminator_labels}. Leave one out.",
         )
 
     def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
@@ -247,12 +259,12 @@ class GANRecipe(LatentRecipe):
             f"--batch {self.batch}. Nearest: --batch {max(1, rows // self.pack) * self.pack * parts}.",
         )
 
-    def _judges_each_alone(self, critic: nn.Module) -> bool:
-        """Whether what the critic says of an image depends on that image alone."""
+    def _judges_each_alone(self, discriminator: nn.Module) -> bool:
+        """Whether what the discriminator says of an image depends on that image alone."""
         from genlab.architectures.normalization import BatchNorm2d
 
-        norms = any(isinstance(module, BatchNorm2d) for module in critic.modules())
-        return not (norms or self.critic_dropout or self.minibatch != "none")
+        norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
+        return not (norms or self.discriminator_dropout or self.minibatch != "none")
 
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL
@@ -266,12 +278,12 @@ class GANRecipe(LatentRecipe):
         return partial(loss, **targets)
 
     def _optimizer(self, network: nn.Module, player: str, lr: float) -> torch.optim.Optimizer:
-        from genlab.core.descent import adam, rmsprop
+        from genlab.core.optimizer import adam, rmsprop
 
         return adam(network, player, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, player, lr)
 
     def _view(self) -> View:
-        """Return what the critic sees of an image: augmented first, as the data would be, then noisy."""
+        """Return what the discriminator sees of an image: augmented first, as the data would be, then noisy."""
         from genlab.core.schedules import linear
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
@@ -293,14 +305,19 @@ class GANRecipe(LatentRecipe):
         weights = {"wgan-gp": self.gradient_penalty, "dragan": self.dragan, "r1": self.r1, "r2": self.r2}
         return {name: _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight}
 
-    def _afterwards(self, critic: nn.Module) -> dict[str, list[Callable[[torch.optim.Optimizer, int], None]]]:
+    def _afterwards(
+        self, discriminator: nn.Module
+    ) -> dict[str, list[Callable[[torch.optim.Optimizer, int], None]]]:
         """Return what happens to each player after its steps."""
         from genlab.regularizers.weights import clip_weights_, remember_
 
-        acts: dict[str, list[Callable[[torch.optim.Optimizer, int], None]]] = {"critic": [], "generator": []}
+        acts: dict[str, list[Callable[[torch.optim.Optimizer, int], None]]] = {
+            "discriminator": [],
+            "generator": [],
+        }
         limit = self.weight_clip
         if limit is not None:
-            acts["critic"].append(lambda optimizer, step: clip_weights_(critic, limit))
+            acts["discriminator"].append(lambda optimizer, step: clip_weights_(discriminator, limit))
         if self.historical_averaging:
             for of_player in acts.values():
                 of_player.append(remember_)

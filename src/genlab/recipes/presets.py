@@ -43,9 +43,9 @@ SNGAN = GANRecipe(
     width=128,
     latent=128,
     loss="hinge",
-    spectral_norm="critic",
-    critic_norm="none",
-    critic_steps=5,
+    spectral_norm="discriminator",
+    discriminator_norm="none",
+    discriminator_steps=5,
     betas=(0.0, 0.9),
     lr_schedule="linear",
     steps=100_000,
@@ -55,41 +55,47 @@ GANS: Mapping[str, Recipe] = {
     "gan": GANRecipe(architecture="mlp", width=1200, batch=100),
     "dcgan": GANRecipe(batch=128),
     "dcgan-upsample": GANRecipe(architecture="dcgan-upsample", batch=128),
-    "cgan": GANRecipe(generator_labels="concat", critic_labels="concat", batch=100),
-    "acgan": GANRecipe(generator_labels="concat", critic_labels="auxiliary", critic_dropout=0.5, batch=100),
+    "cgan": GANRecipe(generator_labels="concat", discriminator_labels="concat", batch=100),
+    "acgan": GANRecipe(
+        generator_labels="concat", discriminator_labels="auxiliary", discriminator_dropout=0.5, batch=100
+    ),
     "lsgan": GANRecipe(loss="least-squares"),
     "wgan": GANRecipe(
         loss="wasserstein",
         weight_clip=0.01,
-        critic_steps=5,
+        discriminator_steps=5,
         optimizer="rmsprop",
         generator_lr=5e-5,
-        critic_lr=5e-5,
+        discriminator_lr=5e-5,
     ),
     "wgan-gp": GANRecipe(
         loss="wasserstein",
         gradient_penalty=10.0,
-        critic_norm="layer",
-        critic_steps=5,
+        discriminator_norm="layer",
+        discriminator_steps=5,
         generator_lr=1e-4,
-        critic_lr=1e-4,
+        discriminator_lr=1e-4,
         betas=(0.0, 0.9),
     ),
-    "dragan": GANRecipe(dragan=10.0, critic_norm="layer"),
-    "r1-gan": GANRecipe(r1=10.0, critic_norm="none", optimizer="rmsprop", generator_lr=1e-4, critic_lr=1e-4),
+    "dragan": GANRecipe(dragan=10.0, discriminator_norm="layer"),
+    "r1-gan": GANRecipe(
+        r1=10.0, discriminator_norm="none", optimizer="rmsprop", generator_lr=1e-4, discriminator_lr=1e-4
+    ),
     "sngan": SNGAN,
     "sagan": replace(
         SNGAN,
         spectral_norm="both",
         attention=16,
-        critic_steps=1,
+        discriminator_steps=1,
         generator_lr=1e-4,
-        critic_lr=4e-4,
+        discriminator_lr=4e-4,
         lr_schedule="constant",
     ),
-    "projection-gan": replace(SNGAN, generator_labels="batch-norm", critic_labels="projection"),
-    "relativistic-gan": GANRecipe(loss="relativistic-average", spectral_norm="critic", critic_norm="none"),
-    "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, critic_lr=1e-4, batch=128),
+    "projection-gan": replace(SNGAN, generator_labels="batch-norm", discriminator_labels="projection"),
+    "relativistic-gan": GANRecipe(
+        loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
+    ),
+    "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, discriminator_lr=1e-4, batch=128),
     "pacgan": GANRecipe(pack=2),
     "minibatch-gan": GANRecipe(minibatch="discrimination", batch=100),
     "feature-matching-gan": GANRecipe(feature_matching=True, batch=100),
@@ -139,7 +145,7 @@ SUMMARIES: Mapping[str, str] = {
         Published: 5 and 50 samples, 2 layers of 200 tanh units, 50 latents, batches of 20, a rate that falls
         from 1e-3 to 1e-4, binarised MNIST. Here leaky ReLU.""",
     "gan": """The first GAN, fully connected (Goodfellow et al., 2014, arXiv:1406.2661).
-        Published: maxout and dropout in the critic, momentum. Here leaky ReLU and Adam.""",
+        Published: maxout and dropout in the discriminator, momentum. Here leaky ReLU and Adam.""",
     "dcgan": """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
         Published: batches of 128, Adam 2e-4 (0.5, 0.999), weights from N(0, 0.02), a uniform latent of 100.
         Here it is normal.""",
@@ -147,37 +153,39 @@ SUMMARIES: Mapping[str, str] = {
         Published on distill.pub; the rest is `dcgan`.""",
     "cgan": """GAN whose players are told the class (Mirza and Osindero, 2014, arXiv:1411.1784).
         Published: maxout networks, momentum, batches of 100. Here those of `dcgan`.""",
-    "acgan": """GAN whose critic names the class (Odena et al., 2017, arXiv:1610.09585).
-        Published: Adam 2e-4 (0.5, 0.999), batches of 100, dropout 0.5 in the critic.""",
+    "acgan": """GAN whose discriminator names the class (Odena et al., 2017, arXiv:1610.09585).
+        Published: Adam 2e-4 (0.5, 0.999), batches of 100, dropout 0.5 in the discriminator.""",
     "lsgan": """GAN with the least-squares loss (Mao et al., 2017, arXiv:1611.04076).
         Published: labels 0 and 1, Adam with 0.5 as first decay, batches of 64.""",
     "wgan": """Wasserstein GAN with clipped weights (Arjovsky et al., 2017, arXiv:1701.07875).
-        Published, and here: weights within 0.01, 5 critic steps, RMSProp 5e-5, batches of 64.""",
+        Published, and here: weights within 0.01, 5 discriminator steps, RMSProp 5e-5, batches of 64.""",
     "wgan-gp": """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028).
-        Published, and here: weight 10, 5 critic steps, Adam 1e-4 (0, 0.9), batches of 64, no batch norm in the
-        critic. Add --architecture resnet for the networks of its CIFAR-10 figures.""",
+        Published, and here: weight 10, 5 discriminator steps, Adam 1e-4 (0, 0.9), batches of 64, no batch norm in
+        the discriminator. Add --architecture resnet for the networks of its CIFAR-10 figures.""",
     "dragan": """GAN with a gradient penalty around the data (Kodali et al., 2017, arXiv:1705.07215).
         Published: weight 10, perturbed by half the standard deviation of the batch.""",
     "r1-gan": """GAN with a gradient penalty at the data (Mescheder et al., 2018, arXiv:1801.04406).
         Published: γ = 10, RMSProp 1e-4, no normalisation, weights averaged with 0.999; residual networks. Here
         those of `dcgan`.""",
     "sngan": """Residual GAN with spectral norm and hinge loss (Miyato et al., 2018, arXiv:1802.05957).
-        Published, and here: 5 critic steps, Adam 2e-4 (0, 0.9), batches of 64, 100,000 steps, a rate that falls
-        to 0. Made for a GPU; --width 32 on a CPU.""",
+        Published, and here: 5 discriminator steps, Adam 2e-4 (0, 0.9), batches of 64, 100,000 steps, a rate that
+        falls to 0. Made for a GPU; --width 32 on a CPU.""",
     "sagan": """SNGAN with self-attention and two learning rates (Zhang et al., 2019, arXiv:1805.08318).
         Published: attention at 32 of 128 pixels, spectral norm in both players, Adam 1e-4 and 4e-4 (0, 0.9),
-        with labels: --generator-labels batch-norm --critic-labels projection. --width 32 on a CPU.""",
+        with labels: --generator-labels batch-norm --discriminator-labels projection. --width 32 on a CPU.""",
     "projection-gan": """SNGAN told the class by projection (Miyato and Koyama, 2018, arXiv:1802.05637).
         Published, and here: conditional batch norm in the generator, the rest as `sngan`. --width 32 on a CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
-        Published: Adam 2e-4 (0.5, 0.999), one critic step, spectral norm in the critic.""",
-    "unrolled-gan": """GAN whose generator looks five critic steps ahead (Metz et al., 2017, arXiv:1611.02163).
+        Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
+    "unrolled-gan": """GAN whose generator looks five discriminator steps ahead (Metz et al., 2017,
+    arXiv:1611.02163).
         Published: 1 to 10 steps, Adam 1e-4 with 0.5 as first decay.""",
-    "pacgan": """GAN whose critic judges two images at once (Lin et al., 2018, arXiv:1712.04086).
+    "pacgan": """GAN whose discriminator judges two images at once (Lin et al., 2018, arXiv:1712.04086).
         Published: packs of 2 to 4 on DCGAN.""",
     "minibatch-gan": """GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).
-        Published: 100 kernels of 5 dimensions at the end of the critic, batches of 100.""",
-    "feature-matching-gan": """GAN that matches the critic's features (Salimans et al., 2016, arXiv:1606.03498).
+        Published: 100 kernels of 5 dimensions at the end of the discriminator, batches of 100.""",
+    "feature-matching-gan": """GAN that matches the discriminator's features (Salimans et al., 2016,
+    arXiv:1606.03498).
         Published: an intermediate layer. Here the one before the score.""",
     "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
         Published: checkerboards and halves of the channels, residual networks of 64 channels, batch norm, Adam

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from genlab.core import yaml12
 from genlab.core.errors import UsageError, lookup, suggestion
 from genlab.recipes.fields import override
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
-from genlab.training import yaml12
 from genlab.version import __version__
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ class VAERecipe(LatentRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `VAETraining`."""
-        from genlab.core.descent import adam
+        from genlab.core.optimizer import adam
         from genlab.families.vae import VAE, VAETraining
 
         assert isinstance(model, VAE)

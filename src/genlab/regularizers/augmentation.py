@@ -1,4 +1,4 @@
-"""Differentiable augmentation: what a critic sees of real and of generated images alike.
+"""Differentiable augmentation: what a discriminator sees of real and of generated images alike.
 
 Every image is changed in its own way. The generator's gradient passes through the change, so that it learns the
 images and not their augmentations. Ranges are those of the authors' code, for images in [-1, 1].

@@ -1,7 +1,7 @@
-"""Penalties on the slope of a critic's scores over the space of images.
+"""Penalties on the slope of a discriminator's scores over the space of images.
 
 Each is `(score, real, fake, draws) -> scalar`, without its weight. The slope is that of one score by all the
-pixels that it was made from: of an image, or of all images of a pack. The graph is kept, so that the critic
+pixels that it was made from: of an image, or of all images of a pack. The graph is kept, so that the discriminator
 learns; and the generator too, where its images come with their graph.
 """
 
@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from genlab.core.distributed import average
+from genlab.core.distributed import all_reduce_mean
 from genlab.core.random import Draws
 
 Score: TypeAlias = Callable[[Tensor], Tensor]
@@ -32,7 +32,7 @@ def _slopes(score: Score, images: Tensor) -> Tensor:
 def _distance_from_one(slopes: Tensor) -> Tensor:
     """E[(‖∇‖₂ − 1)²]."""
     squares = slopes.square().sum(1)
-    # √0 has an infinite slope, which would make NaN of a flat critic; here it has slope 0.
+    # √0 has an infinite slope, which would make NaN of a flat discriminator; here it has slope 0.
     norms = squares.where(squares > 0, 1.0).sqrt().where(squares > 0, 0.0)
     return (norms - 1).square().mean()
 
@@ -41,7 +41,7 @@ def wgan_gp(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
     """E[(‖∇D(x̂)‖₂ − 1)²] at x̂ = x + u (G(z) − x), u uniform on [0, 1), one for each image.
 
     Args:
-        score: of a critic.
+        score: of a discriminator.
         real: images, (B, C, H, W).
         fake: as many generated ones.
         draws: for B rows.
@@ -81,7 +81,7 @@ def dragan(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
     References:
         Kodali et al., 2017. On Convergence and Stability of GANs, algorithm 1. arXiv:1705.07215.
     """
-    deviation = average((real - average(real.mean())).square().mean()).sqrt()
+    deviation = all_reduce_mean((real - all_reduce_mean(real.mean())).square().mean()).sqrt()
     noise = 0.5 * deviation * draws.uniform(*real.shape[1:])
     return _distance_from_one(_slopes(score, real + draws.uniform(1, 1, 1) * noise))
 

@@ -1,4 +1,4 @@
-"""Noise that keeps a critic from being sure of itself."""
+"""Noise that keeps a discriminator from being sure of itself."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from genlab.core.random import Draws
 def instance_noise(images: Tensor, draws: Draws, spread: float) -> Tensor:
     """Return x + spread·ε with ε ~ N(0, 1) for each pixel; for real and generated images alike.
 
-    Two distributions that have no image in common have all in common after it, so that a best critic is unsure
-    and has a slope. `spread` is usually led to 0 over the run.
+    Two distributions that have no image in common have all in common after it, so that a best discriminator is
+    unsure and has a slope. `spread` is usually led to 0 over the run.
 
     References:
         Sønderby et al., 2016. Amortised MAP Inference for Image Super-resolution, appendix C. arXiv:1610.04490.

@@ -1,4 +1,4 @@
-"""Unrolling: the generator learns against the critic as it will be after some steps of its own.
+"""Unrolling: the generator learns against the discriminator as it will be after some steps of its own.
 
 References:
     Metz et al., 2017. Unrolled Generative Adversarial Networks. arXiv:1611.02163.
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from genlab.core.contract import Judgement
-from genlab.core.distributed import average, processes
+from genlab.core.contract import DiscriminatorOutput
+from genlab.core.distributed import all_reduce_mean, world_size
 
-Judge: TypeAlias = Callable[..., Judgement]
-"""A critic as a function `(images, labels=None)`."""
+DiscriminatorFunction: TypeAlias = Callable[..., DiscriminatorOutput]
+"""A discriminator as a function `(images, labels=None)`."""
 
 
 class _Moments(NamedTuple):
@@ -27,37 +27,43 @@ class _Moments(NamedTuple):
 
 
 def unrolled(
-    critic: nn.Module, optimizer: torch.optim.Adam, critic_loss: Callable[[Judge], Tensor], steps: int
-) -> Judge:
-    """Return the critic after `steps` updates of `optimizer` on `critic_loss`, differentiable through them.
+    discriminator: nn.Module,
+    optimizer: torch.optim.Adam,
+    discriminator_loss: Callable[[DiscriminatorFunction], Tensor],
+    steps: int,
+) -> DiscriminatorFunction:
+    """Return the discriminator after `steps` updates of `optimizer` on `discriminator_loss`, differentiable
+    through them.
 
-    The critic and its optimizer stay as they are; weights, buffers and Adam's moments are copies.
+    The discriminator and its optimizer stay as they are; weights, buffers and Adam's moments are copies.
 
     Args:
-        critic: called with (images, labels).
-        optimizer: plain Adam over the critic's parameters, without weight decay or its other options.
-        critic_loss: what the critic minimises, as a function of a critic; its generated images carry the
-            generator's graph. It is called once for each step.
+        discriminator: called with (images, labels).
+        optimizer: plain Adam over the discriminator's parameters, without weight decay or its other options.
+        discriminator_loss: what the discriminator minimises, as a function of a discriminator; its generated
+            images carry the generator's graph. It is called once for each step.
         steps: how many.
     """
-    parameters = dict(critic.named_parameters())
+    parameters = dict(discriminator.named_parameters())
     options = {p: group for group in optimizer.param_groups for p in group["params"]}
     weights = {name: p.detach().clone().requires_grad_() for name, p in parameters.items()}
-    buffers = {name: buffer.clone() for name, buffer in critic.named_buffers()}
+    buffers = {name: buffer.clone() for name, buffer in discriminator.named_buffers()}
     moments = {name: _moments(optimizer, p) for name, p in parameters.items()}
     for _ in range(steps):
-        gradients = _gradients(critic_loss(_judge(critic, weights, buffers)), weights)
+        gradients = _gradients(discriminator_loss(_judge(discriminator, weights, buffers)), weights)
         weights = dict(weights)
         for name, gradient in gradients.items():
             group = options[parameters[name]]
             weights[name], moments[name] = _updated(weights[name], gradient, moments[name], group)
-    return _judge(critic, weights, buffers)
+    return _judge(discriminator, weights, buffers)
 
 
-def _judge(critic: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Judge:
-    def judge(images: Tensor, labels: Tensor | None = None) -> Judgement:
-        judgement: Judgement = functional_call(critic, (weights, buffers), (images, labels))
-        return judgement
+def _judge(
+    discriminator: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]
+) -> DiscriminatorFunction:
+    def judge(images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        output: DiscriminatorOutput = functional_call(discriminator, (weights, buffers), (images, labels))
+        return output
 
     return judge
 
@@ -71,9 +77,9 @@ def _gradients(loss: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _averaged(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
     """Average over the processes in one message, differentiably."""
-    if processes() == 1:
+    if world_size() == 1:
         return gradients
-    flat = average(torch.cat([g.reshape(-1) for g in gradients]))
+    flat = all_reduce_mean(torch.cat([g.reshape(-1) for g in gradients]))
     parts = torch.split(flat, [g.numel() for g in gradients])
     return [part.view(g.shape) for part, g in zip(parts, gradients, strict=True)]
 

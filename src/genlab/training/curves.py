@@ -75,10 +75,10 @@ def _kind(name: str) -> str:
         ("gradient", ("gradient_norm",)),
         ("update", ("update_ratio",)),
         ("dead units", ("dead_units",)),
-        ("explained", ("explained",)),
+        ("r2", ("r2",)),
         ("detail", ("_detail",)),
         ("variety", ("diversity", "nearest")),
-        ("corruption", ("mended", "copied")),
+        ("corruption", ("denoised_error", "corruption_kept")),
     ):
         if any(mark in name for mark in marks):
             return kind

@@ -22,9 +22,9 @@ from genlab.core.contract import (
 from genlab.core.random import generator
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
+from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
 from genlab.metrics.likelihood import bits_per_dimension
-from genlab.metrics.portrait import Portrait, portray
 
 CHUNK = 250
 FEW = 250  # samples at most where each takes many passes: evaluations would take a fifth of the time
@@ -41,7 +41,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Judge:
+class DiscriminatorFunction:
     """Who says how far samples are from real images, with what it saw of these once."""
 
     extractor: Extractor
@@ -50,7 +50,7 @@ class Judge:
     samples: int  # to be seen each time, or fewer
 
     @classmethod
-    def of(cls, extractor: Extractor, real: Portrait, samples: int) -> "Judge":
+    def of(cls, extractor: Extractor, real: FeatureStatistics, samples: int) -> "DiscriminatorFunction":
         """Return the judge that saw `real` through `extractor`."""
         few = real.count == len(real.features)
         return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
@@ -60,10 +60,12 @@ class Judge:
 
         Of so few samples the features are a smaller root of the covariance than D × D, so that it is quick.
         """
-        return frechet_distance(self.real, portray(self.extractor, pieces).features)
+        return frechet_distance(self.real, feature_statistics(self.extractor, pieces).features)
 
 
-def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None = None) -> Evaluation:
+def evaluate(
+    model: nn.Module, held_out: Batch, seed: int, judge: DiscriminatorFunction | None = None
+) -> Evaluation:
     """Measure every capability of `model` that says how good it is.
 
     - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
@@ -111,11 +113,11 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, judge: Judge | None =
     return Evaluation(values, next(iter(values.values())), len(held_out), protocol)
 
 
-def by_pixels(held_out: Batch) -> Judge:
+def by_pixels(held_out: Batch) -> DiscriminatorFunction:
     """Return the judge that sees layout and tone, of as many samples as held-out images; points exactly."""
     extractor = pixels(held_out.images.device, exact=held_out.images.shape[-1] == 1)
     pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.images, CHUNK)]
-    return Judge.of(extractor, portray(extractor, pieces), len(held_out))
+    return DiscriminatorFunction.of(extractor, feature_statistics(extractor, pieces), len(held_out))
 
 
 def _pieces(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:

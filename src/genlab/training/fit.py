@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
-from genlab.core.descent import require_finite, set_rates
 from genlab.core.device import of, subnormals_flushed
-from genlab.core.distributed import average_, broadcast_, processes
-from genlab.core.errors import NonFiniteError, UnwellError
+from genlab.core.distributed import all_reduce_mean_, broadcast_, world_size
+from genlab.core.errors import NonFiniteError, RunFailureError
+from genlab.core.optimizer import require_finite, set_learning_rates
 from genlab.core.pictures import Picture
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import Schedule
@@ -23,9 +23,9 @@ from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.finding import Finding
 from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
+from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted, Interruption
-from genlab.training.shown import showing
-from genlab.training.vitals import Vitals, beside
+from genlab.training.probes import Probes, beside
 
 QUALITY = "quality"  # what rules call the value that decides which checkpoint is best
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
@@ -94,15 +94,15 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Callbacks:
     """What the loop calls when it is time. All may be left out but `save`, which may do nothing."""
 
     save: Callable[..., None]  # (progress, is it the best?, sick=has the doctor found a failure?)
     evaluate: Callable[[nn.Module], Evaluation] | None = None
     preview: Callable[[nn.Module], Picture] | None = None
-    vitals: Vitals | None = None
+    probes: Probes | None = None
     doctor: Doctor | None = None
-    heed: bool = False  # stop where the doctor finds a failure
+    stop_on_failure: bool = False  # stop where the doctor finds a failure
     observers: Sequence[Observer] = ()
 
 
@@ -111,7 +111,7 @@ def fit(
     batches: Source,
     cadence: Cadence,
     progress: Progress,
-    around: Surroundings,
+    around: Callbacks,
     *,
     average: Average | None = None,
     rate: Schedule | None = None,
@@ -124,7 +124,7 @@ def fit(
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
         Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
-        UnwellError: the doctor found a failure, and is to be heeded.
+        RunFailureError: the doctor found a failure, and is to be heeded.
     """
     loop = _Loop(training, batches, cadence, progress, around, average)
     device = of(training.model)
@@ -133,15 +133,15 @@ def fit(
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
             restart_stream(derive(seed, "layers", progress.step), device)
             if rate:
-                set_rates(training.optimizers.values(), rate(progress.step))
-            looking = beside(around.vitals, training, progress.step + 1, cadence.log_every)
+                set_learning_rates(training.optimizers.values(), rate(progress.step))
+            looking = beside(around.probes, training, progress.step + 1, cadence.log_every)
             with looking as seen, subnormals_flushed():
                 signals = training.step(progress.step, batches)
             loop.advance(interruption.received)
             if average:
                 average.update(progress.step)
             loop.watch({**signals, **seen})
-            if loop.ill and around.heed:
+            if loop.ill and around.stop_on_failure:
                 loop.give_up()
             if loop.received and not loop.finished():
                 loop.checkpoint()
@@ -160,7 +160,7 @@ class _Loop:
         batches: Source,
         cadence: Cadence,
         progress: Progress,
-        around: Surroundings,
+        around: Callbacks,
         average: Average | None,
     ) -> None:
         self.training, self.batches, self.cadence, self.progress = training, batches, cadence, progress
@@ -235,7 +235,7 @@ class _Loop:
         """Read the signals back from the device, averaged over the processes."""
         parts = [tensor.detach().float().reshape(-1) for tensor in signals.values()]
         names = [name for signal in signals.items() for name in _names(*signal)]
-        values = average_(torch.cat(parts)).tolist()
+        values = all_reduce_mean_(torch.cat(parts)).tolist()
         line = {"seconds": round(self.progress.seconds, 3), **dict(zip(names, values, strict=True))}
         for observer in self.around.observers:
             observer.scalars(self.progress.step, line)
@@ -258,16 +258,16 @@ class _Loop:
         """End a run that is ill; the best checkpoint is kept, and what is now is the last.
 
         Raises:
-            UnwellError: always.
+            RunFailureError: always.
         """
         self.checkpoint()
-        raise UnwellError(self.failure.line() if self.failure else "the run is ill", self.failure)
+        raise RunFailureError(self.failure.line() if self.failure else "the run is ill", self.failure)
 
     def show(self) -> None:
         """Draw a preview with the published weights."""
         self.shown_step = self.progress.step
         if self.around.preview and self.around.observers:
-            with showing(self.published):
+            with inference_mode(self.published):
                 picture = self.around.preview(self.published)
             for observer in self.around.observers:
                 observer.picture(self.progress.step, picture)
@@ -281,7 +281,7 @@ class _Loop:
         self.evaluated_step = self.progress.step
         if not self.around.evaluate:
             return
-        with showing(self.published):
+        with inference_mode(self.published):
             evaluation = self.around.evaluate(self.published)
         progress, value = self.progress, evaluation.criterion
         better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
@@ -322,6 +322,6 @@ def _names(name: str, signal: Tensor) -> list[str]:
 
 def agreed(*values: int) -> list[int]:
     """Return the first process's `values` on every process, so that all turn off at the same step."""
-    if processes() == 1:
+    if world_size() == 1:
         return list(values)
     return broadcast_(torch.tensor(values)).tolist()

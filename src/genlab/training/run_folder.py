@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from genlab.core import yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
-from genlab.training import yaml12
 
 LATEST = "latest"
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 
 SIDE, FEATURES = 32, 128
 
@@ -29,10 +29,10 @@ class Classifier(nn.Module):
         logits: Tensor = self.head(self.body(images))
         return logits
 
-    def forward(self, images: Tensor) -> Perception:
+    def forward(self, images: Tensor) -> ExtractorOutput:
         """Return what the last layer sees (B, 128), and the probabilities of the classes (B, classes)."""
         features = self.body(images)
-        return Perception(features, self.head(features).softmax(1))
+        return ExtractorOutput(features, self.head(features).softmax(1))
 
 
 def classifier(network: Classifier, weights: str, device: torch.device) -> Extractor:

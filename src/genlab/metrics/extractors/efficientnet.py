@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
 
-from genlab.metrics.extractors.extractor import Extractor, Perception, Precision
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput, Precision
 from genlab.metrics.extractors.resize import Resize
 
 SIDE, FEATURES, CLASSES, EPSILON = 224, 1280, 1000, 1e-3
@@ -100,12 +100,12 @@ class EfficientNetLite0(nn.Module):
         self.head = SameConv(channels, FEATURES, 1)
         self.classify = nn.Linear(FEATURES, CLASSES)
 
-    def forward(self, images: Tensor) -> Perception:
+    def forward(self, images: Tensor) -> ExtractorOutput:
         """Return pooled features (B, 1280) and probabilities (B, 1000)."""
         # It was trained on bytes as (x − 127) / 128.
         maps = relu6(self.stem(((images * 127.5 + 0.5) / 128).to(self.stem.weight.dtype)))
         features = relu6(self.head(self.blocks(maps))).float().mean((2, 3))
-        return Perception(features, self.classify(features).softmax(1))
+        return ExtractorOutput(features, self.classify(features).softmax(1))
 
     def rough(self) -> "EfficientNetLite0":
         """Compute in float16 up to the features, and return the network.

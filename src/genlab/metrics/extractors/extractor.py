@@ -13,7 +13,7 @@ from genlab.metrics.extractors.resize import Resize, as_bytes, colour, resize
 Precision = Literal["float32", "float16"]
 
 
-class Perception(NamedTuple):
+class ExtractorOutput(NamedTuple):
     """What a network sees in B images."""
 
     features: Tensor  # (B, D), float32
@@ -25,19 +25,19 @@ class Extractor:
     """A network with all that decides on its figures."""
 
     name: str
-    look: Callable[[Tensor], Perception]  # of images (B, 3 or C, side, side) in [-1, 1]
+    look: Callable[[Tensor], ExtractorOutput]  # of images (B, 3 or C, side, side) in [-1, 1]
     weights: str = ""  # first 12 hex digits of the sha256 of their file; none for what has no weights
     side: int | None = None  # that images are resized to; None takes them as they are
     resize: Resize = "antialiased"
     precision: Precision = "float32"
-    exactly: Callable[[Tensor], Perception] | None = None  # `look` in float32, where it is not
+    exactly: Callable[[Tensor], ExtractorOutput] | None = None  # `look` in float32, where it is not
     any_channels: bool = False  # whether it takes images of any number of channels as they are
     rounds: bool = True  # to 8 bits first
     piece: int = 256  # images at a time: what a processor's cache holds is seen up to three times as fast
     device: torch.device = torch.device("cpu")
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> Perception:
+    def __call__(self, images: Tensor) -> ExtractorOutput:
         """Return what it sees in images (B, C, H, W) in [-1, 1], on the CPU.
 
         Images are rounded to 8 bits first, so that a model has the same figures as the files of its samples.
@@ -52,9 +52,9 @@ class Extractor:
         seen = [self._see(part.to(self.device)) for part in torch.split(images, self.piece)]
         probabilities = [p.probabilities.float().cpu() for p in seen if p.probabilities is not None]
         features = torch.cat([p.features.float().cpu() for p in seen])
-        return Perception(features, torch.cat(probabilities) if probabilities else None)
+        return ExtractorOutput(features, torch.cat(probabilities) if probabilities else None)
 
-    def _see(self, images: Tensor) -> Perception:
+    def _see(self, images: Tensor) -> ExtractorOutput:
         if self.rounds:
             images = as_bytes(images)
         if self.side is not None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d, relu
 
 from genlab.core.errors import GenlabError
-from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.resize import Resize
 
 SIDE, FEATURES, CLASSES = 299, 2048, 1008
@@ -203,7 +203,7 @@ class Inception(nn.Module):
         self.Mixed_7b, self.Mixed_7c = BlockE(1280, largest=False), BlockE(2048, largest=True)
         self.fc = nn.Linear(FEATURES, CLASSES)
 
-    def forward(self, images: Tensor) -> Perception:
+    def forward(self, images: Tensor) -> ExtractorOutput:
         """Return pooled features (B, 2048) and probabilities (B, 1008)."""
         maps = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
         maps = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(max_pool2d(maps, 3, stride=2)))
@@ -211,7 +211,7 @@ class Inception(nn.Module):
         maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(maps)))))
         maps = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))
         features = maps.mean((2, 3))
-        return Perception(features, self.fc(features).softmax(1))
+        return ExtractorOutput(features, self.fc(features).softmax(1))
 
 
 def _average(maps: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 
 LARGEST = 16
 
@@ -20,5 +20,5 @@ def pixels(device: torch.device, *, exact: bool = False) -> Extractor:
     return Extractor("pixels", _look, any_channels=True, rounds=not exact, device=device)
 
 
-def _look(images: Tensor) -> Perception:
-    return Perception(pixel_features(images))
+def _look(images: Tensor) -> ExtractorOutput:
+    return ExtractorOutput(pixel_features(images))

@@ -7,21 +7,21 @@ import torch
 
 import genlab
 from genlab.data.source import open_source
-from genlab.recipes import portraits
-from genlab.recipes.portraits import find_judge
 from genlab.recipes.resolve import resolve
-from genlab.training.evaluation import Judge
+from genlab.runs import statistics
+from genlab.runs.statistics import sample_distance
+from genlab.training.evaluation import DiscriminatorFunction
 from genlab.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 
 
-def judge(preset: str, data: str = "digits", **options: object) -> Judge | None:
+def judge(preset: str, data: str = "digits", **options: object) -> DiscriminatorFunction | None:
     plan = resolve(preset, {"width": 4, **options})
     source = open_source(data, **({"size": 16} if data == "digits" else {}))
     with torch.device("meta"):
         model = plan.recipe.model(source.train.shape, len(source.train.classes))
-    return find_judge(plan, source, CPU, model, quiet=True)
+    return sample_distance(plan, source, CPU, model, quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_pixels_do_where_features_cost_too_much_or_say_nothing(preset: str, opti
 
 
 def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portraits, "JUDGED", 20)
+    monkeypatch.setattr(statistics, "JUDGED", 20)
     found = judge("dcgan")
     assert found is not None
     assert found.extractor.name == "efficientnet-lite0@96"
@@ -48,8 +48,8 @@ def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_run_says_who_judged_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portraits, "JUDGED", 20)
-    monkeypatch.setattr(portraits, "SAMPLES", 12)
+    monkeypatch.setattr(statistics, "JUDGED", 20)
+    monkeypatch.setattr(statistics, "SAMPLES", 12)
     options = {"size": 16, "width": 4, "batch": 16, "steps": 4, "evaluate_every": 2, "out": tmp_path}
     options |= {"generator_lr": 0.05}  # else all pictures are still the same grey
     run = genlab.train("dcgan", quiet=True, extractor="efficientnet-lite0@32", **options)

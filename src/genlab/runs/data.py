@@ -36,7 +36,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
         max_rejected=settings.max_rejected,
         progress=not quiet and shard.rank == 0,
     )
-    return distributed.in_turn(opening)
+    return distributed.rank0_first(opening)
 
 
 def record(source: Source, folder: RunFolder) -> None:

@@ -8,10 +8,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from genlab.core.descent import adam, descend, set_rates
 from genlab.core.device import of, place
 from genlab.core.errors import UsageError
 from genlab.core.files import replace, storage
+from genlab.core.optimizer import adam, optimizer_step, set_learning_rates
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import RATES
 from genlab.data.cache import cache_folder
@@ -85,8 +85,8 @@ def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
     ):
         for step in show.track(range(steps), description="training a classifier"):
             restart_stream(derive(SEED, "dropout", step), of(network))
-            set_rates([optimizer], rate(step))
+            set_learning_rates([optimizer], rate(step))
             batch = next(batches)
             assert batch.labels is not None
             images: Tensor = resize(batch.images, SIDE, "antialiased")
-            descend(cross_entropy(network.logits(images), batch.labels), optimizer)
+            optimizer_step(cross_entropy(network.logits(images), batch.labels), optimizer)

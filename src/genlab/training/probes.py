@@ -19,8 +19,8 @@ from torch.utils.hooks import RemovableHandle
 from genlab.core.batch import Batch
 from genlab.core.contract import (
     Corrupts,
+    Discriminates,
     Encodes,
-    HasCritic,
     HasObjective,
     Inverts,
     Reconstructs,
@@ -31,17 +31,17 @@ from genlab.core.contract import (
     takes_labels,
 )
 from genlab.core.random import Randomness, derive, generator
-from genlab.training.shown import showing
+from genlab.training.inference import inference_mode
 
 LEAST_STEPS = 20  # between two looks, however often lines are written
 EARLY = 2000  # steps after which looks become half as frequent, as after each further doubling of the steps
-LOOK = 64  # images of each kind
+PROBED = 64  # images of each kind
 FEW = 8  # images that a flow is to give back
 IDLE = 0.01  # of the largest deviation of a latent dimension
 
 
 @dataclass
-class Vitals:
+class Probes:
     """Looks at a training.
 
     Args:
@@ -55,7 +55,7 @@ class Vitals:
     reals: Batch
     held_out: Batch
     seed: int
-    count: int = LOOK
+    count: int = PROBED
     waited: Callable[[], float] | None = None
     _last: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), 0.0))
 
@@ -83,15 +83,16 @@ class Vitals:
         - `nearest`: median distance to the nearest other sample, by the same of real images;
         - `saturation`: share of pixels beyond ±0.99 in samples, less that in real images;
         - `sample_detail`: mean difference of neighbouring pixels in samples, by that in real images;
-        - `score_train`, `score_held_out`, `score_sample`: what the critic says of images that it was trained on,
+        - `score_train`, `score_held_out`, `score_sample`: what the discriminator says of images that it was
+        trained on,
           of others, and of samples;
-        - `explained_train`, `explained_held_out`: 1 − the squared error of reconstructions by the variance of the
+        - `r2_train`, `r2_held_out`: 1 − the squared error of reconstructions by the variance of the
           images; 0 is what the mean image would reach;
         - `reconstruction_detail`: as of samples;
         - `idle_latents`: share of latent dimensions whose deviation over images is below 1 % of the largest;
         - `inversion_error`: largest difference between a number of an image and of what a flow gives back;
-        - `mended`: squared error of what is made of spoilt held-out images, by that of the spoilt images;
-        - `copied`: squared distance of what is made of spoilt images to these, by the same;
+        - `denoised_error`: squared error of what is made of spoilt held-out images, by that of the spoilt images;
+        - `corruption_kept`: squared distance of what is made of spoilt images to these, by the same;
         - `waiting`: share of the time since the last look that the loop waited for batches.
         """
         real, unseen = (self._some(batch, step) for batch in (self.reals, self.held_out))
@@ -106,9 +107,12 @@ class Vitals:
             spreads = model.encode(real.images).std(0)
             signals["idle_latents"] = (spreads <= IDLE * spreads.max()).float().mean()
         if isinstance(model, Reconstructs) and isinstance(model, Corrupts):
-            spoilt = model.corrupt(unseen.images, generator(self.seed, "vitals: corruption", step))
+            spoilt = model.corrupt(unseen.images, generator(self.seed, "probes: corruption", step))
             made, damage = model.reconstruct(spoilt), _error(spoilt, unseen.images)
-            signals |= {"mended": _error(made, unseen.images) / damage, "copied": _error(made, spoilt) / damage}
+            signals |= {
+                "denoised_error": _error(made, unseen.images) / damage,
+                "corruption_kept": _error(made, spoilt) / damage,
+            }
         if self.waited:
             (then, before), now = self._last, (time.monotonic(), self.waited())
             self._last = now
@@ -123,7 +127,7 @@ class Vitals:
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
-        randomness = Randomness(derive(self.seed, "vitals: losses"), device=self.reals.images.device)
+        randomness = Randomness(derive(self.seed, "probes: losses"), device=self.reals.images.device)
         return {
             f"loss_{name}": training.objective(step, self._some(batch, step, share=0.5), randomness)[0]
             for name, batch in (("train", self.reals), ("held_out", self.held_out))
@@ -131,7 +135,7 @@ class Vitals:
 
     def _some(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
         """Return some images of a batch, others at every step."""
-        order = torch.randperm(len(batch), generator=generator(self.seed, "vitals: images", step))
+        order = torch.randperm(len(batch), generator=generator(self.seed, "probes: images", step))
         rows = order[: ceil(share * self.count)].to(batch.images.device)
         labels = None if batch.labels is None else batch.labels[rows]
         return Batch(batch.images[rows], batch.index[rows.cpu()], labels)
@@ -139,7 +143,7 @@ class Vitals:
     def _of_samples(self, model: nn.Module, real: Batch, unseen: Batch, step: int) -> Signals:
         """Return what samples say, of the classes of the real images where the model takes labels."""
         assert isinstance(model, Samples)
-        make = partial(model.sample, len(real), generator(self.seed, "vitals: samples", step))
+        make = partial(model.sample, len(real), generator(self.seed, "probes: samples", step))
         told = takes_labels(model) and real.labels is not None
         fake = make(labels=real.labels) if told else make()  # type: ignore[call-arg]
         signals = {
@@ -149,28 +153,28 @@ class Vitals:
         if fake.shape[-1] > 1:
             signals["saturation"] = _saturated(fake) - _saturated(real.images)
             signals["sample_detail"] = _detail(fake) / _detail(real.images)
-        if isinstance(model, HasCritic):
+        if isinstance(model, Discriminates):
             judged = {"train": (real.images, real), "held_out": (unseen.images, unseen), "sample": (fake, real)}
             for name, (images, batch) in judged.items():
-                scores = model.judge(images, batch.labels if told else None).scores
+                scores = model.discriminate(images, batch.labels if told else None).scores
                 signals[f"score_{name}"] = scores.mean()
         return signals
 
 
 @contextmanager
-def beside(vitals: Vitals | None, training: Training, step: int, log_every: int) -> Iterator[Signals]:
+def beside(probes: Probes | None, training: Training, step: int, log_every: int) -> Iterator[Signals]:
     """Watch step number `step`, which is taken within, and look at its model, if that is due.
 
     What is yielded is filled at the end; it stays empty where there is nothing to look with.
     """
     seen: Signals = {}
-    if vitals is None or not due(step, log_every):
+    if probes is None or not due(step, log_every):
         yield seen
         return
-    with vitals.watching(training) as moved:
+    with probes.watching(training) as moved:
         yield seen
-    with showing(training.model):
-        seen |= {**moved, **vitals.look(training.model, step), **vitals.losses(training, step)}
+    with inference_mode(training.model):
+        seen |= {**moved, **probes.look(training.model, step), **probes.losses(training, step)}
 
 
 def due(step: int, log_every: int) -> bool:
@@ -187,8 +191,8 @@ def _of_reconstructions(model: Reconstructs, real: Tensor, unseen: Tensor) -> Si
     real, unseen = real[:half], unseen[:half]
     of_real, of_unseen = model.reconstruct(real), model.reconstruct(unseen)
     signals = {
-        "explained_train": 1 - _error(of_real, real) / _spread(real).square(),
-        "explained_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
+        "r2_train": 1 - _error(of_real, real) / _spread(real).square(),
+        "r2_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
     }
     if real.shape[-1] > 1:
         signals["reconstruction_detail"] = _detail(of_unseen) / _detail(unseen)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from genlab.core.device import float16_units
-from genlab.core.distributed import in_turn
+from genlab.core.distributed import rank0_first
 from genlab.core.errors import DataError, UsageError, suggestion
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
@@ -53,18 +53,18 @@ def find_extractor(
     if kind == "inception":
         from genlab.metrics.extractors.inception import inception
 
-        weights = Path(path).expanduser() if path else in_turn(partial(_download, progress))
+        weights = Path(path).expanduser() if path else rank0_first(partial(_download, progress))
         return inception(weights, device, resize)
     if name == "pixels":
         from genlab.metrics.extractors.pixels import pixels
 
         return pixels(device)
     if name == "classifier":
-        from genlab.recipes.classifier import classifier_of
+        from genlab.runs.classifier import classifier_of
 
         if source is None:
             raise UsageError("the extractor classifier needs a labelled source of real pictures to learn from")
-        return in_turn(partial(classifier_of, source, device, progress=progress))
+        return rank0_first(partial(classifier_of, source, device, progress=progress))
     raise UsageError(f'no extractor "{name}".{suggestion(kind, NAMES)} Choices: {", ".join(NAMES)}.')
 
 

@@ -65,7 +65,7 @@ class Slow(nn.Module):
         self.passes, self.made = 1000, Counter[int]()
 
     @contextmanager
-    def in_brief(self) -> Iterator[Mapping[str, int]]:
+    def preview_sampling(self) -> Iterator[Mapping[str, int]]:
         self.passes = 16
         yield {"passes": 16}
         self.passes = 1000
@@ -110,5 +110,5 @@ def test_curves_take_signals_that_are_not_in_every_line_and_profiles() -> None:
     history = [
         {"step": s, "seconds": 1.0, "loss": 1.0, **{f"kl[{k}]": 0.1 * k for k in range(12)}} for s in (1, 2)
     ]
-    lazy = [*history, {"step": 3, "seconds": 1.0, "loss": 1.0, "r1": 2.0, "critic_gradient_norm": 0.0}]
+    lazy = [*history, {"step": 3, "seconds": 1.0, "loss": 1.0, "r1": 2.0, "discriminator_gradient_norm": 0.0}]
     assert draw(lazy, []).startswith(b"\x89PNG")

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 import genlab
 from genlab.core.batch import Batch
-from genlab.core.contract import Judgement, Signals
-from genlab.core.descent import adam, descend
+from genlab.core.contract import DiscriminatorOutput, Signals
+from genlab.core.optimizer import adam, optimizer_step
 from genlab.core.random import Randomness
+from genlab.training.inference import inference_mode
+from genlab.training.probes import Probes, beside, due
 from genlab.training.run_folder import RunFolder
-from genlab.training.shown import showing
-from genlab.training.vitals import Vitals, beside, due
 
 SIDE = 8
 SMALL: Mapping[str, Any] = {"steps": 21, "size": 16, "width": 4, "batch": 8, "preview_every": 99}
@@ -29,8 +29,8 @@ REAL, HELD_OUT = (Batch(pictures(200, seed), torch.arange(200)) for seed in (0, 
 
 
 def look(model: nn.Module, count: int = 100) -> dict[str, float]:
-    with showing(model):
-        return {name: float(value) for name, value in Vitals(REAL, HELD_OUT, 0, count).look(model, 20).items()}
+    with inference_mode(model):
+        return {name: float(value) for name, value in Probes(REAL, HELD_OUT, 0, count).look(model, 20).items()}
 
 
 class Sampler(nn.Module):
@@ -75,15 +75,15 @@ def test_saturated_and_flat_samples() -> None:
 
 
 class Judging(Sampler):
-    """A critic that knows the images it was trained on by heart."""
+    """A discriminator that knows the images it was trained on by heart."""
 
-    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         known = (images.flatten(1)[:, None] == REAL.images.flatten(1)[None]).all(2).any(1)
         scores = known.float() * 3 - 1
-        return Judgement(scores, scores[:, None])
+        return DiscriminatorOutput(scores, scores[:, None])
 
 
-def test_a_critic_that_memorises_prefers_what_it_was_trained_on() -> None:
+def test_a_discriminator_that_memorises_prefers_what_it_was_trained_on() -> None:
     seen = look(Judging(pictures(200, 5)))
     assert (seen["score_train"], seen["score_held_out"], seen["score_sample"]) == (2, -1, -1)
 
@@ -108,7 +108,7 @@ class Scaling(nn.Module):
 
 def test_a_perfect_reconstruction_and_none() -> None:
     perfect, none = look(Scaling(1.0)), look(Scaling(0.0))
-    for name in ("explained_train", "explained_held_out"):
+    for name in ("r2_train", "r2_held_out"):
         assert perfect[name] == 1
         assert none[name] == pytest.approx(0, abs=0.05)  # the mean image is near 0
     assert perfect["reconstruction_detail"] == 1
@@ -118,8 +118,8 @@ def test_a_perfect_reconstruction_and_none() -> None:
 
 def test_what_copies_mends_nothing() -> None:
     seen = look(Scaling(1.0))
-    assert seen["mended"] == pytest.approx(1)
-    assert seen["copied"] == pytest.approx(0, abs=1e-6)
+    assert seen["denoised_error"] == pytest.approx(1)
+    assert seen["corruption_kept"] == pytest.approx(0, abs=1e-6)
 
 
 class Two:
@@ -134,7 +134,7 @@ class Two:
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         for value in (1.0, -1.0):
             self.model(torch.full((4, 1), value))
-        descend(self.model(torch.ones(1, 1)).sum(), self.optimizers["toy"])
+        optimizer_step(self.model(torch.ones(1, 1)).sum(), self.optimizers["toy"])
         with torch.no_grad():
             self.model[0].weight.copy_(torch.tensor([[2.0], [0.0], [-2.0]]))
         return {}
@@ -142,7 +142,7 @@ class Two:
 
 def test_how_far_weights_move_and_which_units_are_dead() -> None:
     training = Two()
-    with Vitals(REAL, HELD_OUT, 0).watching(training) as seen:
+    with Probes(REAL, HELD_OUT, 0).watching(training) as seen:
         training.step(0, iter(()))
     assert float(seen["toy_update_ratio"]) == pytest.approx(1)
     assert float(seen["1_dead_units"]) == pytest.approx(1 / 3)
@@ -167,23 +167,23 @@ class Brightness:
 
 def test_the_losses_of_images_that_are_trained_on_and_of_others() -> None:
     """They are told of what has one loss and does not show by reconstructions how it does."""
-    vitals = Vitals(REAL, Batch(HELD_OUT.images + 5, HELD_OUT.index), 0)
-    with beside(vitals, Brightness(nn.Identity()), 20, 20) as seen:
+    probes = Probes(REAL, Batch(HELD_OUT.images + 5, HELD_OUT.index), 0)
+    with beside(probes, Brightness(nn.Identity()), 20, 20) as seen:
         pass
     assert float(seen["loss_train"]) == pytest.approx(0, abs=0.05)
     assert float(seen["loss_held_out"]) == pytest.approx(5, abs=0.05)
     for other in (Brightness(Scaling(1.0)), Two()):
-        with beside(vitals, other, 20, 20) as seen:
+        with beside(probes, other, 20, 20) as seen:
             pass
         assert "loss_held_out" not in seen
 
 
 def test_looks_are_at_least_twenty_steps_apart() -> None:
-    training, vitals = Two(), Vitals(REAL, HELD_OUT, 0)
+    training, probes = Two(), Probes(REAL, HELD_OUT, 0)
     for every, expected in ((1, [1, 20, 40, 60]), (15, [1, 30, 45, 60]), (20, [1, 20, 40, 60]), (30, [1, 30, 60])):
         seen_at = []
         for step in range(1, 61):
-            with beside(vitals, training, step, every) as seen:
+            with beside(probes, training, step, every) as seen:
                 training.step(0, iter(()))
             if seen:
                 seen_at.append(step)
@@ -221,7 +221,7 @@ def test_a_run_that_is_looked_at_ends_in_the_same_bits(
 
     looked: list[bool] = []
     with_looks = weights()
-    monkeypatch.setattr("genlab.recipes.run._vitals", lambda *_: None)
+    monkeypatch.setattr("genlab.runs.train._probes", lambda *_: None)
     without = weights()
     assert looked == [True, False]
     assert all(torch.equal(one, two) for one, two in zip(with_looks, without, strict=True))

@@ -15,9 +15,9 @@ from genlab.core.distributed import Shard
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.random import Randomness
 from genlab.data.source import open_source
-from genlab.recipes import run
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.run import Result, build, check
+from genlab.runs import train as run
+from genlab.runs.train import Result, build, check
 from genlab.training.evaluation import Evaluation
 from genlab.training.run_folder import RunFolder
 

@@ -8,16 +8,16 @@ from operator import add
 import torch
 from torch import Tensor
 
-from genlab.core.distributed import collect, here
+from genlab.core.distributed import all_gather_object, here
 from genlab.core.errors import GenlabError
-from genlab.metrics.extractors.extractor import Extractor, Perception
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.frechet import Moments, moments
 
 KEPT = 10_000  # images whose features are kept: measures of neighbours and subsets see these
 
 
 @dataclass(frozen=True)
-class Portrait:
+class FeatureStatistics:
     """The moments of all images, and the features of the first `KEPT`."""
 
     whole: Moments
@@ -30,42 +30,46 @@ class Portrait:
         return self.whole.count
 
 
-def portray(extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], keep: int = KEPT) -> Portrait:
+def feature_statistics(
+    extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], keep: int = KEPT
+) -> FeatureStatistics:
     """Return what `extractor` sees of the batches of images that `pieces` make, (B, C, H, W) in [-1, 1].
 
     Memory does not grow with their number once `keep` features are kept. On several processes each makes every
-    n-th batch, and all return the same portrait.
+    n-th batch, and all return the same statistics.
 
     Raises:
         GenlabError: there are no images, or they differ in their shape, or features are NaN or infinite.
     """
     shard, whole, shape, kept = here(), None, None, 0
-    seen: dict[int, Perception] = {}
+    seen: dict[int, ExtractorOutput] = {}
     for place in range(shard.rank, len(pieces), shard.size):
         images = pieces[place]()
         if shape not in (None, images.shape[1:]):
             raise GenlabError(f"images of {tuple(images.shape[1:])} among images of {tuple(shape or ())}")
         shape = images.shape[1:]
-        perception = extractor(images)
-        if not torch.isfinite(perception.features).all():
+        output = extractor(images)
+        if not torch.isfinite(output.features).all():
             raise GenlabError(f"{extractor.name} sees NaN or infinite features: the images are not finite")
-        new = moments(perception.features)
+        new = moments(output.features)
         whole = new if whole is None else whole + new
         if kept < keep:
-            seen[place] = perception
+            seen[place] = output
             kept += len(images)
-    return _joined(collect((whole, seen)), keep)
+    return _joined(all_gather_object((whole, seen)), keep)
 
 
-def _joined(of_processes: Sequence[tuple[Moments | None, Mapping[int, Perception]]], keep: int) -> Portrait:
-    """Return one portrait of what all processes saw, in the order of the batches."""
+def _joined(
+    of_processes: Sequence[tuple[Moments | None, Mapping[int, ExtractorOutput]]], keep: int
+) -> FeatureStatistics:
+    """Return one statistics of what all processes saw, in the order of the batches."""
     sums = [whole for whole, _ in of_processes if whole is not None]
     if not sums:
         raise GenlabError("there are no images to measure")
-    by_place = {place: perception for _, seen in of_processes for place, perception in seen.items()}
+    by_place = {place: output for _, seen in of_processes for place, output in seen.items()}
     ordered = [by_place[place] for place in sorted(by_place)]
     probabilities = [p.probabilities for p in ordered if p.probabilities is not None]
-    return Portrait(
+    return FeatureStatistics(
         reduce(add, sums),
         torch.cat([p.features for p in ordered])[:keep],
         torch.cat(probabilities)[:keep] if probabilities else None,

@@ -8,7 +8,7 @@ from torch import nn
 
 
 @contextmanager
-def showing(model: nn.Module) -> Iterator[None]:
+def inference_mode(model: nn.Module) -> Iterator[None]:
     """Put `model` to use for a moment: evaluation mode, no gradients."""
     was_training = model.training
     model.eval()

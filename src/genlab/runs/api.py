@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from genlab.recipes.load import load
 from genlab.recipes.resolve import resolve
-from genlab.recipes.run import Result, carry_on, start
+from genlab.runs.load import load
+from genlab.runs.train import Result, carry_on, start
 
 __all__ = ["load", "resume", "train"]
 

@@ -16,33 +16,33 @@ from genlab.core import device, distributed
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Decodes, Training
 from genlab.core.distributed import Shard
-from genlab.core.errors import NonFiniteError, StorageError, UnwellError, UsageError
+from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
 from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
 from genlab.diagnosis.doctor import Doctor
-from genlab.recipes.checkup import records
-from genlab.recipes.data import check_unchanged, open_data, record, some
-from genlab.recipes.load import precision
-from genlab.recipes.portraits import find_judge
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
-from genlab.recipes.treatment import Treatment, treat
+from genlab.runs.data import check_unchanged, open_data, record, some
+from genlab.runs.diagnose import records
+from genlab.runs.load import precision
+from genlab.runs.statistics import sample_distance
+from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, fit, saving
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
-from genlab.training.fit import Observer, Progress, Surroundings
+from genlab.training.fit import Callbacks, Observer, Progress
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
 from genlab.training.preview import preview
+from genlab.training.probes import PROBED, Probes
 from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.terminal import Terminal
-from genlab.training.vitals import LOOK, Vitals
 from genlab.version import __version__
 
-SEEN = 4 * LOOK  # training images that the doctor looks at, some at a time
+SEEN = 4 * PROBED  # training images that the doctor looks at, some at a time
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: whatever data, recipe, device or disk refuse; and what `fit` raises.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
-    with distributed.together(device.choose(plan.settings.device)) as shard:
+    with distributed.together(device.find(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
@@ -76,7 +76,7 @@ def start(plan: Plan, *, quiet: bool = False) -> Result:
             record(source, folder)
             folder.write_yaml("recipe.yaml", plan.values())
             path = str(folder.path)
-        return _train(plan, source, RunFolder(Path(distributed.share(path))), shard, quiet=quiet)
+        return _train(plan, source, RunFolder(Path(distributed.broadcast_object(path))), shard, quiet=quiet)
 
 
 def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
@@ -99,7 +99,7 @@ def carry_on(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: 
         options = {"minutes": None, **options}
     folder = find(run, root)
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").changed(options)
-    with distributed.together(device.choose(plan.settings.device)) as shard:
+    with distributed.together(device.find(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check_unchanged(folder, source)
         check(plan.recipe, source, shard)
@@ -152,11 +152,11 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
     while True:
         try:
             result = _attempt(plan, source, folder, shard, treatment, quiet=quiet)
-        except (UnwellError, NonFiniteError) as error:
+        except (RunFailureError, NonFiniteError) as error:
             if plan.settings.on_failure != "treat":
                 raise
             treatment = treat(plan, folder, error, len(source.train.classes)) if shard.rank == 0 else None
-            text = distributed.share(json.dumps(treatment.plan.values()) if treatment else "")
+            text = distributed.broadcast_object(json.dumps(treatment.plan.values()) if treatment else "")
             if not text:
                 kept = "best" if checkpoint.exists(folder.best) else "last"
                 error.add_note(f"No remedy is left. The {kept} checkpoint is kept.")
@@ -171,14 +171,14 @@ def _attempt(
 ) -> Result:
     """Fit, from the folder's last checkpoint if there is one, and write the report."""
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
-    where = device.choose(settings.device)
+    where = device.find(settings.device)
     randomness = Randomness(settings.seed, shard, where)
     training = build(recipe, source.train.shape, randomness, len(source.train.classes), plan.dtype(where))
     machine = _machine(where, shard, precision(training.model))
     average = Average(training.model, recipe.ema) if recipe.ema else None
     held_out = some(source.held_out, settings.seed).to(where)
     seen = some(source.train, settings.seed, SEEN).to(where)
-    judge = find_judge(plan, source, where, training.model, quiet=quiet)
+    judge = sample_distance(plan, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
             stack.enter_context(folder.lock())
@@ -215,15 +215,15 @@ def _attempt(
             flip=settings.flip,
         )
         treated = settings.on_failure == "treat"
-        around = Surroundings(
+        around = Callbacks(
             save=partial(saving.save, folder, training, average, keep=treated) if main else _save_nothing,
             evaluate=partial(evaluate, held_out=held_out, seed=settings.seed, judge=judge)
             if len(held_out) > 1
             else None,
             preview=partial(preview, held_out=held_out, seed=settings.seed),
-            vitals=_vitals(plan, seen, held_out, batches),
+            probes=_probes(plan, seen, held_out, batches),
             doctor=_doctor(plan, folder, progress.step) if main else None,
-            heed=settings.on_failure != "warn",
+            stop_on_failure=settings.on_failure != "warn",
             observers=observers,
         )
         try:
@@ -243,13 +243,13 @@ def _attempt(
     return Result(folder.path, progress, began, recipe.steps, isinstance(training.model, Decodes))
 
 
-def _vitals(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Vitals | None:
+def _probes(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Probes | None:
     """Return who looks at the run; None where there are too few images to compare with."""
     pack = plan.values().get("pack", 1)
-    count = min(LOOK, len(reals), len(held_out)) // pack * pack
+    count = min(PROBED, len(reals), len(held_out)) // pack * pack
     if count < 2:
         return None
-    return Vitals(reals, held_out, plan.settings.seed, count, lambda: batches.waited)
+    return Probes(reals, held_out, plan.settings.seed, count, lambda: batches.waited)
 
 
 def _doctor(plan: Plan, folder: RunFolder, step: int) -> Doctor:

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 
 from genlab.core.batch import ImageShape
-from genlab.core.errors import GenlabError, NonFiniteError, UnwellError, UsageError
+from genlab.core.errors import GenlabError, NonFiniteError, RunFailureError, UsageError
 from genlab.core.files import storage
 from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.finding import Evidence, Finding, Sign
-from genlab.recipes.checkup import context_of
-from genlab.recipes.data import shape_of
 from genlab.recipes.resolve import Plan
+from genlab.runs.data import shape_of
+from genlab.runs.diagnose import context_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
@@ -91,7 +91,7 @@ def _possible(
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
     """Return what was found, and the step at which the run stopped."""
-    if isinstance(error, UnwellError) and isinstance(error.finding, Finding):
+    if isinstance(error, RunFailureError) and isinstance(error.finding, Finding):
         return error.finding, error.finding.step
     if isinstance(error, NonFiniteError):
         step = folder.events("fault")[-1]["step"]

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.core.descent import adam, descend, only
 from genlab.core.errors import NonFiniteError
+from genlab.core.optimizer import adam, freeze_except, optimizer_step
 
 
 def net(seed: int = 0) -> nn.Sequential:
@@ -27,7 +27,7 @@ def test_it_is_adam_by_its_formula() -> None:
     theta = [p.detach().clone().requires_grad_() for p in network.parameters()]
     m, v = [torch.zeros_like(t) for t in theta], [torch.zeros_like(t) for t in theta]
     for step in range(1, 5):
-        descend((network(data) - 1).square().mean(), optimizer)
+        optimizer_step((network(data) - 1).square().mean(), optimizer)
         w1, c1, w2, c2 = theta
         value = (torch.tanh(data @ w1.T + c1) @ w2.T + c2 - 1).square().mean()
         gradients = torch.autograd.grad(value, theta)
@@ -44,7 +44,7 @@ def test_it_is_adam_by_its_formula() -> None:
 def test_the_norm_is_that_of_all_gradients_together() -> None:
     network = net()
     expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss_of(network), list(network.parameters()))])
-    norm = descend(loss_of(network), adam(network, "player", 0.1, (0.9, 0.99)))
+    norm = optimizer_step(loss_of(network), adam(network, "player", 0.1, (0.9, 0.99)))
     torch.testing.assert_close(norm, expected.norm())
 
 
@@ -52,7 +52,7 @@ def test_gradients_of_an_earlier_backward_do_not_count() -> None:
     fresh, stale = net(), net()
     loss_of(stale, 100.0).backward()
     for network in (fresh, stale):
-        descend(loss_of(network), torch.optim.SGD(network.named_parameters(), lr=0.1))
+        optimizer_step(loss_of(network), torch.optim.SGD(network.named_parameters(), lr=0.1))
     assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), stale.parameters(), strict=True))
 
 
@@ -63,7 +63,7 @@ def test_clipping_bounds_what_is_applied_and_reports_what_was(scale: float) -> N
     whole = torch.cat(
         [g.flatten() for g in torch.autograd.grad(loss_of(network, scale), list(network.parameters()))]
     )
-    norm = descend(loss_of(network, scale), torch.optim.SGD(network.named_parameters(), lr=1.0), clip=0.5)
+    norm = optimizer_step(loss_of(network, scale), torch.optim.SGD(network.named_parameters(), lr=1.0), clip=0.5)
     moved = before - torch.nn.utils.parameters_to_vector(network.parameters()).detach()
     torch.testing.assert_close(norm, whole.norm())
     expected = whole * min(1.0, 0.5 / whole.norm().item())
@@ -73,12 +73,14 @@ def test_clipping_bounds_what_is_applied_and_reports_what_was(scale: float) -> N
 @pytest.mark.parametrize(("value", "kind"), [(math.nan, "NaN"), (math.inf, "Inf")])
 def test_a_loss_that_is_not_finite_changes_nothing_and_is_named(value: float, kind: str) -> None:
     network = net()
-    optimizer = adam(network, "critic", 0.1, (0.9, 0.99))
-    descend(loss_of(network), optimizer)
+    optimizer = adam(network, "discriminator", 0.1, (0.9, 0.99))
+    optimizer_step(loss_of(network), optimizer)
     weights = [p.detach().clone() for p in network.parameters()]
-    with pytest.raises(NonFiniteError, match=f"{kind} in the critic's loss while updating the critic") as caught:
-        descend(loss_of(network) * value, optimizer)
-    assert (caught.value.player, caught.value.value, caught.value.exit_code) == ("critic", kind, 4)
+    with pytest.raises(
+        NonFiniteError, match=f"{kind} in the discriminator's loss while updating the discriminator"
+    ) as caught:
+        optimizer_step(loss_of(network) * value, optimizer)
+    assert (caught.value.player, caught.value.value, caught.value.exit_code) == ("discriminator", kind, 4)
     assert all(torch.equal(p, w) for p, w in zip(network.parameters(), weights, strict=True))
     assert all(state["step"] == 1 for state in optimizer.state.values())
 
@@ -91,14 +93,14 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
     optimizer = adam(network, "vae", 0.1, (0.9, 0.99))
     before = network[2].bias.clone()
     with pytest.raises(NonFiniteError, match=r"Inf in the gradient of vae\.2\.bias"):
-        descend(loss_of(network) + network[2].bias.sqrt().sum(), optimizer)
+        optimizer_step(loss_of(network) + network[2].bias.sqrt().sum(), optimizer)
     assert torch.equal(network[2].bias, before)
 
 
 def test_a_norm_that_overflows_is_named() -> None:
     network = nn.Linear(2, 1, bias=False)
-    with pytest.raises(NonFiniteError, match="norm of the critic's gradient"):
-        descend((network.weight * 3e38).sum() * 0.9, adam(network, "critic", 0.1, (0.9, 0.99)))
+    with pytest.raises(NonFiniteError, match="norm of the discriminator's gradient"):
+        optimizer_step((network.weight * 3e38).sum() * 0.9, adam(network, "discriminator", 0.1, (0.9, 0.99)))
 
 
 class Duel(nn.Module):
@@ -110,7 +112,7 @@ class Duel(nn.Module):
 
 def test_only_one_player_gets_gradients_but_they_pass_through_the_other() -> None:
     duel = Duel()
-    with only(duel.one, among=duel):
+    with freeze_except(duel.one, among=duel):
         duel.two(duel.one(torch.ones(2, 3))).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in duel.one.parameters())
     assert all(p.grad is None for p in duel.two.parameters())
@@ -119,20 +121,20 @@ def test_only_one_player_gets_gradients_but_they_pass_through_the_other() -> Non
 def test_only_gives_back_exactly_what_it_froze() -> None:
     duel = Duel()
     before = [p.requires_grad for p in duel.parameters()]
-    with only(duel.one, among=duel):
+    with freeze_except(duel.one, among=duel):
         assert [p.requires_grad for p in duel.two.parameters()] == [False] * 4
         assert all(p.requires_grad for p in duel.one.parameters())
     assert [p.requires_grad for p in duel.parameters()] == before
-    with pytest.raises(KeyError), only(duel.two, among=duel):
+    with pytest.raises(KeyError), freeze_except(duel.two, among=duel):
         raise KeyError
     assert [p.requires_grad for p in duel.parameters()] == before
 
 
 def test_adam_names_every_parameter_for_checkpoints() -> None:
-    optimizer = adam(net(), "critic", 0.1, (0.9, 0.99))
+    optimizer = adam(net(), "discriminator", 0.1, (0.9, 0.99))
     assert optimizer.param_groups[0]["param_names"] == [
-        "critic.0.weight",
-        "critic.0.bias",
-        "critic.2.weight",
-        "critic.2.bias",
+        "discriminator.0.weight",
+        "discriminator.0.bias",
+        "discriminator.2.weight",
+        "discriminator.2.bias",
     ]

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from genlab.architectures.labels import JoinToImage, needed
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.parts import Features
-from genlab.core.contract import Judgement
+from genlab.core.contract import DiscriminatorOutput
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """score = w·m(φ) + b (+ ⟨v_y, φ⟩) with φ the features of an image, or of a pack of images.
 
     Args:
@@ -45,8 +45,8 @@ class Critic(nn.Module):
         self.projection = projection
         self.auxiliary = auxiliary
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
-        """Judge images (B, C, H, W), of classes (B,) where it was built for labels.
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        """DiscriminatorFunction images (B, C, H, W), of classes (B,) where it was built for labels.
 
         Raises:
             ValueError: labels are missing, or the images are not a whole number of packs.
@@ -59,7 +59,7 @@ class Critic(nn.Module):
         if self.projection is not None:
             scores = scores + (self.projection(needed(labels)) * features).sum(1)
         classes = None if self.auxiliary is None else self.auxiliary(features)
-        return Judgement(scores, features, classes)
+        return DiscriminatorOutput(scores, features, classes)
 
     def _packed(self, images: Tensor) -> Tensor:
         """Return (B / pack, pack·C, H, W)."""

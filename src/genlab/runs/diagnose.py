@@ -12,9 +12,9 @@ from genlab.diagnosis.doctor import Diagnosis, examine
 from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
 from genlab.diagnosis.rule import Context
-from genlab.recipes.data import facts_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values
+from genlab.runs.data import facts_of
 from genlab.training.fit import QUALITY
 from genlab.training.run_folder import RunFolder, find
 

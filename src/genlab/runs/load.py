@@ -11,9 +11,9 @@ from torch import nn
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError, UsageError
-from genlab.recipes.data import classes_of, shape_of
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
+from genlab.runs.data import classes_of, shape_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import load_weights
@@ -38,7 +38,7 @@ def load_model(
     with torch.random.fork_rng():
         model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
     load_weights(model, checkpoint.load(_place(folder, _which(folder, which))).model)
-    where = devices.choose(device)
+    where = devices.find(device)
     compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
 

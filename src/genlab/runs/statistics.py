@@ -20,11 +20,11 @@ from genlab.data.cache import cache_folder
 from genlab.data.dataset import Dataset, Source
 from genlab.data.progress import bar
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.frechet import Moments
-from genlab.metrics.portrait import Portrait, portray
-from genlab.recipes.extractors import find_extractor
 from genlab.recipes.resolve import Plan
-from genlab.training.evaluation import Judge
+from genlab.runs.extractors import find_extractor
+from genlab.training.evaluation import DiscriminatorFunction
 
 CHUNK = 250
 JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
@@ -33,10 +33,10 @@ WORTH = 20_000  # images that a convolutional GAN trains on between evaluations 
 _RULES = 1  # to be counted up when the same images would be seen as something else
 
 
-def portrait_of(
+def real_statistics(
     data: Dataset, extractor: Extractor, count: int | None = None, *, progress: bool = False
-) -> Portrait:
-    """Return the portrait of a split, or of `count` of its images, from the cache or made now.
+) -> FeatureStatistics:
+    """Return the statistics of a split, or of `count` of its images, from the cache or made now.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -44,7 +44,7 @@ def portrait_of(
     count = None if count is None or count >= len(data) else count
     key = [_RULES, data.fingerprint, extractor.stamp, count]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = cache_folder() / "portraits" / f"{name}.safetensors"
+    path = cache_folder() / "statistics" / f"{name}.safetensors"
     known = _read(path)
     barrier()  # all processes have looked before the first writes
     if known is None:
@@ -57,8 +57,8 @@ def portrait_of(
 
 def watched(
     extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], title: str, *, progress: bool
-) -> Portrait:
-    """Return the portrait of what `pieces` make, with a bar on a terminal that is called `title`."""
+) -> FeatureStatistics:
+    """Return the statistics of what `pieces` make, with a bar on a terminal that is called `title`."""
     with bar(progress) as show:
         task = show.add_task(f"{extractor.name}: {title}", total=len(pieces))
 
@@ -67,13 +67,13 @@ def watched(
             show.advance(task)
             return images
 
-        return portray(extractor, [partial(told, piece) for piece in pieces])
+        return feature_statistics(extractor, [partial(told, piece) for piece in pieces])
 
 
-def find_judge(
+def sample_distance(
     plan: Plan, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
-) -> Judge | None:
-    """Return who judges the samples of a run while it trains; None for its pixels, which need no portrait.
+) -> DiscriminatorFunction | None:
+    """Return who judges the samples of a run while it trains; None for its pixels, which need no statistics.
 
     Raises:
         GenlabError: as `find_extractor`.
@@ -86,7 +86,9 @@ def find_judge(
     if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
-    return Judge.of(extractor, portrait_of(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES)
+    return DiscriminatorFunction.of(
+        extractor, real_statistics(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES
+    )
 
 
 def _is_worth_it(plan: Plan, model: nn.Module) -> bool:
@@ -117,26 +119,26 @@ def _images(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -
     return data.batch(rows).images
 
 
-def _read(path: Path) -> Portrait | None:
-    """Return a portrait from the cache; None where there is none, or none that is whole."""
+def _read(path: Path) -> FeatureStatistics | None:
+    """Return a statistics from the cache; None where there is none, or none that is whole."""
     try:
         values = load(path.read_bytes())
         count = int(values["count"])
         whole = Moments(count, values["mean"], values["scatter"])
-        return Portrait(whole, values["features"], values.get("probabilities"))
+        return FeatureStatistics(whole, values["features"], values.get("probabilities"))
     except (OSError, SafetensorError, KeyError):
         return None
 
 
-def _write(portrait: Portrait, path: Path) -> None:
+def _write(statistics: FeatureStatistics, path: Path) -> None:
     values = {
-        "count": torch.tensor(portrait.count),
-        "mean": portrait.whole.mean,
-        "scatter": portrait.whole.scatter,
-        "features": portrait.features,
+        "count": torch.tensor(statistics.count),
+        "mean": statistics.whole.mean,
+        "scatter": statistics.whole.scatter,
+        "features": statistics.features,
     }
-    if portrait.probabilities is not None:
-        values["probabilities"] = portrait.probabilities
+    if statistics.probabilities is not None:
+        values["probabilities"] = statistics.probabilities
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, save(values))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from genlab.core.distributed import average_, processes
+from genlab.core.distributed import all_reduce_mean_, world_size
 from genlab.core.errors import NonFiniteError
 
 
@@ -29,7 +29,7 @@ def rmsprop(network: nn.Module, player: str, lr: float) -> torch.optim.RMSprop:
     return torch.optim.RMSprop(_named(network, player), lr=lr)
 
 
-def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
     """Set each optimizer's learning rate to `factor` times the one it was made with."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -41,7 +41,7 @@ def _named(network: nn.Module, player: str) -> list[tuple[str, nn.Parameter]]:
 
 
 @contextmanager
-def only(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
+def freeze_except(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
     """Let only `player` learn; the other parameters of `among` get no gradient, nor is one computed.
 
     A frozen opponent still passes gradients through to its input, at about two thirds of the cost.
@@ -58,7 +58,7 @@ def only(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def descend(
+def optimizer_step(
     loss: Tensor | Iterable[Tensor], optimizer: torch.optim.Optimizer, clip: float | None = None
 ) -> Tensor:
     """Move the optimizer's parameters against the gradient of `loss`; return the gradient's norm.
@@ -108,9 +108,9 @@ def _average_gradients(loss: Tensor, gradients: Sequence[Tensor]) -> Tensor:
 
     The loss travels along so that every process sees a NaN in the same step and none waits for another.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return loss
-    flat = average_(torch.cat([loss.reshape(1), *(g.reshape(-1) for g in gradients)]))
+    flat = all_reduce_mean_(torch.cat([loss.reshape(1), *(g.reshape(-1) for g in gradients)]))
     parts = torch.split(flat, [1, *(g.numel() for g in gradients)])
     for gradient, part in zip(gradients, parts[1:], strict=True):
         gradient.copy_(part.view_as(gradient))

@@ -8,19 +8,19 @@ import pytest
 import torch
 
 import genlab
-from genlab.core.errors import NonFiniteError, UnwellError
+from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.random import Randomness
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
-from genlab.recipes import run as runs
-from genlab.recipes.checkup import checkup
-from genlab.recipes.data import shape_of
 from genlab.recipes.resolve import resolve
-from genlab.recipes.treatment import TREATMENTS, treat
+from genlab.runs import train as runs
+from genlab.runs.data import shape_of
+from genlab.runs.diagnose import checkup
+from genlab.runs.treatment import TREATMENTS, treat
 from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder, find
 
-# A critic that is sure of everything within a hundred steps.
-UNFAIR: Mapping[str, Any] = {"critic_lr": 5e-3, "critic_steps": 5, "generator_lr": 1e-5}
+# A discriminator that is sure of everything within a hundred steps.
+UNFAIR: Mapping[str, Any] = {"discriminator_lr": 5e-3, "discriminator_steps": 5, "generator_lr": 1e-5}
 TINY: Mapping[str, Any] = {"width": 32, "batch": 16, "size": 16, "steps": 240, "quiet": True, "preview_every": 999}
 
 
@@ -35,19 +35,19 @@ def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
 
 def test_a_failure_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(genlab.train("gan", out=tmp_path, **TINY, **UNFAIR).folder)
-    told = [event for event in events(folder, "finding") if event["rule"] == "critic-overpowers"]
+    told = [event for event in events(folder, "finding") if event["rule"] == "discriminator-overpowers"]
     assert len(told) == 1
     assert told[0]["step"] <= 200
     assert told[0]["severity"] == "failure"
     assert told[0]["remedies"]
     assert folder.history()[-1]["step"] == 240
     there = [finding.rule for finding in checkup(folder).findings]
-    assert "critic-overpowers" in there
+    assert "discriminator-overpowers" in there
     assert [event["findings"] for event in events(folder, "diagnosis")] == [there]
 
 
 def test_a_failure_stops_a_run_that_is_to_stop(tmp_path: Path) -> None:
-    with pytest.raises(UnwellError, match="critic is sure of every image") as caught:
+    with pytest.raises(RunFailureError, match="discriminator is sure of every image") as caught:
         genlab.train("gan", out=tmp_path, on_failure="stop", **TINY, **UNFAIR)
     assert caught.value.exit_code == 3
     folder = find("gan", tmp_path)
@@ -60,7 +60,7 @@ def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
     result = genlab.train("gan", out=tmp_path, on_failure="treat", **TINY, **UNFAIR)
     folder = RunFolder(result.folder)
     (remedy,) = events(folder, "remedy")
-    assert remedy["rule"] == "critic-overpowers"
+    assert remedy["rule"] == "discriminator-overpowers"
     assert remedy["back to step"] == 0  # nothing was healthy before
     recipe = folder.read_yaml("recipe.yaml")
     for option, value in remedy["changes"].items():
@@ -68,7 +68,7 @@ def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
     assert result.progress.step == recipe["steps"] == 240 - remedy["step"]  # the budget is what it was
     steps = [line["step"] for line in folder.history()]
     assert steps == sorted(set(steps))
-    assert "critic-overpowers" not in [finding.rule for finding in checkup(folder).findings]
+    assert "discriminator-overpowers" not in [finding.rule for finding in checkup(folder).findings]
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "conv-vae"])
@@ -102,13 +102,13 @@ def test_without_treatment_what_is_not_a_number_stops_as_ever(tmp_path: Path) ->
         genlab.train("vae", out=tmp_path, lr=1e4, **TINY)
 
 
-def ill(since: int, *remedies: Remedy) -> UnwellError:
+def ill(since: int, *remedies: Remedy) -> RunFailureError:
     evidence = [Evidence("loss", 1.0, "less")]
-    return UnwellError("ill", Finding("test", "Ill", "failure", since, 60, evidence, "Why.", "", remedies))
+    return RunFailureError("ill", Finding("test", "Ill", "failure", since, 60, evidence, "Why.", "", remedies))
 
 
 SLOWER = Remedy([Change("lr", times=0.5)], "Slower.")
-FASTER = Remedy([Change("critic_lr", times=2.0)], "Faster.")
+FASTER = Remedy([Change("discriminator_lr", times=2.0)], "Faster.")
 LARGER = Remedy([Change("width", to=8)], "Larger.")
 
 
@@ -134,7 +134,7 @@ def test_a_remedy_that_the_networks_refuse_is_passed_over(folder: RunFolder) -> 
     plan = resolve("gan", {"width": 4, "steps": 100})
     treated = treat(plan, folder, ill(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER), 0)
     assert treated is not None
-    assert treated.changes == {"critic_lr": 4e-4}
+    assert treated.changes == {"discriminator_lr": 4e-4}
 
 
 def test_it_begins_anew_where_the_trouble_is_older(folder: RunFolder) -> None:
@@ -172,7 +172,7 @@ def test_a_best_that_fits_no_more_is_not_kept(folder: RunFolder, remedy: Remedy)
 
 def test_remedies_are_tried_in_their_order_and_once(folder: RunFolder) -> None:
     impossible = Remedy([Change("cycles", to=4), Change("warm_up", to=5)], "They exclude each other.")
-    unknown = Remedy([Change("critic_lr", times=0.5)], "Of another family.")
+    unknown = Remedy([Change("discriminator_lr", times=0.5)], "Of another family.")
     order = []
     for _ in range(TREATMENTS + 1):
         treated = treat(PLAN, folder, ill(50, unknown, impossible, SLOWER, LARGER), 0)

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from genlab.core.accumulation import descend_on
+from genlab.core.accumulation import optimizer_step_on
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.random import Randomness
@@ -18,7 +18,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(eq=False)
-class Alone(Generic[M]):
+class SingleObjectiveTraining(Generic[M]):
     """Descends on the mean of `objective` over a fresh batch in each step.
 
     Args:
@@ -45,7 +45,7 @@ class Alone(Generic[M]):
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take one descent step on one batch."""
         objective, parts, clip = partial(self.objective, step), self.accumulate, self.clip_norm
-        signals, norm = descend_on(
+        signals, norm = optimizer_step_on(
             next(batches), objective, self.optimizer, self.randomness, parts=parts, clip=clip
         )
         return {**signals, "gradient_norm": norm}
