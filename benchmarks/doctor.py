@@ -4,8 +4,7 @@
         [--write docs/doctor.md]
 
 Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
-is found anew by inference_mode it the history line by line. A finding counts from the step at which it is made. A
-failing
+is found by showing it the history line by line. A finding counts from the step at which it is made. A failing
 run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
 any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
 ends within 20 % of the quality of the healthy runs of that preset on those pictures, under the same budget. It is
@@ -35,6 +34,7 @@ from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
 from genlab.diagnosis.history import History
 from genlab.runs.diagnose import records
+from genlab.training.evaluation import recorded_criterion
 from genlab.training.interruption import Interrupted
 from genlab.training.run_folder import RunFolder
 
@@ -121,7 +121,7 @@ def quality(folder: RunFolder) -> float | None:
     events = folder.events()
     if not events or any(event["event"] == "fault" for event in events[-3:]):
         return None
-    values = [next(v for v in e.values() if isinstance(v, float)) for e in events if e["event"] == "evaluation"]
+    values = [recorded_criterion(event)[1] for event in events if event["event"] == "evaluation"]
     return median(values[-3:]) if values else None
 
 

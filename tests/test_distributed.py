@@ -271,7 +271,7 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
     alone, shared = RunFolder(one.folder).history(), folder.history()
     assert [line["step"] for line in shared] == list(range(1, 11))
     for mine, theirs in zip(alone, shared, strict=True):
-        for name in mine.keys() - {"seconds", "waiting"}:
+        for name in mine.keys() - {"seconds", "data_wait_fraction"}:
             if "accuracy" not in name and "spread" not in name:  # a step function; a statistic of each shard
                 assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
 

@@ -29,7 +29,10 @@ def options(preset: str, out: Path) -> dict[str, Any]:
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     read = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in ("seconds", "waiting")} for line in read]
+    return [
+        {name: value for name, value in line.items() if name not in ("seconds", "data_wait_fraction")}
+        for line in read
+    ]
 
 
 def test_the_device_refuses_what_a_gpu_refuses() -> None:

@@ -413,7 +413,7 @@ def test_it_learns(preset: str) -> None:
         for step in range(steps + 1):
             if step in (0, steps):
                 with inference_mode(model):
-                    values.append(evaluate(model, held_out, seed=0).criterion)
+                    values.append(evaluate(model, held_out, seed=0).value)
             training.step(step, loader)
             if average:
                 average.update(step)

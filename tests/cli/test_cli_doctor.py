@@ -32,7 +32,7 @@ def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
     assert "taken: iter as step, errD as discriminator_loss, errG as generator_loss" in out
     assert "FAILURE  The discriminator is sure of every image" in out
     assert "try        --discriminator-lr × 0.2" in out
-    assert "mode-collapse: nearest" in out.split("Not checked")[1]
+    assert "mode-collapse: nearest_neighbour_distance" in out.split("Not checked")[1]
 
 
 def test_everything_as_json(genlab: Genlab, log: Path) -> None:
@@ -41,12 +41,12 @@ def test_everything_as_json(genlab: Genlab, log: Path) -> None:
     assert code == 3
     assert found["healthy"] is False
     assert found["findings"][0]["rule"] == "discriminator-overpowers"
-    assert found["unchecked"]["mode-collapse"] == ["nearest"]
+    assert found["unchecked"]["mode-collapse"] == ["nearest_neighbour_distance"]
 
 
 def test_the_export_of_a_run_is_read_under_its_own_names(genlab: Genlab, tmp_path: Path) -> None:
     path = tmp_path / "results.csv"
-    names = ("latent_size", "flow_update_ratio", "inversion_error", "seconds")
+    names = ("latent_rms", "flow_update_ratio", "inversion_error", "seconds")
     path.write_text(",".join(("step", *names)) + "\n" + "\n".join(f"{i},1,0.002,0.5,{i}" for i in range(1, 99)))
     code, out, _ = genlab("doctor", path)
     assert code == 3

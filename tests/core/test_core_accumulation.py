@@ -32,7 +32,7 @@ APART: Mapping[str, Mapping[str, Any]] = {
     "conditional-diffusion": {"timesteps": 20},
 }
 # Which are those of a part.
-SPREADS = {"latent_spread", "aggregate_variance", "active_units", "latent_size", "r2"}
+SPREADS = {"latent_std", "aggregate_variance", "active_units", "latent_rms", "r2"}
 
 
 @pytest.fixture

@@ -104,8 +104,8 @@ def test_event_files_that_the_library_wrote(tmp_path: Path) -> None:
             ("D loss", "discriminator_loss"),
         ),
         *(("g_loss", "generator_loss"), ("LossG", "generator_loss"), ("generator_loss", "generator_loss")),
-        *(("D(x)", "D(x)"), ("D_G_z", "D(G(z))"), ("FID", "quality"), ("fid50k_full", "quality")),
-        *(("kld_loss", "rate"), ("KL", "rate"), ("recon_loss", "distortion"), ("val_loss", "held_out_loss")),
+        *(("D(x)", "D(x)"), ("D_G_z", "D(G(z))"), ("FID", "criterion"), ("fid50k_full", "criterion")),
+        *(("kld_loss", "rate"), ("KL", "rate"), ("recon_loss", "distortion"), ("val_loss", "validation_loss")),
         *(("grad_norm_G", "generator_gradient_norm"), ("real_acc", "accuracy_real")),
     ],
 )

@@ -37,30 +37,30 @@ GAN: Mapping[str, Signal] = {
     "generator_update_ratio": 3e-3,
     "generator_dead_units": 0.01,
     "diversity": lambda step: min(0.2 + step / 300, 0.95),
-    "nearest": lambda step: min(0.28 + step / 300, 1.1),
-    "saturation": -0.1,
-    "sample_detail": 1.0,
+    "nearest_neighbour_distance": lambda step: min(0.28 + step / 300, 1.1),
+    "saturated_pixels": -0.1,
+    "sample_sharpness": 1.0,
     "score_train": 1.0,
     "score_held_out": 0.9,
     "score_sample": -1.0,
-    "waiting": 0.01,
-    "quality": lambda step: 150 * math.exp(-step / 200) + 10,
+    "data_wait_fraction": 0.01,
+    "criterion": lambda step: 150 * math.exp(-step / 200) + 10,
 }
 VAE: Mapping[str, Signal] = {
     "loss": lambda step: 100 + 80 * math.exp(-step / 100),
     "distortion": lambda step: 90 + 80 * math.exp(-step / 100),
     "rate": lambda step: min(step / 20, 10.0),
     "beta": 1.0,
-    "posterior_spread": 0.8,
+    "posterior_std": 0.8,
     "aggregate_variance": 1.0,
     "gradient_norm": 30.0,
     "vae_update_ratio": 4e-3,
     "decoder_dead_units": 0.02,
     "r2_train": lambda step: min(step / 300, 0.8),
     "r2_held_out": lambda step: min(step / 300, 0.78),
-    "reconstruction_detail": 0.7,
+    "reconstruction_sharpness": 0.7,
     "diversity": 0.6,
-    "waiting": 0.0,
+    "data_wait_fraction": 0.0,
 }
 AUTOENCODER: Mapping[str, Signal] = {
     "loss": lambda step: 105 + 80 * math.exp(-step / 100),
@@ -70,35 +70,35 @@ AUTOENCODER: Mapping[str, Signal] = {
     "autoencoder_update_ratio": 4e-3,
     "r2_train": lambda step: min(step / 300, 0.8),
     "r2_held_out": lambda step: min(step / 300, 0.78),
-    "reconstruction_detail": 0.7,
-    "idle_latents": 0.1,
+    "reconstruction_sharpness": 0.7,
+    "inactive_latents": 0.1,
     "denoised_error": 0.4,
-    "corruption_kept": 1.0,
-    "waiting": 0.0,
+    "denoised_change": 1.0,
+    "data_wait_fraction": 0.0,
 }
 DIFFUSION: Mapping[str, Signal] = {
     "loss": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
-    "loss_quiet": lambda step: 0.1 + 0.9 * math.exp(-step / 100),
+    "loss_low_noise": lambda step: 0.1 + 0.9 * math.exp(-step / 100),
     "r2": lambda step: 0.95 - 0.95 * math.exp(-step / 100),
-    "loss_noisy": lambda step: 0.02 + 0.98 * math.exp(-step / 100),
+    "loss_high_noise": lambda step: 0.02 + 0.98 * math.exp(-step / 100),
     "loss_train": lambda step: 0.05 + 0.95 * math.exp(-step / 100),
     "loss_held_out": lambda step: 0.055 + 0.95 * math.exp(-step / 100),
     "gradient_norm": 0.3,
     "diffusion_update_ratio": 2e-3,
-    "waiting": 0.0,
-    "quality": lambda step: 5 * math.exp(-step / 200) + 3,
+    "data_wait_fraction": 0.0,
+    "criterion": lambda step: 5 * math.exp(-step / 200) + 3,
 }
 FLOW: Mapping[str, Signal] = {
     "loss": lambda step: 3 + 4 * math.exp(-step / 100),
     "loss_train": lambda step: 3 + 4 * math.exp(-step / 100),
     "loss_held_out": lambda step: 3.1 + 4 * math.exp(-step / 100),
-    "latent_size": 1.0,
+    "latent_rms": 1.0,
     "inversion_error": 1e-5,
     "gradient_norm": 0.3,
     "flow_update_ratio": 2e-3,
     "diversity": 0.9,
-    "waiting": 0.0,
-    "quality": lambda step: 4 * math.exp(-step / 200) + 3,
+    "data_wait_fraction": 0.0,
+    "criterion": lambda step: 4 * math.exp(-step / 200) + 3,
 }
 HEALTHY = {"gan": GAN, "vae": VAE, "autoencoder": AUTOENCODER, "diffusion": DIFFUSION, "flow": FLOW}
 FACTS = {
@@ -128,34 +128,34 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "learning-rate-too-low": ("vae", {"vae_update_ratio": 1e-7}, {}),
     "exploding-gradients": ("autoencoder", {"gradient_norm": late(10, 1e5)}, {}),
     "dead-units": ("gan", {"generator_dead_units": late(0, 0.8)}, {}),
-    "late-collapse": ("gan", {"quality": late(10, 90, 700)}, {}),
-    "slow-loader": ("gan", {"waiting": 0.6}, {}),
+    "late-collapse": ("gan", {"criterion": late(10, 90, 700)}, {}),
+    "slow-loader": ("gan", {"data_wait_fraction": 0.6}, {}),
     "discriminator-overpowers": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
     "vanishing-gradient": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
-    "mode-collapse": ("gan", {"nearest": late(1.0, 0.05, 300)}, {}),
+    "mode-collapse": ("gan", {"nearest_neighbour_distance": late(1.0, 0.05, 300)}, {}),
     "missing-modes": ("gan", {"diversity": 0.25}, {}),
     "discriminator-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
     "divergence": ("gan", {"score_real": lambda step: 2.0 * step}, {}),
     "discriminator-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
-    "saturated-samples": ("gan", {"saturation": 0.6}, {}),
+    "saturated-samples": ("gan", {"saturated_pixels": 0.6}, {}),
     "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
     "frozen-losses": ("gan", {"discriminator_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
-    "oscillation": ("gan", {"quality": lambda step: 60.0 + 30 * (-1) ** (step // 60)}, {}),
+    "oscillation": ("gan", {"criterion": lambda step: 60.0 + 30 * (-1) ** (step // 60)}, {}),
     "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "discriminator_update_ratio": 1e-4}, {}),
     "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
     "posterior-collapse": ("vae", {"rate": 0.001}, {}),
-    "over-regularised": ("vae", {"reconstruction_detail": 0.2, "r2_held_out": 0.2, "rate": 2.0}, {}),
-    "under-regularised": ("vae", {"posterior_spread": 0.01}, {}),
+    "over-regularised": ("vae", {"reconstruction_sharpness": 0.2, "r2_held_out": 0.2, "rate": 2.0}, {}),
+    "under-regularised": ("vae", {"posterior_std": 0.01}, {}),
     "overfitting": ("autoencoder", {"r2_train": 0.95, "r2_held_out": 0.3}, {}),
-    "identity-copying": ("autoencoder", {"denoised_error": 0.95, "corruption_kept": 0.1}, {}),
-    "idle-latents": ("autoencoder", {"idle_latents": 0.98}, {}),
+    "identity-copying": ("autoencoder", {"denoised_error": 0.95, "denoised_change": 0.1}, {}),
+    "idle-latents": ("autoencoder", {"inactive_latents": 0.98}, {}),
     "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"r2_held_out": 0.0}, {}),
     "no-denoising": ("diffusion", {"r2": -0.4}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
     "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),
-    "latents-far": ("flow", {"latent_size": 20.0}, {}),
+    "latents-far": ("flow", {"latent_rms": 20.0}, {}),
 }
 
 
@@ -168,7 +168,7 @@ def run(
     for step in range(20, steps + 1, 20):
         line: dict[str, Any] = {"step": step}
         for name, signal in signals.items():
-            if name == "quality" and step % 60:
+            if name == "criterion" and step % 60:
                 continue
             line[name] = signal(step) if callable(signal) else signal * (1 + 0.1 * random.uniform(-1, 1))
         lines.append(line)
@@ -236,11 +236,11 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
 
 def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:
     """Blurred reconstructions are those of a young run, or of a latent that may hold too little."""
-    blurred = run("vae", {"reconstruction_detail": 0.42, "r2_held_out": 0.48, "r2_train": 0.5})
+    blurred = run("vae", {"reconstruction_sharpness": 0.42, "r2_held_out": 0.48, "r2_train": 0.5})
     found = [step for step in range(20, STEPS + 1, 20) if names(blurred.until(step), context("vae"))]
     assert min(found) >= 0.45 * STEPS
     assert names(blurred, context("vae")) == ["over-regularised"]
-    much = run("vae", {"reconstruction_detail": 0.42, "r2_train": 0.7, "r2_held_out": 0.68})
+    much = run("vae", {"reconstruction_sharpness": 0.42, "r2_train": 0.7, "r2_held_out": 0.68})
     assert names(much, context("vae")) == []
 
 
@@ -262,7 +262,7 @@ def test_since_when_is_the_step_at_which_it_began() -> None:
 def test_what_could_not_be_checked_is_said() -> None:
     history = History([{"step": s, "discriminator_loss": 1.0, "generator_loss": 1.0} for s in range(100)])
     unchecked = examine(history, Context("gan")).unchecked
-    assert unchecked["mode-collapse"] == ["nearest"]
+    assert unchecked["mode-collapse"] == ["nearest_neighbour_distance"]
     assert "discriminator-overpowers" not in unchecked
     assert "posterior-collapse" not in unchecked  # of another family
 
@@ -293,7 +293,7 @@ def test_remedies_that_change_nothing_are_not_offered() -> None:
 
 
 def test_remedies_with_which_the_recipe_does_not_go_together_are_not_offered() -> None:
-    lines = [{"step": s, "loss": 1 / s, "held_out_loss": 1 / s + s / 1000} for s in range(1, 1001)]
+    lines = [{"step": s, "loss": 1 / s, "validation_loss": 1 / s + s / 1000} for s in range(1, 1001)]
     offered = {}
     for architecture in ("unet", "mlp"):
         about = context_of(resolve("flow-matching", {"architecture": architecture, "steps": 1000}), {})
@@ -351,7 +351,9 @@ def test_a_doctor_tells_each_finding_once_and_early() -> None:
     assert [rule for _, rule in told] == ["mode-collapse"]
     assert told[0][0] <= 440  # it began at 300, and four looks are asked for
     again = Doctor(context(family), told=["mode-collapse"])
-    assert not [f for s in range(20, 900, 20) for f in again.see(s, {"nearest": 0.01, "diversity": 0.9})]
+    assert not [
+        f for s in range(20, 900, 20) for f in again.see(s, {"nearest_neighbour_distance": 0.01, "diversity": 0.9})
+    ]
 
 
 def test_a_doctor_remembers_long_runs_in_little_room() -> None:
@@ -393,15 +395,15 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
         ("discriminator-overpowers", "gan", {"discriminator_loss": 0.001, "generator_loss": 9.0}),
         ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
         ("no-denoising", "diffusion", {"loss": lambda step: 1.0}),
-        ("overfitting", "autoencoder", {"loss": 0.01, "held_out_loss": 0.08}),
-        ("overfitting", "diffusion", {"loss": 0.01, "held_out_loss": 0.08}),
+        ("overfitting", "autoencoder", {"loss": 0.01, "validation_loss": 0.08}),
+        ("overfitting", "diffusion", {"loss": 0.01, "validation_loss": 0.08}),
         (
             "overfitting",
             "autoencoder",
-            {"loss": lambda s: 100 * math.exp(-s / 100) + 50, "held_out_loss": lambda s: 60 + abs(s - 400) / 10},
+            {"loss": lambda s: 100 * math.exp(-s / 100) + 50, "validation_loss": lambda s: 60 + abs(s - 400) / 10},
         ),
         ("posterior-collapse", "vae", {"loss": 100.0, "rate": 1e-3}),
-        ("late-collapse", "gan", {"discriminator_loss": 1.0, "quality": late(10, 90, 700)}),
+        ("late-collapse", "gan", {"discriminator_loss": 1.0, "criterion": late(10, 90, 700)}),
     ],
 )
 def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mapping[str, Signal]) -> None:
@@ -424,7 +426,7 @@ def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mappi
         ("vae", {"loss": lambda s: 100 + 80 * math.exp(-s / 100), "rate": 9.0}),
         (
             "autoencoder",
-            {"loss": lambda s: 0.1 + math.exp(-s / 100), "held_out_loss": lambda s: 0.12 + math.exp(-s / 100)},
+            {"loss": lambda s: 0.1 + math.exp(-s / 100), "validation_loss": lambda s: 0.12 + math.exp(-s / 100)},
         ),
     ],
 )

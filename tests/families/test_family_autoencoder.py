@@ -42,7 +42,7 @@ def test_what_is_minimised_is_the_error_of_what_is_shown(images: Tensor) -> None
         spread = training.model.encode(images).std()
     signals = training.step(0, forever(images))
     torch.testing.assert_close(signals["loss"], error)
-    torch.testing.assert_close(signals["latent_spread"], spread)
+    torch.testing.assert_close(signals["latent_std"], spread)
     assert "sparsity_loss" not in signals
 
 

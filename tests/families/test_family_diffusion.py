@@ -153,7 +153,7 @@ def test_the_loss_is_that_of_what_is_predicted_and_falls_apart_into_halves() -> 
     training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
     batch = Batch(torch.zeros(4000, *IMAGE), torch.arange(4000))
     loss, signals = training.objective(0, batch, Randomness(0))
-    for value in (loss, signals["loss"], signals["loss_quiet"], signals["loss_noisy"]):
+    for value in (loss, signals["loss"], signals["loss_low_noise"], signals["loss_high_noise"]):
         assert value.item() == pytest.approx(1, abs=0.05)
 
 
@@ -179,7 +179,7 @@ def test_halves_of_the_levels_are_right_on_average_where_a_batch_has_none_of_one
         training.objective(step, Batch(torch.zeros(1, *IMAGE), torch.arange(1)), Randomness(0))[1]
         for step in range(2000)
     ]
-    for name in ("loss_quiet", "loss_noisy"):
+    for name in ("loss_low_noise", "loss_high_noise"):
         assert torch.stack([signals[name] for signals in seen]).mean().item() == pytest.approx(1, abs=0.1)
 
 

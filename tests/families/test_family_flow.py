@@ -117,4 +117,4 @@ def test_the_loss_is_in_bits_for_each_number_and_latents_are_measured() -> None:
     bound = flow.evidence_bound(images, generator(0, "bound")).mean().item()
     assert loss.item() == pytest.approx(-bound / (2 * math.log(2)), abs=0.02)
     latents = flow.encode(images)
-    assert signals["latent_size"].item() == pytest.approx(latents.square().mean().sqrt().item(), rel=0.01)
+    assert signals["latent_rms"].item() == pytest.approx(latents.square().mean().sqrt().item(), rel=0.01)

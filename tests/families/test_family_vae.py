@@ -81,7 +81,7 @@ def test_the_use_of_the_latent_is_seen() -> None:
     signals = usage(posterior)
     assert signals["active_units"] == 1
     torch.testing.assert_close(signals["posterior_mean"], torch.tensor(1.0))
-    torch.testing.assert_close(signals["posterior_spread"], torch.tensor(2.5 / 3))
+    torch.testing.assert_close(signals["posterior_std"], torch.tensor(2.5 / 3))
     torch.testing.assert_close(
         signals["kl"], torch.tensor([0.5 * (1 + 0.25 - math.log(0.25) - 1), 0.5 * (2.09**2 + 1.91**2) / 2, 0.0])
     )

@@ -109,7 +109,9 @@ def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
 ) -> None:
     """Where a run was not evaluated yet there is only the last."""
     values = iter([1.0, 2.0])
-    monkeypatch.setattr(run, "evaluate", lambda model, **_: Evaluation({}, next(values), 1))
+    monkeypatch.setattr(
+        run, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
+    )
     result = genlab.train("vae", steps=4, evaluate_every=2, out=tmp_path, **TINY)
     folder = RunFolder(result.folder)
     assert result.progress.best_step == 2

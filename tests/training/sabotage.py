@@ -242,7 +242,7 @@ def outcome(run: Path) -> dict[str, Any]:
 
 
 def _timeless(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name not in ("seconds", "time", "waiting")}
+    return {name: value for name, value in line.items() if name not in ("seconds", "time", "data_wait_fraction")}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

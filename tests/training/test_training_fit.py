@@ -78,7 +78,7 @@ class Watcher:
         self._look(model)
         self.evaluations += 1
         value = self.criteria.get(self.evaluations, 1.0 / self.evaluations)
-        return Evaluation({"distance": value}, value, 1)
+        return Evaluation({"distance": value}, "distance", 1)
 
     def preview(self, model: nn.Module) -> Picture:
         self._look(model)

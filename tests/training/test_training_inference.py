@@ -87,7 +87,8 @@ def test_few_samples_are_made_in_brief_where_they_take_many_passes(held_out: int
 def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> None:
     evaluation = evaluate(Mender(), batch(10), seed=0)
     assert evaluation.values["reconstruction_mse"] == 0
-    assert evaluation.criterion == evaluation.values["denoising_mse"] == 1
+    assert evaluation.criterion == "denoising_mse"
+    assert evaluation.value == evaluation.values["denoising_mse"] == 1
 
 
 def test_a_preview_has_a_column_for_each_class() -> None:
@@ -110,5 +111,8 @@ def test_curves_take_signals_that_are_not_in_every_line_and_profiles() -> None:
     history = [
         {"step": s, "seconds": 1.0, "loss": 1.0, **{f"kl[{k}]": 0.1 * k for k in range(12)}} for s in (1, 2)
     ]
-    lazy = [*history, {"step": 3, "seconds": 1.0, "loss": 1.0, "r1": 2.0, "discriminator_gradient_norm": 0.0}]
+    lazy = [
+        *history,
+        {"step": 3, "seconds": 1.0, "loss": 1.0, "r1_penalty": 2.0, "discriminator_gradient_norm": 0.0},
+    ]
     assert draw(lazy, []).startswith(b"\x89PNG")

@@ -47,31 +47,31 @@ class Sampler(nn.Module):
 def test_samples_like_the_real_images() -> None:
     seen = look(Sampler(pictures(200, 5)))
     assert seen["diversity"] == pytest.approx(1, abs=0.05)
-    assert seen["nearest"] == pytest.approx(1, abs=0.05)
-    assert seen["sample_detail"] == pytest.approx(1, abs=0.05)
-    assert seen["saturation"] == 0
+    assert seen["nearest_neighbour_distance"] == pytest.approx(1, abs=0.05)
+    assert seen["sample_sharpness"] == pytest.approx(1, abs=0.05)
+    assert seen["saturated_pixels"] == 0
 
 
 def test_samples_that_are_all_alike() -> None:
     seen = look(Sampler(pictures(1, 5).expand(200, -1, -1, -1)))
     assert seen["diversity"] == pytest.approx(0, abs=1e-6)
-    assert seen["nearest"] == pytest.approx(0, abs=1e-2)
-    assert seen["sample_detail"] == pytest.approx(1, abs=0.25)  # one image has the detail of one image
+    assert seen["nearest_neighbour_distance"] == pytest.approx(0, abs=1e-2)
+    assert seen["sample_sharpness"] == pytest.approx(1, abs=0.25)  # one image has the detail of one image
 
 
 def test_samples_of_few_modes_are_diverse_but_near_each_other() -> None:
     few = pictures(4, 5).repeat(50, 1, 1, 1)
     seen = look(Sampler(few))
     assert seen["diversity"] > 0.7
-    assert seen["nearest"] < 0.01
+    assert seen["nearest_neighbour_distance"] < 0.01
 
 
 def test_saturated_and_flat_samples() -> None:
     seen = look(Sampler(pictures(200, 5).sign()))
-    assert seen["saturation"] == 1
-    assert seen["sample_detail"] > 1.5
+    assert seen["saturated_pixels"] == 1
+    assert seen["sample_sharpness"] > 1.5
     level = torch.linspace(-1, 1, 200).view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
-    assert look(Sampler(level))["sample_detail"] == 0
+    assert look(Sampler(level))["sample_sharpness"] == 0
 
 
 class Judging(Sampler):
@@ -111,15 +111,15 @@ def test_a_perfect_reconstruction_and_none() -> None:
     for name in ("r2_train", "r2_held_out"):
         assert perfect[name] == 1
         assert none[name] == pytest.approx(0, abs=0.05)  # the mean image is near 0
-    assert perfect["reconstruction_detail"] == 1
-    assert look(Scaling(0.5))["reconstruction_detail"] == pytest.approx(0.5)
-    assert perfect["idle_latents"] == 0.5
+    assert perfect["reconstruction_sharpness"] == 1
+    assert look(Scaling(0.5))["reconstruction_sharpness"] == pytest.approx(0.5)
+    assert perfect["inactive_latents"] == 0.5
 
 
 def test_what_copies_mends_nothing() -> None:
     seen = look(Scaling(1.0))
     assert seen["denoised_error"] == pytest.approx(1)
-    assert seen["corruption_kept"] == pytest.approx(0, abs=1e-6)
+    assert seen["denoised_change"] == pytest.approx(0, abs=1e-6)
 
 
 class Two:

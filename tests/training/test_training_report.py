@@ -16,7 +16,9 @@ from PIL import Image
 from sabotage import TINY
 
 import genlab
+from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
+from genlab.training.evaluation import values_of
 from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
 
@@ -92,6 +94,17 @@ def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> N
         assert f"{evaluation['reconstruction_mse']:.5g}" in page.text
 
 
+def test_the_page_explains_every_signal_and_names_the_criterion(run: RunFolder) -> None:
+    text = page_of(run).text
+    assert "The best checkpoint has the lowest negative_bound." in text
+    for event in run.events("evaluation"):
+        assert event["criterion"] == "negative_bound"
+        assert all(signal(name).meaning in text for name in values_of(event))
+    names = {name for line in run.history() for name in line} - {"step", "seconds"}
+    assert all(signal(name).meaning in text for name in names)
+    assert text.count(signal("kl[0]").meaning) == 1
+
+
 def test_the_table_holds_every_value_of_the_run(run: RunFolder) -> None:
     rows = list(csv.DictReader(io.StringIO((run.path / "results.csv").read_text())))
     evaluations = {event["step"]: event for event in run.events("evaluation")}
@@ -100,7 +113,7 @@ def test_the_table_holds_every_value_of_the_run(run: RunFolder) -> None:
     for row in rows:
         step = int(row["step"])
         for name, value in {**lines.get(step, {}), **evaluations.get(step, {})}.items():
-            if name not in ("event", "time", "protocol"):
+            if name not in ("event", "time", "criterion", "protocol"):
                 assert row[name] == str(value)
 
 

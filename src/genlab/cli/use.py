@@ -164,6 +164,7 @@ def info(run: Run = "latest", *, root: Root = RUNS) -> None:
     """Say what a run is, how far it came, what its model can do and how big it is."""
     from genlab.core.contract import capabilities, takes_labels
     from genlab.runs.load import load_model
+    from genlab.training.evaluation import values_of
     from genlab.training.report import verdict
     from genlab.training.run_folder import find
 
@@ -173,7 +174,7 @@ def info(run: Run = "latest", *, root: Root = RUNS) -> None:
     _columns("data", {n: v for n, v in data.items() if n not in ("source", "notes")})
     _columns("recipe", {n: v for n, v in recipe.items() if n != "preset"})
     for evaluation in folder.events("evaluation")[-1:]:
-        values = {n: f"{v:.5g}" for n, v in evaluation.items() if isinstance(v, float)}
+        values = {n: f"{v:.5g}" for n, v in values_of(evaluation).items()}
         _columns(f"evaluation at step {evaluation['step']}", values)
     if folder.last.exists():
         model = load_model(folder)

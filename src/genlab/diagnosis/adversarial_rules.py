@@ -26,13 +26,13 @@ UNEVEN = 25.0  # how many times as far one player's weights move
 
 def mode_collapse(history: History, context: Context) -> Sign | None:
     """Each sample has a near twin, which was not so before; or still, late in a run."""
-    nearest = history["nearest"].smooth()
+    nearest = history["nearest_neighbour_distance"].smooth()
     since = nearest.held(nearest.values < ALIKE, POINTS)
     if since is None:
         return None
     if nearest.until(since).values.max(initial=0.0) < APART and not _is_late(history, context, nearest, since):
         return None
-    return Sign(since, [nearest.shows("nearest", f"above {ALIKE}")])
+    return Sign(since, [nearest.shows("nearest_neighbour_distance", f"above {ALIKE}")])
 
 
 def missing_modes(history: History, context: Context) -> Sign | None:
@@ -114,9 +114,9 @@ def discriminator_overfits(history: History, context: Context) -> Sign | None:
 
 def saturated_samples(history: History, context: Context) -> Sign | None:
     """Many more pixels of samples are fully black or white than of real images."""
-    saturation = history["saturation"].smooth().after(context.share(history, START))
+    saturation = history["saturated_pixels"].smooth().after(context.share(history, START))
     since = saturation.held(saturation.values > SATURATED, POINTS)
-    return None if since is None else Sign(since, [saturation.shows("saturation", f"below {SATURATED}")])
+    return None if since is None else Sign(since, [saturation.shows("saturated_pixels", f"below {SATURATED}")])
 
 
 def frozen_generator(history: History, context: Context) -> Sign | None:
@@ -142,7 +142,7 @@ def frozen_losses(history: History, context: Context) -> Sign | None:
 
 def oscillation(history: History, context: Context) -> Sign | None:
     """Quality swings from evaluation to evaluation, and has got no better for a third of the run."""
-    quality = history["quality"]
+    quality = history["criterion"]
     third = len(quality) // 3
     if third < SWINGS:
         return None
@@ -241,7 +241,7 @@ RULES = (
         "The generator has found an image that the discriminator believes, and nothing rewards it for another. It "
         "happens where the generator moves faster than the discriminator can answer.",
         "Goodfellow, 2016. NIPS 2016 Tutorial: Generative Adversarial Networks, 5.1.1. arXiv:1701.00160",
-        ("nearest",),
+        ("nearest_neighbour_distance",),
         ("gan",),
         (BALANCED, SLOWER_GENERATOR, R1, HINGE),
     ),
@@ -313,7 +313,7 @@ RULES = (
         "Steps that are too large drive the generator's last layer to where tanh is flat. There it gets no "
         "gradient and stays.",
         "",
-        ("saturation",),
+        ("saturated_pixels",),
         ("gan",),
         (BALANCED, SLOWER_GENERATOR),
     ),
@@ -347,7 +347,7 @@ RULES = (
         "game, or nothing damps it.",
         "Mescheder, Geiger and Nowozin, 2018. Which Training Methods for GANs do actually Converge? "
         "arXiv:1801.04406",
-        ("quality",),
+        ("criterion",),
         ("gan",),
         (R1, BALANCED, Remedy([Change("ema", to=0.999)], "An average of the weights stands still in the middle.")),
     ),

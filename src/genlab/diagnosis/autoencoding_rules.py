@@ -33,7 +33,7 @@ def posterior_collapse(history: History, context: Context) -> Sign | None:
 
 def over_regularised(history: History, context: Context) -> Sign | None:
     """The latent is in use, but reconstructions are blurred and explain little."""
-    detail, explained = history["reconstruction_detail"].smooth(), history["r2_held_out"].smooth()
+    detail, explained = history["reconstruction_sharpness"].smooth(), history["r2_held_out"].smooth()
     detail = detail.after(context.share(history, START))
     late = detail.steps >= context.share(history, LATE)
     sharp, rich = np.where(late, STILL_BLURRED, BLURRED), np.where(late, STILL_POOR, POOR)
@@ -44,7 +44,7 @@ def over_regularised(history: History, context: Context) -> Sign | None:
     return Sign(
         since,
         [
-            detail.shows("reconstruction_detail", f"above {sharp[-1]}"),
+            detail.shows("reconstruction_sharpness", f"above {sharp[-1]}"),
             explained.shows("r2_held_out", f"above {rich[-1]}"),
         ],
     )
@@ -54,10 +54,10 @@ def under_regularised(history: History, context: Context) -> Sign | None:
     """The latents of data are points, or lie far outside the prior that samples are drawn from."""
     spread, whole = (
         _at_full_weight(history, context, history[name].smooth()).after(context.share(history, START))
-        for name in ("posterior_spread", "aggregate_variance")
+        for name in ("posterior_std", "aggregate_variance")
     )
     if (since := spread.held(spread.values < NARROW, POINTS)) is not None:
-        return Sign(since, [spread.shows("posterior_spread", f"above {NARROW}")])
+        return Sign(since, [spread.shows("posterior_std", f"above {NARROW}")])
     if (since := whole.held(whole.values > WIDE, POINTS)) is not None:
         return Sign(since, [whole.shows("aggregate_variance", f"below {WIDE}")])
     return None
@@ -68,7 +68,7 @@ def overfitting(history: History, context: Context) -> Sign | None:
     if "loss_held_out" in history:
         return _losses_apart(history, context)
     if "r2_train" not in history:
-        return _turned(history["held_out_loss"].smooth(3), history["loss"].smooth(3))
+        return _turned(history["validation_loss"].smooth(3), history["loss"].smooth(3))
     train, other = history["r2_train"].smooth(), history["r2_held_out"].smooth()
     behind = train.values - other.at(train.steps)
     since = train.held((behind > BEHIND) & (train.values > MUCH), POINTS)
@@ -99,7 +99,7 @@ def _turned(other: Series, loss: Series) -> Sign | None:
         return None
     least = f"near that of training, {loss.last:.3g}"
     if (since := other.held(other.values > APART * loss.at(other.steps), LONG)) is not None and loss.last > 0:
-        return Sign(since, [other.shows("held_out_loss", least)])
+        return Sign(since, [other.shows("validation_loss", least)])
     low = int(other.values.argmin())
     fallen = other.values[0] - other.values[low]
     since = other.held(
@@ -107,7 +107,7 @@ def _turned(other: Series, loss: Series) -> Sign | None:
     )
     if since is None or fallen <= 0 or loss.last > loss.at(other.steps[low : low + 1])[0]:
         return None
-    return Sign(since, [other.shows("held_out_loss", f"near its least, {other.values[low]:.3g}")])
+    return Sign(since, [other.shows("validation_loss", f"near its least, {other.values[low]:.3g}")])
 
 
 def identity_copying(history: History, context: Context) -> Sign | None:
@@ -117,11 +117,11 @@ def identity_copying(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [mended.shows("denoised_error", f"below {UNMENDED}")])
 
 
-def idle_latents(history: History, context: Context) -> Sign | None:
+def inactive_latents(history: History, context: Context) -> Sign | None:
     """Nearly all dimensions of the code are the same for every image."""
-    idle = history["idle_latents"].smooth().after(context.share(history, START))
+    idle = history["inactive_latents"].smooth().after(context.share(history, START))
     since = idle.held(idle.values > IDLE, POINTS)
-    return None if since is None else Sign(since, [idle.shows("idle_latents", f"below {IDLE}")])
+    return None if since is None else Sign(since, [idle.shows("inactive_latents", f"below {IDLE}")])
 
 
 def penalty_outweighs(history: History, context: Context) -> Sign | None:
@@ -184,7 +184,7 @@ RULES = (
         "The weight of the rate leaves a few dimensions only, which hold tone and layout but no detail. Prior and "
         "posterior agree, at the price of the picture.",
         "Higgins et al., 2017. beta-VAE. ICLR",
-        ("reconstruction_detail", "r2_held_out", "rate"),
+        ("reconstruction_sharpness", "r2_held_out", "rate"),
         ("vae",),
         (PLAIN, LESS_WEIGHT, FREE_BITS),
     ),
@@ -195,7 +195,7 @@ RULES = (
         "Next to the distortion the rate has no weight, so that the model is an autoencoder. Draws from the prior "
         "fall where no picture is, and look like nothing.",
         "Tomczak and Welling, 2018. VAE with a VampPrior. arXiv:1705.07120",
-        ("posterior_spread", "aggregate_variance"),
+        ("posterior_std", "aggregate_variance"),
         ("vae",),
         (PLAIN,),
     ),
@@ -206,7 +206,7 @@ RULES = (
         "The networks know the training pictures by heart. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
-        (("r2_train", "loss_held_out", "held_out_loss"),),
+        (("r2_train", "loss_held_out", "validation_loss"),),
         ("vae", "autoencoder", "diffusion", "flow"),
         (
             SMALLER,
@@ -228,11 +228,11 @@ RULES = (
     Rule(
         "idle-latents",
         "Nearly all of the code is the same for every picture",
-        idle_latents,
+        inactive_latents,
         "The penalty on the code weighs more than the picture, or units died early. What is left cannot tell "
         "pictures apart.",
         "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
-        ("idle_latents",),
+        ("inactive_latents",),
         ("autoencoder",),
         (LIGHTER, KNOWN_RATE),
     ),

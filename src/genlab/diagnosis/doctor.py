@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genlab.core.signals import signal
 from genlab.diagnosis import (
     adversarial_rules,
     autoencoding_rules,
@@ -112,4 +113,4 @@ class Doctor:
 
 def _plain(line: Mapping[str, Any]) -> dict[str, Any]:
     """Return a line without profiles (kl[0], kl[1], …), which no rule reads."""
-    return {name: value for name, value in line.items() if not name.endswith("]")}
+    return {name: value for name, value in line.items() if not signal(name).profile}

@@ -31,9 +31,9 @@ def likelihood_lost(history: History, context: Context) -> Sign | None:
 
 def latents_far(history: History, context: Context) -> Sign | None:
     """The latents of images are far larger than those of the prior."""
-    size = history["latent_size"].smooth()
+    size = history["latent_rms"].smooth()
     since = size.held(size.values > FAR, LONG)
-    return None if since is None else Sign(since, [size.shows("latent_size", "near 1")])
+    return None if since is None else Sign(since, [size.shows("latent_rms", "near 1")])
 
 
 RULES = (
@@ -66,7 +66,7 @@ RULES = (
         "The flow stretches pictures further than their density is worth. Draws from the prior then fall where no "
         "picture is.",
         "",
-        ("latent_size",),
+        ("latent_rms",),
         ("flow",),
         (LOWERED, TENTH),
     ),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genlab.core.signals import DEAD_UNITS, GRADIENT_NORM, UPDATE_RATIO
 from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import POINTS, START, Context, Rule
@@ -50,12 +51,12 @@ def rate_too_low(history: History, context: Context) -> Sign | None:
 def _updates(history: History) -> dict[str, Series]:
     """Return how far each player's weights move in a step; a flow's first, which its batch sets, is left out."""
     started = {"flow_update_ratio": 2}  # activation normalisation takes its scales from the first batch
-    return {name: history[name].after(started.get(name, 0)) for name in history.names("_update_ratio")}
+    return {name: history[name].after(started.get(name, 0)) for name in history.names(UPDATE_RATIO)}
 
 
 def exploding_gradients(history: History, context: Context) -> Sign | None:
     """A gradient is a hundred times what it was in the first half, and stays there."""
-    for name in history.names("gradient_norm"):
+    for name in history.names(GRADIENT_NORM):
         norm = history[name].smooth()
         if len(norm) < 4 * POINTS:
             continue
@@ -68,7 +69,7 @@ def exploding_gradients(history: History, context: Context) -> Sign | None:
 
 def dead_units(history: History, context: Context) -> Sign | None:
     """Half of the rectified units of a part give 0 for every input."""
-    for name in history.names("_dead_units"):
+    for name in history.names(DEAD_UNITS):
         dead = history[name].smooth()
         since = dead.held(dead.values > DEAD, POINTS)
         if since is not None:
@@ -78,19 +79,23 @@ def dead_units(history: History, context: Context) -> Sign | None:
 
 def late_collapse(history: History, context: Context) -> Sign | None:
     """Quality is far behind its own best, in several evaluations in a row."""
-    quality = history["quality"]
+    quality = history["criterion"]
     if len(quality) < 2 * LATE:
         return None
     best = np.minimum.accumulate(quality.values)
     since = quality.held((quality.values > WORSE * best) & (best > 0), LATE)
-    return None if since is None else Sign(since, [quality.shows("quality", f"near its best, {best[-1]:.3g}")])
+    return None if since is None else Sign(since, [quality.shows("criterion", f"near its best, {best[-1]:.3g}")])
 
 
 def slow_loader(history: History, context: Context) -> Sign | None:
     """A good part of the time goes into waiting for batches."""
-    waiting = history["waiting"].smooth()
+    waiting = history["data_wait_fraction"].smooth()
     since = waiting.held(waiting.values > WAITING, POINTS)
-    return None if since is None else Sign(since, [waiting.shows("waiting", f"below {WAITING:g}")], "warning")
+    return (
+        None
+        if since is None
+        else Sign(since, [waiting.shows("data_wait_fraction", f"below {WAITING:g}")], "warning")
+    )
 
 
 BALANCE = (
@@ -181,7 +186,7 @@ RULES = (
         late_collapse,
         "Training went on after the best point, and something tipped over. The best checkpoint is kept.",
         "Brock, Donahue and Simonyan, 2019. Large Scale GAN Training, section 4. arXiv:1809.11096",
-        ("quality",),
+        ("criterion",),
         families=("gan",),
         remedies=(
             Remedy(
@@ -196,6 +201,6 @@ RULES = (
         "The processor waits for pictures",
         slow_loader,
         "Making batches takes longer than training on them. The disk may be slow, or other programs busy.",
-        needs=("waiting",),
+        needs=("data_wait_fraction",),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from genlab.core.signals import Kind, signal
 from genlab.diagnosis.finding import Evidence
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -112,9 +113,9 @@ class History:
         """Return a signal; an empty series for one that was never reported."""
         return self._series.get(name, EMPTY)
 
-    def names(self, ending: str = "") -> list[str]:
-        """Return the signals whose names end so."""
-        return [name for name in self._series if name.endswith(ending)]
+    def names(self, kind: Kind | None = None) -> list[str]:
+        """Return the names of all signals, or of those of one kind."""
+        return [name for name in self._series if kind in (None, signal(name).kind)]
 
     def until(self, step: int) -> "History":
         """Return the history as it was at `step`."""

@@ -13,73 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.core.signals import ALIASES
 from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.history import History
 from genlab.diagnosis.log_files import Row, rows_of
 
-# What we call a signal, and what others do: lower case, letters and digits only.
-KNOWN: Mapping[str, Sequence[str]] = {
+# Columns that say when; the aliases of signals stand beside the table of signals.
+COLUMNS: Mapping[str, Sequence[str]] = {
     "step": (
-        "step",
-        "steps",
-        "iter",
-        "iters",
-        "iteration",
-        "iterations",
-        "globalstep",
-        "batchesdone",
-        "it",
-        "kimg",
+        *("step", "steps", "iter", "iters", "iteration", "iterations", "globalstep", "batchesdone", "it", "kimg"),
     ),
     "epoch": ("epoch", "epochs", "ep"),
-    "discriminator_loss": (
-        *("dloss", "lossd", "errd", "ld", "dlosstotal", "discloss", "lossdisc", "disloss", "lossdis"),
-        *("discriminatorloss", "lossdiscriminator", "criticloss", "losscritic", "closs", "lossc", "derr"),
-    ),
-    "generator_loss": (
-        *("gloss", "lossg", "errg", "lg", "glosstotal", "genloss", "lossgen", "generatorloss", "lossgenerator"),
-        *("gerr",),
-    ),
-    "D(x)": ("dx", "dreal", "realprob", "dofx", "probreal", "dxmean"),
-    "D(G(z))": ("dgz", "dgz1", "dfake", "fakeprob", "dofgz", "probfake"),
-    "score_real": ("scorereal", "realscore", "realscores", "scoresreal", "realvalidity", "logitsreal"),
-    "score_fake": ("scorefake", "fakescore", "fakescores", "scoresfake", "fakevalidity", "logitsfake"),
-    "accuracy_real": ("accuracyreal", "realacc", "accreal", "drealacc", "realaccuracy"),
-    "accuracy_fake": ("accuracyfake", "fakeacc", "accfake", "dfakeacc", "fakeaccuracy"),
-    "generator_gradient_norm": ("generatorgradientnorm", "gradnormg", "ggradnorm", "gnorm", "generatorgradnorm"),
-    "discriminator_gradient_norm": (
-        "criticgradientnorm",
-        "gradnormd",
-        "dgradnorm",
-        "dnorm",
-        "discriminatorgradnorm",
-    ),
-    "gradient_norm": ("gradientnorm", "gradnorm", "totalnorm"),
-    "quality": (
-        "fid",
-        "fid50k",
-        "fid50kfull",
-        "metricsfid50kfull",
-        "fid10k",
-        "fid5k",
-        "kid",
-        "validfid",
-        "testfid",
-    ),
-    "loss": (
-        *("loss", "trainloss", "totalloss", "losstotal", "trainingloss", "losstrain", "negelbo"),
-        *("bpd", "trainbpd", "bitsperdim"),
-    ),
-    "held_out_loss": ("valloss", "validloss", "validationloss", "testloss", "lossval", "evalloss"),
-    "distortion": (
-        *("distortion", "recon", "reconloss", "reconstructionloss", "rec", "recloss", "lossrecon", "lossrec"),
-        *("reconstruction", "nll", "mse", "mseloss", "bce", "bceloss"),
-    ),
-    "rate": ("rate", "kl", "kld", "klloss", "kldloss", "losskl", "losskld", "kldiv", "kldivergence"),
 }
-_OURS = {name: signal for signal, names in KNOWN.items() for name in names}
-# What else rules need, under our names alone: runs of genlab export it.
-SIGNALS = [*KNOWN, *sorted({name for rule in RULES for name in rule.signals} - set(KNOWN))]
+_OURS = {alias: name for name, aliases in {**COLUMNS, **ALIASES}.items() for alias in aliases}
+# What else rules need is known by our names alone: runs of genlab export it.
+RECOGNISED = list(dict.fromkeys([*COLUMNS, *ALIASES, *sorted({name for rule in RULES for name in rule.signals})]))
 
 
 @dataclass(frozen=True)
@@ -115,7 +63,7 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str |
         shown = ", ".join(columns[:20]) or "nothing"
         raise GenlabError(
             f"no column of {path} is known here. It has: {shown}. Say which is which, for example "
-            "--map discriminator_loss=NAME; ours are: " + ", ".join(SIGNALS)
+            "--map discriminator_loss=NAME; ours are: " + ", ".join(RECOGNISED)
         )
     known = [(number, {names[n]: v for n, v in row.items() if n in names}) for number, row in rows]
     history = History(_in_order(known, notes))
@@ -142,14 +90,16 @@ def _recognise(columns: Sequence[str], mapping: Mapping[str, str], known: Mappin
     """Return our name for each column that has one; the first of several columns with one meaning counts."""
     names: dict[str, str] = {}
     for ours, theirs in mapping.items():
-        if ours not in SIGNALS:
-            raise UsageError(f'no signal "{ours}".{suggestion(ours, SIGNALS)} Choices: {", ".join(SIGNALS)}.')
+        if ours not in RECOGNISED:
+            raise UsageError(
+                f'no signal "{ours}".{suggestion(ours, RECOGNISED)} Choices: {", ".join(RECOGNISED)}.'
+            )
         if theirs not in columns:
             raise UsageError(f'no column "{theirs}".{suggestion(theirs, columns)} Choices: {", ".join(columns)}.')
         names[theirs] = ours
     for column in columns:
         plain = re.sub(r"[^a-z0-9]", "", column.lower())
-        meaning = column if column in SIGNALS else known.get(plain)
+        meaning = column if column in RECOGNISED else known.get(plain)
         if meaning and meaning not in names.values() and column not in names:
             names[column] = meaning
     return names

@@ -93,7 +93,7 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
             penalty = self.sparsity(latents)
             loss = error + self.sparsity_weight * penalty
             signals = {"reconstruction_loss": error, "sparsity_loss": penalty, "mean_activation": latents.mean()}
-        return loss, {"loss": loss, **signals, "latent_spread": latents.std()}
+        return loss, {"loss": loss, **signals, "latent_std": latents.std()}
 
     def _given(self, images: Tensor, step: int, randomness: Randomness) -> Tensor:
         """Return what the encoder is shown."""

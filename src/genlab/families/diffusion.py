@@ -223,7 +223,7 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         return errors.mean(), {
             "loss": errors.mean(),
             # Over the share of such levels, not of such images: a small part of a batch may have none of them.
-            "loss_quiet": (errors * ~noisier).mean() / quieter,
-            "loss_noisy": (errors * noisier).mean() / (1 - quieter),
+            "loss_low_noise": (errors * ~noisier).mean() / quieter,
+            "loss_high_noise": (errors * noisier).mean() / (1 - quieter),
             "r2": 1 - errors.mean() / (guessed - wanted).square().mean(),
         }

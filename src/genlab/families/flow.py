@@ -120,4 +120,4 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
         density, latents = model.log_density(images, draws)
         unit = model.latent * math.log(2) if model.of_bytes else 1.0
         loss = -density.mean() / unit
-        return loss, {"loss": loss, "latent_size": latents.detach().square().mean().sqrt()}
+        return loss, {"loss": loss, "latent_rms": latents.detach().square().mean().sqrt()}

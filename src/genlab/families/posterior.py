@@ -42,7 +42,7 @@ def usage(posterior: Posterior) -> Signals:
     """Return what tells whether the latent is in use: a collapsed dimension has mean 0, spread 1 and KL 0.
 
     - posterior_mean: mean of |μ|;
-    - posterior_spread: mean of σ;
+    - posterior_std: mean of σ;
     - aggregate_variance: of z over images and draws, the mean over dimensions of var μ + E σ²; 1 as the prior has;
     - active_units: how many dimensions have a μ whose variance over the batch is above `ACTIVE`;
     - kl: mean KL of each dimension in nats, (latent,).
@@ -54,7 +54,7 @@ def usage(posterior: Posterior) -> Signals:
     between = squared - mean.square()
     return {
         "posterior_mean": posterior.mean.abs().mean(),
-        "posterior_spread": (0.5 * posterior.log_variance).exp().mean(),
+        "posterior_std": (0.5 * posterior.log_variance).exp().mean(),
         "aggregate_variance": (between + within).mean(),
         "active_units": (between > ACTIVE).float().sum(),
         "kl": posterior.kl().mean(0),

@@ -303,7 +303,9 @@ class GANRecipe(LatentRecipe):
         from genlab.regularizers.gradient import PENALTIES
 
         weights = {"wgan-gp": self.gradient_penalty, "dragan": self.dragan, "r1": self.r1, "r2": self.r2}
-        return {name: _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight}
+        return {
+            f"{name}_penalty": _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight
+        }
 
     def _afterwards(
         self, discriminator: nn.Module

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import UsageError
+from genlab.core.signals import CRITERION
 from genlab.diagnosis.doctor import Diagnosis, examine
 from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
@@ -15,7 +16,7 @@ from genlab.diagnosis.rule import Context
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values
 from genlab.runs.data import facts_of
-from genlab.training.fit import QUALITY
+from genlab.training.evaluation import recorded_criterion
 from genlab.training.run_folder import RunFolder, find
 
 RECIPE = "recipe.yaml"
@@ -78,8 +79,7 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
     treated = max((place for place, event in enumerate(events) if event["event"] == "remedy"), default=-1)
     for place, event in enumerate(events):
         if event["event"] == "evaluation":
-            value = next((value for value in event.values() if isinstance(value, float)), None)
-            lines.append({"step": event["step"], QUALITY: value})
+            lines.append({"step": event["step"], CRITERION: recorded_criterion(event)[1]})
         elif event["event"] == "fault" and place > treated:
             lines.append({"step": event["step"], event["tensor"]: float("nan")})
     return lines, context_of(plan, facts_of(folder))

@@ -4,17 +4,19 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genlab.core.signals import Kind, signal
+
 MOST_NAMED = 8  # lines of a panel that get a legend
 
 Lines = Sequence[Mapping[str, Any]]
 
 
 def draw(history: Lines, evaluations: Lines) -> bytes:
-    """Return a PNG with a panel for each group of signals that belong on one axis, and for each evaluation."""
+    """Return a PNG with a panel for each kind of signal, and for each value of the evaluations."""
     from matplotlib.figure import Figure
 
-    panels = [(names, history) for names in _groups(history)]
-    panels += [([name], evaluations) for names in _groups(evaluations) for name in names]
+    panels = [(names, history) for names in groups(history).values()]
+    panels += [([name], evaluations) for names in groups(evaluations).values() for name in names]
     rows = max(1, -(-len(panels) // 3))
     figure = Figure(figsize=(13, 3.2 * rows))
     # Fixed margins: to let matplotlib find them would draw everything several times.
@@ -25,14 +27,14 @@ def draw(history: Lines, evaluations: Lines) -> bytes:
             points = [(line["step"], line[name]) for line in lines if name in line]
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="o" if len(points) < 40 else "")
         values = [line[name] for line in lines for name in names if name in line]
-        ratios = any(mark in name for name in names for mark in ("gradient_norm", "update_ratio"))
-        if ratios and all(value > 0 for value in values):
+        kind = signal(names[0]).kind
+        if kind.log and all(value > 0 for value in values):
             axes.set_yscale("log")
         axes.set_xlabel("step")
         if len(names) <= MOST_NAMED:
             axes.legend(fontsize="small")
         else:
-            axes.set_title(_kind(names[0]), fontsize="small")
+            axes.set_title(kind.name, fontsize="small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=100)
     return stream.getvalue()
@@ -58,28 +60,10 @@ def draw_signal(lines: Lines, name: str, since: int) -> bytes:
     return stream.getvalue()
 
 
-def _groups(lines: Lines) -> list[list[str]]:
-    """Group the signals' names: losses, scores, probabilities, gradient norms, profiles; each other one alone."""
-    groups: dict[str, list[str]] = {}
+def groups(lines: Lines) -> dict[Kind, list[str]]:
+    """Return the names of the signals in `lines` by their kind; those of one kind share a panel."""
+    by_kind: dict[Kind, list[str]] = {}
     for name, value in {name: value for line in lines for name, value in line.items()}.items():
         if isinstance(value, float) and name != "seconds":
-            groups.setdefault(_kind(name), []).append(name)
-    return list(groups.values())
-
-
-def _kind(name: str) -> str:
-    for kind, marks in (
-        ("loss", ("loss",)),
-        ("score", ("score_",)),
-        ("probability", ("D(", "accuracy")),
-        ("gradient", ("gradient_norm",)),
-        ("update", ("update_ratio",)),
-        ("dead units", ("dead_units",)),
-        ("r2", ("r2",)),
-        ("detail", ("_detail",)),
-        ("variety", ("diversity", "nearest")),
-        ("corruption", ("denoised_error", "corruption_kept")),
-    ):
-        if any(mark in name for mark in marks):
-            return kind
-    return name.partition("[")[0]  # kl[0], kl[1], … are one profile
+            by_kind.setdefault(signal(name).kind, []).append(name)
+    return by_kind

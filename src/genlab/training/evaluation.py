@@ -19,7 +19,9 @@ from genlab.core.contract import (
     counts_bits,
     takes_labels,
 )
+from genlab.core.errors import GenlabError
 from genlab.core.random import generator
+from genlab.core.signals import signal
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
@@ -28,16 +30,54 @@ from genlab.metrics.likelihood import bits_per_dimension
 
 CHUNK = 250
 FEW = 250  # samples at most where each takes many passes: evaluations would take a fifth of the time
+# What decides which checkpoint is best: the first of these that an evaluation has. Other values never decide.
+CRITERIA = ("bits_per_dimension", "negative_bound", "denoising_mse", "reconstruction_mse", "fd[{extractor}]")
+_NOT_VALUES = ("step", "time", "event", "criterion", "images", "best", "protocol")  # of an evaluation's event
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Values by name, the one that decides which checkpoint is best (lower is better), and on how many images."""
+    """Values by name, the name of the one that decides which checkpoint is best, and on how many images."""
 
     values: Mapping[str, float]
-    criterion: float
+    criterion: str  # the lower its value, the better
     images: int
     protocol: Mapping[str, Any] = field(default_factory=dict)  # of the distance of samples
+
+    @property
+    def value(self) -> float:
+        """The value of the criterion."""
+        return self.values[self.criterion]
+
+
+def criterion_of(values: Mapping[str, float]) -> str:
+    """Return the name in `values` that comes first in `CRITERIA`, whatever the order of `values`.
+
+    Raises:
+        GenlabError: no name is in `CRITERIA`, so that no checkpoint could be the best.
+    """
+    for row in CRITERIA:
+        for name in sorted(values):
+            if signal(name).name == row:
+                return name
+    raise GenlabError(
+        f"no value of this evaluation can decide which checkpoint is best. It has: {', '.join(values) or 'none'}. "
+        f"These can: {', '.join(CRITERIA)}. Give the model one of the capabilities that they measure."
+    )
+
+
+def values_of(event: Mapping[str, Any]) -> dict[str, float]:
+    """Return the values of an evaluation that was recorded as an event."""
+    return {name: value for name, value in event.items() if name not in _NOT_VALUES}
+
+
+def recorded_criterion(event: Mapping[str, Any]) -> tuple[str, float]:
+    """Return name and value of the criterion of an evaluation that was recorded as an event.
+
+    Events of older versions do not name their criterion: it is the one that `criterion_of` returns.
+    """
+    name = event.get("criterion") or criterion_of(values_of(event))
+    return name, event[name]
 
 
 @dataclass(frozen=True)
@@ -78,7 +118,7 @@ def evaluate(
       FID. A model that takes labels is given those of the held-out images, and one that takes many passes for an
       image makes fewer of them.
 
-    The first of these that the model has is the criterion. The same noise is used every time.
+    `CRITERIA` says which of these is the criterion. The same noise is used every time.
 
     Args:
         model: in evaluation mode.
@@ -110,7 +150,7 @@ def evaluate(
         values[f"fd[{judge.extractor.name}]"] = distance
         made = {f"model_{name}": value for name, value in how.items()}
         protocol = {**judge.extractor.stamp, "real": judge.images, "fake": samples, **made}
-    return Evaluation(values, next(iter(values.values())), len(held_out), protocol)
+    return Evaluation(values, criterion_of(values), len(held_out), protocol)
 
 
 def by_pixels(held_out: Batch) -> DiscriminatorFunction:

@@ -19,6 +19,7 @@ from genlab.core.optimizer import require_finite, set_learning_rates
 from genlab.core.pictures import Picture
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import Schedule
+from genlab.core.signals import CRITERION
 from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.finding import Finding
 from genlab.training.average import Average
@@ -27,7 +28,6 @@ from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.probes import Probes, beside
 
-QUALITY = "quality"  # what rules call the value that decides which checkpoint is best
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
 
 
@@ -283,14 +283,19 @@ class _Loop:
             return
         with inference_mode(self.published):
             evaluation = self.around.evaluate(self.published)
-        progress, value = self.progress, evaluation.criterion
+        progress, value = self.progress, evaluation.value
         better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
         (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
-        told = {**evaluation.values, "images": evaluation.images, "best": bool(best)}
+        told = {
+            **evaluation.values,
+            "criterion": evaluation.criterion,
+            "images": evaluation.images,
+            "best": bool(best),
+        }
         self.tell("evaluation", {**told, "protocol": dict(evaluation.protocol)} if evaluation.protocol else told)
-        self.consult({QUALITY: value})
+        self.consult({CRITERION: value})
         if best:
             self.checkpoint(best=True)
 

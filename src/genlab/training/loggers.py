@@ -9,6 +9,7 @@ from typing import Any
 from genlab.core.errors import GenlabError
 from genlab.core.files import storage
 from genlab.core.pictures import Picture
+from genlab.training.evaluation import values_of
 from genlab.training.fit import Observer
 
 
@@ -39,7 +40,7 @@ class TensorBoard:
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
         """Write the numbers of an evaluation as scalars, other events as text."""
         if kind == "evaluation":
-            self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
+            self.scalars(step, {f"evaluation/{n}": v for n, v in values_of(details).items()})
         elif kind != "checkpoint":
             with storage(self.folder):
                 self.writer.add_text(kind, details.get("line") or str(dict(details)), step)
@@ -74,7 +75,7 @@ class WeightsAndBiases:
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
         """Log the numbers of an evaluation, and send what the doctor found."""
         if kind == "evaluation":
-            self.scalars(step, {f"evaluation/{n}": v for n, v in details.items() if isinstance(v, float)})
+            self.scalars(step, {f"evaluation/{n}": v for n, v in values_of(details).items()})
         elif kind == "finding":
             self.run.alert(details["symptom"], details["line"])
 

@@ -80,20 +80,20 @@ class Probes:
         """Compare what `model`, in evaluation mode, makes with real images, but for samples that take many passes.
 
         - `diversity`: deviation over samples by that over real images, both the root of the mean over pixels;
-        - `nearest`: median distance to the nearest other sample, by the same of real images;
-        - `saturation`: share of pixels beyond ±0.99 in samples, less that in real images;
-        - `sample_detail`: mean difference of neighbouring pixels in samples, by that in real images;
+        - `nearest_neighbour_distance`: median distance to the nearest other sample, by the same of real images;
+        - `saturated_pixels`: share of pixels beyond ±0.99 in samples, less that in real images;
+        - `sample_sharpness`: mean difference of neighbouring pixels in samples, by that in real images;
         - `score_train`, `score_held_out`, `score_sample`: what the discriminator says of images that it was
         trained on,
           of others, and of samples;
         - `r2_train`, `r2_held_out`: 1 − the squared error of reconstructions by the variance of the
           images; 0 is what the mean image would reach;
-        - `reconstruction_detail`: as of samples;
-        - `idle_latents`: share of latent dimensions whose deviation over images is below 1 % of the largest;
+        - `reconstruction_sharpness`: as of samples;
+        - `inactive_latents`: share of latent dimensions whose deviation over images is below 1 % of the largest;
         - `inversion_error`: largest difference between a number of an image and of what a flow gives back;
         - `denoised_error`: squared error of what is made of spoilt held-out images, by that of the spoilt images;
-        - `corruption_kept`: squared distance of what is made of spoilt images to these, by the same;
-        - `waiting`: share of the time since the last look that the loop waited for batches.
+        - `denoised_change`: squared distance of what is made of spoilt images to these, by the same;
+        - `data_wait_fraction`: share of the time since the last look that the loop waited for batches.
         """
         real, unseen = (self._some(batch, step) for batch in (self.reals, self.held_out))
         signals: Signals = {}
@@ -105,19 +105,19 @@ class Probes:
             signals["inversion_error"] = model.inversion_error(unseen.images[:FEW]).amax()
         elif isinstance(model, Encodes):
             spreads = model.encode(real.images).std(0)
-            signals["idle_latents"] = (spreads <= IDLE * spreads.max()).float().mean()
+            signals["inactive_latents"] = (spreads <= IDLE * spreads.max()).float().mean()
         if isinstance(model, Reconstructs) and isinstance(model, Corrupts):
             spoilt = model.corrupt(unseen.images, generator(self.seed, "probes: corruption", step))
             made, damage = model.reconstruct(spoilt), _error(spoilt, unseen.images)
             signals |= {
                 "denoised_error": _error(made, unseen.images) / damage,
-                "corruption_kept": _error(made, spoilt) / damage,
+                "denoised_change": _error(made, spoilt) / damage,
             }
         if self.waited:
             (then, before), now = self._last, (time.monotonic(), self.waited())
             self._last = now
             share = (now[1] - before) / max(now[0] - then, 1e-9)
-            signals["waiting"] = torch.tensor(share, device=real.images.device)
+            signals["data_wait_fraction"] = torch.tensor(share, device=real.images.device)
         return signals
 
     def losses(self, training: Training, step: int) -> Signals:
@@ -148,11 +148,11 @@ class Probes:
         fake = make(labels=real.labels) if told else make()  # type: ignore[call-arg]
         signals = {
             "diversity": _spread(fake) / _spread(real.images),
-            "nearest": _nearest(fake) / _nearest(real.images),
+            "nearest_neighbour_distance": _nearest(fake) / _nearest(real.images),
         }
         if fake.shape[-1] > 1:
-            signals["saturation"] = _saturated(fake) - _saturated(real.images)
-            signals["sample_detail"] = _detail(fake) / _detail(real.images)
+            signals["saturated_pixels"] = _saturated(fake) - _saturated(real.images)
+            signals["sample_sharpness"] = _detail(fake) / _detail(real.images)
         if isinstance(model, Discriminates):
             judged = {"train": (real.images, real), "held_out": (unseen.images, unseen), "sample": (fake, real)}
             for name, (images, batch) in judged.items():
@@ -195,7 +195,7 @@ def _of_reconstructions(model: Reconstructs, real: Tensor, unseen: Tensor) -> Si
         "r2_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
     }
     if real.shape[-1] > 1:
-        signals["reconstruction_detail"] = _detail(of_unseen) / _detail(unseen)
+        signals["reconstruction_sharpness"] = _detail(of_unseen) / _detail(unseen)
     return signals
 
 

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genlab.training.curves import draw, draw_signal
+from genlab.core.signals import INDEX, Signal, signal
+from genlab.training.curves import draw, draw_signal, groups
+from genlab.training.evaluation import recorded_criterion, values_of
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
 _OVER = " (over at the end)"
 _OF_MODEL = "model_"  # begins what a protocol says of how the samples were made
-_NO_VALUES = ("event", "time", "protocol")  # of an evaluation
+_NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation
 
 
 def write_report(folder: RunFolder) -> None:
@@ -28,14 +30,14 @@ def write_report(folder: RunFolder) -> None:
     folder.write_text("results.csv", _csv(history, evaluations))
     curves = draw(history, evaluations)
     folder.write_bytes("results.png", curves)
-    folder.write_text("report.html", _html(folder, events, evaluations, curves))
+    folder.write_text("report.html", _html(folder, history, events, curves))
 
 
 def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> str:
     """Return a row per recorded step: signals, and evaluations where there was one."""
     rows: dict[int, dict[str, Any]] = {line["step"]: dict(line) for line in history}
     for evaluation in evaluations:
-        values = {n: v for n, v in evaluation.items() if n not in _NO_VALUES}
+        values = {n: v for n, v in evaluation.items() if n not in _NO_COLUMNS}
         rows.setdefault(evaluation["step"], {}).update(values)
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     stream = io.StringIO()
@@ -46,10 +48,7 @@ def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str
 
 
 def _html(
-    folder: RunFolder,
-    events: Sequence[Mapping[str, Any]],
-    evaluations: Sequence[Mapping[str, Any]],
-    curves: bytes,
+    folder: RunFolder, history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], curves: bytes
 ) -> str:
     recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
     machine: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("started", "resumed")), {})
@@ -58,27 +57,17 @@ def _html(
         f"<figure>{_image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
         for path in _spread(folder.previews(), SHOWN_PREVIEWS)
     )
-    latest: Mapping[str, Any] = evaluations[-1] if evaluations else {}
-    names = [n for n in latest if n not in _NO_VALUES]
-    protocol: Mapping[str, Any] = latest.get("protocol", {})
-    stamp = ", ".join(f"{name} {value}" for name, value in protocol.items() if value != "")
-    brief = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
-    made = f"<p>To be quick, with {html.escape(brief)}. <code>genlab sample</code> does as the recipe says.</p>"
+    evaluations = [event for event in events if event["event"] == "evaluation"]
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
 <p class="verdict">{html.escape(verdict(folder))}</p>
-<h2>Diagnosis</h2>{_diagnosis(folder.history(), events)}
-<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{made if brief else ""}
+<h2>Diagnosis</h2>{_diagnosis(history, events)}
+<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{_sampling(evaluations)}
 <h2>Curves</h2>{_image(curves)}
-<h2>Evaluations</h2>
-<p>On held-out images, with the published weights and the same noise each time. negative_bound: mean −ELBO in nats
-per image, of a VAE up to a constant of its --reconstruction. bits_per_dimension: mean −log₂ P of an image for each
-of its bytes, of a diffusion model a bound on it.
-reconstruction_mse: per pixel in [-1, 1]. fd[…]: Fréchet distance of samples to these images in the features of the
-extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if stamp else "")}</p>
-{_table(names, ([_cell(e[n]) for n in names] for e in evaluations))}
+{_meanings(name for group in groups(history).values() for name in group)}
+<h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>To run it again</h2>
 <pre>genlab train recipe.yaml</pre>
@@ -86,6 +75,30 @@ extractor in brackets; it is no FID. {html.escape(f"Its protocol: {stamp}." if s
 {_table(("made on", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
+
+
+def _sampling(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """Return how previews and evaluated samples are made, where it is faster than the recipe says."""
+    protocol: Mapping[str, Any] = evaluations[-1].get("protocol", {}) if evaluations else {}
+    brief = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
+    made = f"<p>To be quick, with {html.escape(brief)}. <code>genlab sample</code> does as the recipe says.</p>"
+    return made if brief else ""
+
+
+def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    """Return the values of all evaluations, which of them is the criterion, and what they mean."""
+    if not evaluations:
+        return _table((), ())
+    latest = evaluations[-1]
+    names = [name for name in latest if name not in _NO_COLUMNS]
+    stamp = ", ".join(f"{name} {value}" for name, value in latest.get("protocol", {}).items() if value != "")
+    about = [
+        "On held-out images, with the published weights and the same noise each time.",
+        f"The best checkpoint has the lowest {recorded_criterion(latest)[0]}.",
+        *([f"Protocol of the Fréchet distance: {stamp}."] if stamp else []),
+    ]
+    values = _table(names, ([_cell(event.get(name, "")) for name in names] for event in evaluations))
+    return f"<p>{html.escape(' '.join(about))}</p>{values}{_meanings(values_of(latest))}"
 
 
 def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
@@ -147,10 +160,11 @@ def verdict(folder: RunFolder) -> str:
         sentences.append(f"Treated {remedies} time{'s' if remedies > 1 else ''}.")
     best = [e for e in evaluations if e["best"]]
     if best:
-        name, value = next((n, v) for n, v in best[-1].items() if isinstance(v, float))
+        name, value = recorded_criterion(best[-1])
+        last = evaluations[-1].get(name, value)
         sentences.append(f"Best {name} {value:.4g} at step {best[-1]['step']:,}.")
-        if evaluations[-1][name] > value:
-            sentences.append(f"At the end it was {evaluations[-1][name]:.4g}: `checkpoints/best` has the best.")
+        if last > value:
+            sentences.append(f"At the end it was {last:.4g}: `checkpoints/best` has the best.")
     return " ".join(sentences)
 
 
@@ -182,6 +196,19 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [f"<tr>{''.join(f'<td>{html.escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>" if lines else "<p>None yet.</p>"
+
+
+def _meanings(names: Iterable[str]) -> str:
+    """Return a table of what signals mean; those of one row of `SIGNALS` are explained together."""
+    by_row: dict[Signal, list[str]] = {}
+    for name in names:
+        by_row.setdefault(signal(name), []).append(name)
+    rows = [
+        (row.name.replace(INDEX, "[…]") if row.profile else ", ".join(shown), row.better, row.meaning)
+        for row, shown in by_row.items()
+        if row.meaning
+    ]
+    return _table(("signal", "better", "meaning"), rows) if rows else ""
 
 
 def _cell(value: object) -> str:

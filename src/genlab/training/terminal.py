@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 
 from genlab.core.pictures import Picture
+from genlab.core.signals import LOSS, signal
 
 LINE_SECONDS = 10.0  # between plain lines
 
@@ -50,7 +51,7 @@ class Terminal:
         """Show how far the run is, how fast, and its losses."""
         seconds = values["seconds"]
         rate = (step - self.start) * self.batch / max(seconds - self.spent, 1e-9)
-        losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if "loss" in name)
+        losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if signal(name).kind == LOSS)
         text = f"step {step}  {rate:,.0f} images/s  {losses}"
         share = max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
         with suppress(OSError):

@@ -1,0 +1,313 @@
+"""The table of signals: every number that a run reports, what it means and how it is drawn.
+
+A run reports signals in history.jsonl (losses, gradient norms, probes …) and in its evaluations (bounds, errors,
+distances). Curves, the terminal, the report, the rules of the diagnosis and the reader of other programs' logs all
+look signals up here.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Literal, TypeAlias
+
+Better: TypeAlias = Literal["lower", "higher", "none"]
+
+CRITERION = "criterion"  # the signal that holds the evaluated value which decides the best checkpoint
+INDEX = "[{index}]"  # ends the name of a profile: kl[0], kl[1], …
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What signals on one axis have in common."""
+
+    name: str
+    log: bool = False  # whether the axis is logarithmic
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One row of the table.
+
+    Args:
+        name: as it is reported; `{player}`, `{part}`, `{penalty}`, `{extractor}` and `{index}` stand for any name.
+        kind: signals of one kind share an axis.
+        better: which direction is an improvement, if any is.
+        meaning: one sentence.
+        foreign: whether only the logs of other programs have it.
+    """
+
+    name: str
+    kind: Kind
+    better: Better
+    meaning: str
+    foreign: bool = False
+
+    @property
+    def profile(self) -> bool:
+        """Whether it is one value of a list, such as kl[0]."""
+        return self.name.endswith(INDEX)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What reported names match."""
+        return re.compile(".+".join(map(re.escape, re.split(r"\{\w+\}", self.name))))
+
+
+LOSS = Kind("loss")
+PENALTY = Kind("penalty")
+SCORE = Kind("discriminator score")
+PROBABILITY = Kind("probability")
+GRADIENT_NORM = Kind("gradient norm", log=True)
+UPDATE_RATIO = Kind("update ratio", log=True)
+DEAD_UNITS = Kind("dead units")
+DIVERSITY = Kind("diversity of samples")
+PIXELS = Kind("share of pixels")
+SHARPNESS = Kind("sharpness")
+R2 = Kind("R²")
+DENOISING = Kind("denoising")
+LATENTS = Kind("share of latents")
+LATENT_SCALE = Kind("scale of latents")
+INVERSION = Kind("inversion error", log=True)
+BITS = Kind("bits per dimension")
+BOUND = Kind("negative bound")
+MSE = Kind("mean squared error")
+FD = Kind("Fréchet distance")
+
+SIGNALS: Sequence[Signal] = (
+    Signal("seconds", Kind("seconds"), "none", "Seconds that the run has trained."),
+    # Losses. What lowers one player's loss raises the other's, so that neither direction is better in a GAN.
+    Signal("loss", LOSS, "lower", "What the optimizer minimises, averaged over a batch."),
+    Signal("discriminator_loss", LOSS, "none", "The discriminator's loss on real and generated images."),
+    Signal("generator_loss", LOSS, "none", "The generator's loss on the images that it generates."),
+    Signal(
+        "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
+    ),
+    Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
+    Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),
+    Signal("loss_low_noise", LOSS, "lower", "Loss at the lower half of the noise levels."),
+    Signal("loss_high_noise", LOSS, "lower", "Loss at the upper half of the noise levels."),
+    Signal("loss_train", LOSS, "lower", "Loss of some training images, in evaluation mode."),
+    Signal("loss_held_out", LOSS, "lower", "Loss of held-out images, with the same noise as loss_train."),
+    Signal(
+        "validation_loss", LOSS, "lower", "Loss of held-out data, in the log of another program.", foreign=True
+    ),
+    Signal("{penalty}_penalty", PENALTY, "lower", "A gradient penalty that is added to the discriminator's loss."),
+    Signal(
+        "{player}_anchor",
+        PENALTY,
+        "lower",
+        "Squared distance of the weights to their average over the past (historical averaging).",
+    ),
+    # Discriminators.
+    Signal("score_real", SCORE, "none", "Mean score that the discriminator gives real images of a batch."),
+    Signal("score_fake", SCORE, "none", "Mean score that the discriminator gives generated images of a batch."),
+    Signal("score_train", SCORE, "none", "Mean score of training images, in evaluation mode."),
+    Signal("score_held_out", SCORE, "none", "Mean score of held-out images, which the discriminator never saw."),
+    Signal("score_sample", SCORE, "none", "Mean score of samples, in evaluation mode."),
+    Signal(
+        "D(x)", PROBABILITY, "none", "Mean probability of being real that the discriminator gives real images."
+    ),
+    Signal(
+        "D(G(z))",
+        PROBABILITY,
+        "none",
+        "Mean probability of being real that the discriminator gives generated images.",
+    ),
+    Signal("accuracy_real", PROBABILITY, "none", "Share of real images that the discriminator takes for real."),
+    Signal(
+        "accuracy_fake",
+        PROBABILITY,
+        "none",
+        "Share of generated images that the discriminator takes for generated.",
+    ),
+    Signal(
+        "class_accuracy_real",
+        PROBABILITY,
+        "higher",
+        "Share of real images whose class the discriminator predicts correctly.",
+    ),
+    Signal(
+        "class_accuracy_fake",
+        PROBABILITY,
+        "higher",
+        "Share of generated images whose class the discriminator predicts correctly.",
+    ),
+    # Optimisation.
+    Signal("gradient_norm", GRADIENT_NORM, "none", "L2 norm of the gradient, before clipping."),
+    Signal("{player}_gradient_norm", GRADIENT_NORM, "none", "L2 norm of a player's gradient, before clipping."),
+    Signal(
+        "{player}_update_ratio",
+        UPDATE_RATIO,
+        "none",
+        "How far one step moves the weights, ‖Δθ‖/‖θ‖; about 0.001 is healthy.",
+    ),
+    Signal(
+        "{part}_dead_units", DEAD_UNITS, "lower", "Share of a network's ReLU units that are 0 for every input."
+    ),
+    Signal("data_wait_fraction", Kind("share of time"), "lower", "Share of the time spent waiting for batches."),
+    # Samples and reconstructions, compared with real images.
+    Signal("diversity", DIVERSITY, "none", "Standard deviation over samples, divided by that over real images."),
+    Signal(
+        "nearest_neighbour_distance",
+        DIVERSITY,
+        "none",
+        "Median distance of a sample to the nearest other sample, divided by the same of real images.",
+    ),
+    Signal("saturated_pixels", PIXELS, "none", "Share of sample pixels beyond ±0.99, less that of real images."),
+    Signal(
+        "sample_sharpness",
+        SHARPNESS,
+        "none",
+        "Mean difference of neighbouring pixels in samples, divided by that in real images.",
+    ),
+    Signal(
+        "reconstruction_sharpness",
+        SHARPNESS,
+        "none",
+        "Mean difference of neighbouring pixels in reconstructions, divided by that in real images.",
+    ),
+    Signal(
+        "r2_train",
+        R2,
+        "higher",
+        "R² of the reconstructions of training images: 0 for the mean image, 1 for perfect ones.",
+    ),
+    Signal(
+        "r2_held_out",
+        R2,
+        "higher",
+        "R² of the reconstructions of held-out images: 0 for the mean image, 1 for perfect ones.",
+    ),
+    Signal("denoised_error", DENOISING, "lower", "Squared error after denoising, divided by that before it."),
+    Signal(
+        "denoised_change",
+        DENOISING,
+        "none",
+        "Squared change that denoising makes, divided by the error before it: 0 if the input is copied.",
+    ),
+    # Latents of autoencoders and VAEs.
+    Signal(
+        "inactive_latents",
+        LATENTS,
+        "lower",
+        "Share of latent dimensions that are nearly the same for every image.",
+    ),
+    Signal(
+        "mean_activation",
+        Kind("activation"),
+        "none",
+        "Mean of the latents, which the sparsity penalty keeps small.",
+    ),
+    Signal("latent_std", LATENT_SCALE, "none", "Standard deviation of the latents of a batch."),
+    Signal("posterior_mean", LATENT_SCALE, "none", "Mean |μ| of the posterior: 0 in a collapsed one."),
+    Signal(
+        "posterior_std", LATENT_SCALE, "none", "Mean σ of the posterior: 1, as the prior has, in a collapsed one."
+    ),
+    Signal(
+        "aggregate_variance",
+        Kind("variance"),
+        "none",
+        "Variance of the latents over all images: 1 if they are distributed as the prior.",
+    ),
+    Signal("active_units", Kind("active units"), "none", "Number of latent dimensions that depend on the image."),
+    Signal("distortion", Kind("distortion"), "lower", "−log p(x|z) in nats per image: the reconstruction error."),
+    Signal(
+        "rate",
+        Kind("rate"),
+        "none",
+        "KL(q(z|x) ‖ p(z)) in nats per image: how much information the latent carries.",
+    ),
+    Signal("beta", Kind("β"), "none", "Weight of the rate in the loss, which annealing raises."),
+    Signal(f"kl{INDEX}", Kind("kl"), "none", "KL divergence of one latent dimension in nats: 0 if it is unused."),
+    # Flows and diffusion models.
+    Signal(
+        "latent_rms",
+        LATENT_SCALE,
+        "none",
+        "Root mean square of the latents of images: 1 if they are distributed as the prior.",
+    ),
+    Signal(
+        "inversion_error",
+        INVERSION,
+        "lower",
+        "Largest error of a pixel when an image is encoded and decoded again.",
+    ),
+    Signal(
+        "r2",
+        R2,
+        "higher",
+        "R² of the prediction: 0 for a Gaussian fitted to each pixel by itself, 1 for a perfect one.",
+    ),
+    # Evaluations, on held-out images with the published weights and the same noise each time.
+    Signal("bits_per_dimension", BITS, "lower", "Mean −log₂ P(x) per byte of an image, or an upper bound on it."),
+    Signal(
+        "negative_bound",
+        BOUND,
+        "lower",
+        "Mean −ELBO in nats per image; only models with the same --reconstruction can be compared by it.",
+    ),
+    Signal("denoising_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] after denoising."),
+    Signal("reconstruction_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] of reconstructions."),
+    Signal(
+        "fd[{extractor}]",
+        FD,
+        "lower",
+        "Fréchet distance between samples and held-out images in the extractor's features; it is no FID.",
+    ),
+    Signal(CRITERION, Kind(CRITERION), "lower", "The evaluated value that decides which checkpoint is the best."),
+)
+
+# What other programs call a signal: lower case, letters and digits only.
+ALIASES: Mapping[str, Sequence[str]] = {
+    "discriminator_loss": (
+        *("dloss", "lossd", "errd", "ld", "dlosstotal", "discloss", "lossdisc", "disloss", "lossdis"),
+        *("discriminatorloss", "lossdiscriminator", "criticloss", "losscritic", "closs", "lossc", "derr"),
+    ),
+    "generator_loss": (
+        *("gloss", "lossg", "errg", "lg", "glosstotal", "genloss", "lossgen", "generatorloss", "lossgenerator"),
+        *("gerr",),
+    ),
+    "D(x)": ("dx", "dreal", "realprob", "dofx", "probreal", "dxmean"),
+    "D(G(z))": ("dgz", "dgz1", "dfake", "fakeprob", "dofgz", "probfake"),
+    "score_real": ("scorereal", "realscore", "realscores", "scoresreal", "realvalidity", "logitsreal"),
+    "score_fake": ("scorefake", "fakescore", "fakescores", "scoresfake", "fakevalidity", "logitsfake"),
+    "accuracy_real": ("accuracyreal", "realacc", "accreal", "drealacc", "realaccuracy"),
+    "accuracy_fake": ("accuracyfake", "fakeacc", "accfake", "dfakeacc", "fakeaccuracy"),
+    "generator_gradient_norm": ("generatorgradientnorm", "gradnormg", "ggradnorm", "gnorm", "generatorgradnorm"),
+    "discriminator_gradient_norm": (
+        *("discriminatorgradientnorm", "criticgradientnorm", "gradnormd", "dgradnorm", "dnorm"),
+        *("discriminatorgradnorm",),
+    ),
+    "gradient_norm": ("gradientnorm", "gradnorm", "totalnorm"),
+    CRITERION: (
+        *("fid", "fid50k", "fid50kfull", "metricsfid50kfull", "fid10k", "fid5k", "kid", "validfid", "testfid"),
+    ),
+    "loss": (
+        *("loss", "trainloss", "totalloss", "losstotal", "trainingloss", "losstrain", "negelbo"),
+        *("bpd", "trainbpd", "bitsperdim"),
+    ),
+    "validation_loss": (
+        "validationloss",
+        "valloss",
+        "validloss",
+        "testloss",
+        "lossval",
+        "evalloss",
+        "heldoutloss",
+    ),
+    "distortion": (
+        *("distortion", "recon", "reconloss", "reconstructionloss", "rec", "recloss", "lossrecon", "lossrec"),
+        *("reconstruction", "nll", "mse", "mseloss", "bce", "bceloss"),
+    ),
+    "rate": ("rate", "kl", "kld", "klloss", "kldloss", "losskl", "losskld", "kldiv", "kldivergence"),
+}
+
+
+@cache
+def signal(name: str) -> Signal:
+    """Return the row of a reported name; one that the table lacks, such as a plugin's, gets a row of its own."""
+    matching = [row for row in SIGNALS if row.pattern.fullmatch(name)]
+    exact = [row for row in matching if row.name == name]
+    own = re.sub(r"\[\d+\]$", INDEX, name)
+    return next(iter(exact + matching), Signal(own, Kind(own.removesuffix(INDEX)), "none", ""))
