@@ -61,24 +61,30 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "discriminator behind": Kind(
-        ("discriminator-too-weak", "learning-rate-too-high", "uneven-rates", "mode-collapse", "missing-modes"),
+    "discriminator too slow": Kind(
+        (
+            "discriminator-too-weak",
+            "learning-rate-too-high",
+            "unbalanced-updates",
+            "mode-collapse",
+            "mode-dropping",
+        ),
         ("dcgan", "gan"),
         (
             {"generator_lr": 4e-3, "generator_steps": 5},
             {"loss": "minimax", "discriminator_lr": 2e-5, "generator_lr": 2e-3},
         ),
     ),
-    "discriminator overpowers": Kind(
-        ("discriminator-overpowers", "vanishing-gradient"),
+    "discriminator too strong": Kind(
+        ("discriminator-too-strong", "vanishing-gradients"),
         ("dcgan", "gan"),
         (
             {"discriminator_lr": 2e-3, "discriminator_steps": 5, "generator_lr": 2e-5},
             {"discriminator_steps": 10, "generator_lr": 1e-5},
         ),
     ),
-    "vanishing gradient": Kind(
-        ("vanishing-gradient", "discriminator-overpowers"),
+    "vanishing gradients": Kind(
+        ("vanishing-gradients", "discriminator-too-strong"),
         ("dcgan", "gan"),
         (
             {"loss": "minimax", "discriminator_steps": 5, "discriminator_lr": 1e-3},
@@ -90,8 +96,8 @@ KINDS: Mapping[str, Kind] = {
         ("dcgan", "lsgan"),
         ({"discriminator_lr": 1e-7}, {"flip_labels": 0.5}),
     ),
-    "frozen generator": Kind(
-        ("frozen-generator", "learning-rate-too-low", "discriminator-overpowers"),
+    "generator not learning": Kind(
+        ("generator-not-learning", "learning-rate-too-low", "discriminator-too-strong"),
         ("dcgan", "lsgan"),
         ({"generator_lr": 1e-9}, {"generator_lr": 1e-7}),
     ),
@@ -106,27 +112,27 @@ KINDS: Mapping[str, Kind] = {
         ({"generator_lr": 2e-2, "discriminator_lr": 2e-2}, {"generator_lr": 1e-1, "discriminator_lr": 1e-1}),
     ),
     "momentum too high": Kind(
-        ("oscillation", "late-collapse", "mode-collapse", "saturated-samples"),
+        ("oscillation", "training-collapse", "mode-collapse", "saturated-samples"),
         ("gan",),
         (
             {"betas": (0.9, 0.999), "generator_lr": 1e-3, "discriminator_lr": 1e-3},
             {"betas": (0.9, 0.999), "generator_lr": 2e-3, "discriminator_lr": 2e-3},
         ),
     ),
-    "discriminator overfits": Kind(
-        ("discriminator-overfits", "data-tiny"),
+    "overfitting discriminator": Kind(
+        ("discriminator-overfitting", "data-tiny"),
         ("dcgan", "lsgan"),
         ({}, {"discriminator_steps": 2}),
         spoilt="few",
     ),
-    "labels say nothing": Kind(
-        ("labels-say-nothing",),
+    "uninformative labels": Kind(
+        ("uninformative-labels",),
         ("acgan",),
         ({}, {"discriminator_dropout": 0.2}),
         spoilt="shuffled labels",
     ),
     "wrong range": Kind(("data-range",), ("dcgan", "conv-vae"), ({},), spoilt="dark"),
-    "constant pictures": Kind(("data-constant",), ("dcgan", "conv-vae"), ({},), spoilt="half constant"),
+    "constant images": Kind(("data-constant",), ("dcgan", "conv-vae"), ({},), spoilt="half constant"),
     "duplicates": Kind(("data-duplicates",), ("dcgan", "conv-vae"), ({},), spoilt="duplicates"),
     "rare class": Kind(("data-imbalance",), ("cgan", "conditional-vae"), ({},), spoilt="rare class"),
     "posterior collapse": Kind(
@@ -160,20 +166,20 @@ KINDS: Mapping[str, Kind] = {
         ({},),
         spoilt="few",
     ),
-    "identity copying": Kind(
-        ("identity-copying",),
+    "identity mapping": Kind(
+        ("identity-mapping",),
         ("denoising-autoencoder",),
         ({"corruption_level": 0.01, "latent": 512}, {"corruption_level": 0.03, "latent": 512}),
     ),
-    "dead code": Kind(
-        ("idle-latents", "penalty-outweighs", "no-learning"),
+    "inactive latents": Kind(
+        ("inactive-latents", "penalty-dominates", "no-learning"),
         ("sparse-autoencoder",),
         ({"sparsity_weight": 3e4}, {"sparsity": "l1", "sparsity_weight": 300.0}),
     ),
     "flow, learning rate too high": Kind(
         (
             *("learning-rate-too-high", "not-finite", "exploding-gradients"),
-            *("likelihood-lost", "not-invertible", "latents-far"),
+            *("diverging-likelihood", "not-invertible", "prior-mismatch"),
         ),
         ("glow", "realnvp"),
         ({"lr": 1e-1}, {"lr": 1.0}),

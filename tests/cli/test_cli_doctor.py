@@ -30,7 +30,7 @@ def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
     assert (code, err) == (3, "")
     assert "40 steps up to 390; family: gan" in out
     assert "taken: iter as step, errD as discriminator_loss, errG as generator_loss" in out
-    assert "FAILURE  The discriminator is sure of every image" in out
+    assert "FAILURE  Discriminator too strong: it is certain about every image" in out
     assert "try        --discriminator-lr × 0.2" in out
     assert "mode-collapse: nearest_neighbour_distance" in out.split("Not checked")[1]
 
@@ -40,7 +40,7 @@ def test_everything_as_json(genlab: Genlab, log: Path) -> None:
     found = json.loads(out)
     assert code == 3
     assert found["healthy"] is False
-    assert found["findings"][0]["rule"] == "discriminator-overpowers"
+    assert found["findings"][0]["rule"] == "discriminator-too-strong"
     assert found["unchecked"]["mode-collapse"] == ["nearest_neighbour_distance"]
 
 
@@ -51,7 +51,7 @@ def test_the_export_of_a_run_is_read_under_its_own_names(genlab: Genlab, tmp_pat
     code, out, _ = genlab("doctor", path)
     assert code == 3
     assert "family: flow\nnot used: seconds\n" in out
-    assert "Pictures do not come back from their latents" in out
+    assert "Not invertible: images do not come back from their latents" in out
 
 
 def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_remedies_for_a_log_are_options_of_its_family(genlab: Genlab, tmp_path: 
         assert re.findall(r"try +--(\w+)", out) == offered
 
 
-@pytest.mark.parametrize(("family", "rule"), [("diffusion", "diverging-loss"), ("flow", "likelihood-lost")])
+@pytest.mark.parametrize(("family", "rule"), [("diffusion", "diverging-loss"), ("flow", "diverging-likelihood")])
 def test_a_log_of_a_loss_alone_may_be_any_familys(genlab: Genlab, tmp_path: Path, family: str, rule: str) -> None:
     path = tmp_path / "log.csv"
     path.write_text("step,loss\n" + "\n".join(f"{i},{1.0 if i < 500 else 9.0}" for i in range(0, 1000, 10)))

@@ -128,34 +128,34 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "learning-rate-too-low": ("vae", {"vae_update_ratio": 1e-7}, {}),
     "exploding-gradients": ("autoencoder", {"gradient_norm": late(10, 1e5)}, {}),
     "dead-units": ("gan", {"generator_dead_units": late(0, 0.8)}, {}),
-    "late-collapse": ("gan", {"criterion": late(10, 90, 700)}, {}),
-    "slow-loader": ("gan", {"data_wait_fraction": 0.6}, {}),
-    "discriminator-overpowers": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
-    "vanishing-gradient": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
+    "training-collapse": ("gan", {"criterion": late(10, 90, 700)}, {}),
+    "slow-data-loading": ("gan", {"data_wait_fraction": 0.6}, {}),
+    "discriminator-too-strong": ("gan", {"D(x)": lambda step: 0.9999, "D(G(z))": 1e-4, "diversity": 0.2}, {}),
+    "vanishing-gradients": ("gan", {"generator_gradient_norm": lambda step: 5 * math.exp(-step / 20)}, {}),
     "mode-collapse": ("gan", {"nearest_neighbour_distance": late(1.0, 0.05, 300)}, {}),
-    "missing-modes": ("gan", {"diversity": 0.25}, {}),
+    "mode-dropping": ("gan", {"diversity": 0.25}, {}),
     "discriminator-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
     "divergence": ("gan", {"score_real": lambda step: 2.0 * step}, {}),
-    "discriminator-overfits": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
+    "discriminator-overfitting": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
     "saturated-samples": ("gan", {"saturated_pixels": 0.6}, {}),
-    "frozen-generator": ("gan", {"generator_update_ratio": 1e-9}, {}),
-    "frozen-losses": ("gan", {"discriminator_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
+    "generator-not-learning": ("gan", {"generator_update_ratio": 1e-9}, {}),
+    "flat-losses": ("gan", {"discriminator_loss": lambda step: 1.386, "generator_loss": lambda step: 0.693}, {}),
     "oscillation": ("gan", {"criterion": lambda step: 60.0 + 30 * (-1) ** (step // 60)}, {}),
-    "uneven-rates": ("gan", {"generator_update_ratio": 5e-3, "discriminator_update_ratio": 1e-4}, {}),
-    "labels-say-nothing": ("gan", {"class_accuracy_real": 0.1}, {}),
+    "unbalanced-updates": ("gan", {"generator_update_ratio": 5e-3, "discriminator_update_ratio": 1e-4}, {}),
+    "uninformative-labels": ("gan", {"class_accuracy_real": 0.1}, {}),
     "posterior-collapse": ("vae", {"rate": 0.001}, {}),
     "over-regularised": ("vae", {"reconstruction_sharpness": 0.2, "r2_held_out": 0.2, "rate": 2.0}, {}),
     "under-regularised": ("vae", {"posterior_std": 0.01}, {}),
     "overfitting": ("autoencoder", {"r2_train": 0.95, "r2_held_out": 0.3}, {}),
-    "identity-copying": ("autoencoder", {"denoised_error": 0.95, "denoised_change": 0.1}, {}),
-    "idle-latents": ("autoencoder", {"inactive_latents": 0.98}, {}),
-    "penalty-outweighs": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
+    "identity-mapping": ("autoencoder", {"denoised_error": 0.95, "denoised_change": 0.1}, {}),
+    "inactive-latents": ("autoencoder", {"inactive_latents": 0.98}, {}),
+    "penalty-dominates": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"r2_held_out": 0.0}, {}),
     "no-denoising": ("diffusion", {"r2": -0.4}, {}),
     "diverging-loss": ("diffusion", {"loss": late(0.1, 0.4)}, {}),
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
-    "likelihood-lost": ("flow", {"loss": late(-1.0, 2.0)}, {}),
-    "latents-far": ("flow", {"latent_rms": 20.0}, {}),
+    "diverging-likelihood": ("flow", {"loss": late(-1.0, 2.0)}, {}),
+    "prior-mismatch": ("flow", {"latent_rms": 20.0}, {}),
 }
 
 
@@ -263,7 +263,7 @@ def test_what_could_not_be_checked_is_said() -> None:
     history = History([{"step": s, "discriminator_loss": 1.0, "generator_loss": 1.0} for s in range(100)])
     unchecked = examine(history, Context("gan")).unchecked
     assert unchecked["mode-collapse"] == ["nearest_neighbour_distance"]
-    assert "discriminator-overpowers" not in unchecked
+    assert "discriminator-too-strong" not in unchecked
     assert "posterior-collapse" not in unchecked  # of another family
 
 
@@ -285,10 +285,10 @@ def test_the_start_of_a_flow_by_its_first_batch_does_not_hide_that_nothing_moves
 
 
 def test_remedies_that_change_nothing_are_not_offered() -> None:
-    family, changed, _ = SICK["vanishing-gradient"]
+    family, changed, _ = SICK["vanishing-gradients"]
     for loss, offered in (("minimax", True), ("non-saturating", False)):
         about = context(family, loss=loss)
-        (found,) = [f for f in examine(run(family, changed), about).findings if f.rule == "vanishing-gradient"]
+        (found,) = [f for f in examine(run(family, changed), about).findings if f.rule == "vanishing-gradients"]
         assert any("--loss non-saturating" in str(remedy) for remedy in found.remedies) == offered
 
 
@@ -380,19 +380,19 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
     page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
     parts = dict(part.split("\n", 1) for part in page.split("\n### ")[1:])
     for rule in RULES:
-        of_pictures = rule.name.startswith("data-")
+        of_images = rule.name.startswith("data-")
         families = next(some for some in sorted(HEADINGS, key=len) if set(some) >= set(rule.families))
         needs = [[need] if isinstance(need, str) else need for need in rule.needs]
         told = ", ".join(" or ".join(f"`{name}`" for name in names) for names in needs)
-        told = told or ("facts of `data.yaml`" if of_pictures else "any signal")
+        told = told or ("facts of `data.yaml`" if of_images else "any signal")
         row = f"| `{rule.name}` | {rule.symptom} | {told} |"
-        assert row in parts["In the pictures" if of_pictures else HEADINGS[families]], row
+        assert row in parts["In the training images" if of_images else HEADINGS[families]], row
 
 
 @pytest.mark.parametrize(
     ("rule", "family", "signals"),
     [
-        ("discriminator-overpowers", "gan", {"discriminator_loss": 0.001, "generator_loss": 9.0}),
+        ("discriminator-too-strong", "gan", {"discriminator_loss": 0.001, "generator_loss": 9.0}),
         ("no-learning", "vae", {"loss": lambda step: 180.0, "rate": 4.0}),
         ("no-denoising", "diffusion", {"loss": lambda step: 1.0}),
         ("overfitting", "autoencoder", {"loss": 0.01, "validation_loss": 0.08}),
@@ -403,7 +403,7 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
             {"loss": lambda s: 100 * math.exp(-s / 100) + 50, "validation_loss": lambda s: 60 + abs(s - 400) / 10},
         ),
         ("posterior-collapse", "vae", {"loss": 100.0, "rate": 1e-3}),
-        ("late-collapse", "gan", {"discriminator_loss": 1.0, "criterion": late(10, 90, 700)}),
+        ("training-collapse", "gan", {"discriminator_loss": 1.0, "criterion": late(10, 90, 700)}),
     ],
 )
 def test_what_logs_of_other_programs_tell(rule: str, family: str, signals: Mapping[str, Signal]) -> None:

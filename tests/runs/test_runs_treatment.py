@@ -35,19 +35,19 @@ def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
 
 def test_a_failure_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(genlab.train("gan", out=tmp_path, **TINY, **UNFAIR).folder)
-    told = [event for event in events(folder, "finding") if event["rule"] == "discriminator-overpowers"]
+    told = [event for event in events(folder, "finding") if event["rule"] == "discriminator-too-strong"]
     assert len(told) == 1
     assert told[0]["step"] <= 200
     assert told[0]["severity"] == "failure"
     assert told[0]["remedies"]
     assert folder.history()[-1]["step"] == 240
     there = [finding.rule for finding in checkup(folder).findings]
-    assert "discriminator-overpowers" in there
+    assert "discriminator-too-strong" in there
     assert [event["findings"] for event in events(folder, "diagnosis")] == [there]
 
 
 def test_a_failure_stops_a_run_that_is_to_stop(tmp_path: Path) -> None:
-    with pytest.raises(RunFailureError, match="discriminator is sure of every image") as caught:
+    with pytest.raises(RunFailureError, match="Discriminator too strong") as caught:
         genlab.train("gan", out=tmp_path, on_failure="stop", **TINY, **UNFAIR)
     assert caught.value.exit_code == 3
     folder = find("gan", tmp_path)
@@ -60,7 +60,7 @@ def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
     result = genlab.train("gan", out=tmp_path, on_failure="treat", **TINY, **UNFAIR)
     folder = RunFolder(result.folder)
     (remedy,) = events(folder, "remedy")
-    assert remedy["rule"] == "discriminator-overpowers"
+    assert remedy["rule"] == "discriminator-too-strong"
     assert remedy["back to step"] == 0  # nothing was healthy before
     recipe = folder.read_yaml("recipe.yaml")
     for option, value in remedy["changes"].items():
@@ -68,7 +68,7 @@ def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
     assert result.progress.step == recipe["steps"] == 240 - remedy["step"]  # the budget is what it was
     steps = [line["step"] for line in folder.history()]
     assert steps == sorted(set(steps))
-    assert "discriminator-overpowers" not in [finding.rule for finding in checkup(folder).findings]
+    assert "discriminator-too-strong" not in [finding.rule for finding in checkup(folder).findings]
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "conv-vae"])

@@ -228,7 +228,7 @@ def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder)
     for step in (20, 40, 60):
         folder.scalars(step, {"seconds": 1.0 * step, "discriminator_loss": 1.0 / step})
     finding = Finding(
-        "discriminator-overpowers",
+        "discriminator-too-strong",
         "The discriminator is <sure>",
         "failure",
         40,
@@ -262,12 +262,12 @@ def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder)
 @pytest.mark.parametrize(
     ("ended", "over"),
     [
-        ([("diagnosis", ["late-collapse"])], False),
+        ([("diagnosis", ["training-collapse"])], False),
         ([("diagnosis", [])], True),
         ([("diagnosis", ["data-tiny"])], True),
         ([], False),  # killed: nobody looked
         ([("diagnosis", []), ("resumed", None)], False),  # it may be there again
-        ([("diagnosis", []), ("resumed", None), ("diagnosis", ["late-collapse"])], False),
+        ([("diagnosis", []), ("resumed", None), ("diagnosis", ["training-collapse"])], False),
     ],
 )
 def test_what_was_over_at_the_end_is_said_to_be(
@@ -275,7 +275,7 @@ def test_what_was_over_at_the_end_is_said_to_be(
 ) -> None:
     _started(bare)
     bare.event(
-        60, "finding", Finding("late-collapse", "It got worse", "failure", 40, 60, [], "Because.", "").values()
+        60, "finding", Finding("training-collapse", "It got worse", "failure", 40, 60, [], "Because.", "").values()
     )
     for kind, findings in ended:
         bare.event(90, kind, {} if findings is None else {"findings": findings})

@@ -1,30 +1,31 @@
-"""What goes wrong between an encoder and its decoder, and with what a model learns by heart."""
+"""What can go wrong in autoencoders and VAEs, and overfitting in all families but GANs."""
 
 import numpy as np
 
 from genlab.diagnosis.finding import Change, Remedy, Sign
+from genlab.diagnosis.general_rules import KNOWN
 from genlab.diagnosis.history import History, Series
-from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, frozen_loss
+from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, flat_loss
 
 NO_RATE = 0.05  # nats, at any time
-LITTLE_RATE, LATE = 0.5, 0.3  # nats, after that part of a run
-BLURRED, STILL_BLURRED = 0.35, 0.5  # of the detail of real images, at any time and late
-POOR, STILL_POOR = 0.4, 0.55  # of the variance of images explained, at any time and late
-WIDE = 3.0  # variance of the latents of data, where the prior has 1
-NARROW = 0.1  # mean deviation of the posterior, where the prior has 1
-APART = 2.0  # times the loss
-MORE_ERROR = 1.2  # times the squared error of a diffusion model on training images, by the same draws
-MORE_BITS = 0.2  # for each number of an image, or nats of a point: a flow's loss above that of training images
-RISEN = 0.1  # of the way that a loss had fallen
-BEHIND, MUCH = 0.12, 0.6  # of the variance: held-out images less than training images, and these at least
-UNMENDED = 0.8  # of the damage
-IDLE = 0.9  # of the dimensions
+LITTLE_RATE, LATE = 0.5, 0.3  # nats, after this share of a run
+BLURRED, STILL_BLURRED = 0.35, 0.5  # of the sharpness of real images, at any time and late
+POOR, STILL_POOR = 0.4, 0.55  # R², at any time and late
+WIDE = 3.0  # variance of the latents of images; the prior's is 1
+NARROW = 0.1  # mean standard deviation of the posterior; the prior's is 1
+APART = 2.0  # validation loss by training loss
+MORE_ERROR = 1.2  # a diffusion model's loss of held-out images by that of training images
+MORE_BITS = 0.2  # a flow's loss of held-out images above that of training images, in bits per dimension or nats
+RISEN = 0.1  # of the decrease of a validation loss up to its minimum
+BEHIND, MUCH = 0.12, 0.6  # R² of training images above that of held-out ones, and at least
+COPIED = 0.8  # of the squared error before denoising
+INACTIVE = 0.9  # of the dimensions
 HEAVY = 0.4  # of the reconstruction loss
-NOTHING = 0.02  # of the variance
+NOTHING = 0.02  # R²
 
 
 def posterior_collapse(history: History, context: Context) -> Sign | None:
-    """The posterior says as good as nothing about the image."""
+    """The KL divergence of the posterior is close to 0."""
     rate = _at_full_weight(history, context, history["rate"].smooth()).after(context.share(history, START))
     least = np.where(rate.steps < context.share(history, LATE), NO_RATE, LITTLE_RATE)
     since = rate.held(rate.values < least, POINTS)
@@ -32,7 +33,7 @@ def posterior_collapse(history: History, context: Context) -> Sign | None:
 
 
 def over_regularised(history: History, context: Context) -> Sign | None:
-    """The latent is in use, but reconstructions are blurred and explain little."""
+    """The latent is in use, but reconstructions are blurred and have a low R²."""
     detail, explained = history["reconstruction_sharpness"].smooth(), history["r2_held_out"].smooth()
     detail = detail.after(context.share(history, START))
     late = detail.steps >= context.share(history, LATE)
@@ -51,7 +52,7 @@ def over_regularised(history: History, context: Context) -> Sign | None:
 
 
 def under_regularised(history: History, context: Context) -> Sign | None:
-    """The latents of data are points, or lie far outside the prior that samples are drawn from."""
+    """The posterior is far narrower than the prior, or the latents of all images are far wider."""
     spread, whole = (
         _at_full_weight(history, context, history[name].smooth()).after(context.share(history, START))
         for name in ("posterior_std", "aggregate_variance")
@@ -64,7 +65,7 @@ def under_regularised(history: History, context: Context) -> Sign | None:
 
 
 def overfitting(history: History, context: Context) -> Sign | None:
-    """Training images are reconstructed far better than others, or have a far smaller loss."""
+    """Training images have far better reconstructions, or a far smaller loss, than held-out ones."""
     if "loss_held_out" in history:
         return _losses_apart(history, context)
     if "r2_train" not in history:
@@ -81,7 +82,7 @@ def overfitting(history: History, context: Context) -> Sign | None:
 
 
 def _losses_apart(history: History, context: Context) -> Sign | None:
-    """Return since when held-out images cost more; the two share their draws, so that each look compares them."""
+    """Return since when the loss of held-out images is above that of training images, with the same noise."""
     train, other = history["loss_train"], history["loss_held_out"]
     held_out, flow = other.at(train.steps), context.family == "flow"
     gap = Series(train.steps, held_out - train.values if flow else held_out / train.values).smooth(LONG)
@@ -94,7 +95,7 @@ def _losses_apart(history: History, context: Context) -> Sign | None:
 
 
 def _turned(other: Series, loss: Series) -> Sign | None:
-    """Return since when the held-out loss is twice the loss, or has risen a tenth of its way while that fell."""
+    """Return since when the validation loss is twice the loss, or rises while the loss falls."""
     if len(other) < 2 * POINTS or not len(loss):
         return None
     least = f"near that of training, {loss.last:.3g}"
@@ -107,25 +108,25 @@ def _turned(other: Series, loss: Series) -> Sign | None:
     )
     if since is None or fallen <= 0 or loss.last > loss.at(other.steps[low : low + 1])[0]:
         return None
-    return Sign(since, [other.shows("validation_loss", f"near its least, {other.values[low]:.3g}")])
+    return Sign(since, [other.shows("validation_loss", f"near its minimum, {other.values[low]:.3g}")])
 
 
-def identity_copying(history: History, context: Context) -> Sign | None:
-    """What a denoising autoencoder makes of spoilt images is as wrong as these."""
-    mended = history["denoised_error"].smooth().after(context.share(history, START))
-    since = mended.held(mended.values > UNMENDED, LONG)
-    return None if since is None else Sign(since, [mended.shows("denoised_error", f"below {UNMENDED}")])
+def identity_mapping(history: History, context: Context) -> Sign | None:
+    """The error after denoising is nearly that of the corrupted images."""
+    error = history["denoised_error"].smooth().after(context.share(history, START))
+    since = error.held(error.values > COPIED, LONG)
+    return None if since is None else Sign(since, [error.shows("denoised_error", f"below {COPIED}")])
 
 
 def inactive_latents(history: History, context: Context) -> Sign | None:
-    """Nearly all dimensions of the code are the same for every image."""
-    idle = history["inactive_latents"].smooth().after(context.share(history, START))
-    since = idle.held(idle.values > IDLE, POINTS)
-    return None if since is None else Sign(since, [idle.shows("inactive_latents", f"below {IDLE}")])
+    """Nearly all latent dimensions are the same for every image."""
+    inactive = history["inactive_latents"].smooth().after(context.share(history, START))
+    since = inactive.held(inactive.values > INACTIVE, POINTS)
+    return None if since is None else Sign(since, [inactive.shows("inactive_latents", f"below {INACTIVE}")])
 
 
-def penalty_outweighs(history: History, context: Context) -> Sign | None:
-    """What is added to the reconstruction loss is as large as a good part of it, and stays so."""
+def penalty_dominates(history: History, context: Context) -> Sign | None:
+    """The weighted penalty stays a large fraction of the reconstruction loss."""
     loss, picture = history["loss"], history["reconstruction_loss"]
     added = Series(loss.steps, loss.values - picture.at(loss.steps)).smooth().after(context.share(history, START))
     share = added.values / picture.smooth().at(added.steps)
@@ -136,16 +137,16 @@ def penalty_outweighs(history: History, context: Context) -> Sign | None:
 
 
 def no_learning(history: History, context: Context) -> Sign | None:
-    """Reconstructions are no better than the mean image; or the loss is what it was at first."""
+    """Reconstructions are no better than the mean image, or the loss is still what it was at first."""
     if "r2_held_out" not in history:
-        return frozen_loss(history["loss" if "loss" in history else "distortion"], "loss")
+        return flat_loss(history["loss" if "loss" in history else "distortion"], "loss")
     explained = history["r2_held_out"].smooth().after(context.share(history, 2 * START))
     since = explained.held(explained.values < NOTHING, LONG)
     return None if since is None else Sign(since, [explained.shows("r2_held_out", f"above {NOTHING}")])
 
 
 def _at_full_weight(history: History, context: Context, series: Series) -> Series:
-    """Return what was reported while the rate had the weight that was asked for: annealing raises it slowly."""
+    """Return the values from the steps at which annealing has raised the weight of the rate to the full β."""
     weight, asked = history["beta"], context.options.get("beta")
     if not len(weight) or not asked:
         return series
@@ -155,23 +156,29 @@ def _at_full_weight(history: History, context: Context, series: Series) -> Serie
 
 LIGHTER = Remedy(
     [Change("sparsity", published=True), Change("sparsity_weight", published=True)],
-    "The penalty that this model is known to train with.",
+    "The sparsity penalty with which this preset is known to train.",
 )
 LESS_WEIGHT = Remedy(
-    [Change("beta", times=0.25), Change("warm_up", to=500)], "The latent pays only once it is in use."
+    [Change("beta", times=0.25), Change("warm_up", to=500)],
+    "A smaller weight that grows slowly lets the decoder learn to use the latent first.",
 )
-FREE_BITS = Remedy([Change("free_bits", to=0.1)], "A dimension that carries little costs nothing.")
-PLAIN = Remedy([Change("beta", published=True)], "The weight that this model is known to train with.")
-SMALLER = Remedy([Change("latent", times=0.5)], "Fewer dimensions hold less by heart.")
-KNOWN_RATE = Remedy([Change("lr", published=True)], "The rate that this model is known to train at.")
+FREE_BITS = Remedy(
+    [Change("free_bits", to=0.1)], "With free bits a little information in a dimension costs nothing."
+)
+PLAIN = Remedy(
+    [Change("beta", published=True)], "The weight of the rate with which this preset is known to train."
+)
+SMALLER = Remedy([Change("latent", times=0.5)], "A smaller latent memorises less.")
+KNOWN_RATE = Remedy([Change("lr", published=True)], KNOWN)
 
 RULES = (
     Rule(
         "posterior-collapse",
-        "The latent says nothing about the picture",
+        "Posterior collapse: the latent carries no information about the image",
         posterior_collapse,
-        "The rate costs more than what it buys, so that the posterior became the prior and the decoder makes one "
-        "mean picture. It happens where the weight of the rate is large, or comes before the latent is in use.",
+        "The rate costs more than its information is worth: the posterior became the prior, and the decoder "
+        "outputs one mean image. It happens if the weight of the rate is large, or is large before the decoder "
+        "uses the latent.",
         "Bowman et al., 2016. Generating Sentences from a Continuous Space. arXiv:1511.06349",
         ("rate",),
         ("vae",),
@@ -179,10 +186,10 @@ RULES = (
     ),
     Rule(
         "over-regularised",
-        "Reconstructions are blurred, because the latent may hold too little",
+        "Over-regularisation: reconstructions are blurred, because the latent carries too little information",
         over_regularised,
-        "The weight of the rate leaves a few dimensions only, which hold tone and layout but no detail. Prior and "
-        "posterior agree, at the price of the picture.",
+        "The weight of the rate leaves only a few dimensions in use, which encode brightness and layout but no "
+        "detail. Posterior and prior agree at the expense of the reconstructions.",
         "Higgins et al., 2017. beta-VAE. ICLR",
         ("reconstruction_sharpness", "r2_held_out", "rate"),
         ("vae",),
@@ -190,10 +197,10 @@ RULES = (
     ),
     Rule(
         "under-regularised",
-        "The latents of pictures lie far from the prior that samples are drawn from",
+        "Under-regularisation: the latents of images are not distributed as the prior",
         under_regularised,
-        "Next to the distortion the rate has no weight, so that the model is an autoencoder. Draws from the prior "
-        "fall where no picture is, and look like nothing.",
+        "The rate has almost no weight compared with the distortion, and the model is a plain autoencoder. "
+        "Latents that are drawn from the prior are unlike those of any image, and so are the samples.",
         "Tomczak and Welling, 2018. VAE with a VampPrior. arXiv:1705.07120",
         ("posterior_std", "aggregate_variance"),
         ("vae",),
@@ -201,47 +208,47 @@ RULES = (
     ),
     Rule(
         "overfitting",
-        "The model does far better on its training pictures than on others",
+        "Overfitting: the model does far better on training images than on held-out ones",
         overfitting,
-        "The networks know the training pictures by heart. There are too few of them for the size of the networks "
+        "The networks have memorised the training images. There are too few of them for the size of the networks "
         "and the length of the training.",
         "",
         (("r2_train", "loss_held_out", "validation_loss"),),
         ("vae", "autoencoder", "diffusion", "flow"),
         (
             SMALLER,
-            Remedy([Change("dropout", to=0.1)], "What is computed by other units each time is not held by heart."),
-            Remedy([Change("width", times=0.5)], "Smaller networks hold less by heart."),
+            Remedy([Change("dropout", to=0.1)], "Dropout makes it harder to memorise."),
+            Remedy([Change("width", times=0.5)], "Smaller networks memorise less."),
         ),
     ),
     Rule(
-        "identity-copying",
-        "Spoilt pictures come back nearly as wrong as they were given",
-        identity_copying,
-        "The corruption is so weak that copying the picture is nearly the best answer, or the code has no room "
-        "for the picture. A denoising autoencoder learns from what it must fill in.",
+        "identity-mapping",
+        "Identity mapping: denoising removes almost none of the corruption",
+        identity_mapping,
+        "The corruption is so weak that copying the input is nearly the best answer, or the latent is too small "
+        "for the image. A denoising autoencoder learns from what it has to restore.",
         "Vincent et al., 2010. Stacked Denoising Autoencoders. JMLR 11",
         ("denoised_error",),
         ("autoencoder",),
         (Remedy([Change("corruption_level", published=True)], "The usual strength of this corruption."),),
     ),
     Rule(
-        "idle-latents",
-        "Nearly all of the code is the same for every picture",
+        "inactive-latents",
+        "Inactive latents: nearly all latent dimensions are the same for every image",
         inactive_latents,
-        "The penalty on the code weighs more than the picture, or units died early. What is left cannot tell "
-        "pictures apart.",
+        "The sparsity penalty outweighs the reconstruction error, or units died early. The dimensions that are "
+        "left cannot tell images apart.",
         "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
         ("inactive_latents",),
         ("autoencoder",),
         (LIGHTER, KNOWN_RATE),
     ),
     Rule(
-        "penalty-outweighs",
-        "The penalty on the code drowns the picture",
-        penalty_outweighs,
-        "Steps go into the statistics of the code, which the next batch upsets again, and the picture gets the "
-        "rest. A penalty that is met costs next to nothing.",
+        "penalty-dominates",
+        "Dominant penalty: the sparsity penalty outweighs the reconstruction error",
+        penalty_dominates,
+        "Most of each step changes the statistics of the latents, which the next batch upsets again, and little "
+        "of it improves the reconstructions. A penalty that is satisfied costs next to nothing.",
         "Ng, 2011. Sparse Autoencoder. CS294A Lecture Notes, Stanford",
         ("loss", "reconstruction_loss", "sparsity_loss"),
         ("autoencoder",),
@@ -249,10 +256,10 @@ RULES = (
     ),
     Rule(
         "no-learning",
-        "Reconstructions are no better than the mean picture",
+        "No learning: reconstructions are no better than the mean image",
         no_learning,
-        "Nothing of the picture comes through. The learning rate is far too high or too low, or a penalty weighs "
-        "more than the picture.",
+        "The reconstructions do not depend on the image. The learning rate is far too high or too low, or a "
+        "penalty outweighs the reconstruction error.",
         "",
         (("r2_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),

@@ -1,4 +1,4 @@
-"""What is wrong with the images that a run trains on, whatever it makes of them."""
+"""What can be wrong with the training images themselves."""
 
 from genlab.diagnosis.finding import Evidence, Sign
 from genlab.diagnosis.history import History
@@ -11,17 +11,17 @@ TINY = 256  # images
 
 
 def constant_images(history: History, context: Context) -> Sign | None:
-    """Many images are of one colour."""
+    """Many images have a single colour."""
     return _above("constant", CONSTANT, context)
 
 
 def duplicate_images(history: History, context: Context) -> Sign | None:
-    """Many images are there more than once."""
+    """Many images occur more than once."""
     return _above("duplicates", DUPLICATES, context)
 
 
 def narrow_range(history: History, context: Context) -> Sign | None:
-    """Pixels use a small part of what there is between black and white."""
+    """The pixels use a small part of the range from black to white."""
     low, high = context.facts.get("low"), context.facts.get("high")
     if low is None or high is None or (high - low) / 2 >= NARROW or context.facts.get("constant", 0) > CONSTANT:
         return None
@@ -29,16 +29,16 @@ def narrow_range(history: History, context: Context) -> Sign | None:
 
 
 def rare_class(history: History, context: Context) -> Sign | None:
-    """A class has a small part of the images that the others have."""
+    """A class has a small fraction of the images that the others have."""
     share = context.facts.get("rarest")
-    told = any(context.options.get(name, "none") != "none" for name in ("discriminator_labels", "labels"))
-    if share is None or share >= RARE or not told:
+    conditional = any(context.options.get(name, "none") != "none" for name in ("discriminator_labels", "labels"))
+    if share is None or share >= RARE or not conditional:
         return None
     return Sign(0, [Evidence("images of the smallest class by the mean", share, f"above {RARE:g}")], "warning")
 
 
 def tiny_data(history: History, context: Context) -> Sign | None:
-    """There are so few images that a network can learn them by heart."""
+    """There are so few images that a network can memorise them."""
     images = context.facts.get("images")
     if images is None or images >= TINY:
         return None
@@ -53,38 +53,40 @@ def _above(fact: str, most: float, context: Context) -> Sign | None:
 RULES = (
     Rule(
         "data-constant",
-        "Many training pictures are of one colour",
+        "Constant images: many training images have a single colour",
         constant_images,
-        "A model that is shown empty pictures learns to make them. They usually come from a crop that missed, a "
-        "failed download or a mask.",
+        "A model that is trained on empty images learns to generate them. They usually come from a crop that "
+        "missed, a failed download or a mask.",
     ),
     Rule(
         "data-duplicates",
-        "Many training pictures are there more than once",
+        "Duplicate images: many training images occur more than once",
         duplicate_images,
-        "A picture that is shown more often is made more often, and copies in the held-out part hide overfitting. "
-        "They usually come from frames of a video or a folder that was copied into itself.",
+        "An image that occurs more often is generated more often, and copies in the held-out set hide "
+        "overfitting. Duplicates usually come from the frames of a video, or from a folder that was copied into "
+        "itself.",
         "Somepalli et al., 2022. Diffusion Art or Digital Forgery? arXiv:2212.03860",
     ),
     Rule(
         "data-range",
-        "The pictures use a small part of the range from black to white",
+        "Narrow pixel range: the images use a small part of the range from black to white",
         narrow_range,
-        "All pictures look nearly the same to a network that expects values from -1 to 1. The usual cause is a "
-        "division by 255 that was made twice, or 16-bit pictures that were read as 8 bits.",
+        "All images look nearly the same to a network that expects values from -1 to 1. The usual cause is a "
+        "division by 255 that was made twice, or 16-bit images that were read as 8-bit ones.",
     ),
     Rule(
         "data-imbalance",
-        "A class has far fewer pictures than the others",
+        "Class imbalance: one class has far fewer images than the others",
         rare_class,
-        "A conditional model sees that class too seldom to learn it. Its samples will be poor or copies.",
+        "A conditional model sees this class too rarely to learn it. Its samples will be poor, or copies of "
+        "training images.",
     ),
     Rule(
         "data-tiny",
-        "There are very few training pictures",
+        "Tiny data set: there are very few training images",
         tiny_data,
-        "A network of this size can learn so few pictures by heart, and a discriminator does within minutes. Add "
-        "pictures, or mirror and augment the ones there are.",
+        "A network of this size can memorise so few images, and a discriminator does so within minutes. Add "
+        "images, or flip and augment the ones there are.",
         "Karras et al., 2020. Training Generative Adversarial Networks with Limited Data. arXiv:2006.06676",
     ),
 )

@@ -1,4 +1,4 @@
-"""What goes wrong where a network learns to tell images from noise."""
+"""What can go wrong in diffusion models and flow matching."""
 
 import numpy as np
 
@@ -6,42 +6,43 @@ from genlab.diagnosis.autoencoding_rules import KNOWN_RATE
 from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
-from genlab.diagnosis.rule import LONG, Context, Rule, frozen_loss
+from genlab.diagnosis.rule import LONG, Context, Rule, flat_loss
 
-EXPLAINED = -0.1  # more than who knows each pixel by itself; in points perceptrons see no more than that for long
-SLOW, SLOW_SHARE = 2000, 0.25  # steps, or of the run: narrow perceptrons take so long to see anything in points
-RISEN = 2.0  # times the least loss
+LEAST_R2 = -0.1  # on points, perceptrons stay near 0 for long
+SLOW, SLOW_SHARE = 2000, 0.25  # steps, or a share of the run, that narrow perceptrons need on points
+RISEN = 2.0  # times the minimum of the loss
 TENTH_OF_KNOWN = Remedy(
-    [Change("lr", published=True, times=0.1)], "A tenth of the rate that this model is known to train at."
+    [Change("lr", published=True, times=0.1)],
+    "A tenth of the learning rate with which this preset is known to train.",
 )
 
 
 def no_denoising(history: History, context: Context) -> Sign | None:
-    """The network knows less than the mean and variance of each pixel, or at least no more than where it began."""
+    """R² is below 0, or the loss is still what it was at first."""
     if "r2" not in history:
-        return frozen_loss(history["loss"], "loss")
-    explained = history["r2"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
-    since = explained.held(explained.values < EXPLAINED, LONG)
-    return None if since is None else Sign(since, [explained.shows("r2", f"above {EXPLAINED}")])
+        return flat_loss(history["loss"], "loss")
+    r2 = history["r2"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
+    since = r2.held(r2.values < LEAST_R2, LONG)
+    return None if since is None else Sign(since, [r2.shows("r2", f"above {LEAST_R2}")])
 
 
 def diverging_loss(history: History, context: Context) -> Sign | None:
-    """The loss is far above its own least, and stays there."""
+    """The loss stays far above its minimum."""
     loss = history["loss"].smooth(2 * LONG)
     if len(loss) < 4 * LONG:
         return None
     least = np.minimum.accumulate(loss.values)
     since = loss.held(loss.values > RISEN * least, LONG)
-    return None if since is None else Sign(since, [loss.shows("loss", f"near its least, {least[-1]:.3g}")])
+    return None if since is None else Sign(since, [loss.shows("loss", f"near its minimum, {least[-1]:.3g}")])
 
 
 RULES = (
     Rule(
         "no-denoising",
-        "The network cannot tell pictures from noise",
+        "No denoising: the network does not tell images from noise",
         no_denoising,
-        "It predicts worse than who knows the mean and the variance of each pixel and nothing of what pixels have "
-        "to do with each other. The learning rate is far too high or too low.",
+        "Its predictions are worse than those of a Gaussian that is fitted to each pixel by itself. The learning "
+        "rate is far too high or too low.",
         "Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239",
         (("r2", "loss"),),
         ("diffusion",),
@@ -49,9 +50,10 @@ RULES = (
     ),
     Rule(
         "diverging-loss",
-        "The loss has risen far above its least",
+        "Diverging loss: it has risen far above its minimum",
         diverging_loss,
-        "What was learned is being undone. Large steps on a few very noisy or very quiet pictures do that.",
+        "The network is losing what it has learned. Large steps on a few images with very much or very little "
+        "noise cause it.",
         "Nichol and Dhariwal, 2021. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672",
         ("loss",),
         ("diffusion",),

@@ -1,4 +1,4 @@
-"""Looks at a history with every rule there is."""
+"""Examines a history with all rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from genlab.diagnosis.finding import Change, Finding, Remedy
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
 
-MOST = 2000  # lines that a doctor remembers; of a longer history, every other of the older half
-LEAST_STEPS, SHARE = 20, 0.01  # between two examinations, each of milliseconds; the latter of the steps so far
+MOST = 2000  # lines that a doctor remembers; in a longer history it drops every other one of the older half
+LEAST_STEPS, SHARE = 20, 0.01  # between two examinations: steps, and a share of the steps so far
 
-# In the order in which they are told: causes before what comes of them.
+# In the order in which they are reported: causes before their effects.
 RULES: Sequence[Rule] = (
     *data_rules.RULES,
     *general_rules.RULES,
@@ -33,11 +33,11 @@ RULES: Sequence[Rule] = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found, and which rules could not be checked for want of what."""
+    """What was found, and which rules could not be checked because they lack signals."""
 
     findings: Sequence[Finding]
     unchecked: Mapping[str, Sequence[str]]
-    notes: Sequence[str] = ()  # how what was read was understood
+    notes: Sequence[str] = ()  # how a log of another program was read
 
     @property
     def healthy(self) -> bool:
@@ -55,7 +55,7 @@ class Diagnosis:
 
 
 def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -> Diagnosis:
-    """Return what the rules of the run's family say at the end of `history`."""
+    """Return the findings of all rules of the run's family at the end of `history`."""
     findings, unchecked = [], {}
     for rule in rules:
         if context.family and context.family not in rule.families:
@@ -69,9 +69,9 @@ def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -
 
 
 def to_be_tried(finding: Finding, context: Context) -> Finding:
-    """Return a finding with the remedies that are possible.
+    """Return a finding with those remedies that are possible.
 
-    Where the run's recipe is known, these are those that change something in it, and what they change it to.
+    If the run's recipe is known, a remedy has to change it, and its changes are given as new values.
     """
     remedies = list(finding.remedies)
     if context.options:
@@ -82,7 +82,7 @@ def to_be_tried(finding: Finding, context: Context) -> Finding:
 
 
 class Doctor:
-    """Watches a run while it trains, and tells each finding once."""
+    """Watches a run while it trains, and reports each finding once."""
 
     def __init__(
         self, context: Context, lines: Iterable[Mapping[str, Any]] = (), told: Iterable[str] = ()
@@ -91,7 +91,7 @@ class Doctor:
         self.context = context
         self.lines = [_plain(line) for line in lines]
         self.told = set(told)
-        self.due = 0  # the step from which on it examines again
+        self.due = 0  # the next step at which it examines
 
     def see(self, step: int, values: Mapping[str, Any]) -> list[Finding]:
         """Remember the values of a step; return what is found now and was not before."""
@@ -107,7 +107,7 @@ class Doctor:
         return found
 
     def now(self) -> Diagnosis:
-        """Return what is wrong as the run is now; of what was told before, some may be over."""
+        """Return what is wrong now; earlier findings may be over."""
         return examine(History(self.lines), self.context)
 
 

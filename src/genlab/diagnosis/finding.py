@@ -1,4 +1,4 @@
-"""What the doctor says: a finding, its evidence, and what to do."""
+"""A finding: its evidence, its causes and its remedies."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ Severity: TypeAlias = Literal["warning", "failure"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """One signal that shows it."""
+    """A signal that shows a symptom."""
 
     signal: str
     value: float
@@ -30,9 +30,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of one option of a recipe: to a value, by a factor, or to (so many times) what the preset has.
+    """A change of one option of a recipe: to a value, by a factor, or to the preset's value (times a factor).
 
-    One that goes `freeze_except` down or up is none where what the preset has lies the other way.
+    With `only` "down" or "up" nothing changes if the preset's value lies in the other direction.
     """
 
     option: str
@@ -67,11 +67,11 @@ class Remedy:
     why: str
 
     def apply(self, options: Mapping[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is different then from `options`; nothing if it has an option that these have not.
+        """Return the options that change and their new values; none if `options` lacks one of them.
 
         Args:
             options: of the run's recipe.
-            published: those of the preset that it began with.
+            published: those of its preset.
         """
         if any(change.option not in options for change in self.changes):
             return {}
@@ -87,16 +87,16 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Sign:
-    """What a rule saw."""
+    """What a rule has recognised."""
 
-    since: int  # the step from which on it holds
+    since: int  # the first step of the symptom
     evidence: Sequence[Evidence]
     severity: Severity = "failure"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A symptom, since when, what shows it, why it happens and what to do."""
+    """A symptom, its first step, its evidence, why it happens and what to do."""
 
     rule: str
     symptom: str
@@ -112,7 +112,7 @@ class Finding:
         """Return it in one line."""
         first = f" Try {self.remedies[0]}." if self.remedies else ""
         shown = "; ".join(map(str, self.evidence))
-        return f"{self.symptom} since step {self.since:,} ({shown}).{first}"
+        return f"{self.symptom}, since step {self.since:,} ({shown}).{first}"
 
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""

@@ -1,4 +1,4 @@
-"""What goes wrong in any training."""
+"""What can go wrong in any training."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import POINTS, START, Context, Rule
 
 LARGE_UPDATE = 0.02  # of a player's weights in one step
-FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of how they were drawn
+FIRST_UPDATE = 1.0  # of them in the very first step: nothing is left of their initialisation
 SMALL_UPDATE = 1e-5
-EXPLODED, LEAST_NORM = 100.0, 1e-3  # times what a gradient was before, and what that counts as at least
+EXPLODED, LEAST_NORM = 100.0, 1e-3  # times the usual norm, which counts as LEAST_NORM if it is smaller
 DEAD = 0.5  # of a part's units
 WAITING = 0.3  # of the time
 WORSE = 1.5  # times the best
@@ -26,7 +26,7 @@ def not_finite(history: History, context: Context) -> Sign | None:
 
 
 def rate_too_high(history: History, context: Context) -> Sign | None:
-    """A player's weights change by several percent in each step, or beyond themselves in the first."""
+    """A player's weights change by several percent in each step, or by more than their norm in the first."""
     for name, ratio in _updates(history).items():
         first = ratio.until(1)
         if len(first) and first.last > FIRST_UPDATE:
@@ -39,7 +39,7 @@ def rate_too_high(history: History, context: Context) -> Sign | None:
 
 
 def rate_too_low(history: History, context: Context) -> Sign | None:
-    """The weights of all players hardly change, from the beginning on."""
+    """The weights of all players have hardly changed since the beginning."""
     ratios = {name: ratio.smooth() for name, ratio in _updates(history).items() if len(ratio)}
     still = [ratio.held(ratio.values < SMALL_UPDATE, POINTS) == ratio.steps[0] for ratio in ratios.values()]
     if not still or not all(still):
@@ -49,13 +49,13 @@ def rate_too_low(history: History, context: Context) -> Sign | None:
 
 
 def _updates(history: History) -> dict[str, Series]:
-    """Return how far each player's weights move in a step; a flow's first, which its batch sets, is left out."""
-    started = {"flow_update_ratio": 2}  # activation normalisation takes its scales from the first batch
+    """Return the update ratios of all players, without the first step of a flow, which initialises scales."""
+    started = {"flow_update_ratio": 2}  # activation normalisation is initialised by the first batch
     return {name: history[name].after(started.get(name, 0)) for name in history.names(UPDATE_RATIO)}
 
 
 def exploding_gradients(history: History, context: Context) -> Sign | None:
-    """A gradient is a hundred times what it was in the first half, and stays there."""
+    """A gradient norm stays at a hundred times its median in the first half of the run."""
     for name in history.names(GRADIENT_NORM):
         norm = history[name].smooth()
         if len(norm) < 4 * POINTS:
@@ -68,7 +68,7 @@ def exploding_gradients(history: History, context: Context) -> Sign | None:
 
 
 def dead_units(history: History, context: Context) -> Sign | None:
-    """Half of the rectified units of a part give 0 for every input."""
+    """Half of the ReLU units of a part of the model output 0 for every input."""
     for name in history.names(DEAD_UNITS):
         dead = history[name].smooth()
         since = dead.held(dead.values > DEAD, POINTS)
@@ -77,18 +77,18 @@ def dead_units(history: History, context: Context) -> Sign | None:
     return None
 
 
-def late_collapse(history: History, context: Context) -> Sign | None:
-    """Quality is far behind its own best, in several evaluations in a row."""
-    quality = history["criterion"]
-    if len(quality) < 2 * LATE:
+def training_collapse(history: History, context: Context) -> Sign | None:
+    """Several evaluations in a row are far worse than the best one."""
+    criterion = history["criterion"]
+    if len(criterion) < 2 * LATE:
         return None
-    best = np.minimum.accumulate(quality.values)
-    since = quality.held((quality.values > WORSE * best) & (best > 0), LATE)
-    return None if since is None else Sign(since, [quality.shows("criterion", f"near its best, {best[-1]:.3g}")])
+    best = np.minimum.accumulate(criterion.values)
+    since = criterion.held((criterion.values > WORSE * best) & (best > 0), LATE)
+    return None if since is None else Sign(since, [criterion.shows("criterion", f"near its best, {best[-1]:.3g}")])
 
 
-def slow_loader(history: History, context: Context) -> Sign | None:
-    """A good part of the time goes into waiting for batches."""
+def slow_data_loading(history: History, context: Context) -> Sign | None:
+    """A large fraction of the time is spent waiting for batches."""
     waiting = history["data_wait_fraction"].smooth()
     since = waiting.held(waiting.values > WAITING, POINTS)
     return (
@@ -109,63 +109,64 @@ BALANCE = (
 )
 BALANCED = Remedy(
     [Change(option, published=True) for option in BALANCE],
-    "The loss, the rates and the turns with which this pair of players is known to train.",
+    "The loss, learning rates and steps of each player with which this preset is known to train.",
 )
-KNOWN = "The rate that is known to work."
+KNOWN = "The learning rate with which this preset is known to train."
+SMALLER_STEPS, LARGER_STEPS = "A ten times smaller learning rate.", "A ten times larger learning rate."
 LOWERED = Remedy([Change("lr", published=True, only="down"), Change("betas", published=True)], KNOWN)
 RAISED = Remedy([Change("lr", published=True, only="up"), Change("betas", published=True)], KNOWN)
-TENTH = Remedy([Change("lr", times=0.1)], "Ten times smaller.")
+TENTH = Remedy([Change("lr", times=0.1)], SMALLER_STEPS)
 SLOWER = (
     LOWERED,
     BALANCED,
     TENTH,
-    Remedy([Change("generator_lr", times=0.1), Change("discriminator_lr", times=0.1)], "Ten times smaller."),
+    Remedy([Change("generator_lr", times=0.1), Change("discriminator_lr", times=0.1)], SMALLER_STEPS),
 )
 FASTER = (
     RAISED,
     BALANCED,
-    Remedy([Change("lr", times=10.0)], "Ten times larger."),
-    Remedy([Change("generator_lr", times=10.0), Change("discriminator_lr", times=10.0)], "Ten times larger."),
+    Remedy([Change("lr", times=10.0)], LARGER_STEPS),
+    Remedy([Change("generator_lr", times=10.0), Change("discriminator_lr", times=10.0)], LARGER_STEPS),
 )
 RATIOS = tuple(f"{player}_update_ratio" for player in ("generator", "vae", "autoencoder", "diffusion", "flow"))
-CLIPPED = Remedy([Change("clip_norm", to=1.0)], "One step can do no more harm than any other.")
+CLIPPED = Remedy([Change("clip_norm", to=1.0)], "Gradient clipping limits the damage that one step can do.")
 
 RULES = (
     Rule(
         "not-finite",
         "NaN or Inf",
         not_finite,
-        "A number became too large for its type, and everything that it touched is lost. The usual cause is a "
-        "learning rate that is too high.",
+        "A number overflowed, and everything computed from it is lost. The usual cause is a learning rate that is "
+        "too high.",
         needs=(),
         remedies=(*SLOWER, CLIPPED),
     ),
     Rule(
         "learning-rate-too-high",
-        "The weights change by percents in every step",
+        "Learning rate too high: the weights change by several percent in every step",
         rate_too_high,
-        "A step goes far beyond where its gradient holds, so that the next one has to undo it. A healthy update "
-        "is about a thousandth of the weights.",
+        "A step goes far beyond where its gradient is valid, and the next one has to undo it. A healthy update "
+        "changes the weights by about a thousandth.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
         (RATIOS,),
         remedies=SLOWER,
     ),
     Rule(
         "learning-rate-too-low",
-        "The weights hardly change",
+        "Learning rate too low: the weights hardly change",
         rate_too_low,
-        "At this rate nothing will have been learned when the run is over. A healthy update is about a thousandth "
-        "of the weights.",
+        "At this rate the run will end before the model has learned anything. A healthy update changes the "
+        "weights by about a thousandth.",
         "Karpathy, 2015. CS231n: Neural Networks, Part 3: ratio of weights to updates",
         (RATIOS,),
         remedies=FASTER,
     ),
     Rule(
         "exploding-gradients",
-        "Gradients have exploded",
+        "Exploding gradients: a gradient is a hundred times its usual size",
         exploding_gradients,
-        "A gradient a hundred times its usual size throws away what was learned. It happens on steep places of "
-        "the loss, which large steps and unbounded losses lead to.",
+        "A step along such a gradient destroys what was learned. Gradients explode where the loss is very steep, "
+        "which large steps and unbounded losses lead to.",
         "Pascanu, Mikolov and Bengio, 2013. On the difficulty of training recurrent neural networks. "
         "arXiv:1211.5063",
         (("gradient_norm", "generator_gradient_norm", "discriminator_gradient_norm"),),
@@ -173,34 +174,36 @@ RULES = (
     ),
     Rule(
         "dead-units",
-        "Most rectified units give 0 for every picture",
+        "Dead ReLU units: most units of a network output 0 for every image",
         dead_units,
-        "A unit that is never on has no gradient and never comes back. Large steps kill units.",
+        "A unit that is never active has no gradient and does not recover. The usual cause is a learning rate "
+        "that is too high.",
         "Maas, Hannun and Ng, 2013. Rectifier Nonlinearities Improve Neural Network Acoustic Models",
         (("generator_dead_units", "decoder_dead_units", "encoder_dead_units", "network_dead_units"),),
         remedies=SLOWER,
     ),
     Rule(
-        "late-collapse",
-        "Quality is far behind its own best",
-        late_collapse,
-        "Training went on after the best point, and something tipped over. The best checkpoint is kept.",
+        "training-collapse",
+        "Training collapse: evaluations are far worse than the best one",
+        training_collapse,
+        "Training went on past its best point and became unstable. The best checkpoint is kept.",
         "Brock, Donahue and Simonyan, 2019. Large Scale GAN Training, section 4. arXiv:1809.11096",
         ("criterion",),
         families=("gan",),
         remedies=(
             Remedy(
                 [Change("generator_lr", times=0.25), Change("discriminator_lr", times=0.25)],
-                "Smaller steps from the best.",
+                "Smaller steps are more stable.",
             ),
             CLIPPED,
         ),
     ),
     Rule(
-        "slow-loader",
-        "The processor waits for pictures",
-        slow_loader,
-        "Making batches takes longer than training on them. The disk may be slow, or other programs busy.",
+        "slow-data-loading",
+        "Slow data loading: training waits for batches",
+        slow_data_loading,
+        "Loading a batch takes longer than training on it. The disk may be slow, or other programs may keep the "
+        "processor busy.",
         needs=("data_wait_fraction",),
     ),
 )

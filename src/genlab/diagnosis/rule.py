@@ -1,4 +1,4 @@
-"""A rule: one symptom, told from signals."""
+"""A rule: one symptom, recognised by signals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ import numpy as np
 from genlab.diagnosis.finding import Finding, Remedy, Sign
 from genlab.diagnosis.history import SMOOTH, History, Series
 
-POINTS = 4  # looks in a row that a symptom must be there
-LONG = 10  # of a symptom that a healthy run has for a while
-FROZEN = 0.02  # of a loss: what it may move by without having learned anything
-START = 0.05  # of a run: before, weights settle and samples are those of random weights
+POINTS = 4  # values in a row that must show a symptom
+LONG = 10  # values in a row for a symptom that healthy runs have for a while
+FLAT = 0.02  # relative change of a loss that is no progress
+START = 0.05  # of a run: earlier, weights settle and samples are those of untrained weights
 
 
-def frozen_loss(loss: Series, name: str) -> Sign | None:
-    """Return the sign of a loss that has not moved from where it began."""
+def flat_loss(loss: Series, name: str) -> Sign | None:
+    """Return the sign of a loss that is still where it began."""
     smooth = loss.smooth()
     if len(smooth) < 2 * LONG:
         return None
     began = float(np.median(loss.values[:3]))
-    since = smooth.held(np.abs(smooth.values - began) <= FROZEN * abs(began), 2 * LONG)
+    since = smooth.held(np.abs(smooth.values - began) <= FLAT * abs(began), 2 * LONG)
     if since is None or since > smooth.steps[SMOOTH]:
         return None
     return Sign(since, [smooth.shows(name, f"away from where it began, {began:.4g}")])
 
 
-def _whatever(_changes: Mapping[str, Any]) -> bool:
+def _any(_changes: Mapping[str, Any]) -> bool:
     return True
 
 
@@ -35,12 +35,12 @@ def _whatever(_changes: Mapping[str, Any]) -> bool:
 class Context:
     """What is known of a run besides its signals."""
 
-    family: str | None = None  # "gan", "vae", "autoencoder", "diffusion", "flow"; None where nobody said
-    steps: int | None = None  # planned; None where nobody said
+    family: str | None = None  # "gan", "vae", "autoencoder", "diffusion", "flow"; None if unknown
+    steps: int | None = None  # planned; None if unknown
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
-    published: Mapping[str, Any] = field(default_factory=dict)  # of the preset that it began with
+    published: Mapping[str, Any] = field(default_factory=dict)  # of its preset
     facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
-    possible: Callable[[Mapping[str, Any]], bool] = _whatever  # whether the recipe can be changed so
+    possible: Callable[[Mapping[str, Any]], bool] = _any  # whether the recipe can be changed so
 
     def share(self, history: History, part: float) -> float:
         """Return the step at which `part` of the run is over."""
@@ -49,14 +49,14 @@ class Context:
 
 @dataclass(frozen=True)
 class Rule:
-    """When a symptom is there, why, and what helps.
+    """A symptom, how it is recognised, why it happens, and what helps.
 
-    `check` is a pure function. A rule applies to the families that it names, and can be checked where each of its
-    `needs` is there; a need is a signal, or several of which one is enough.
+    `check` is a pure function. A rule applies to the families that it names. It can be checked if the history has
+    each of its `needs`; a need is the name of a signal, or several names of which one is enough.
     """
 
     name: str
-    symptom: str  # for people, without a full stop
+    symptom: str  # the standard name first, without a full stop
     check: Callable[[History, Context], Sign | None]
     why: str  # two sentences
     references: str = ""
@@ -66,11 +66,11 @@ class Rule:
 
     @property
     def signals(self) -> list[str]:
-        """The names of all signals that it needs or may do with."""
+        """The names of all signals in its needs."""
         return [name for need in self.needs for name in ([need] if isinstance(need, str) else need)]
 
     def missing(self, history: History) -> list[str]:
-        """Return what `history` has not of what the rule needs."""
+        """Return the needs that `history` does not meet."""
         lacking = []
         for need in self.needs:
             names = [need] if isinstance(need, str) else list(need)
@@ -79,12 +79,12 @@ class Rule:
         return lacking
 
     def __call__(self, history: History, context: Context) -> Finding | None:
-        """Return the finding, if the symptom is there at the end of `history`."""
+        """Return the finding if `history` ends with the symptom."""
         sign = self.check(history, context)
         return None if sign is None else self.found(sign, history.step)
 
     def found(self, sign: Sign, step: int) -> Finding:
-        """Return the finding that a sign makes at `step`."""
+        """Return the finding of a sign that was seen at `step`."""
         return Finding(
             self.name,
             self.symptom,
