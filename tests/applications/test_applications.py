@@ -44,7 +44,7 @@ class Mirror(Decoder):
 class Slow(Sampler):
     """Samples in steps, and is broken off in the first."""
 
-    told = None
+    progress_callback = None
 
     def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
         return nullcontext({})
@@ -127,4 +127,4 @@ def test_a_bar_that_was_broken_off_is_told_nothing_more() -> None:
     model = Slow()
     with pytest.raises(KeyboardInterrupt):
         sample(model, 3, seed=0, progress=True)
-    assert model.told is None
+    assert model.progress_callback is None

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
-from genlab.core.contract import brief, counts_bits
+from genlab.core.contract import counts_bits, preview_sampling
 from genlab.core.optimizer import adam
 from genlab.core.random import Randomness, generator
 from genlab.families.diffusion import Diffusion, DiffusionTraining, Sampling
+from genlab.families.guidance import Guidance
+from genlab.families.samplers import DDIM, Ancestral, DPMSolver2M, Heun
 from genlab.objectives.diffusion import SCHEDULES, image_and_noise, target
 
 POINT, IMAGE = ImageShape(2, 1, 1), ImageShape(1, 4, 4)
@@ -29,8 +31,7 @@ class Known(nn.Module):
         self.weight = nn.Parameter(torch.zeros(()))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
-        k = (times.double() * self.schedule.steps).round().long()
-        level = self.schedule.at(k, noisy)
+        level = self.schedule.at(times.double(), noisy)
         image = level.alpha * SPREAD**2 / ((level.alpha * SPREAD).square() + level.sigma.square()) * noisy
         return target(self.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
 
@@ -58,7 +59,7 @@ def test_the_bound_is_the_sum_of_its_terms_and_below_the_likelihood(schedule: st
     points = SPREAD * torch.randn(20_000, *POINT, generator=generator(0, "points"))
     with torch.no_grad():
         bound = model.evidence_bound(points, generator(0, "bound")).mean().item()
-    alpha, sigma = (column.square()[1:] for column in table)
+    alpha, sigma = (column.square()[1:] for column in (table.alphas, table.sigmas))
     errors = SPREAD**2 * sigma / (alpha * SPREAD**2 + sigma)
     steps = (0.5 * (alpha / sigma)[:-1] - 0.5 * (alpha / sigma)[1:]) * errors[1:]
     last = 0.5 * (errors[0] / sigma[0] + math.log(2 * math.pi) + sigma[0].log())
@@ -107,33 +108,41 @@ def test_a_picture_that_is_not_expected_costs_more_than_it_has_bytes() -> None:
     assert (bits > 8).all()
 
 
-@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
-def test_guidance_drives_away_from_what_is_predicted_without_a_label(guidance: float) -> None:
+@pytest.mark.parametrize("scale", [0.0, 1.0, 2.5])
+def test_guidance_drives_away_from_what_is_predicted_without_a_label(scale: float) -> None:
     """y_∅ + w (y − y_∅), with y_∅ = 0.1 and y = 0.1 + 0.03·label."""
     schedule = SCHEDULES["cosine"](10)
     network = Constant(0.1, 0.03)
     model = Diffusion(network, IMAGE, schedule, "velocity", classes=3)
-    noisy, k = 0.1 * torch.randn(3, *IMAGE, generator=generator(0, "noisy")), torch.full((3,), 4)
-    labels = torch.tensor([0, 1, 2])
-    found = model.denoise(noisy, k, labels, guidance)
-    predicted = 0.1 + guidance * 0.03 * labels.view(-1, 1, 1, 1) + torch.zeros_like(noisy)
-    expected = image_and_noise("velocity", schedule.at(k, noisy), noisy, predicted)
-    torch.testing.assert_close(found, expected)
-    assert len(network.seen) == (1 if guidance == 1 else 2)  # nothing is computed for nothing
+    noisy, labels = 0.1 * torch.randn(3, *IMAGE, generator=generator(0, "noisy")), torch.tensor([0, 1, 2])
+    found = model.denoiser(labels, Guidance(scale))(noisy, 0.4)
+    predicted = 0.1 + scale * 0.03 * labels.view(-1, 1, 1, 1) + torch.zeros_like(noisy)
+    level = schedule.at(torch.full((3,), 0.4).double(), noisy)
+    torch.testing.assert_close(found, image_and_noise("velocity", level, noisy, predicted))
+    assert len(network.seen) == (1 if scale == 1 else 2)  # nothing is computed for nothing
+
+
+def test_guidance_acts_within_its_interval_only() -> None:
+    """At t = 0.25 and 0.5 of low < t ≤ high, with low = 0.1 and high = 0.5."""
+    network = Constant(0.1, 0.03)
+    how = Sampling(DDIM(), 4, Guidance(2.0, (0.1, 0.5)))
+    model = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", classes=3, sampling=how)
+    model.sample(3)
+    assert [labels is not None for labels in network.seen] == [True, True, True, False, True, False]
 
 
 def test_no_pixel_is_outside_of_the_picture_and_the_noise_is_what_is_left() -> None:
     schedule = SCHEDULES["linear"](10)
     model = Diffusion(Constant(5.0), IMAGE, schedule, "image")
-    noisy, k = torch.randn(2, *IMAGE), torch.full((2,), 7)
-    image, noise = model.denoise(noisy, k)
+    noisy, t = torch.randn(2, *IMAGE), torch.full((2,), 0.7).double()
+    image, noise = model.denoise(noisy, t)
     assert (image == 1).all()
-    level = schedule.at(k, noisy)
+    level = schedule.at(t, noisy)
     torch.testing.assert_close(level.alpha * image + level.sigma * noise, noisy)
 
 
 def test_samples_of_a_perfect_network_are_from_the_density() -> None:
-    for sampler, steps in (("ancestral", None), ("ddim", 100), ("heun", 50)):
+    for sampler, steps in ((Ancestral(), None), (DDIM(), 100), (Heun(), 50), (DPMSolver2M(), 30)):
         model = Diffusion(
             Known("cosine", "velocity"),
             POINT,
@@ -197,23 +206,23 @@ def test_some_labels_are_kept_from_the_network() -> None:
     assert torch.equal(seen[~untold], (rows % 3)[~untold])
 
 
-def test_in_brief_a_sample_takes_few_steps_and_what_was_set_comes_back() -> None:
+def test_a_preview_takes_few_steps_and_what_was_set_comes_back() -> None:
     network = Constant(0.0)
-    model = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("heun", 40))
-    with brief(model) as how:
+    model = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling(Heun(), 40))
+    with preview_sampling(model) as how:
         model.sample(2)
     assert len(network.seen) == how["sampling_steps"] == 16
-    assert model.sampling == Sampling("heun", 40)
-    few = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("ddim", 3))
+    assert model.sampling == Sampling(Heun(), 40)
+    few = Diffusion(network, IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling(DDIM(), 3))
     network.seen.clear()
-    with brief(few) as how:
+    with preview_sampling(few) as how:
         few.sample(2)
     assert len(network.seen) == how["sampling_steps"] == 3
 
 
-def test_steps_are_told_as_they_are_taken() -> None:
-    model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling("ddim", 4))
-    told: list[tuple[int, int]] = []
-    model.told = lambda done, of: told.append((done, of))
+def test_the_progress_callback_is_called_after_each_step() -> None:
+    model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["cosine"](100), "velocity", sampling=Sampling(DDIM(), 4))
+    calls: list[tuple[int, int]] = []
+    model.progress_callback = lambda taken, steps: calls.append((taken, steps))
     model.sample(1)
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -1,5 +1,6 @@
 """Samplers against densities whose denoiser is known in closed form."""
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -8,23 +9,39 @@ import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
-from genlab.families.samplers import SAMPLERS, Denoise, timesteps
-from genlab.objectives.diffusion import SCHEDULES, Schedule
+from genlab.families.samplers import (
+    DDIM,
+    SAMPLERS,
+    Ancestral,
+    Denoiser,
+    DPMSolver2M,
+    Euler,
+    Heun,
+    Sampler,
+    Trajectory,
+    even_levels,
+    generate,
+    quadratic_levels,
+)
+from genlab.objectives.diffusion import SCHEDULES, NoiseSchedule
 
 CENTRES = torch.tensor([-1.0, 0.0, 1.0]).double()
 WEIGHTS = torch.tensor([0.5, 0.2, 0.3]).double()
 SPREAD = 0.1
+Grid = Callable[[int, int], list[int]]
+every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
+every_grid = pytest.mark.parametrize("grid", [even_levels, quadratic_levels])
 
 
-def of_mixture(schedule: Schedule) -> Denoise:
-    """E[x | x_k] and the noise that it leaves, where x is from a mixture of three normal densities."""
+def of_mixture(schedule: NoiseSchedule, spread: float = SPREAD) -> Denoiser:
+    """E[x | x_t] and the noise that it leaves, where x is from a mixture of three normal densities."""
 
-    def denoise(noisy: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        alpha, sigma = schedule.alpha[k], schedule.sigma[k]
-        variance = (alpha * SPREAD).square() + sigma.square()
+    def denoise(noisy: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+        variance = (alpha * spread).square() + sigma.square()
         off = noisy[:, None] - alpha * CENTRES
         shares = torch.softmax(WEIGHTS.log() - off.square() / (2 * variance), dim=1)
-        images = CENTRES + alpha * SPREAD**2 / variance * off
+        images = CENTRES + alpha * spread**2 / variance * off
         image = (shares * images).sum(1)
         return image, (noisy - alpha * image) / sigma
 
@@ -32,30 +49,45 @@ def of_mixture(schedule: Schedule) -> Denoise:
 
 
 def walk(
-    name: str, schedule: Schedule, levels: list[int], start: Tensor, eta: float = 0.0, seed: int = 0
+    sampler: Sampler, schedule: NoiseSchedule, times: list[float], start: Tensor, spread: float = SPREAD
 ) -> Tensor:
-    draws, noisy = torch.Generator().manual_seed(seed), start
+    draws = torch.Generator().manual_seed(0)
 
     def draw() -> Tensor:
         return torch.randn(start.shape, generator=draws, dtype=torch.float64)
 
-    for k, below in pairwise(levels):
-        noisy = SAMPLERS[name](schedule, of_mixture(schedule), noisy, k, below, draw, eta)
-    return noisy
+    return generate(sampler, Trajectory(schedule, of_mixture(schedule, spread), draw), start, times)
+
+
+def cumulative(points: Tensor, alpha: float, sigma: float, spread: float) -> Tensor:
+    """P(x_t ≤ points) of the mixture at a level of noise."""
+    deviation = math.hypot(alpha * spread, sigma)
+    return (WEIGHTS * torch.special.ndtr((points[:, None] - alpha * CENTRES) / deviation)).sum(1)
+
+
+def exact(schedule: NoiseSchedule, start: Tensor, spread: float) -> Tensor:
+    """Where the flow leads from `start`: in one dimension it keeps the share of the mass below each point."""
+    below = cumulative(start, schedule.alpha(1.0).item(), schedule.sigma(1.0).item(), spread)
+    low, high = torch.full_like(start, -4), torch.full_like(start, 4)
+    for _ in range(60):
+        middle = (low + high) / 2
+        short = cumulative(middle, 1.0, 0.0, spread) < below
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return low
 
 
 def noise(count: int) -> Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 @pytest.mark.parametrize(
-    ("sampler", "eta", "steps"),
-    [("ancestral", 0.0, 1000), ("ddim", 0.0, 250), ("ddim", 1.0, 1000), ("euler", 0.0, 250), ("heun", 0.0, 100)],
+    ("sampler", "steps"),
+    [(Ancestral(), 1000), (DDIM(), 250), (DDIM(1.0), 1000), (Euler(), 250), (Heun(), 100), (DPMSolver2M(), 30)],
 )
-def test_a_sampler_recovers_a_known_mixture(schedule: str, sampler: str, eta: float, steps: int) -> None:
+def test_a_sampler_recovers_a_known_mixture(schedule: str, sampler: Sampler, steps: int) -> None:
     table, count = SCHEDULES[schedule](1000), 10_000
-    made = walk(sampler, table, timesteps(steps, 1000), noise(count), eta)
+    made = walk(sampler, table, sampler.times(table, steps), noise(count))
     distances = (made[:, None] - CENTRES).abs()
     assert (distances.amin(1) < 4 * SPREAD).double().mean() > 0.995
     shares = torch.bincount(distances.argmin(1), minlength=3) / count
@@ -66,40 +98,86 @@ def test_a_sampler_recovers_a_known_mixture(schedule: str, sampler: str, eta: fl
         assert own.std().item() == pytest.approx(SPREAD, rel=0.1)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
+@pytest.mark.parametrize("spread", [0.02, 0.1, 0.3])
+def test_dpm_solver_in_16_steps_is_nearer_to_the_flow_than_ddim_in_50(schedule: str, spread: float) -> None:
+    """At the ends of single trajectories, and as a distribution (Wasserstein-1)."""
+    table, start = SCHEDULES[schedule](1000), noise(2000)
+    ends, errors = exact(table, start, spread), []
+    for sampler, steps in ((DPMSolver2M(), 16), (DDIM(), 50)):
+        made = walk(sampler, table, sampler.times(table, steps), start, spread)
+        sorted_error = (made.sort().values - ends.sort().values).abs().mean().item()
+        errors.append(((made - ends).square().mean().sqrt().item(), sorted_error))
+    assert errors[0][0] < errors[1][0]
+    assert errors[0][1] < errors[1][1]
+
+
+@every_schedule
 @pytest.mark.parametrize("steps", [50, 10])
 def test_ddim_with_all_noise_is_the_ancestral_sampler(schedule: str, steps: int) -> None:
     """The same numbers from the same draws, at all levels as at some."""
-    table, levels = SCHEDULES[schedule](50), timesteps(steps, 50)
-    one, two = (walk(name, table, levels, noise(100), eta) for name, eta in (("ddim", 1.0), ("ancestral", 0.0)))
+    table = SCHEDULES[schedule](50)
+    times = Ancestral().times(table, steps)
+    one, two = (walk(sampler, table, times, noise(100)) for sampler in (DDIM(1.0), Ancestral()))
     torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@every_schedule
 def test_euler_is_ddim_without_noise(schedule: str) -> None:
-    """x_j = x_k + (α_j − α_k) x̂ + (σ_j − σ_k) ε̂, whatever eta is set to."""
-    table, levels = SCHEDULES[schedule](100), timesteps(20, 100)
-    by_hand, denoise = noise(50), of_mixture(table)
-    for k, below in pairwise(levels):
-        image, left = denoise(by_hand, k)
-        by_hand = by_hand + (table.alpha[below] - table.alpha[k]) * image
-        by_hand = by_hand + (table.sigma[below] - table.sigma[k]) * left
-    for name, eta in (("euler", 0.0), ("euler", 1.0), ("ddim", 0.0)):
-        torch.testing.assert_close(walk(name, table, levels, noise(50), eta), by_hand, rtol=1e-9, atol=1e-9)
+    """x_s = x_t + (α_s − α_t) x̂ + (σ_s − σ_t) ε̂."""
+    table = SCHEDULES[schedule](100)
+    times, by_hand, denoise = Euler().times(table, 20), noise(50), of_mixture(table)
+    for t, s in pairwise(times):
+        image, left = denoise(by_hand, t)
+        by_hand = by_hand + (table.alpha(s) - table.alpha(t)) * image
+        by_hand = by_hand + (table.sigma(s) - table.sigma(t)) * left
+    for sampler in (Euler(), DDIM()):
+        torch.testing.assert_close(walk(sampler, table, times, noise(50)), by_hand, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize(("sampler", "order"), [("euler", 1), ("ddim", 1), ("heun", 2)])
+@every_schedule
+def test_two_steps_of_dpm_solver_are_those_of_the_paper(schedule: str) -> None:
+    """x_s = σ_s/σ_t x_t − α_s (e^{−h} − 1) D, of the first order at first and of the second then."""
+    table, start = SCHEDULES[schedule](100), noise(50)
+    denoise, (t0, t1, t2) = of_mixture(table), (0.8, 0.5, 0.4)
+    lambdas = [(table.alpha(t) / table.sigma(t)).log() for t in (t0, t1, t2)]
+    h1, h2 = (after - before for before, after in pairwise(lambdas))
+    image0, _ = denoise(start, t0)
+    reached = table.sigma(t1) / table.sigma(t0) * start - table.alpha(t1) * torch.expm1(-h1) * image0
+    image1, _ = denoise(reached, t1)
+    r = h1 / h2
+    direction = (1 + 1 / (2 * r)) * image1 - 1 / (2 * r) * image0
+    reached = table.sigma(t2) / table.sigma(t1) * reached - table.alpha(t2) * torch.expm1(-h2) * direction
+    found = walk(DPMSolver2M(), table, [t0, t1, t2], start)
+    torch.testing.assert_close(found, reached, rtol=1e-9, atol=1e-9)
+
+
+@every_schedule
+def test_the_last_step_of_dpm_solver_returns_the_predicted_image(schedule: str) -> None:
+    table, start = SCHEDULES[schedule](100), noise(50)
+    before = walk(DPMSolver2M(), table, [0.5, 0.3, 0.1], start)
+    after = walk(DPMSolver2M(), table, [0.5, 0.3, 0.1, 0.0], start)
+    torch.testing.assert_close(after, of_mixture(table)(before, 0.1)[0], rtol=0, atol=0)
+
+
+def test_nothing_is_remembered_from_one_call_to_the_next() -> None:
+    sampler, table = DPMSolver2M(), SCHEDULES["cosine"](100)
+    one, two = (walk(sampler, table, sampler.times(table, 8), noise(20)) for _ in range(2))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(("sampler", "order"), [(Euler(), 1), (DDIM(), 1), (Heun(), 2), (DPMSolver2M(), 2)])
 @pytest.mark.parametrize("schedule", ["cosine", "straight"])
-def test_the_error_falls_with_the_order_of_the_sampler(schedule: str, sampler: str, order: int) -> None:
+def test_the_error_falls_with_the_order_of_the_sampler(schedule: str, sampler: Sampler, order: int) -> None:
     """Half the step, half the error or a quarter of it; between two levels at which all is smooth."""
     table, high, low = SCHEDULES[schedule](4096), 3072, 1024
 
-    def reached(steps: int) -> Tensor:
+    def reached(sampler: Sampler, steps: int) -> Tensor:
         size = (high - low) // steps
-        return walk(sampler, table, list(range(high, low - 1, -size)), noise(200))
+        return walk(sampler, table, [k / 4096 for k in range(high, low - 1, -size)], noise(200))
 
-    exact = walk("heun", table, list(range(high, low - 1, -1)), noise(200))
-    errors = [(reached(steps) - exact).square().mean().sqrt().item() for steps in (32, 64, 128)]
+    end = reached(Heun(), high - low)
+    errors = [(reached(sampler, steps) - end).square().mean().sqrt().item() for steps in (32, 64, 128)]
     for coarse, fine in pairwise(errors):
         assert coarse / fine == pytest.approx(2**order, rel=0.2)
 
@@ -107,24 +185,38 @@ def test_the_error_falls_with_the_order_of_the_sampler(schedule: str, sampler: s
 def test_the_same_start_leads_to_the_same_place_whatever_the_sampler() -> None:
     """All flows are one flow, and with many steps they agree."""
     table = SCHEDULES["cosine"](1000)
-    euler, heun = (walk(name, table, timesteps(1000, 1000), noise(100)) for name in ("euler", "heun"))
-    torch.testing.assert_close(euler, heun, rtol=0, atol=0.02)
+    end = walk(Heun(), table, Heun().times(table, 1000), noise(100))
+    for sampler in (Euler(), DPMSolver2M()):
+        made = walk(sampler, table, sampler.times(table, 1000), noise(100))
+        torch.testing.assert_close(made, end, rtol=0, atol=0.02)
 
 
+@every_grid
 @pytest.mark.parametrize(("steps", "levels"), [(1, 1000), (3, 10), (50, 1000), (1000, 1000), (7, 7)])
-def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(steps: int, levels: int) -> None:
-    places = timesteps(steps, levels)
+def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(grid: Grid, steps: int, levels: int) -> None:
+    places = grid(steps, levels)
     assert len(places) == steps + 1
     assert (places[0], places[-1]) == (levels, 0)
-    gaps = [above - below for above, below in pairwise(places)]
+    assert all(above > below for above, below in pairwise(places))
+
+
+@pytest.mark.parametrize(("steps", "levels"), [(3, 10), (50, 1000), (7, 7)])
+def test_even_levels_are_as_even_as_whole_numbers_allow(steps: int, levels: int) -> None:
+    gaps = [above - below for above, below in pairwise(even_levels(steps, levels))]
     assert min(gaps) >= levels // steps
     assert max(gaps) <= -(-levels // steps)
 
 
+def test_quadratic_levels_are_closer_near_the_image() -> None:
+    assert quadratic_levels(4, 1600) == [1600, 900, 400, 100, 0]
+    assert quadratic_levels(4, 5) == [5, 3, 2, 1, 0]  # each of its own, where squares would fall together
+
+
+@every_grid
 @pytest.mark.parametrize("steps", [0, -1, 11])
-def test_a_grid_of_more_steps_than_levels_is_refused(steps: int) -> None:
+def test_a_grid_of_more_steps_than_levels_is_refused(grid: Grid, steps: int) -> None:
     with pytest.raises(UsageError, match=rf"^{steps} steps cannot go through 10 levels of noise. Choose 1 to 10"):
-        timesteps(steps, 10)
+        grid(steps, 10)
 
 
 def test_nothing_is_drawn_where_nothing_is_random() -> None:
@@ -132,7 +224,7 @@ def test_nothing_is_drawn_where_nothing_is_random() -> None:
         raise AssertionError("noise was drawn")
 
     table = SCHEDULES["linear"](10)
-    steps: dict[str, Callable[..., Tensor]] = {name: SAMPLERS[name] for name in ("ddim", "euler", "heun")}
-    for step in steps.values():
-        assert step(table, of_mixture(table), noise(4), 10, 5, never, 0.0).shape == (4,)
-    assert SAMPLERS["ancestral"](table, of_mixture(table), noise(4), 1, 0, never, 0.0).shape == (4,)
+    for name in SAMPLERS.keys() - {"ancestral"}:
+        path = Trajectory(table, of_mixture(table), never)
+        assert SAMPLERS[name]().step(path, noise(4), 1.0, 0.5).shape == (4,)
+    assert Ancestral().step(Trajectory(table, of_mixture(table), never), noise(4), 0.1, 0.0).shape == (4,)

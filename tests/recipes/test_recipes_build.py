@@ -49,6 +49,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "depth": {"architecture": "mlp"},
     "label_dropout": {"labels": "embedding"},
     "guidance": {"labels": "embedding"},
+    "guidance_interval": {"labels": "embedding", "guidance": 2.0},
     "eta": {"sampler": "ddim"},
     "sampling_steps": {"sampler": "ddim"},
 }

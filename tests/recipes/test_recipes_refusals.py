@@ -49,6 +49,13 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ("ddpm", {"sampler": "ddim", "eta": 1.5}, "--eta"),
     ("ddpm", {"sampling_steps": 0}, "--sampling-steps.*0"),
     ("conditional-diffusion", {"guidance": -1.0}, "--guidance.*-1"),
+    ("conditional-diffusion", {"guidance_interval": (0.8, 0.2)}, "--guidance-interval 0.8 0.2 holds no time"),
+    ("conditional-diffusion", {"guidance_interval": (0.2, 1.2)}, "--guidance-interval.*1.2"),
+    (
+        "conditional-diffusion",
+        {"guidance": 1.0, "guidance_interval": (0.2, 0.8)},
+        "--guidance-interval 0.2 0.8 limits --guidance, which is 1",
+    ),
     ("glow", {"temperature": 0.0}, "--temperature.*0"),
     ("glow", {"temperature": -0.5}, "--temperature.*-0.5"),
 ]

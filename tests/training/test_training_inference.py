@@ -56,9 +56,9 @@ def test_samples_are_compared_with_held_out_images_of_the_same_classes() -> None
 
 
 class Slow(nn.Module):
-    """Makes grey images in many passes, fewer of them in brief, and remembers how many images it made in which."""
+    """Makes grey images in many passes, in fewer for previews; counts its images by the number of passes."""
 
-    told = None
+    progress_callback = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Slow(nn.Module):
 
 
 @pytest.mark.parametrize(("held_out", "made"), [(20, 20), (300, 250)])
-def test_few_samples_are_made_in_brief_where_they_take_many_passes(held_out: int, made: int) -> None:
+def test_a_model_that_samples_in_steps_is_measured_on_few_samples_of_few_steps(held_out: int, made: int) -> None:
     model = Slow()
     evaluation = evaluate(model, batch(held_out), seed=0)
     assert model.made == {16: made}

@@ -31,15 +31,15 @@ def sample(model: nn.Module, count: int, seed: int, label: int | None = None, *,
     with bar(show=True) as shown:
         task, made = shown.add_task("sampling"), 0
 
-        def told(step: int, steps: int) -> None:
+        def show(step: int, steps: int) -> None:
             shown.update(task, completed=made * steps + step, total=len(pieces) * steps)
 
-        model.told, images = told, []
+        model.progress_callback, images = show, []
         try:
-            for made, piece in enumerate(pieces):  # noqa: B007 (`told` reads it)
+            for made, piece in enumerate(pieces):  # noqa: B007 (`show` reads it)
                 images.append(piece())
         finally:
-            model.told = None
+            model.progress_callback = None
     return torch.cat(images)
 
 

@@ -31,6 +31,8 @@ class Sampling:
         Of --sampler ddim, how much noise each step draws anew.
     guidance
         Of a diffusion model that knows classes, how far pictures are driven from those of any class.
+    guidance_interval
+        The times between the image (0) and noise (1) at which --guidance acts.
     temperature
         Of a flow, the deviation of the latents that pictures are made of.
     """
@@ -39,6 +41,7 @@ class Sampling:
     sampling_steps: int | None = None
     eta: float | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] | None = None
     temperature: float | None = None
 
     def asked(self) -> dict[str, Any]:

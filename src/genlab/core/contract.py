@@ -76,11 +76,11 @@ class Samples(Protocol):
 class SamplesInSteps(Protocol):
     """Goes from noise to images in many passes of its network, as many as one wants to pay for."""
 
-    told: Callable[[int, int], None] | None
-    """Is told after each step how many are taken, and of how many."""
+    progress_callback: Callable[[int, int], None] | None
+    """Called after each step with the number of steps taken and of all steps."""
 
     def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
-        """Make images in few passes within: roughly, for a look while it trains. Yields how, in plain values."""
+        """Sample in few steps within the block, for previews. Yields the options used, as plain values."""
         ...
 
 
@@ -212,8 +212,8 @@ def capabilities(model: nn.Module) -> list[str]:
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
 
 
-def brief(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
-    """Make samples in few passes within, where they take many. Yields how, in plain values."""
+def preview_sampling(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
+    """Sample in few steps within the block, where `model` takes steps; yields the options as plain values."""
     return model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})
 
 

@@ -1,19 +1,17 @@
 """Denoising diffusion and flow matching: a network that tells an image from the noise in it.
 
-A schedule says how noisy images become, a prediction what the network is asked for, a sampler how it is used to go
-from noise to images. Each can be any of its kind.
+A schedule says how noisy images become, a prediction what the network is asked for, a sampler how to go from noise
+to images. Each can be any of its kind.
 
 References:
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
     Nichol and Dhariwal, 2021. Improved Denoising Diffusion Probabilistic Models. arXiv:2102.09672.
-    Ho and Salimans, 2022. Classifier-Free Diffusion Guidance. arXiv:2207.12598.
     Lipman et al., 2023. Flow Matching for Generative Modeling. arXiv:2210.02747.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,12 +21,13 @@ from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Signals
 from genlab.core.labels import chosen
 from genlab.core.random import Randomness
-from genlab.families.samplers import SAMPLERS, timesteps
+from genlab.families.guidance import Guidance, Predictor
+from genlab.families.samplers import Ancestral, Denoiser, DPMSolver2M, Sampler, Trajectory, generate
 from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.diffusion import (
     BIN,
-    Schedule,
-    guess,
+    NoiseSchedule,
+    gaussian_baseline,
     image_and_noise,
     pixel_cost,
     point_cost,
@@ -37,18 +36,23 @@ from genlab.objectives.diffusion import (
     target,
 )
 
-BRIEF = 16  # steps of a sample that is made for a look
+PREVIEW_STEPS = 16
 DRAWS = 4  # noise levels of each image by which its bound is estimated
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a diffusion model makes images; may be set anew at any time."""
+    """How a diffusion model makes images; a trained model can be given another one.
 
-    sampler: str = "ancestral"
-    steps: int | None = None  # None for as many as the schedule has
-    eta: float = 0.0  # of ddim: how much of the posterior's noise is drawn anew
-    guidance: float = 1.0  # 1 as it was learned; above, further away from images of whichever class
+    Args:
+        sampler: how to go from noise to images.
+        steps: of the sampler; None for one per level of the schedule.
+        guidance: of images of a class.
+    """
+
+    sampler: Sampler = Ancestral()
+    steps: int | None = None
+    guidance: Guidance = Guidance()
 
 
 class Diffusion(nn.Module):
@@ -67,7 +71,7 @@ class Diffusion(nn.Module):
         self,
         network: nn.Module,
         shape: ImageShape,
-        schedule: Schedule,
+        schedule: NoiseSchedule,
         prediction: str,
         *,
         classes: int = 0,
@@ -80,30 +84,38 @@ class Diffusion(nn.Module):
         self.prediction = prediction
         self.classes = classes
         self.sampling = sampling or Sampling()
-        self.told: Callable[[int, int], None] | None = None
+        self.progress_callback: Callable[[int, int], None] | None = None
 
     @property
     def of_bytes(self) -> bool:
         """Whether its bound is on the likelihood of bytes, and not on a density of points."""
         return not self.shape.of_points
 
-    def predict(self, noisy: Tensor, k: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return what the network says of noisy images (B, C, H, W) at levels k (B,) on the CPU."""
-        predicted: Tensor = self.network(noisy, (k / self.schedule.steps).float().to(noisy.device), labels)
+    def predict(self, noisy: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return what the network predicts of noisy images (B, C, H, W) at times t (B,), float64 on the CPU."""
+        predicted: Tensor = self.network(noisy, t.float().to(noisy.device), labels)
         return predicted
 
-    def denoise(
-        self, noisy: Tensor, k: Tensor, labels: Tensor | None = None, guidance: float = 1.0
-    ) -> tuple[Tensor, Tensor]:
-        """Return the images x̂ and the noise ε̂ (B, C, H, W) in noisy images at levels k (B,) on the CPU.
+    def denoise(self, noisy: Tensor, t: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the images x̂ and the noise ε̂ (B, C, H, W) in noisy images at times t (B,).
 
-        With labels and a guidance w it is what the prediction y_∅ + w (y_labels − y_∅) means, y_∅ being that for
-        images of whichever class. No pixel of x̂ is outside [-1, 1]; ε̂ is what x̂ leaves.
+        No pixel of x̂ is outside [-1, 1]; ε̂ is what x̂ leaves.
         """
-        predicted, level = self.predict(noisy, k, labels), self.schedule.at(k, noisy)
-        if labels is not None and guidance != 1:
-            untold = self.predict(noisy, k)
-            predicted = untold + guidance * (predicted - untold)
+        return self._image_and_noise(noisy, t, self.predict(noisy, t, labels))
+
+    def denoiser(self, labels: Tensor | None = None, guidance: Guidance | None = None) -> Denoiser:
+        """Return `denoise` for images of classes `labels` (B,) that all have the same time, with guidance."""
+
+        def predictor(labels: Tensor | None) -> Predictor:
+            return lambda noisy, t: self.predict(noisy, _times(noisy, t), labels)
+
+        predict = predictor(labels)
+        if labels is not None and guidance:
+            predict = guidance(predict, predictor(None))
+        return lambda noisy, t: self._image_and_noise(noisy, _times(noisy, t), predict(noisy, t))
+
+    def _image_and_noise(self, noisy: Tensor, t: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        level = self.schedule.at(t, noisy)
         image, noise = image_and_noise(self.prediction, level, noisy, predicted)
         if not self.of_bytes:
             return image, noise
@@ -118,29 +130,24 @@ class Diffusion(nn.Module):
         Raises:
             UsageError: labels that are none of the model's classes.
         """
-        device, how, levels = next(self.parameters()).device, self.sampling, self.schedule.steps
+        device, how = next(self.parameters()).device, self.sampling
         labels = chosen(labels, count, self.classes, device)
 
         def draw() -> Tensor:
             return torch.randn(count, *self.shape, generator=generator).to(device)
 
-        def denoise(noisy: Tensor, k: int) -> tuple[Tensor, Tensor]:
-            return self.denoise(noisy, torch.full((count,), k), labels, how.guidance)
-
-        noisy, step, places = draw(), SAMPLERS[how.sampler], timesteps(how.steps or levels, levels)
-        for number, (k, below) in enumerate(pairwise(places), 1):
-            noisy = step(self.schedule, denoise, noisy, k, below, draw, how.eta)
-            if self.told:
-                self.told(number, len(places) - 1)
-        return noisy.clamp(-1, 1) if self.of_bytes else noisy
+        path = Trajectory(self.schedule, self.denoiser(labels, how.guidance), draw)
+        times = how.sampler.times(self.schedule, how.steps or self.schedule.steps)
+        images = generate(how.sampler, path, draw(), times, self.progress_callback)
+        return images.clamp(-1, 1) if self.of_bytes else images
 
     @contextmanager
     def preview_sampling(self) -> Iterator[Mapping[str, Any]]:
-        """Make images by `ddim` in few steps within."""
-        before, steps = self.sampling, min(BRIEF, self.sampling.steps or self.schedule.steps)
-        self.sampling = replace(before, sampler="ddim", steps=steps, eta=0.0)
+        """Sample in few steps of DPM-Solver++(2M) within the block."""
+        before, steps = self.sampling, min(PREVIEW_STEPS, self.sampling.steps or self.schedule.steps)
+        self.sampling = replace(before, sampler=DPMSolver2M(), steps=steps)
         try:
-            yield {"sampler": "ddim", "sampling_steps": steps}
+            yield {"sampler": DPMSolver2M.name, "sampling_steps": steps}
         finally:
             self.sampling = before
 
@@ -162,7 +169,7 @@ class Diffusion(nn.Module):
             place = (number + torch.rand(len(images), generator=generator, dtype=torch.float64)) / DRAWS
             row = torch.searchsorted(chances.cumsum(0), place).clamp(max=len(levels) - 1)
             k = row + last + 1
-            made, _ = self.denoise(self._noisy(images, k, generator), k, labels)
+            made = self._denoised(images, k, generator, labels)
             share = (1 / (DRAWS * chances[row])).to(images.device, images.dtype)
             cost = cost + share * step_cost(self.schedule, k, images, made)
         return -cost
@@ -173,19 +180,26 @@ class Diffusion(nn.Module):
         Noise much narrower than bytes are apart could be told from the image by rounding, which no network learns:
         steps among such levels, of which a straight line has many, cost more than the byte that they settle.
         """
-        return int((self.schedule.sigma[1:] >= BIN).nonzero()[0]) + 1 if self.of_bytes else 1
+        return int((self.schedule.sigmas[1:] >= BIN).nonzero()[0]) + 1 if self.of_bytes else 1
 
     def _last_cost(
         self, level: int, images: Tensor, generator: torch.Generator | None, labels: Tensor | None
     ) -> Tensor:
         """Return −log P(x | x_l) with one draw of x_l, (B,)."""
-        k = torch.full((len(images),), level)
-        made, _ = self.denoise(self._noisy(images, k, generator), k, labels)
-        return (pixel_cost if self.of_bytes else point_cost)(self.schedule.sigma[level].item(), images, made)
+        made = self._denoised(images, torch.full((len(images),), level), generator, labels)
+        return (pixel_cost if self.of_bytes else point_cost)(self.schedule.sigmas[level].item(), images, made)
 
-    def _noisy(self, images: Tensor, k: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _denoised(
+        self, images: Tensor, k: Tensor, generator: torch.Generator | None, labels: Tensor | None
+    ) -> Tensor:
+        """Return x̂ of one draw of x_t at the levels k (B,) of each image."""
+        t = k.double() / self.schedule.steps
         noise = torch.randn(images.shape, generator=generator).to(images.device)
-        return self.schedule.noisy(k, images, noise)
+        return self.denoise(self.schedule.noisy(t, images, noise), t, labels)[0]
+
+
+def _times(noisy: Tensor, t: float) -> Tensor:
+    return torch.full((len(noisy),), t, dtype=torch.float64)
 
 
 @dataclass(eq=False)
@@ -203,8 +217,8 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean squared error of a batch.
 
-        Signals: the same at the quieter and at the noisier half of the levels, and how much is explained: 0 where
-        the network is as good as who knows of each pixel its mean and variance alone, 1 where it errs in nothing.
+        Signals: the same at the quieter and at the noisier half of the levels, and r2, the share of the error of
+        `gaussian_baseline` that the network avoids: 0 where it is as good as that, 1 where it makes no error.
         """
         model, images, draws = self.model, batch.images, randomness.draws(len(batch), "diffusion", step)
         levels = model.schedule.steps
@@ -214,16 +228,17 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         if labels is not None:
             untold = draws.uniform() < self.label_dropout
             labels = torch.where(untold, model.classes, labels)
-        level, noisy = model.schedule.at(k, images), model.schedule.noisy(k, images, noise)
+        t = k.double() / levels
+        level, noisy = model.schedule.at(t, images), model.schedule.noisy(t, images, noise)
         wanted = target(model.prediction, level, images, noise)
-        errors = (model.predict(noisy, k, labels) - wanted).square().flatten(1).mean(1)
-        image = guess(level, images, noisy)
-        guessed = target(model.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
+        errors = (model.predict(noisy, t, labels) - wanted).square().flatten(1).mean(1)
+        image = gaussian_baseline(level, images, noisy)
+        baseline = target(model.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
         noisier, quieter = (2 * k > levels).to(errors.device), levels // 2 / levels
         return errors.mean(), {
             "loss": errors.mean(),
             # Over the share of such levels, not of such images: a small part of a batch may have none of them.
             "loss_low_noise": (errors * ~noisier).mean() / quieter,
             "loss_high_noise": (errors * noisier).mean() / (1 - quieter),
-            "r2": 1 - errors.mean() / (guessed - wanted).square().mean(),
+            "r2": 1 - errors.mean() / (baseline - wanted).square().mean(),
         }

@@ -1,98 +1,239 @@
-"""From noise to images, given a network that tells the image from the noise.
+"""Samplers: from noise to images, given a denoiser.
 
-Each sampler walks down a grid of noise levels k = T … 0, with as many steps as one wants to pay for.
+A sampler goes from time t = 1 (noise) to t = 0 (the image) in as many steps as one wants to pay for. It is a
+frozen dataclass of its options; what a multistep method remembers is kept in the `Trajectory` of one call.
 
 References:
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
     Song, Meng and Ermon, 2021. Denoising Diffusion Implicit Models. arXiv:2010.02502.
     Song et al., 2021. Score-Based Generative Modeling through Stochastic Differential Equations. arXiv:2011.13456.
     Karras, Aittala, Aila and Laine, 2022. Elucidating the Design Space of Diffusion Models. arXiv:2206.00364.
+    Lu et al., 2022. DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models.
+        arXiv:2211.01095.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
-from genlab.objectives.diffusion import Schedule
+from genlab.objectives.diffusion import NoiseSchedule
 
-Denoise: TypeAlias = Callable[[Tensor, int], tuple[Tensor, Tensor]]  # x_k and k to the image and the noise in it
-Draw: TypeAlias = Callable[[], Tensor]  # normal noise, shaped as what is sampled
-Step: TypeAlias = Callable[[Schedule, Denoise, Tensor, int, int, Draw, float], Tensor]
+Denoiser: TypeAlias = Callable[[Tensor, float], tuple[Tensor, Tensor]]  # x_t and t to image x̂ and noise ε̂
 
 
-def timesteps(steps: int, levels: int) -> list[int]:
+class Prediction(NamedTuple):
+    """The image that a denoiser predicted at a time."""
+
+    time: float
+    image: Tensor
+
+
+@dataclass
+class Trajectory:
+    """One sampling call: what the sampler works with and what it remembers.
+
+    Args:
+        schedule: α and σ of every time.
+        denoiser: returns the image x̂ and the noise ε̂ in x_t.
+        draw: returns normal noise in the shape of x_t.
+        last: the prediction of the step before, kept by multistep samplers.
+    """
+
+    schedule: NoiseSchedule
+    denoiser: Denoiser
+    draw: Callable[[], Tensor]
+    last: Prediction | None = None
+
+
+@dataclass(frozen=True)
+class Sampler(ABC):
+    """A way from noise to images; its fields are its options."""
+
+    name: ClassVar[str]
+
+    def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
+        """Return the `steps` + 1 times from 1 to 0 that the sampler goes through.
+
+        By default they are as even as the levels k/T that the network was trained on allow.
+
+        Raises:
+            UsageError: fewer than one step, or more steps than levels.
+        """
+        return [k / schedule.steps for k in even_levels(steps, schedule.steps)]
+
+    @abstractmethod
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Return x_s (B, …) of `noisy`, x_t (B, …), where s < t."""
+
+
+def generate(
+    sampler: Sampler,
+    path: Trajectory,
+    noise: Tensor,
+    times: Sequence[float],
+    progress_callback: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Return what `sampler` makes of `noise` (B, …) on its way through `times`, which fall.
+
+    The callback is given the number of steps taken and of all steps, after each one.
+    """
+    noisy = noise
+    for number, (t, s) in enumerate(pairwise(times), 1):
+        noisy = sampler.step(path, noisy, t, s)
+        if progress_callback:
+            progress_callback(number, len(times) - 1)
+    return noisy
+
+
+def even_levels(steps: int, levels: int) -> list[int]:
     """Return `steps` + 1 noise levels from `levels` to 0, as evenly as whole numbers allow.
 
     Raises:
-        UsageError: more steps than levels, of which some would lead nowhere, or none at all.
+        UsageError: fewer than one step, or more steps than levels.
     """
-    if not 1 <= steps <= levels:
-        raise UsageError(f"{steps} steps cannot go through {levels} levels of noise. Choose 1 to {levels}.")
+    _check(steps, levels)
     return [round(place) for place in torch.linspace(levels, 0, steps + 1, dtype=torch.float64).tolist()]
 
 
-def ancestral(
-    schedule: Schedule, denoise: Denoise, noisy: Tensor, k: int, below: int, draw: Draw, eta: float
-) -> Tensor:
-    """Draw x_j from q(x_j | x_k, x̂), the posterior of the forward process at the image that is predicted."""
-    image, _ = denoise(noisy, k)
-    alpha, sigma, kept, added = _between(schedule, k, below)
-    mean = (kept * sigma.square() / schedule.sigma[k].square()) * noisy
-    mean = mean + (alpha * added.square() / schedule.sigma[k].square()) * image
-    return mean + (added * sigma / schedule.sigma[k]) * draw() if below else mean
+def quadratic_levels(steps: int, levels: int) -> list[int]:
+    """Return `steps` + 1 noise levels k_i = T (1 − i/n)², which are closer to each other near the image.
 
+    They are rounded to different whole numbers (Song, Meng and Ermon, 2021, appendix D.2).
 
-def ddim(
-    schedule: Schedule, denoise: Denoise, noisy: Tensor, k: int, below: int, draw: Draw, eta: float
-) -> Tensor:
-    """Return x_j = α_j x̂ + √(σ_j² − ς²) ε̂ + ς z, with ς = η times the deviation of the posterior q(x_j | x_k, x̂).
-
-    With η = 1 it draws from the same distribution as `ancestral`; with η = 0 nothing is random but the start.
+    Raises:
+        UsageError: fewer than one step, or more steps than levels.
     """
-    image, noise = denoise(noisy, k)
-    alpha, sigma, _, added = _between(schedule, k, below)
-    fresh = eta * added * sigma / schedule.sigma[k]
-    made = alpha * image + (sigma.square() - fresh.square()).clamp(min=0).sqrt() * noise
-    return made + fresh * draw() if eta and below else made
+    _check(steps, levels)
+    return [max(round(levels * (left / steps) ** 2), left) for left in range(steps, -1, -1)]
 
 
-def euler(
-    schedule: Schedule, denoise: Denoise, noisy: Tensor, k: int, below: int, draw: Draw, eta: float
-) -> Tensor:
-    """Follow dx = x̂ dα + ε̂ dσ, the flow from noise to images, along its slope at k: `ddim` with η = 0."""
-    return ddim(schedule, denoise, noisy, k, below, draw, 0.0)
+@dataclass(frozen=True)
+class Ancestral(Sampler):
+    """DDPM: draws x_s from q(x_s | x_t, x̂), the posterior of the forward process at the predicted image."""
+
+    name = "ancestral"
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Draw x_s; the last step takes the mean."""
+        image, _ = path.denoiser(noisy, t)
+        alpha, sigma, kept, added = _between(path.schedule, t, s)
+        sigma_t = path.schedule.sigma(t)
+        mean = (kept * sigma.square() / sigma_t.square()) * noisy
+        mean = mean + (alpha * added.square() / sigma_t.square()) * image
+        return mean + (added * sigma / sigma_t) * path.draw() if s else mean
 
 
-def heun(
-    schedule: Schedule, denoise: Denoise, noisy: Tensor, k: int, below: int, draw: Draw, eta: float
-) -> Tensor:
-    """Follow that flow along the mean of its slopes at k and where Euler's step leads: two passes, error O(h²).
+@dataclass(frozen=True)
+class DDIM(Sampler):
+    """DDIM: x_s = α_s x̂ + √(σ_s² − ς²) ε̂ + ς z with z ~ N(0, 1).
 
-    The last step is Euler's: without noise there is none to tell from the image.
+    Args:
+        eta: share of the posterior's standard deviation, ς = η √Var q(x_s | x_t, x̂). With 0 only the start is
+            random; with 1 x_s is distributed as in `Ancestral`.
     """
-    image, noise = denoise(noisy, k)
-    reached = _along(schedule, noisy, k, below, image, noise)
-    if below == 0:
-        return reached
-    next_image, next_noise = denoise(reached, below)
-    return _along(schedule, noisy, k, below, (image + next_image) / 2, (noise + next_noise) / 2)
+
+    name = "ddim"
+
+    eta: float = 0.0
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Take the step of equation 12."""
+        image, noise = path.denoiser(noisy, t)
+        alpha, sigma, _, added = _between(path.schedule, t, s)
+        fresh = self.eta * added * sigma / path.schedule.sigma(t)
+        made = alpha * image + (sigma.square() - fresh.square()).clamp(min=0).sqrt() * noise
+        return made + fresh * path.draw() if self.eta and s else made
 
 
-SAMPLERS: Mapping[str, Step] = {"ancestral": ancestral, "ddim": ddim, "euler": euler, "heun": heun}
+@dataclass(frozen=True)
+class Euler(Sampler):
+    """Euler's method on the flow from noise to images, dx = x̂ dα + ε̂ dσ: DDIM with η = 0."""
+
+    name = "euler"
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Follow the slope at t."""
+        return DDIM().step(path, noisy, t, s)
 
 
-def _along(schedule: Schedule, noisy: Tensor, k: int, below: int, image: Tensor, noise: Tensor) -> Tensor:
-    """Return x_k + (α_j − α_k) x̂ + (σ_j − σ_k) ε̂."""
-    alpha, sigma = (column[below] - column[k] for column in schedule)
-    return noisy + alpha * image + sigma * noise
+@dataclass(frozen=True)
+class Heun(Sampler):
+    """Heun's method on that flow: the mean of the slopes at t and at Euler's x_s. Two passes a step, order 2."""
+
+    name = "heun"
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Follow the mean slope; the last step is Euler's, because x̂ and ε̂ are not defined without noise."""
+        image, noise = path.denoiser(noisy, t)
+        reached = _along(path.schedule, noisy, (t, s), image, noise)
+        if s == 0:
+            return reached
+        next_image, next_noise = path.denoiser(reached, s)
+        return _along(path.schedule, noisy, (t, s), (image + next_image) / 2, (noise + next_noise) / 2)
 
 
-def _between(schedule: Schedule, k: int, below: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return α_j, σ_j, and of the forward process from j to k the factor α_k/α_j and the noise that it adds."""
-    alpha, sigma = schedule.alpha[below], schedule.sigma[below]
-    kept = schedule.alpha[k] / alpha
-    added = (schedule.sigma[k].square() - (kept * sigma).square()).clamp(min=0).sqrt()
+@dataclass(frozen=True)
+class DPMSolver2M(Sampler):
+    """DPM-Solver++(2M): second order with one pass a step, from the predicted images of two steps.
+
+    With λ = log α/σ, u the time before t, h = λ_s − λ_t and r = (λ_t − λ_u)/h it is algorithm 2 of Lu et al.:
+
+        D = (1 + 1/(2r)) x̂_t − 1/(2r) x̂_u,  x_s = σ_s/σ_t x_t − α_s (e^{−h} − 1) D
+
+    The first and the last step are of first order, D = x̂_t; the last one returns x_0 = x̂_t exactly. Its times are
+    those of `quadratic_levels`.
+    """
+
+    name = "dpm++2m"
+
+    def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
+        """Return times that are closer to each other near the image, where λ changes fastest."""
+        return [k / schedule.steps for k in quadratic_levels(steps, schedule.steps)]
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Take one step of algorithm 2 and remember its prediction."""
+        schedule, last = path.schedule, path.last
+        image, _ = path.denoiser(noisy, t)
+        path.last = Prediction(t, image)
+        if last and s:
+            ahead = schedule.log_snr(s) - schedule.log_snr(t)
+            behind = schedule.log_snr(t) - schedule.log_snr(last.time)  # infinite from pure noise: first order
+            image = image + ahead / (2 * behind) * (image - last.image)
+        shrunk = schedule.sigma(s) / schedule.sigma(t)
+        return (
+            shrunk * noisy + (schedule.alpha(s) - shrunk * schedule.alpha(t)) * image
+        )  # α_s e^{−h} = shrunk · α_t
+
+
+SAMPLERS: Mapping[str, type[Sampler]] = {
+    sampler.name: sampler for sampler in (Ancestral, DDIM, Euler, Heun, DPMSolver2M)
+}
+
+
+def _check(steps: int, levels: int) -> None:
+    if not 1 <= steps <= levels:
+        raise UsageError(f"{steps} steps cannot go through {levels} levels of noise. Choose 1 to {levels}.")
+
+
+def _along(
+    schedule: NoiseSchedule, noisy: Tensor, times: tuple[float, float], image: Tensor, noise: Tensor
+) -> Tensor:
+    """Return x_t + (α_s − α_t) x̂ + (σ_s − σ_t) ε̂."""
+    t, s = times
+    return (
+        noisy + (schedule.alpha(s) - schedule.alpha(t)) * image + (schedule.sigma(s) - schedule.sigma(t)) * noise
+    )
+
+
+def _between(schedule: NoiseSchedule, t: float, s: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return α_s, σ_s, and of the forward process from s to t the factor α_t/α_s and the noise that it adds."""
+    alpha, sigma = schedule.alpha(s), schedule.sigma(s)
+    kept = schedule.alpha(t) / alpha
+    added = (schedule.sigma(t).square() - (kept * sigma).square()).clamp(min=0).sqrt()
     return alpha, sigma, kept, added

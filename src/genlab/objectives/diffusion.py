@@ -1,7 +1,8 @@
 """Between an image and noise: the schedule, what a network predicts of the two, and what its errors cost in nats.
 
-A noisy image is x_k = α_k x + σ_k ε with ε ~ N(0, 1), from the image itself at k = 0 to noise at k = T. Whatever a
-network predicts is a sum a·x + b·ε, so that with x_k it gives both, image and noise.
+A noisy image is x_t = α x + σ ε with ε ~ N(0, 1), from the image itself at time t = 0 to noise at t = 1. A network
+predicts a sum a·x + b·ε, which together with x_t gives both, image and noise. Training and the bound use the T
+noise levels t = k/T.
 
 References:
     Sohl-Dickstein et al., 2015. Deep Unsupervised Learning using Nonequilibrium Thermodynamics. arXiv:1503.03585.
@@ -15,6 +16,7 @@ References:
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -25,57 +27,97 @@ LEVELS = 256  # of a byte
 BIN = 2 / (LEVELS - 1)  # their distance in [-1, 1]
 
 
-class Schedule(NamedTuple):
-    """α_k and σ_k for k = 0 … T: how much of the image and how much noise there is; α_0 = 1 and σ_0 = 0.
+class Level(NamedTuple):
+    """α and σ of one noise level per image, each (B, 1, …), to be multiplied with images (B, …)."""
 
-    Tables in float64 on the CPU, because differences of neighbours are small.
+    alpha: Tensor
+    sigma: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """How much of the image (α) and how much noise (σ) there is at time t in [0, 1].
+
+    α falls from α(0) = 1, σ rises from σ(0) = 0. Both are tables at t = k/T for k = 0 … T, in float64 on the CPU
+    because differences of neighbours are small. Between two entries they are linear in t.
+
+    Args:
+        alphas: (T + 1,), falling.
+        sigmas: (T + 1,), rising.
     """
 
-    alpha: Tensor  # (T + 1,), falling
-    sigma: Tensor  # (T + 1,), rising
+    alphas: Tensor
+    sigmas: Tensor
 
     @property
     def steps(self) -> int:
         """T."""
-        return len(self.alpha) - 1
+        return len(self.alphas) - 1
 
-    def at(self, k: Tensor, like: Tensor) -> "Schedule":
-        """Return α_k and σ_k of k (B,) on the CPU, to be multiplied with `like` (B, …)."""
+    def alpha(self, t: Tensor | float) -> Tensor:
+        """Return α at times `t`, float64 on the CPU, in the shape of `t`; at k/T exactly the table's entry."""
+        return self._interpolate(self.alphas, t)
+
+    def sigma(self, t: Tensor | float) -> Tensor:
+        """Return σ at times `t`, as `alpha` does."""
+        return self._interpolate(self.sigmas, t)
+
+    def log_snr(self, t: Tensor | float) -> Tensor:
+        """Return the logarithm of the signal-to-noise ratio, log α²/σ², at times `t`."""
+        return 2 * (self.alpha(t).log() - self.sigma(t).log())
+
+    def at(self, t: Tensor, like: Tensor) -> Level:
+        """Return the levels at times `t` (B,), float64 on the CPU, for images like `like` (B, …)."""
         shape = (-1, *[1] * (like.ndim - 1))
-        return Schedule(*(table[k].view(shape).to(like.device, like.dtype) for table in self))
+        return Level(*(of(t).view(shape).to(like.device, like.dtype) for of in (self.alpha, self.sigma)))
 
-    def noisy(self, k: Tensor, images: Tensor, noise: Tensor) -> Tensor:
-        """Return x_k = α_k x + σ_k ε."""
-        alpha, sigma = self.at(k, images)
+    def noisy(self, t: Tensor, images: Tensor, noise: Tensor) -> Tensor:
+        """Return x_t = α x + σ ε at times `t` (B,)."""
+        alpha, sigma = self.at(t, images)
         return alpha * images + sigma * noise
 
+    def _interpolate(self, table: Tensor, t: Tensor | float) -> Tensor:
+        time = torch.as_tensor(t, dtype=torch.float64)
+        place = time * self.steps
+        nearest = place.round()
+        place = torch.where(nearest / self.steps == time, nearest, place)  # k/T · T may miss k
+        below, above = table[place.floor().long()], table[place.ceil().long()]
+        return below + place.frac() * (above - below)
 
-def linear(steps: int) -> Schedule:
-    """σ_k² = 1 − Π_i (1 − β_i) with β from 10⁻⁴ to 0.02, as of 1,000 steps; α_k² = 1 − σ_k²."""
+
+def linear_beta(steps: int) -> NoiseSchedule:
+    """Return the schedule of DDPM.
+
+    σ_k² = 1 − Π_i (1 − β_i) with β from 10⁻⁴ to 0.02, as of 1,000 steps; α_k² = 1 − σ_k².
+    """
     scale = 1000 / steps
     return _preserving(torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64))
 
 
-def cosine(steps: int) -> Schedule:
+def cosine(steps: int) -> NoiseSchedule:
     """α_k² = cos²(π/2 · (k/T + s)/(1 + s)) with s = 0.008, up to a factor that makes α_0 = 1; no β above 0.999."""
     angles = (torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008
     kept = torch.cos(angles * math.pi / 2).square()
     return _preserving(1 - kept[1:] / kept[:-1])
 
 
-def straight(steps: int) -> Schedule:
+def straight(steps: int) -> NoiseSchedule:
     """α_k = 1 − k/T and σ_k = k/T: the straight lines between images and noise of flow matching."""
     sigma = torch.arange(steps + 1, dtype=torch.float64) / steps
-    return Schedule(1 - sigma, sigma)
+    return NoiseSchedule(1 - sigma, sigma)
 
 
-def _preserving(betas: Tensor) -> Schedule:
+def _preserving(betas: Tensor) -> NoiseSchedule:
     """Return the schedule that keeps the variance: each step takes a share β of it and puts noise in its place."""
     kept = torch.cat([betas.new_ones(1), (1 - betas.clamp(max=0.999)).cumprod(0)])
-    return Schedule(kept.sqrt(), (1 - kept).sqrt())
+    return NoiseSchedule(kept.sqrt(), (1 - kept).sqrt())
 
 
-SCHEDULES: Mapping[str, Callable[[int], Schedule]] = {"linear": linear, "cosine": cosine, "straight": straight}
+SCHEDULES: Mapping[str, Callable[[int], NoiseSchedule]] = {
+    "linear": linear_beta,
+    "cosine": cosine,
+    "straight": straight,
+}
 
 Weights: TypeAlias = tuple[Tensor | float, Tensor | float]
 
@@ -88,13 +130,13 @@ PREDICTIONS: Mapping[str, Callable[[Tensor, Tensor], Weights]] = {
 }
 
 
-def target(prediction: str, level: Schedule, images: Tensor, noise: Tensor) -> Tensor:
-    """Return what the network is to predict, a·x + b·ε, at `level` (of `Schedule.at`)."""
+def target(prediction: str, level: Level, images: Tensor, noise: Tensor) -> Tensor:
+    """Return what the network is to predict, a·x + b·ε, at `level` (of `NoiseSchedule.at`)."""
     image_weight, noise_weight = PREDICTIONS[prediction](*level)
     return image_weight * images + noise_weight * noise
 
 
-def image_and_noise(prediction: str, level: Schedule, noisy: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+def image_and_noise(prediction: str, level: Level, noisy: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
     """Return the image and the noise that a prediction y means: the solution of αx + σε = x_k and ax + bε = y."""
     alpha, sigma = level
     image_weight, noise_weight = PREDICTIONS[prediction](alpha, sigma)
@@ -103,11 +145,11 @@ def image_and_noise(prediction: str, level: Schedule, noisy: Tensor, predicted: 
     return image, (alpha * predicted - image_weight * noisy) / determinant
 
 
-def guess(level: Schedule, images: Tensor, noisy: Tensor) -> Tensor:
-    """Return what images are as far as the mean μ and the variance v of each of their numbers tell, (B, C, H, W).
+def gaussian_baseline(level: Level, images: Tensor, noisy: Tensor) -> Tensor:
+    """Return the best estimate of the images if every pixel were Gaussian and independent, (B, C, H, W).
 
-    It is μ + αv/(α²v + σ²) · (x_k − αμ), the posterior mean of N(μ, v): the least that a network should know. Both
-    are taken from the batch and one more image of mean 0 and variance 1, so that no batch is too small.
+    It is the posterior mean of N(μ, v), x̂ = μ + αv/(α²v + σ²) · (x_t − αμ). Mean μ and variance v of each pixel
+    are those of the batch and of one more image of mean 0 and variance 1, which keeps v > 0 in the smallest batch.
     """
     alpha, sigma = level
     count = len(images) + 1
@@ -116,19 +158,19 @@ def guess(level: Schedule, images: Tensor, noisy: Tensor) -> Tensor:
     return mean + alpha * variance / (alpha.square() * variance + sigma.square()) * (noisy - alpha * mean)
 
 
-def prior_cost(schedule: Schedule, images: Tensor) -> Tensor:
+def prior_cost(schedule: NoiseSchedule, images: Tensor) -> Tensor:
     """Return KL(q(x_T | x) ‖ N(0, 1)) of each image in nats, (B,): what is left of the image in the noise."""
-    alpha, sigma = (table[-1].item() for table in schedule)
+    alpha, sigma = schedule.alphas[-1].item(), schedule.sigmas[-1].item()
     kl = 0.5 * ((alpha * images).square() + sigma**2 - 1 - 2 * math.log(sigma))
     return kl.flatten(1).sum(1)
 
 
-def step_cost(schedule: Schedule, k: Tensor, images: Tensor, predicted: Tensor) -> Tensor:
+def step_cost(schedule: NoiseSchedule, k: Tensor, images: Tensor, predicted: Tensor) -> Tensor:
     """Return KL(q(x_{k−1} | x_k, x) ‖ q(x_{k−1} | x_k, x̂)) of each image in nats, (B,), for k (B,) of 2 … T.
 
     With the posterior's own variance it is ½ (SNR_{k−1} − SNR_k) ‖x − x̂‖², SNR = α²/σ².
     """
-    ratios: list[Tensor] = [(schedule.alpha[place] / schedule.sigma[place]).square() for place in (k - 1, k)]
+    ratios: list[Tensor] = [(schedule.alphas[place] / schedule.sigmas[place]).square() for place in (k - 1, k)]
     weight = (0.5 * (ratios[0] - ratios[1])).to(images.device, images.dtype)
     cost: Tensor = weight * (images - predicted).square().flatten(1).sum(1)
     return cost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from genlab.core.errors import UsageError
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
     from genlab.core.random import Randomness
+    from genlab.families.diffusion import Sampling
 
 DenoiserName = Literal["unet", "mlp"]
 ScheduleName = Literal["linear", "cosine", "straight"]
 PredictionName = Literal["noise", "image", "velocity", "flow"]
-SamplerName = Literal["ancestral", "ddim", "euler", "heun"]
+SamplerName = Literal["ancestral", "ddim", "euler", "heun", "dpm++2m"]
 ClassesName = Literal["none", "embedding"]
 
 MOST_NOISE = 1000  # times the image, from which an unbounded image can be told when the noise is known
@@ -31,7 +32,7 @@ class DiffusionRecipe(Recipe):
     """A diffusion model: a schedule, a prediction and a sampler."""
 
     family: ClassVar[str] = "diffusion"
-    of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance")
+    of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance", "guidance_interval")
 
     architecture: DenoiserName = option("unet", "the network that tells the image from the noise")
     width: int = option(128, "channels of the maps at the image; of mlp, hidden units", least=1)
@@ -53,6 +54,9 @@ class DiffusionRecipe(Recipe):
     guidance: float = option(
         1.0, "how far pictures of a class are driven from all others; 1 for not at all", least=0
     )
+    guidance_interval: tuple[float, float] = option(
+        (0.0, 1.0), "times between the image (0) and noise (1) at which --guidance acts", least=0, most=1
+    )
     batch: int = option(128, "images per step, over all processes together", least=2)
     lr: float = option(2e-4, "Adam's learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
@@ -66,12 +70,12 @@ class DiffusionRecipe(Recipe):
         import torch
 
         from genlab.architectures.denoiser import denoiser
-        from genlab.families.diffusion import Diffusion, Sampling
+        from genlab.families.diffusion import Diffusion
         from genlab.objectives.diffusion import SCHEDULES
 
         with torch.device("cpu"):  # where its tables are, and their numbers are looked at
             schedule = SCHEDULES[self.schedule](self.timesteps)
-        noise = (schedule.sigma[-1] / schedule.alpha[-1]).item()
+        noise = (schedule.sigmas[-1] / schedule.alphas[-1]).item()
         if shape.of_points and self.prediction == "noise" and noise > MOST_NOISE:
             raise UsageError(
                 f"--schedule {self.schedule} with {self.timesteps} --timesteps ends in {noise:,.0f} times as much "
@@ -94,8 +98,17 @@ class DiffusionRecipe(Recipe):
             schedule,
             self.prediction,
             classes=told,
-            sampling=Sampling(self.sampler, self.sampling_steps, self.eta, self.guidance),
+            sampling=self._sampling(),
         )
+
+    def _sampling(self) -> Sampling:
+        from genlab.families.diffusion import Sampling
+        from genlab.families.guidance import Guidance
+        from genlab.families.samplers import SAMPLERS
+
+        sampler = SAMPLERS[self.sampler]
+        options = {f.name: getattr(self, f.name) for f in fields(sampler)}  # of the same names as those here
+        return Sampling(sampler(**options), self.sampling_steps, Guidance(self.guidance, self.guidance_interval))
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `DiffusionTraining`."""
@@ -142,6 +155,16 @@ class DiffusionRecipe(Recipe):
             self.guidance != 1 and self.labels == "none",
             f"--guidance {self.guidance:g} is towards a class, and this network is told none. Train it with "
             "--labels embedding, or leave --guidance out.",
+        )
+        low, high = self.guidance_interval
+        yield (
+            low >= high,
+            f"--guidance-interval {low:g} {high:g} holds no time. Set the smaller number first, such as 0.2 0.8.",
+        )
+        yield (
+            (low, high) != type(self).guidance_interval and self.guidance == 1,
+            f"--guidance-interval {low:g} {high:g} limits --guidance, which is 1 and changes nothing. Set "
+            "--guidance 2, or leave --guidance-interval out.",
         )
         yield (
             self.label_dropout != type(self).label_dropout and self.labels == "none",

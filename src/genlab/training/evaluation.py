@@ -15,8 +15,8 @@ from genlab.core.contract import (
     Reconstructs,
     Samples,
     SamplesInSteps,
-    brief,
     counts_bits,
+    preview_sampling,
     takes_labels,
 )
 from genlab.core.errors import GenlabError
@@ -145,7 +145,7 @@ def evaluate(
     if isinstance(model, Samples):
         judge = judge or by_pixels(held_out)
         samples = min(judge.samples, FEW) if isinstance(model, SamplesInSteps) else judge.samples
-        with brief(model) as how:
+        with preview_sampling(model) as how:
             distance = judge.distance(_pieces(model, held_out, samples, seed))
         values[f"fd[{judge.extractor.name}]"] = distance
         made = {f"model_{name}": value for name, value in how.items()}

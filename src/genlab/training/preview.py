@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, ImageShape
-from genlab.core.contract import Corrupts, Reconstructs, Samples, brief, takes_labels
+from genlab.core.contract import Corrupts, Reconstructs, Samples, preview_sampling, takes_labels
 from genlab.core.pictures import Picture, columns_of, grid
 from genlab.core.random import generator
 
@@ -24,7 +24,7 @@ def preview(model: nn.Module, held_out: Batch, seed: int, count: int = PICTURES)
         count: how many images; of points, sixteen times as many.
     """
     if isinstance(model, Samples):
-        with brief(model):
+        with preview_sampling(model):
             return _samples(model, held_out, generator(seed, "preview"), count)
     assert isinstance(model, Reconstructs)
     images = held_out.images[: count // 2]
