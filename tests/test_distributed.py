@@ -36,7 +36,7 @@ from genlab.core.distributed import (
 )
 from genlab.core.distributed import together as meeting_others
 from genlab.core.errors import NonFiniteError
-from genlab.core.optimizer import optimizer_step
+from genlab.core.player import Player
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import feature_statistics
@@ -104,7 +104,10 @@ def _descent(shard: Shard) -> None:
     optimizer = torch.optim.SGD(
         [(f"discriminator.{name}", parameter) for name, parameter in ours.named_parameters()], lr=1.0
     )
-    norm = optimizer_step((ours(shard.rows(data)) ** 2).mean(), optimizer)
+    player = Player("discriminator", ours, optimizer)
+    with player.learning():
+        player.backward((ours(shard.rows(data)) ** 2).mean())
+        norm = player.update(0)["gradient_norm"]
     for expected, parameter in zip(whole.parameters(), ours.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, expected.grad)
         torch.testing.assert_close(parameter, expected - expected.grad)
@@ -112,8 +115,10 @@ def _descent(shard: Shard) -> None:
     # A NaN on one process stops both in the same step, before either has moved.
     before = [p.detach().clone() for p in ours.parameters()]
     loss = (ours(shard.rows(data)) ** 2).mean() * (torch.nan if shard.rank == 1 else 1.0)
-    with pytest.raises(NonFiniteError, match="NaN in the discriminator's loss"):
-        optimizer_step(loss, optimizer)
+    with player.learning():
+        player.backward(loss)
+        with pytest.raises(NonFiniteError, match="NaN in the discriminator's loss"):
+            player.update(1)
     assert all(torch.equal(p, b) for p, b in zip(ours.parameters(), before, strict=True))
 
 

@@ -115,11 +115,14 @@ class Spy:
         self.order: list[str] = []
         self.left = self._state(self.named)
         self.start = {name: parameter.detach().clone() for name, parameter in self.named.items()}
-        for player, optimizer in training.optimizers.items():
-            monkeypatch.setattr(optimizer, "step", self._watched(player, optimizer))
+        for name, optimizer in training.optimizers.items():
+            monkeypatch.setattr(optimizer, "step", self._watched(name, optimizer))
         if isinstance(training, GANTraining):  # a player may be changed after its own step, by clipping
-            look = [lambda *_: setattr(self, "left", self._state(self.named))]
-            training.afterwards = {p: [*training.afterwards.get(p, ()), *look] for p in training.optimizers}
+            for player in (training.discriminator, training.generator):
+                player.after_step = [*player.after_step, self._look]
+
+    def _look(self, *_: object) -> None:
+        self.left = self._state(self.named)
 
     def _watched(self, player: str, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
         mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -136,7 +139,7 @@ class Spy:
             self._assert_as_left(others, f"the backward pass of the {player}")
             real_step()
             self._assert_as_left(others, f"the step of the {player}")
-            self.left = self._state(self.named)
+            self._look()
 
         return step
 

@@ -10,8 +10,7 @@ import torch
 
 from genlab.cli import look
 from genlab.cli.main import run
-from genlab.core import accumulation
-from genlab.core.optimizer import optimizer_step
+from genlab.core.player import Player
 from genlab.version import __version__
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -141,11 +140,8 @@ def test_the_help_of_a_file_has_its_values_as_defaults(tmp_path: Path, genlab: G
 def test_a_loss_that_is_not_finite_ends_with_four(
     tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        accumulation,
-        "optimizer_step",
-        lambda losses, *rest: optimizer_step((part * torch.nan for part in losses), *rest),
-    )
+    backward = Player.backward
+    monkeypatch.setattr(Player, "backward", lambda self, loss, signals: backward(self, loss * torch.nan, signals))
     options = ("--width", 8, "--batch", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
     code, _, err = genlab("train", "vae", *options)
     assert code == 4

@@ -9,6 +9,7 @@ from genlab.architectures import compose
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Corrupts
 from genlab.core.optimizer import adam
+from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
 from genlab.families.autoencoder import Autoencoder, AutoencoderTraining, DenoisingAutoencoder
 from genlab.objectives.reconstruction import mse
@@ -125,8 +126,8 @@ def test_a_denoiser_learns_the_clean_image_from_the_spoilt_one() -> None:
         return (activations - images).square().flatten(1).sum(1)
 
     model = DenoisingAutoencoder(Line(), Line(), corruption=spoil)
-    optimizer = adam(model, "autoencoder", 1e-2, (0.9, 0.999))
-    training = AutoencoderTraining(model, optimizer, Randomness(0), reconstruction=linear_error)
+    player = Player("autoencoder", model, adam(model, "autoencoder", 1e-2, (0.9, 0.999)))
+    training = AutoencoderTraining(model, player, Randomness(0), reconstruction=linear_error)
     noise = torch.Generator().manual_seed(0)
     for step in range(300):
         training.step(step, forever(0.5 * torch.randn(1024, 1, 1, 1, generator=noise)))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import counts_bits, preview_sampling
 from genlab.core.optimizer import adam
+from genlab.core.player import Player
 from genlab.core.random import Randomness, generator
 from genlab.families.diffusion import Diffusion, DiffusionTraining, Sampling
 from genlab.families.guidance import Guidance
@@ -100,6 +101,10 @@ def test_who_does_not_tell_bytes_by_rounding_pays_little_for_it(schedule: str, p
     assert entropy < bits < entropy + 1
 
 
+def player(model: Diffusion) -> Player:
+    return Player("diffusion", model, adam(model, "diffusion", 1e-3, (0.9, 0.999)))
+
+
 def test_a_picture_that_is_not_expected_costs_more_than_it_has_bytes() -> None:
     images = torch.full((8, *IMAGE), 0.2)
     model = Diffusion(Constant(-0.2), IMAGE, SCHEDULES["linear"](1000), "image")
@@ -159,7 +164,7 @@ def test_samples_of_a_perfect_network_are_from_the_density() -> None:
 def test_the_loss_is_that_of_what_is_predicted_and_falls_apart_into_halves() -> None:
     """A network that says 0 has the loss E[ε²] = 1, in the quieter half as in the noisier one."""
     model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["linear"](1000), "noise")
-    training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
+    training = DiffusionTraining(model, player(model), Randomness(0))
     batch = Batch(torch.zeros(4000, *IMAGE), torch.arange(4000))
     loss, signals = training.objective(0, batch, Randomness(0))
     for value in (loss, signals["loss"], signals["loss_low_noise"], signals["loss_high_noise"]):
@@ -174,7 +179,7 @@ def test_nothing_is_explained_by_what_is_known_of_each_pixel_alone(schedule: str
     explained = {}
     for network in (Known(schedule, prediction), Constant(0.0)):
         model = Diffusion(network, IMAGE, table, prediction)
-        training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
+        training = DiffusionTraining(model, player(model), Randomness(0))
         _, signals = training.objective(0, Batch(images, torch.arange(len(images))), Randomness(0))
         explained[type(network)] = signals["r2"].item()
     assert explained[Known] == pytest.approx(0, abs=0.01)
@@ -183,7 +188,7 @@ def test_nothing_is_explained_by_what_is_known_of_each_pixel_alone(schedule: str
 
 def test_halves_of_the_levels_are_right_on_average_where_a_batch_has_none_of_one() -> None:
     model = Diffusion(Constant(0.0), IMAGE, SCHEDULES["linear"](5), "noise")  # of 5 levels 2 are the quieter half
-    training = DiffusionTraining(model, adam(model, "diffusion", 1e-3, (0.9, 0.999)), Randomness(0))
+    training = DiffusionTraining(model, player(model), Randomness(0))
     seen = [
         training.objective(step, Batch(torch.zeros(1, *IMAGE), torch.arange(1)), Randomness(0))[1]
         for step in range(2000)
@@ -195,8 +200,7 @@ def test_halves_of_the_levels_are_right_on_average_where_a_batch_has_none_of_one
 def test_some_labels_are_kept_from_the_network() -> None:
     network = Constant(0.0)
     model = Diffusion(network, IMAGE, SCHEDULES["cosine"](10), "velocity", classes=3)
-    optimizer = adam(model, "diffusion", 1e-3, (0.9, 0.999))
-    training = DiffusionTraining(model, optimizer, Randomness(0), label_dropout=0.25)
+    training = DiffusionTraining(model, player(model), Randomness(0), label_dropout=0.25)
     rows = torch.arange(2000)
     training.objective(0, Batch(torch.zeros(2000, *IMAGE), rows, rows % 3), Randomness(0))
     (seen,) = network.seen

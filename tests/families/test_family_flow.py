@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import counts_bits
 from genlab.core.optimizer import adam
+from genlab.core.player import Player
 from genlab.core.random import Randomness, generator
 from genlab.families.flow import Flow, FlowTraining
 
@@ -111,7 +112,8 @@ def test_a_low_temperature_draws_nearer_to_the_middle() -> None:
 
 def test_the_loss_is_in_bits_for_each_number_and_latents_are_measured() -> None:
     flow = Flow(Scaled(PAIR, 1.0), PAIR)
-    training = FlowTraining(flow, adam(flow, "flow", 1e-3, (0.9, 0.999)), Randomness(0))
+    player = Player("flow", flow, adam(flow, "flow", 1e-3, (0.9, 0.999)))
+    training = FlowTraining(flow, player, Randomness(0))
     images = torch.rand(500, *PAIR, generator=generator(0, "images")) * 2 - 1
     loss, signals = training.objective(0, Batch(images, torch.arange(500)), Randomness(0))
     bound = flow.evidence_bound(images, generator(0, "bound")).mean().item()

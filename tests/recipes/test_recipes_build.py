@@ -121,7 +121,8 @@ def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> Non
     training = run.build(recipe, SHAPE, Randomness(0))
     assert isinstance(training, GANTraining)
     scores = torch.tensor([0.3, -1.0])
-    assert training.loss(scores, -scores) == ADVERSARIAL["minimax"](scores, -scores)
+    assert training.loss.discriminator(scores, -scores) == ADVERSARIAL["minimax"].discriminator(scores, -scores)
+    assert training.loss.generator is ADVERSARIAL["minimax"].generator
     for player, rate in (("generator", 0.1), ("discriminator", 0.2)):
         (group,) = training.optimizers[player].param_groups
         assert (group["lr"], group["betas"]) == (rate, (0.3, 0.4))

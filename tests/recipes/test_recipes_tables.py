@@ -18,7 +18,7 @@ from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
 from genlab.recipes.fields import override
 from genlab.recipes.flow import FlowName
-from genlab.recipes.gan import AdversarialName, AugmentName
+from genlab.recipes.gan import LOG_ODDS, WITH_TARGETS, AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
@@ -45,6 +45,11 @@ from genlab.regularizers.corruption import CORRUPTIONS
 )
 def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, object]) -> None:
     assert get_args(names) == tuple(table)
+
+
+def test_the_traits_of_adversarial_losses_are_those_of_their_rows() -> None:
+    assert tuple(name for name, loss in ADVERSARIAL.items() if loss.log_odds) == LOG_ODDS
+    assert tuple(name for name, loss in ADVERSARIAL.items() if loss.targets) == WITH_TARGETS
 
 
 def test_every_preset_has_a_summary() -> None:

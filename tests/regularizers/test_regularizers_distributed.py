@@ -16,7 +16,7 @@ from genlab.core.contract import DiscriminatorOutput
 from genlab.core.distributed import WHOLE, Shard, all_reduce_mean_, leave
 from genlab.core.optimizer import adam
 from genlab.core.random import Draws, Randomness
-from genlab.objectives.adversarial import relativistic_average
+from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.objectives.divergence import free_bits
 from genlab.objectives.sparsity import kl_sparsity
 from genlab.regularizers.augmentation import POLICIES, diff_augment
@@ -25,6 +25,7 @@ from genlab.regularizers.gradient import PENALTIES
 from genlab.regularizers.noise import flip_labels, instance_noise
 from genlab.regularizers.unrolling import unrolled
 
+RELATIVISTIC = ADVERSARIAL["relativistic-average"]
 SIZE = 2
 ROWS = 8
 REAL = torch.randn(ROWS, 2, 8, 8, generator=torch.Generator().manual_seed(1)).double()
@@ -55,8 +56,11 @@ def scalars(shard: Shard) -> dict[str, tuple[Tensor, Tensor]]:
         "free bits": free_bits(shared * shard.rows(REAL[:, :, 0, 0]), 0.01),
         "sparsity": kl_sparsity(torch.sigmoid(shared * real.flatten(1)), 0.1),
     }
-    sides = relativistic_average(shard.rows(SCORES[0]), shared * shard.rows(SCORES[1]))
-    made["discriminator"], made["generator"] = sides
+    outputs = shard.rows(SCORES[0]), shared * shard.rows(SCORES[1])
+    made["discriminator"], made["generator"] = (
+        RELATIVISTIC.discriminator(*outputs),
+        RELATIVISTIC.generator(*outputs),
+    )
     discriminator = Discriminator()
     for name, penalty in PENALTIES.items():
         made[name] = penalty(lambda x: discriminator(shared * x).scores, real, fake, draws(shard))
@@ -71,10 +75,10 @@ def _against_the_unrolled(shard: Shard, shared: Tensor) -> Tensor:
     discriminator, real, fake = Discriminator(), shard.rows(REAL), shared * shard.rows(FAKE)
 
     def loss(judge: Callable[..., DiscriminatorOutput]) -> Tensor:
-        return relativistic_average(judge(real).scores, judge(fake).scores)[0]
+        return RELATIVISTIC.discriminator(judge(real).scores, judge(fake).scores)
 
     ahead = unrolled(discriminator, adam(discriminator, "discriminator", 0.05, (0.5, 0.9)), loss, 2)
-    return relativistic_average(ahead(real).scores, ahead(fake).scores)[1]
+    return RELATIVISTIC.generator(ahead(real).scores, ahead(fake).scores)
 
 
 def rows(shard: Shard) -> dict[str, Tensor]:

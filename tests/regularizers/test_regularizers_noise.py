@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from genlab.core.random import Draws, Randomness
-from genlab.objectives.adversarial import minimax
+from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.regularizers.noise import flip_labels, instance_noise
 
 
@@ -42,8 +42,9 @@ def test_none_or_all(probability: float, flipped: bool) -> None:
 def test_the_expected_loss_is_the_mixture_of_both_labellings() -> None:
     n, p = 40_000, 0.3
     real, fake = torch.full((n,), 1.0), torch.full((n,), -0.5)
-    noisy, _ = minimax(*flip_labels(real, fake, draws(n), p))
-    expected = (1 - p) * minimax(real, fake)[0] + p * minimax(fake, real)[0]
+    loss = ADVERSARIAL["minimax"].discriminator
+    noisy = loss(*flip_labels(real, fake, draws(n), p))
+    expected = (1 - p) * loss(real, fake) + p * loss(fake, real)
     assert noisy.item() == pytest.approx(expected.item(), abs=0.02)
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.contract import DiscriminatorOutput
-from genlab.core.optimizer import adam, freeze_except
+from genlab.core.optimizer import adam
+from genlab.core.player import freeze_except
 from genlab.regularizers.spectral import spectral_norm_
 from genlab.regularizers.unrolling import unrolled
 

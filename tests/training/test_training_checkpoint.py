@@ -15,7 +15,8 @@ from sabotage import Disk, full
 
 import genlab
 from genlab.core.errors import CheckpointError, StorageError
-from genlab.core.optimizer import adam, optimizer_step
+from genlab.core.optimizer import adam
+from genlab.core.player import Player
 from genlab.training import checkpoint
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint, link, load, recover, save
@@ -381,11 +382,13 @@ class Toy:
 
     def __init__(self) -> None:
         self.model = torch.nn.Linear(2, 1)
-        self.optimizers = {"toy": adam(self.model, "toy", 0.1, (0.9, 0.99))}
+        self.player = Player("toy", self.model, adam(self.model, "toy", 0.1, (0.9, 0.99)))
+        self.optimizers = {"toy": self.player.optimizer}
 
-    def step(self, *_: object) -> dict[str, torch.Tensor]:
-        optimizer_step((self.model(torch.ones(3, 2)) ** 3).sum(), self.optimizers["toy"])
-        return {}
+    def step(self, step: int = 0) -> dict[str, torch.Tensor]:
+        with self.player.learning():
+            self.player.backward((self.model(torch.ones(3, 2)) ** 3).sum())
+            return self.player.update(step)
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])

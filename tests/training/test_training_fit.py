@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.errors import NonFiniteError
-from genlab.core.optimizer import adam, optimizer_step
+from genlab.core.optimizer import adam
 from genlab.core.pictures import Picture
+from genlab.core.player import Player
 from genlab.training import fit as loop
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
@@ -49,15 +50,16 @@ class Toy:
     def __init__(self) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 2), nn.Dropout(0.25))
-        self.optimizers = {"toy": adam(self.model, "toy", 0.05, (0.9, 0.999))}
+        self.player = Player("toy", self.model, adam(self.model, "toy", 0.05, (0.9, 0.999)))
+        self.optimizers = {"toy": self.player.optimizer}
         self.modes: list[bool] = []
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         self.modes.append(all(module.training for module in self.model.modules()))
         images = torch.cat([next(batches).images, next(batches).images])
-        loss = (self.model(images) - 1).square().mean()
-        norm = optimizer_step(loss, self.optimizers["toy"])
-        return {"loss": loss.detach(), "gradient_norm": norm}
+        with self.player.learning():
+            self.player.backward((self.model(images) - 1).square().mean())
+            return self.player.update(step)
 
 
 @dataclass

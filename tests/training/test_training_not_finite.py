@@ -15,7 +15,7 @@ from genlab.cli import main as command_line
 from genlab.core.batch import Batch, ImageShape
 from genlab.core.contract import Training
 from genlab.core.errors import NonFiniteError
-from genlab.core.optimizer import optimizer_step
+from genlab.core.player import Player
 from genlab.core.random import Randomness
 from genlab.data.dataset import Source, make_dataset
 from genlab.data.loader import Loader
@@ -79,17 +79,20 @@ def test_an_objective_that_fails_names_its_player(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, player: str, value: float, name: str
 ) -> None:
     calls = iter(range(1000))
-    proper = adversarial.ADVERSARIAL["non-saturating"]
+    proper = adversarial.ADVERSARIAL["hinge"]
 
-    def loss(real: Tensor, fake: Tensor, **labels: float) -> tuple[Tensor, Tensor]:
-        losses = dict(zip(("discriminator", "generator"), proper(real, fake), strict=True))
-        if next(calls) // 2 == 17:  # each player asks once a step
-            losses[player] = losses[player] * value
-        return losses["discriminator"], losses["generator"]
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        loss = proper.discriminator(real, fake)
+        return loss * value if player == "discriminator" and next(calls) == 17 else loss
 
-    monkeypatch.setattr(adversarial, "ADVERSARIAL", {"non-saturating": loss})
+    def generator(fake: Tensor) -> Tensor:
+        loss = proper.generator(fake)
+        return loss * value if player == "generator" and next(calls) == 17 else loss
+
+    failing = adversarial.AdversarialLoss(discriminator, generator)
+    monkeypatch.setattr(adversarial, "ADVERSARIAL", {"hinge": failing})
     with pytest.raises(NonFiniteError) as caught:
-        genlab.train("gan", quiet=True, out=tmp_path, **SHORT)
+        genlab.train("gan", quiet=True, out=tmp_path, loss="hinge", **SHORT)
     assert (caught.value.player, caught.value.tensor) == (player, f"the {player}'s loss")
     assert caught.value.value == name
     assert _faulty(RunFolder(tmp_path / "run"), caught.value) == 17
@@ -153,14 +156,20 @@ def test_one_bad_number_in_one_gradient_is_named_and_changes_no_weight(
     assert all(p.requires_grad for p in training.model.parameters())  # nobody stays frozen
 
 
+def _update(layer: nn.Linear, loss: Tensor, clip: float | None = None) -> None:
+    named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
+    player = Player("toy", layer, torch.optim.SGD(named, lr=1.0), clip_norm=clip)
+    with player.learning():
+        player.backward(loss)
+        player.update(0)
+
+
 def test_a_norm_that_overflows_is_no_step_either() -> None:
     layer = nn.Linear(2, 1)
-    named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
-    optimizer = torch.optim.SGD(named, lr=1.0)
     before = layer.weight.detach().clone()
     loss = layer(torch.full((1, 2), 1e30)).sum() * 1e-3
     with pytest.raises(NonFiniteError, match="Inf in the norm of the toy's gradient"):
-        optimizer_step(loss, optimizer)
+        _update(layer, loss)
     assert torch.isfinite(layer.weight.grad).all()
     assert torch.equal(layer.weight, before)
 
@@ -168,19 +177,17 @@ def test_a_norm_that_overflows_is_no_step_either() -> None:
 @pytest.mark.parametrize(("value", "name"), [(float("nan"), "NaN"), (float("inf"), "Inf")])
 def test_a_loss_is_looked_at_even_where_its_gradient_is_finite(value: float, name: str) -> None:
     layer = nn.Linear(2, 1)
-    named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
     before = layer.weight.detach().clone()
     with pytest.raises(NonFiniteError, match=f"{name} in the toy's loss"):
-        optimizer_step(layer(torch.ones(1, 2)).sum() + value, torch.optim.SGD(named, lr=1.0))
+        _update(layer, layer(torch.ones(1, 2)).sum() + value)
     assert torch.equal(layer.weight, before)
 
 
 @pytest.mark.parametrize("clip", [None, 1.0])
 def test_clipping_hides_nothing(clip: float | None) -> None:
     layer = nn.Linear(2, 1)
-    named = [(f"toy.{name}", parameter) for name, parameter in layer.named_parameters()]
     with pytest.raises(NonFiniteError, match=r"NaN in the gradient of toy\.weight"):
-        optimizer_step(_with_gradient(layer, float("nan")), torch.optim.SGD(named, lr=1.0), clip)
+        _update(layer, _with_gradient(layer, float("nan")), clip)
     assert torch.isfinite(layer.weight).all()
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import genlab
 from genlab.core.batch import Batch
 from genlab.core.contract import DiscriminatorOutput, Signals
-from genlab.core.optimizer import adam, optimizer_step
+from genlab.core.optimizer import adam
+from genlab.core.player import Player
 from genlab.core.random import Randomness
 from genlab.training.inference import inference_mode
 from genlab.training.probes import Probes, beside, due
@@ -129,12 +130,15 @@ class Two:
         self.model = nn.Sequential(nn.Linear(1, 3, bias=False), nn.ReLU())
         with torch.no_grad():
             self.model[0].weight.copy_(torch.tensor([[1.0], [0.0], [-1.0]]))
-        self.optimizers = {"toy": adam(self.model, "toy", 1e-3, (0.9, 0.999))}
+        self.player = Player("toy", self.model, adam(self.model, "toy", 1e-3, (0.9, 0.999)))
+        self.optimizers = {"toy": self.player.optimizer}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         for value in (1.0, -1.0):
             self.model(torch.full((4, 1), value))
-        optimizer_step(self.model(torch.ones(1, 1)).sum(), self.optimizers["toy"])
+        with self.player.learning():
+            self.player.backward(self.model(torch.ones(1, 1)).sum())
+            self.player.update(step)
         with torch.no_grad():
             self.model[0].weight.copy_(torch.tensor([[2.0], [0.0], [-2.0]]))
         return {}

@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 from genlab.bench.example import ABOUT, RECIPE, SETTINGS, Example, example
 from genlab.bench.measure import Scope, Spread, alone, in_turns, threads, timed, wait
 from genlab.bench.page import Row, Section
-from genlab.core.optimizer import freeze_except
+from genlab.core.player import freeze_except
 from genlab.core.random import derive, restart_stream
 
 CHUNK, CHUNKS = 8, 5  # steps at a time, in turns; 40 steps hold whole numbers of logged lines and averages
@@ -78,11 +78,12 @@ def _by_hand(run: Example) -> Callable[[], None]:
         for _ in range(CHUNK):
             fake = model.decode(noise)
             real_scores = model.discriminator(real).scores
-            discriminator_loss, _ = training.loss(real_scores, model.discriminator(fake.detach()).scores)
+            discriminator_loss = training.loss.discriminator(
+                real_scores, model.discriminator(fake.detach()).scores
+            )
             _descend(discriminator_loss, discriminator_optimizer)
             model.discriminator.requires_grad_(False)
-            _, generator_loss = training.loss(real_scores.detach(), model.discriminator(fake).scores)
-            _descend(generator_loss, generator_optimizer)
+            _descend(training.loss.generator(model.discriminator(fake).scores), generator_optimizer)
             model.discriminator.requires_grad_(True)
         wait(run.device)
 

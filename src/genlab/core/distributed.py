@@ -1,7 +1,7 @@
 """More than one process: who am I, and the three collectives that training needs.
 
 Networks are not wrapped. Each process computes on its rows of the global batch; gradients are averaged in
-`optimizer_step`, batch statistics in `BatchNorm`, signals when they are logged.
+`Player.update`, batch statistics in `BatchNorm`, signals when they are logged.
 """
 
 import itertools

@@ -94,7 +94,7 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal("{penalty}_penalty", PENALTY, "lower", "A gradient penalty that is added to the discriminator's loss."),
     Signal(
-        "{player}_anchor",
+        "{player}_weight_regularizer",
         PENALTY,
         "lower",
         "Squared distance of the weights to their average over the past (historical averaging).",

@@ -77,8 +77,6 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
     A denoising autoencoder encodes corrupted images; the error is always that to the clean ones.
     """
 
-    player = "autoencoder"
-
     reconstruction: Reconstruction
     sparsity: Sparsity | None = None
     sparsity_weight: float = 1.0

@@ -210,8 +210,6 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         label_dropout: share of the images whose label is kept from the network, which so learns to do without.
     """
 
-    player = "diffusion"
-
     label_dropout: float = 0.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:

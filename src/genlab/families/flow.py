@@ -111,8 +111,6 @@ class Flow(nn.Module):
 class FlowTraining(SingleObjectiveTraining[Flow]):
     """Maximises the likelihood: minimises −log P(x) in bits for each number of an image, for a point in nats."""
 
-    player = "flow"
-
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and the root of the mean square of its latents, which nears 1."""
         model, images = self.model, batch.images

@@ -7,7 +7,7 @@ References:
     Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -16,27 +16,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from genlab.core.accumulation import optimizer_step_on
+from genlab.core.accumulation import parts
 from genlab.core.batch import Batch
 from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.distributed import all_reduce_mean
 from genlab.core.labels import chosen, round_robin
-from genlab.core.optimizer import freeze_except
+from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
-DiscriminatorFunction: TypeAlias = Callable[
-    [Tensor, Tensor | None], DiscriminatorOutput
-]  # a discriminator: (images, labels)
-View: TypeAlias = Callable[
-    [Tensor, int, Draws], Tensor
-]  # (images, step, draws) -> what the discriminator sees of them
+DiscriminatorFunction: TypeAlias = Callable[[Tensor, Tensor | None], DiscriminatorOutput]
+"""A discriminator: (images, labels) -> output."""
+
+Augment: TypeAlias = Callable[[Tensor, int, Draws], Tensor]
+"""What is done to the discriminator's inputs: (images, step, draws) -> images."""
+
+FlipLabels: TypeAlias = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
+"""Outputs of real and of generated images, some of them exchanged: (real, fake, draws) -> (real, fake)."""
+
 Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
-# A player's losses on a part of a batch, which it moves against the sum of, and what else there is to say.
-Judged: TypeAlias = Callable[[Batch, Randomness], tuple[dict[str, Tensor], Signals]]
+"""A penalty with its weight: (scores of images, real, fake, draws) -> scalar."""
+
 Unroll: TypeAlias = Callable[
     [nn.Module, torch.optim.Optimizer, Callable[[DiscriminatorFunction], Tensor]], DiscriminatorFunction
 ]
+"""(discriminator, its optimizer, its loss) -> the discriminator after some more steps."""
 
 
 class GAN(nn.Module):
@@ -73,211 +77,209 @@ class GAN(nn.Module):
         return self.decode(latents, chosen(labels, count, self.classes, latents.device))
 
     def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Return what the discriminator says of images (B, C, H, W); with classes, their labels (B,) must be "
-        "given."""
+        """Return the discriminator's output for images (B, C, H, W) and, with classes, their labels (B,)."""
         output: DiscriminatorOutput = self.discriminator(images, labels)
         return output
 
 
-def _as_it_is(images: Tensor, step: int, draws: Draws) -> Tensor:
+def _unchanged(images: Tensor, step: int, draws: Draws) -> Tensor:
     return images
 
 
 @dataclass(eq=False)
 class GANTraining:
-    """Alternates `discriminator_steps` descents of the discriminator with `generator_steps` of the generator
-    (algorithm 1).
-
-    Everything beyond the two players and their loss is a part that may be left out. The parts come in as
-    functions, their weights and hyperparameters bound:
+    """Trains the discriminator and the generator in turns (Goodfellow et al., algorithm 1).
 
     Args:
-        view: what the discriminator sees of real and generated images alike (noise, augmentation).
-        flip: trades scores between real and generated images (noisy labels).
-        penalties: added to the discriminator's loss, by name, every `penalty_every` of its steps and so much
-            heavier.
-        anchor: added to each player's loss, a function of its optimizer (historical averaging).
-        afterwards: what happens to a player after each of its steps, given its optimizer and the step's number.
-        unroll: gives the discriminator as it will be after some more steps; the generator plays against that one.
-            On the way there penalties are due in every step.
-        feature_matching: the generator matches the discriminator's mean features in place of its side of the loss.
-        compares: whether the generator's side of the loss needs the scores of real images.
-        one_pass: whether real and generated images go through the discriminator together, for a discriminator that
-            judges each image by itself.
-        log_odds: whether scores are the log-odds of real against generated, so that D = sigmoid(score).
-        clip_norm: the largest norm of a player's gradient.
+        model: both networks.
+        discriminator: the player of `model.discriminator`.
+        generator: the player of `model.generator`.
+        loss: what the two players minimise.
+        randomness: of all that a step draws.
+        augment: applied to all inputs of the discriminator, real and generated (noise, augmentation).
+        flip_labels: exchanges some outputs of real and generated images in the discriminator's loss.
+        penalties: added to the discriminator's loss, by name.
+        penalty_every: updates of the discriminator between penalties, which weigh as many times more.
+        unroll: the generator learns against the discriminator after some more steps. Each of them has all
+            penalties.
+        feature_matching: the generator matches the discriminator's mean features instead of minimising its loss.
+        one_pass: real and generated images go through the discriminator in one batch. It must not mix images.
         accumulate: parts of a batch that go through the networks one after the other.
     """
 
     model: GAN
-    optimizers: Mapping[str, torch.optim.Optimizer]  # of the discriminator and of the generator
+    discriminator: Player
+    generator: Player
     loss: AdversarialLoss
     randomness: Randomness
-    discriminator_steps: int = 1
-    generator_steps: int = 1
-    view: View = _as_it_is
-    flip: Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]] | None = None
+    augment: Augment = _unchanged
+    flip_labels: FlipLabels | None = None
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
     penalty_every: int = 1
-    anchor: Callable[[torch.optim.Optimizer], Tensor] | None = None
-    afterwards: Mapping[str, Sequence[Callable[[torch.optim.Optimizer, int], None]]] = field(default_factory=dict)
     unroll: Unroll | None = None
     feature_matching: bool = False
-    compares: bool = False
     one_pass: bool = False
-    log_odds: bool = True
-    clip_norm: float | None = None
     accumulate: int = 1
 
-    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Improve the discriminator `discriminator_steps` times, each on a fresh batch, then the generator.
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """The optimizers of both players."""
+        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
-        The generator first learns by the fakes that the discriminator saw last. They are made once for both,
-        unless the batch goes through in parts, of which only one is kept at a time.
+    def step(self, step: int, batches: Iterator[Batch]) -> Signals:
+        """Update the discriminator, on a fresh batch in each of its turns, then the generator.
+
+        The generator's first turn takes the fakes of the discriminator's last one. They are generated once for
+        both, unless the batch goes through the networks in parts, of which memory holds one at a time.
         """
-        signals: Signals = {}
-        fake: Tensor | None = None
-        for turn in range(self.discriminator_steps):
-            batch = next(batches)
-            if turn == self.discriminator_steps - 1 and self.accumulate == 1:
-                fake = self.fakes(batch, self.randomness, "critic", step, turn)
-            with freeze_except(self.model.discriminator, among=self.model):
-                signals = self.improve_discriminator(batch, step, turn, fake)
-        with freeze_except(self.model.generator, among=self.model):
-            for turn in range(self.generator_steps):
-                signals |= self.improve_generator(batch, step, turn, None if turn else fake)
+        d, g, signals = self.discriminator, self.generator, Signals()
+        real: Tensor | None
+        for turn in range(d.turns):
+            batch, update, stream = next(batches), step * d.turns + turn, ("critic", step, turn)
+            shared = None
+            if turn == d.turns - 1 and self.accumulate == 1:  # with their graph, before the generator is frozen
+                shared = self.generate(batch, self.randomness, *stream)
+            with d.learning(self.accumulate):
+                for part, randomness in parts(batch, self.randomness, self.accumulate):
+                    labels, draws = self.labels(part), randomness.draws(len(part), "critic's view", step, turn)
+                    fake = self.generate(part, randomness, *stream) if shared is None else shared.detach()
+                    real, fake = self.augment(part.images, step, draws), self.augment(fake, step, draws)
+                    real_out, fake_out = self.discriminate(real, fake, labels)
+                    losses = self.discriminator_losses(real_out, fake_out, labels, draws)
+                    if update % self.penalty_every == 0:
+                        penalties = self.slope_penalties(d.network, real, fake, labels, draws)
+                        losses |= {name: self.penalty_every * penalty for name, penalty in penalties.items()}
+                    d.backward(losses, self.statistics(real_out, fake_out, labels))
+                signals = d.update(update)
+        for turn in range(g.turns):
+            if turn:
+                stream, shared = ("generator", step, turn), None
+            with g.learning(self.accumulate):
+                for part, randomness in parts(batch, self.randomness, self.accumulate):
+                    labels, draws = self.labels(part), randomness.draws(len(part), "generator's view", step, turn)
+                    fake = self.generate(part, randomness, *stream) if shared is None else shared
+                    fake = self.augment(fake, step, draws)
+                    real = self.augment(part.images, step, draws) if self.generator_needs_real else None
+                    opponent = self.opponent(real, fake, labels, draws)
+                    g.backward(self.generator_losses(opponent, real, fake, labels))
+                signals |= g.update(step * g.turns + turn)
         return signals
 
-    def improve_discriminator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
-        """Take one descent step of the discriminator on real images and as many fakes of the same classes."""
-        count = step * self.discriminator_steps + turn
+    @property
+    def generator_needs_real(self) -> bool:
+        """Whether the generator's turn looks at real images."""
+        return self.unroll is not None or self.loss.compares_real or self.feature_matching
 
-        def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
-            labels = part.labels if self.model.classes else None
-            draws = randomness.draws(len(part), "critic's view", step, turn)
-            with torch.no_grad():
-                made = self.fakes(part, randomness, "critic", step, turn) if fake is None else fake.detach()
-            real, made = self.view(part.images, step, draws), self.view(made, step, draws)
-            of_real, of_fake = self._judge(real, made, labels)
-            losses = self._discriminator_losses(of_real, of_fake, labels, draws)
-            if count % self.penalty_every == 0:
-                penalties = self._penalties(self.model.discriminator, real, made, labels, draws)
-                losses |= {name: self.penalty_every * value for name, value in penalties.items()}
-            return losses, self._verdict(of_real, of_fake, labels)
+    def labels(self, batch: Batch) -> Tensor | None:
+        """Return the labels of a batch (B,) for a model with classes."""
+        return batch.labels if self.model.classes else None
 
-        return self._descend("discriminator", batch, judged, count)
-
-    def improve_generator(self, batch: Batch, step: int, turn: int, fake: Tensor | None = None) -> Signals:
-        """Take one descent step of the generator, against the discriminator as it is now or as it will be."""
-        keys = ("generator", step, turn) if turn else ("critic", step, self.discriminator_steps - 1)
-
-        def judged(part: Batch, randomness: Randomness) -> tuple[dict[str, Tensor], Signals]:
-            labels = part.labels if self.model.classes else None
-            draws = randomness.draws(len(part), "generator's view", step, turn)
-            made = self.view(self.fakes(part, randomness, *keys) if fake is None else fake, step, draws)
-            discriminator: DiscriminatorFunction = self.model.discriminator
-            of_real = None
-            if self.unroll or self.compares or self.feature_matching:
-                real = self.view(part.images, step, draws)
-                if self.unroll:
-                    game = partial(self._game, real, made, labels, draws)
-                    discriminator = self.unroll(self.model.discriminator, self.optimizers["discriminator"], game)
-                if self.compares or self.feature_matching:
-                    of_real = discriminator(real, labels)
-            of_fake = discriminator(made, labels)
-            losses = {"generator_loss": self._generator_loss(of_real, of_fake)}
-            if labels is not None and of_fake.classes is not None:
-                losses["generator_class_loss"] = cross_entropy(of_fake.classes, labels)
-            return losses, {}
-
-        return self._descend("generator", batch, judged, step * self.generator_steps + turn)
-
-    def fakes(self, batch: Batch, randomness: Randomness, *keys: int | str) -> Tensor:
+    def generate(self, batch: Batch, randomness: Randomness, *stream: int | str) -> Tensor:
         """Return as many generated images as a batch has, of the same classes."""
-        latents = randomness.normal(len(batch), (self.model.latent,), *keys)
-        return self.model.decode(latents, batch.labels if self.model.classes else None)
+        latents = randomness.normal(len(batch), (self.model.latent,), *stream)
+        return self.model.decode(latents, self.labels(batch))
 
-    def _judge(
+    def discriminate(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """Return the discriminator's outputs of real images and of as many generated ones."""
+        """Return the discriminator's outputs for real images and for as many generated ones."""
+        discriminator = self.model.discriminator
         if not self.one_pass:
-            return self.model.discriminator(real, labels), self.model.discriminator(fake, labels)
-        of_all = self.model.discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
-        halves = [(None, None) if column is None else column.chunk(2) for column in of_all]
-        of_real, of_fake = (DiscriminatorOutput(*half) for half in zip(*halves, strict=True))
-        return of_real, of_fake
+            return discriminator(real, labels), discriminator(fake, labels)
+        both = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+        halves = [(None, None) if column is None else column.chunk(2) for column in both]
+        real_out, fake_out = (DiscriminatorOutput(*half) for half in zip(*halves, strict=True))
+        return real_out, fake_out
 
-    def _discriminator_losses(
-        self, of_real: DiscriminatorOutput, of_fake: DiscriminatorOutput, labels: Tensor | None, draws: Draws
+    def discriminator_losses(
+        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, labels: Tensor | None, draws: Draws
     ) -> dict[str, Tensor]:
-        """Return the discriminator's side of the loss and, where it names classes, how badly it does."""
-        scores = of_real.scores, of_fake.scores
-        losses = {"discriminator_loss": self.loss(*(self.flip(*scores, draws) if self.flip else scores))[0]}
-        if labels is not None and of_real.classes is not None and of_fake.classes is not None:
-            # Odena et al.: those of real and of generated images.
-            wrong = cross_entropy(of_real.classes, labels) + cross_entropy(of_fake.classes, labels)
-            losses["discriminator_class_loss"] = wrong
+        """Return the discriminator's loss and that of its auxiliary classifier."""
+        scores = real_out.scores, fake_out.scores
+        if self.flip_labels:
+            scores = self.flip_labels(*scores, draws)
+        losses = {"discriminator_loss": self.loss.discriminator(*scores)}
+        if labels is not None and real_out.classes is not None and fake_out.classes is not None:
+            # Odena et al.: on real and on generated images.
+            classified = cross_entropy(real_out.classes, labels) + cross_entropy(fake_out.classes, labels)
+            losses["discriminator_class_loss"] = classified
         return losses
 
-    def _penalties(
+    def slope_penalties(
         self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
     ) -> dict[str, Tensor]:
-        def score(images: Tensor) -> Tensor:
-            return discriminator(images, labels).scores
-
+        """Return the penalties on the slope of a discriminator."""
+        score = partial(_scores, discriminator, labels)
         return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
 
-    def _game(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws, discriminator: DiscriminatorFunction
+    def opponent(
+        self, real: Tensor | None, fake: Tensor, labels: Tensor | None, draws: Draws
+    ) -> DiscriminatorFunction:
+        """Return the discriminator that the generator learns against: the present one, or the unrolled one."""
+        d = self.discriminator
+        if self.unroll is None:
+            return d.network
+        assert real is not None
+        return self.unroll(d.network, d.optimizer, partial(self.unrolled_loss, real, fake, labels, draws))
+
+    def unrolled_loss(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None,
+        draws: Draws,
+        discriminator: DiscriminatorFunction,
     ) -> Tensor:
-        """Return all that a discriminator on its way to an unrolled one minimises, but for its anchor."""
-        losses = self._discriminator_losses(
+        """Return what the discriminator minimises in its unrolled steps: everything but its weight regularizer."""
+        losses = self.discriminator_losses(
             discriminator(real, labels), discriminator(fake, labels), labels, draws
-        )
-        penalties = self._penalties(discriminator, real, fake, labels, draws)
-        return torch.stack([*losses.values(), *penalties.values()]).sum()
+        ) | self.slope_penalties(discriminator, real, fake, labels, draws)
+        return torch.stack(list(losses.values())).sum()
 
-    def _generator_loss(self, of_real: DiscriminatorOutput | None, of_fake: DiscriminatorOutput) -> Tensor:
-        """Return the generator's side of the loss, or the squared distance of the mean features."""
-        if self.feature_matching:
-            assert of_real is not None
-            gap = all_reduce_mean(of_real.features.mean(0)) - all_reduce_mean(of_fake.features.mean(0))
-            return gap.square().sum()
-        # Without `compares` the scores of real images have no effect on the generator's side.
-        return self.loss((of_real or of_fake).scores, of_fake.scores)[1]
+    def generator_losses(
+        self, discriminator: DiscriminatorFunction, real: Tensor | None, fake: Tensor, labels: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Return the generator's loss, or the squared distance of mean features, and that of the classifier."""
+        if self.loss.compares_real or self.feature_matching:
+            assert real is not None
+            real_out, fake_out = discriminator(real, labels), discriminator(fake, labels)
+            loss = (
+                _feature_distance(real_out, fake_out)
+                if self.feature_matching
+                else self.loss.generator(real_out.scores, fake_out.scores)
+            )
+        else:
+            fake_out = discriminator(fake, labels)
+            loss = self.loss.generator(fake_out.scores)
+        losses = {"generator_loss": loss}
+        if labels is not None and fake_out.classes is not None:
+            losses["generator_class_loss"] = cross_entropy(fake_out.classes, labels)
+        return losses
 
-    def _descend(self, player: str, batch: Batch, judged: Judged, count: int) -> Signals:
-        """Move a player against the sum of its losses, in its step number `count`; report what there is to say."""
-        optimizer = self.optimizers[player]
-
-        def objective(part: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-            losses, verdict = judged(part, randomness)
-            if self.anchor:
-                losses[f"{player}_anchor"] = self.anchor(optimizer)
-            return torch.stack(list(losses.values())).sum(), {**losses, **verdict}
-
-        signals, norm = optimizer_step_on(
-            batch, objective, optimizer, self.randomness, parts=self.accumulate, clip=self.clip_norm
-        )
-        for act in self.afterwards.get(player, ()):
-            act(optimizer, count)
-        return {**signals, f"{player}_gradient_norm": norm}
-
-    def _verdict(
-        self, of_real: DiscriminatorOutput, of_fake: DiscriminatorOutput, labels: Tensor | None
+    def statistics(
+        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, labels: Tensor | None
     ) -> Signals:
-        """Say what the discriminator thought of real and of generated images."""
-        real, fake = of_real.scores.detach(), of_fake.scores.detach()
+        """Return means of the discriminator's outputs and, where they are decisions, how often they are right."""
+        real, fake = real_out.scores.detach(), fake_out.scores.detach()
         signals = {"score_real": real.mean(), "score_fake": fake.mean()}
-        if self.log_odds:
+        if self.loss.log_odds:
             signals |= {
                 "D(x)": real.sigmoid().mean(),
                 "D(G(z))": fake.sigmoid().mean(),
                 "accuracy_real": (real > 0).float().mean(),
                 "accuracy_fake": (fake < 0).float().mean(),
             }
-        if labels is not None and of_real.classes is not None and of_fake.classes is not None:
-            signals["class_accuracy_real"] = (of_real.classes.argmax(1) == labels).float().mean()
-            signals["class_accuracy_fake"] = (of_fake.classes.argmax(1) == labels).float().mean()
+        if labels is not None and real_out.classes is not None and fake_out.classes is not None:
+            signals["class_accuracy_real"] = (real_out.classes.argmax(1) == labels).float().mean()
+            signals["class_accuracy_fake"] = (fake_out.classes.argmax(1) == labels).float().mean()
         return signals
+
+
+def _scores(discriminator: DiscriminatorFunction, labels: Tensor | None, images: Tensor) -> Tensor:
+    return discriminator(images, labels).scores
+
+
+def _feature_distance(real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput) -> Tensor:
+    """‖E[f(x)] − E[f(G(z))]‖² (Salimans et al., section 3.1)."""
+    gap = all_reduce_mean(real_out.features.mean(0)) - all_reduce_mean(fake_out.features.mean(0))
+    return gap.square().sum()

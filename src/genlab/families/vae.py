@@ -188,8 +188,6 @@ class VAETraining(SingleObjectiveTraining[VAE]):
     the model's `importance_samples` above 1 it is the importance bound that is maximised, without β.
     """
 
-    player = "vae"
-
     beta: Schedule
     floor: float = 0.0
     binarise: bool = False

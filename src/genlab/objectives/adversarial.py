@@ -1,19 +1,65 @@
-"""Losses of two players: each function gives the discriminator's and the generator's side together.
+"""Adversarial losses: a row for each game, with the discriminator's loss, the generator's and what both assume.
 
-The discriminator gives scores (n,) of real and of generated images, the higher the more real. For `minimax`,
-`non_saturating` and `relativistic_average` they are logits: D = sigmoid(score) is its probability that an image is
-real (there, more real than the other side's images are on average).
+The discriminator's outputs (n,) are unbounded; a higher output means more real. Every loss is a mean over them.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from genlab.core.distributed import all_reduce_mean
+from genlab.core.errors import GenlabError
 
-AdversarialLoss: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+@dataclass(frozen=True)
+class AdversarialLoss:
+    """The two losses of a game.
+
+    Args:
+        discriminator: called with the outputs of real and of generated images.
+        generator: called with the outputs of generated images; with `compares_real`, with those of real images
+            before them.
+        log_odds: the outputs are logits of the probability that an image is real, D = sigmoid(output).
+        targets: the discriminator's loss pulls the outputs to two values, its keywords `real_label` and
+            `fake_label`.
+        compares_real: the generator's loss needs the outputs of real images.
+
+    Raises:
+        GenlabError: `targets` or `compares_real` is not what the two functions take.
+    """
+
+    discriminator: Callable[..., Tensor]
+    generator: Callable[..., Tensor]
+    log_odds: bool = False
+    targets: bool = False
+    compares_real: bool = False
+
+    def __post_init__(self) -> None:
+        targets = ["real_label", "fake_label"] if self.targets else []
+        _check(self.discriminator, ["real", "fake"], f"targets={self.targets}", targets)
+        _check(
+            self.generator,
+            ["real", "fake"] if self.compares_real else ["fake"],
+            f"compares_real={self.compares_real}",
+        )
+
+
+def _check(
+    loss: Callable[..., Tensor], outputs: list[str], declared: str, keywords: list[str] | None = None
+) -> None:
+    """Raise GenlabError unless `loss` takes exactly these arguments by position and, if given, by keyword."""
+    signature = inspect.signature(loss)
+    by_keyword = {name for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY}
+    by_position = [name for name in signature.parameters if name not in by_keyword]
+    if by_position != outputs or (keywords is not None and by_keyword != set(keywords)):
+        wanted = ", ".join([*outputs, "*", *keywords] if keywords else outputs)
+        raise GenlabError(
+            f"the loss {getattr(loss, '__name__', loss)} takes {signature}, but {declared} means ({wanted}). "
+            "Change the arguments of the function, or the row."
+        )
 
 
 def _cross_entropy(logits: Tensor, label: float) -> Tensor:
@@ -21,121 +67,152 @@ def _cross_entropy(logits: Tensor, label: float) -> Tensor:
     return (label * softplus(-logits) + (1 - label) * softplus(logits)).mean()
 
 
-def minimax(
-    real_scores: Tensor, fake_scores: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """The value of the game itself; the generator minimises E[log(1 − D(G(z)))].
+def cross_entropy_discriminator(
+    real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0
+) -> Tensor:
+    """−E[log D(x)] − E[log(1 − D(G(z)))] in nats.
 
-    Its gradient vanishes where the discriminator is sure, which is why `non_saturating` is the default. At the
-    best discriminator the game's value is −log 4 + 2·JS(data, model).
+    At the best discriminator it is log 4 − 2·JS(data, model).
 
     Args:
-        real_scores: logits of real images, (n,).
-        fake_scores: logits of generated images, (n,).
-        real_label: what the discriminator shall say of real images; below 1 it is smoothed, so that the
-            discriminator does not become sure of itself. The generator's side is never smoothed.
-        fake_label: what the discriminator shall say of generated images. Salimans et al. leave it at 0 (one-sided
-            smoothing): above 0, fakes far from the data would be told that they are good where they are.
-
-    Returns:
-        The discriminator's loss and the generator's, each a mean in nats.
+        real: logits of real images, (n,).
+        fake: logits of generated images, (n,).
+        real_label: the target for real images; below 1 it is smoothed, which keeps the discriminator from becoming
+            sure of itself.
+        fake_label: the target for generated images. Salimans et al. leave it at 0 (one-sided smoothing): above 0,
+            fakes far from the data would be rewarded for staying where they are.
 
     References:
         Goodfellow et al., 2014. Generative Adversarial Networks, equation 1. arXiv:1406.2661.
         Salimans et al., 2016. Improved Techniques for Training GANs, section 3.4. arXiv:1606.03498.
     """
-    discriminator_loss = _cross_entropy(real_scores, real_label) + _cross_entropy(fake_scores, fake_label)
-    return discriminator_loss, -softplus(fake_scores).mean()
+    return _cross_entropy(real, real_label) + _cross_entropy(fake, fake_label)
 
 
-def non_saturating(
-    real_scores: Tensor, fake_scores: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0
-) -> tuple[Tensor, Tensor]:
-    """The discriminator of `minimax`; the generator minimises −E[log D(G(z))].
+def minimax_generator(fake: Tensor) -> Tensor:
+    """E[log(1 − D(G(z)))] in nats: the generator minimises what the discriminator maximises.
 
-    Same fixed points, but the gradient is strongest where the discriminator rejects the fakes: for each logit it
-    is that of `minimax` times (1 − D) / D.
+    Its gradient vanishes where the discriminator is sure, so `non_saturating_generator` is the default.
+
+    References:
+        Goodfellow et al., 2014. Generative Adversarial Networks, equation 1. arXiv:1406.2661.
+    """
+    return -softplus(fake).mean()
+
+
+def non_saturating_generator(fake: Tensor) -> Tensor:
+    """−E[log D(G(z))] in nats.
+
+    It has the same fixed points as `minimax_generator`, but its gradient is strongest where the discriminator
+    rejects the fakes: for each logit it is that of `minimax_generator` times (1 − D) / D.
 
     References:
         Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661.
     """
-    discriminator_loss, _ = minimax(real_scores, fake_scores, real_label=real_label, fake_label=fake_label)
-    return discriminator_loss, softplus(-fake_scores).mean()
+    return softplus(-fake).mean()
 
 
-def least_squares(
-    real_scores: Tensor,
-    fake_scores: Tensor,
-    *,
-    fake_label: float = 0.0,
-    real_label: float = 1.0,
-    wanted_label: float = 1.0,
-) -> tuple[Tensor, Tensor]:
-    """Discriminator: ½ E[(D(x) − b)²] + ½ E[(D(G(z)) − a)²]. Generator: ½ E[(D(G(z)) − c)²].
+def least_squares_discriminator(
+    real: Tensor, fake: Tensor, *, real_label: float = 1.0, fake_label: float = 0.0
+) -> Tensor:
+    """½ E[(D(x) − b)²] + ½ E[(D(G(z)) − a)²].
+
+    Args:
+        real: outputs of real images, (n,).
+        fake: outputs of generated images, (n,).
+        real_label: b, the target for real images.
+        fake_label: a, the target for generated images.
+
+    References:
+        Mao et al., 2017. Least Squares Generative Adversarial Networks, equation 2. arXiv:1611.04076.
+    """
+    return 0.5 * ((real - real_label).square().mean() + (fake - fake_label).square().mean())
+
+
+def least_squares_generator(fake: Tensor, *, wanted_label: float = 1.0) -> Tensor:
+    """½ E[(D(G(z)) − c)²].
 
     With b − c = 1 and b − a = 2 the generator minimises the Pearson χ² divergence at the best discriminator; a =
     0, b = c = 1 is what the paper trains with.
 
     Args:
-        real_scores: of real images, (n,).
-        fake_scores: of generated images, (n,).
-        fake_label: a, what the discriminator shall say of generated images.
-        real_label: b, what the discriminator shall say of real images.
-        wanted_label: c, what the generator wants the discriminator to say of its images.
+        fake: outputs of generated images, (n,).
+        wanted_label: c, the output that the generator wants for its images.
 
     References:
         Mao et al., 2017. Least Squares Generative Adversarial Networks, equation 2. arXiv:1611.04076.
     """
-    of_real = (real_scores - real_label).square().mean()
-    of_fake = (fake_scores - fake_label).square().mean()
-    return 0.5 * (of_real + of_fake), 0.5 * (fake_scores - wanted_label).square().mean()
+    return 0.5 * (fake - wanted_label).square().mean()
 
 
-def wasserstein(real_scores: Tensor, fake_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Discriminator: E[D(G(z))] − E[D(x)]. Generator: −E[D(G(z))].
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(G(z))] − E[D(x)].
 
-    Among discriminators of Lipschitz constant 1 the best one's loss is minus the earth mover's distance; something
-    else must keep the discriminator there.
+    Among critics of Lipschitz constant 1 the smallest loss is minus the earth mover's distance. A weight clip, a
+    gradient penalty or a spectral norm must keep the constant bounded.
 
     References:
         Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875.
     """
-    return fake_scores.mean() - real_scores.mean(), -fake_scores.mean()
+    return fake.mean() - real.mean()
 
 
-def hinge(real_scores: Tensor, fake_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Discriminator: E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))]. Generator: −E[D(G(z))].
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """−E[D(G(z))], also the generator's side of the hinge loss.
+
+    References:
+        Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875.
+    """
+    return -fake.mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))].
 
     References:
         Lim and Ye, 2017. Geometric GAN. arXiv:1705.02894.
         Miyato et al., 2018. Spectral Normalization for GANs, equations 16 and 17. arXiv:1802.05957.
     """
-    return relu(1 - real_scores).mean() + relu(1 + fake_scores).mean(), -fake_scores.mean()
+    return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def relativistic_average(real_scores: Tensor, fake_scores: Tensor) -> tuple[Tensor, Tensor]:
-    """The discriminator says how much more real an image is than the other side's are on average.
+def relativistic_average_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """−E[log D(x)] − E[log(1 − D(G(z)))] in nats, of images relative to the mean of the other kind.
 
-    With D(x) = sigmoid(C(x) − E[C(G(z))]) and D(G(z)) = sigmoid(C(G(z)) − E[C(x)]), the discriminator minimises
-    −E[log D(x)] − E[log(1 − D(G(z)))], the generator the same with the sides exchanged. The generator's side needs
-    the real images' scores too.
+    D(x) = sigmoid(C(x) − E[C(G(z))]) and D(G(z)) = sigmoid(C(G(z)) − E[C(x)]), where C is the output: D says
+    whether an image is more real than the images of the other kind are on average.
 
     References:
         Jolicoeur-Martineau, 2018. The relativistic discriminator, section 4.2. arXiv:1807.00734.
     """
-    real = real_scores - all_reduce_mean(fake_scores.mean())
-    fake = fake_scores - all_reduce_mean(real_scores.mean())
-    return (
-        _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0),
-        _cross_entropy(real, 0.0) + _cross_entropy(fake, 1.0),
-    )
+    real, fake = _relative(real, fake)
+    return _cross_entropy(real, 1.0) + _cross_entropy(fake, 0.0)
+
+
+def relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """−E[log(1 − D(x))] − E[log D(G(z))] in nats, with D as in `relativistic_average_discriminator`.
+
+    References:
+        Jolicoeur-Martineau, 2018. The relativistic discriminator, section 4.2. arXiv:1807.00734.
+    """
+    real, fake = _relative(real, fake)
+    return _cross_entropy(real, 0.0) + _cross_entropy(fake, 1.0)
+
+
+def _relative(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs of each kind less the mean of the other, over all processes."""
+    return real - all_reduce_mean(fake.mean()), fake - all_reduce_mean(real.mean())
 
 
 ADVERSARIAL: Mapping[str, AdversarialLoss] = {
-    "minimax": minimax,
-    "non-saturating": non_saturating,
-    "least-squares": least_squares,
-    "wasserstein": wasserstein,
-    "hinge": hinge,
-    "relativistic-average": relativistic_average,
+    "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator, log_odds=True, targets=True),
+    "non-saturating": AdversarialLoss(
+        cross_entropy_discriminator, non_saturating_generator, log_odds=True, targets=True
+    ),
+    "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, targets=True),
+    "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+    "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
+    "relativistic-average": AdversarialLoss(
+        relativistic_average_discriminator, relativistic_average_generator, compares_real=True
+    ),
 }

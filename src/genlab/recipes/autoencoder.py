@@ -70,18 +70,20 @@ class AutoencoderRecipe(LatentRecipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""
         from genlab.core.optimizer import adam
+        from genlab.core.player import Player
         from genlab.families.autoencoder import Autoencoder, AutoencoderTraining
         from genlab.objectives.reconstruction import RECONSTRUCTION
 
         assert isinstance(model, Autoencoder)
         return AutoencoderTraining(
             model,
-            adam(model, "autoencoder", self.lr, self.betas),
+            Player(
+                "autoencoder", model, adam(model, "autoencoder", self.lr, self.betas), clip_norm=self.clip_norm
+            ),
             randomness,
             reconstruction=RECONSTRUCTION[self.reconstruction](),
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
-            clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
 

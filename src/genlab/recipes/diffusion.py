@@ -113,15 +113,15 @@ class DiffusionRecipe(Recipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `DiffusionTraining`."""
         from genlab.core.optimizer import adam
+        from genlab.core.player import Player
         from genlab.families.diffusion import Diffusion, DiffusionTraining
 
         assert isinstance(model, Diffusion)
         return DiffusionTraining(
             model,
-            adam(model, "diffusion", self.lr, self.betas),
+            Player("diffusion", model, adam(model, "diffusion", self.lr, self.betas), clip_norm=self.clip_norm),
             randomness,
             label_dropout=self.label_dropout,
-            clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
 

@@ -48,8 +48,9 @@ class FlowRecipe(Recipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `FlowTraining`."""
         from genlab.core.optimizer import adam
+        from genlab.core.player import Player
         from genlab.families.flow import Flow, FlowTraining
 
         assert isinstance(model, Flow)
-        optimizer = adam(model, "flow", self.lr, self.betas)
-        return FlowTraining(model, optimizer, randomness, clip_norm=self.clip_norm, accumulate=self.accumulate)
+        player = Player("flow", model, adam(model, "flow", self.lr, self.betas), clip_norm=self.clip_norm)
+        return FlowTraining(model, player, randomness, accumulate=self.accumulate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,24 +12,24 @@ from genlab.recipes.fields import option
 from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.player import Player
     from genlab.core.random import Draws, Randomness
-    from genlab.families.gan import Penalty, View
+    from genlab.families.gan import GAN, Augment, Penalty
     from genlab.objectives.adversarial import AdversarialLoss
 
-# The names of tables in other rooms, which cannot be read without importing torch. A test holds the two together.
+# Names and traits from tables in other rooms, which cannot be read without importing torch. A test compares them.
 AdversarialName = Literal[
     "minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic-average"
 ]
 NormName = Literal["batch", "layer", "instance", "none"]
 AugmentName = Literal["none", "translation", "translation-cutout", "color-translation-cutout"]
 
-LOG_ODDS = ("minimax", "non-saturating")  # losses whose scores are log-odds, D = sigmoid(score)
-WITH_TARGETS = (*LOG_ODDS, "least-squares")  # losses that pull scores towards labels, which can be smoothed
+LOG_ODDS: tuple[AdversarialName, ...] = ("minimax", "non-saturating")
+WITH_TARGETS: tuple[AdversarialName, ...] = ("minimax", "non-saturating", "least-squares")
 
 
 @dataclass(frozen=True)
@@ -142,32 +142,21 @@ class GANRecipe(LatentRecipe):
         from genlab.families.gan import GAN, GANTraining
         from genlab.regularizers.noise import flip_labels
         from genlab.regularizers.unrolling import unrolled
-        from genlab.regularizers.weights import historical_distance
 
         assert isinstance(model, GAN)
-        weight = self.historical_averaging
         return GANTraining(
             model,
-            {
-                "discriminator": self._optimizer(model.discriminator, "discriminator", self.discriminator_lr),
-                "generator": self._optimizer(model.generator, "generator", self.generator_lr),
-            },
+            self._player("discriminator", model),
+            self._player("generator", model),
             self._loss(),
             randomness,
-            discriminator_steps=self.discriminator_steps,
-            generator_steps=self.generator_steps,
-            view=self._view(),
-            flip=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
+            augment=self._augment(),
+            flip_labels=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
             penalties=self._penalties(),
             penalty_every=self.penalty_every,
-            anchor=(lambda optimizer: weight * historical_distance(optimizer)) if weight else None,
-            afterwards=self._afterwards(model.discriminator),
             unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
             feature_matching=self.feature_matching,
-            compares=self.loss == "relativistic-average",
-            one_pass=self._judges_each_alone(model.discriminator),
-            log_odds=self.loss in LOG_ODDS,
-            clip_norm=self.clip_norm,
+            one_pass=self._one_pass(model.discriminator),
             accumulate=self.accumulate,
         )
 
@@ -259,8 +248,8 @@ class GANRecipe(LatentRecipe):
             f"--batch {self.batch}. Nearest: --batch {max(1, rows // self.pack) * self.pack * parts}.",
         )
 
-    def _judges_each_alone(self, discriminator: nn.Module) -> bool:
-        """Whether what the discriminator says of an image depends on that image alone."""
+    def _one_pass(self, discriminator: nn.Module) -> bool:
+        """Whether the discriminator's output for an image depends on that image alone."""
         from genlab.architectures.normalization import BatchNorm2d
 
         norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
@@ -270,34 +259,53 @@ class GANRecipe(LatentRecipe):
         from genlab.objectives.adversarial import ADVERSARIAL
 
         loss = ADVERSARIAL[self.loss]
-        if self.loss not in WITH_TARGETS:
-            return loss
-        targets = {"real_label": self.real_label, "fake_label": self.fake_label}
+        if loss.targets:
+            labels = {"real_label": self.real_label, "fake_label": self.fake_label}
+            loss = replace(loss, discriminator=partial(loss.discriminator, **labels))
         if self.loss == "least-squares":
-            targets["wanted_label"] = self.wanted_label
-        return partial(loss, **targets)
+            loss = replace(loss, generator=partial(loss.generator, wanted_label=self.wanted_label))
+        return loss
 
-    def _optimizer(self, network: nn.Module, player: str, lr: float) -> torch.optim.Optimizer:
+    def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
+        """Return one of the two players, with its optimizer and what happens to its weights."""
         from genlab.core.optimizer import adam, rmsprop
+        from genlab.core.player import Player
+        from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
 
-        return adam(network, player, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, player, lr)
+        network: nn.Module = getattr(model, name)
+        lr: float = getattr(self, f"{name}_lr")
+        player = Player(
+            name,
+            network,
+            adam(network, name, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, name, lr),
+            among=model,
+            turns=getattr(self, f"{name}_steps"),
+            clip_norm=self.clip_norm,
+        )
+        limit, weight = self.weight_clip, self.historical_averaging
+        if limit is not None and name == "discriminator":
+            player.after_step = [lambda optimizer, step: clip_weights_(network, limit)]
+        if weight:
+            player.weight_regularizer = lambda optimizer: weight * historical_distance(optimizer)
+            player.after_step = [*player.after_step, remember_]
+        return player
 
-    def _view(self) -> View:
-        """Return what the discriminator sees of an image: augmented first, as the data would be, then noisy."""
+    def _augment(self) -> Augment:
+        """Return what is done to the discriminator's inputs: augmented first, as the data would be, then noisy."""
         from genlab.core.schedules import linear
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
 
         fading = linear(self.steps)
 
-        def view(images: Tensor, step: int, draws: Draws) -> Tensor:
+        def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
             if self.diff_augment != "none":
                 images = diff_augment(images, draws, POLICIES[self.diff_augment])
             if self.instance_noise:
                 images = instance_noise(images, draws, self.instance_noise * fading(step))
             return images
 
-        return view
+        return augment
 
     def _penalties(self) -> dict[str, Penalty]:
         from genlab.regularizers.gradient import PENALTIES
@@ -306,24 +314,6 @@ class GANRecipe(LatentRecipe):
         return {
             f"{name}_penalty": _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight
         }
-
-    def _afterwards(
-        self, discriminator: nn.Module
-    ) -> dict[str, list[Callable[[torch.optim.Optimizer, int], None]]]:
-        """Return what happens to each player after its steps."""
-        from genlab.regularizers.weights import clip_weights_, remember_
-
-        acts: dict[str, list[Callable[[torch.optim.Optimizer, int], None]]] = {
-            "discriminator": [],
-            "generator": [],
-        }
-        limit = self.weight_clip
-        if limit is not None:
-            acts["discriminator"].append(lambda optimizer, step: clip_weights_(discriminator, limit))
-        if self.historical_averaging:
-            for of_player in acts.values():
-                of_player.append(remember_)
-        return acts
 
 
 def _weighted(weight: float, penalty: Penalty) -> Penalty:

@@ -72,17 +72,17 @@ class VAERecipe(LatentRecipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `VAETraining`."""
         from genlab.core.optimizer import adam
+        from genlab.core.player import Player
         from genlab.families.vae import VAE, VAETraining
 
         assert isinstance(model, VAE)
         return VAETraining(
             model,
-            adam(model, "vae", self.lr, self.betas),
+            Player("vae", model, adam(model, "vae", self.lr, self.betas), clip_norm=self.clip_norm),
             randomness,
             beta=self.annealed_beta(),
             floor=self.free_bits,
             binarise=self.binarise,
-            clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
 

@@ -50,22 +50,22 @@ def unrolled(
     buffers = {name: buffer.clone() for name, buffer in discriminator.named_buffers()}
     moments = {name: _moments(optimizer, p) for name, p in parameters.items()}
     for _ in range(steps):
-        gradients = _gradients(discriminator_loss(_judge(discriminator, weights, buffers)), weights)
+        gradients = _gradients(discriminator_loss(_with_weights(discriminator, weights, buffers)), weights)
         weights = dict(weights)
         for name, gradient in gradients.items():
             group = options[parameters[name]]
             weights[name], moments[name] = _updated(weights[name], gradient, moments[name], group)
-    return _judge(discriminator, weights, buffers)
+    return _with_weights(discriminator, weights, buffers)
 
 
-def _judge(
+def _with_weights(
     discriminator: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]
 ) -> DiscriminatorFunction:
-    def judge(images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+    def discriminate(images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
         output: DiscriminatorOutput = functional_call(discriminator, (weights, buffers), (images, labels))
         return output
 
-    return judge
+    return discriminate
 
 
 def _gradients(loss: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:

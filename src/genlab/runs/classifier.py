@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 from genlab.core.device import of, place
 from genlab.core.errors import UsageError
 from genlab.core.files import replace, storage
-from genlab.core.optimizer import adam, optimizer_step, set_learning_rates
+from genlab.core.optimizer import adam, set_learning_rates
+from genlab.core.player import Player
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import RATES
 from genlab.data.cache import cache_folder
@@ -78,6 +79,7 @@ def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
     """Train it for some passes over the images, its learning rate falling along a cosine."""
     steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
     optimizer, rate = adam(network, "classifier", LR, (0.9, 0.999)), RATES["cosine"](steps)
+    player = Player("classifier", network, optimizer)
     with (
         torch.random.fork_rng(),
         bar(progress) as show,
@@ -89,4 +91,6 @@ def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
             batch = next(batches)
             assert batch.labels is not None
             images: Tensor = resize(batch.images, SIDE, "antialiased")
-            optimizer_step(cross_entropy(network.logits(images), batch.labels), optimizer)
+            with player.learning():
+                player.backward(cross_entropy(network.logits(images), batch.labels))
+                player.update(step)
