@@ -1,7 +1,6 @@
 """Samplers against densities whose denoiser is known in closed form."""
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -19,18 +18,17 @@ from genlab.families.samplers import (
     Heun,
     Sampler,
     Trajectory,
+    angular_levels,
     even_levels,
     generate,
-    quadratic_levels,
 )
 from genlab.objectives.diffusion import SCHEDULES, NoiseSchedule
 
 CENTRES = torch.tensor([-1.0, 0.0, 1.0]).double()
 WEIGHTS = torch.tensor([0.5, 0.2, 0.3]).double()
 SPREAD = 0.1
-Grid = Callable[[int, int], list[int]]
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES)
-every_grid = pytest.mark.parametrize("grid", [even_levels, quadratic_levels])
+every_sampler = pytest.mark.parametrize("sampler", SAMPLERS)
 
 
 def of_mixture(schedule: NoiseSchedule, spread: float = SPREAD) -> Denoiser:
@@ -191,13 +189,17 @@ def test_the_same_start_leads_to_the_same_place_whatever_the_sampler() -> None:
         torch.testing.assert_close(made, end, rtol=0, atol=0.02)
 
 
-@every_grid
-@pytest.mark.parametrize(("steps", "levels"), [(1, 1000), (3, 10), (50, 1000), (1000, 1000), (7, 7)])
-def test_a_grid_goes_down_to_nothing_in_as_many_steps_as_asked(grid: Grid, steps: int, levels: int) -> None:
-    places = grid(steps, levels)
-    assert len(places) == steps + 1
-    assert (places[0], places[-1]) == (levels, 0)
-    assert all(above > below for above, below in pairwise(places))
+@every_sampler
+@every_schedule
+@pytest.mark.parametrize(("steps", "levels"), [(1, 1000), (3, 10), (50, 1000), (400, 1000), (1000, 1000), (7, 7)])
+def test_times_fall_from_one_to_zero_by_levels_in_as_many_steps_as_asked(
+    schedule: str, sampler: str, steps: int, levels: int
+) -> None:
+    times = SAMPLERS[sampler]().times(SCHEDULES[schedule](levels), steps)
+    assert len(times) == steps + 1
+    assert (times[0], times[-1]) == (1, 0)
+    assert all(above > below for above, below in pairwise(times))
+    assert set(times) <= {k / levels for k in range(levels + 1)}
 
 
 @pytest.mark.parametrize(("steps", "levels"), [(3, 10), (50, 1000), (7, 7)])
@@ -207,16 +209,19 @@ def test_even_levels_are_as_even_as_whole_numbers_allow(steps: int, levels: int)
     assert max(gaps) <= -(-levels // steps)
 
 
-def test_quadratic_levels_are_closer_near_the_image() -> None:
-    assert quadratic_levels(4, 1600) == [1600, 900, 400, 100, 0]
-    assert quadratic_levels(4, 5) == [5, 3, 2, 1, 0]  # each of its own, where squares would fall together
+@every_schedule
+def test_angular_levels_have_the_same_noise_with_every_schedule(schedule: str) -> None:
+    table = SCHEDULES[schedule](1000)
+    levels = torch.tensor(angular_levels(table, 10))
+    angles = torch.atan2(table.sigmas, table.alphas)[levels] / (math.pi / 2)
+    torch.testing.assert_close(angles, torch.linspace(1, 0, 11).double() ** 1.5, rtol=0, atol=0.005)
 
 
-@every_grid
+@every_sampler
 @pytest.mark.parametrize("steps", [0, -1, 11])
-def test_a_grid_of_more_steps_than_levels_is_refused(grid: Grid, steps: int) -> None:
+def test_more_steps_than_levels_are_refused(sampler: str, steps: int) -> None:
     with pytest.raises(UsageError, match=rf"^{steps} steps cannot go through 10 levels of noise. Choose 1 to 10"):
-        grid(steps, 10)
+        SAMPLERS[sampler]().times(SCHEDULES["cosine"](10), steps)
 
 
 def test_nothing_is_drawn_where_nothing_is_random() -> None:

@@ -7,6 +7,7 @@ References:
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
     Song, Meng and Ermon, 2021. Denoising Diffusion Implicit Models. arXiv:2010.02502.
     Song et al., 2021. Score-Based Generative Modeling through Stochastic Differential Equations. arXiv:2011.13456.
+    Salimans and Ho, 2022. Progressive Distillation for Fast Sampling of Diffusion Models. arXiv:2202.00512.
     Karras, Aittala, Aila and Laine, 2022. Elucidating the Design Space of Diffusion Models. arXiv:2206.00364.
     Lu et al., 2022. DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models.
         arXiv:2211.01095.
@@ -101,16 +102,21 @@ def even_levels(steps: int, levels: int) -> list[int]:
     return [round(place) for place in torch.linspace(levels, 0, steps + 1, dtype=torch.float64).tolist()]
 
 
-def quadratic_levels(steps: int, levels: int) -> list[int]:
-    """Return `steps` + 1 noise levels k_i = T (1 − i/n)², which are closer to each other near the image.
+def angular_levels(schedule: NoiseSchedule, steps: int) -> list[int]:
+    """Return `steps` + 1 noise levels from T to 0 that are closer to each other near the image.
 
-    They are rounded to different whole numbers (Song, Meng and Ermon, 2021, appendix D.2).
+    They are the different levels nearest to the angles φ_i = φ_T (1 − i/n)^1.5, with φ = arctan(σ/α) of Salimans
+    and Ho (2022). Their noise hardly depends on the schedule.
 
     Raises:
         UsageError: fewer than one step, or more steps than levels.
     """
-    _check(steps, levels)
-    return [max(round(levels * (left / steps) ** 2), left) for left in range(steps, -1, -1)]
+    _check(steps, schedule.steps)
+    angles, levels = torch.atan2(schedule.sigmas, schedule.alphas), [schedule.steps]
+    for left in range(steps - 1, -1, -1):
+        nearest = (angles - angles[-1] * (left / steps) ** 1.5).abs().argmin().item()
+        levels.append(max(min(int(nearest), levels[-1] - 1), left))
+    return levels
 
 
 @dataclass(frozen=True)
@@ -187,14 +193,14 @@ class DPMSolver2M(Sampler):
         D = (1 + 1/(2r)) x̂_t − 1/(2r) x̂_u,  x_s = σ_s/σ_t x_t − α_s (e^{−h} − 1) D
 
     The first and the last step are of first order, D = x̂_t; the last one returns x_0 = x̂_t exactly. Its times are
-    those of `quadratic_levels`.
+    those of `angular_levels`.
     """
 
     name = "dpm++2m"
 
     def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
         """Return times that are closer to each other near the image, where λ changes fastest."""
-        return [k / schedule.steps for k in quadratic_levels(steps, schedule.steps)]
+        return [k / schedule.steps for k in angular_levels(schedule, steps)]
 
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
         """Take one step of algorithm 2 and remember its prediction."""
