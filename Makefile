@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-slow lint bench modes likelihood bits families zoo metrics doctor clean
 
 demo: $(READY)  ## train a DCGAN on the embedded digits in two minutes
-	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch 64 --preview-every 100 --evaluate-every 250
+	$(BIN)/genlab train dcgan --data digits --minutes 2 --width 32 --batch-size 64 --preview-every 100 --evaluate-every 250
 
 test: $(READY)  ## style, types, tests, the code blocks of the docs
 	$(BIN)/ruff check .

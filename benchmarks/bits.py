@@ -29,7 +29,7 @@ from genlab.core.random import generator
 from genlab.data.source import open_source
 
 IMAGES, CHUNK = 2000, 250
-FEW: Mapping[str, Any] = {"width": 32, "batch": 64, "lr": 1e-3, "lr_schedule": "cosine"}
+FEW: Mapping[str, Any] = {"width": 32, "batch_size": 64, "lr": 1e-3, "lr_schedule": "cosine"}
 GLOW: Mapping[str, Any] = {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"}
 
 
@@ -74,7 +74,7 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
     run = train_for(minutes, row.preset, runs / row.name, options)
     model = genlab.load(run.folder, checkpoint="last")
     opened = open_source(source, **SIZES[row.data])
-    bits = bits_of(model, opened.held_out.batch(np.arange(IMAGES)).images)
+    bits = bits_of(model, opened.held_out.batch(np.arange(IMAGES)).x)
     return {
         "preset": row.preset,
         "data": row.data,
@@ -92,7 +92,7 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
 def bits_of(model: Any, images: Tensor) -> Tensor:  # noqa: ANN401 (it bounds the likelihood of bytes)
     """Return −log₂ P(x), or its bound, of each image over how many numbers it has."""
     noise = generator(0, "bits")
-    nats = [-model.evidence_bound(part, noise).double() for part in torch.split(images, CHUNK)]
+    nats = [-model.evidence_bound(part, generator=noise).double() for part in torch.split(images, CHUNK)]
     return torch.cat(nats) / (images[0].numel() * log(2))
 
 

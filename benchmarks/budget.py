@@ -20,6 +20,7 @@ from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
+from genlab.data.dataset import Dataset
 from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
 
@@ -77,7 +78,7 @@ def train_for(
             f"{folder} is a run of {done['minutes']:g} minutes, and {minutes:g} are asked for. "
             "Give another --runs."
         )
-    return Trained(folder, done["steps"], done["batches"] * plan.recipe.batch, done["megabytes"])
+    return Trained(folder, done["steps"], done["batches"] * plan.recipe.batch_size, done["megabytes"])
 
 
 def work_off(
@@ -132,6 +133,7 @@ def _steps_per_second(plan: Plan, seconds: float) -> float:
     """Return how many steps a second of processor time is enough for, as found in so many seconds."""
     settings = plan.settings
     data = open_source(settings.data, size=settings.size, channels=settings.channels).train
+    assert isinstance(data, Dataset)  # what `ours` takes
     where, taken = torch.device("cpu"), 0
     with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
         advance(TURN)  # what is loaded once is loaded here

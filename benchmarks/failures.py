@@ -17,10 +17,10 @@ from genlab.data.source import open_source
 HEALTHY = "healthy"
 LATER = 100
 SIDES: Mapping[str, int] = {"digits": 16, "fashion-mnist": 32, "cifar10": 32}
-GAN: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "ema": 0.0}
-VAE: Mapping[str, Any] = {"width": 16, "batch": 64, "steps": 1000}
-FLOW: Mapping[str, Any] = {"width": 32, "flow_steps": 4, "batch": 64, "steps": 1000}
-DIFFUSION: Mapping[str, Any] = {"width": 16, "batch": 32, "steps": 1000, "size": 16}
+GAN: Mapping[str, Any] = {"width": 16, "batch_size": 32, "steps": 1000, "ema": 0.0}
+VAE: Mapping[str, Any] = {"width": 16, "batch_size": 64, "steps": 1000}
+FLOW: Mapping[str, Any] = {"width": 32, "flow_steps": 4, "batch_size": 64, "steps": 1000}
+DIFFUSION: Mapping[str, Any] = {"width": 16, "batch_size": 32, "steps": 1000, "size": 16}
 BASE: Mapping[str, Mapping[str, Any]] = {"gan": GAN, "flow": FLOW, "diffusion": DIFFUSION}  # VAE for all others
 WIDE: Mapping[str, Any] = {"width": 256}  # of mlp
 FEW = 64  # training pictures of a run that has too few

@@ -39,9 +39,11 @@ from budget import Line, about, here, lines, train_for, work_off
 from claims import judged, table
 from genlab.applications.sample import sample
 from genlab.bench import page
-from genlab.core.contract import Decodes, Encodes, Reconstructs, Samples, counts_bits
+from genlab.core.condition import NONE, Condition
+from genlab.core.contract import BoundsLikelihood, Decodes, Encodes, Reconstructs, Samples
 from genlab.core.files import write
-from genlab.core.pictures import grid, png
+from genlab.core.modality import Modality
+from genlab.core.pictures import image_grid, png
 from genlab.data.source import open_source
 from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.sets import compare
@@ -51,7 +53,7 @@ from genlab.runs.classifier import classifier_of
 SIDE, SAMPLES, SHOWN, CHUNK = 32, 2000, 16, 250
 STEPS_50: Mapping[str, Any] = {
     "width": 32,
-    "batch": 64,
+    "batch_size": 64,
     "lr": 1e-3,  # the published 2e-4 is for 250 times as many steps
     "lr_schedule": "cosine",
     "sampling_steps": 50,
@@ -59,7 +61,7 @@ STEPS_50: Mapping[str, Any] = {
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "autoencoder": {},
     "conv-vae": {},
-    "dcgan": {"batch": 64},
+    "dcgan": {"batch_size": 64},
     # The published five turns of the discriminator at 2e-4 are for 14 times as many rounds.
     "sngan": {"width": 32, "discriminator_steps": 1, "generator_lr": 5e-4, "discriminator_lr": 1e-3},
     "glow": {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"},
@@ -114,12 +116,13 @@ class Fitted(nn.Module):
         assert isinstance(model, Encodes)
         assert isinstance(model, Decodes)
         self.model = model
+        self.conditions: Mapping[str, Modality] = {}
         codes = torch.cat([model.encode(part) for part in torch.split(images, CHUNK)])
         self.mean, deviations = codes.mean(0), codes - codes.mean(0)
         spread = deviations.T @ deviations / len(codes) + 1e-6 * torch.eye(codes.shape[1])
         self.root = torch.linalg.cholesky(spread)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` images of codes from N(μ, Σ)."""
         return self.model.decode(self.mean + torch.randn(count, len(self.mean), generator=generator) @ self.root.T)
 
@@ -153,19 +156,19 @@ def measure(
 def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
     """Return how good samples, reconstructions and likelihood are; write a strip of samples."""
     source = open_source("fashion-mnist", size=SIDE)
-    real, train = (each.batch(np.arange(SAMPLES)).images for each in (source.held_out, source.train))
+    real, train = (each.batch(np.arange(SAMPLES)).x for each in (source.held_out, source.train))
     quality: dict[str, Any] = {}
     if isinstance(model, Reconstructs):
         errors = [mse(part, model.reconstruct(part)) for part in torch.split(real, CHUNK)]
         quality["error"] = float(torch.cat(errors).mean())
-    if counts_bits(model):
+    if isinstance(model, BoundsLikelihood) and model.levels:
         quality["bits"] = float(bits_of(model, real).mean())
     sampler = model if isinstance(model, Samples) else Fitted(model, train)
     began = time.process_time()
     fake = sample(sampler, SAMPLES, seed=0)
     quality["seconds_per_1000"] = (time.process_time() - began) * 1000 / SAMPLES
     if strip:
-        write(strip, png(grid(fake[:SHOWN], columns=SHOWN)))
+        write(strip, png(image_grid(fake[:SHOWN], columns=SHOWN)))
     extractor = classifier_of(source, torch.device("cpu"))
     ours, theirs = (
         feature_statistics(extractor, [partial(_same, p) for p in torch.split(x, CHUNK)]) for x in (fake, real)

@@ -43,7 +43,7 @@ COMMON: Mapping[str, Any] = {
     "architecture": "mlp",
     "width": 200,
     "latent": 50,
-    "batch": 20,
+    "batch_size": 20,
     "binarise": True,
     "lr": 1e-3,
 }
@@ -71,7 +71,7 @@ def measure(name: str, mnist: str, minutes: float) -> Row:
     samples, _ = ROWS[name]
     recipe = VAERecipe(**COMMON, importance_samples=samples)
     source = open_source(f"mnist:{mnist}" if mnist else "mnist", size=28, channels=1)
-    training = build(recipe, source.train.shape, Randomness(0))
+    training = build(recipe, source.train.spec, Randomness(0))
     model, row = training.model, Row(name)
     torch.set_num_threads(1)
     assert isinstance(model, VAE)
@@ -79,7 +79,7 @@ def measure(name: str, mnist: str, minutes: float) -> Row:
     budget, due = 60 * minutes, iter(np.linspace(0, 1, POINTS + 1)[1:])
     next_point = next(due)
     (optimizer,) = training.optimizers.values()
-    with Loader(source.train, recipe.batch, seed=0) as batches:
+    with Loader(source.train, recipe.batch_size, seed=0) as batches:
         while row.seconds < budget:
             began = time.process_time()
             # The rate follows the clock, so that each row ends where its learning rate does.
@@ -102,11 +102,12 @@ def nll(model: VAE, images: Tensor, draws: int) -> Tensor:
     """Return −log p(x) of each image in nats, estimated with so many draws from the posterior."""
     noise = generator(0, "likelihood")
     with inference_mode(model):
-        return torch.cat([-model.importance_bound(chunk, draws, noise) for chunk in torch.split(images, CHUNK)])
+        chunks = torch.split(images, CHUNK)
+        return torch.cat([-model.importance_bound(chunk, draws, generator=noise) for chunk in chunks])
 
 
 def _test_images(batch: Batch) -> Tensor:
-    return binarised(batch.images, Draws(generator(0, "binarised test"), len(batch)))
+    return binarised(batch.x, Draws(generator(0, "binarised test"), len(batch)))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -97,7 +97,7 @@ COPIED = (500, 100, 20)  # different training pictures among the copies
 
 def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
     """Yield the name of each row and its pictures, (count, C, H, W)."""
-    images = source.train.batch(chosen(len(source.train), count)).images
+    images = source.train.batch(chosen(len(source.train), count)).x
     yield "as they are", images
     for title, (corruption, grades) in CORRUPTIONS.items():
         for grade in grades:
@@ -107,11 +107,11 @@ def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
         order = np.random.default_rng(0).permutation(len(labels))
         for kept in CLASSES_KEPT:
             some = order[labels[order] < kept][:count]
-            yield f"{kept} of {len(source.train.classes)} classes", source.train.batch(some).images
+            yield f"{kept} of {source.train.spec.classes} classes", source.train.batch(some).x
     for different in COPIED:
         again = torch.arange(count) % different
         yield f"copies of {different} training pictures", images[again]
-    yield "copies of held-out pictures", source.held_out.batch(chosen(len(source.held_out), count)).images
+    yield "copies of held-out pictures", source.held_out.batch(chosen(len(source.held_out), count)).x
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
     extractor = find_extractor(options.extractor, torch.device("cpu"), source)
     train = real_statistics(source.train, extractor, options.images)
     # One half of the held-out pictures is the real set, the other tells how near a new picture comes to the data.
-    held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).images
+    held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).x
     real, unseen = (_portrait(extractor, part) for part in torch.chunk(held_out, 2))
     table = {}
     for name, images in rows(source, options.images):

@@ -42,7 +42,7 @@ TOY: Mapping[str, Any] = {
     "depth": 4,
     "width": 128,
     "latent": 2,
-    "batch": 256,
+    "batch_size": 256,
     "steps": 3000,
     "discriminator_steps": 2,
     "optimizer": "adam",
@@ -51,7 +51,7 @@ TOY: Mapping[str, Any] = {
     "betas": (0.5, 0.999),
     "lr_schedule": "cosine",
 }
-STACKED: Mapping[str, Any] = {"width": 32, "batch": 64, "steps": 10_000}
+STACKED: Mapping[str, Any] = {"width": 32, "batch_size": 64, "steps": 10_000}
 
 SLOPES: Mapping[str, Any] = {"r1": 5e-3, "r2": 5e-3}  # small beside images', because the modes are so narrow
 ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -64,7 +64,7 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "pacgan, 2": ("pacgan", {}),
     "pacgan, 4": ("pacgan", {"pack": 4}),
     # All pairs of 256 would take an hour, and at the others' rates it makes nothing.
-    "minibatch-gan": ("minibatch-gan", {"batch": 64, "generator_lr": 2e-4, "discriminator_lr": 4e-4}),
+    "minibatch-gan": ("minibatch-gan", {"batch_size": 64, "generator_lr": 2e-4, "discriminator_lr": 4e-4}),
     "feature-matching-gan": ("feature-matching-gan", {}),
     "wgan": ("wgan", {"optimizer": "rmsprop", "generator_lr": 5e-4, "discriminator_lr": 5e-4}),
     "wgan-gp": ("wgan-gp", {"discriminator_norm": "none", "gradient_penalty": 0.1}),
@@ -91,7 +91,7 @@ LIKELY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             "architecture": "mlp",
             "depth": 4,
             "width": 256,
-            "batch": 512,
+            "batch_size": 512,
             "steps": 30_000,
             "lr": 1e-3,
             "lr_schedule": "cosine",
@@ -100,7 +100,7 @@ LIKELY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ),
     "spline-flow": (
         "spline-flow",
-        {"width": 128, "batch": 512, "steps": 20_000, "lr": 1e-3, "lr_schedule": "cosine"},
+        {"width": 128, "batch_size": 512, "steps": 20_000, "lr": 1e-3, "lr_schedule": "cosine"},
     ),
 }
 TOY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -139,7 +139,9 @@ def train_toy(row: str, toy: str, seed: int) -> dict[str, Any]:
     source = open_source(toy)
     assert source.modes is not None
     assert source.mode_spread is not None
-    coverage = cover(_points(model.sample(SAMPLES, generator(seed, "modes"))), source.modes, source.mode_spread)
+    coverage = cover(
+        _points(model.sample(SAMPLES, generator=generator(seed, "modes"))), source.modes, source.mode_spread
+    )
     return {
         "row": row,
         "data": toy,
@@ -152,9 +154,9 @@ def train_toy(row: str, toy: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _points(images: Tensor) -> FloatArray:
-    """Return images (B, 2, 1, 1) as points (B, 2)."""
-    points: FloatArray = images.flatten(1).numpy()
+def _points(samples: Tensor) -> FloatArray:
+    """Return points (B, 2) as an array."""
+    points: FloatArray = samples.numpy()
     return points
 
 
@@ -163,7 +165,7 @@ def _perfect(toy: str) -> str:
     source = open_source(toy)
     assert source.modes is not None
     assert source.mode_spread is not None
-    points = _points(source.train.batch(np.arange(len(source.train))).images)
+    points = _points(source.train.batch(np.arange(len(source.train))).x)
     share = cover(points, source.modes, source.mode_spread).high_quality
     return f" Of {len(points):,} points of the mixture itself, {share:.1%} are of high quality."
 
@@ -178,7 +180,7 @@ def train_stacked(row: str, mnist: str, seed: int) -> dict[str, Any]:
     reader = classifier_of(digit, torch.device("cpu"))
     noise, numbers = generator(seed, "modes"), []
     for _ in range(0, STACKED_SAMPLES, CHUNK):
-        seen = reader(model.sample(CHUNK, noise).reshape(-1, 1, 32, 32))
+        seen = reader(model.sample(CHUNK, generator=noise).reshape(-1, 1, 32, 32))
         assert seen.probabilities is not None
         digits = seen.probabilities.argmax(1).reshape(-1, 3)
         numbers.append(digits @ torch.tensor([100, 10, 1]))

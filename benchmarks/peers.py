@@ -36,7 +36,7 @@ from genlab.bench.cases import Case, ours, pictures
 from genlab.bench.measure import Spread, in_turns, ratios, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
-from genlab.core.batch import ImageShape
+from genlab.core.modality import DataSpec
 from genlab.families.vae import VAE
 from genlab.objectives.reconstruction import RECONSTRUCTION
 from genlab.recipes.vae import VAERecipe
@@ -86,32 +86,33 @@ class Theirs(VAERecipe):
 
     kind: str = "perceptron"
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return a `VAE`; the decoder's last sigmoid is left to the loss."""
         encoder, decoder = networks(self.kind)
         heads = Heads(encoder.embedding, encoder.log_var)
         first, *middle, (last, _) = decoder.layers
         if self.kind == "perceptron":
             inward = [nn.Flatten(), *encoder.layers, heads]
-            outward = [first, last, nn.Unflatten(1, tuple(shape)), Halved()]
+            outward = [first, last, nn.Unflatten(1, spec.target.shape), Halved()]
         else:
             inward = [*encoder.layers, nn.Flatten(), heads]
             outward = [first, nn.Unflatten(1, (1024, 4, 4)), *middle, last, Halved()]
-        return VAE(MixedSequential(*inward), MixedSequential(*outward), LATENT, RECONSTRUCTION["bce"]())
+        encoding, decoding = MixedSequential(*inward), MixedSequential(*outward)
+        return VAE(DataSpec(spec.target), encoding, decoding, LATENT, RECONSTRUCTION["bce"]())
 
 
 def measure(kind: str, repeats: int) -> list[Row]:
     """Time an epoch of both."""
     data = pictures(Case("vae", 1, SIDE))
     steps = EPOCHS[kind] * len(data) // BATCH
-    recipe = Theirs(kind=kind, batch=BATCH, latent=LATENT, lr=1e-3)
+    recipe = Theirs(kind=kind, batch_size=BATCH, latent=LATENT, lr=1e-3)
     with contextlib.ExitStack() as stack:
         works: dict[str, Callable[[], object]] = {
             name: partial(stack.enter_context(ours(recipe, data, CPU, dtype)), steps)
             for name, dtype in devices.precisions(CPU).items()
         }
         place = stack.enter_context(tempfile.TemporaryDirectory())
-        works[PYTHAE] = partial(_train, kind, data.batch(np.arange(len(data))).images, Path(place))
+        works[PYTHAE] = partial(_train, kind, data.batch(np.arange(len(data))).x, Path(place))
         found = in_turns({name: partial(seconds, work) for name, work in works.items()}, repeats)
     speeds = {name: [steps * BATCH / value for value in values] for name, values in found.items()}
     return [

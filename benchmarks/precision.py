@@ -29,7 +29,7 @@ from genlab.architectures.mixed import compute_in
 from genlab.bench import page
 from genlab.core.device import PRECISIONS
 from genlab.core.random import generator
-from genlab.data.dataset import Dataset, IntArray
+from genlab.data.dataset import IntArray, Split
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.feature_statistics import feature_statistics
@@ -38,9 +38,9 @@ from genlab.runs.classifier import classifier_of
 
 SAMPLES, CHUNK = 2000, 250
 ROWS: Mapping[str, Mapping[str, Any]] = {
-    "dcgan": {"width": 32, "batch": 64, "steps": 1500},
-    "sngan": {"width": 32, "batch": 32, "steps": 400},
-    "conv-vae": {"batch": 64, "steps": 1500},
+    "dcgan": {"width": 32, "batch_size": 64, "steps": 1500},
+    "sngan": {"width": 32, "batch_size": 32, "steps": 400},
+    "conv-vae": {"batch_size": 64, "steps": 1500},
 }
 RARELY = {"log_every": 100, "preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
 
@@ -58,22 +58,22 @@ def train(preset: str, precision: str, seed: int) -> dict[str, Any]:
     source = open_source("fashion-mnist", size=32)
     result["distance"] = distance(model, classifier_of(source, torch.device("cpu")), source.held_out)
     if preset == "conv-vae":
-        bounds = model.evidence_bound(source.held_out.batch(np.arange(1000)).images, generator(0, "bound"))
+        bounds = model.evidence_bound(source.held_out.batch(np.arange(1000)).x, generator=generator(0, "bound"))
         result["bound"] = -float(bounds.mean())
     return result
 
 
-def distance(model: Any, extractor: Extractor, held_out: Dataset) -> float:  # noqa: ANN401 (it samples)
+def distance(model: Any, extractor: Extractor, held_out: Split) -> float:  # noqa: ANN401 (it samples)
     """Return the Fréchet distance of samples to held-out pictures in the features of `extractor`."""
     noise = generator(0, "precision")
     rows = np.split(np.arange(SAMPLES), SAMPLES // CHUNK)
-    fake = feature_statistics(extractor, [lambda: model.sample(CHUNK, noise)] * len(rows))
+    fake = feature_statistics(extractor, [lambda: model.sample(CHUNK, generator=noise)] * len(rows))
     real = feature_statistics(extractor, [partial(_images, held_out, some) for some in rows])
     return frechet_distance(gaussian(real.features, "real"), fake.features)
 
 
-def _images(data: Dataset, rows: IntArray) -> Tensor:
-    return data.batch(rows).images
+def _images(data: Split, rows: IntArray) -> Tensor:
+    return data.batch(rows).x
 
 
 def main(arguments: Sequence[str]) -> None:

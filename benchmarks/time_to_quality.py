@@ -26,7 +26,7 @@ from genlab.bench import page
 from genlab.bench.cases import TEXTBOOK, Driven, ours, theirs
 from genlab.bench.measure import seconds
 from genlab.core.device import PRECISIONS
-from genlab.data.dataset import Dataset
+from genlab.data.dataset import Dataset, Split
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.recipes.gan import GANRecipe
@@ -45,15 +45,17 @@ Curve: TypeAlias = list[tuple[float, float]]  # seconds of training, distance
 def follow(seed: int, budget: float) -> dict[str, Curve]:
     """Return the curve of each way until its training has taken `budget` seconds."""
     source = open_source("fashion-mnist", size=32)
+    data = source.train
+    assert isinstance(data, Dataset)  # what `ours` and `theirs` take
     extractor = classifier_of(source, CPU)
-    recipe = replace(PRESETS["dcgan"], batch=64)
+    recipe = replace(PRESETS["dcgan"], batch_size=64)
     assert isinstance(recipe, GANRecipe)
     with ExitStack() as stack:
         ways: dict[str, Driven] = {
-            f"genlab, {name}": stack.enter_context(ours(recipe, source.train, CPU, dtype, seed))
+            f"genlab, {name}": stack.enter_context(ours(recipe, data, CPU, dtype, seed))
             for name, dtype in PRECISIONS.items()
         }
-        ways[TEXTBOOK] = theirs(recipe, source.train, CPU, seed)
+        ways[TEXTBOOK] = theirs(recipe, data, CPU, seed)
         for way in ways.values():
             way(2)  # what is made once is made here
         curves: dict[str, Curve] = {name: [] for name in ways}
@@ -66,7 +68,7 @@ def follow(seed: int, budget: float) -> dict[str, Curve]:
     return curves
 
 
-def _quality(way: Driven, extractor: Extractor, held_out: Dataset) -> float:
+def _quality(way: Driven, extractor: Extractor, held_out: Split) -> float:
     with inference_mode(way.model):
         return distance(way.model, extractor, held_out)
 

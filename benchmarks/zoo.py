@@ -24,23 +24,27 @@ import torch
 from torch import Tensor, nn
 
 import genlab
-from classifier import Classifier, classifier, diversity
 from genlab.applications.sample import sample
 from genlab.bench import page
 from genlab.core.contract import Corrupts, Reconstructs, Samples
 from genlab.core.files import write
-from genlab.core.pictures import grid, png
+from genlab.core.pictures import image_grid, png
 from genlab.core.random import generator
-from genlab.data.dataset import Dataset
+from genlab.data.dataset import Split
 from genlab.data.source import open_source
+from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import frechet_distance
 from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.runs.classifier import accuracy, classifier_of
 
 DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
-SAMPLES, SHOWN, CHUNK = 10_000, 16, 500
+SAMPLES, PAIRS, SHOWN, CHUNK = 10_000, 20_000, 16, 500
 PROBE = 1 / 24  # of the time, spent once more to see how many steps fit into it
+FLOOR = "training pictures"  # the row of what no model can be expected to better
 BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
 SHOWN_HERE = [preset for preset, recipe in PRESETS.items() if recipe.family in BASE]  # others: families.py
+EARLIER = """Measured with the benchmark's own classifier of an earlier version; genlab's has the same layers but
+other weights, so that these distances compare with each other, not with those of families.md or of new runs."""
 # Why a row is behind the one that does nothing clever, as far as its strip and its number of {steps} say.
 EARLY = "{steps} rounds fit into the time, because "
 BLUR = (
@@ -67,7 +71,7 @@ WHY: Mapping[str, str] = {
 }
 
 
-def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
+def measure(preset: str, minutes: float, pictures: Path, extractor: Extractor) -> dict[str, Any]:
     """Train a preset, draw a strip of what it makes, and return its row."""
     recipe = PRESETS[preset]
     with tempfile.TemporaryDirectory() as place:
@@ -82,13 +86,12 @@ def measure(preset: str, minutes: float, pictures: Path) -> dict[str, Any]:
         "family": recipe.family,
         "minutes": run.progress.seconds / 60,
         "steps": run.progress.step,
-        "images": run.progress.batches * recipe.batch,
+        "images": run.progress.batches * recipe.batch_size,
         "weights": sum(parameter.numel() for parameter in model.parameters()),
     }
-    judge, row["accuracy"] = classifier(source)
-    write(pictures / f"{preset}.png", png(grid(_strip(model, real), columns=SHOWN)))
+    write(pictures / f"{preset}.png", png(image_grid(_strip(model, real), columns=SHOWN)))
     if isinstance(model, Samples):
-        row |= _distances(judge, real, sample(model, SAMPLES, seed=0))
+        row |= _distances(extractor, real, sample(model, SAMPLES, seed=0))
     if isinstance(model, Reconstructs):
         row["reconstruction_mse"] = _error(model, real, corrupted=False)
     if isinstance(model, Corrupts):
@@ -103,10 +106,24 @@ def _train(preset: str, place: Path, **length: float) -> Any:  # noqa: ANN401 (a
     return genlab.train(preset, quiet=True, data=DATA, size=SIDE, width=width, out=place, **rare, **length)
 
 
-def _distances(judge: Classifier, real: Tensor, fake: Tensor) -> dict[str, float]:
-    ours, theirs = judge.features(fake), judge.features(real)
+def _floor(extractor: Extractor) -> dict[str, Any]:
+    """Return the row of the training pictures, with how well the classifier knows the test pictures."""
+    source = open_source(DATA, size=SIDE)
+    real, fake = _images(source.held_out, len(source.held_out)), _images(source.train, SAMPLES)
+    known = accuracy(extractor, source.held_out)
+    return {"preset": FLOOR, "accuracy": known, **_distances(extractor, real, fake)}
+
+
+def _distances(extractor: Extractor, real: Tensor, fake: Tensor) -> dict[str, float]:
+    ours, theirs = extractor(fake).features, extractor(real).features
     distance = frechet_distance(theirs, ours)
     return {"fd[classifier]": distance, "diversity": diversity(ours) / diversity(theirs)}
+
+
+def diversity(features: Tensor) -> float:
+    """Return the mean distance of two images in feature space, over random pairs of (N, F)."""
+    rows = torch.randint(len(features), (2, PAIRS), generator=generator(0, "pairs"))
+    return float(torch.linalg.vector_norm(features[rows[0]] - features[rows[1]], dim=1).mean())
 
 
 @torch.no_grad()
@@ -146,46 +163,43 @@ def main(arguments: Sequence[str]) -> None:
     lines = options.results.read_text().splitlines() if options.results.exists() else []
     results = [json.loads(line) for line in lines]
     known = {row["preset"] for row in results}
-    for preset in options.only or SHOWN_HERE:
-        if preset not in known:
-            print(f"training {preset}", file=sys.stderr, flush=True)
-            results.append(measure(preset, options.minutes, pictures))
+    if todo := [name for name in (FLOOR, *(options.only or SHOWN_HERE)) if name not in known]:
+        extractor = classifier_of(open_source(DATA, size=SIDE), torch.device("cpu"))
+        if any(row.get("classifier") != extractor.weights for row in results):
+            parser.error(
+                f"--results {options.results} has lines measured with another classifier than the one of this "
+                "machine and version, which cannot be compared. Give another file."
+            )
+        for name in todo:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            row = _floor(extractor) if name == FLOOR else measure(name, options.minutes, pictures, extractor)
+            results.append({**row, "classifier": extractor.weights})
             with options.results.open("a") as file:
                 file.write(json.dumps(results[-1]) + "\n")
     command = shlex.join(["python", "benchmarks/zoo.py", *arguments])
-    text = _page(results, _floor(), about, command, pictures.name)
+    text = _page(results, about, command, pictures.name)
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _floor() -> dict[str, float]:
-    """Return the figures of training pictures, which no model can be expected to better."""
-    source = open_source(DATA, size=SIDE)
-    judge, _ = classifier(source)
-    return _distances(judge, _images(source.held_out, len(source.held_out)), _images(source.train, SAMPLES))
+def _images(data: Split, count: int) -> Tensor:
+    return data.batch(np.arange(count)).x
 
 
-def _images(data: Dataset, count: int) -> Tensor:
-    return data.batch(np.arange(count)).images
-
-
-def _page(
-    results: Sequence[Mapping[str, Any]],
-    floor: Mapping[str, float],
-    about: Mapping[str, str],
-    command: str,
-    pictures: str,
-) -> str:
+def _page(rows: Sequence[Mapping[str, Any]], about: Mapping[str, str], command: str, pictures: str) -> str:
+    floor = next(row for row in rows if row["preset"] == FLOOR)
+    results = [row for row in rows if row["preset"] != FLOOR]
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     parts = [
         "# The zoo\n\n" + (__doc__ or "").split("\n\n", 2)[2],
+        *([] if "classifier" in floor else [f"{EARLIER}\n"]),
         f"```console\n{command}\n```\n",
         f"| | |\n|---|---|\n{facts}| training | {_range([r['minutes'] for r in results])} minutes each |\n"
-        f"| width of convolutions | {WIDTH} |\n| accuracy of the classifier | {results[0]['accuracy']:.1%} |\n",
+        f"| width of convolutions | {WIDTH} |\n| accuracy of the classifier | {floor['accuracy']:.1%} |\n",
         "## Models that sample\n\nThe nearest to the test pictures first.\n\n"
         "| preset | distance | diversity | images seen | steps | weights |\n|---|--:|--:|--:|--:|--:|",
-        f"| *training pictures* | {floor['fd[classifier]']:.1f} | {floor['diversity']:.2f} | | | |",
+        f"| *{FLOOR}* | {floor['fd[classifier]']:.1f} | {floor['diversity']:.2f} | | | |",
     ]
     sampling = sorted((r for r in results if "fd[classifier]" in r), key=lambda r: r["fd[classifier]"])
     parts += [

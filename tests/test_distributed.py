@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import genlab
 from genlab.architectures.normalization import BatchNorm2d
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.distributed import (
     WHOLE,
     Shard,
@@ -36,6 +36,7 @@ from genlab.core.distributed import (
 )
 from genlab.core.distributed import together as meeting_others
 from genlab.core.errors import NonFiniteError
+from genlab.core.modality import Classes, DataSpec, Images, Points
 from genlab.core.player import Player
 from genlab.core.random import Randomness, derive, restart_stream
 from genlab.metrics.extractors.pixels import pixels
@@ -161,7 +162,7 @@ def _normalisation_far_from_zero(shard: Shard) -> None:
         torch.testing.assert_close(BatchNorm2d(2)(shard.rows(images)), shard.rows(expected), rtol=1e-2, atol=1e-2)
 
 
-def _portraits(shard: Shard) -> None:
+def _statistics(shard: Shard) -> None:
     """Each sees every second batch; all of them know what one would have seen, in its order."""
     images = torch.rand(90, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     made: list[int] = []
@@ -183,10 +184,10 @@ def _portraits(shard: Shard) -> None:
 
 def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
     """All in one meeting, because to start two processes takes longer than the rest."""
-    together([_collectives, _descent, _normalisation, _normalisation_far_from_zero, _portraits], tmp_path)
+    together([_collectives, _descent, _normalisation, _normalisation_far_from_zero, _statistics], tmp_path)
 
 
-OPTIONS = {"precision": "float32", "size": 16, "batch": 16, "latent": 4, "log_every": 1}
+OPTIONS = {"precision": "float32", "size": 16, "batch_size": 16, "latent": 4, "log_every": 1}
 WIDTHS = {"vae": 16, "dcgan": 4}
 
 
@@ -237,15 +238,14 @@ def trained_weights(folder: Path) -> dict[str, Tensor]:
     return raw or dict(saved.model)
 
 
-def assert_same_way(preset: str, one: Path, two: Path) -> None:
+def assert_same_way(recipe: Recipe, spec: DataSpec, one: Path, two: Path) -> None:
     """Two runs moved every tensor alike: they differ by less than 1/1000 of the way from the start.
 
     Sums over processes round otherwise than sums over one batch, to about 1e-7. Adam divides a gradient by its
     size, so where one is nearly 0 that noise may decide its sign; the norm over a tensor is robust to a few such
     elements, and what a process normalises or draws wrongly shows as a share of the whole way.
     """
-    recipe = resolve(preset, {**OPTIONS, "width": WIDTHS[preset]}).recipe
-    start = build(recipe, ImageShape(1, 16, 16), Randomness(0)).model.state_dict()
+    start = build(recipe, spec, Randomness(0)).model.state_dict()
     expected, weights = trained_weights(one), trained_weights(two)
     assert expected.keys() == weights.keys() == start.keys()
     for name, tensor in expected.items():
@@ -271,7 +271,7 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
         assert code == 0, err
     folder = RunFolder(tmp_path / "two" / preset)
     assert {path.name for path in (tmp_path / "two").iterdir()} == {"latest", preset}
-    assert_same_way(preset, one.folder, folder.path)
+    assert_same_way(resolve(preset, options).recipe, DataSpec(Images(1, 16, 16)), one.folder, folder.path)
     assert {event["processes"] for event in folder.events() if "processes" in event} == {SIZE}
     alone, shared = RunFolder(one.folder).history(), folder.history()
     assert [line["step"] for line in shared] == list(range(1, 11))
@@ -279,6 +279,17 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
         for name in mine.keys() - {"seconds", "data_wait_fraction"}:
             if "accuracy" not in name and "spread" not in name:  # a step function; a statistic of each shard
                 assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
+
+
+def test_two_processes_train_on_sources_the_weights_of_one(tmp_path: Path, torchrun: Torchrun) -> None:
+    """Each point comes with a source, which both players get: those of the process's own rows."""
+    options = {"data": "rotated-ring8", "precision": "float32", "width": 16, "latent": 4, "batch": 16, "steps": 10}
+    one = genlab.train("gan", quiet=True, out=tmp_path / "one", **options)
+    flags = [token for name, value in options.items() for token in (f"--{name}", value)]
+    code, _, err = finished(torchrun("train", "gan", *flags, "--out", tmp_path / "two"))
+    assert code == 0, err
+    spec = DataSpec(Points(2), {"source": Points(2)})
+    assert_same_way(resolve("gan", options).recipe, spec, one.folder, tmp_path / "two" / "gan")
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -355,10 +366,10 @@ def test_a_signal_to_all_leaves_one_whole_checkpoint(tmp_path: Path, torchrun: T
 
 
 def test_a_batch_that_does_not_divide_is_a_mistake_of_the_user(tmp_path: Path, torchrun: Torchrun) -> None:
-    code, out, err = finished(torchrun(*train("vae", 3, tmp_path / "runs", batch=7)))
+    code, out, err = finished(torchrun(*train("vae", 3, tmp_path / "runs", batch_size=7)))
     assert code != 0
     assert out == ""
-    assert "genlab (process 0): --batch 7 cannot be divided among 2 processes" in err
+    assert "genlab (process 0): --batch-size 7 cannot be divided among 2 processes" in err
     assert "exitcode  : 2" in err
     assert "exitcode  : 1" not in err
     assert not (tmp_path / "runs").exists()
@@ -382,6 +393,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "noise levels, dropout, hidden labels": ("conditional-diffusion", {"dropout": 0.2, "label_dropout": 0.4}),
 }
 ROWS = 8
+DIGITS = DataSpec(Images(1, 16, 16), {"label": Classes(("0", "1", "2"))})
 
 
 def _small(preset: str, changes: Mapping[str, object]) -> Recipe:
@@ -402,13 +414,13 @@ def _many_digits() -> Iterator[None]:
 def _steps_of(name: str, shard: Shard) -> dict[str, Tensor]:
     """Train a row of `PARTS` for three steps on this process's images; return the weights."""
     preset, changes = PARTS[name]
-    rows, classes = ROWS // shard.size, 3
-    training = build(_small(preset, changes), ImageShape(1, 16, 16), Randomness(0, shard), classes)
+    rows = ROWS // shard.size
+    training = build(_small(preset, changes), DIGITS, Randomness(0, shard))
     for step in range(3):
         restart_stream(derive(0, "layers", step), torch.device("cpu"))
         draws = torch.randn(2, ROWS, 1, 16, 16, generator=torch.Generator().manual_seed(step)).clamp(-1, 1)
-        labels = torch.arange(ROWS) % classes
-        batches = [Batch(shard.rows(images), torch.arange(rows), shard.rows(labels)) for images in draws]
+        condition = {"label": shard.rows(torch.arange(ROWS) % DIGITS.classes)}
+        batches = [Batch(shard.rows(images), torch.arange(rows), condition) for images in draws]
         training.step(step, iter(batches))
     return {name: tensor.detach().contiguous() for name, tensor in training.model.named_parameters()}
 
@@ -426,9 +438,7 @@ def _compare_parts(shard: Shard, folder: str) -> None:
 def test_every_part_means_the_same_in_two_processes(tmp_path: Path) -> None:
     with _many_digits():
         for name, (preset, changes) in PARTS.items():
-            start = build(
-                _small(preset, changes), ImageShape(1, 16, 16), Randomness(0), 3
-            ).model.named_parameters()
+            start = build(_small(preset, changes), DIGITS, Randomness(0)).model.named_parameters()
             tensors = {f"start {key}": tensor.detach().clone().contiguous() for key, tensor in start}
             save_file({**tensors, **_steps_of(name, Shard())}, tmp_path / f"{name}.safetensors")
     together([partial(_compare_parts, folder=str(tmp_path))], tmp_path)

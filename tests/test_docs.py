@@ -11,6 +11,7 @@ from PIL import Image
 
 import genlab
 from genlab.cli.main import build_app
+from genlab.data.toys import TOYS
 from genlab.recipes.fields import flag
 from genlab.recipes.presets import PRESETS
 
@@ -61,7 +62,8 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     train = genlab.train
 
     def small(preset: str, **options: object) -> object:
-        return train(preset, **{**options, "steps": 2, "width": 4, "size": 16, "quiet": True})
+        side = {} if options.get("data") in TOYS else {"size": 16}
+        return train(preset, **{**options, "steps": 2, "width": 4, "quiet": True, **side})
 
     monkeypatch.setattr(genlab, "train", small)
     exec(compile(text, page, "exec"), {})
@@ -73,7 +75,7 @@ def test_every_part_has_its_option_and_its_file() -> None:
     known = {flag(f.name) for recipe in PRESETS.values() for f in fields(recipe)}
     named = set(re.findall(r"`(--[a-z-]+[a-z0-9]*)", text))
     assert named <= known
-    of_size = {"--width", "--latent", "--batch", "--steps", "--lr", "--betas"}
+    of_size = {"--width", "--latent", "--batch-size", "--steps", "--lr", "--betas"}
     assert known - named == of_size
     for place in re.findall(r"`([a-z]+/[a-z_]*(?:\.py)?)`", text):
         assert (ROOT / "src" / "genlab" / place).exists(), place

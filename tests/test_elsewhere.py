@@ -21,7 +21,7 @@ presets = pytest.mark.parametrize(
 def options(preset: str, out: Path) -> dict[str, Any]:
     few = {"flow": {"flow_steps": 1}, "diffusion": {"timesteps": 8, "sampling_steps": 4}}
     often = {"log_every": 1, "preview_every": 1, "evaluate_every": 2, "extractor": "pixels"}
-    tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch": 8, "steps": 2}
+    tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch_size": 8, "steps": 2}
     # Not auto: that is bf16 here, and not there, where a processor has units for it.
     alike = {"quiet": True, "out": out, "device": "cpu", "precision": "float32"}
     return {**few.get(PRESETS[preset].family, {}), **often, **tiny, **alike}
@@ -47,11 +47,12 @@ def test_the_device_refuses_what_a_gpu_refuses() -> None:
         assert torch.equal((there + here.to(DEVICE)).cpu(), 2 * here)
 
 
-@presets
-def test_a_preset_trains_and_is_used_on_another_device_as_on_the_cpu(preset: str, tmp_path: Path) -> None:
-    here = genlab.train(preset, **options(preset, tmp_path / "here"))
+def trains_and_is_used_as_on_the_cpu(preset: str, **options: Any) -> None:
+    """Train on both devices; go on, load and measure on the other one; compare what they wrote down."""
+    out = options.pop("out")
+    here = genlab.train(preset, out=out / "here", **options)
     with elsewhere():
-        there = genlab.train(preset, **options(preset, tmp_path / "there"))
+        there = genlab.train(preset, out=out / "there", **options)
         genlab.resume(there.folder, steps=3, quiet=True)
         model = genlab.load(there.folder)
         assert next(model.parameters()).device == DEVICE
@@ -60,3 +61,14 @@ def test_a_preset_trains_and_is_used_on_another_device_as_on_the_cpu(preset: str
     assert len(theirs) == 3
     for mine, yours in zip(ours, theirs, strict=False):
         assert yours == pytest.approx(mine, rel=1e-3, abs=1e-5)  # other kernels, other rounding
+
+
+@presets
+def test_a_preset_trains_and_is_used_on_another_device_as_on_the_cpu(preset: str, tmp_path: Path) -> None:
+    trains_and_is_used_as_on_the_cpu(preset, **options(preset, tmp_path))
+
+
+@pytest.mark.parametrize(("preset", "changes"), [("gan", {}), ("flow-matching", {"architecture": "mlp"})])
+def test_sources_are_where_the_model_is(preset: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    given = {**options(preset, tmp_path), **changes, "data": "rotated-ring8", "size": None}
+    trains_and_is_used_as_on_the_cpu(preset, **given)

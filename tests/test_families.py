@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import genlab
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.contract import (
     CAPABILITIES,
     BoundsLikelihood,
@@ -22,14 +22,13 @@ from genlab.core.contract import (
     Reconstructs,
     Resamples,
     Samples,
-    TakesLabels,
     Training,
     capabilities,
-    takes_labels,
 )
 from genlab.core.errors import UsageError
+from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.core.random import Randomness, derive, restart_stream
-from genlab.data.dataset import Dataset
+from genlab.data.dataset import Dataset, Split
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
@@ -39,14 +38,14 @@ from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
-from genlab.runs import train as run
+from genlab.runs import train as runs_train
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
 from genlab.training.inference import inference_mode
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points
-CLASSES = 10
+LABELS = Classes(tuple("0123456789"))
 DIFFERENCES = ("wasserstein", "hinge", "relativistic-average")  # losses in which a constant of the scores cancels
 every_preset = pytest.mark.parametrize("preset", PRESETS)
 
@@ -54,7 +53,7 @@ every_preset = pytest.mark.parametrize("preset", PRESETS)
 def reduced(preset: str) -> dict[str, Any]:
     """Return the options by which a preset becomes small enough to be tried, on images of 16 pixels."""
     recipe = PRESETS[preset]
-    changes: dict[str, Any] = {"width": 32 if recipe.architecture in ANY_SIZE else 8, "batch": 16}
+    changes: dict[str, Any] = {"width": 32 if recipe.architecture in ANY_SIZE else 8, "batch_size": 16}
     if isinstance(recipe, LatentRecipe):
         changes["latent"] = LATENT
     if isinstance(recipe, GANRecipe) and recipe.attention:
@@ -76,29 +75,30 @@ def noiseless(recipe: Recipe) -> bool:
 
 
 @pytest.fixture(scope="module")
-def digits() -> Dataset:
+def digits() -> Split:
     return open_source("digits", size=16).train
 
 
 @pytest.fixture(scope="module")
-def colours(digits: Dataset) -> Dataset:
+def colours(digits: Split) -> Split:
     """Digits whose channels differ, so that mixing them up shows."""
-    values = np.concatenate([digits.values[:200], 255 - digits.values[:200], digits.values[200:400]], axis=1)
+    first, second = digits.values[np.arange(200)], digits.values[np.arange(200, 400)]
+    values = np.concatenate([first, 255 - first, second], axis=1)
     assert digits.labels is not None
-    return Dataset("colours", values, digits.labels[:200], digits.classes, "")
+    return Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "")
 
 
-def batches(dataset: Dataset, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
+def batches(dataset: Split, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
     position = 0
     while True:
-        index = np.arange(position, position + recipe.batch) % len(dataset)
+        index = np.arange(position, position + recipe.batch_size) % len(dataset)
         yield dataset.batch(index)
-        position += recipe.batch
+        position += recipe.batch_size
 
 
-def trained(preset: str, dataset: Dataset, steps: int, seed: int = 0) -> Training:
+def trained(preset: str, dataset: Split, steps: int, seed: int = 0) -> Training:
     recipe = small(preset)
-    training = run.build(recipe, dataset.shape, Randomness(seed), CLASSES)
+    training = runs_train.build(recipe, dataset.spec, Randomness(seed))
     stream = batches(dataset, recipe)
     for step in range(steps):
         restart_stream(derive(seed, "layers", step), torch.device("cpu"))  # as `fit` does
@@ -156,10 +156,10 @@ class Spy:
 
 @every_preset
 def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_alone(
-    preset: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    preset: str, digits: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = small(preset)
-    training = run.build(recipe, digits.shape, Randomness(0), CLASSES)
+    training = runs_train.build(recipe, digits.spec, Randomness(0))
     spy = Spy(training, monkeypatch)
     stream = batches(digits, recipe)
     for step in range(3):  # what ends a branch of a U-Net starts at 0, so that what is before it has to wait
@@ -180,8 +180,8 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
 
 
 @every_preset
-def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(preset: str, digits: Dataset) -> None:
-    training = run.build(small(preset), digits.shape, Randomness(0), CLASSES)
+def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(preset: str, digits: Split) -> None:
+    training = runs_train.build(small(preset), digits.spec, Randomness(0))
     groups = [group for optimizer in training.optimizers.values() for group in optimizer.param_groups]
     owned = [p for group in groups for p in group["params"]]
     names = [name for group in groups for name in group["param_names"]]
@@ -192,7 +192,7 @@ def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(preset: s
 
 
 @every_preset
-def test_a_seed_is_its_bits(preset: str, digits: Dataset) -> None:
+def test_a_seed_is_its_bits(preset: str, digits: Split) -> None:
     def bits(seed: int) -> list[Tensor]:
         training = trained(preset, digits, 3, seed)
         moments = [t for o in training.optimizers.values() for s in o.state.values() for t in s.values()]
@@ -207,13 +207,13 @@ def test_a_seed_is_its_bits(preset: str, digits: Dataset) -> None:
 
 
 @every_preset
-def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digits: Dataset) -> None:
+def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digits: Split) -> None:
     """From equal weights and images, only a family without noise moves equally whatever seed and step."""
     recipe = small(preset)
 
     def moved(seed: int, step: int) -> list[Tensor]:
-        training = run.build(recipe, digits.shape, Randomness(seed), CLASSES)
-        start = run.build(recipe, digits.shape, Randomness(0), CLASSES).model.state_dict()
+        training = runs_train.build(recipe, digits.spec, Randomness(seed))
+        start = runs_train.build(recipe, digits.spec, Randomness(0)).model.state_dict()
         training.model.load_state_dict(start)
         torch.manual_seed(0)  # of dropout; here it is the noise that counts
         training.step(step, batches(digits, recipe))
@@ -228,66 +228,70 @@ def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digit
     assert same(moved(0, 0), moved(1, 0)) != noisy
 
 
-def is_image(images: Tensor, count: int, shape: ImageShape) -> None:
-    assert images.shape == (count, *shape)
+def is_image(images: Tensor, count: int, modality: Modality) -> None:
+    assert images.shape == (count, *modality.shape)
     assert torch.isfinite(images).all()
     assert -1 <= images.min() <= images.max() <= 1
 
 
-def _samples(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _samples(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Samples)
-    is_image(model.sample(5, torch.Generator().manual_seed(0)), 5, shape)
-    once, again, other = (model.sample(5, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    is_image(model.sample(5, generator=torch.Generator().manual_seed(0)), 5, modality)
+    once, again, other = (model.sample(5, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
     assert not torch.equal(once[0], once[1])
-    if isinstance(model, TakesLabels):
-        with pytest.raises(UsageError, match=f"and the model knows {'0 to' if model.classes else 'none'}"):
-            model.sample(2, labels=torch.tensor([0, model.classes]))
-        if model.classes:
-            rank0_first, chosen = (
-                model.sample(3, torch.Generator().manual_seed(0), labels) for labels in (None, torch.arange(3))
-            )
-            assert torch.equal(rank0_first, chosen)
+    classes = model.conditions["label"].levels if "label" in model.conditions else None
+    refused = f"the model knows 0 to {classes - 1}" if classes else 'takes no condition "label"'
+    with pytest.raises(UsageError, match=refused):
+        model.sample(2, {"label": torch.tensor([0, classes or 0])})
+    if classes:
+        in_turn, chosen = (
+            model.sample(3, condition, torch.Generator().manual_seed(0))
+            for condition in ({}, {"label": torch.arange(3)})
+        )
+        assert torch.equal(in_turn, chosen)
 
 
-def _encodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _encodes(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Encodes)
     latents = model.encode(images)
     assert latents.shape == (len(images), getattr(model, "latent", LATENT))
     torch.testing.assert_close(model.encode(images[:1]), latents[:1])
 
 
-def _decodes(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _decodes(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Decodes)
     latents = torch.randn(4, getattr(model, "latent", LATENT), generator=torch.Generator().manual_seed(0))
-    is_image(model.decode(latents), 4, shape)
-    is_image(model.decode(1e6 * latents), 4, shape)  # the range is a law, not the modesty of a young network
+    is_image(model.decode(latents), 4, modality)
+    is_image(model.decode(1e6 * latents), 4, modality)  # the range is a law, not the modesty of a young network
     if isinstance(model, HasPrior):
         assert model.prior(3).shape == (3, latents.shape[1])
         assert isinstance(model, Samples)
         draw = model.prior(3, torch.Generator().manual_seed(7))
-        assert torch.equal(model.decode(draw), model.sample(3, torch.Generator().manual_seed(7)))
+        assert torch.equal(model.decode(draw), model.sample(3, generator=torch.Generator().manual_seed(7)))
 
 
-def _reconstructs(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _reconstructs(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Reconstructs)
-    is_image(model.reconstruct(images), len(images), shape)
+    is_image(model.reconstruct(images), len(images), modality)
     assert isinstance(model, Encodes)
     assert isinstance(model, Decodes)
-    if not takes_labels(model):  # which takes the likeliest label here, and any in `decode`
+    if not getattr(
+        model, "conditions", {}
+    ):  # a conditional model takes the likeliest label here, and any in `decode`
         assert torch.equal(model.reconstruct(images), model.decode(model.encode(images)))
 
 
-def _resamples(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _resamples(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Resamples)
-    once, again, other = (model.resample(images, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
-    is_image(once, len(images), shape)
+    once, again, other = (model.resample(images, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    is_image(once, len(images), modality)
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
 
 
-def _corrupts(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _corrupts(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, Corrupts)
     once, again, other = (model.corrupt(images, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
     assert once.shape == images.shape
@@ -296,14 +300,14 @@ def _corrupts(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
     assert not torch.equal(once, images)
 
 
-def _bounds(model: nn.Module, images: Tensor, shape: ImageShape) -> None:
+def _bounds(model: nn.Module, images: Tensor, modality: Modality) -> None:
     assert isinstance(model, BoundsLikelihood)
-    bound = model.evidence_bound(images, torch.Generator().manual_seed(0))
+    bound = model.evidence_bound(images, generator=torch.Generator().manual_seed(0))
     assert bound.shape == (len(images),)
     assert torch.isfinite(bound).all()
 
 
-TRIALS: Mapping[str, Callable[[nn.Module, Tensor, ImageShape], None]] = {
+TRIALS: Mapping[str, Callable[[nn.Module, Tensor, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
     "decode": _decodes,
@@ -320,19 +324,19 @@ def test_every_capability_is_tried() -> None:
 
 @every_preset
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_declared_capability_works(preset: str, channels: int, digits: Dataset, colours: Dataset) -> None:
+def test_every_declared_capability_works(preset: str, channels: int, digits: Split, colours: Split) -> None:
     dataset = digits if channels == 1 else colours
     model = trained(preset, dataset, 2).model
     able = capabilities(model)
     assert able
-    images = dataset.batch(np.arange(7)).images
+    images = dataset.batch(np.arange(7)).x
     with inference_mode(model):
         for name in able:
-            TRIALS[name](model, images, dataset.shape)
+            TRIALS[name](model, images, dataset.spec.target)
 
 
 @every_preset
-def test_a_shown_model_keeps_no_graph_and_changes_nothing(preset: str, digits: Dataset) -> None:
+def test_a_shown_model_keeps_no_graph_and_changes_nothing(preset: str, digits: Split) -> None:
     model = trained(preset, digits, 1).model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with inference_mode(model):
@@ -348,13 +352,14 @@ def test_it_builds_for_every_size(preset: str, channels: int) -> None:
     vector = PRESETS[preset].architecture == "spline"  # which takes small pictures alone
     for size in (16,) if vector else (16, 32, 64):
         recipe = small(preset)
-        shape = ImageShape(channels, size, size)
-        training = run.build(recipe, shape, Randomness(0), CLASSES)
-        stream = iter([Batch(torch.zeros(2, *shape), torch.arange(2), torch.arange(2))] * 9)
+        spec = DataSpec(Images(channels, size, size), {"label": LABELS})
+        training = runs_train.build(recipe, spec, Randomness(0))
+        batch = Batch(torch.zeros(2, *spec.target.shape), torch.arange(2), {"label": torch.arange(2)})
+        stream = iter([batch] * 9)
         assert training.step(0, stream)
     for size in () if vector else (128, 256):
         with torch.device("meta"):
-            model = PRESETS[preset].model(ImageShape(channels, size, size), CLASSES)
+            model = PRESETS[preset].model(DataSpec(Images(channels, size, size), {"label": LABELS}))
             if isinstance(model, Decodes) and isinstance(recipe, LatentRecipe):
                 latent = PRESETS[preset].latent  # type: ignore[attr-defined]
                 assert model.decode(torch.empty(2, latent)).shape == (2, channels, size, size)
@@ -362,22 +367,22 @@ def test_it_builds_for_every_size(preset: str, channels: int) -> None:
 
 @every_preset
 def test_what_is_loaded_is_what_was_trained(
-    preset: str, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    preset: str, digits: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real run of ten steps; the model that it evaluates at the end and the loaded one give the same bits."""
-    images = digits.batch(np.arange(5)).images
+    images = digits.batch(np.arange(5)).x
     shown: list[list[Tensor]] = []
 
     def outputs(model: nn.Module) -> list[Tensor]:
-        drawn = [model.sample(5, torch.Generator().manual_seed(3))] if isinstance(model, Samples) else []
+        drawn = [model.sample(5, generator=torch.Generator().manual_seed(3))] if isinstance(model, Samples) else []
         return [*drawn, *([model.reconstruct(images)] if isinstance(model, Reconstructs) else [])]
 
     def evaluated(model: nn.Module, **others: Any) -> Any:
         shown.append(outputs(model))
         return evaluate(model, **others)
 
-    monkeypatch.setattr(run, "evaluate", evaluated)
-    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second that says nothing here
+    monkeypatch.setattr(runs_train, "evaluate", evaluated)
+    monkeypatch.setattr(runs_train, "write_report", lambda folder: None)  # half a second that says nothing here
     where = {"data": "digits", "size": 16, "out": tmp_path}
     result = genlab.train(preset, quiet=True, steps=10, evaluate_every=10, **where, **reduced(preset))
     assert len(shown) == 1
@@ -404,15 +409,15 @@ def test_it_learns(preset: str) -> None:
     if isinstance(recipe, FlowRecipe):
         recipe = replace(recipe, lr=5e-3)
     if points:
-        recipe = replace(recipe, width=64, batch=64)
+        recipe = replace(recipe, width=64, batch_size=64)
     steps = 400 if points else 60 if recipe.family == "diffusion" else 80
     source = open_source("ring8") if points else open_source("digits", size=16)
-    training = run.build(recipe, source.train.shape, Randomness(0), CLASSES)
+    training = runs_train.build(recipe, source.train.spec, Randomness(0))
     average = Average(training.model, 0.99) if recipe.family == "gan" else None
     model = average.model if average else training.model
     held_out = source.held_out.batch(np.arange(2000 if points else 120))
     values = []
-    with Loader(source.train, recipe.batch, seed=0) as loader:
+    with Loader(source.train, recipe.batch_size, seed=0) as loader:
         for step in range(steps + 1):
             if step in (0, steps):
                 with inference_mode(model):

@@ -11,9 +11,11 @@ from genlab.applications.capability import need, presets_with
 from genlab.applications.interpolate import interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import BoundsLikelihood, Corrupts, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import slerp
+from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.recipes.presets import PRESETS
 
@@ -21,24 +23,30 @@ from genlab.recipes.presets import PRESETS
 class Decoder(nn.Module):
     """Shows a latent of two numbers as an image of two pixels."""
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(()))  # a model is on the device of its weights
+
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
         return latents.view(-1, 1, 1, 2)
 
 
 class Sampler(Decoder):
+    conditions: Mapping[str, Modality] = {}
+
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         return torch.randn(count, 2, generator=generator)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         return self.decode(self.prior(count, generator))
 
 
 class Mirror(Decoder):
-    def encode(self, images: Tensor) -> Tensor:
-        return images.flatten(1)
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return x.flatten(1)
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return -images
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return -x
 
 
 class Slow(Sampler):
@@ -49,7 +57,7 @@ class Slow(Sampler):
     def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
         return nullcontext({})
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         raise KeyboardInterrupt
 
 

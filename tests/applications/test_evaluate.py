@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from genlab.applications.compare import as_csv, as_html, as_table, compare, writ
 from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run
 from genlab.applications.measures import Subject, evaluate_model
 from genlab.applications.sample import sample
+from genlab.core.condition import NONE, Condition
 from genlab.core.errors import DataError, GenlabError, UsageError
-from genlab.core.pictures import grid, png
+from genlab.core.modality import Modality
+from genlab.core.pictures import image_grid, png
 from genlab.data.source import open_source
 from genlab.families.gan import GAN
 from genlab.metrics.figures import Figure, significantly_different
@@ -50,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("glow", {"width": 4, "flow_steps": 1, "precision": "bf16", "temperature": 0.7}),
     ):
         genlab.train(preset, data="digits", size=16, batch=16, steps=6, **options, **rare)
-    few = {"data": "ring8", "width": 8, "batch": 16, "steps": 6}
+    few = {"data": "ring8", "width": 8, "batch_size": 16, "steps": 6}
     genlab.train("gan", latent=2, name="points", **few, **rare)
     genlab.train("vae", latent=2, reconstruction="mse", name="points-vae", **few, **rare)
     genlab.train("spline-flow", flow_steps=2, **few, **rare)
@@ -69,7 +72,7 @@ def by_name(evaluation: Measurement) -> dict[str, Figure]:
 def save(images: torch.Tensor, folder: Path) -> Path:
     folder.mkdir()
     for place, image in enumerate(images):
-        (folder / f"{place:04d}.png").write_bytes(png(grid(image[None], columns=1)))
+        (folder / f"{place:04d}.png").write_bytes(png(image_grid(image[None], columns=1)))
     return folder
 
 
@@ -94,7 +97,7 @@ def test_the_distance_is_that_of_the_samples_that_the_seed_gives(runs: Path) -> 
     extractor = find_extractor("pixels", torch.device("cpu"))
     fake = extractor(sample(genlab.load(folder.path), 120, seed=0)).features
     held_out = open_source("digits", size=16).held_out
-    real = extractor(held_out.batch(chosen(len(held_out), 120)).images).features
+    real = extractor(held_out.batch(chosen(len(held_out), 120)).x).features
     assert figure.value == pytest.approx(frechet_distance(real, fake), rel=1e-9)
     assert figure.error is not None
     assert 0 < figure.error < figure.value
@@ -127,19 +130,22 @@ def test_a_vae_is_measured_by_samples_reconstructions_and_likelihood(runs: Path)
 class Uniform(nn.Module):
     """Holds every byte of an image for as likely as any other."""
 
-    of_bytes = True
+    levels = 256
+    conditions = MappingProxyType[str, Modality]({})
 
     def __init__(self) -> None:
         super().__init__()
         self.place = nn.Parameter(torch.zeros(()))
 
-    def evidence_bound(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        return torch.full((len(images),), -images[0].numel() * math.log(256), dtype=torch.float64)
+    def evidence_bound(
+        self, x: torch.Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return torch.full((len(x),), -x[0].numel() * math.log(256), dtype=torch.float64)
 
 
 def test_a_byte_of_which_nothing_is_known_costs_eight_bits_in_colour_too(tmp_path: Path) -> None:
     source = open_source(str(save(noise(40, 16, channels=3), tmp_path / "noise")), size=16)
-    (figure,) = evaluate_model(Subject(Uniform(), source, "train", 0, {}), None, 20)
+    (figure,) = evaluate_model(Subject(Uniform(), source, 20, None, "train", 0, {}))
     assert (figure.name, figure.protocol["pixels"]) == ("bits_per_dimension", "bytes")
     assert figure.value == pytest.approx(8)
     while_training = evaluate_in_training(Uniform(), source.train.batch(np.arange(20)), seed=0)
@@ -310,7 +316,7 @@ def test_a_saved_run_has_the_figures_of_the_run(runs: Path, tmp_path: Path) -> N
     folder = run(runs, "dcgan")
     fake = save(sample(genlab.load(folder.path), 120, seed=0), tmp_path / "fake")
     held_out = open_source("digits", size=16).held_out
-    real = save(held_out.batch(chosen(len(held_out), 120)).images, tmp_path / "real")
+    real = save(held_out.batch(chosen(len(held_out), 120)).x, tmp_path / "real")
     of_files = by_name(evaluate_pictures(str(real), str(fake), FEW, "cpu"))
     of_run = by_name(evaluate_run(folder, FEW, "cpu"))
     for name in ("fd[pixels]", "precision[pixels]", "coverage[pixels]"):
@@ -492,4 +498,4 @@ def test_tables_and_pages_hold_every_figure() -> None:
 
 def test_a_model_that_can_do_nothing_is_refused() -> None:
     with pytest.raises(GenlabError, match="nothing that this Linear can do"):
-        evaluate_model(Subject(nn.Linear(1, 1), open_source("digits", size=16), "held-out", 0, {}), None, 10)
+        evaluate_model(Subject(nn.Linear(1, 1), open_source("digits", size=16), 10, None, "held-out", 0, {}))

@@ -3,8 +3,8 @@ import torch
 
 from genlab.architectures import compose
 from genlab.architectures.attention import SelfAttention
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Images
 
 
 def test_it_starts_as_the_identity() -> None:
@@ -61,10 +61,11 @@ def test_it_has_second_derivatives() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("dcgan", 32), ("dcgan-upsample", 32), ("resnet", 32), ("resnet", 48)])
 def test_it_sits_where_the_map_has_that_side_and_only_there(name: str, size: int) -> None:
-    shape, side = ImageShape(3, size, size), size // 4
+    shape, side = Images(3, size, size), size // 4
+    latents, images = torch.randn(2, 7), torch.randn(2, *shape.shape)
     networks = {
-        "generator": (compose.decoder(name, 7, shape, 4, attention=2 * side), torch.randn(2, 7), 2 * side),
-        "discriminator": (compose.discriminator(name, shape, 4, attention=side), torch.randn(2, *shape), side),
+        "generator": (compose.decoder(name, 7, shape, 4, attention=2 * side), latents, 2 * side),
+        "discriminator": (compose.discriminator(name, shape, 4, attention=side), images, side),
     }
     for network, given, expected in networks.values():
         seen = []
@@ -86,7 +87,7 @@ def test_it_sits_where_the_map_has_that_side_and_only_there(name: str, size: int
 def test_other_sides_are_refused_with_the_choices(
     name: str, size: int, of_generator: str, of_discriminator: str
 ) -> None:
-    shape = ImageShape(3, size, size)
+    shape = Images(3, size, size)
     with pytest.raises(UsageError, match=rf"attention 5:.*{of_generator}\."):
         compose.decoder(name, 7, shape, 4, attention=5)
     with pytest.raises(UsageError, match=rf"attention 5:.*{of_discriminator}\."):

@@ -5,16 +5,16 @@ import torch
 
 from genlab.architectures.denoiser import DENOISERS, Perceptron, denoiser
 from genlab.architectures.unet import Wave
-from genlab.core.batch import ImageShape
+from genlab.core.modality import Images, Modality, Points
 
 
-def left_over(shape: ImageShape) -> float:
+def left_over(modality: Modality) -> float:
     """Return the share of a fast wave's energy that a perceptron has not learned after some steps."""
     torch.manual_seed(0)
-    network = Perceptron(shape, 64)
+    network = Perceptron(modality, 64)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     for _ in range(200):
-        numbers = torch.rand(256, *shape) * 2 - 1
+        numbers = torch.rand(256, *modality.shape) * 2 - 1
         waves = torch.sin(8 * torch.pi * numbers)
         error = (network(numbers, torch.zeros(256)) - waves).square().mean() / waves.square().mean()
         optimizer.zero_grad()
@@ -24,22 +24,22 @@ def left_over(shape: ImageShape) -> float:
 
 
 def test_what_changes_fast_is_learned_of_points() -> None:
-    assert left_over(ImageShape(2, 1, 1)) < 0.05
-    assert left_over(ImageShape(1, 1, 2)) > 0.5
+    assert left_over(Points(2)) < 0.05
+    assert left_over(Images(1, 1, 2)) > 0.5
 
 
 @pytest.mark.parametrize("architecture", DENOISERS)
 def test_no_label_is_a_class_of_its_own_after_those_of_the_data(architecture: str) -> None:
     torch.manual_seed(0)
-    shape, classes = ImageShape(1, 8, 8), 3
+    shape, classes = Images(1, 8, 8), 3
     network = denoiser(architecture, shape, 16, classes=classes).eval()
     with torch.no_grad():
         for parameter in network.parameters():  # branches start at 0, and would not see what they are told
             parameter += 0.1 * torch.randn_like(parameter)
-        images, times = torch.randn(4, *shape), torch.rand(4)
+        images, times = torch.randn(4, *shape.shape), torch.rand(4)
         untold, *told = (
-            network(images, times, labels)
-            for labels in (None, *(torch.full((4,), label) for label in range(classes + 1)))
+            network(images, times, condition)
+            for condition in ({}, *({"label": torch.full((4,), label)} for label in range(classes + 1)))
         )
     *of_classes, of_none = told
     torch.testing.assert_close(untold, of_none)

@@ -15,11 +15,11 @@ from genlab.architectures.compose import MinibatchName
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName
-from genlab.core.batch import ImageShape
 from genlab.core.distributed import Shard, all_reduce_mean_, leave
+from genlab.core.modality import Images
 
 SIZE = 2
-SHAPE = ImageShape(2, 16, 16)
+SHAPE = Images(2, 16, 16)
 LABELS = torch.arange(8) % 3
 pytestmark = pytest.mark.skipif(not dist.is_available() or sys.platform == "win32", reason="needs gloo")
 
@@ -54,7 +54,7 @@ def judged(network: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[T
     """Return scores, and the parameters' gradients of a loss with a gradient penalty."""
     torch.manual_seed(1)
     images = images.clone().requires_grad_()
-    scores = network(images) if labels is None else network(images, labels)
+    scores = network(images) if labels is None else network(images, {"label": labels})
     scores = scores.scores if isinstance(scores, tuple) else scores
     (slope,) = torch.autograd.grad(scores.sin().sum(), images, create_graph=True)
     loss = scores.sin().mean() + slope.square().sum(tuple(range(1, slope.ndim))).mean()
@@ -70,7 +70,7 @@ def judged(network: nn.Module, images: Tensor, labels: Tensor | None) -> tuple[T
 def cases() -> dict[str, tuple[nn.Module, Tensor, Tensor | None]]:
     draws = torch.Generator().manual_seed(2)
     vectors = torch.randn(8, 6, generator=draws, dtype=torch.float64)
-    images = torch.randn(8, *SHAPE, generator=draws, dtype=torch.float64)
+    images = torch.randn(8, *SHAPE.shape, generator=draws, dtype=torch.float64)
     return {
         **{name: (layer, vectors, None) for name, layer in layers().items()},
         "conditional batch norm": (conditional(), images, LABELS),

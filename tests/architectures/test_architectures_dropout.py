@@ -5,7 +5,7 @@ import torch
 
 from genlab.architectures import ARCHITECTURES
 from genlab.architectures.dropout import Dropout
-from genlab.core.batch import ImageShape
+from genlab.core.modality import Images
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])
@@ -39,7 +39,7 @@ def test_the_gradient_passes_where_the_value_did_and_the_type_stays() -> None:
 
 @pytest.mark.parametrize(("name", "layers"), [("mlp", 2), ("dcgan", 3), ("resnet", 1)])
 def test_features_have_as_many_of_them_as_activations_or_one_before_the_head(name: str, layers: int) -> None:
-    shape = ImageShape(1, 32, 32)
+    shape = Images(1, 32, 32)
     for dropout, expected in ((0.0, 0), (0.4, layers)):
         network, _ = ARCHITECTURES[name].features(shape, 4, dropout=dropout)
         found = [m for m in network.modules() if isinstance(m, Dropout)]

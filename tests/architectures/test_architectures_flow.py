@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from genlab.architectures.flow import FLOWS, Levels, Splines
 from genlab.architectures.invertible import ActNorm, Convolution, Coupling, Fold, Invertible
 from genlab.architectures.mixed import compute_in
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Images, Modality, Points
 
 LAYERS = {
     "fold": Fold,
@@ -65,22 +65,22 @@ def test_a_layer_can_be_undone_and_knows_its_volume(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"),
+    ("name", "modality"),
     [
-        ("glow", ImageShape(1, 16, 16)),
-        ("glow", ImageShape(3, 8, 24)),
-        ("realnvp", ImageShape(1, 16, 16)),
-        ("realnvp", ImageShape(3, 8, 24)),
-        ("spline", ImageShape(2, 1, 1)),
-        ("spline", ImageShape(1, 4, 4)),
+        ("glow", Images(1, 16, 16)),
+        ("glow", Images(3, 8, 24)),
+        ("realnvp", Images(1, 16, 16)),
+        ("realnvp", Images(3, 8, 24)),
+        ("spline", Points(2)),
+        ("spline", Images(1, 4, 4)),
     ],
 )
-def test_a_flow_inverts_in_float32(name: str, shape: ImageShape) -> None:
+def test_a_flow_inverts_in_float32(name: str, modality: Modality) -> None:
     torch.manual_seed(0)
-    flow = stirred(FLOWS[name](shape, 16, 4, None), by=0.03)
-    images = torch.randn(8, *shape)
+    flow = stirred(FLOWS[name](modality, 16, 4, None), by=0.03)
+    images = torch.randn(8, *modality.shape)
     latents, _ = flow(images)
-    assert latents.shape == (8, math.prod(shape))
+    assert latents.shape == (8, math.prod(modality.shape))
     assert isinstance(flow, Levels | Splines)
     assert (flow.inverse(latents) - images).abs().max() < 1e-4
     compute_in(torch.bfloat16, flow)  # shortened in training alone: inverted must be what was done
@@ -91,9 +91,9 @@ def test_a_flow_inverts_in_float32(name: str, shape: ImageShape) -> None:
 @pytest.mark.parametrize("name", ["glow", "realnvp", "spline"])
 def test_a_flow_knows_its_volume(name: str) -> None:
     torch.manual_seed(0)
-    shape = ImageShape(1, 4, 4)
+    shape = Images(1, 4, 4)
     flow = stirred(FLOWS[name](shape, 8, 2, None))
-    image = 0.5 * torch.randn(1, *shape)
+    image = 0.5 * torch.randn(1, *shape.shape)
     assert flow(image)[1].item() == pytest.approx(volume(flow, image), abs=1e-8)
 
 
@@ -102,11 +102,11 @@ def test_a_flow_knows_its_volume(name: str) -> None:
 def test_every_number_of_an_image_bends_the_flow_and_is_bent_by_it(name: str) -> None:
     """A flow that leaves a part of the image to linear layers alone could give it no density but a normal one."""
     torch.manual_seed(0)
-    shape = ImageShape(1, 4, 4)
+    shape = Images(1, 4, 4)
     flow = stirred(FLOWS[name](shape, 8, 2, 1 if name != "spline" else None), by=0.3)
 
     def latents(numbers: Tensor) -> Tensor:
-        made: Tensor = flow(numbers.view(1, *shape))[0].flatten()
+        made: Tensor = flow(numbers.view(1, *shape.shape))[0].flatten()
         return made
 
     here, there = (torch.autograd.functional.jacobian(latents, torch.randn(16)) for _ in range(2))
@@ -118,7 +118,7 @@ def test_every_number_of_an_image_bends_the_flow_and_is_bent_by_it(name: str) ->
 @pytest.mark.usefixtures("double")
 def test_a_norm_and_the_convolution_behind_it_are_one_with_the_same_slopes() -> None:
     torch.manual_seed(0)
-    flow = stirred(FLOWS["glow"](ImageShape(1, 4, 4), 8, 3, 1)).train()
+    flow = stirred(FLOWS["glow"](Images(1, 4, 4), 8, 3, 1)).train()
     images = torch.randn(6, 1, 4, 4)
     flow(images)  # is measured, layer by layer
     assert isinstance(flow, Levels)
@@ -138,9 +138,9 @@ def test_a_norm_and_the_convolution_behind_it_are_one_with_the_same_slopes() -> 
 
 def test_the_density_of_points_integrates_to_one() -> None:
     torch.manual_seed(0)
-    flow = stirred(FLOWS["spline"](ImageShape(2, 1, 1), 16, 3, None))
+    flow = stirred(FLOWS["spline"](Points(2), 16, 3, None))
     places = torch.linspace(-6, 6, 600)
-    points = torch.cartesian_prod(places, places).view(-1, 2, 1, 1)
+    points = torch.cartesian_prod(places, places)
     with torch.no_grad():
         latents, grown = flow(points)
     density = torch.exp(-0.5 * latents.square().sum(1) - math.log(2 * math.pi) + grown)
@@ -171,5 +171,5 @@ def test_a_coupling_starts_as_the_identity_and_bounds_its_scale() -> None:
 
 def test_sides_that_cannot_be_halved_so_often_are_refused() -> None:
     with pytest.raises(UsageError, match=r"of 12×12 can be halved 2 times. Set --levels to at most 2"):
-        FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, 3)
-    assert len(FLOWS["glow"](ImageShape(1, 12, 12), 4, 1, None).levels) == 2  # type: ignore[arg-type]
+        FLOWS["glow"](Images(1, 12, 12), 4, 1, 3)
+    assert len(FLOWS["glow"](Images(1, 12, 12), 4, 1, None).levels) == 2  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from genlab.architectures import compose
 from genlab.architectures.compose import MinibatchName
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev, _Distances
-from genlab.core.batch import ImageShape
+from genlab.core.modality import Images
 
 
 def test_the_stddev_feature_is_0_for_equal_images_and_grows_with_their_spread() -> None:
@@ -69,8 +69,8 @@ def test_features_of_order_1_are_at_distances_that_the_exponential_keeps() -> No
 
 def test_a_discriminator_with_either_sees_the_batch_and_without_does_not() -> None:
     torch.manual_seed(0)
-    shape = ImageShape(1, 4, 4)
-    images, others = torch.randn(6, *shape), torch.randn(6, *shape)
+    shape = Images(1, 4, 4)
+    images, others = torch.randn(6, *shape.shape), torch.randn(6, *shape.shape)
     others[0] = images[0]
     cases: dict[MinibatchName, bool] = {"none": False, "discrimination": True, "stddev": True}
     for name, sees in cases.items():

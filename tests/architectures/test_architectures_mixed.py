@@ -13,9 +13,9 @@ from genlab.architectures import compose
 from genlab.architectures.denoiser import denoiser
 from genlab.architectures.mixed import MixedSequential, compute_in
 from genlab.core import device
-from genlab.core.batch import ImageShape
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
+from genlab.core.modality import Images, Points
 from genlab.core.random import Draws, generator
 from genlab.recipes.resolve import resolve
 from genlab.regularizers.gradient import wgan_gp
@@ -23,7 +23,7 @@ from genlab.regularizers.spectral import spectral_norm_
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
-SHAPE = ImageShape(3, 32, 32)
+SHAPE = Images(3, 32, 32)
 ARCHITECTURES = ("mlp", "dcgan", "dcgan-upsample", "resnet")
 
 
@@ -38,21 +38,21 @@ def discriminator(architecture: str, *, spectral: bool = False) -> nn.Module:
 def images(count: int = 12) -> Tensor:
     """Return smooth images: those of white noise have slopes that nearly cancel, which no pictures have."""
     noise = torch.rand(count, SHAPE.channels, 4, 4, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return interpolate(noise, SHAPE[1:], mode="bicubic").clamp(-1, 1)
+    return interpolate(noise, SHAPE.shape[1:], mode="bicubic").clamp(-1, 1)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_answers_are_nearly_the_same_and_float32(architecture: str) -> None:
     torch.manual_seed(0)
     decoder, judge = compose.decoder(architecture, 16, SHAPE, 8), discriminator(architecture)
-    labels = torch.arange(12) % 3
+    labelled = {"label": torch.arange(12) % 3}
     latents = torch.randn(12, 16)
     made, scores = [], []
     for dtype in (torch.float32, torch.bfloat16):
         for network in (decoder, judge):
             compute_in(dtype, network)
         made.append(decoder(latents))
-        scores.append(judge(images(), labels).scores)
+        scores.append(judge(images(), labelled).scores)
     assert made[1].dtype == scores[1].dtype == torch.float32
     for whole, short in (made, scores):
         assert not torch.equal(whole, short)
@@ -62,7 +62,7 @@ def test_answers_are_nearly_the_same_and_float32(architecture: str) -> None:
 def test_weights_gradients_and_statistics_stay_float32() -> None:
     judge = discriminator("dcgan")
     compute_in(torch.bfloat16, judge)
-    judge(images(), torch.zeros(12, dtype=torch.long)).scores.sum().backward()
+    judge(images(), {"label": torch.zeros(12, dtype=torch.long)}).scores.sum().backward()
     tensors = [*judge.state_dict().values(), *(p.grad for p in judge.parameters() if p.grad is not None)]
     assert {t.dtype for t in tensors if t.is_floating_point()} == {torch.float32}
 
@@ -72,7 +72,7 @@ def test_a_spectral_norm_keeps_its_digits() -> None:
     whole, short = discriminator("dcgan", spectral=True), discriminator("dcgan", spectral=True)
     compute_in(torch.bfloat16, short)
     for network in (whole, short):
-        network(images(), torch.zeros(12, dtype=torch.long))
+        network(images(), {"label": torch.zeros(12, dtype=torch.long)})
     vectors = {name: vector for name, vector in whole.named_buffers() if name.endswith(".v")}
     assert len(vectors) > 3
     for name, vector in short.named_buffers():
@@ -96,11 +96,11 @@ def test_a_penalty_is_nearly_the_same_and_its_gradient_too() -> None:
 
 
 def test_points_keep_all_their_digits() -> None:
-    point = ImageShape(2, 1, 1)
+    point = Points(2)
     decoder = compose.decoder("mlp", 2, point, 8)
     assert not any(isinstance(module, MixedSequential) for module in decoder.modules())
     assert not any(isinstance(m, MixedSequential) for m in compose.discriminator("mlp", point, 8).modules())
-    for shape, dtype in ((point, torch.float32), (ImageShape(1, 8, 8), torch.bfloat16)):
+    for shape, dtype in ((point, torch.float32), (Images(1, 8, 8), torch.bfloat16)):
         network = denoiser("mlp", shape, 8)
         compute_in(torch.bfloat16, network)
         assert network.multiplies_in == dtype
@@ -117,13 +117,13 @@ def test_points_keep_all_their_digits() -> None:
 def test_a_run_says_what_its_networks_multiply_in(
     preset: str, options: dict[str, Any], used: str, tmp_path: Path
 ) -> None:
-    tiny = {"width": 4, "batch": 8, "steps": 2, "quiet": True, "precision": "bf16", "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "steps": 2, "quiet": True, "precision": "bf16", "out": tmp_path}
     run = genlab.train(preset, **tiny, **options)
     assert RunFolder(run.folder).events("started")[0]["precision"] == used
 
 
 def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    tiny = {"width": 4, "batch": 8, "size": 16, "quiet": True, "precision": "bf16", "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "precision": "bf16", "out": tmp_path}
     whole = genlab.train("dcgan", steps=6, name="whole", **tiny)
     part = genlab.train("dcgan", steps=3, name="part", **tiny)
     genlab.resume(part, steps=6, quiet=True)
@@ -136,7 +136,7 @@ def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_loaded_model_computes_as_it_was_trained(tmp_path: Path) -> None:
-    tiny = {"width": 4, "batch": 8, "size": 16, "quiet": True, "steps": 1, "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "steps": 1, "out": tmp_path}
     for name, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
         model = genlab.load(genlab.train("dcgan", precision=name, **tiny))
         assert {m.dtype for m in model.modules() if isinstance(m, MixedSequential)} == {dtype}
@@ -157,7 +157,7 @@ def test_an_unknown_precision_is_refused_with_the_choices() -> None:
 
 def test_a_u_net_in_bf16_sees_the_least_noise_beside_a_bright_pixel() -> None:
     """In bf16 1 − 0.001 is 1; what the first layer makes of it may be rounded, but not what it is given."""
-    network = denoiser("unet", ImageShape(1, 8, 8), 8)
+    network = denoiser("unet", Images(1, 8, 8), 8)
     compute_in(torch.bfloat16, network)
     seen: list[Tensor] = []
     network.first.register_forward_hook(lambda layer, given, made: seen.append(made))

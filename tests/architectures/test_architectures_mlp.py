@@ -4,23 +4,23 @@ from torch import nn
 
 from genlab.architectures import compose, mlp
 from genlab.architectures.dropout import Dropout
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Images, Modality, Points
 
 
 def weights(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize("shape", [ImageShape(2, 1, 1), ImageShape(1, 28, 28), ImageShape(3, 5, 7)])
-def test_it_takes_images_of_any_shape_and_points(shape: ImageShape) -> None:
-    assert mlp.decoder(6, shape, 9)(torch.zeros(4, 6)).shape == (4, *shape)
-    network, size = mlp.features(shape, 9)
-    assert network(torch.zeros(4, *shape)).shape == (4, size) == (4, 9)
+@pytest.mark.parametrize("modality", [Points(2), Images(1, 28, 28), Images(3, 5, 7)])
+def test_it_takes_images_of_any_shape_and_points(modality: Modality) -> None:
+    assert mlp.decoder(6, modality, 9)(torch.zeros(4, 6)).shape == (4, *modality.shape)
+    network, size = mlp.features(modality, 9)
+    assert network(torch.zeros(4, *modality.shape)).shape == (4, size) == (4, 9)
 
 
 def test_it_has_two_hidden_layers_and_by_itself_no_normalisation() -> None:
-    shape = ImageShape(1, 4, 4)
+    shape = Images(1, 4, 4)
     assert weights(mlp.decoder(6, shape, 9)) == (6 * 9 + 9) + (9 * 9 + 9) + (9 * 16 + 16)
     hidden = (16 * 9 + 9) + (9 * 9 + 9)
     assert weights(compose.encoder("mlp", shape, 6, 9)) == hidden + 9 * 6 + 6
@@ -28,14 +28,14 @@ def test_it_has_two_hidden_layers_and_by_itself_no_normalisation() -> None:
 
 
 def test_an_activation_keeps_a_fifth_of_what_is_negative() -> None:
-    activation = mlp.features(ImageShape(1, 4, 4), 9).network[-1]
+    activation = mlp.features(Images(1, 4, 4), 9).network[-1]
     torch.testing.assert_close(activation(torch.tensor([-1.0, 2.0])), torch.tensor([-0.2, 2.0]))
 
 
 def test_every_pixel_sees_every_latent() -> None:
     torch.manual_seed(0)
     latents = torch.randn(1, 6, requires_grad=True)
-    image = mlp.decoder(6, ImageShape(1, 3, 3), 16)(latents)
+    image = mlp.decoder(6, Images(1, 3, 3), 16)(latents)
     for pixel in image.flatten():
         (gradient,) = torch.autograd.grad(pixel, latents, retain_graph=True)
         assert (gradient != 0).all()
@@ -43,7 +43,7 @@ def test_every_pixel_sees_every_latent() -> None:
 
 def test_layer_norm_leaves_what_a_vector_says_but_not_how_loudly() -> None:
     torch.manual_seed(0)
-    network, _ = mlp.features(ImageShape(1, 4, 4), 64, norm="layer")
+    network, _ = mlp.features(Images(1, 4, 4), 64, norm="layer")
     images = torch.randn(5, 1, 4, 4)
     hidden = network[:3](images)  # flatten, linear without a bias, norm
     torch.testing.assert_close(hidden.mean(1), torch.zeros(5), atol=1e-5, rtol=0)
@@ -54,19 +54,19 @@ def test_layer_norm_leaves_what_a_vector_says_but_not_how_loudly() -> None:
 
 def test_batch_norm_of_vectors_is_over_the_batch() -> None:
     torch.manual_seed(0)
-    network, _ = mlp.features(ImageShape(1, 4, 4), 8, norm="batch")
+    network, _ = mlp.features(Images(1, 4, 4), 8, norm="batch")
     hidden = network[:3](torch.randn(50, 1, 4, 4) + 3)
     torch.testing.assert_close(hidden.mean(0), torch.zeros(8), atol=1e-5, rtol=0)
     torch.testing.assert_close(hidden.var(0, correction=0), torch.ones(8), atol=1e-2, rtol=0)
 
 
 def test_dropout_comes_after_each_activation() -> None:
-    kinds = [type(layer) for layer in mlp.features(ImageShape(1, 4, 4), 8, dropout=0.3).network]
+    kinds = [type(layer) for layer in mlp.features(Images(1, 4, 4), 8, dropout=0.3).network]
     assert kinds == [nn.Flatten, *(2 * [nn.Linear, nn.LeakyReLU, Dropout])]
 
 
 def test_what_needs_maps_is_refused_with_the_choices() -> None:
-    shape = ImageShape(1, 4, 4)
+    shape = Images(1, 4, 4)
     with pytest.raises(UsageError, match="Choices: batch, layer, none"):
         mlp.features(shape, 8, norm="instance")
     with pytest.raises(UsageError, match=r"attention.*dcgan"):

@@ -49,25 +49,27 @@ def test_two_classes_differ_exactly_by_gain_and_bias() -> None:
     norm = ConditionalBatchNorm2d(3, classes=4)
     images = torch.randn(6, 3, 5, 5)
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    assert torch.equal(norm(images, labels), nn.BatchNorm2d(3, affine=False)(images))  # gains 1 and biases 0
+    untouched = norm(images, {"label": labels})  # gains 1 and biases 0
+    assert torch.equal(untouched, nn.BatchNorm2d(3, affine=False)(images))
     nn.init.normal_(norm.gain)
     nn.init.normal_(norm.bias)
     plain = nn.BatchNorm2d(3, affine=False)(images)  # the statistics are those of all classes together
     for label in range(4):
         expected = plain * norm.gain[label].view(1, 3, 1, 1) + norm.bias[label].view(1, 3, 1, 1)
-        torch.testing.assert_close(norm(images, torch.full((6,), label)), expected)
-        torch.testing.assert_close(norm(images, labels)[labels == label], expected[labels == label])
+        torch.testing.assert_close(norm(images, {"label": torch.full((6,), label)}), expected)
+        torch.testing.assert_close(norm(images, {"label": labels})[labels == label], expected[labels == label])
 
 
 def test_only_the_classes_that_occur_get_a_gradient() -> None:
     torch.manual_seed(0)
     norm = ConditionalBatchNorm2d(3, classes=4)
-    norm(torch.randn(6, 3, 5, 5), torch.tensor([0, 2, 2, 0, 2, 0])).sin().sum().backward()
+    labels = torch.tensor([0, 2, 2, 0, 2, 0])
+    norm(torch.randn(6, 3, 5, 5), {"label": labels}).sin().sum().backward()
     for table in (norm.gain, norm.bias):
         assert table.grad is not None
         assert [bool(row.any()) for row in table.grad] == [True, False, True, False]
 
 
 def test_conditional_normalisation_without_labels_says_so() -> None:
-    with pytest.raises(ValueError, match="built for labels"):
+    with pytest.raises(ValueError, match='built for the condition "label"'):
         ConditionalBatchNorm2d(3, classes=4)(torch.zeros(2, 3, 4, 4))

@@ -6,8 +6,8 @@ from torch import nn
 
 from genlab.architectures import compose, resnet
 from genlab.architectures.normalization import BatchNorm2d, NormName
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Images
 
 
 def weights(network: nn.Module) -> int:
@@ -26,7 +26,7 @@ def sides(network: nn.Module, given: torch.Tensor) -> list[tuple[int, int]]:
 
 def test_the_networks_for_cifar_are_those_of_the_paper_by_number_of_weights() -> None:
     """4,276,739 and 1,053,825 with a bias in every convolution; ours leaves out those that batch norm voids."""
-    shape = ImageShape(3, 32, 32)
+    shape = Images(3, 32, 32)
     with torch.device("meta"):
         generator = compose.decoder("resnet", 128, shape, 128)
         discriminator = compose.discriminator("resnet", shape, 128, norm="none")
@@ -50,7 +50,7 @@ def test_the_networks_for_cifar_are_those_of_the_paper_by_number_of_weights() ->
 def test_the_generator_has_the_published_channels(side: int, channels: list[int]) -> None:
     base = 6 if side in (48, 96) else 4
     with torch.device("meta"):
-        ways = sides(resnet.decoder(9, ImageShape(3, side, side), 128), torch.empty(2, 9))
+        ways = sides(resnet.decoder(9, Images(3, side, side), 128), torch.empty(2, 9))
     assert ways == [*((c, base * 2**level) for level, c in enumerate(channels)), (3, side)]
 
 
@@ -67,10 +67,10 @@ def test_the_generator_has_the_published_channels(side: int, channels: list[int]
     ],
 )
 def test_the_discriminator_has_the_published_channels(side: int, ways: list[tuple[int, int]]) -> None:
-    shape = ImageShape(3, side, side)
+    shape = Images(3, side, side)
     with torch.device("meta"):
         network, size = resnet.features(shape, 128, norm="none")
-        assert sides(network, torch.empty(2, *shape)) == ways
+        assert sides(network, torch.empty(2, *shape.shape)) == ways
     blocks = [m for m in network if isinstance(m, resnet._First | resnet._Down)]
     halving = 2 if side <= 32 else len(ways) - (ways[-1][1] == ways[-2][1])
     assert len(blocks) - halving == (2 if side <= 32 else 1)  # so many keep the side
@@ -79,7 +79,7 @@ def test_the_discriminator_has_the_published_channels(side: int, ways: list[tupl
 
 def test_the_features_are_the_sum_of_a_rectified_map_over_its_positions() -> None:
     torch.manual_seed(0)
-    network, _ = resnet.features(ImageShape(1, 16, 16), 4, norm="none")
+    network, _ = resnet.features(Images(1, 16, 16), 4, norm="none")
     images = torch.randn(3, 1, 16, 16)
     maps = network[:-2](images)
     assert (maps < 0).any()
@@ -123,7 +123,7 @@ def test_a_block_that_changes_nothing_has_no_shortcut() -> None:
 def test_a_bias_would_be_void_in_the_generators_blocks() -> None:
     """What is constant over a map before a block does not reach the image: why its convolutions have no bias."""
     torch.manual_seed(0)
-    generator = compose.decoder("resnet", 4, ImageShape(1, 16, 16), 4)
+    generator = compose.decoder("resnet", 4, Images(1, 16, 16), 4)
     latents, shift = torch.randn(5, 4), torch.randn(8, 1, 1)
     plain = generator(latents)
     for layer in generator:
@@ -136,7 +136,7 @@ def test_a_bias_would_be_void_in_the_generators_blocks() -> None:
 def test_weights_start_as_the_paper_says() -> None:
     """Xavier: the variance is 2·gain²/(inputs + outputs), of a uniform draw, so that none is beyond √3 of it."""
     torch.manual_seed(0)
-    shape = ImageShape(3, 32, 32)
+    shape = Images(3, 32, 32)
     for network in (compose.decoder("resnet", 64, shape, 32), compose.discriminator("resnet", shape, 32)):
         branches = {
             id(convolution)
@@ -157,8 +157,8 @@ def test_weights_start_as_the_paper_says() -> None:
 
 def test_labels_reach_every_block() -> None:
     torch.manual_seed(0)
-    generator = compose.decoder("resnet", 4, ImageShape(1, 16, 16), 2, labels="batch-norm", classes=3)
-    images = generator(torch.randn(6, 4), torch.arange(6) % 3)
+    generator = compose.decoder("resnet", 4, Images(1, 16, 16), 2, labels="batch-norm", classes=3)
+    images = generator(torch.randn(6, 4), {"label": torch.arange(6) % 3})
     images.sin().sum().backward()
     tables = {name: p.grad for name, p in generator.named_parameters() if name.endswith(("gain", "bias"))}
     conditional = [name for name, gradient in tables.items() if gradient is not None and gradient.shape[0] == 3]
@@ -168,7 +168,7 @@ def test_labels_reach_every_block() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (24, 24), (512, 512), (32, 64)])
 def test_other_sizes_are_refused_with_the_choices(height: int, width: int) -> None:
-    shape = ImageShape(1, height, width)
+    shape = Images(1, height, width)
     for build in (partial(resnet.decoder, 7, shape, 4), partial(resnet.features, shape, 4)):
         with pytest.raises(UsageError, match=f"resnet.*16, 32, 48, 64, 96, 128, 256 .*{height}×{width}.*--size"):
             build()

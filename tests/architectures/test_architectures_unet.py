@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from genlab.architectures.unet import FEW, PART, Attention, UNet
-from genlab.core.batch import ImageShape
+from genlab.core.modality import Images
 
 
 def test_attention_that_is_written_out_is_that_of_the_fused_kernel() -> None:
@@ -22,15 +22,16 @@ def test_attention_that_is_written_out_is_that_of_the_fused_kernel() -> None:
 
 def test_many_images_are_seen_in_parts_where_nothing_is_learned() -> None:
     torch.manual_seed(0)
-    network = UNet(ImageShape(1, 8, 8), 4, classes=3)
+    network = UNet(Images(1, 8, 8), 4, classes=3)
     with torch.no_grad():
         for parameter in network.parameters():  # branches start at 0, and would not see what they are told
             parameter += 0.1 * torch.randn_like(parameter)
     count = 2 * PART + 3
     images, times, labels = torch.randn(count, 1, 8, 8), torch.rand(count), torch.arange(count) % 4
-    for others in ((times.flip(0), labels), (times, labels.roll(1)), (times, None)):
-        assert (network(images, times, labels) - network(images, *others)).abs().mean() > 1e-3
-    for told in (labels, None):
+    labelled: dict[str, torch.Tensor] = {"label": labels}
+    for others in ((times.flip(0), labelled), (times, {"label": labels.roll(1)}), (times, {})):
+        assert (network(images, times, labelled) - network(images, *others)).abs().mean() > 1e-3
+    for told in (labelled, {}):
         learned = network(images, times, told)
         with torch.no_grad():
             torch.testing.assert_close(network(images, times, told), learned)

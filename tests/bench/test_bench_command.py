@@ -14,21 +14,24 @@ from genlab.bench.textbook import textbook
 from genlab.cli.bench import PartName
 from genlab.cli.main import run
 from genlab.core import device as devices
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.runs.train import build
 
-SHAPE = ImageShape(1, 16, 16)
-TINY = {"width": 4, "batch": 8}
+IMAGES = Images(1, 16, 16)
+SPEC = DataSpec(IMAGES)
+TINY = {"width": 4, "batch_size": 8}
 
 
 @pytest.mark.parametrize("preset", ["gan", "dcgan", "wgan-gp", "sngan", "vae", "conv-vae", "glow", "ddpm"])
 def test_a_textbook_loop_trains_both_players(preset: str) -> None:
-    recipe = cases.Case(preset, *SHAPE[:2], {**TINY, **({"flow_steps": 2} if preset == "glow" else {})}).recipe
+    options = {**TINY, **({"flow_steps": 2} if preset == "glow" else {})}
+    recipe = cases.Case(preset, *IMAGES.shape[:2], options).recipe
     torch.manual_seed(0)
-    model = recipe.model(SHAPE)
+    model = recipe.model(SPEC)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    step = textbook(recipe, model, torch.rand(32, *SHAPE) * 2 - 1)
+    step = textbook(recipe, model, torch.rand(32, *IMAGES.shape) * 2 - 1)
     assert all(torch.isfinite(torch.tensor(list(step().values()))))
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     players = {"vae": ("encoder", "decoder"), "gan": ("generator", "discriminator")}.get(
@@ -39,9 +42,9 @@ def test_a_textbook_loop_trains_both_players(preset: str) -> None:
 
 @pytest.mark.parametrize(("preset", "options"), [("glow", {"flow_steps": 2}), ("ddpm", {})])
 def test_the_textbook_minimises_what_genlab_does(preset: str, options: dict[str, int]) -> None:
-    recipe = cases.Case(preset, *SHAPE[:2], {"width": 8, "batch": 256, **options}).recipe
-    images = torch.rand(256, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    training: Any = build(recipe, SHAPE, Randomness(0))
+    recipe = cases.Case(preset, *IMAGES.shape[:2], {"width": 8, "batch_size": 256, **options}).recipe
+    images = torch.rand(256, *IMAGES.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    training: Any = build(recipe, SPEC, Randomness(0))
     twin = copy.deepcopy(training.model)
     ours, _ = training.objective(0, Batch(images, torch.arange(256)), Randomness(0))
     assert textbook(recipe, twin, images)()["loss"] == pytest.approx(ours.item(), rel=0.05)
@@ -49,10 +52,10 @@ def test_the_textbook_minimises_what_genlab_does(preset: str, options: dict[str,
 
 def test_the_vae_of_the_textbook_minimises_the_same_bound() -> None:
     """Its loss falls, on pictures that are all alike, to nearly nothing."""
-    recipe = cases.Case("vae", *SHAPE[:2], {"width": 32, "batch": 16, "lr": 1e-2}).recipe
+    recipe = cases.Case("vae", *IMAGES.shape[:2], {"width": 32, "batch_size": 16, "lr": 1e-2}).recipe
     torch.manual_seed(0)
-    image = torch.where(torch.rand(SHAPE) > 0.5, 1.0, -1.0)
-    step = textbook(recipe, recipe.model(SHAPE), image.expand(32, *SHAPE))
+    image = torch.where(torch.rand(IMAGES.shape) > 0.5, 1.0, -1.0)
+    step = textbook(recipe, recipe.model(SPEC), image.expand(32, *IMAGES.shape))
     first = step()["loss"]
     for _ in range(60):
         last = step()["loss"]
@@ -109,7 +112,7 @@ def test_what_a_processor_has_no_units_for_is_not_measured(monkeypatch: pytest.M
 
 def test_memory_is_that_of_the_training_alone() -> None:
     """Twice the batch of wide networks takes more, whoever trains them."""
-    small, large = (cases.Case("dcgan", 1, 32, {"width": 32, "batch": batch}) for batch in (8, 128))
+    small, large = (cases.Case("dcgan", 1, 32, {"width": 32, "batch_size": batch}) for batch in (8, 128))
     for name in ("float32", cases.TEXTBOOK):
         least, most = (memory.in_a_process(case, name, torch.device("cpu")) for case in (small, large))
         assert 1 < least < most < 1000

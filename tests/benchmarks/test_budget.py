@@ -39,7 +39,7 @@ def test_a_run_that_was_broken_off_before_its_first_checkpoint_begins_anew(tmp_p
     folder = tmp_path / "autoencoder-0"
     folder.mkdir()
     (folder / "history.jsonl").write_text("")
-    threads, options = torch.get_num_threads(), {"size": 16, "width": 8, "batch": 8}
+    threads, options = torch.get_num_threads(), {"size": 16, "width": 8, "batch_size": 8}
     try:
         run = train_for(1, "autoencoder", folder, options, steps=2)
         assert (run.folder, run.steps, run.images) == (folder, 2, 16)

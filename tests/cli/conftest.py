@@ -33,7 +33,7 @@ def genlab(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny finished run of each family, on digits of 16 pixels; `latest` is the VAE."""
     root = tmp_path_factory.mktemp("runs")
-    options = {"data": "digits", "size": 16, "batch": 16, "latent": 4, "steps": 12}
+    options = {"data": "digits", "size": 16, "batch_size": 16, "latent": 4, "steps": 12}
     options |= {"preview-every": 6, "evaluate-every": 6, "out": root}
     for preset, width in (("autoencoder", 16), ("dcgan", 4), ("vae", 16)):
         flags = [

@@ -46,15 +46,15 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("train vae --ema 1", ["--ema must be at least 0 and at most 0.99999, not 1.0."]),
     ("train vae --betas 0.5 2", ["--betas must be at least 0 and at most 0.9999, not 2.0."]),
     ("train vae --betas 0.5", ["--betas"]),
-    ("train vae --batch 1", ["--batch must be at least 2, not 1."]),
+    ("train vae --batch-size 1", ["--batch-size must be at least 2, not 1."]),
     ("train vae --data", ["--data"]),
     ("train vae --data nonsense", ['no source "nonsense"', "digits, fashion-mnist, mnist"]),
     ("train vae --data digit", ['no source "digit"', 'Did you mean "digits"?']),
-    ("train dcgan --cycles 4", ["dcgan has no --cycles", "an option of vae presets, such as"]),
+    ("train dcgan --kl-cycles 4", ["dcgan has no --kl-cycles", "an option of vae presets, such as"]),
     ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound its slope"]),
     ("train vae --size 5", ["no size 5", "8 to 512"]),
     ("train vae --channels 2", ["no 2 channels", "1 (grey), 3 (colour)"]),
-    ("train dcgan --data ring8", ["16, 32, 64, 128, 256 pixels; these are 1×1", "--architecture mlp"]),
+    ("train dcgan --data ring8", ["works on pictures, and these data are points", "--architecture mlp"]),
     ("train gone.yaml", ["there is no file gone.yaml"]),
     ("train typo.yaml", ["typo.yaml", 'no option "stesp"', 'Did you mean "steps"?']),
     ("train wrong.yaml", ["wrong.yaml", "--reconstruction must be one of mse, l1, bce", '"bec"', 'mean "bce"?']),
@@ -142,7 +142,7 @@ def test_a_loss_that_is_not_finite_ends_with_four(
 ) -> None:
     backward = Player.backward
     monkeypatch.setattr(Player, "backward", lambda self, loss, signals: backward(self, loss * torch.nan, signals))
-    options = ("--width", 8, "--batch", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
+    options = ("--width", 8, "--batch-size", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
     code, _, err = genlab("train", "vae", *options)
     assert code == 4
     assert "NaN in the vae's loss while updating the vae" in err

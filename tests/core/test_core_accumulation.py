@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 import genlab
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.errors import UsageError
+from genlab.core.modality import Classes, DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe
-from genlab.runs import train as run
+from genlab.runs.train import build
 
-SHAPE, ROWS, CLASSES = ImageShape(1, 16, 16), 12, 4
+IMAGES, ROWS, CLASSES = Images(1, 16, 16), 12, ("0", "1", "2", "3")
+LABELLED = DataSpec(IMAGES, {"label": Classes(CLASSES)})
 # Presets whose images do not look at each other, with a part of every kind that draws or adds to a loss.
 APART: Mapping[str, Mapping[str, Any]] = {
     "denoising-autoencoder": {},
@@ -46,14 +48,14 @@ def double() -> Iterator[None]:
 def after_three_steps(preset: str, parts: int) -> dict[str, Tensor]:
     recipe = PRESETS[preset]
     latent = {"latent": 4} if isinstance(recipe, LatentRecipe) else {}
-    small: dict[str, Any] = {"width": 8, "batch": ROWS, "clip_norm": 0.5, **latent}
+    small: dict[str, Any] = {"width": 8, "batch_size": ROWS, "clip_norm": 0.5, **latent}
     recipe = replace(recipe, accumulate=parts, **small, **APART[preset])
-    training = run.build(recipe, SHAPE, Randomness(0), CLASSES)
+    training = build(recipe, LABELLED, Randomness(0))
     training.model.eval()  # batch normalisation would look at all images of a part
-    images = torch.rand(ROWS, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = torch.rand(ROWS, *IMAGES.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     rows = torch.arange(ROWS)
     for step in range(3):
-        turns = [Batch(images.roll(turn, 0), rows, rows % CLASSES) for turn in range(5)]
+        turns = [Batch(images.roll(turn, 0), rows, {"label": rows % len(CLASSES)}) for turn in range(5)]
         signals = training.step(step, iter(turns))
     return {**training.model.state_dict(), **signals}
 
@@ -69,11 +71,11 @@ def test_weights_and_signals_are_those_of_the_whole_batch(preset: str, parts: in
 
 
 def test_one_part_at_a_time_goes_through_the_networks() -> None:
-    recipe = replace(PRESETS["dcgan"], width=2, latent=4, batch=ROWS, accumulate=3)
-    training = run.build(recipe, SHAPE, Randomness(0))
+    recipe = replace(PRESETS["dcgan"], width=2, latent=4, batch_size=ROWS, accumulate=3)
+    training = build(recipe, DataSpec(IMAGES), Randomness(0))
     seen: list[int] = []
     training.model.discriminator.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    training.step(0, iter([Batch(torch.zeros(ROWS, *SHAPE), torch.arange(ROWS))]))
+    training.step(0, iter([Batch(torch.zeros(ROWS, *IMAGES.shape), torch.arange(ROWS))]))
     assert set(seen) == {ROWS // 3}
 
 

@@ -31,14 +31,15 @@ def test_a_model_can_do_what_it_has_methods_for() -> None:
 
 
 def test_a_batch_moves_whole() -> None:
-    batch = Batch(torch.zeros(3, 1, 2, 2), torch.arange(3), torch.tensor([1, 0, 1]))
+    condition = {"label": torch.tensor([1, 0, 1]), "source": torch.ones(3, 1, 2, 2)}
+    batch = Batch(torch.zeros(3, 1, 2, 2), torch.arange(3), condition)
     moved = batch.to(torch.device("meta"))
-    assert len(batch) == 3
-    assert moved.images.is_meta
-    assert moved.labels is not None
-    assert moved.labels.is_meta
-    assert moved.partner is None
-    assert batch.to(torch.device("cpu")).images is batch.images
+    assert len(batch) == len(moved) == 3
+    assert moved.x.is_meta
+    assert moved.condition.keys() == condition.keys()
+    assert all(value.is_meta for value in moved.condition.values())
+    assert Batch(batch.x, batch.index).to(torch.device("meta")).condition == {}
+    assert batch.to(torch.device("cpu")).x is batch.x
 
 
 def test_a_wrong_name_is_answered_with_the_nearest_and_all() -> None:

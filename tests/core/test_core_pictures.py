@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.core.pictures import POINT_CANVAS, columns_of, gif, grid, png, to_bytes, to_pillow
+from genlab.core.pictures import POINT_CANVAS, columns_of, gif, image_grid, png, scatter_plot, to_bytes, to_pillow
 
 
 def flat(*values: float, channels: int = 1, side: int = 32) -> torch.Tensor:
@@ -30,7 +30,7 @@ def test_bytes_are_channels_last_and_detached() -> None:
 
 
 def test_images_lie_in_rows_two_pixels_apart() -> None:
-    canvas = grid(flat(-1, -0.6, -0.2, 0.2, 0.6), columns=3)
+    canvas = image_grid(flat(-1, -0.6, -0.2, 0.2, 0.6), columns=3)
     assert canvas.shape == (2 * 34 - 2, 3 * 34 - 2, 1)
     shown = [canvas[34 * (i // 3) + 15, 34 * (i % 3) + 15, 0] for i in range(6)]
     assert shown == [0, 51, 102, 153, 204, 255]  # the place without an image is white
@@ -41,14 +41,14 @@ def test_images_lie_in_rows_two_pixels_apart() -> None:
 
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (4, 2, 2), (5, 2, 3), (7, 3, 3), (64, 8, 8)])
 def test_a_grid_is_about_square(count: int, rows: int, columns: int) -> None:
-    canvas = grid(torch.zeros(count, 3, 32, 32))
+    canvas = image_grid(torch.zeros(count, 3, 32, 32))
     assert canvas.shape == (34 * rows - 2, 34 * columns - 2, 3)
 
 
 @pytest.mark.parametrize(("side", "shown"), [(1, 32), (8, 32), (16, 32), (20, 40), (31, 62), (32, 32), (64, 64)])
 def test_small_images_are_enlarged_by_whole_pixels(side: int, shown: int) -> None:
     image = torch.randn(1, 1, side, side).clamp(-1, 1)
-    canvas = grid(image)
+    canvas = image_grid(image)
     assert canvas.shape == (shown, shown, 1)
     factor = shown // side
     assert np.array_equal(canvas[::factor, ::factor], to_bytes(image)[0])
@@ -57,8 +57,8 @@ def test_small_images_are_enlarged_by_whole_pixels(side: int, shown: int) -> Non
 
 def test_points_become_one_plot() -> None:
     """(x, y) with x to the right and y upwards; what lies outside is drawn at the border."""
-    points = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.5, -1.0], [7.0, -9.0]]).view(4, 2, 1, 1)
-    canvas = grid(points)
+    points = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.5, -1.0], [7.0, -9.0]])
+    canvas = scatter_plot(points)
     assert canvas.shape == (POINT_CANVAS, POINT_CANVAS, 1)
     last = POINT_CANVAS - 1
     black = {(int(row), int(column)) for row, column in zip(*np.nonzero(canvas[:, :, 0] == 0), strict=True)}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.random import Randomness, derive, generator
 
-keys = st.lists(st.integers(-5, 5) | st.sampled_from(["discriminator", "generator", "order"]), max_size=3)
+keys = st.lists(st.integers(-5, 5) | st.sampled_from(["critic", "generator", "order"]), max_size=3)
 
 
 def test_seeds_are_the_same_in_every_version() -> None:
@@ -33,10 +33,8 @@ def test_keys_do_not_run_together(purpose: list[str], seed: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_the_draws_of_all_processes_together_are_those_of_one(size: int) -> None:
-    whole = Randomness(5).normal(12, (2, 3), "discriminator", 7)
-    shards = [
-        Randomness(5, Shard(rank, size)).normal(12 // size, (2, 3), "discriminator", 7) for rank in range(size)
-    ]
+    whole = Randomness(5).normal(12, (2, 3), "critic", 7)
+    shards = [Randomness(5, Shard(rank, size)).normal(12 // size, (2, 3), "critic", 7) for rank in range(size)]
     assert whole.shape == (12, 2, 3)
     assert torch.equal(torch.cat(shards), whole)
 
@@ -44,7 +42,7 @@ def test_the_draws_of_all_processes_together_are_those_of_one(size: int) -> None
 def test_draws_are_normal_and_differ_by_seed_purpose_and_step() -> None:
     draws = [
         Randomness(seed).normal(4000, (2,), purpose, step)
-        for seed, purpose, step in itertools.product((0, 1), ("discriminator", "generator"), (0, 1))
+        for seed, purpose, step in itertools.product((0, 1), ("critic", "generator"), (0, 1))
     ]
     for a, b in itertools.combinations(draws, 2):
         assert abs(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1]) < 0.06

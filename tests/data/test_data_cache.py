@@ -33,7 +33,7 @@ def test_a_second_opening_decodes_nothing_and_gives_the_same(
     second = opened(album)
     for one, other in ((first.train, second.train), (first.held_out, second.held_out)):
         assert one.fingerprint == other.fingerprint
-        assert one.classes == other.classes
+        assert one.spec.class_names == other.spec.class_names
         assert (one.labels == other.labels).all()
         rows = np.arange(len(one))
         assert (one.values[rows] == other.values[rows]).all()
@@ -69,9 +69,9 @@ def test_a_changed_folder_is_noticed(opened: Open, album: Path, paint: Paint, ch
 
 
 def test_another_size_is_another_result(opened: Open, album: Path) -> None:
-    assert opened(album, size=16).train.shape.height == 16
-    assert opened(album, size=32).train.shape.height == 32
-    assert opened(album, size=32, channels=1).train.shape.channels == 1
+    assert opened(album, size=16).train.spec.target.shape[1] == 16
+    assert opened(album, size=32).train.spec.target.shape[1] == 32
+    assert opened(album, size=32, channels=1).train.spec.target.shape[0] == 1
 
 
 def test_equal_names_sizes_and_times_in_another_folder_are_another_source(

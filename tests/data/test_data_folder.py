@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from genlab.core.errors import DataError, UsageError
-from genlab.data.dataset import Dataset, Source
+from genlab.data.dataset import Source, Split
 
 Open = Callable[..., Source]
 Paint = Callable[..., Path]
 
 
-def all_images(side: Dataset) -> np.ndarray:
+def all_images(side: Split) -> np.ndarray:
     return side.values[np.arange(len(side))]
 
 
@@ -35,9 +35,9 @@ def balanced(source: Source) -> bool:
 
 def test_folders_are_classes(opened: Open, album: Path) -> None:
     source = opened(album, size=32)
-    assert source.train.classes == source.held_out.classes == ("cat", "dog")
+    assert source.train.spec.class_names == source.held_out.spec.class_names == ("cat", "dog")
     assert source.total == 20
-    assert source.train.shape == (3, 32, 32)
+    assert source.train.spec.target.shape == (3, 32, 32)
     assert source.train.values.dtype == np.uint8
     counts = np.zeros(2, dtype=int)
     for side in (source.train, source.held_out):
@@ -55,7 +55,8 @@ def test_labels_belong_to_their_images(opened: Open, root: Path) -> None:
     for side in (source.train, source.held_out):
         assert side.labels is not None
         seen = [int(value) for value in all_images(side).max(axis=(1, 2, 3))]
-        assert seen == [{"black": 0, "middle": 128, "white": 255}[side.classes[label]] for label in side.labels]
+        names = [side.spec.class_names[label] for label in side.labels]
+        assert seen == [{"black": 0, "middle": 128, "white": 255}[name] for name in names]
 
 
 def test_images_are_in_the_order_of_their_paths(opened: Open, root: Path) -> None:
@@ -71,7 +72,7 @@ def test_deeper_folders_belong_to_the_class_above(opened: Open, root: Path, pain
     for at in range(6):
         paint(root / "a" / f"deep{at}" / "more" / "x.png", at)
         paint(root / "b" / f"{at}.png", at)
-    assert opened(root).train.classes == ("a", "b")
+    assert opened(root).train.spec.class_names == ("a", "b")
 
 
 @pytest.mark.parametrize("stray", ["top.png", None])
@@ -85,7 +86,7 @@ def test_no_classes_unless_every_picture_lies_in_one_of_two(
     if stray:
         paint(root / stray)
     source = opened(root)
-    assert source.train.classes == ()
+    assert source.train.spec.class_names == ()
     assert source.train.labels is None
     assert balanced(source)
 
@@ -100,14 +101,14 @@ def test_splits_of_its_own(opened: Open, root: Path, paint: Paint, others: list[
             paint(root / wrapper / other / "ab"[at % 2] / f"{at}.png", 100 + at)
     source = opened(root)
     assert (len(source.train), len(source.held_out)) == (8, 4 * len(others))
-    assert source.train.classes == ("a", "b")
+    assert source.train.spec.class_names == ("a", "b")
     assert "own" in source.notes["split"]
 
 
 def test_a_file_that_is_no_picture_does_not_undo_the_classes(opened: Open, album: Path) -> None:
     (album / "README.txt").write_text("where these come from")
     source = opened(album)
-    assert source.train.classes == ("cat", "dog")
+    assert source.train.spec.class_names == ("cat", "dog")
     assert reasons(source) == {"README.txt": "not an image"}
     assert balanced(source)
 
@@ -251,7 +252,7 @@ def test_names_that_are_no_utf_8_are_read_and_listed_escaped(opened: Open, album
 
 def test_a_class_name_that_is_no_utf_8_is_printable(opened: Open, album: Path) -> None:
     (album / "cat").rename(os.fsdecode(os.fsencode(str(album)) + b"/k\xe4tt"))
-    assert opened(album).train.classes == ("dog", "k\\xe4tt")
+    assert opened(album).train.spec.class_names == ("dog", "k\\xe4tt")
 
 
 def test_linked_folders_are_read_once(opened: Open, tmp_path: Path, album: Path, paint: Paint) -> None:
@@ -261,7 +262,7 @@ def test_linked_folders_are_read_once(opened: Open, tmp_path: Path, album: Path,
     (album / "fox").symlink_to(far)
     (album / "wolf").symlink_to(far)
     source = opened(album, max_rejected=0.1)
-    assert source.train.classes == ("cat", "dog", "fox")
+    assert source.train.spec.class_names == ("cat", "dog", "fox")
     assert reasons(source) == {"wolf": "a link to a folder that is read already"}
     assert balanced(source)
 
@@ -345,11 +346,11 @@ def test_grey_pictures_give_one_channel(
 ) -> None:
     for at in range(4):
         paint(root / f"{at}.png", at, mode="L")
-    assert opened(root, **options).train.shape == shape
+    assert opened(root, **options).train.spec.target.shape == shape
 
 
 def test_one_colour_picture_makes_all_colour(opened: Open, root: Path, paint: Paint) -> None:
     for at in range(4):
         paint(root / f"{at}.png", at, mode="RGB" if at == 2 else "L")
-    assert opened(root).train.shape.channels == 3
-    assert opened(root, channels=1).train.shape.channels == 1
+    assert opened(root).train.spec.target.shape[0] == 3
+    assert opened(root, channels=1).train.spec.target.shape[0] == 1

@@ -56,7 +56,7 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_of_idx_files_is_recognised(opened: Open, folder: Path) -> None:
     source = opened(folder)
     assert (len(source.train), len(source.held_out), source.total) == (TRAIN, TEST, TRAIN + TEST)
-    assert source.train.classes == tuple("0123456789")
+    assert source.train.spec.class_names == tuple("0123456789")
     assert source.held_out.labels is not None
     assert source.held_out.labels.tolist() == [number % 10 for number in range(100, 120)]
 
@@ -84,7 +84,7 @@ def test_a_named_set_from_a_folder(
         monkeypatch.setenv(f"GENLAB_{name.upper().replace('-', '_')}", str(folder))
     source = opened(name if way == "variable" else f"{name}:{folder}")
     assert len(source.train) == TRAIN
-    assert source.train.classes[1] == ("1" if name == "mnist" else "trouser")
+    assert source.train.spec.class_names[1] == ("1" if name == "mnist" else "trouser")
     assert source.name == name
 
 
@@ -142,15 +142,14 @@ def test_labels_beyond_the_classes(opened: Open, tmp_path: Path) -> None:
 def test_stacked_digits(opened: Open, folder: Path) -> None:
     source = opened(f"stacked-mnist:{folder}")
     assert (len(source.train), len(source.held_out)) == (128_000, 26_000)
-    assert source.train.shape == (3, 32, 32)
-    assert source.train.classes[7] == "007"
+    assert source.train.spec.target.shape == (3, 32, 32)
+    assert source.train.spec.class_names[7] == "007"
     for side, first in ((source.train, 0), (source.held_out, 100)):
         index = np.arange(500)
         batch = side.batch(index)
-        assert batch.labels is not None
         shown = side.values[index][:, :, 16, 16].astype(int)
         assert shown.min() >= first
-        assert batch.labels.tolist() == [100 * (r % 10) + 10 * (g % 10) + b % 10 for r, g, b in shown]
+        assert batch.condition["label"].tolist() == [100 * (r % 10) + 10 * (g % 10) + b % 10 for r, g, b in shown]
         assert side.labels is not None
         counts = np.bincount(side.labels, minlength=1000)
         assert (np.abs(counts - len(side) / 1000) < 6 * np.sqrt(len(side) / 1000)).all()
@@ -164,14 +163,14 @@ def test_digits(opened: Open) -> None:
     source = opened("digits")
     assert source.total == len(source.train) + len(source.held_out) == 1797
     assert 140 < len(source.held_out) < 220
-    assert source.train.shape == (1, 32, 32)
-    assert source.train.classes == tuple("0123456789")
+    assert source.train.spec.target.shape == (1, 32, 32)
+    assert source.train.spec.class_names == tuple("0123456789")
     values = source.train.values[np.arange(len(source.train))]
     assert values.max() == 255
     assert values.min() == 0
     assert 60 < values.mean() < 95  # 4.88 of 16 in the original
     assert opened("digits").train.fingerprint == source.train.fingerprint
-    assert opened("digits", size=16, channels=3).train.shape == (3, 16, 16)
+    assert opened("digits", size=16, channels=3).train.spec.target.shape == (3, 16, 16)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from genlab.core.distributed import Shard
 from genlab.core.errors import UsageError
+from genlab.core.modality import DataSpec, Images, Points
 from genlab.data.dataset import Array, Dataset, IntArray, Stacked, Subset, make_dataset
 from genlab.data.loader import Loader, mirrored
 
@@ -30,27 +31,33 @@ def indices(dataset: Dataset, batch: int, count: int, **options: object) -> IntA
 
 def test_bytes_become_minus_one_to_one_exactly() -> None:
     ends = np.array([0, 255, 51], dtype=np.uint8).reshape(3, 1, 1, 1)
-    images = make_dataset("ends", ends, None, ()).batch(np.arange(3)).images
+    images = make_dataset("ends", ends, None, ()).batch(np.arange(3)).x
     assert images.dtype == torch.float32
     assert images[:2].flatten().tolist() == [-1.0, 1.0]
     assert images[2].item() == pytest.approx(51 / 127.5 - 1, abs=1e-7)
 
 
 def test_floats_stay_as_they_are() -> None:
-    points = np.array([[0.25, -0.5]], dtype=np.float32).reshape(1, 2, 1, 1)
-    batch = make_dataset("points", points, None, ()).batch(np.array([0, 0]))
-    assert batch.images.shape == (2, 2, 1, 1)
-    assert batch.images[1].flatten().tolist() == [0.25, -0.5]
-    assert batch.labels is None
+    points = np.array([[0.25, -0.5]], dtype=np.float32)
+    for values, modality in ((points, Points(2)), (points.reshape(1, 2, 1, 1), Images(2, 1, 1, levels=None))):
+        dataset = make_dataset("floats", values, None, ())
+        assert dataset.spec == DataSpec(modality)
+        batch = dataset.batch(np.array([0, 0]))
+        assert batch.x.shape == (2, *modality.shape)
+        assert batch.x[1].flatten().tolist() == [0.25, -0.5]
+        assert batch.condition == {}
 
 
 def test_a_batch_does_not_share_memory_with_the_dataset() -> None:
-    dataset = make_dataset("points", np.zeros((3, 2, 1, 1), dtype=np.float32), np.zeros(3, dtype=np.int64), ("a",))
+    dataset = make_dataset("points", np.zeros((3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64), ("a",))
     index = np.arange(3)
     batch = dataset.batch(index)
-    batch.images.fill_(9)
+    batch.x.fill_(9)
     batch.index.fill_(9)
+    batch.condition["label"].fill_(9)
     assert dataset.values[index].max() == 0
+    assert dataset.labels is not None
+    assert dataset.labels.max() == 0
     assert index.tolist() == [0, 1, 2]
 
 
@@ -66,9 +73,8 @@ def test_every_epoch_is_another_permutation(length: int, batch: int) -> None:
 def test_rows_of_a_batch_belong_together() -> None:
     with Loader(numbered(20), 6, seed=0) as loader:
         for batch in itertools.islice(loader, 5):
-            assert batch.labels is not None
-            assert torch.equal(batch.labels, batch.index)
-            assert torch.allclose((batch.images[:, 0, 0, 0] + 1) * 127.5, batch.index.float(), atol=1e-4)
+            assert torch.equal(batch.condition["label"], batch.index)
+            assert torch.allclose((batch.x[:, 0, 0, 0] + 1) * 127.5, batch.index.float(), atol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -84,7 +90,7 @@ def test_a_loader_continues_bit_for_bit(length: int, batch: int, position: int, 
         for expected in later:
             got = next(resumed)
             assert torch.equal(got.index, expected.index)
-            assert torch.equal(got.images, expected.images)
+            assert torch.equal(got.x, expected.x)
 
 
 def test_the_seed_decides() -> None:
@@ -129,9 +135,9 @@ def test_flip_mirrors_about_half_left_to_right_and_nothing_else() -> None:
     dataset = make_dataset("noise", values, None, ())
     with Loader(dataset, 64, seed=0, flip=True) as loader:
         batch = next(loader)
-    plain = dataset.batch(batch.index.numpy()).images
-    turned = [not torch.equal(row, same) for row, same in zip(batch.images, plain, strict=True)]
-    for row, same, flipped in zip(batch.images, plain, turned, strict=True):
+    plain = dataset.batch(batch.index.numpy()).x
+    turned = [not torch.equal(row, same) for row, same in zip(batch.x, plain, strict=True)]
+    for row, same, flipped in zip(batch.x, plain, turned, strict=True):
         assert torch.equal(row, same.flip(-1) if flipped else same)
     assert 16 < sum(turned) < 48
 
@@ -151,7 +157,7 @@ def test_the_coin_is_fair_and_independent_of_seed_epoch_and_index() -> None:
 @pytest.mark.parametrize("wanted", [False, True])
 def test_memory_format(wanted: bool, flip: bool) -> None:
     with Loader(numbered(10, channels=3, side=4), 4, seed=0, channels_last=wanted, flip=flip) as loader:
-        images = next(loader).images
+        images = next(loader).x
     assert images.is_contiguous(memory_format=torch.channels_last if wanted else torch.contiguous_format)
 
 

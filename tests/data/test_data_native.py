@@ -53,10 +53,10 @@ def test_two_splits_as_one() -> None:
     assert len(both) == train + len(source.held_out)
     rows = np.array([train + 3, 0, train, train - 1])
     found = both.batch(rows)
-    for row, image, label in zip(rows, found.images, found.labels, strict=True):
+    for row, image, label in zip(rows, found.x, found.condition["label"], strict=True):
         split, at = (source.train, row) if row < train else (source.held_out, row - train)
         expected = split.batch(np.array([at]))
-        assert (image == expected.images[0]).all()
-        assert label == expected.labels[0]
+        assert (image == expected.x[0]).all()
+        assert label == expected.condition["label"][0]
     assert both.fingerprint != source.train.fingerprint
-    assert both.classes == source.train.classes
+    assert both.spec.class_names == source.train.spec.class_names

@@ -74,7 +74,7 @@ def test_a_held_out_part_of_its_own(opened: Open, written: Callable[..., Path], 
         **{f"{prefix}_images": BYTES[4:6], f"{prefix}_labels": np.array(["d", "a"])},
     )
     source = opened(path)
-    assert source.train.classes == ("a", "b", "c", "d")
+    assert source.train.spec.class_names == ("a", "b", "c", "d")
     assert source.train.labels is not None
     assert source.train.labels.tolist() == [1, 0, 2, 0]
     assert source.held_out.labels is not None
@@ -88,13 +88,13 @@ def test_labels_follow_their_images_into_the_split(opened: Open, written: Callab
     for side in (source.train, source.held_out):
         assert side.labels is not None
         assert side.labels.tolist() == side.values[np.arange(len(side))][:, 0, 0, 0].tolist()
-    assert source.train.classes[3] == "106"
+    assert source.train.spec.class_names[3] == "106"
 
 
 def test_resizing(opened: Open, written: Callable[..., Path]) -> None:
     path = written(images=BYTES[:, :20, :28])
-    assert opened(path).train.shape == (3, 32, 32)
-    assert opened(path, size=16, channels=1).train.shape == (1, 16, 16)
+    assert opened(path).train.spec.target.shape == (3, 32, 32)
+    assert opened(path, size=16, channels=1).train.spec.target.shape == (1, 16, 16)
 
 
 @pytest.mark.parametrize(

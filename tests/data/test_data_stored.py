@@ -10,7 +10,7 @@ import pytest
 
 from genlab.core.errors import DataError
 from genlab.data import idx, npz
-from genlab.data.dataset import Dataset, Source, fingerprint
+from genlab.data.dataset import Source, Split, fingerprint
 
 Open = Callable[..., Source]
 
@@ -27,9 +27,10 @@ def never(*_: object) -> NoReturn:
     raise AssertionError("read again")
 
 
-def content(split: Dataset) -> tuple[bytes, bytes, tuple[str, ...], str]:
+def content(split: Split) -> tuple[bytes, bytes, tuple[str, ...], str]:
     assert split.labels is not None
-    return split.values[np.arange(len(split))].tobytes(), split.labels.tobytes(), split.classes, split.fingerprint
+    values = split.values[np.arange(len(split))]
+    return values.tobytes(), split.labels.tobytes(), split.spec.class_names, split.fingerprint
 
 
 def test_a_second_opening_reads_nothing_and_is_the_same(
@@ -49,7 +50,7 @@ def test_a_second_opening_reads_nothing_and_is_the_same(
 
 def test_another_size_and_a_changed_file_are_made_anew(opened: Open, path: Path) -> None:
     first = opened(path, size=32)
-    assert opened(path, size=16).train.shape.height == 16
+    assert opened(path, size=16).train.spec.target.shape[1] == 16
     np.savez(path, images=np.zeros((30, 8, 8), np.uint8))
     os.utime(path, ns=(1, 1))
     changed = opened(path, size=32)

@@ -24,12 +24,12 @@ def test_modes_are_balanced_and_spread_as_published(
     assert source.mode_spread / spacing == pytest.approx(spread_over_spacing)
 
     for side, size in [(source.train, 100_000), (source.held_out, 10_000)]:
-        assert side.shape == (2, 1, 1)
+        assert side.spec.target.shape == (2,)
         assert len(side) == size
         assert side.labels is not None
         counts = np.bincount(side.labels, minlength=count)
         assert (np.abs(counts - size / count) < 5 * np.sqrt(size / count)).all()
-        points = side.batch(np.arange(size)).images.numpy()[:, :, 0, 0]
+        points = side.batch(np.arange(size)).x.numpy()
         offsets = points - source.modes[side.labels]
         assert offsets.std() == pytest.approx(source.mode_spread, rel=0.02)
         assert np.abs(offsets.mean(axis=0)).max() < 5 * source.mode_spread / np.sqrt(size)
@@ -40,7 +40,7 @@ def test_modes_are_balanced_and_spread_as_published(
 def test_a_toy_is_always_the_same_and_its_sides_differ(opened: Callable[..., Source]) -> None:
     first, again = opened("ring8"), opened("ring8")
     assert first.train.fingerprint == again.train.fingerprint
-    one, other = (side.batch(np.arange(10_000)).images for side in (first.train, first.held_out))
+    one, other = (side.batch(np.arange(10_000)).x for side in (first.train, first.held_out))
     assert not np.isin(one.numpy(), other.numpy()).all()
     assert first.total == len(first.train) + len(first.held_out)
 

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from genlab.architectures import compose
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import Corrupts
+from genlab.core.modality import DataSpec, Images, Points
 from genlab.core.optimizer import adam
 from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
@@ -15,7 +17,7 @@ from genlab.families.autoencoder import Autoencoder, AutoencoderTraining, Denois
 from genlab.objectives.reconstruction import mse
 from genlab.recipes.autoencoder import AutoencoderRecipe
 
-SHAPE = ImageShape(1, 4, 4)
+IMAGES = Images(1, 4, 4)
 
 
 def forever(images: Tensor) -> Iterator[Batch]:
@@ -25,13 +27,13 @@ def forever(images: Tensor) -> Iterator[Batch]:
 
 @pytest.fixture
 def images() -> Tensor:
-    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(5)) * 1.6 - 0.8
+    return torch.rand(12, *IMAGES.shape, generator=torch.Generator().manual_seed(5)) * 1.6 - 0.8
 
 
 def made(**options: Any) -> AutoencoderTraining:
     torch.manual_seed(0)
     recipe = AutoencoderRecipe(architecture="mlp", **{"width": 16, "latent": 4, "lr": 1e-2, **options})
-    training = recipe.training(recipe.model(SHAPE), Randomness(0))
+    training = recipe.training(recipe.model(DataSpec(IMAGES)), Randomness(0))
     assert isinstance(training, AutoencoderTraining)
     return training
 
@@ -106,31 +108,31 @@ def test_a_charge_on_activity_switches_units_off(images: Tensor) -> None:
 
 
 class Line(nn.Module):
-    """Multiplies the one pixel of each image, there and back."""
+    """Multiplies points of one number, there and back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.tensor(0.7))
 
-    def forward(self, values: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.gain * (values.flatten(1) if values.ndim == 4 else values[:, :, None, None])
+    def forward(self, values: Tensor, condition: Condition = NONE) -> Tensor:
+        return self.gain * values
 
 
-def test_a_denoiser_learns_the_clean_image_from_the_spoilt_one() -> None:
+def test_a_denoiser_learns_the_clean_point_from_the_spoilt_one() -> None:
     """x ~ N(0, ½²) seen as x + N(0, ¼²): the best linear guess of x is ¼/(¼ + 1/16) = 0.8 of what is seen."""
 
-    def spoil(images: Tensor, draws: Draws) -> Tensor:
-        return images + 0.25 * draws.normal(*images.shape[1:])
+    def spoil(points: Tensor, draws: Draws) -> Tensor:
+        return points + 0.25 * draws.normal(*points.shape[1:])
 
-    def linear_error(activations: Tensor, images: Tensor) -> Tensor:
-        return (activations - images).square().flatten(1).sum(1)
+    def linear_error(activations: Tensor, points: Tensor) -> Tensor:
+        return (activations - points).square().sum(1)
 
-    model = DenoisingAutoencoder(Line(), Line(), corruption=spoil)
+    model = DenoisingAutoencoder(Points(1), Line(), Line(), corruption=spoil)
     player = Player("autoencoder", model, adam(model, "autoencoder", 1e-2, (0.9, 0.999)))
     training = AutoencoderTraining(model, player, Randomness(0), reconstruction=linear_error)
     noise = torch.Generator().manual_seed(0)
     for step in range(300):
-        training.step(step, forever(0.5 * torch.randn(1024, 1, 1, 1, generator=noise)))
+        training.step(step, forever(0.5 * torch.randn(1024, 1, generator=noise)))
     assert (model.encoder.gain * model.decoder.gain).item() == pytest.approx(0.8, abs=0.03)
 
 
@@ -172,10 +174,9 @@ def test_only_a_denoiser_spoils() -> None:
 
 
 def test_the_encoder_is_asked_for_what_the_decoder_takes() -> None:
-    model = Autoencoder(
-        compose.encoder("mlp", SHAPE, 3, 8), compose.decoder("mlp", 3, SHAPE, 8), activation=nn.Sigmoid()
-    )
-    codes = model.encode(torch.zeros(2, *SHAPE))
+    encoder, decoder = compose.encoder("mlp", IMAGES, 3, 8), compose.decoder("mlp", 3, IMAGES, 8)
+    model = Autoencoder(IMAGES, encoder, decoder, activation=nn.Sigmoid())
+    codes = model.encode(torch.zeros(2, *IMAGES.shape))
     assert codes.shape == (2, 3)
-    assert torch.equal(codes, torch.sigmoid(model.encoder(torch.zeros(2, *SHAPE))))
+    assert torch.equal(codes, torch.sigmoid(model.encoder(torch.zeros(2, *IMAGES.shape))))
     assert torch.equal(model.decode(codes), torch.tanh(model.decoder(codes)))

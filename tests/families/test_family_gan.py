@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genlab.architectures import compose
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.errors import GenlabError
+from genlab.core.modality import Classes, DataSpec, Images, Points
 from genlab.core.optimizer import adam
 from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
@@ -25,21 +26,20 @@ from genlab.regularizers.weights import clip_weights_, historical_distance, reme
 from genlab.runs import train as run
 
 STREAMS = {"discriminator": "critic", "generator": "generator"}  # the names of the players' random streams
-SHAPE, LATENT, ROWS, CLASSES = ImageShape(2, 1, 1), 3, 8, 4
+POINT, LATENT, ROWS, CLASSES = Points(2), 3, 8, 4
+LABEL = Classes(tuple(map(str, range(CLASSES))))
 
 
 @dataclass
 class Counted(Iterator[Batch]):
-    """Batches whose images say which batch they are; the labels go round the classes."""
+    """Batches whose points say which batch they are; the labels go round the classes."""
 
     drawn: list[Tensor] = field(default_factory=list)
 
     def __next__(self) -> Batch:
-        images = torch.full((ROWS, *SHAPE), 0.1 * len(self.drawn)) + torch.linspace(-0.1, 0.1, ROWS).view(
-            -1, 1, 1, 1
-        )
-        self.drawn.append(images)
-        return Batch(images, torch.arange(ROWS), torch.arange(ROWS) % CLASSES)
+        points = 0.1 * len(self.drawn) + torch.linspace(-0.1, 0.1, ROWS)[:, None].expand(ROWS, 2)
+        self.drawn.append(points)
+        return Batch(points, torch.arange(ROWS), {"label": torch.arange(ROWS) % CLASSES})
 
 
 def make(
@@ -54,10 +54,10 @@ def make(
     classes = CLASSES if labels != "none" else 0
     told = "concat" if classes else "none"
     gan = GAN(
-        compose.decoder("mlp", LATENT, SHAPE, 16, labels=told, classes=classes),
-        compose.discriminator("mlp", SHAPE, 16, norm="none", labels=labels, classes=classes),
+        DataSpec(POINT, {"label": LABEL} if classes else {}),
+        compose.decoder("mlp", LATENT, POINT, 16, labels=told, classes=classes),
+        compose.discriminator("mlp", POINT, 16, norm="none", labels=labels, classes=classes),
         LATENT,
-        classes,
     )
     networks = {"discriminator": gan.discriminator, "generator": gan.generator}
     players = [
@@ -181,7 +181,7 @@ def test_a_discriminator_alone_learns_to_tell_and_a_generator_alone_to_fool() ->
 
     def fooled() -> Tensor:
         scores: Tensor = training.model.discriminator(
-            training.model.sample(64, torch.Generator().manual_seed(0))
+            training.model.sample(64, generator=torch.Generator().manual_seed(0))
         ).scores
         return scores.mean()
 
@@ -218,7 +218,7 @@ def test_real_and_generated_images_are_augmented_in_the_same_way() -> None:
 
     def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
         seen.append((images.detach(), step))
-        return images + draws.normal(*SHAPE)
+        return images + draws.normal(*POINT.shape)
 
     training, batches = make(augment=augment), Counted()
     judged: list[Tensor] = []
@@ -246,7 +246,7 @@ def test_feature_matching_moves_the_generator_alone_towards_the_mean_features() 
     model, batch = training.model, next(Counted())
     before = weights(model.discriminator)
     fake = model.decode(noise(training, "critic", 0, 0))
-    gap = model.discriminator(batch.images).features.mean(0) - model.discriminator(fake).features.mean(0)
+    gap = model.discriminator(batch.x).features.mean(0) - model.discriminator(fake).features.mean(0)
     expected = torch.autograd.grad(gap.square().sum(), list(model.generator.parameters()))
     signals = training.step(0, iter([batch]))
     assert not same(before, weights(model.discriminator)), "the discriminator learns by its own loss"
@@ -310,17 +310,15 @@ def test_both_players_are_told_the_label_of_each_image(labels: str) -> None:
         player.register_forward_pre_hook(lambda _, given: told.append(given[1]))
     training.step(0, Counted())
     assert len(told) == 4  # fakes, judged beside real ones; then judged for the generator
-    assert all(torch.equal(labels, torch.arange(ROWS) % CLASSES) for labels in told)
+    assert all(torch.equal(given["label"], torch.arange(ROWS) % CLASSES) for given in told)
 
 
 def test_an_auxiliary_discriminator_learns_the_classes_and_the_generator_to_show_them() -> None:
     training, batch = make(labels="auxiliary"), next(Counted())
     model = training.model
-    fake = model.decode(noise(training, "critic", 0, 0), batch.labels)
-    outputs: list[DiscriminatorOutput] = [
-        model.discriminator(images, batch.labels) for images in (batch.images, fake)
-    ]
-    expected = sum(cross_entropy(j.classes, batch.labels) for j in outputs if j.classes is not None)
+    fake = model.decode(noise(training, "critic", 0, 0), batch.condition)
+    outputs: list[DiscriminatorOutput] = [model.discriminator(x, batch.condition) for x in (batch.x, fake)]
+    expected = sum(cross_entropy(j.classes, batch.condition["label"]) for j in outputs if j.classes is not None)
     signals = training.step(0, iter([batch]))
     torch.testing.assert_close(signals["discriminator_class_loss"], torch.as_tensor(expected).detach())
     assert 0 <= signals["class_accuracy_real"] <= 1
@@ -330,8 +328,10 @@ def test_an_auxiliary_discriminator_learns_the_classes_and_the_generator_to_show
 def test_a_batch_goes_round_the_classes_where_no_label_is_given() -> None:
     model = make(labels="concat").model
     latents = model.prior(6, torch.Generator().manual_seed(0))
-    assert torch.equal(model.decode(latents), model.decode(latents, torch.tensor([0, 1, 2, 3, 0, 1])))
-    assert not torch.equal(model.decode(latents), model.decode(latents, torch.zeros(6, dtype=torch.long)))
+    assert torch.equal(model.decode(latents), model.decode(latents, {"label": torch.tensor([0, 1, 2, 3, 0, 1])}))
+    assert not torch.equal(
+        model.decode(latents), model.decode(latents, {"label": torch.zeros(6, dtype=torch.long)})
+    )
 
 
 @pytest.mark.parametrize("labels", ["none", "concat", "projection", "auxiliary"])
@@ -352,10 +352,10 @@ def test_real_and_generated_images_may_go_through_the_discriminator_together(lab
 
 def test_they_do_not_where_a_discriminator_looks_at_several_images_or_draws() -> None:
     training = {name: recipe for name, recipe in PRESETS.items() if isinstance(recipe, GANRecipe)}
-    shape = ImageShape(3, 32, 32)
+    spec = DataSpec(Images(3, 32, 32), {"label": LABEL})
     together = set()
     for name, recipe in training.items():
-        built = run.build(replace(recipe, width=4, latent=4), shape, Randomness(0), CLASSES)
+        built = run.build(replace(recipe, width=4, latent=4), spec, Randomness(0))
         together |= {name} if built.one_pass else set()
     assert together == {
         *("gan", "wgan-gp", "dragan", "r1-gan", "sngan", "sagan", "projection-gan", "relativistic-gan")
@@ -365,7 +365,8 @@ def test_they_do_not_where_a_discriminator_looks_at_several_images_or_draws() ->
 def smallest(loss: AdversarialLoss) -> list[Tensor]:
     """Return the generator's gradients in a step of the smallest networks."""
     torch.manual_seed(0)
-    model = GAN(compose.decoder("mlp", 1, SHAPE, 1), compose.discriminator("mlp", SHAPE, 4, norm="none"), latent=1)
+    networks = compose.decoder("mlp", 1, POINT, 1), compose.discriminator("mlp", POINT, 4, norm="none")
+    model = GAN(DataSpec(POINT), *networks, latent=1)
     discriminator, generator = (
         Player(name, network, torch.optim.SGD(network.named_parameters(), lr=0.0), among=model)
         for name, network in (("discriminator", model.discriminator), ("generator", model.generator))

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
 from genlab.core.errors import UsageError
+from genlab.core.modality import Classes, DataSpec, Images, Modality, Points
 from genlab.core.random import Draws, Randomness, generator
 from genlab.families.posterior import Posterior, usage
 from genlab.families.vae import VAE, VAETraining, binarised
@@ -16,13 +18,13 @@ from genlab.objectives.likelihood import importance_bound
 from genlab.objectives.reconstruction import LearnedVarianceGaussian, bce
 from genlab.recipes.vae import VAERecipe
 
-SHAPE, LATENT = ImageShape(1, 4, 4), 3
-SMALL = VAERecipe(architecture="mlp", width=16, latent=LATENT, batch=10, steps=1000)
+IMAGES, LATENT = Images(1, 4, 4), 3
+SMALL = VAERecipe(architecture="mlp", width=16, latent=LATENT, batch_size=10, steps=1000)
 
 
 @pytest.fixture
 def images() -> Tensor:
-    return torch.rand(10, *SHAPE, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    return torch.rand(10, *IMAGES.shape, generator=torch.Generator().manual_seed(5)) * 2 - 1
 
 
 @pytest.fixture
@@ -30,15 +32,20 @@ def vae() -> VAE:
     return training().model
 
 
+def spec_of(modality: Modality, classes: int) -> DataSpec:
+    """Return the spec of data of a modality, with labels where there are classes."""
+    return DataSpec(modality, {"label": Classes(tuple(map(str, range(classes))))} if classes else {})
+
+
 def forever(images: Tensor, labels: Tensor | None = None) -> Iterator[Batch]:
     while True:
-        yield Batch(images, torch.arange(len(images)), labels)
+        yield Batch(images, torch.arange(len(images)), {} if labels is None else {"label": labels})
 
 
 def training(seed: int = 0, classes: int = 0, **options: Any) -> VAETraining:
     torch.manual_seed(0)
     recipe = replace(SMALL, **options)
-    made = recipe.training(recipe.model(SHAPE, classes), Randomness(seed))
+    made = recipe.training(recipe.model(spec_of(IMAGES, classes)), Randomness(seed))
     assert isinstance(made, VAETraining)
     return made
 
@@ -98,7 +105,7 @@ def test_the_encoder_gives_means_then_log_variances(vae: VAE, images: Tensor) ->
 def test_the_bound_is_log_likelihood_less_divergence(vae: VAE, images: Tensor) -> None:
     """Against torch.distributions, with the same draw of the latent."""
     with torch.no_grad():
-        bound = vae.evidence_bound(images, torch.Generator().manual_seed(1))
+        bound = vae.evidence_bound(images, generator=torch.Generator().manual_seed(1))
         mean, log_variance = vae.encoder(images).chunk(2, dim=1)
         q = torch.distributions.Normal(mean, (log_variance / 2).exp())
         noise = torch.randn(10, LATENT, generator=torch.Generator().manual_seed(1))
@@ -115,7 +122,7 @@ def test_what_is_minimised_is_the_bound(samples: int, images: Tensor) -> None:
     """A step reports −evidence_bound for its own noise, in nats per image; with one draw distortion + rate."""
     learning = training(seed=7, importance_samples=samples)
     with torch.no_grad():
-        bound = learning.model.evidence_bound(images, generator(7, "posterior", 4)).mean()
+        bound = learning.model.evidence_bound(images, generator=generator(7, "posterior", 4)).mean()
     signals = learning.step(4, forever(images))
     torch.testing.assert_close(signals["loss"], -bound)
     parts = signals["distortion"] + signals["rate"]
@@ -160,9 +167,9 @@ def test_a_high_beta_lowers_the_rate_and_a_low_one_the_distortion(images: Tensor
 @pytest.mark.parametrize(
     ("options", "course"),
     [
-        ({"warm_up": 100}, {0: 0.0, 50: 2.0, 100: 4.0, 999: 4.0}),
-        ({"cycles": 4}, {0: 0.0, 25: 0.8, 125: 4.0, 249: 4.0, 250: 0.0, 275: 0.8, 999: 4.0}),
-        ({"cycles": 4, "cycle_ratio": 1.0}, {0: 0.0, 125: 2.0, 250: 0.0}),
+        ({"kl_warm_up": 100}, {0: 0.0, 50: 2.0, 100: 4.0, 999: 4.0}),
+        ({"kl_cycles": 4}, {0: 0.0, 25: 0.8, 125: 4.0, 249: 4.0, 250: 0.0, 275: 0.8, 999: 4.0}),
+        ({"kl_cycles": 4, "kl_cycle_ratio": 1.0}, {0: 0.0, 125: 2.0, 250: 0.0}),
         ({}, {0: 4.0, 500: 4.0}),
     ],
 )
@@ -211,15 +218,15 @@ def test_samples_are_decoded_draws_of_the_prior(vae: VAE) -> None:
     latents = vae.prior(5000, torch.Generator().manual_seed(0))
     assert latents.mean().abs() < 0.05
     assert (latents.std() - 1).abs() < 0.05
-    images = vae.sample(5000, torch.Generator().manual_seed(0))
+    images = vae.sample(5000, generator=torch.Generator().manual_seed(0))
     assert torch.equal(images, torch.tanh(vae.decoder(latents)))
 
 
 def test_a_resampled_image_is_a_draw_from_its_posterior(vae: VAE, images: Tensor) -> None:
-    again = vae.resample(images, torch.Generator().manual_seed(3))
+    again = vae.resample(images, generator=torch.Generator().manual_seed(3))
     noise = torch.randn(10, LATENT, generator=torch.Generator().manual_seed(3))
     assert torch.equal(again, vae.decode(vae.posterior(images).sample(noise)))
-    assert not torch.equal(again, vae.resample(images, torch.Generator().manual_seed(4)))
+    assert not torch.equal(again, vae.resample(images, generator=torch.Generator().manual_seed(4)))
 
 
 def test_a_binarised_pixel_is_white_as_often_as_it_is_bright() -> None:
@@ -238,20 +245,22 @@ def test_binarised_images_are_given_and_wanted_back(images: Tensor) -> None:
     for step in (3, 4):
         black_and_white = binarised(images, Randomness(0).draws(10, "binarise", step))
         with torch.no_grad():
-            bound = learning.model.evidence_bound(black_and_white, generator(0, "posterior", step)).mean()
+            bound = learning.model.evidence_bound(
+                black_and_white, generator=generator(0, "posterior", step)
+            ).mean()
         torch.testing.assert_close(learning.step(step, forever(images))["loss"], -bound)
 
 
 class Affine(nn.Module):
-    """x = W z + b_y + noise of variance 1, for images of two pixels; `labels` choose b."""
+    """x = W z + b_y + noise of variance 1, for points of the plane; the label chooses b."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
-    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        bias = self.bias[0] if labels is None else self.bias[labels]
-        return (latents @ self.weight.T + bias).view(-1, 1, 1, 2)
+    def forward(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        bias = self.bias[condition["label"]] if "label" in condition else self.bias[0]
+        return latents @ self.weight.T + bias
 
 
 class Guess(nn.Module):
@@ -264,24 +273,24 @@ class Guess(nn.Module):
         self.gain = (weight / self.precision).T
         self.width = width
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        bias = self.bias[0] if labels is None else self.bias[labels]
-        mean = (images.flatten(1) - bias) @ self.gain.T
+    def forward(self, points: Tensor, condition: Condition = NONE) -> Tensor:
+        bias = self.bias[condition["label"]] if "label" in condition else self.bias[0]
+        mean = (points - bias) @ self.gain.T
         variance = self.width**2 / self.precision
         return torch.cat([mean, variance.log().expand_as(mean)], 1)
 
 
-def gaussian_error(activations: Tensor, images: Tensor) -> Tensor:
-    return (0.5 * (activations - images).square() + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+def gaussian_error(activations: Tensor, points: Tensor) -> Tensor:
+    return (0.5 * (activations - points).square() + 0.5 * math.log(2 * math.pi)).sum(1)
 
 
 def linear_gaussian(width: float, classes: int = 0) -> tuple[VAE, torch.distributions.Distribution]:
-    """Return a VAE whose likelihood is known, and the distribution of its images."""
+    """Return a VAE whose likelihood is known, and the distribution of its points."""
     orthogonal = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
     weight = orthogonal * torch.tensor([1.5, 0.7])
     bias = torch.tensor([[0.3, -0.2], [2.0, 1.0], [-1.0, 1.5]])
     decoder = Affine(weight, bias)
-    vae = VAE(Guess(decoder, width), decoder, 2, gaussian_error, classes=classes)
+    vae = VAE(spec_of(Points(2), classes), Guess(decoder, width), decoder, 2, gaussian_error)
     covariance = weight @ weight.T + torch.eye(2)
     if not classes:
         return vae, torch.distributions.MultivariateNormal(bias[0], covariance)
@@ -291,7 +300,7 @@ def linear_gaussian(width: float, classes: int = 0) -> tuple[VAE, torch.distribu
     )
 
 
-POINTS = torch.tensor([[0.0, 0.0], [1.0, -1.0], [2.5, 0.5], [-0.5, 1.0]]).view(4, 1, 1, 2)
+POINTS = torch.tensor([[0.0, 0.0], [1.0, -1.0], [2.5, 0.5], [-0.5, 1.0]])
 
 
 @torch.no_grad()
@@ -299,20 +308,22 @@ def test_the_importance_bound_rises_with_its_draws_to_the_likelihood() -> None:
     vae, truth = linear_gaussian(width=1.6)
     many = POINTS.repeat_interleave(4000, 0)
     noise = torch.Generator().manual_seed(0)
-    evidence = vae.evidence_bound(many, noise).view(4, 4000).mean(1)
-    one = vae.importance_bound(many, 1, noise).view(4, 4000).mean(1)
-    four = vae.importance_bound(many, 4, noise).view(4, 4000).mean(1)
-    likelihood = truth.log_prob(POINTS.view(4, 2))
+    evidence = vae.evidence_bound(many, generator=noise).view(4, 4000).mean(1)
+    one = vae.importance_bound(many, 1, generator=noise).view(4, 4000).mean(1)
+    four = vae.importance_bound(many, 4, generator=noise).view(4, 4000).mean(1)
+    likelihood = truth.log_prob(POINTS)
     torch.testing.assert_close(one, evidence, atol=0.1, rtol=0)
     assert (evidence + 0.2 < four).all()
     assert (four < likelihood).all()
-    torch.testing.assert_close(vae.importance_bound(POINTS, 50_000, noise), likelihood, atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        vae.importance_bound(POINTS, 50_000, generator=noise), likelihood, atol=0.02, rtol=0
+    )
 
 
 @torch.no_grad()
 def test_with_the_exact_posterior_one_draw_is_the_likelihood() -> None:
     vae, truth = linear_gaussian(width=1.0)
-    likelihood = truth.log_prob(POINTS.view(4, 2))
+    likelihood = truth.log_prob(POINTS)
     torch.testing.assert_close(vae.importance_bound(POINTS, 1), likelihood)
     torch.testing.assert_close(vae.importance_bound(POINTS, 3), likelihood)
 
@@ -322,10 +333,10 @@ def test_thousands_of_draws_are_decoded_a_few_at_a_time() -> None:
     vae, truth = linear_gaussian(width=1.3)
     sizes = []
     vae.decoder.register_forward_hook(lambda module, given, result: sizes.append(len(given[0])))
-    bound = vae.importance_bound(POINTS, 10_001, torch.Generator().manual_seed(0), chunk=1000)
+    bound = vae.importance_bound(POINTS, 10_001, generator=torch.Generator().manual_seed(0), chunk=1000)
     assert sum(sizes) == 4 * 10_001
     assert max(sizes) <= 1000
-    torch.testing.assert_close(bound, truth.log_prob(POINTS.view(4, 2)), atol=0.03, rtol=0)
+    torch.testing.assert_close(bound, truth.log_prob(POINTS), atol=0.03, rtol=0)
 
 
 def test_with_one_draw_the_importance_bound_pulls_as_the_evidence_bound_does() -> None:
@@ -335,7 +346,7 @@ def test_with_one_draw_the_importance_bound_pulls_as_the_evidence_bound_does() -
     output = vae.encoder(POINTS[:1]).detach().requires_grad_()
     mean, log_variance = output.chunk(2, dim=1)
     posterior = Posterior(mean.expand(400_000, 2), log_variance.expand(400_000, 2))
-    distortion = vae.distortion(posterior.sample(noise), POINTS[:1].expand(400_000, 1, 1, 2), None)
+    distortion = vae.distortion(posterior.sample(noise), POINTS[:1].expand(400_000, 2), NONE)
     weighted = importance_bound(posterior.log_ratio(noise) - distortion).mean()
     evidence = -distortion.mean() - posterior.kl().sum(1).mean()
     wanted = [output, vae.decoder.weight, vae.decoder.bias]
@@ -348,7 +359,7 @@ def test_with_one_draw_the_importance_bound_pulls_as_the_evidence_bound_does() -
 @torch.no_grad()
 def test_without_labels_the_bound_is_that_of_the_mixture() -> None:
     vae, mixture = linear_gaussian(width=1.0, classes=3)
-    likelihood = mixture.log_prob(POINTS.view(4, 2))
+    likelihood = mixture.log_prob(POINTS)
     torch.testing.assert_close(vae.evidence_bound(POINTS), likelihood)
     torch.testing.assert_close(vae.importance_bound(POINTS, 7), likelihood)
     wide, _ = linear_gaussian(width=1.4, classes=3)
@@ -362,43 +373,45 @@ def test_with_labels_the_bound_is_that_of_the_class() -> None:
     labels = torch.tensor([2, 0, 1, 0])
     each = mixture.component_distribution.log_prob(POINTS.view(4, 1, 2))
     likelihood = each[torch.arange(4), labels]
-    torch.testing.assert_close(vae.importance_bound(POINTS, 5, labels=labels), likelihood)
-    repeated = vae.evidence_bound(POINTS.repeat(5000, 1, 1, 1), labels=labels.repeat(5000)).view(5000, 4)
+    torch.testing.assert_close(vae.importance_bound(POINTS, 5, {"label": labels}), likelihood)
+    repeated = vae.evidence_bound(POINTS.repeat(5000, 1), {"label": labels.repeat(5000)}).view(5000, 4)
     torch.testing.assert_close(repeated.mean(0), likelihood, atol=0.1, rtol=0)
 
 
 @torch.no_grad()
-def test_an_unknown_class_is_the_one_that_explains_the_image_best() -> None:
+def test_an_unknown_class_is_the_one_that_explains_the_point_best() -> None:
     vae, mixture = linear_gaussian(width=1.2, classes=3)
-    images = mixture.sample((500,)).view(500, 1, 1, 2)
-    each = mixture.component_distribution.log_prob(images.view(500, 1, 2))
-    assert torch.equal(vae.classify(images), each.argmax(1))
-    best = each.argmax(1)
-    assert torch.equal(vae.encode(images), vae.encode(images, best))
-    assert torch.equal(vae.reconstruct(images), vae.reconstruct(images, best))
-    once, again = (vae.resample(images, torch.Generator().manual_seed(0), labels) for labels in (None, best))
+    points = mixture.sample((500,))
+    best = mixture.component_distribution.log_prob(points.view(500, 1, 2)).argmax(1)
+    told, misled = {"label": best}, {"label": (best + 1) % 3}
+    assert torch.equal(vae.classify(points), best)
+    assert torch.equal(vae.encode(points), vae.encode(points, told))
+    assert torch.equal(vae.reconstruct(points), vae.reconstruct(points, told))
+    once, again = (vae.resample(points, given, torch.Generator().manual_seed(0)) for given in (NONE, told))
     assert torch.equal(once, again)
-    assert not torch.equal(vae.encode(images), vae.encode(images, (best + 1) % 3))
+    assert not torch.equal(vae.encode(points), vae.encode(points, misled))
 
 
 def test_a_conditional_model_is_told_and_tells_the_class() -> None:
     """Dark images of class 0, bright ones of class 1: what is asked for comes, what is not told is seen."""
     noise = torch.Generator().manual_seed(1)
     labels = torch.arange(40) % 2
-    images = 0.2 * torch.randn(40, *SHAPE, generator=noise) + (labels.view(-1, 1, 1, 1) - 0.5)
+    images = 0.2 * torch.randn(40, *IMAGES.shape, generator=noise) + (labels.view(-1, 1, 1, 1) - 0.5)
     learning = training(classes=2, labels="concat", lr=1e-2)
     vae = learning.model
     for step in range(150):
         learning.step(step, forever(images[:20], labels[:20]))
     with torch.no_grad():
         for label in (0, 1):
-            asked = vae.sample(30, torch.Generator().manual_seed(0), torch.full((30,), label))
+            asked = vae.sample(30, {"label": torch.full((30,), label)}, torch.Generator().manual_seed(0))
             assert ((asked.flatten(1).mean(1) > 0).long() == label).all()
-        around = vae.sample(30, torch.Generator().manual_seed(0))
+        around = vae.sample(30, generator=torch.Generator().manual_seed(0))
         assert torch.equal((around.flatten(1).mean(1) > 0).long(), torch.arange(30) % 2)
         assert torch.equal(vae.classify(images[20:]), labels[20:])
-        told = vae.evidence_bound(images[20:], torch.Generator().manual_seed(0), labels[20:])
-        misled = vae.evidence_bound(images[20:], torch.Generator().manual_seed(0), 1 - labels[20:])
+        told, misled = (
+            vae.evidence_bound(images[20:], {"label": given}, torch.Generator().manual_seed(0))
+            for given in (labels[20:], 1 - labels[20:])
+        )
     assert (told > misled).all()
 
 
@@ -429,29 +442,29 @@ def test_a_learned_variance_is_learned(images: Tensor) -> None:
 @pytest.mark.parametrize(
     ("options", "classes", "named"),
     [
-        ({"cycles": 4, "warm_up": 10}, None, "--cycles and --warm-up"),
+        ({"kl_cycles": 4, "kl_warm_up": 10}, None, "--kl-cycles and --kl-warm-up"),
         ({"importance_samples": 5, "beta": 4.0}, None, "--beta"),
         ({"importance_samples": 5, "free_bits": 0.1}, None, "--free-bits"),
-        ({"importance_samples": 5, "warm_up": 10}, None, "--warm-up"),
-        ({"importance_samples": 5, "cycles": 2}, None, "--cycles"),
+        ({"importance_samples": 5, "kl_warm_up": 10}, None, "--kl-warm-up"),
+        ({"importance_samples": 5, "kl_cycles": 2}, None, "--kl-cycles"),
         ({"binarise": True, "reconstruction": "mse"}, None, "--binarise"),
         ({"labels": "concat"}, 0, "--labels concat needs labelled data"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: dict[str, Any], classes: int | None, named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        replace(SMALL, **options).refuse(classes)
+        replace(SMALL, **options).refuse(None if classes is None else spec_of(IMAGES, classes))
 
 
 @pytest.mark.parametrize(
     ("options", "classes"),
     [
         ({}, 0),
-        ({"cycles": 4, "beta": 4.0, "free_bits": 0.1}, None),
+        ({"kl_cycles": 4, "beta": 4.0, "free_bits": 0.1}, None),
         ({"importance_samples": 5, "binarise": True}, 0),
         ({"labels": "concat"}, None),
         ({"labels": "concat", "importance_samples": 5, "reconstruction": "gaussian"}, 10),
     ],
 )
 def test_what_goes_together_is_let_through(options: dict[str, Any], classes: int | None) -> None:
-    replace(SMALL, **options).refuse(classes)
+    replace(SMALL, **options).refuse(None if classes is None else spec_of(IMAGES, classes))

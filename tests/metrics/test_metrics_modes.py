@@ -15,7 +15,7 @@ def test_the_data_themselves_reach_every_mode() -> None:
         source = open_source(name)
         assert source.modes is not None
         assert source.mode_spread is not None
-        points = source.held_out.values[np.arange(len(source.held_out))].reshape(-1, 2)
+        points = source.held_out.values[np.arange(len(source.held_out))]
         coverage = cover(points, source.modes, source.mode_spread)
         assert coverage.modes == len(source.modes)
         assert coverage.high_quality == pytest.approx(1 - math.exp(-4.5), abs=0.005)

@@ -177,7 +177,7 @@ def test_a_byte_far_from_what_was_predicted_costs_what_it_should_however_far() -
 
 
 def test_a_point_costs_its_density() -> None:
-    points, predicted = torch.tensor([[[[0.3]], [[0.1]]]]), torch.tensor([[[[0.2]], [[0.15]]]])
+    points, predicted = torch.tensor([[0.3, 0.1]]), torch.tensor([[0.2, 0.15]])
     expected = -torch.distributions.Normal(predicted, 0.1).log_prob(points).sum()
     torch.testing.assert_close(point_cost(0.1, points, predicted)[0], expected)
 
@@ -187,11 +187,11 @@ def test_the_gaussian_baseline_is_the_posterior_mean_of_independent_pixels(name:
     """Its error in a pixel N(μ, v) is vσ²/(α²v + σ²), the least that there is without its neighbours."""
     schedule, (mean, deviation) = SCHEDULES[name](1000), (torch.tensor([-0.9, 0.4]), torch.tensor([0.05, 0.6]))
     random = torch.Generator().manual_seed(0)
-    images = (mean + deviation * torch.randn(20_000, 2, generator=random)).view(-1, 2, 1, 1)
+    images = mean + deviation * torch.randn(20_000, 2, generator=random)
     for k in (1, 300, 700, 1000):
         times = torch.full((len(images),), k / 1000).double()
         noisy = schedule.noisy(times, images, torch.randn(images.shape, generator=random))
-        errors = (gaussian_baseline(schedule.at(times, images), images, noisy) - images).square().mean((0, 2, 3))
+        errors = (gaussian_baseline(schedule.at(times, images), images, noisy) - images).square().mean(0)
         alpha, sigma = (table[k].float() for table in (schedule.alphas, schedule.sigmas))
         least = deviation**2 * sigma**2 / (alpha**2 * deviation**2 + sigma**2)
         torch.testing.assert_close(errors, least, rtol=0.05, atol=0)

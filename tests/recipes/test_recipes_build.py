@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.contract import Training
 from genlab.core.distributed import Shard
+from genlab.core.modality import Classes, DataSpec, Images
 from genlab.core.optimizer import set_learning_rates
 from genlab.core.random import Randomness
 from genlab.core.schedules import Schedule
@@ -26,17 +27,16 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.recipes.vae import VAERecipe
-from genlab.runs import train as run
+from genlab.runs import train
 from genlab.training.run_folder import RunFolder
 
-SHAPE = ImageShape(1, 16, 16)
 SMALL: tuple[Recipe, ...] = (
     *(kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)),
     DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
     FlowRecipe(width=4, flow_steps=2),
 )
-OF_THE_LOOP = ("batch", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
-CLASSES = 4
+OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
+SPEC = DataSpec(Images(1, 16, 16), {"label": Classes(("0", "1", "2", "3"))})
 # What must be there for an option to matter, and values that are far enough from the default to do so.
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "penalty_every": {"r1": 1.0},
@@ -44,7 +44,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "sparsity_weight": {"sparsity": "kl"},
     "sparsity_target": {"sparsity": "kl"},
     "corruption_level": {"corruption": "gaussian"},
-    "cycle_ratio": {"cycles": 1, "steps": 4},
+    "kl_cycle_ratio": {"kl_cycles": 1, "steps": 4},
     "gradient_penalty": {"discriminator_norm": "none"},
     "depth": {"architecture": "mlp"},
     "label_dropout": {"labels": "embedding"},
@@ -66,7 +66,7 @@ FAR: Mapping[str, Any] = {
     "discriminator_norm": "none",
     "flip_labels": 0.5,
     "free_bits": 5.0,
-    "cycles": 1,
+    "kl_cycles": 1,
     "historical_averaging": 10.0,
     "sampling_steps": 3,
     "levels": 2,
@@ -85,14 +85,17 @@ def another(value: Any, hint: Any) -> Any:
 
 def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
     """Return the weights, and samples where there are options of sampling."""
-    training = run.build(recipe, SHAPE, Randomness(0), CLASSES)
-    images = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    training = train.build(recipe, SPEC, Randomness(0))
+    images = torch.rand(4, *SPEC.target.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     rows = torch.arange(4)
     for step in range(4):
         torch.manual_seed(step)  # for dropout
-        training.step(step, iter([Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, rows) for i in range(4)]))
+        batches = [Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, {"label": rows}) for i in range(4)]
+        training.step(step, iter(batches))
     model: Any = training.model
-    samples = {"samples": model.sample(4, torch.Generator().manual_seed(0))} if recipe.of_sampling else {}
+    samples = (
+        {"samples": model.sample(4, generator=torch.Generator().manual_seed(0))} if recipe.of_sampling else {}
+    )
     return {**model.state_dict(), **samples}
 
 
@@ -106,7 +109,7 @@ def test_no_option_is_without_effect(recipe: Recipe, option: str) -> None:
     hint = get_type_hints(type(recipe))[option]
     value = FAR[option] if option in FAR else another(getattr(recipe, option), hint)
     changed = replace(recipe, **TOGETHER.get(option, {option: value}))
-    changed.refuse(CLASSES)
+    changed.refuse(SPEC)
     before, after = after_four_steps(recipe), after_four_steps(changed)
     same = before.keys() == after.keys() and all(
         before[name].shape == after[name].shape and torch.equal(before[name], after[name]) for name in before
@@ -118,7 +121,7 @@ def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> Non
     recipe = GANRecipe(
         architecture="mlp", generator_lr=0.1, discriminator_lr=0.2, betas=(0.3, 0.4), loss="minimax"
     )
-    training = run.build(recipe, SHAPE, Randomness(0))
+    training = train.build(recipe, DataSpec(SPEC.target), Randomness(0))
     assert isinstance(training, GANTraining)
     scores = torch.tensor([0.3, -1.0])
     assert training.loss.discriminator(scores, -scores) == ADVERSARIAL["minimax"].discriminator(scores, -scores)
@@ -142,10 +145,10 @@ def test_learning_rates_follow_their_schedule(
             set_learning_rates(training.optimizers.values(), rate(step))
             rates.extend(group["lr"] for o in training.optimizers.values() for group in o.param_groups)
 
-    monkeypatch.setattr(run.fit, "fit", record)
+    monkeypatch.setattr(train.fit, "fit", record)
     preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
-    options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch": 4, "size": 16}
-    run._train(
+    options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch_size": 4, "size": 16}
+    train._train(
         resolve(preset, options), open_source("digits", size=16), RunFolder(tmp_path), Shard(1, 2), quiet=True
     )
     players = len(rates) // 4
@@ -155,8 +158,8 @@ def test_learning_rates_follow_their_schedule(
 
 
 def test_only_the_first_process_writes(tmp_path: Path) -> None:
-    plan = resolve("vae", {"width": 4, "batch": 4, "steps": 3, "size": 16})
+    plan = resolve("vae", {"width": 4, "batch_size": 4, "steps": 3, "size": 16})
     source = open_source("digits", size=16)
-    result = run._train(plan, source, RunFolder(tmp_path), Shard(1, 2), quiet=True)
+    result = train._train(plan, source, RunFolder(tmp_path), Shard(1, 2), quiet=True)
     assert result.progress.step == 3
     assert list(tmp_path.iterdir()) == []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import genlab
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Classes, DataSpec, Images, Points
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import resolve
@@ -30,8 +30,8 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ("dcgan", {"discriminator_labels": "projection"}, "both players must know the class"),
     ("dcgan", {"generator_labels": "concat"}, "both players must know the class"),
     ("projection-gan", {"pack": 2}, "--pack 2 shows the discriminator images of several classes"),
-    ("pacgan", {"batch": 33}, "--pack 2 does not divide the 33 images.*Nearest: --batch 32"),
-    ("conv-vae", {"cycles": 4, "warm_up": 100}, "warm-up"),
+    ("pacgan", {"batch_size": 33}, "--pack 2 does not divide the 33 images.*Nearest: --batch-size 32"),
+    ("conv-vae", {"kl_cycles": 4, "kl_warm_up": 100}, "warm-up"),
     ("iwae", {"beta": 4.0}, "--beta"),
     ("iwae", {"free_bits": 0.1}, "--free-bits"),
     (
@@ -69,9 +69,9 @@ def test_parts_that_cannot_go_together(preset: str, options: dict[str, Any], wor
 
 def test_an_option_of_another_family_is_explained() -> None:
     with pytest.raises(
-        UsageError, match=r'dcgan has no option "cycles"\. It is an option of vae presets, such as'
+        UsageError, match=r'dcgan has no option "kl_cycles"\. It is an option of vae presets, such as'
     ):
-        resolve("dcgan", {"cycles": 4})
+        resolve("dcgan", {"kl_cycles": 4})
 
 
 @pytest.mark.parametrize("preset", ["cgan", "projection-gan", "acgan", "conditional-vae", "conditional-diffusion"])
@@ -102,8 +102,8 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("ddpm", {"attention": 5}, "Choices: sides of 4, 8, 16, 32"),
         ("ddpm", {"size": 27}, "27×27. Set --size to an even number"),
         ("ddpm", {"architecture": "mlp", "dropout": 0.5}, "dropout are for --architecture unet"),
-        ("ddpm", {"data": "ring8"}, "these are points. Set --architecture mlp"),
-        ("glow", {"data": "ring8"}, "these are points. Set --architecture spline"),
+        ("ddpm", {"data": "ring8"}, "these data are points. Set --architecture mlp"),
+        ("glow", {"data": "ring8"}, "these data are points. Set --architecture spline"),
         (
             "cosine-diffusion",
             {"data": "ring8", "architecture": "mlp"},
@@ -120,15 +120,17 @@ def test_parts_that_a_network_does_not_have(
 
 
 def test_a_pack_must_divide_what_each_process_has() -> None:
-    PRESETS["pacgan"].refuse(0, 2)
+    spec = DataSpec(Images(1, 16, 16))
+    PRESETS["pacgan"].refuse(spec, 2)
     with pytest.raises(UsageError, match="--pack 2 does not divide the 1 images that go through"):
-        PRESETS["pacgan"].refuse(0, 64)
+        PRESETS["pacgan"].refuse(spec, 64)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_refuses_itself(preset: str) -> None:
     PRESETS[preset].refuse()
-    PRESETS[preset].refuse(classes=10, processes=1)
+    digits = DataSpec(Images(1, 16, 16), {"label": Classes(tuple("0123456789"))})
+    PRESETS[preset].refuse(digits, processes=1)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,6 @@ def test_points_are_not_looked_for_where_noise_has_drowned_them(schedule: Any, t
     with pytest.raises(
         UsageError, match=f"{words}.*--prediction velocity, or --schedule linear, --timesteps 1000"
     ):
-        recipe.model(ImageShape(2, 1, 1))
-    replace(recipe, schedule="linear", timesteps=1000).model(ImageShape(2, 1, 1))
-    recipe.model(ImageShape(1, 4, 4))
+        recipe.model(DataSpec(Points(2)))
+    replace(recipe, schedule="linear", timesteps=1000).model(DataSpec(Points(2)))
+    recipe.model(DataSpec(Images(1, 4, 4)))

@@ -15,8 +15,7 @@ from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values, resolve
 from genlab.recipes.vae import VAERecipe
-from genlab.runs import api
-from genlab.runs import train as run
+from genlab.runs import api, train
 from genlab.runs.train import Result
 from genlab.training.fit import Progress
 
@@ -32,7 +31,7 @@ def face(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         plans.append(plan)
         return Result(tmp_path, Progress(step=1), 0, 1)
 
-    monkeypatch.setattr(run, "start", start)
+    monkeypatch.setattr(train, "start", start)
     monkeypatch.setattr(api, "start", start)
 
     def write(preset: str, options: Mapping[str, Any], dash: str) -> str:
@@ -73,7 +72,7 @@ def face(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("dcgan", {}),
-    ("dcgan", {"discriminator_steps": 3, "generator_lr": 0.001, "loss": "minimax", "batch": 32}),
+    ("dcgan", {"discriminator_steps": 3, "generator_lr": 0.001, "loss": "minimax", "batch_size": 32}),
     ("vae", {"lr": 1e-05, "betas": [0.5, 0.9], "beta": 0, "reconstruction": "mse"}),
     ("autoencoder", {"architecture": "dcgan", "latent": 7, "ema": 0.5, "steps": 1}),
     ("conv-vae", {"data": "photos/", "size": 64, "channels": 3, "flip": True, "max_rejected": 0.5}),
@@ -95,8 +94,8 @@ def test_every_face_gives_the_same_plan(face: Face, preset: str, options: dict[s
 
 def test_an_option_changes_nothing_else() -> None:
     plan = resolve("dcgan", {"discriminator_steps": 3, "seed": 5})
-    assert plan.recipe == GANRecipe(architecture="dcgan", width=64, batch=128, discriminator_steps=3)
-    assert PRESETS["dcgan"] == GANRecipe(architecture="dcgan", width=64, batch=128)
+    assert plan.recipe == GANRecipe(architecture="dcgan", width=64, batch_size=128, discriminator_steps=3)
+    assert PRESETS["dcgan"] == GANRecipe(architecture="dcgan", width=64, batch_size=128)
     assert plan.settings.seed == 5
 
 
@@ -160,7 +159,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("dcgan", {"architecture": "vgg"}, ["--architecture must be one of mlp, dcgan, dcgan-upsample", '"vgg"']),
     ("vae", {"device": "gpu"}, ["--device must be one of auto, cpu, cuda, mps", '"gpu"', 'mean "cpu"?']),
     ("vae", {"steps": 0}, ["--steps must be at least 1, not 0."]),
-    ("vae", {"batch": 1}, ["--batch must be at least 2, not 1."]),
+    ("vae", {"batch_size": 1}, ["--batch-size must be at least 2, not 1."]),
     ("vae", {"ema": 1.0}, ["--ema must be at least 0 and at most 0.99999, not 1.0."]),
     ("vae", {"ema": -0.1}, ["--ema must be at least 0 and at most 0.99999, not -0.1."]),
     ("vae", {"lr": 0.0}, ["--lr must be above 0, not 0.0."]),

@@ -16,9 +16,9 @@ from genlab.objectives.reconstruction import RECONSTRUCTION
 from genlab.objectives.sparsity import SPARSITY
 from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
-from genlab.recipes.fields import override
+from genlab.recipes.fields import names_of, override
 from genlab.recipes.flow import FlowName
-from genlab.recipes.gan import LOG_ODDS, WITH_TARGETS, AdversarialName, AugmentName
+from genlab.recipes.gan import AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
@@ -47,9 +47,9 @@ def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, objec
     assert get_args(names) == tuple(table)
 
 
-def test_the_traits_of_adversarial_losses_are_those_of_their_rows() -> None:
-    assert tuple(name for name, loss in ADVERSARIAL.items() if loss.log_odds) == LOG_ODDS
-    assert tuple(name for name, loss in ADVERSARIAL.items() if loss.targets) == WITH_TARGETS
+def test_a_table_that_is_not_written_out_is_named() -> None:
+    with pytest.raises(LookupError, match="no dictionary NOTHING"):
+        names_of("objectives.adversarial", "NOTHING")
 
 
 def test_every_preset_has_a_summary() -> None:

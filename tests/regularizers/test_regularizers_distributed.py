@@ -12,6 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.distributed import WHOLE, Shard, all_reduce_mean_, leave
 from genlab.core.optimizer import adam
@@ -39,7 +40,7 @@ class Discriminator(nn.Module):
         torch.manual_seed(0)
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(128, 4), nn.Softplus(), nn.Linear(4, 1)).double()
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
         scores = self.net(images)[:, 0]
         return DiscriminatorOutput(scores, scores[:, None])
 

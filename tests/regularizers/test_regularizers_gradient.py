@@ -33,12 +33,14 @@ class Seen:
 
 
 @pytest.mark.parametrize("length", [0.5, 1.0, 3.0])
-def test_of_a_linear_discriminator_it_is_exact(length: float) -> None:
-    weight = pictures(3)[0]
-    score = Seen(length * weight / weight.norm())
+@pytest.mark.parametrize("points", [False, True])
+def test_of_a_linear_discriminator_it_is_exact(length: float, points: bool) -> None:
+    real, fake, others = (pictures(seed)[:, :2, 0, 0] if points else pictures(seed) for seed in (1, 2, 3))
+    score = Seen(length * others[0] / others[0].norm())
     for name, penalty in PENALTIES.items():
         expected = length**2 / 2 if name in ("r1", "r2") else (length - 1) ** 2
-        assert penalty(score, pictures(1), pictures(2), draws()).item() == pytest.approx(expected)
+        assert penalty(score, real, fake, draws()).item() == pytest.approx(expected)
+        assert score.images.shape == real.shape
 
 
 @pytest.mark.parametrize(("penalty", "where"), [(r1, 0), (r2, 1)])

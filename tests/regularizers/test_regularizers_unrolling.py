@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.optimizer import adam
 from genlab.core.player import freeze_except
@@ -32,24 +33,24 @@ class Discriminator(nn.Module):
         self.embedding = nn.Embedding(3, 6)
         spectral_norm_(self.body[4])
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
         features = self.body(images)
         scores = self.head(features)[:, 0]
-        if labels is not None:
-            scores = scores + (self.embedding(labels) * features).sum(1)
+        if condition:
+            scores = scores + (self.embedding(condition["label"]) * features).sum(1)
         return DiscriminatorOutput(scores, features)
 
 
 REAL = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 FAKE = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
+LABELLED = {"label": torch.tensor([0, 1, 2, 0, 1, 2])}
 
 
 def discriminator_loss(fake: Tensor) -> Callable[[Callable[..., DiscriminatorOutput]], Tensor]:
     def loss(discriminator: Callable[..., DiscriminatorOutput]) -> Tensor:
         real_scores, fake_scores = (
-            discriminator(REAL.to(fake.dtype), LABELS).scores,
-            discriminator(fake, LABELS).scores,
+            discriminator(REAL.to(fake.dtype), LABELLED).scores,
+            discriminator(fake, LABELLED).scores,
         )
         return nn.functional.softplus(-real_scores).mean() + nn.functional.softplus(fake_scores).mean()
 
@@ -77,10 +78,10 @@ def update(discriminator: Discriminator, optimizer: torch.optim.Adam) -> None:
 def test_it_equals_real_steps_of_adam(before: int, steps: int, dtype: torch.dtype) -> None:
     discriminator, optimizer = player(before, dtype)
     ahead = unrolled(discriminator, optimizer, discriminator_loss(FAKE.to(dtype)), steps)
-    seen = ahead(FAKE.to(dtype), LABELS)
+    seen = ahead(FAKE.to(dtype), LABELLED)
     for _ in range(steps):
         update(discriminator, optimizer)
-    expected = discriminator(FAKE.to(dtype), LABELS)
+    expected = discriminator(FAKE.to(dtype), LABELLED)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-9
     torch.testing.assert_close(seen.scores, expected.scores, rtol=0, atol=tolerance)
     torch.testing.assert_close(seen.features, expected.features, rtol=0, atol=tolerance)
@@ -100,7 +101,7 @@ def test_the_real_discriminator_and_its_optimizer_stay_as_they_are(before: int) 
     was = snapshot(discriminator, optimizer)
     fake = FAKE.clone().requires_grad_()
     with freeze_except(nn.Linear(1, 1), among=discriminator):  # frozen, as in the generator's turn
-        unrolled(discriminator, optimizer, discriminator_loss(fake), 3)(fake, LABELS).scores.sum().backward()
+        unrolled(discriminator, optimizer, discriminator_loss(fake), 3)(fake, LABELLED).scores.sum().backward()
     now = snapshot(discriminator, optimizer)
     assert was.keys() == now.keys()
     assert all(torch.equal(tensor, now[name]) for name, tensor in was.items())
@@ -115,7 +116,7 @@ def test_its_gradient_passes_through_the_updates(before: int) -> None:
 
     def objective(fake: Tensor) -> Tensor:
         return nn.functional.softplus(
-            -unrolled(discriminator, optimizer, discriminator_loss(fake), 2)(fake, LABELS).scores
+            -unrolled(discriminator, optimizer, discriminator_loss(fake), 2)(fake, LABELLED).scores
         ).mean()
 
     fake = FAKE.clone().requires_grad_()
@@ -124,7 +125,7 @@ def test_its_gradient_passes_through_the_updates(before: int) -> None:
     slope = (objective(FAKE + 1e-6 * direction) - objective(FAKE - 1e-6 * direction)) / 2e-6
     assert (through * direction).sum().item() == pytest.approx(slope.item(), rel=1e-4)
     still = unrolled(discriminator, optimizer, discriminator_loss(FAKE), 2)
-    (only_at_the_end,) = torch.autograd.grad(nn.functional.softplus(-still(fake, LABELS).scores).mean(), fake)
+    (only_at_the_end,) = torch.autograd.grad(nn.functional.softplus(-still(fake, LABELLED).scores).mean(), fake)
     assert (through - only_at_the_end).norm() > 0.01 * through.norm()
 
 
@@ -138,7 +139,7 @@ def test_a_weight_without_any_gradient_makes_no_nan() -> None:
             super().__init__()
             self.net = discriminator
 
-        def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
+        def forward(self, images: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
             scores = self.net(images)[:, 0]
             return DiscriminatorOutput(scores, scores[:, None])
 
@@ -153,6 +154,6 @@ def test_the_rate_of_the_moment_is_used() -> None:
     """Schedules write the rate into the optimizer's groups."""
     discriminator, optimizer = player(1)
     optimizer.param_groups[0]["lr"] = 0.3
-    ahead = unrolled(discriminator, optimizer, discriminator_loss(FAKE), 1)(FAKE, LABELS).scores
+    ahead = unrolled(discriminator, optimizer, discriminator_loss(FAKE), 1)(FAKE, LABELLED).scores
     update(discriminator, optimizer)
-    torch.testing.assert_close(ahead, discriminator(FAKE, LABELS).scores)
+    torch.testing.assert_close(ahead, discriminator(FAKE, LABELLED).scores)

@@ -10,24 +10,24 @@ from genlab.data.source import open_source
 from genlab.recipes.resolve import resolve
 from genlab.runs import statistics
 from genlab.runs.statistics import sample_distance
-from genlab.training.evaluation import DiscriminatorFunction
+from genlab.training.evaluation import SampleDistance
 from genlab.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 
 
-def judge(preset: str, data: str = "digits", **options: object) -> DiscriminatorFunction | None:
+def distance_of(preset: str, data: str = "digits", **options: object) -> SampleDistance | None:
     plan = resolve(preset, {"width": 4, **options})
     source = open_source(data, **({"size": 16} if data == "digits" else {}))
     with torch.device("meta"):
-        model = plan.recipe.model(source.train.shape, len(source.train.classes))
+        model = plan.recipe.model(source.train.spec)
     return sample_distance(plan, source, CPU, model, quiet=True)
 
 
 @pytest.mark.parametrize(
     ("preset", "options"),
     [
-        ("dcgan", {"batch": 16}),  # few images between evaluations
+        ("dcgan", {"batch_size": 16}),  # few images between evaluations
         ("dcgan", {"extractor": "pixels"}),
         ("gan", {}),  # quick steps
         ("conv-vae", {}),  # has a bound
@@ -36,12 +36,12 @@ def judge(preset: str, data: str = "digits", **options: object) -> Discriminator
     ],
 )
 def test_pixels_do_where_features_cost_too_much_or_say_nothing(preset: str, options: dict[str, object]) -> None:
-    assert judge(preset, **options) is None
+    assert distance_of(preset, **options) is None
 
 
 def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "JUDGED", 20)
-    found = judge("dcgan")
+    found = distance_of("dcgan")
     assert found is not None
     assert found.extractor.name == "efficientnet-lite0@96"
     assert (found.images, found.samples) == (20, 500)
@@ -50,7 +50,7 @@ def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_says_who_judged_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "JUDGED", 20)
     monkeypatch.setattr(statistics, "SAMPLES", 12)
-    options = {"size": 16, "width": 4, "batch": 16, "steps": 4, "evaluate_every": 2, "out": tmp_path}
+    options = {"size": 16, "width": 4, "batch_size": 16, "steps": 4, "evaluate_every": 2, "out": tmp_path}
     options |= {"generator_lr": 0.05}  # else all pictures are still the same grey
     run = genlab.train("dcgan", quiet=True, extractor="efficientnet-lite0@32", **options)
     first, second = RunFolder(run.folder).events("evaluation")

@@ -10,23 +10,23 @@ import pytest
 import torch
 
 import genlab
-from genlab.core.batch import ImageShape
 from genlab.core.distributed import Shard
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.data.source import open_source
 from genlab.recipes.presets import PRESETS
-from genlab.runs import train as run
+from genlab.runs import train
 from genlab.runs.train import Result, build, check
 from genlab.training.evaluation import Evaluation
 from genlab.training.run_folder import RunFolder
 
-TINY = {"width": 8, "latent": 3, "batch": 8, "size": 16, "quiet": True}
+TINY = {"width": 8, "latent": 3, "batch_size": 8, "size": 16, "quiet": True}
 
 
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second each, tested elsewhere
+    monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second each, tested elsewhere
 
 
 def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
@@ -37,17 +37,17 @@ def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path)
 
 
 def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
-    recipe, source = replace(PRESETS["vae"], batch=7, width=8), open_source("digits", size=16)
+    recipe, source = replace(PRESETS["vae"], batch_size=7, width=8), open_source("digits", size=16)
     check(recipe, source, Shard())
-    check(replace(recipe, batch=8), source, Shard(1, 2))
-    with pytest.raises(UsageError, match="--batch 7 cannot be divided among 2 processes"):
+    check(replace(recipe, batch_size=8), source, Shard(1, 2))
+    with pytest.raises(UsageError, match="--batch-size 7 cannot be divided among 2 processes"):
         check(recipe, source, Shard(1, 2))
 
 
 def test_building_leaves_the_global_stream_alone() -> None:
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    build(replace(PRESETS["vae"], width=8), ImageShape(1, 16, 16), Randomness(3))
+    build(replace(PRESETS["vae"], width=8), DataSpec(Images(1, 16, 16)), Randomness(3))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -110,7 +110,7 @@ def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
     """Where a run was not evaluated yet there is only the last."""
     values = iter([1.0, 2.0])
     monkeypatch.setattr(
-        run, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
+        train, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
     )
     result = genlab.train("vae", steps=4, evaluate_every=2, out=tmp_path, **TINY)
     folder = RunFolder(result.folder)

@@ -12,8 +12,8 @@ from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.random import Randomness
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
 from genlab.recipes.resolve import resolve
-from genlab.runs import train as runs
-from genlab.runs.data import shape_of
+from genlab.runs import train
+from genlab.runs.data import spec_of
 from genlab.runs.diagnose import checkup
 from genlab.runs.treatment import TREATMENTS, treat
 from genlab.training import checkpoint, saving
@@ -21,12 +21,19 @@ from genlab.training.run_folder import RunFolder, find
 
 # A discriminator that is sure of everything within a hundred steps.
 UNFAIR: Mapping[str, Any] = {"discriminator_lr": 5e-3, "discriminator_steps": 5, "generator_lr": 1e-5}
-TINY: Mapping[str, Any] = {"width": 32, "batch": 16, "size": 16, "steps": 240, "quiet": True, "preview_every": 999}
+TINY: Mapping[str, Any] = {
+    "width": 32,
+    "batch_size": 16,
+    "size": 16,
+    "steps": 240,
+    "quiet": True,
+    "preview_every": 999,
+}
 
 
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "write_report", lambda folder: None)
+    monkeypatch.setattr(train, "write_report", lambda folder: None)
 
 
 def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
@@ -88,7 +95,7 @@ def test_a_healthy_run_ends_in_the_same_bits_with_treatment(preset: str, tmp_pat
 
 
 def test_what_is_not_a_number_is_treated_too(tmp_path: Path) -> None:
-    larger = {**TINY, "width": 128, "batch": 64}
+    larger = {**TINY, "width": 128, "batch_size": 64}
     result = genlab.train("vae", out=tmp_path, on_failure="treat", lr=1e4, **larger)
     folder = RunFolder(result.folder)
     assert events(folder, "fault")
@@ -123,7 +130,7 @@ PLAN = resolve("vae", {"width": 4, "steps": 100})
 
 
 def test_it_goes_back_to_what_was_healthy_before_it_began(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(50, SLOWER), 0)
+    treated = treat(PLAN, folder, ill(50, SLOWER))
     assert treated is not None
     assert (treated.back, treated.changes) == (40, {"lr": 5e-4})
     assert int(checkpoint.load(folder.last).state["step"]) == 40
@@ -132,20 +139,20 @@ def test_it_goes_back_to_what_was_healthy_before_it_began(folder: RunFolder) -> 
 
 def test_a_remedy_that_the_networks_refuse_is_passed_over(folder: RunFolder) -> None:
     plan = resolve("gan", {"width": 4, "steps": 100})
-    treated = treat(plan, folder, ill(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER), 0)
+    treated = treat(plan, folder, ill(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER))
     assert treated is not None
     assert treated.changes == {"discriminator_lr": 4e-4}
 
 
 def test_it_begins_anew_where_the_trouble_is_older(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(30, SLOWER), 0)
+    treated = treat(PLAN, folder, ill(30, SLOWER))
     assert treated is not None
     assert treated.back == 0
     assert not checkpoint.exists(folder.last)
 
 
 def test_it_begins_anew_where_the_networks_are_others(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(50, LARGER), 0)
+    treated = treat(PLAN, folder, ill(50, LARGER))
     assert treated is not None
     assert treated.back == 0
 
@@ -155,9 +162,9 @@ def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
     last = checkpoint.load(folder.last)
     state = {**last.state, "step": 60, "best_step": 60, "best_value": 0.5}
     checkpoint.save(checkpoint.Checkpoint(last.model, last.training, state), folder.best)
-    assert treat(PLAN, folder, ill(50, SLOWER), 0) is not None
+    assert treat(PLAN, folder, ill(50, SLOWER)) is not None
     saving.recover(folder)
-    training = runs.build(PLAN.recipe, shape_of(folder), Randomness(0))
+    training = train.build(PLAN.recipe, spec_of(folder), Randomness(0))
     progress = saving.resume(folder, training, None)
     assert (progress.step, progress.best_step, progress.best_value) == (40, 60, 0.5)
     assert checkpoint.load_state(folder.best)["step"] == 60
@@ -166,16 +173,16 @@ def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
 @pytest.mark.parametrize("remedy", [LARGER, Remedy([Change("reconstruction", to="l1")], "Sharper.")])
 def test_a_best_that_fits_no_more_is_not_kept(folder: RunFolder, remedy: Remedy) -> None:
     checkpoint.link(folder.last, folder.best)
-    assert treat(PLAN, folder, ill(50, remedy), 0) is not None
+    assert treat(PLAN, folder, ill(50, remedy)) is not None
     assert not checkpoint.exists(folder.best)
 
 
 def test_remedies_are_tried_in_their_order_and_once(folder: RunFolder) -> None:
-    impossible = Remedy([Change("cycles", to=4), Change("warm_up", to=5)], "They exclude each other.")
+    impossible = Remedy([Change("kl_cycles", to=4), Change("kl_warm_up", to=5)], "They exclude each other.")
     unknown = Remedy([Change("discriminator_lr", times=0.5)], "Of another family.")
     order = []
     for _ in range(TREATMENTS + 1):
-        treated = treat(PLAN, folder, ill(50, unknown, impossible, SLOWER, LARGER), 0)
+        treated = treat(PLAN, folder, ill(50, unknown, impossible, SLOWER, LARGER))
         if treated:
             order.append(dict(treated.changes))
             folder.event(60, "remedy", treated.event())
@@ -187,13 +194,13 @@ def test_late_in_a_run_what_it_has_learned_is_kept_if_it_can_be(
     folder: RunFolder, steps: int, first: dict[str, float]
 ) -> None:
     """It stopped at step 60; to begin anew with the first remedy leaves 140 steps, or only 40."""
-    treated = treat(resolve("vae", {"width": 4, "steps": steps}), folder, ill(50, LARGER, SLOWER), 0)
+    treated = treat(resolve("vae", {"width": 4, "steps": steps}), folder, ill(50, LARGER, SLOWER))
     assert treated is not None
     assert treated.changes == first
 
 
 def test_three_treatments_are_enough(folder: RunFolder) -> None:
     for number in range(TREATMENTS):
-        assert treat(PLAN, folder, ill(50, Remedy([Change("latent", to=3 + number)], "x.")), 0)
+        assert treat(PLAN, folder, ill(50, Remedy([Change("latent", to=3 + number)], "x.")))
         folder.event(60, "remedy", {"rule": "test", "changes": {"latent": 3 + number}, "back to step": 0})
-    assert treat(PLAN, folder, ill(50, SLOWER), 0) is None
+    assert treat(PLAN, folder, ill(50, SLOWER)) is None

@@ -26,7 +26,7 @@ TINY: Mapping[str, Any] = {
     "architecture": "mlp",
     "width": 8,
     "latent": 4,
-    "batch": 16,
+    "batch_size": 16,
     "data": "ring8",
     "seed": 7,
     "name": "run",

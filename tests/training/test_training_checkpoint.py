@@ -161,8 +161,8 @@ def test_a_newer_schema_is_refused_with_both_versions(folder: Path) -> None:
 
 def test_an_older_schema_is_refused_because_its_weights_mean_something_else(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema": checkpoint.SCHEMA - 1}))
-    with pytest.raises(CheckpointError, match=rf"schema {checkpoint.SCHEMA - 1}.*anew"):
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema": checkpoint.OLDEST - 1}))
+    with pytest.raises(CheckpointError, match=rf"schema {checkpoint.OLDEST - 1}.*anew"):
         load(folder)
 
 
@@ -385,7 +385,7 @@ class Toy:
         self.player = Player("toy", self.model, adam(self.model, "toy", 0.1, (0.9, 0.99)))
         self.optimizers = {"toy": self.player.optimizer}
 
-    def step(self, step: int = 0) -> dict[str, torch.Tensor]:
+    def step(self, step: int, *_: object) -> dict[str, torch.Tensor]:
         with self.player.learning():
             self.player.backward((self.model(torch.ones(3, 2)) ** 3).sum())
             return self.player.update(step)
@@ -396,7 +396,7 @@ def test_what_is_collected_and_restored_goes_on_to_the_same_bits(ema: float, tmp
     toy, other = Toy(), Toy()
     average, copied = (Average(t.model, ema) if ema else None for t in (toy, other))
     for step in range(8):
-        toy.step()
+        toy.step(step)
         if average:
             average.update(step)
     model, training = collect(toy, average)
@@ -404,7 +404,7 @@ def test_what_is_collected_and_restored_goes_on_to_the_same_bits(ema: float, tmp
     restore(load(tmp_path / "last"), other, copied)
     for step in range(8, 17):
         for t, a in ((toy, average), (other, copied)):
-            t.step()
+            t.step(step)
             if a:
                 a.update(step)
     (one, rest), (same, other_rest) = collect(toy, average), collect(other, copied)
@@ -417,7 +417,7 @@ def test_what_is_collected_and_restored_goes_on_to_the_same_bits(ema: float, tmp
 @pytest.mark.parametrize("ema", [0.0, 0.5])
 def test_weights_that_do_not_fit_are_named(ema: float) -> None:
     toy = Toy()
-    toy.step()
+    toy.step(0)
     average = Average(toy.model, ema) if ema else None
     model, training = collect(toy, average)
     for name in model:
@@ -434,7 +434,7 @@ def test_weights_that_do_not_fit_are_named(ema: float) -> None:
 def test_an_average_that_only_one_side_has_does_not_fit(saved: bool) -> None:
     """Else averaged weights would be trained on as if they were the raw ones."""
     toy = Toy()
-    toy.step()
+    toy.step(0)
     average = Average(toy.model, 0.9)
     model, rest = collect(toy, average if saved else None)
     with pytest.raises(CheckpointError, match="ema"):
@@ -443,7 +443,7 @@ def test_an_average_that_only_one_side_has_does_not_fit(saved: bool) -> None:
 
 def test_optimizer_state_of_another_network_does_not_fit() -> None:
     toy = Toy()
-    toy.step()
+    toy.step(0)
     model, rest = collect(toy, None)
     renamed = {name.replace("weight", "w"): tensor for name, tensor in rest.items()}
     with pytest.raises(CheckpointError, match=r"does not fit.*toy\.w"):

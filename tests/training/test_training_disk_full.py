@@ -17,7 +17,7 @@ from sabotage import TINY, Disk, differences, full, in_child, outcome, train
 import genlab
 from genlab.core import files
 from genlab.core.errors import NonFiniteError, StorageError
-from genlab.runs import train as run
+from genlab.runs import train as run_module
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
 
@@ -33,7 +33,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
     def named(out: str) -> dict[str, Any]:
         rhythm = {"steps": 6, "checkpoint_every": 2, "evaluate_every": 4, "preview_every": 3}
-        own = {"data": str(tmp_path / "data.npz"), "size": 16, "ema": 0.9, "batch": 8, "width": 2}
+        own = {"data": str(tmp_path / "data.npz"), "size": 16, "ema": 0.9, "batch_size": 8, "width": 2}
         return {**TINY, **rhythm, **own, "out": str(tmp_path / out)}
 
     return named
@@ -175,7 +175,7 @@ def test_a_report_that_fails_does_not_hide_why_the_run_ended(
     def refuse(*_: object) -> None:
         raise StorageError("no room for results.csv")
 
-    monkeypatch.setattr(run, "write_report", refuse)
+    monkeypatch.setattr(run_module, "write_report", refuse)
     with pytest.raises(NonFiniteError) as caught:
         genlab.train("autoencoder", quiet=True, **{**options("nan"), "lr": 1e38, "checkpoint_every": 1})
     assert "no room for results.csv" in caught.value.__notes__[0]

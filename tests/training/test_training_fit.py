@@ -39,9 +39,9 @@ class Points:
         return self
 
     def __next__(self) -> Batch:
-        images = torch.randn(8, 3, 1, 1, generator=torch.Generator().manual_seed(self.position))
+        points = torch.randn(8, 3, generator=torch.Generator().manual_seed(self.position))
         self.position += 1
-        return Batch(images, torch.arange(8))
+        return Batch(points, torch.arange(8))
 
 
 class Toy:
@@ -49,16 +49,16 @@ class Toy:
 
     def __init__(self) -> None:
         torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3), nn.Linear(3, 2), nn.Dropout(0.25))
+        self.model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2), nn.Dropout(0.25))
         self.player = Player("toy", self.model, adam(self.model, "toy", 0.05, (0.9, 0.999)))
         self.optimizers = {"toy": self.player.optimizer}
         self.modes: list[bool] = []
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         self.modes.append(all(module.training for module in self.model.modules()))
-        images = torch.cat([next(batches).images, next(batches).images])
+        points = torch.cat([next(batches).x, next(batches).x])
         with self.player.learning():
-            self.player.backward((self.model(images) - 1).square().mean())
+            self.player.backward((self.model(points) - 1).square().mean())
             return self.player.update(step)
 
 
@@ -323,7 +323,7 @@ def test_looking_does_not_change_the_training(ema: float) -> None:
     assert all(torch.equal(tensor, without[name]) for name, tensor in with_looks.items())
 
 
-def test_showing_puts_a_model_back_as_it_was() -> None:
+def test_inference_mode_puts_a_model_back_as_it_was() -> None:
     model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     for mode in (True, False):
         model.train(mode)
@@ -374,12 +374,12 @@ def test_a_fault_is_told_in_its_step_and_nothing_is_saved_after_it() -> None:
 
     def faulty(index: int, batches: Iterator[Batch]) -> Signals:
         if index == 11:
-            raise NonFiniteError("toy", "the gradient of toy.2.weight", "Inf")
+            raise NonFiniteError("toy", "the gradient of toy.1.weight", "Inf")
         return step(index, batches)
 
     toy.step = faulty  # type: ignore[method-assign]
     with pytest.raises(NonFiniteError):
         run(watcher, toy=toy)
-    fault = {"player": "toy", "tensor": "the gradient of toy.2.weight", "value": "Inf"}
+    fault = {"player": "toy", "tensor": "the gradient of toy.1.weight", "value": "Inf"}
     assert watcher.log[-1] == ("fault", 11, fault)
     assert watcher.steps("save") == [5, 8, 10]

@@ -10,42 +10,44 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
+from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.training.curves import draw
 from genlab.training.evaluation import evaluate
 from genlab.training.preview import preview
+
+GREY = DataSpec(Images(1, 16, 16))
+LABELLED = DataSpec(Images(1, 16, 16), {"label": Classes(("black", "grey", "white"))})
 
 
 class Told(nn.Module):
     """Makes images of one grey for each class and remembers which classes it was asked for."""
 
-    classes = 3
+    conditions = LABELLED.conditions
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[Tensor] = []
 
-    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        assert labels is not None
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        labels = condition["label"]
         self.asked.append(labels)
         return (labels.float() - 1).view(-1, 1, 1, 1).expand(count, 1, 16, 16)
-
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        raise NotImplementedError
 
 
 class Mender(nn.Module):
     """Spoils images by 1 and gives back what it is shown."""
 
-    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return images + 1
+    def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return x + 1
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return images
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return x
 
 
 def batch(count: int, labels: Tensor | None = None) -> Batch:
     images = torch.rand(count, 1, 16, 16, generator=torch.Generator().manual_seed(0)) - 1
-    return Batch(images, torch.arange(count), labels)
+    return Batch(images, torch.arange(count), {} if labels is None else {"label": labels})
 
 
 def test_samples_are_compared_with_held_out_images_of_the_same_classes() -> None:
@@ -59,6 +61,7 @@ class Slow(nn.Module):
     """Makes grey images in many passes, in fewer for previews; counts its images by the number of passes."""
 
     progress_callback = None
+    conditions: Mapping[str, Modality] = {}
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +73,7 @@ class Slow(nn.Module):
         yield {"passes": 16}
         self.passes = 1000
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         self.made[self.passes] += count
         return torch.zeros(count, 1, 16, 16)
 
@@ -91,9 +94,10 @@ def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> Non
     assert evaluation.value == evaluation.values["denoising_mse"] == 1
 
 
-def test_a_preview_has_a_column_for_each_class() -> None:
+def test_a_preview_has_a_column_for_each_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Images, "shown", 8)
     model = Told()
-    picture = preview(model, batch(4), seed=0, count=8)
+    picture = preview(model, batch(4), LABELLED, seed=0)
     assert torch.equal(model.asked[0], torch.tensor([0, 1, 2, 0, 1, 2]))
     assert picture.shape == (2 * 34 - 2, 3 * 34 - 2, 1)
     assert [int(picture[0, 34 * column, 0]) for column in range(3)] == [0, 128, 255]
@@ -101,8 +105,8 @@ def test_a_preview_has_a_column_for_each_class() -> None:
 
 def test_a_preview_of_a_model_that_mends_shows_the_spoilt_images() -> None:
     held_out = batch(4)
-    picture = preview(Mender(), held_out, seed=0, count=8)
-    spoilt = preview(Mender(), Batch(held_out.images + 1, held_out.index), seed=0, count=8)
+    picture = preview(Mender(), held_out, GREY, seed=0)
+    spoilt = preview(Mender(), Batch(held_out.x + 1, held_out.index), GREY, seed=0)
     assert not np.array_equal(picture, spoilt)
     assert picture.max() == 255
 

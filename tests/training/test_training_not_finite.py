@@ -12,22 +12,23 @@ from torch import Tensor, nn
 
 import genlab
 from genlab.cli import main as command_line
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.contract import Training
 from genlab.core.errors import NonFiniteError
+from genlab.core.modality import DataSpec, Points
 from genlab.core.player import Player
 from genlab.core.random import Randomness
 from genlab.data.dataset import Source, make_dataset
 from genlab.data.loader import Loader
 from genlab.objectives import adversarial, reconstruction
 from genlab.recipes.resolve import resolve
-from genlab.runs import data as recipes_data
-from genlab.runs import train as recipes
+from genlab.runs import data as run_data
+from genlab.runs import train
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
 SHORT = {**TINY, "steps": 40, "checkpoint_every": 5, "evaluate_every": 100, "preview_every": 100}
-SMALL = {"architecture": "mlp", "width": 4, "latent": 3, "batch": 8}
+SMALL = {"architecture": "mlp", "width": 4, "latent": 3, "batch_size": 8}
 
 
 def _faulty(run: RunFolder, fault: NonFiniteError) -> int:
@@ -50,14 +51,14 @@ def _faulty(run: RunFolder, fault: NonFiniteError) -> int:
 
 
 @pytest.mark.parametrize("preset", ["autoencoder", "vae", "gan"])
-def test_a_picture_that_is_nan_stops_the_run_in_the_step_that_sees_it(
+def test_a_point_that_is_nan_stops_the_run_in_the_step_that_sees_it(
     tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    points = np.random.default_rng(0).uniform(-1, 1, (640, 2, 1, 1)).astype(np.float32)
+    points = np.random.default_rng(0).uniform(-1, 1, (640, 2)).astype(np.float32)
     held_out = make_dataset("held-out", points[:50].copy(), None, ())
     points[123, 1] = np.nan
     source = Source("points", make_dataset("train", points, None, ()), held_out, 690)
-    monkeypatch.setattr(recipes_data, "open_source", lambda *_, **__: source)
+    monkeypatch.setattr(run_data, "open_source", lambda *_, **__: source)
     with Loader(source.train, 16, seed=TINY["seed"]) as batches:
         due = next(number for number, batch in enumerate(batches) if 123 in batch.index)
     assert due > 5
@@ -68,7 +69,7 @@ def test_a_picture_that_is_nan_stops_the_run_in_the_step_that_sees_it(
     player = {"gan": "discriminator"}.get(preset, preset)
     assert (caught.value.player, caught.value.tensor) == (player, f"the {player}'s loss")
     assert f"NaN in the {player}'s loss while updating the {player}" in str(caught.value)
-    with pytest.raises(NonFiniteError):  # the same picture again, and the old fault is still on record
+    with pytest.raises(NonFiniteError):  # the same point again, and the old fault is still on record
         genlab.resume(run.path, quiet=True)
     assert [event["step"] for event in run.events("fault")] == [due, due]
 
@@ -100,13 +101,13 @@ def test_an_objective_that_fails_names_its_player(
 
 def _built(preset: str) -> Training:
     recipe = resolve(preset, SMALL).recipe
-    return recipes.build(recipe, ImageShape(2, 1, 1), Randomness(0))
+    return train.build(recipe, DataSpec(Points(2)), Randomness(0))
 
 
 def _batches() -> Iterator[Batch]:
     for number in range(100):
-        images = torch.randn(8, 2, 1, 1, generator=torch.Generator().manual_seed(number)).clamp(-1, 1)
-        yield Batch(images, torch.arange(8))
+        points = torch.randn(8, 2, generator=torch.Generator().manual_seed(number)).clamp(-1, 1)
+        yield Batch(points, torch.arange(8))
 
 
 def _players(training: Training) -> Mapping[str, nn.Module]:

@@ -8,11 +8,11 @@ import pytest
 import genlab
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe
-from genlab.runs import train as run
+from genlab.runs import train
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
-SMALL = {"data": "digits", "size": 16, "width": 4, "batch": 8, "quiet": True, "evaluate_every": 100}
+SMALL = {"data": "digits", "size": 16, "width": 4, "batch_size": 8, "quiet": True, "evaluate_every": 100}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ SMALL = {"data": "digits", "size": 16, "width": 4, "batch": 8, "quiet": True, "e
         ("acgan", {"flip_labels": 0.2}),  # dropout, flips
         ("unrolled-gan", {"unrolled_steps": 2, "r1": 1.0, "penalty_every": 3}),  # Adam's moments, ahead
         ("denoising-autoencoder", {"sparsity": "kl"}),
-        ("conditional-vae", {"reconstruction": "gaussian", "binarise": False, "warm_up": 5}),
+        ("conditional-vae", {"reconstruction": "gaussian", "binarise": False, "kl_warm_up": 5}),
         ("iwae", {"lr_schedule": "constant"}),
         ("glow", {"flow_steps": 1}),  # activation norm that has seen its first batch
         ("conditional-diffusion", {"dropout": 0.1, "attention": 8, "timesteps": 20, "sampling_steps": 4}),
@@ -36,7 +36,7 @@ SMALL = {"data": "digits", "size": 16, "width": 4, "batch": 8, "quiet": True, "e
 def test_stopped_and_resumed_is_the_same_as_never_stopped(
     preset: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "write_report", lambda folder: None)  # half a second that says nothing here
+    monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
     if isinstance(PRESETS[preset], LatentRecipe):
         options = {"latent": 4, **options}
     whole = genlab.train(preset, out=tmp_path / "whole", steps=7, **SMALL, **options)

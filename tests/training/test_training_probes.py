@@ -10,16 +10,19 @@ from torch import Tensor, nn
 
 import genlab
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput, Signals
+from genlab.core.modality import Images, Modality
 from genlab.core.optimizer import adam
 from genlab.core.player import Player
 from genlab.core.random import Randomness
 from genlab.training.inference import inference_mode
-from genlab.training.probes import Probes, beside, due
+from genlab.training.probes import Probes, due, probed_step
 from genlab.training.run_folder import RunFolder
 
 SIDE = 8
-SMALL: Mapping[str, Any] = {"steps": 21, "size": 16, "width": 4, "batch": 8, "preview_every": 99}
+TARGET = Images(1, SIDE, SIDE)
+SMALL: Mapping[str, Any] = {"steps": 21, "size": 16, "width": 4, "batch_size": 8, "preview_every": 99}
 
 
 def pictures(count: int, seed: int) -> Tensor:
@@ -31,17 +34,20 @@ REAL, HELD_OUT = (Batch(pictures(200, seed), torch.arange(200)) for seed in (0, 
 
 def look(model: nn.Module, count: int = 100) -> dict[str, float]:
     with inference_mode(model):
-        return {name: float(value) for name, value in Probes(REAL, HELD_OUT, 0, count).look(model, 20).items()}
+        seen = Probes(REAL, HELD_OUT, TARGET, 0, count).look(model, 20)
+        return {name: float(value) for name, value in seen.items()}
 
 
 class Sampler(nn.Module):
-    """Makes what `images` makes of numbers of images."""
+    """Makes the first of `images`."""
+
+    conditions: Mapping[str, Modality] = {}
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
         self.images = images
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         return self.images[:count]
 
 
@@ -78,8 +84,8 @@ def test_saturated_and_flat_samples() -> None:
 class Judging(Sampler):
     """A discriminator that knows the images it was trained on by heart."""
 
-    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        known = (images.flatten(1)[:, None] == REAL.images.flatten(1)[None]).all(2).any(1)
+    def discriminate(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
+        known = (x.flatten(1)[:, None] == REAL.x.flatten(1)[None]).all(2).any(1)
         scores = known.float() * 3 - 1
         return DiscriminatorOutput(scores, scores[:, None])
 
@@ -96,15 +102,15 @@ class Scaling(nn.Module):
         super().__init__()
         self.scale = scale
 
-    def encode(self, images: Tensor) -> Tensor:
-        pixels = images.flatten(1)
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        pixels = x.flatten(1)
         return torch.stack([pixels[:, 0], pixels[:, 1], torch.zeros(len(pixels)), pixels[:, 2] * 1e-4], 1)
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        return self.scale * images
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return self.scale * x
 
-    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return images + 0.1
+    def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return x + 0.1
 
 
 def test_a_perfect_reconstruction_and_none() -> None:
@@ -146,7 +152,7 @@ class Two:
 
 def test_how_far_weights_move_and_which_units_are_dead() -> None:
     training = Two()
-    with Probes(REAL, HELD_OUT, 0).watching(training) as seen:
+    with Probes(REAL, HELD_OUT, TARGET, 0).watching(training) as seen:
         training.step(0, iter(()))
     assert float(seen["toy_update_ratio"]) == pytest.approx(1)
     assert float(seen["1_dead_units"]) == pytest.approx(1 / 3)
@@ -166,33 +172,33 @@ class Brightness:
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         assert not self.model.training
-        return batch.images.mean(), {}
+        return batch.x.mean(), {}
 
 
 def test_the_losses_of_images_that_are_trained_on_and_of_others() -> None:
     """They are told of what has one loss and does not show by reconstructions how it does."""
-    probes = Probes(REAL, Batch(HELD_OUT.images + 5, HELD_OUT.index), 0)
-    with beside(probes, Brightness(nn.Identity()), 20, 20) as seen:
+    probes = Probes(REAL, Batch(HELD_OUT.x + 5, HELD_OUT.index), TARGET, 0)
+    with probed_step(probes, Brightness(nn.Identity()), 20, 20) as seen:
         pass
     assert float(seen["loss_train"]) == pytest.approx(0, abs=0.05)
     assert float(seen["loss_held_out"]) == pytest.approx(5, abs=0.05)
     for other in (Brightness(Scaling(1.0)), Two()):
-        with beside(probes, other, 20, 20) as seen:
+        with probed_step(probes, other, 20, 20) as seen:
             pass
         assert "loss_held_out" not in seen
 
 
 def test_looks_are_at_least_twenty_steps_apart() -> None:
-    training, probes = Two(), Probes(REAL, HELD_OUT, 0)
+    training, probes = Two(), Probes(REAL, HELD_OUT, TARGET, 0)
     for every, expected in ((1, [1, 20, 40, 60]), (15, [1, 30, 45, 60]), (20, [1, 20, 40, 60]), (30, [1, 30, 60])):
         seen_at = []
         for step in range(1, 61):
-            with beside(probes, training, step, every) as seen:
+            with probed_step(probes, training, step, every) as seen:
                 training.step(0, iter(()))
             if seen:
                 seen_at.append(step)
         assert seen_at == expected, every
-    with beside(None, training, 20, 20) as seen:
+    with probed_step(None, training, 20, 20) as seen:
         training.step(0, iter(()))
     assert not seen
 

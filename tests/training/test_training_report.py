@@ -16,6 +16,7 @@ from PIL import Image
 from sabotage import TINY
 
 import genlab
+from genlab.core.modality import DataSpec, Images
 from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
 from genlab.training.evaluation import values_of
@@ -128,9 +129,8 @@ def bare(tmp_path: Path) -> RunFolder:
     """A run that has not begun."""
     folder = RunFolder.create(tmp_path, "run")
     folder.write_yaml("recipe.yaml", {"preset": "vae", "steps": 100, "data": '<b>&amp;"odd"</b>'})
-    folder.write_yaml(
-        "data.yaml", {"source": "<script>alert(1)</script>", "shape": [1, 16, 16], "images": {"a": 1}}
-    )
+    spec = DataSpec(Images(1, 16, 16)).values()
+    folder.write_yaml("data.yaml", {"source": "<script>alert(1)</script>", **spec, "counts": {"train": 1}})
     return folder
 
 

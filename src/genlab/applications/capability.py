@@ -7,9 +7,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from genlab.core.batch import ImageShape
-from genlab.core.contract import CAPABILITIES, TakesLabels, capabilities, takes_labels
+from genlab.core.contract import CAPABILITIES, Samples, capabilities
 from genlab.core.errors import GenlabError, UsageError
+from genlab.core.modality import Classes, DataSpec, Images
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 
@@ -32,17 +32,17 @@ def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
     )
 
 
-def need_labels(model: nn.Module) -> TakesLabels:
-    """Return `model` as one that makes images of a class that one asks for.
+def need_label(model: Samples) -> None:
+    """Check that `model` takes labels.
 
     Raises:
-        GenlabError: it knows no classes; the message says which presets do.
+        GenlabError: it does not; the message says which presets do.
     """
-    if takes_labels(model):
-        return model
-    able = [name for name, recipe in PRESETS.items() if takes_labels(_model(recipe))]
+    if "label" in model.conditions:
+        return
+    able = [preset for preset, recipe in PRESETS.items() if "label" in getattr(_model(recipe), "conditions", {})]
     raise GenlabError(
-        f"a label needs a model that was trained with labels; this {type(model).__name__} was not. "
+        f"this {type(model).__name__} was trained without labels, so no label can be asked for. "
         f"Try: {', '.join(able)}."
     )
 
@@ -58,5 +58,5 @@ def _model(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         for side in SIDES:
             with suppress(UsageError):
-                return narrow.model(ImageShape(1, side, side), classes=2)
+                return narrow.model(DataSpec(Images(1, side, side), {"label": Classes(("0", "1"))}))
     raise AssertionError(recipe)

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from genlab.applications.measures import Pixels, Subject, evaluate_model, evaluate_sets
+from genlab.applications.evaluators import Pixels, Subject
+from genlab.applications.measures import evaluate_model, evaluate_sets
 from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, here, rank0_first, together
@@ -129,7 +130,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     check_unchanged(folder, source)
     model = load_model(folder, which, device, request.sampling)
     extractor = None
-    if isinstance(model, Samples) and source.modes is None:
+    if isinstance(model, Samples) and source.train.spec.target.spatial == 2:
         extractor = find_extractor(request.extractor, where, source, resize=request.resize, progress=progress)
     stamp = {
         "data": source.train.fingerprint[:12],
@@ -146,6 +147,8 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     subject = Subject(
         model,
         source,
+        request.samples,
+        extractor,
         request.split,
         request.seed,
         stamp,
@@ -153,7 +156,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         _likelihood(plan.recipe),
         progress,
     )
-    figures = evaluate_model(subject, extractor, request.samples)
+    figures = evaluate_model(subject)
     result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
     if here().rank == 0:
         with storage(path):
@@ -237,9 +240,9 @@ def _beside(
         size = min(max(native[0], LEAST), LARGEST)
     opening = partial(open_source, max_rejected=max_rejected, progress=progress)
     opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
-    channels = {source.train.shape.channels for source in opened}
+    channels = {source.train.spec.target.shape[0] for source in opened}
     if len(channels) > 1:  # grey beside colour: both in colour
-        size = opened[1].train.shape.height
+        size = opened[1].train.spec.target.shape[1]
         opened = [rank0_first(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
     split = request.split or "all"
     sides = {"held-out": opened[0].held_out, "train": opened[0].train}

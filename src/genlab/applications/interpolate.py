@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need
-from genlab.core.contract import Decodes, Encodes, HasPrior, takes_labels
+from genlab.core.condition import NONE, fill
+from genlab.core.contract import Decodes, Encodes, HasPrior, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import linear, slerp
 from genlab.core.random import generator
@@ -43,7 +44,9 @@ def interpolate(model: nn.Module, ends: int, frames: int, seed: int, images: Ten
     weights = torch.linspace(0, 1, frames, device=latents.device)
     between = slerp if isinstance(model, HasPrior) else linear
     paths = [between(a, b, weights) for a, b in pairwise(latents)]
-    if takes_labels(model):  # each stretch is of one class, which must not change from frame to frame
-        rows = torch.arange(len(paths), device=latents.device) % model.classes
-        return torch.stack([decode(path, row.expand(frames)) for path, row in zip(paths, rows, strict=True)])
-    return torch.stack([decode(path) for path in paths])
+    # Each stretch is under one condition, which must not change from frame to frame.
+    each = fill(model.conditions, NONE, len(paths), latents.device) if isinstance(model, Samples) else {}
+    conditions = [
+        {name: torch.stack([value[k]] * frames) for name, value in each.items()} for k in range(len(paths))
+    ]
+    return torch.stack([decode(path, condition) for path, condition in zip(paths, conditions, strict=True)])

@@ -11,7 +11,7 @@ CHUNK = 256
 
 
 def reconstruct(model: nn.Module, images: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return the reconstructions (B, C, H, W) of images in [-1, 1] and the mean squared error of each, (B,).
+    """Return the reconstructions (B, C, H, W) of examples in [-1, 1] and the mean squared error of each, (B,).
 
     With a seed they are draws from the posterior of each image.
 
@@ -24,5 +24,5 @@ def reconstruct(model: nn.Module, images: Tensor, seed: int | None = None) -> tu
         again = torch.cat([able.reconstruct(chunk) for chunk in chunks])
     else:
         drawing, noise = need(model, Resamples, "a draw from the posterior"), generator(seed, "posterior")
-        again = torch.cat([drawing.resample(chunk, noise) for chunk in chunks])
+        again = torch.cat([drawing.resample(chunk, generator=noise) for chunk in chunks])
     return again, (again - images).square().flatten(1).mean(1)

@@ -14,13 +14,13 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from genlab.architectures.attention import SelfAttention
+from genlab.architectures.conditional import ConditionalSequential
 from genlab.architectures.convolution import Conv2d, ConvTranspose2d
 from genlab.architectures.dropout import Dropout
-from genlab.architectures.labels import LabelledSequential
 from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
-from genlab.core.batch import ImageShape
+from genlab.core.modality import Modality
 
 SIZES = (16, 32, 64, 128, 256)
 WIDEST = 8  # times `width`: the paper's 1024 channels at 4×4 are 8 times its 128 at 32×32
@@ -29,18 +29,18 @@ BASE = 4
 
 def decoder(
     latent: int,
-    shape: ImageShape,
+    modality: Modality,
     width: int,
     *,
     norm: MakeNorm = BatchNorm2d,
     attention: int | None = None,
     upsample: bool = False,
-) -> LabelledSequential:
+) -> ConditionalSequential:
     """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
 
     Args:
         latent: dimensions of the latent.
-        shape: of the image.
+        modality: of what comes out.
         width: channels of the layer next to the image.
         norm: makes the normalisation of so many channels.
         attention: the side of the maps that get self-attention.
@@ -51,11 +51,11 @@ def decoder(
         UsageError: a size that the architecture is not for, or attention on maps that there are not.
     """
     doubled = _upsampled if upsample else _transposed
-    widths = _widths(shape, width)[::-1]
+    widths = _widths(modality, width)[::-1]
     sides = [BASE * 2**level for level in range(len(widths))]
     check_attention(attention, sides)
     layers: list[nn.Module] = [_AsImage(), ConvTranspose2d(latent, widths[0], BASE, bias=False)]
-    for side, (inputs, outputs) in zip(sides, pairwise([*widths, shape.channels]), strict=True):
+    for side, (inputs, outputs) in zip(sides, pairwise([*widths, modality.shape[0]]), strict=True):
         layers += [norm(inputs), nn.ReLU()]
         if side == attention:
             layers.append(SelfAttention(inputs))
@@ -64,7 +64,7 @@ def decoder(
 
 
 def features(
-    shape: ImageShape, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
+    modality: Modality, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
     """Return a network from images (B, C, H, W) to the flattened map of 4×4, (B, channels·16).
 
@@ -73,11 +73,11 @@ def features(
     Raises:
         UsageError: a size that the architecture is not for, or attention on maps that there are not.
     """
-    widths = _widths(shape, width)
-    sides = [shape.height // 2 ** (level + 1) for level in range(len(widths))]
+    widths = _widths(modality, width)
+    sides = [modality.shape[1] // 2 ** (level + 1) for level in range(len(widths))]
     check_attention(attention, sides)
     layers: list[nn.Module] = []
-    for side, (inputs, outputs) in zip(sides, pairwise([shape.channels, *widths]), strict=True):
+    for side, (inputs, outputs) in zip(sides, pairwise([modality.shape[0], *widths]), strict=True):
         normalised = norm != "none" and side != sides[0]
         layers.append(Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=not normalised))
         if normalised:
@@ -101,9 +101,9 @@ def initialise(network: nn.Module) -> None:
             nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def _widths(shape: ImageShape, width: int) -> list[int]:
+def _widths(modality: Modality, width: int) -> list[int]:
     """Channels from the layer next to the image to the one at 4×4."""
-    halvings = side_of(shape, SIZES, "dcgan").bit_length() - 3  # 16 -> 2, 32 -> 3, ..., 256 -> 6
+    halvings = side_of(modality, SIZES, "dcgan").bit_length() - 3  # 16 -> 2, 32 -> 3, ..., 256 -> 6
     return [width * min(2**level, WIDEST) for level in range(halvings)]
 
 

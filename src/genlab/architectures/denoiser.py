@@ -6,10 +6,12 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from genlab.architectures.conditional import LABEL, NO_SOURCES, JoinSources
 from genlab.architectures.mixed import Mixed
 from genlab.architectures.unet import LabelOrNone, UNet, Wave
-from genlab.core.batch import ImageShape
+from genlab.core.condition import NONE, Condition
 from genlab.core.errors import UsageError, lookup
+from genlab.core.modality import Modality
 
 TIMES = 64  # numbers that a perceptron is told the time in
 DEPTH = 3
@@ -26,32 +28,46 @@ class Perceptron(Mixed):
         Tancik et al., 2020. Fourier Features Let Networks Learn High Frequency Functions. arXiv:2006.10739.
     """
 
-    def __init__(self, shape: ImageShape, width: int, *, classes: int = 0, depth: int = DEPTH) -> None:
+    def __init__(
+        self,
+        modality: Modality,
+        width: int,
+        *,
+        classes: int = 0,
+        sources: Mapping[str, Modality] = NO_SOURCES,
+        depth: int = DEPTH,
+    ) -> None:
         super().__init__()
+        self.sources = JoinSources(sources, flat=True) if sources else None
         self.time = Wave(TIMES)
         self.label = LabelOrNone(classes, TIMES) if classes else None
-        self.of_points = shape.of_points
-        seen = prod(shape) * (1 + 2 * OCTAVES if self.of_points else 1)
-        entering = [seen + TIMES, *[width] * (depth - 1)]
+        self.fine = modality.fine
+        size = prod(modality.shape)
+        seen = size * (1 + 2 * OCTAVES if self.fine else 1)
+        given = self.sources.channels if self.sources else 0
+        entering = [seen + given + TIMES, *[width] * (depth - 1)]
         layers = [layer for inputs in entering for layer in (nn.Linear(inputs, width), nn.SiLU())]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, prod(shape)))
+        self.layers = nn.Sequential(*layers, nn.Linear(width, size))
 
     @property
     def multiplies_in(self) -> torch.dtype:
         """float32 for points, whose modes are finer than what bf16 tells apart."""
-        return torch.float32 if self.of_points else self.dtype
+        return torch.float32 if self.fine else self.dtype
 
-    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
         """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
         told = self.time(times)
         if self.label is not None:
-            told = told + self.label(labels)
+            told = told + self.label(condition.get(LABEL))
+        seen = self._seen(noisy.flatten(1))
+        if self.sources is not None:
+            seen = self.sources(seen, condition)
         with self.shortened(noisy.device):
-            made = self.layers(torch.cat([self._seen(noisy.flatten(1)), told], dim=1))
+            made = self.layers(torch.cat([seen, told], dim=1))
         return self.restored(made).view(noisy.shape)
 
     def _seen(self, numbers: Tensor) -> Tensor:
-        if not self.of_points:
+        if not self.fine:
             return numbers
         octaves = torch.pi * 2.0 ** torch.arange(OCTAVES, device=numbers.device)
         angles = (numbers[:, :, None] * octaves).flatten(1)
@@ -63,23 +79,25 @@ DENOISERS: Mapping[str, Callable[..., Mixed]] = {"unet": UNet, "mlp": Perceptron
 
 def denoiser(
     architecture: str,
-    shape: ImageShape,
+    modality: Modality,
     width: int,
     *,
     classes: int = 0,
+    sources: Mapping[str, Modality] = NO_SOURCES,
     attention: int | None = None,
     dropout: float = 0.0,
     depth: int | None = None,
 ) -> Mixed:
-    """Return a network (noisy images (B, C, H, W), times (B,) in [0, 1], labels=None) -> (B, C, H, W).
+    """Return a network (noisy images (B, C, H, W), times (B,) in [0, 1], condition) -> (B, C, H, W).
 
     Without labels it predicts for images of whichever class.
 
     Args:
         architecture: a name in `DENOISERS`.
-        shape: of the images.
+        modality: of what goes in.
         width: channels of the maps at the image, or hidden units.
         classes: of the labels; 0 for none.
+        sources: what else is given, by name; of mlp only.
         attention: the side of the maps that get self-attention; 0 for none, None for the architecture's own.
         dropout: the share of the activations that is dropped in training.
         depth: hidden layers of mlp; None for its own.
@@ -93,7 +111,11 @@ def denoiser(
             raise UsageError(
                 "attention and dropout are for --architecture unet. Set --dropout 0 and no --attention."
             )
-        return make(shape, width, classes=classes, depth=depth or DEPTH)
+        return make(modality, width, classes=classes, sources=sources, depth=depth or DEPTH)
+    if sources:
+        raise UsageError(
+            f"the unet architecture takes no {', '.join(sources)} beside the noise yet. Set --architecture mlp."
+        )
     if depth is not None:
         raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")
-    return make(shape, width, classes=classes, attention=attention, dropout=dropout)
+    return make(modality, width, classes=classes, attention=attention, dropout=dropout)

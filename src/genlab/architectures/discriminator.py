@@ -2,9 +2,10 @@
 
 from torch import Tensor, nn
 
-from genlab.architectures.labels import JoinToImage, needed
+from genlab.architectures.conditional import JoinLabelToInput, JoinSources, required
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.parts import Features
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput
 
 
@@ -14,6 +15,7 @@ class Discriminator(nn.Module):
     Args:
         features: of what `forward` makes of the images: labels joined, packs stacked along the channels.
         join: joins the labels to the images.
+        sources: joins the other conditions to the images.
         pack: how many consecutive images are judged as one (PacGAN).
         minibatch: m, extends φ by what the batch says.
         projection: v, a vector for every class.
@@ -30,7 +32,8 @@ class Discriminator(nn.Module):
         self,
         features: Features,
         *,
-        join: JoinToImage | None = None,
+        join: JoinLabelToInput | None = None,
+        sources: JoinSources | None = None,
         pack: int = 1,
         minibatch: MinibatchDiscrimination | MinibatchStddev | None = None,
         projection: nn.Embedding | None = None,
@@ -38,6 +41,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.join = join
+        self.sources = sources
         self.pack = pack
         self.features = features.network
         self.minibatch = minibatch
@@ -45,19 +49,21 @@ class Discriminator(nn.Module):
         self.projection = projection
         self.auxiliary = auxiliary
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """DiscriminatorFunction images (B, C, H, W), of classes (B,) where it was built for labels.
+    def forward(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
+        """Return what the discriminator says of examples (B, *shape), with the conditions that it was built for.
 
         Raises:
-            ValueError: labels are missing, or the images are not a whole number of packs.
+            ValueError: a condition is missing, or the examples are not a whole number of packs.
         """
         if self.join is not None:
-            images = self.join(images, labels)
-        features: Tensor = self.features(self._packed(images))
+            x = self.join(x, condition)
+        if self.sources is not None:
+            x = self.sources(x, condition)
+        features: Tensor = self.features(self._packed(x))
         seen = features if self.minibatch is None else self.minibatch(features)
         scores: Tensor = self.head(seen).squeeze(1)
         if self.projection is not None:
-            scores = scores + (self.projection(needed(labels)) * features).sum(1)
+            scores = scores + (self.projection(required(condition)) * features).sum(1)
         classes = None if self.auxiliary is None else self.auxiliary(features)
         return DiscriminatorOutput(scores, features, classes)
 
@@ -65,6 +71,7 @@ class Discriminator(nn.Module):
         """Return (B / pack, pack·C, H, W)."""
         if self.pack == 1:
             return images
-        if len(images) % self.pack:
-            raise ValueError(f"{len(images)} images cannot be judged in packs of {self.pack}")
-        return images.reshape(len(images) // self.pack, -1, *images.shape[2:])
+        count = images.shape[0]
+        if count % self.pack:
+            raise ValueError(f"{count} images cannot be judged in packs of {self.pack}")
+        return images.reshape(count // self.pack, -1, *images.shape[2:])

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from genlab.architectures.invertible import ActNorm, Convolution, Coupling, Fold, Invertible, merged
-from genlab.core.batch import ImageShape
+from genlab.architectures.parts import maps_of
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 
 LEVELS = 3
 LONGEST = 1024  # numbers that splines take as one vector
@@ -27,7 +28,7 @@ class Levels(nn.Module):
     """A multi-scale flow.
 
     Args:
-        shape: of the images.
+        modality: of what goes in.
         steps: makes the layers of a level with so many channels, after the fold.
         levels: how many; None for as many as the image can be halved, at most 3.
         before: makes the layers that come before the fold.
@@ -38,16 +39,17 @@ class Levels(nn.Module):
 
     def __init__(
         self,
-        shape: ImageShape,
+        modality: Modality,
         steps: Callable[[int], Sequence[Invertible]],
         *,
         levels: int | None = None,
         before: Callable[[int], Sequence[Invertible]] = lambda channels: (),
     ) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = modality.shape
         self.levels = nn.ModuleList()
-        channels, count = shape.channels, _levels(shape, levels)
+        count = _levels(modality, levels)
+        channels = modality.shape[0]
         for level in range(count):
             layers = [*before(channels), Fold(), *steps(4 * channels)]
             self.levels.append(nn.ModuleList(layers))
@@ -68,7 +70,7 @@ class Levels(nn.Module):
     def inverse(self, latents: Tensor) -> Tensor:
         """Return the images (B, C, H, W) of latents (B, C·H·W)."""
         channels, height, width = self.shape
-        shapes = []
+        shapes: list[tuple[int, int, int]] = []
         for level in range(len(self.levels)):
             height, width, last = height // 2, width // 2, level + 1 == len(self.levels)
             channels = 4 * channels if last else 2 * channels
@@ -83,7 +85,7 @@ class Levels(nn.Module):
         return maps
 
 
-def glow(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Levels:
+def glow(modality: Modality, width: int, steps: int, levels: int | None = None) -> Levels:
     """Return a flow of activation normalisation, 1×1 convolution and coupling of halves of the channels."""
 
     def made(channels: int) -> list[Invertible]:
@@ -93,10 +95,10 @@ def glow(shape: ImageShape, width: int, steps: int, levels: int | None = None) -
             for layer in (ActNorm(channels), Convolution(channels), Coupling(channels, width))
         ]
 
-    return Levels(shape, made, levels=levels)
+    return Levels(modality, made, levels=levels)
 
 
-def realnvp(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Levels:
+def realnvp(modality: Modality, width: int, steps: int, levels: int | None = None) -> Levels:
     """Return a flow of couplings, of checkerboards before each fold and of halves of the channels after it."""
 
     def made(channels: int, *, checkered: bool) -> list[Invertible]:
@@ -109,7 +111,7 @@ def realnvp(shape: ImageShape, width: int, steps: int, levels: int | None = None
             )
         ]
 
-    return Levels(shape, partial(made, checkered=False), levels=levels, before=partial(made, checkered=True))
+    return Levels(modality, partial(made, checkered=False), levels=levels, before=partial(made, checkered=True))
 
 
 class Splines(nn.Module):
@@ -121,14 +123,16 @@ class Splines(nn.Module):
         Durkan, Bekasov, Murray and Papamakarios, 2019. Neural Spline Flows. arXiv:1906.04032.
     """
 
-    def __init__(self, shape: ImageShape, width: int, steps: int) -> None:
+    def __init__(self, modality: Modality, width: int, steps: int) -> None:
         super().__init__()
         from zuko.flows import NSF
 
-        self.shape = shape
-        self.spread = 3.0 if shape.of_points else 1.0
+        self.shape = modality.shape
+        self.spread = 3.0 if modality.fine else 1.0
         with torch.device("cpu"):  # its masks cannot be made without memory
-            self.flow = NSF(math.prod(shape), bins=16, transforms=steps, hidden_features=(width, width), passes=2)
+            self.flow = NSF(
+                math.prod(self.shape), bins=16, transforms=steps, hidden_features=(width, width), passes=2
+            )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents (B, C·H·W) of images (B, C, H, W), and log |det| of the Jacobian, (B,)."""
@@ -141,41 +145,40 @@ class Splines(nn.Module):
         return points.view(-1, *self.shape)
 
 
-def splines(shape: ImageShape, width: int, steps: int, levels: int | None = None) -> Splines:
+def splines(modality: Modality, width: int, steps: int, levels: int | None = None) -> Splines:
     """Return a flow of splines.
 
     Raises:
         UsageError: levels, which need maps; or images of more than `LONGEST` numbers.
     """
-    if math.prod(shape) > LONGEST:
+    if math.prod(modality.shape) > LONGEST:
         raise UsageError(
             f"--architecture spline is for points and vectors of up to {LONGEST:,} numbers; these pictures have "
-            f"{math.prod(shape):,}. Use glow or realnvp."
+            f"{math.prod(modality.shape):,}. Use glow or realnvp."
         )
     if levels is not None:
         raise UsageError("--levels are for --architecture glow or realnvp: spline takes a picture as one vector.")
-    return Splines(shape, width, steps)
+    return Splines(modality, width, steps)
 
 
-FLOWS: Mapping[str, Callable[[ImageShape, int, int, int | None], nn.Module]] = {
+FLOWS: Mapping[str, Callable[[Modality, int, int, int | None], nn.Module]] = {
     "glow": glow,
     "realnvp": realnvp,
     "spline": splines,
 }
 
 
-def _levels(shape: ImageShape, asked: int | None) -> int:
+def _levels(modality: Modality, asked: int | None) -> int:
     """Return how many levels a flow on such images has."""
-    if shape.of_points:
-        raise UsageError("this flow halves its maps, and these are points. Set --architecture spline.")
+    _, height, width = maps_of(modality, "flow, which halves its maps,", "--architecture spline")
     possible = 0
-    while shape.height % 2 ** (possible + 1) == shape.width % 2 ** (possible + 1) == 0:
+    while height % 2 ** (possible + 1) == width % 2 ** (possible + 1) == 0:
         possible += 1
     if not 1 <= (asked or min(LEVELS, possible)) <= possible:
         can = {0: "cannot be halved", 1: "can be halved once"}.get(possible, f"can be halved {possible} times")
         helps = f"--levels to at most {possible}, or " if possible else ""
         raise UsageError(
-            f"a flow halves its maps in each level, and pictures of {shape.height}×{shape.width} {can}. "
+            f"a flow halves its maps in each level, and pictures of {height}×{width} {can}. "
             f"Set {helps}--size to a multiple of {2 ** (asked or LEVELS)}."
         )
     return asked or min(LEVELS, possible)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.conditional import ConditionalSequential
+from genlab.core.condition import NONE, Condition
 
 
 class Mixed(nn.Module):
@@ -41,13 +42,13 @@ class Mixed(nn.Module):
         return made if self.dtype == torch.float32 else made.float()
 
 
-class MixedSequential(LabelledSequential, Mixed):
+class MixedSequential(ConditionalSequential, Mixed):
     """Layers in a row, as a `Mixed` network."""
 
-    def forward(self, given: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, given: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the last layer's output in float32."""
         with self.shortened(given.device):
-            made = super().forward(given, labels)
+            made = super().forward(given, condition)
         return self.restored(made)
 
 

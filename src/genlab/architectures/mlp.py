@@ -9,13 +9,13 @@ from math import prod
 
 from torch import Tensor, nn
 
+from genlab.architectures.conditional import ConditionalSequential
 from genlab.architectures.dropout import Dropout
-from genlab.architectures.labels import LabelledSequential
 from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 
 SPREAD = 5.0
 DEPTH = 2
@@ -23,13 +23,13 @@ DEPTH = 2
 
 def decoder(
     latent: int,
-    shape: ImageShape,
+    modality: Modality,
     width: int,
     *,
     norm: MakeNorm | None = None,
     attention: int | None = None,
     depth: int = DEPTH,
-) -> LabelledSequential:
+) -> ConditionalSequential:
     """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
 
     It has `depth` hidden layers and no normalisation, so that `norm` is not used.
@@ -38,15 +38,15 @@ def decoder(
         UsageError: attention, which needs maps.
     """
     _refuse(attention)
-    return _kind(shape)(
+    return _kind(modality)(
         *_hidden(latent, width, depth, "none", 0.0),
-        nn.Linear(width, prod(shape)),
-        nn.Unflatten(1, tuple(shape)),
+        nn.Linear(width, prod(modality.shape)),
+        nn.Unflatten(1, modality.shape),
     )
 
 
 def features(
-    shape: ImageShape,
+    modality: Modality,
     width: int,
     *,
     norm: NormName = "none",
@@ -65,8 +65,8 @@ def features(
     _refuse(attention)
     if norm == "instance":
         raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
-    seen = [nn.Flatten(), *([_Spread()] if shape.of_points else [])]
-    return Features(_kind(shape)(*seen, *_hidden(prod(shape), width, depth, norm, dropout)), width)
+    seen = [nn.Flatten(), *([_Spread()] if modality.fine else [])]
+    return Features(_kind(modality)(*seen, *_hidden(prod(modality.shape), width, depth, norm, dropout)), width)
 
 
 def initialise(network: nn.Module) -> None:
@@ -85,9 +85,9 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
     return layers
 
 
-def _kind(shape: ImageShape) -> type[LabelledSequential]:
+def _kind(modality: Modality) -> type[ConditionalSequential]:
     """Return what to put the layers in: those for points keep all their digits, which are few pixels' worth."""
-    return LabelledSequential if shape.of_points else MixedSequential
+    return ConditionalSequential if modality.fine else MixedSequential
 
 
 class _Spread(nn.Module):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from genlab.architectures.labels import Labelled, needed
+from genlab.architectures.conditional import Conditional, required
+from genlab.core.condition import NONE, Condition
 from genlab.core.distributed import all_reduce_mean, world_size
 
 NormName = Literal["batch", "layer", "instance", "none"]
@@ -57,7 +58,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             raise ValueError(f"batch normalisation takes (B, C) or (B, C, H, W), not {tuple(input.shape)}")
 
 
-class ConditionalBatchNorm2d(Labelled):
+class ConditionalBatchNorm2d(Conditional):
     """Batch normalisation whose gain and bias belong to the label: γ_y · (x − μ)/σ + β_y.
 
     μ and σ are those of all classes together. Every γ starts at 1 and every β at 0.
@@ -74,9 +75,9 @@ class ConditionalBatchNorm2d(Labelled):
         self.gain = nn.Parameter(torch.ones(classes, channels))
         self.bias = nn.Parameter(torch.zeros(classes, channels))
 
-    def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Normalise (B, C, H, W) for labels (B,)."""
-        labels = needed(labels)
+    def forward(self, maps: Tensor, condition: Condition = NONE) -> Tensor:
+        """Normalise (B, C, H, W) for the labels (B,) in `condition`."""
+        labels = required(condition)
         gain, bias = (embedding(labels, table)[:, :, None, None] for table in (self.gain, self.bias))
         result: Tensor = self.normalise(maps) * gain + bias
         return result

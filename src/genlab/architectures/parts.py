@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from torch import nn
 
-from genlab.architectures.labels import LabelledSequential
+from genlab.architectures.conditional import ConditionalSequential
 from genlab.architectures.normalization import NormName
-from genlab.core.batch import ImageShape
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 
 MakeNorm = Callable[[int], nn.Module]
 
@@ -26,10 +26,10 @@ class Features(NamedTuple):
 class Architecture:
     """The two directions between an image and a vector, and how all weights start."""
 
-    decoder: Callable[..., LabelledSequential]
-    """(latent, shape, width, *, norm: MakeNorm, attention: int | None), uninitialised."""
+    decoder: Callable[..., ConditionalSequential]
+    """(latent, modality, width, *, norm: MakeNorm, attention: int | None), uninitialised."""
     features: Callable[..., Features]
-    """(shape, width, *, norm: NormName, dropout: float, attention: int | None), uninitialised."""
+    """(modality, width, *, norm: NormName, dropout: float, attention: int | None), uninitialised."""
     initialise: Callable[[nn.Module], None]
     """Starts all weights of a network in place, heads included."""
     norm: NormName
@@ -54,18 +54,31 @@ class Architecture:
         )
 
 
-def side_of(shape: ImageShape, sizes: Collection[int], architecture: str) -> int:
+def maps_of(modality: Modality, network: str, instead: str) -> tuple[int, int, int]:
+    """Return channels, height and width of a modality that has maps.
+
+    Raises:
+        UsageError: it has none; the message names the `network` and what to use `instead`.
+    """
+    if modality.spatial != 2:
+        raise UsageError(f"the {network} works on pictures, and these data are {modality.noun}. Set {instead}.")
+    channels, height, width = modality.shape
+    return channels, height, width
+
+
+def side_of(modality: Modality, sizes: Collection[int], architecture: str) -> int:
     """Return the side of a square image.
 
     Raises:
-        UsageError: the image is not square or its side is not in `sizes`.
+        UsageError: there are no images, or they are not square, or their side is not in `sizes`.
     """
-    if shape.height != shape.width or shape.height not in sizes:
+    _, height, width = maps_of(modality, f"{architecture} architecture", "--architecture mlp")
+    if height != width or height not in sizes:
         raise UsageError(
             f"the {architecture} architecture is for square images of {', '.join(map(str, sizes))} pixels; "
-            f"these are {shape.height}×{shape.width}. Set --size, or use --architecture mlp."
+            f"these are {height}×{width}. Set --size, or use --architecture mlp."
         )
-    return shape.height
+    return height
 
 
 def check_attention(attention: int | None, sides: Collection[int]) -> None:

@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from genlab.architectures.attention import SelfAttention
+from genlab.architectures.conditional import Conditional, ConditionalSequential
 from genlab.architectures.convolution import upsampled
 from genlab.architectures.dropout import Dropout
-from genlab.architectures.labels import Labelled, LabelledSequential
 from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import BatchNorm2d, NormName, make_norm
 from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
-from genlab.core.batch import ImageShape
+from genlab.core.condition import NONE, Condition
+from genlab.core.modality import Modality
 
 SIZES = (16, 32, 48, 64, 96, 128, 256)
 SMALL = 32  # up to this side all maps have equally many channels
@@ -30,13 +31,13 @@ WIDEST = 8  # times `width`
 
 
 def decoder(
-    latent: int, shape: ImageShape, width: int, *, norm: MakeNorm = BatchNorm2d, attention: int | None = None
-) -> LabelledSequential:
+    latent: int, modality: Modality, width: int, *, norm: MakeNorm = BatchNorm2d, attention: int | None = None
+) -> ConditionalSequential:
     """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
 
     Args:
         latent: dimensions of the latent.
-        shape: of the image.
+        modality: of what comes out.
         width: see the top of this file.
         norm: makes the batch normalisation of so many channels.
         attention: the side of the maps that get self-attention, after the block that reaches it.
@@ -44,7 +45,7 @@ def decoder(
     Raises:
         UsageError: a size that the architecture is not for, or attention on maps that there are not.
     """
-    side = side_of(shape, SIZES, "resnet")
+    side = side_of(modality, SIZES, "resnet")
     base = 6 if side % 3 == 0 else 4
     blocks = (side // base).bit_length() - 1
     sides = [base * 2 ** (level + 1) for level in range(blocks)]
@@ -55,12 +56,12 @@ def decoder(
         layers.append(_Up(inputs, outputs, norm))
         if reached == attention:
             layers.append(SelfAttention(outputs))
-    layers += [norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], shape.channels, 3, padding=1)]
+    layers += [norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)]
     return MixedSequential(*layers)
 
 
 def features(
-    shape: ImageShape, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
+    modality: Modality, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
     """Return a network from images (B, C, H, W) to the sum of the last map over its positions, (B, channels).
 
@@ -70,13 +71,13 @@ def features(
     Raises:
         UsageError: a size that the architecture is not for, or attention on maps that there are not.
     """
-    side = side_of(shape, SIZES, "resnet")
+    side = side_of(modality, SIZES, "resnet")
     halvings = 2 if side <= SMALL else (side // 3).bit_length() - 1
     sides = [side // 2 ** (level + 1) for level in range(halvings)]
     check_attention(attention, sides)
     widths = [width] * (halvings + 2) if side <= SMALL else _doubling(width, halvings + 1)
-    layers: list[nn.Module] = [_First(shape.channels, widths[0])]
-    for block, (inputs, outputs) in enumerate(pairwise([shape.channels, *widths])):
+    layers: list[nn.Module] = [_First(modality.shape[0], widths[0])]
+    for block, (inputs, outputs) in enumerate(pairwise([modality.shape[0], *widths])):
         if block > 0:
             layers.append(_Down(inputs, outputs, norm, halve=block < halvings))
         if block < halvings and sides[block] == attention:
@@ -111,7 +112,7 @@ def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
 
 
-class _Up(Labelled):
+class _Up(Conditional):
     """x ↑ through a 1×1 convolution, plus norm, ReLU, ↑, 3×3, norm, ReLU, 3×3; ↑ doubles the side.
 
     No convolution has a bias: whatever is constant over a map, the next batch normalisation takes away.
@@ -125,10 +126,10 @@ class _Up(Labelled):
         self.conv2 = _conv3(outputs, outputs, bias=False)
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
 
-    def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, maps: Tensor, condition: Condition = NONE) -> Tensor:
         """Return maps of twice the side."""
-        inner = relu(_normalised(self.norm1, maps, labels))
-        inner = relu(_normalised(self.norm2, upsampled(inner, self.conv1), labels))
+        inner = relu(_normalised(self.norm1, maps, condition))
+        inner = relu(_normalised(self.norm2, upsampled(inner, self.conv1), condition))
         # A 1×1 convolution and nearest upsampling commute; this order costs a quarter.
         result: Tensor = self.conv2(inner) + interpolate(self.shortcut(maps), scale_factor=2, mode="nearest")
         return result
@@ -180,6 +181,6 @@ class _SumOverPositions(nn.Module):
         return maps.sum((2, 3))
 
 
-def _normalised(norm: nn.Module, maps: Tensor, labels: Tensor | None) -> Tensor:
-    result: Tensor = norm(maps, labels) if isinstance(norm, Labelled) else norm(maps)
+def _normalised(norm: nn.Module, maps: Tensor, condition: Condition) -> Tensor:
+    result: Tensor = norm(maps, condition) if isinstance(norm, Conditional) else norm(maps)
     return result

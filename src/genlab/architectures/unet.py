@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
+from genlab.architectures.conditional import LABEL
 from genlab.architectures.convolution import Conv2d, upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import Mixed
-from genlab.architectures.parts import check_attention
-from genlab.core.batch import ImageShape
+from genlab.architectures.parts import check_attention, maps_of
+from genlab.core.condition import NONE, Condition, rows
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 
 SMALLEST = 4
 GROUP = 16  # channels that are normalised together: with fewer, torch takes ten times as long
@@ -32,10 +34,10 @@ FEW = 256  # positions whose attention is written out
 
 
 class UNet(Mixed):
-    """A network (noisy images (B, C, H, W), times (B,), labels=None) -> (B, C, H, W).
+    """A network (noisy images (B, C, H, W), times (B,), condition) -> (B, C, H, W).
 
     Args:
-        shape: of the images.
+        modality: of what goes in.
         width: channels of the maps at the image.
         classes: whose labels it is told; 0 for none. Class number `classes` stands for no label.
         attention: the side of the maps that get self-attention, beside the smallest; 0 for none, None for 16 or
@@ -48,7 +50,7 @@ class UNet(Mixed):
 
     def __init__(
         self,
-        shape: ImageShape,
+        modality: Modality,
         width: int,
         *,
         classes: int = 0,
@@ -56,14 +58,15 @@ class UNet(Mixed):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        sides = _sides(shape)
+        channels, *_ = maps_of(modality, "unet architecture", "--architecture mlp")
+        sides = _sides(modality)
         if attention is None:
             attention = max((side for side in sides if side <= ATTENDED), default=0)
         check_attention(attention or None, sides)
         told = 4 * width
         self.time = nn.Sequential(Wave(width), nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
         self.label = LabelOrNone(classes, told) if classes else None
-        self.first = Conv2d(shape.channels, width, 3, padding=1)
+        self.first = Conv2d(channels, width, 3, padding=1)
         widths = [width] + [2 * width] * (len(sides) - 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         joined, channels = [width], width
@@ -85,24 +88,23 @@ class UNet(Mixed):
                 channels = outputs
             if level:
                 self.up.append(Up(channels))
-        self.norm, self.last = _norm(width), Conv2d(width, shape.channels, 3, padding=1)
+        self.norm, self.last = _norm(width), Conv2d(width, modality.shape[0], 3, padding=1)
         _initialise(self)
 
-    def forward(self, noisy: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
         """Return what is predicted of each image; times are in [0, 1].
 
         Where nothing is learned, a processor is given few images at a time, whose maps its caches hold.
         """
         if len(noisy) > PART and noisy.device.type == "cpu" and not torch.is_grad_enabled():
-            told = [None] * -(-len(noisy) // PART) if labels is None else torch.split(labels, PART)
-            parts = zip(torch.split(noisy, PART), torch.split(times, PART), told, strict=True)
-            return torch.cat([self._predicted(*part) for part in parts])
-        return self._predicted(noisy, times, labels)
+            parts = [slice(start, start + PART) for start in range(0, len(noisy), PART)]
+            return torch.cat([self._predicted(noisy[p], times[p], rows(condition, p)) for p in parts])
+        return self._predicted(noisy, times, condition)
 
-    def _predicted(self, noisy: Tensor, times: Tensor, labels: Tensor | None) -> Tensor:
+    def _predicted(self, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         told = self.time(times)
         if self.label is not None:
-            told = told + self.label(labels)
+            told = told + self.label(condition.get(LABEL))
         told = silu(told)
         maps = self.rounded(self.first(noisy))  # not before: beside a pixel of 1 bf16 has no room for little noise
         with self.shortened(noisy.device):
@@ -217,16 +219,15 @@ class Wave(nn.Module):
         return nn.functional.pad(wave, (0, self.size - 2 * half))
 
 
-def _sides(shape: ImageShape) -> list[int]:
+def _sides(modality: Modality) -> list[int]:
     """Return the heights of the maps, from the image down."""
-    if shape.of_points:
-        raise UsageError("the unet architecture is for pictures, and these are points. Set --architecture mlp.")
-    if shape.height % 2 or shape.width % 2:
+    height, width = modality.shape[1:]
+    if height % 2 or width % 2:
         raise UsageError(
-            f"the unet architecture halves its maps, and these pictures are {shape.height}×{shape.width}. "
+            f"the unet architecture halves its maps, and these pictures are {height}×{width}. "
             "Set --size to an even number, best a multiple of 8."
         )
-    sides, (height, width) = [shape.height], shape[1:]
+    sides = [height]
     while min(height, width) > SMALLEST and height % 2 == width % 2 == 0:
         height, width = height // 2, width // 2
         sides.append(height)

@@ -14,9 +14,8 @@ from torch import nn
 from genlab.bench.measure import Scope, Spread, ratios
 from genlab.bench.page import Row
 from genlab.bench.textbook import textbook
-from genlab.core.batch import ImageShape
 from genlab.core.random import Randomness
-from genlab.data.dataset import Dataset, Subset, make_dataset
+from genlab.data.dataset import Dataset, Split, Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
@@ -52,15 +51,15 @@ class Case:
 
 
 CASES: Sequence[Case] = (
-    Case("gan", 1, 28, {"batch": 64}),
-    Case("dcgan", 3, 32, {"batch": 64}, {"bf16": 5.5, "float32": 2.0}),
-    Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 5.0}),
-    Case("wgan-gp", 3, 32, {"batch": 64}, {"bf16": 4.0}),
-    Case("sngan", 3, 32, {"batch": 64, "width": 64}),
-    Case("vae", 1, 28, {"batch": 64}),
-    Case("conv-vae", 3, 32, {"batch": 64}),
-    Case("glow", 3, 32, {"batch": 64, "width": 64, "flow_steps": 8}, {"bf16": 2.5}),
-    Case("ddpm", 3, 32, {"batch": 64, "width": 32}, {"bf16": 2.5}),
+    Case("gan", 1, 28, {"batch_size": 64}),
+    Case("dcgan", 3, 32, {"batch_size": 64}, {"bf16": 5.5, "float32": 2.0}),
+    Case("dcgan", 3, 64, {"batch_size": 64}, {"bf16": 5.0}),
+    Case("wgan-gp", 3, 32, {"batch_size": 64}, {"bf16": 4.0}),
+    Case("sngan", 3, 32, {"batch_size": 64, "width": 64}),
+    Case("vae", 1, 28, {"batch_size": 64}),
+    Case("conv-vae", 3, 32, {"batch_size": 64}),
+    Case("glow", 3, 32, {"batch_size": 64, "width": 64, "flow_steps": 8}, {"bf16": 2.5}),
+    Case("ddpm", 3, 32, {"batch_size": 64, "width": 32}, {"bf16": 2.5}),
 )
 
 
@@ -106,14 +105,15 @@ def pictures(case: Case) -> Dataset:
 
 
 @contextmanager
-def ours(
-    recipe: Recipe, data: Dataset, where: torch.device, dtype: torch.dtype, seed: int = 0
-) -> Iterator[Driven]:
+def ours(recipe: Recipe, data: Split, where: torch.device, dtype: torch.dtype, seed: int = 0) -> Iterator[Driven]:
     """Give a training by `fit`, in a temporary run folder."""
-    training = build(recipe, data.shape, Randomness(seed, device=where), dtype=dtype)
+    training = build(recipe, data.spec, Randomness(seed, device=where), dtype=dtype)
     average = Average(training.model, recipe.ema) if recipe.ema else None
     progress, never = Progress(), 10**9
-    with tempfile.TemporaryDirectory() as place, Loader(data, recipe.batch, seed=seed, device=where) as batches:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Loader(data, recipe.batch_size, seed=seed, device=where) as batches,
+    ):
         folder = RunFolder.create(Path(place), "bench")
         around = Callbacks(save=lambda *_, **__: None, observers=[folder])
 
@@ -124,11 +124,11 @@ def ours(
         yield Driven(average.model if average else training.model, advance)
 
 
-def theirs(recipe: Recipe, data: Dataset, where: torch.device, seed: int = 0) -> Driven:
+def theirs(recipe: Recipe, data: Split, where: torch.device, seed: int = 0) -> Driven:
     """Return a training by the textbook's loop."""
     torch.manual_seed(seed)
-    model = recipe.model(ImageShape(*data.shape)).to(where)
-    step = textbook(recipe, model, data.batch(np.arange(len(data))).images.contiguous())
+    model = recipe.model(data.spec).to(where)
+    step = textbook(recipe, model, data.batch(np.arange(len(data))).x.contiguous())
 
     def advance(steps: int) -> None:
         for _ in range(steps):

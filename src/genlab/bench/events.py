@@ -5,14 +5,15 @@ from functools import partial
 from genlab.bench.example import ABOUT, SETTINGS, Example, example
 from genlab.bench.measure import Scope, Spread, in_turns, seconds
 from genlab.bench.page import Row, Section
+from genlab.core.modality import Images
 from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.rule import Context
-from genlab.runs.data import SOME
+from genlab.runs.data import SUBSET
 from genlab.training import checkpoint
 from genlab.training.evaluation import evaluate
 from genlab.training.inference import inference_mode
-from genlab.training.preview import PICTURES, preview
-from genlab.training.probes import LEAST_STEPS, Probes, beside
+from genlab.training.preview import preview
+from genlab.training.probes import LEAST_STEPS, Probes, probed_step
 from genlab.training.probes import PROBED as COUNT
 from genlab.training.state import collect
 
@@ -35,7 +36,7 @@ def measure(scope: Scope) -> Section:
             PREVIEW: partial(_preview, run),
             EVALUATION: partial(_evaluate, run),
             CHECKPOINT: partial(_save, run),
-            PROBED: partial(_look, run, Probes(run.held_out, run.held_out, 0), _doctor(run)),
+            PROBED: partial(_look, run, Probes(run.held_out, run.held_out, run.spec.target, 0), _doctor(run)),
         }
         found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
@@ -53,7 +54,7 @@ def measure(scope: Scope) -> Section:
     together = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
     rows += [Row("all four", together, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
     method = (
-        f"{ABOUT} A preview of {PICTURES} samples is drawn and written as PNG; an evaluation draws {SOME:,} "
+        f"{ABOUT} A preview of {Images.shown} samples is drawn and written as PNG; an evaluation draws {SUBSET:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
         "average and the state of both optimizers, is hashed and waits for the disk; the doctor looks at samples "
         f"and scores of {COUNT} images, at the weights before and after a step, and goes through its rules. "
@@ -65,7 +66,7 @@ def measure(scope: Scope) -> Section:
 def _preview(run: Example) -> None:
     model = run.average.model
     with inference_mode(model):
-        run.folder.picture(run.progress.step, preview(model, run.held_out, SETTINGS.seed))
+        run.folder.picture(run.progress.step, preview(model, run.held_out, run.spec, SETTINGS.seed))
 
 
 def _evaluate(run: Example) -> None:
@@ -75,7 +76,7 @@ def _evaluate(run: Example) -> None:
 
 
 def _look(run: Example, probes: Probes, doctor: Doctor) -> None:
-    with beside(probes, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+    with probed_step(probes, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
         pass
     doctor.due = 0  # it does not go through its rules at every look
     doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in seen.items()})
@@ -83,7 +84,9 @@ def _look(run: Example, probes: Probes, doctor: Doctor) -> None:
 
 def _doctor(run: Example) -> Doctor:
     """Return a doctor who has seen a run for a while."""
-    with beside(Probes(run.held_out, run.held_out, 0), run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+    with probed_step(
+        Probes(run.held_out, run.held_out, run.spec.target, 0), run.training, LEAST_STEPS, LEAST_STEPS
+    ) as seen:
         pass
     values = {name: value.item() for name, value in seen.items()}
     return Doctor(Context("gan"), ({"step": LEAST_STEPS * line, **values} for line in range(LINES)))

@@ -12,23 +12,24 @@ import torch
 from genlab.bench.measure import wait
 from genlab.core import device as devices
 from genlab.core.batch import Batch
+from genlab.core.modality import DataSpec
 from genlab.core.random import Randomness
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
 from genlab.families.gan import GANTraining
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.settings import Settings
-from genlab.runs.data import SOME
+from genlab.runs.data import SUBSET
 from genlab.runs.train import build
 from genlab.training.average import Average
 from genlab.training.fit import Cadence, Callbacks, Progress, fit
 from genlab.training.run_folder import RunFolder
 
-RECIPE = replace(PRESETS["dcgan"], batch=64, width=64)
+RECIPE = replace(PRESETS["dcgan"], batch_size=64, width=64)
 SETTINGS = Settings()
 SIDE, IMAGES = 32, 10_000
 ABOUT = (
-    f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch}, its average of "
+    f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch_size}, its average of "
     "weights on, in the precision that `--precision auto` takes here."
 )
 
@@ -37,6 +38,7 @@ ABOUT = (
 class Example:
     """A run that can be driven some steps at a time."""
 
+    spec: DataSpec
     training: GANTraining
     average: Average
     batches: Loader
@@ -62,17 +64,19 @@ def example(device: torch.device) -> Iterator[Example]:
     data = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
     training = build(
         RECIPE,
-        data.shape,
+        data.spec,
         Randomness(SETTINGS.seed, device=device),
         dtype=devices.precision(SETTINGS.precision, device),
     )
     assert isinstance(training, GANTraining)
     average = Average(training.model, RECIPE.ema)
-    held_out = data.batch(np.arange(SOME)).to(device)
+    held_out = data.batch(np.arange(SUBSET)).to(device)
     with (
         tempfile.TemporaryDirectory() as place,
-        Loader(data, RECIPE.batch, seed=SETTINGS.seed, device=device) as batches,
+        Loader(data, RECIPE.batch_size, seed=SETTINGS.seed, device=device) as batches,
     ):
-        run = Example(training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"), device)
+        run = Example(
+            data.spec, training, average, batches, held_out, RunFolder.create(Path(place), "dcgan"), device
+        )
         run.advance(4)
         yield run

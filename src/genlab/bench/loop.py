@@ -71,7 +71,7 @@ def _by_hand(run: Example) -> Callable[[], None]:
         training.optimizers["discriminator"],
         training.optimizers["generator"],
     )
-    real = next(run.batches).images
+    real = next(run.batches).x
     noise = torch.randn(len(real), model.latent, device=run.device)
 
     def chunk() -> None:
@@ -104,7 +104,7 @@ def _parts(run: Example, repeats: int) -> dict[str, Spread]:
         restart_stream(derive(SETTINGS.seed, "layers", step), run.device)
 
     def noise() -> None:
-        training.randomness.normal(RECIPE.batch, (training.model.latent,), "discriminator", step, 0)
+        training.randomness.normal(RECIPE.batch_size, (training.model.latent,), "discriminator", step, 0)
 
     def freeze() -> None:
         for player in (training.model.discriminator, training.model.generator):
@@ -139,7 +139,7 @@ def _checks(run: Example) -> Callable[[], None]:
 
 
 def _signals() -> None:
-    logits = torch.zeros(RECIPE.batch)
+    logits = torch.zeros(RECIPE.batch_size)
     for _ in range(2):
         logits.sigmoid().mean()
         (logits > 0).float().mean()

@@ -15,7 +15,7 @@ from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.runs.statistics import JUDGED, SAMPLES
-from genlab.training.evaluation import DiscriminatorFunction, evaluate
+from genlab.training.evaluation import SampleDistance, evaluate
 from genlab.training.inference import inference_mode
 
 FEATURES, IMAGES, SEEN = 2048, 10_000, 500
@@ -96,9 +96,9 @@ def _in_training(scope: Scope) -> list[Row]:
     extractor = efficientnet_lite0(scope.device, "float16", side=JUDGE_SIDE)
     seen = gaussian(extractor(_pictures(JUDGED, 0)).features)
     with example(scope.device) as run:
-        judges = {"pixels": None, extractor.name: DiscriminatorFunction(extractor, seen, JUDGED, SAMPLES)}
+        judges = {"pixels": None, extractor.name: SampleDistance(extractor, seen, JUDGED, SAMPLES)}
 
-        def look(judge: DiscriminatorFunction | None) -> None:
+        def look(judge: SampleDistance | None) -> None:
             with inference_mode(run.average.model):
                 evaluate(run.average.model, run.held_out, SETTINGS.seed, judge)
 

@@ -14,14 +14,14 @@ from genlab.bench.cases import Case, chosen, compared
 from genlab.bench.measure import Scope, in_turns, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
-from genlab.core.batch import ImageShape
 from genlab.core.contract import Samples, SamplesInSteps
+from genlab.core.modality import DataSpec, Images
 
 CASES: Sequence[Case] = (
-    Case("dcgan", 3, 64, {"batch": 64}, {"bf16": 6.0}),
-    Case("vae", 1, 28, {"batch": 64}),
-    Case("glow", 3, 32, {"batch": 64, "width": 64, "flow_steps": 8}),
-    Case("ddpm", 3, 32, {"batch": 64, "width": 32, "sampler": "ddim", "sampling_steps": 50}),
+    Case("dcgan", 3, 64, {"batch_size": 64}, {"bf16": 6.0}),
+    Case("vae", 1, 28, {"batch_size": 64}),
+    Case("glow", 3, 32, {"batch_size": 64, "width": 64, "flow_steps": 8}),
+    Case("ddpm", 3, 32, {"batch_size": 64, "width": 32, "sampler": "ddim", "sampling_steps": 50}),
 )
 PICTURES, PICTURES_IN_STEPS = 2 * CHUNK, 128
 TEXTBOOK = "textbook"
@@ -40,14 +40,14 @@ def measure(scope: Scope) -> Section:
 
 def _rows(case: Case, scope: Scope) -> list[Row]:
     torch.manual_seed(0)
-    model = case.recipe.model(ImageShape(case.channels, case.side, case.side)).eval().requires_grad_(False)
+    model = case.recipe.model(DataSpec(Images(case.channels, case.side, case.side))).eval().requires_grad_(False)
     count = PICTURES_IN_STEPS if isinstance(model, SamplesInSteps) else PICTURES
     works: dict[str, Callable[[], object]] = {}
     for name, dtype in devices.precisions(scope.device).items():
         ours = copy.deepcopy(model)
         compute_in(dtype, ours)
         works[name] = partial(_ours, devices.place(ours, scope.device), count)
-    works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch, count)
+    works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch_size, count)
     found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
     speeds = {name: [count / value for value in values] for name, values in found.items()}
     return compared(case, speeds, TEXTBOOK)

@@ -37,7 +37,7 @@ def measure(scope: Scope) -> Section:
 
 def _threads(scope: Scope) -> list[Row]:
     counts = [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= torch.get_num_threads()]
-    with _speed(Case("dcgan", 3, 32, {"batch": 64}), scope) as speed:
+    with _speed(Case("dcgan", 3, 32, {"batch_size": 64}), scope) as speed:
 
         def with_threads(count: int) -> float:
             with threads(count):
@@ -71,7 +71,7 @@ def _run(processes: int, each: int) -> float:
             "--data": "digits",
             "--size": 32,
             "--channels": 3,
-            "--batch": 64,
+            "--batch-size": 64,
             "--steps": WARM + STEPS,
         }
         options |= {"--out": place, "--device": "cpu"}
@@ -94,7 +94,7 @@ def _run(processes: int, each: int) -> float:
 
 
 def _sides(scope: Scope) -> list[Row]:
-    cases = {f"{side} px": Case("dcgan", 3, side, {"batch": 64}) for side in SIDES}
+    cases = {f"{side} px": Case("dcgan", 3, side, {"batch_size": 64}) for side in SIDES}
     found = _milliseconds(cases, scope)
     rows = [Row(f"time per image, {name}", Spread.of(values), "ms") for name, values in found.items()]
     first, base = SIDES[0], found[f"{SIDES[0]} px"]
@@ -106,7 +106,7 @@ def _sides(scope: Scope) -> list[Row]:
 
 
 def _batches(scope: Scope) -> list[Row]:
-    cases = {f"batch {batch}": Case("dcgan", 3, 32, {"batch": batch}) for batch in BATCHES}
+    cases = {f"batch {batch}": Case("dcgan", 3, 32, {"batch_size": batch}) for batch in BATCHES}
     found = _milliseconds(cases, scope)
     rows = [Row(f"time per image, {name}", Spread.of(values), "ms") for name, values in found.items()]
     base = found["batch 64"]
@@ -129,11 +129,11 @@ def _milliseconds(cases: Mapping[str, Case], scope: Scope) -> dict[str, list[flo
 def _speed(case: Case, scope: Scope) -> Iterator[Callable[[], float]]:
     """Give what measures the images a second of a case."""
     dtype = devices.precision("auto", scope.device)
-    steps = max(1, LEAST_IMAGES // case.recipe.batch)
+    steps = max(1, LEAST_IMAGES // case.recipe.batch_size)
     with ours(case.recipe, pictures(case), scope.device, dtype) as advance:
 
         def whole() -> None:
             advance(steps)
             wait(scope.device)
 
-        yield lambda: steps * case.recipe.batch / seconds(whole)
+        yield lambda: steps * case.recipe.batch_size / seconds(whole)

@@ -40,7 +40,7 @@ def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
         model: what it builds, on the device to train on.
         images: (N, C, H, W) in [-1, 1], in memory.
     """
-    batches = _batches(images, recipe.batch, next(model.parameters()).device)
+    batches = _batches(images, recipe.batch_size, next(model.parameters()).device)
     match recipe:
         case VAERecipe():
             return _vae(recipe, model, batches)
@@ -112,7 +112,7 @@ def _discriminator_first(
             of_discriminator.step()
         of_generator.zero_grad()
         of_fake = -discriminator(
-            torch.tanh(generator(torch.randn(recipe.batch, recipe.latent, device=real.device)))
+            torch.tanh(generator(torch.randn(recipe.batch_size, recipe.latent, device=real.device)))
         ).mean()
         of_fake.backward()
         of_generator.step()

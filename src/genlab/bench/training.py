@@ -41,7 +41,7 @@ def measure(scope: Scope) -> Section:
 
 def _rows(case: Case, repeats: int, where: torch.device, peaks: Mapping[str, float]) -> list[Row]:
     recipe, data = case.recipe, pictures(case)
-    images = recipe.batch * (recipe.discriminator_steps if isinstance(recipe, GANRecipe) else 1)
+    images = recipe.batch_size * (recipe.discriminator_steps if isinstance(recipe, GANRecipe) else 1)
     with ExitStack() as stack:
         works: dict[str, Callable[[int], object]] = {
             name: stack.enter_context(ours(recipe, data, where, dtype))

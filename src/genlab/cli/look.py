@@ -31,17 +31,17 @@ def data(
     import numpy as np
 
     from genlab.core.files import write
-    from genlab.core.pictures import grid, png
+    from genlab.core.pictures import png
     from genlab.data.describe import describe
     from genlab.data.source import open_source
 
     opened = open_source(source, size=size, channels=channels, max_rejected=max_rejected)
     _print(describe(opened))
-    points = opened.train.shape.height == 1
-    chosen = np.random.default_rng(0).permutation(len(opened.train))[: 4096 if points else 64]
-    target = out or Path(f"data-{Path(source).stem}.png")
-    write(target, png(grid(opened.train.batch(chosen).images)))
-    print(target)
+    target = opened.train.spec.target
+    chosen = np.random.default_rng(0).permutation(len(opened.train))[: target.shown]
+    place = out or Path(f"data-{Path(source).stem}.png")
+    write(place, png(target.draw(opened.train.batch(chosen).x)))
+    print(place)
 
 
 def recipes(pattern: str = "*") -> None:

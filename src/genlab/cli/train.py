@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from cyclopts import App, Group, Parameter
 
 from genlab.cli.options import RUNS, Root, Run
+from genlab.recipes.fields import aliases, flag
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
 from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
@@ -49,18 +50,22 @@ def _command(plan: Plan, summary: str) -> Callable[..., None]:
 def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: ANN401 (any dataclass)
     group = Group(title, sort_key=1 if title == "Model" else 2)
     hints = get_type_hints(type(options))
-    return [
-        inspect.Parameter(
-            f.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=getattr(options, f.name),
-            annotation=Annotated[
-                hints[f.name],
-                Parameter(help=f.metadata["help"], group=group, negative_iterable=()),
-            ],
-        )
-        for f in fields(options)
-    ]
+    others = aliases(options)
+    parameters = []
+    for f in fields(options):
+        flags = [flag(f.name), *(flag(alias) for alias, targets in others.items() if targets == [f.name])]
+        about = Parameter(name=flags, help=f.metadata["help"], group=group, negative_iterable=())
+        parameters.append(_parameter(f.name, getattr(options, f.name), hints[f.name], about))
+    for alias, targets in others.items():
+        if len(targets) > 1:
+            about = Parameter(help=f"sets {' and '.join(map(flag, targets))}", group=group)
+            parameters.append(_parameter(alias, None, hints[targets[0]] | None, about))
+    return parameters
+
+
+def _parameter(name: str, default: Any, hint: Any, about: Parameter) -> inspect.Parameter:  # noqa: ANN401
+    annotation = Annotated[hint, about]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def resume(

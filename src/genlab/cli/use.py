@@ -13,7 +13,7 @@ MOST_COLUMNS = 16  # of a grid with a column for each class
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from genlab.core.batch import ImageShape
+    from genlab.core.modality import Modality
     from genlab.training.run_folder import RunFolder
 
 
@@ -43,10 +43,9 @@ def sample(
         The same seed gives the same pictures.
     """
     from genlab.applications.sample import sample as draw
-    from genlab.core.contract import takes_labels
     from genlab.core.errors import UsageError
-    from genlab.core.pictures import columns_of, grid
-    from genlab.runs.data import find_class, shape_of
+    from genlab.core.pictures import columns_of, stacked
+    from genlab.runs.data import condition_for, find_class, spec_of
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
@@ -55,17 +54,20 @@ def sample(
     into = out if out and out.suffix.lower() != ".png" else None
     folder, model, step = _load(run, root, checkpoint, device, sampling.asked())
     if into:
-        _refuse_as_folder(into, shape_of(folder))  # before minutes of sampling
+        _refuse_as_folder(into, spec_of(folder).target)  # before minutes of sampling
     chosen = None if label is None else find_class(folder, label)
-    images = draw(model, number, seed, chosen, progress=True)
+    spec = spec_of(folder)
+    condition = condition_for(folder, model, number, chosen)
+    samples = draw(model, number, seed, condition, progress=True)
     if into:
-        _write_singly(images, into)
-    else:
-        columns = None
-        if takes_labels(model) and label is None and model.classes <= MOST_COLUMNS:
-            columns = columns_of(number, model.classes)
-        name = _named(step, number, chosen, seed=seed, **sampling.asked())
-        _write_png(out or folder.path / "samples" / name, grid(images, columns))
+        _write_singly(samples, into)
+        return
+    columns = None
+    if label is None and 1 < spec.classes <= MOST_COLUMNS and "label" in getattr(model, "conditions", {}):
+        columns = columns_of(number, spec.classes)
+    sources = [spec.conditions[name].draw(value) for name, value in condition.items() if name != "label"]
+    name = _named(step, number, chosen, seed=seed, **sampling.asked())
+    _write_png(out or folder.path / "samples" / name, stacked([*sources, spec.target.draw(samples, columns)]))
 
 
 def reconstruct(
@@ -95,12 +97,12 @@ def reconstruct(
     from genlab.applications.reconstruct import reconstruct as send
     from genlab.core.device import of
     from genlab.data.read import read_images
-    from genlab.runs.data import shape_of
-    from genlab.training.preview import beside
+    from genlab.runs.data import spec_of
+    from genlab.training.preview import side_by_side
 
     _refuse_other_than_png(out)
     folder, model, step = _load(run, root, checkpoint, device)
-    names, images, rejected = read_images(path, shape_of(folder))
+    names, images, rejected = read_images(path, spec_of(folder).target)
     again, errors = send(model, images.to(of(model)), seed if draw else None)
     for name, error in zip(names, errors.tolist(), strict=True):
         print(f"{error:.5f}  {name}")
@@ -108,7 +110,8 @@ def reconstruct(
         print(f"rejected  {item.path}: {item.reason}")
     print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
     name = _named(step, path.stem or "pictures", seed=seed if draw else None)
-    _write_png(out or folder.path / "reconstructions" / name, beside(images, again.cpu()))
+    drawn = side_by_side(spec_of(folder).target, images, again.cpu())
+    _write_png(out or folder.path / "reconstructions" / name, drawn)
 
 
 def interpolate(
@@ -144,7 +147,8 @@ def interpolate(
     from genlab.applications.interpolate import interpolate as walk
     from genlab.core.errors import UsageError
     from genlab.core.files import write
-    from genlab.core.pictures import gif, grid
+    from genlab.core.pictures import gif
+    from genlab.runs.data import spec_of
 
     if stretches < 1 or frames < 2:
         raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
@@ -154,15 +158,17 @@ def interpolate(
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
     name = _named(step, between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed)
     target = out or folder.path / "interpolations" / name
-    _write_png(target, grid(paths.flatten(0, 1), columns=frames))
+    draw = spec_of(folder).target.draw
+    _write_png(target, draw(paths.flatten(0, 1), frames))
     animation = target.with_suffix(".gif")
-    write(animation, gif([grid(frame[None], columns=1) for frame in paths.flatten(0, 1)]))
+    write(animation, gif([draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
     print(animation)
 
 
 def info(run: Run = "latest", *, root: Root = RUNS) -> None:
     """Say what a run is, how far it came, what its model can do and how big it is."""
-    from genlab.core.contract import capabilities, takes_labels
+    from genlab.core.contract import Samples, capabilities
+    from genlab.runs.data import spec_of
     from genlab.runs.load import load_model
     from genlab.training.evaluation import values_of
     from genlab.training.report import verdict
@@ -181,8 +187,8 @@ def info(run: Run = "latest", *, root: Root = RUNS) -> None:
         parts = {n: f"{sum(p.numel() for p in m.parameters()):,} weights" for n, m in model.named_children()}
         _columns("model", parts)
         print(f"\nit can {', '.join(capabilities(model))}")
-        if takes_labels(model):
-            print(f"of a class that you ask for by --label: {', '.join(data['classes'])}")
+        if isinstance(model, Samples) and "label" in model.conditions:
+            print(f"of a class that you ask for by --label: {', '.join(spec_of(folder).class_names)}")
 
 
 def report(run: Run = "latest", *, root: Root = RUNS) -> None:
@@ -216,14 +222,14 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     from genlab.core.device import of
     from genlab.core.errors import UsageError
     from genlab.data.read import read_images
-    from genlab.runs.data import held_out_of, shape_of
+    from genlab.runs.data import held_out_of, spec_of
 
     if between:
-        _, images, _ = read_images(between, shape_of(folder))
+        _, images, _ = read_images(between, spec_of(folder).target)
     elif isinstance(model, HasPrior):
         return None
     else:
-        images = held_out_of(folder).images
+        images = held_out_of(folder).x
     if len(images) < count:
         place = between or "the held-out part"
         raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")
@@ -255,13 +261,13 @@ def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, no
     print(path)
 
 
-def _refuse_as_folder(folder: Path, shape: "ImageShape") -> None:
+def _refuse_as_folder(folder: Path, target: "Modality") -> None:
     from genlab.core.errors import UsageError
     from genlab.core.files import storage
 
-    if shape.of_points:
+    if target.spatial != 2:
         raise UsageError(
-            f"points are not pictures, of which --out {folder} would be a folder. Give a .png: a plot."
+            f"{target.noun} are not pictures, of which --out {folder} would be a folder. Give a .png: a plot."
         )
     with storage(folder):
         if folder.exists() and any(folder.iterdir()):

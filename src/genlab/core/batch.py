@@ -1,59 +1,45 @@
-"""What the data room hands to a family, and the shape that networks are built for."""
+"""What the data room hands to a family."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-
-class ImageShape(NamedTuple):
-    """Channels, height and width of one image; a point of a 2-D toy is `(2, 1, 1)`."""
-
-    channels: int
-    height: int
-    width: int
-
-    @property
-    def of_points(self) -> bool:
-        """Whether it is no image but a point."""
-        return self.height == self.width == 1
+from genlab.core.condition import Condition, rows
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images in [-1, 1] and what is known about them.
+    """Examples, and what is given with them.
 
     On more than one process a batch holds this process's rows of the global batch.
     """
 
-    images: Tensor  # (B, C, H, W) float32 in [-1, 1]
+    x: Tensor  # (B, *shape) float32, what is generated
     index: Tensor  # (B,) int64, position in the dataset
-    labels: Tensor | None = None  # (B,) int64
-    partner: Tensor | None = None  # (B, C, H, W), the other side of a pair
+    condition: Condition = field(
+        default_factory=dict
+    )  # what is given, by name: "label" (B,), "source" (B, C, H, W), …
 
     def __len__(self) -> int:
-        return len(self.images)
+        return self.x.shape[0]
 
-    def parts(self, count: int) -> list["Batch"]:
+    def __getitem__(self, index: Tensor | slice) -> "Batch":
+        """Return some rows."""
+        places = index.to(self.index.device) if isinstance(index, Tensor) else index
+        return Batch(self.x[index], self.index[places], rows(self.condition, index))
+
+    def parts(self, count: int) -> Sequence["Batch"]:
         """Return `count` batches of equally many rows, in their order."""
+        each = len(self) // count
+        return [self] if count == 1 else [self[part * each : (part + 1) * each] for part in range(count)]
 
-        def cut(tensor: Tensor | None) -> Sequence[Tensor | None]:
-            return [None] * count if tensor is None else tensor.chunk(count)
-
-        columns = cut(self.images), cut(self.index), cut(self.labels), cut(self.partner)
-        return [self] if count == 1 else [Batch(*rows) for rows in zip(*columns, strict=True)]  # type: ignore[arg-type]
+    def only(self, names: Iterable[str]) -> Condition:
+        """Return those of the conditions, for a model that does not take all."""
+        return {name: self.condition[name] for name in names if name in self.condition}
 
     def to(self, device: torch.device) -> "Batch":
         """Return the same batch on `device`."""
-
-        def move(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device, non_blocking=True)
-
-        return replace(
-            self,
-            images=self.images.to(device, non_blocking=True),
-            labels=move(self.labels),
-            partner=move(self.partner),
-        )
+        moved = {name: value.to(device, non_blocking=True) for name, value in self.condition.items()}
+        return replace(self, x=self.x.to(device, non_blocking=True), condition=moved)

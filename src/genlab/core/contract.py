@@ -7,12 +7,15 @@ one step of its algorithm.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
+from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 
 Signals: TypeAlias = dict[str, Tensor]
@@ -65,10 +68,21 @@ class HasPrior(Protocol):
 
 @runtime_checkable
 class Samples(Protocol):
-    """Makes new images from nothing but noise."""
+    """Generates new examples, of a class or from a source where the model takes conditions."""
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` new images (count, C, H, W) in [-1, 1]."""
+    @property
+    def conditions(self) -> Mapping[str, Modality]:
+        """What may be given, by name; empty for an unconditional model."""
+        ...
+
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` new examples (count, *shape).
+
+        What is not given takes the default of its modality: labels go round the classes.
+
+        Raises:
+            UsageError: a condition that the model does not take, or lacks.
+        """
         ...
 
 
@@ -85,99 +99,81 @@ class SamplesInSteps(Protocol):
 
 
 @runtime_checkable
-class TakesLabels(Protocol):
-    """Makes images of a class that one asks for, where `classes` is not 0."""
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are; 0 for a model that knows none."""
-        ...
-
-    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` new images of the classes `labels` (count,); without, going round the classes."""
-        ...
-
-
-@runtime_checkable
 class Encodes(Protocol):
-    """Maps an image to a latent."""
+    """Maps an example to a latent."""
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return latents (B, latent) of images (B, C, H, W) in [-1, 1]."""
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return latents (B, latent) of examples (B, *shape)."""
         ...
 
 
 @runtime_checkable
 class Decodes(Protocol):
-    """Maps a latent to an image."""
+    """Maps a latent to an example."""
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent)."""
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return examples (B, *shape) of latents (B, latent)."""
         ...
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """Gives an image back after a bottleneck."""
+    """Gives an example back after a bottleneck."""
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1], as near to the given ones as the model can."""
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return examples (B, *shape), as near to the given ones as the model can."""
         ...
 
 
 @runtime_checkable
 class Inverts(Protocol):
-    """Maps images to latents and back without a loss, but for the rounding of its arithmetic."""
+    """Maps examples to latents and back exactly, up to the rounding of its arithmetic."""
 
-    def inversion_error(self, images: Tensor) -> Tensor:
-        """Return the largest difference between the numbers of each image and of what comes back, (B,)."""
+    def inversion_error(self, x: Tensor) -> Tensor:
+        """Return the largest difference between the numbers of each example and of what comes back, (B,)."""
         ...
 
 
 @runtime_checkable
 class Resamples(Protocol):
-    """Draws an image from what it believes about a given one."""
+    """Draws from its posterior over the latents of an example."""
 
-    def resample(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the images (B, C, H, W) of one draw from the posterior of each image."""
+    def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return the examples (B, *shape) of one draw from the posterior of each."""
         ...
 
 
 @runtime_checkable
 class Corrupts(Protocol):
-    """Spoils images in the way that it was trained to mend."""
+    """Corrupts examples as in training, where it learned to restore them."""
 
-    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return spoilt images (B, C, H, W)."""
+    def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return corrupted examples (B, *shape)."""
         ...
 
 
 @runtime_checkable
 class Discriminates(Protocol):
-    """Says of images whether they look real."""
+    """Tells real examples from generated ones."""
 
-    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Return the discriminator's output of images (B, C, H, W), of classes (B,) where the model takes "
-        "labels."""
+    def discriminate(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
+        """Return the discriminator's output for examples (B, *shape)."""
         ...
 
 
 @runtime_checkable
 class BoundsLikelihood(Protocol):
-    """Gives a lower bound on the log-likelihood of an image."""
-
-    def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the evidence lower bound of each image in nats, (B,), up to a constant of the likelihood."""
-        ...
-
-
-@runtime_checkable
-class BoundsBytes(BoundsLikelihood, Protocol):
-    """Says whether that is the likelihood of images of bytes: how many bits a lossless code would need."""
+    """Gives a lower bound on the log-likelihood of an example."""
 
     @property
-    def of_bytes(self) -> bool:
-        """Whether it is; not for points, which have a density."""
+    def levels(self) -> int | None:
+        """256 where it is the likelihood of bytes, so that bits per dimension can be told; else None."""
+        ...
+
+    def evidence_bound(
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the evidence lower bound of each example in nats, (B,), up to a constant of the likelihood."""
         ...
 
 
@@ -186,13 +182,15 @@ class SplitsBound(Protocol):
     """Gives the two parts of its bound on the likelihood, and a tighter one."""
 
     def distortion_and_rate(
-        self, images: Tensor, generator: torch.Generator | None = None
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each image in nats, (B,)."""
+        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each in nats, (B,)."""
         ...
 
-    def importance_bound(self, images: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return the importance-weighted bound with so many draws, of each image in nats, (B,)."""
+    def importance_bound(
+        self, x: Tensor, samples: int, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the importance-weighted bound with so many draws, of each example in nats, (B,)."""
         ...
 
 
@@ -207,6 +205,20 @@ CAPABILITIES: Mapping[str, type] = {
 }
 
 
+@dataclass(frozen=True)
+class Evaluator:
+    """A row of a table of measures: what a model must be able to do for it, and the measure itself."""
+
+    requires: tuple[type, ...]
+    measure: Callable[..., Any]
+    without: tuple[type, ...] = ()  # capabilities that rule it out
+
+    def fits(self, model: nn.Module) -> bool:
+        """Whether `model` has the capabilities."""
+        able = all(isinstance(model, capability) for capability in self.requires)
+        return able and not any(isinstance(model, capability) for capability in self.without)
+
+
 def capabilities(model: nn.Module) -> list[str]:
     """Return what `model` can do, in words."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
@@ -215,13 +227,3 @@ def capabilities(model: nn.Module) -> list[str]:
 def preview_sampling(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
     """Sample in few steps within the block, where `model` takes steps; yields the options as plain values."""
     return model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})
-
-
-def counts_bits(model: nn.Module) -> bool:
-    """Whether the bound of `model` is on the likelihood of images of bytes."""
-    return isinstance(model, BoundsBytes) and model.of_bytes
-
-
-def takes_labels(model: nn.Module) -> TypeGuard[TakesLabels]:
-    """Whether `model` makes images of a class that one asks for."""
-    return isinstance(model, TakesLabels) and model.classes > 0

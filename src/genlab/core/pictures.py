@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
+TILE = 64  # pixels a side of the drawing of a label
 POINT_CANVAS = 256  # pixels a side of the drawing of a set of points
 
 
@@ -25,14 +27,12 @@ def to_bytes(images: Tensor) -> NDArray[np.uint8]:
     return array
 
 
-def grid(images: Tensor, columns: int | None = None) -> Picture:
-    """Lay images (B, C, H, W) in [-1, 1] out in rows, two pixels apart; points (B, 2, 1, 1) become one plot.
+def image_grid(images: Tensor, columns: int | None = None) -> Picture:
+    """Lay images (B, C, H, W) in [-1, 1] out in rows, two pixels apart.
 
     Without `columns` the grid is about square. Images smaller than 32 pixels are shown at twice their size or
     more, so that a person can see them.
     """
-    if tuple(images.shape[1:]) == (2, 1, 1):
-        return _scatter(images)
     tiles = to_bytes(images)
     scale = -(-32 // tiles.shape[1])
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -51,12 +51,41 @@ def columns_of(count: int, classes: int) -> int:
     return classes * max(1, round(math.sqrt(count) / classes))
 
 
-def _scatter(points: Tensor) -> Picture:
-    """Draw points in [-1, 1]² as black dots; x to the right, y upwards."""
+def scatter_plot(points: Tensor) -> Picture:
+    """Draw points (B, 2 or more) in [-1, 1]² as black dots; x to the right, y upwards."""
     canvas = np.full((POINT_CANVAS, POINT_CANVAS, 1), 255, np.uint8)
-    places = ((points.detach().cpu().flatten(1).clamp(-1, 1) + 1) / 2 * (POINT_CANVAS - 1)).round().long().numpy()
+    places = (
+        ((points.detach().cpu().flatten(1)[:, :2].clamp(-1, 1) + 1) / 2 * (POINT_CANVAS - 1))
+        .round()
+        .long()
+        .numpy()
+    )
     canvas[POINT_CANVAS - 1 - places[:, 1], places[:, 0]] = 0
     return canvas
+
+
+def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
+    """Write each name on a tile of its own; tiles lie as images do in a grid."""
+    from PIL import Image, ImageDraw
+
+    tiles = np.full((len(names), 1, TILE, TILE), 255, np.uint8)
+    for tile, name in zip(tiles, names, strict=True):
+        paper = Image.new("L", (TILE, TILE), 255)
+        ImageDraw.Draw(paper).multiline_text((1, 1), "\n".join(textwrap.wrap(name, 9)), fill=0)
+        tile[0] = np.asarray(paper)
+    return image_grid(torch.from_numpy(tiles).float() / 127.5 - 1, columns)
+
+
+def stacked(pictures: Sequence[Picture]) -> Picture:
+    """Lay pictures out below each other, two pixels apart; narrower ones are filled up with white."""
+    width, channels = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    parts = []
+    for picture in pictures:
+        part = np.full((picture.shape[0] + 2, width, channels), 255, np.uint8)
+        part[:-2, : picture.shape[1]] = picture
+        parts.append(part)
+    whole: Picture = np.concatenate(parts)[:-2]
+    return whole
 
 
 def to_pillow(picture: Picture) -> "Image.Image":

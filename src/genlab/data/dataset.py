@@ -1,7 +1,7 @@
 """One split of a source: images that behave like an array, their labels, and a fingerprint of both."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.condition import Condition
+from genlab.core.modality import BYTES, Classes, DataSpec, Images, Modality, Points
 
 Array = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
@@ -26,7 +28,7 @@ class Values(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """`(N, C, H, W)`."""
+        """`(N, C, H, W)` of images, `(N, D)` of points."""
 
     def __len__(self) -> int: ...
 
@@ -110,27 +112,64 @@ class Joined:
         return out
 
 
+class Split(Protocol):
+    """What a loader reads: examples with their conditions, by position."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal; the same wherever the same examples were decoded to the same bytes."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """What an example is, and what comes with it."""
+
+    @property
+    def values(self) -> Values:
+        """The targets as they are stored."""
+
+    @property
+    def labels(self) -> IntArray | None:
+        """The class of each, (N,); None where they have none."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
+        """Return the examples at `index` (B,), as they are in the epochs `epoch` (B,); by default in the first."""
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """One split. `fingerprint` is the same wherever the same pictures were decoded to the same bytes."""
+    """One split of a source."""
 
     name: str
-    values: Values  # (N, C, H, W), uint8 in 0..255 or float32 in [-1, 1]
+    values: Values  # images (N, C, H, W), uint8 in 0..255 or float32 in [-1, 1], or points (N, D)
     labels: IntArray | None  # (N,)
     classes: tuple[str, ...]  # names of the labels; () where unlabelled
-    fingerprint: str  # sha256 (hex) of values and labels
+    fingerprint: str  # sha256 (hex) of values and labels: the same wherever pictures decode to the same bytes
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
-    def shape(self) -> ImageShape:
-        """Channels, height and width of one image."""
-        _, channels, height, width = self.values.shape
-        return ImageShape(channels, height, width)
+    def modality(self) -> Modality:
+        """Images of bytes or of real numbers where there are maps, points where there are vectors."""
+        shape = self.values.shape[1:]
+        if len(shape) == 1:
+            return Points(shape[0])
+        channels, height, width = shape
+        return Images(channels, height, width, BYTES if self.values.dtype == np.uint8 else None)
 
-    def batch(self, index: IntArray) -> Batch:
-        """Return the images at `index` (B,) as float32 (B, C, H, W) in [-1, 1]: x / 127.5 - 1 for bytes.
+    @property
+    def spec(self) -> DataSpec:
+        """The modality, and the label where there are any."""
+        return DataSpec(self.modality, {} if self.labels is None else {"label": Classes(self.classes)})
+
+    def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
+        """Return the examples at `index` (B,) as float32 (B, *shape): x / 127.5 - 1 for bytes.
 
         Byte 0 becomes exactly -1 and byte 255 exactly 1.
         """
@@ -141,8 +180,8 @@ class Dataset:
             images = images.astype(np.float32)
             images /= np.float32(127.5)
             images -= np.float32(1)
-        labels = None if self.labels is None else torch.from_numpy(self.labels[index])
-        return Batch(torch.from_numpy(images), torch.from_numpy(np.array(index, dtype=np.int64)), labels)
+        condition = {} if self.labels is None else {"label": torch.from_numpy(self.labels[index])}
+        return Batch(torch.from_numpy(images), torch.from_numpy(np.array(index, dtype=np.int64)), condition)
 
 
 @dataclass(frozen=True)
@@ -162,8 +201,8 @@ class Source:
     """
 
     name: str
-    train: Dataset
-    held_out: Dataset
+    train: Split
+    held_out: Split
     total: int
     rejected: tuple[Rejected, ...] = ()
     modes: Array | None = None  # (K, 2) centres of a toy, scaled like its points
@@ -192,10 +231,19 @@ def make_dataset(name: str, values: Values, labels: IntArray | None, classes: tu
     return Dataset(name, values, labels, classes, fingerprint(values, labels))
 
 
-def joined(one: Dataset, two: Dataset) -> Dataset:
-    """Return the images of two splits of a source as one."""
+def conditions_of(split: Split, index: IntArray, names: Iterable[str]) -> Condition:
+    """Return the conditions `names` of some examples, without the examples themselves."""
+    wanted = set(names) & split.spec.conditions.keys()
+    if split.labels is not None and wanted <= {"label"}:
+        return {name: torch.from_numpy(split.labels[index]) for name in wanted}
+    parts = [split.batch(rows).only(wanted) for rows in np.array_split(index, -(-len(index) // _CHUNK) or 1)]
+    return {name: torch.cat([part[name] for part in parts]) for name in wanted}
+
+
+def joined(one: Split, two: Split) -> Dataset:
+    """Return the targets of two splits of a source as one."""
     labels = None
     if one.labels is not None and two.labels is not None:
         labels = np.concatenate([one.labels, two.labels])
     both = hashlib.sha256(f"{one.fingerprint} {two.fingerprint}".encode()).hexdigest()
-    return Dataset(f"{one.name}+{two.name}", Joined(one.values, two.values), labels, one.classes, both)
+    return Dataset(f"{one.name}+{two.name}", Joined(one.values, two.values), labels, one.spec.class_names, both)

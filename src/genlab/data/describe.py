@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from genlab.data.dataset import Dataset, Source, chunks
+from genlab.data.dataset import Source, Split, chunks
 
 
 def describe(source: Source) -> dict[str, Any]:
@@ -17,25 +17,25 @@ def describe(source: Source) -> dict[str, Any]:
         "source": source.name,
         "total": source.total,
         "accepted": sum(map(len, sides.values())),
-        "shape": list(source.train.shape),
+        "shape": list(source.train.spec.target.shape),
         "splits": {name: _describe(side) for name, side in sides.items()},
         "rejected": [{"path": item.path, "reason": item.reason} for item in source.rejected],
         "notes": dict(source.notes),
     }
 
 
-def _describe(side: Dataset) -> dict[str, Any]:
+def _describe(side: Split) -> dict[str, Any]:
     low, high, total = np.inf, -np.inf, 0.0
     for chunk in chunks(side.values):
         low, high = min(low, float(chunk.min())), max(high, float(chunk.max()))
         total += float(chunk.sum(dtype=np.float64))
     counts = np.zeros(0, dtype=np.int64)
     if side.labels is not None:
-        counts = np.bincount(side.labels, minlength=len(side.classes))
+        counts = np.bincount(side.labels, minlength=side.spec.classes)
     return {
         "count": len(side),
         "dtype": side.values.dtype.name,
         "range": {"min": low, "mean": total / float(np.prod(side.values.shape)), "max": high},
-        "classes": {name: int(count) for name, count in zip(side.classes, counts, strict=True)},
+        "classes": {name: int(count) for name, count in zip(side.spec.class_names, counts, strict=True)},
         "fingerprint": side.fingerprint,
     }

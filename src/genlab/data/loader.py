@@ -16,8 +16,9 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 from genlab.core.random import derive, generator
-from genlab.data.dataset import Array, Dataset, IntArray
+from genlab.data.dataset import IntArray, Split
 
 _CPU = torch.device("cpu")
 _AHEAD = 3  # batches made before they are asked for
@@ -26,18 +27,19 @@ _AHEAD = 3  # batches made before they are asked for
 class Order:
     """The endless stream of sample positions: one seeded permutation after the other."""
 
-    def __init__(self, length: int, seed: int) -> None:
+    def __init__(self, length: int, seed: int, purpose: str = "order") -> None:
         self.length = length
         self.seed = seed
-        self._epoch = -1
-        self._permutation = np.empty(0, dtype=np.int64)
+        self.purpose = purpose
+        self._known: tuple[int, IntArray] = (-1, np.empty(0, dtype=np.int64))
 
     def epoch(self, epoch: int) -> IntArray:
         """Return the permutation of one epoch, `(length,)`."""
-        if epoch != self._epoch:
-            draw = torch.randperm(self.length, generator=generator(self.seed, "order", epoch))
-            self._epoch, self._permutation = epoch, draw.numpy()
-        return self._permutation
+        known = self._known  # read once: another thread may read another epoch
+        if known[0] != epoch:
+            draw = torch.randperm(self.length, generator=generator(self.seed, self.purpose, epoch))
+            self._known = known = epoch, draw.numpy()
+        return known[1]
 
     def samples(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
         """Return dataset index and epoch of the samples `start` to `stop` of the stream."""
@@ -67,7 +69,7 @@ class _Plan:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Split,
         batch: int,
         seed: int,
         shard: Shard,
@@ -91,15 +93,22 @@ class _Plan:
         each = self.batch // self.shard.size
         start = position * self.batch + self.shard.rank * each
         index, epochs = self.order.samples(start, start + each)
-        batch = self.dataset.batch(index)
-        values = batch.images.numpy()
-        if self.flip:
-            which = mirrored(self.order.seed, epochs, index)
-            values[which] = values[which][..., ::-1]
-        images = _channels_last(values) if self.channels_last else batch.images
-        if self.device.type == "cuda":
-            images = images.pin_memory()
-        return replace(batch, images=images).to(self.device)
+        batch, spec = self.dataset.batch(index, epochs), self.dataset.spec
+        which = mirrored(self.order.seed, epochs, index) if self.flip else None
+        condition = {
+            name: self._laid_out(value, spec.conditions[name], which) for name, value in batch.condition.items()
+        }
+        return replace(batch, x=self._laid_out(batch.x, spec.target, which), condition=condition).to(self.device)
+
+    def _laid_out(self, x: Tensor, modality: Modality, mirror: npt.NDArray[np.bool_] | None) -> Tensor:
+        """Return examples as networks want them in memory; images are mirrored where `mirror` (B,) says so."""
+        if modality.spatial == 2:
+            values = x.numpy()
+            if mirror is not None:
+                values[mirror] = values[mirror][..., ::-1]
+            if self.channels_last:  # copied by NumPy for the reason given in `Dataset`
+                x = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        return x.pin_memory() if self.device.type == "cuda" else x
 
     def run(self, position: int) -> None:
         """Make batches from `position` on until stopped; an exception is handed over in their place."""
@@ -124,11 +133,6 @@ class _Plan:
             thread.join()
 
 
-def _channels_last(values: Array) -> Tensor:
-    """Return `(B, C, H, W)` in channels-last memory, copied by NumPy for the reason given in `Dataset`."""
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
-
-
 class Loader:
     """An endless iterator of batches, made ahead of time by one thread.
 
@@ -142,9 +146,10 @@ class Loader:
         seed: decides order and mirroring.
         shard: which contiguous rows of every global batch this process gets.
         position: global batches that were delivered before.
-        device: where the images and labels of a batch lie.
+        device: where batches lie.
         channels_last: memory format of the images.
-        flip: mirror each image left to right with probability 1/2, decided by (seed, epoch, index).
+        flip: mirror each image left to right with probability 1/2, decided by (seed, epoch, index); a source
+            picture is mirrored with its target.
 
     Raises:
         UsageError: a batch that is not positive or not divisible by the number of processes, or an empty
@@ -153,7 +158,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Split,
         batch: int,
         *,
         seed: int,

@@ -8,7 +8,7 @@ import numpy as np
 
 from genlab.core.errors import UsageError
 from genlab.core.random import derive
-from genlab.data.dataset import Dataset, Source, Stacked, fingerprint, make_dataset
+from genlab.data.dataset import Dataset, Source, Split, Stacked, fingerprint, make_dataset
 from genlab.data.download import fetch
 from genlab.data.fit import fit_all
 from genlab.data.idx import FILES, holds_idx, open_idx
@@ -109,7 +109,7 @@ def _locate(published: Published, folder: Path | None, cache: Path, progress: bo
     return downloads
 
 
-def _stack(digits: Dataset, count: int) -> Dataset:
+def _stack(digits: Split, count: int) -> Dataset:
     """Return `count` seeded triples of digits as colours; the label is the number they spell."""
     # RandomState, because numpy promises its stream for ever; that of default_rng may change.
     random = np.random.RandomState(derive(0, "stacked", digits.name) % 2**32)

@@ -6,28 +6,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.core.batch import ImageShape
 from genlab.core.errors import DataError, UsageError
+from genlab.core.modality import Modality
 from genlab.data.dataset import Rejected
 from genlab.data.decode import decode, reason, strict
 from genlab.data.listing import Entry, Listing, list_folder, printable
 
 
-def read_images(path: Path, shape: ImageShape) -> tuple[list[str], Tensor, list[Rejected]]:
-    """Read one picture or a folder of them, resized and cropped to `shape`.
+def read_images(path: Path, modality: Modality) -> tuple[list[str], Tensor, list[Rejected]]:
+    """Read one picture or a folder of them, resized and cropped to the shape of `modality`.
 
     Returns:
         The paths of the pictures, relative to the folder; the images (N, C, H, W) in [-1, 1]; and what could
         not be read.
 
     Raises:
-        UsageError: there is nothing at `path`, or `shape` is that of points.
+        UsageError: there is nothing at `path`, or the modality is no square picture.
         DataError: no file at `path` could be read.
     """
     if not path.exists():
         raise UsageError(f"there is no picture or folder {path}")
-    if shape.height != shape.width or shape.height == 1:
-        raise UsageError("this model was trained on points, not on pictures")
+    if modality.spatial != 2:
+        raise UsageError(f"this model was trained on {modality.noun}, not on pictures")
+    channels, side, width = modality.shape
+    if side != width:
+        raise UsageError(f"this model was trained on pictures of {side}×{width}; pictures are read as squares")
     if path.is_dir():
         listing = list_folder(path)
     else:
@@ -37,7 +40,7 @@ def read_images(path: Path, shape: ImageShape) -> tuple[list[str], Tensor, list[
         for at, entry in enumerate(listing.entries):
             try:
                 with listing.open(at) as file:
-                    images.append(decode(file, shape.height, shape.channels))
+                    images.append(decode(file, side, channels))
             except Exception as error:  # as in training: Pillow raises nearly every type on damaged files
                 rejected.append(Rejected(printable(entry.path), reason(error)))
             else:

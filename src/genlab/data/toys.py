@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from genlab.core.random import derive
 from genlab.data.dataset import Dataset, Source, make_dataset
+from genlab.data.wrappers import Paired
 
 TRAIN, HELD_OUT = 100_000, 10_000
 _REACH = 0.8  # the largest coordinate of a mode after scaling
@@ -33,11 +34,15 @@ def _grid() -> tuple[Modes, float]:
     return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2), 0.05
 
 
-TOYS: dict[str, Callable[[], tuple[Modes, float]]] = {"ring8": _ring, "grid25": _grid}
+ROTATED = "rotated-ring8"
+TOYS: dict[str, Callable[[], tuple[Modes, float]]] = {"ring8": _ring, "grid25": _grid, ROTATED: _ring}
 
 
 def open_toy(name: str) -> Source:
-    """Return the points of a toy as images `(N, 2, 1, 1)`, labelled by mode; the same ones every time."""
+    """Return the points (N, 2) of a toy, labelled by mode; the same ones every time.
+
+    Those of `rotated-ring8` have no labels but a source each: the point a quarter turn clockwise.
+    """
     modes, spread = TOYS[name]()
     scale = _REACH / float(np.abs(modes).max())
     modes, spread = modes * scale, spread * scale
@@ -55,10 +60,12 @@ def open_toy(name: str) -> Source:
     )
 
 
-def _draw(name: str, modes: Modes, spread: float, count: int) -> Dataset:
+def _draw(name: str, modes: Modes, spread: float, count: int) -> Dataset | Paired:
     # RandomState, because numpy promises its stream for ever; that of default_rng may change.
     random = np.random.RandomState(derive(0, "toy", name) % 2**32)
     labels = random.randint(len(modes), size=count).astype(np.int64)
-    points = modes[labels] + spread * random.standard_normal((count, 2))
-    values = points.astype(np.float32).reshape(count, 2, 1, 1)
-    return make_dataset(name, values, labels, tuple(f"mode {k}" for k in range(len(modes))))
+    points = (modes[labels] + spread * random.standard_normal((count, 2))).astype(np.float32)
+    if name.startswith(ROTATED):
+        turned = np.stack([points[:, 1], -points[:, 0]], axis=1)
+        return Paired(make_dataset(name, points, None, ()), make_dataset(f"{name} sources", turned, None, ()))
+    return make_dataset(name, points, labels, tuple(f"mode {k}" for k in range(len(modes))))

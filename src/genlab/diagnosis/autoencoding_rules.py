@@ -159,7 +159,7 @@ LIGHTER = Remedy(
     "The sparsity penalty with which this preset is known to train.",
 )
 LESS_WEIGHT = Remedy(
-    [Change("beta", times=0.25), Change("warm_up", to=500)],
+    [Change("beta", times=0.25), Change("kl_warm_up", to=500)],
     "A smaller weight that grows slowly lets the decoder learn to use the latent first.",
 )
 FREE_BITS = Remedy(

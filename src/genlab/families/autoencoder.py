@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import Signals
+from genlab.core.modality import Modality
 from genlab.core.random import Draws, Randomness
 from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.reconstruction import Reconstruction
 
-Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # images (B, C, H, W) -> spoilt ones
+Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # examples (B, *shape) -> corrupted ones
 Sparsity: TypeAlias = Callable[[Tensor], Tensor]  # codes (B, latent) -> scalar
 
 
@@ -30,44 +32,48 @@ class Autoencoder(nn.Module):
     a unit can be exactly 0.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, activation: nn.Module | None = None) -> None:
+    def __init__(
+        self, modality: Modality, encoder: nn.Module, decoder: nn.Module, activation: nn.Module | None = None
+    ) -> None:
         super().__init__()
+        self.modality = modality
         self.encoder = encoder
         self.activation = activation or nn.Identity()
         self.decoder = decoder
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return latents (B, latent) of images (B, C, H, W) in [-1, 1]."""
-        latents: Tensor = self.activation(self.encoder(images))
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return latents (B, latent) of examples (B, *shape)."""
+        latents: Tensor = self.activation(self.encoder(x))
         return latents
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent)."""
-        return torch.tanh(self.decoder(latents))
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return examples (B, *shape) of latents (B, latent)."""
+        return self.modality.squash(self.decoder(latents))
 
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """Return decode(encode(images))."""
-        return self.decode(self.encode(images))
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return decode(encode(x))."""
+        return self.decode(self.encode(x))
 
 
 class DenoisingAutoencoder(Autoencoder):
-    """An autoencoder that was shown spoilt images and asked for the clean ones."""
+    """An autoencoder that is given corrupted examples and learns to restore the clean ones."""
 
     def __init__(
         self,
+        modality: Modality,
         encoder: nn.Module,
         decoder: nn.Module,
         activation: nn.Module | None = None,
         *,
         corruption: Corruption,
     ) -> None:
-        super().__init__(encoder, decoder, activation)
+        super().__init__(modality, encoder, decoder, activation)
         self.corruption = corruption
 
-    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return `images` as spoilt as in training, (B, C, H, W)."""
-        draws = Draws(generator or torch.default_generator, len(images), device=images.device)
-        return self.corruption(images, draws)
+    def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return examples (B, *shape), corrupted as in training."""
+        draws = Draws(generator or torch.default_generator, len(x), device=x.device)
+        return self.corruption(x, draws)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -83,9 +89,9 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and what there is to say about it."""
-        images = batch.images
-        latents = self.model.encode(self._given(images, step, randomness))
-        loss = error = self.reconstruction(self.model.decoder(latents), images).mean()
+        x = batch.x
+        latents = self.model.encode(self._input(x, step, randomness))
+        loss = error = self.reconstruction(self.model.decoder(latents), x).mean()
         signals = {}
         if self.sparsity:
             penalty = self.sparsity(latents)
@@ -93,8 +99,8 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
             signals = {"reconstruction_loss": error, "sparsity_loss": penalty, "mean_activation": latents.mean()}
         return loss, {"loss": loss, **signals, "latent_std": latents.std()}
 
-    def _given(self, images: Tensor, step: int, randomness: Randomness) -> Tensor:
-        """Return what the encoder is shown."""
+    def _input(self, x: Tensor, step: int, randomness: Randomness) -> Tensor:
+        """Return what the encoder sees."""
         if not isinstance(self.model, DenoisingAutoencoder):
-            return images
-        return self.model.corruption(images, randomness.draws(len(images), "corruption", step))
+            return x
+        return self.model.corruption(x, randomness.draws(len(x), "corruption", step))

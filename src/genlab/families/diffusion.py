@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
-from genlab.core.labels import chosen
+from genlab.core.modality import DataSpec
 from genlab.core.random import Randomness
 from genlab.families.guidance import Guidance, Predictor
 from genlab.families.samplers import Ancestral, Denoiser, DPMSolver2M, Sampler, Trajectory, generate
@@ -59,87 +60,88 @@ class Diffusion(nn.Module):
     """A denoiser between images and noise.
 
     Args:
-        network: (noisy images (B, C, H, W), times (B,) in [0, 1], labels) -> (B, C, H, W), what is predicted.
-        shape: of the images.
-        schedule: how noisy images become.
+        network: (noisy examples (B, *shape), times (B,) in [0, 1], condition) -> (B, *shape), what is predicted.
+        spec: what is generated, and the conditions that the network takes.
+        schedule: how noisy examples become.
         prediction: a name in `PREDICTIONS`.
-        classes: that the network is told; 0 for none.
         sampling: how images are made.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        shape: ImageShape,
+        spec: DataSpec,
         schedule: NoiseSchedule,
         prediction: str,
         *,
-        classes: int = 0,
         sampling: Sampling | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.shape = shape
+        self.modality, self.conditions = spec.target, spec.conditions
         self.schedule = schedule
         self.prediction = prediction
-        self.classes = classes
         self.sampling = sampling or Sampling()
         self.progress_callback: Callable[[int, int], None] | None = None
 
     @property
-    def of_bytes(self) -> bool:
-        """Whether its bound is on the likelihood of bytes, and not on a density of points."""
-        return not self.shape.of_points
+    def levels(self) -> int | None:
+        """256 where its bound is on the likelihood of bytes; None where it is on a density."""
+        return self.modality.levels
 
-    def predict(self, noisy: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+    @property
+    def no_label(self) -> int:
+        """The label that stands for none: the one after those of the classes."""
+        return self.conditions["label"].levels or 0
+
+    def predict(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> Tensor:
         """Return what the network predicts of noisy images (B, C, H, W) at times t (B,), float64 on the CPU."""
-        predicted: Tensor = self.network(noisy, t.float().to(noisy.device), labels)
+        predicted: Tensor = self.network(noisy, t.float().to(noisy.device), condition)
         return predicted
 
-    def denoise(self, noisy: Tensor, t: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def denoise(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> tuple[Tensor, Tensor]:
         """Return the images x̂ and the noise ε̂ (B, C, H, W) in noisy images at times t (B,).
 
         No pixel of x̂ is outside [-1, 1]; ε̂ is what x̂ leaves.
         """
-        return self._image_and_noise(noisy, t, self.predict(noisy, t, labels))
+        return self._image_and_noise(noisy, t, self.predict(noisy, t, condition))
 
-    def denoiser(self, labels: Tensor | None = None, guidance: Guidance | None = None) -> Denoiser:
-        """Return `denoise` for images of classes `labels` (B,) that all have the same time, with guidance."""
+    def denoiser(self, condition: Condition = NONE, guidance: Guidance | None = None) -> Denoiser:
+        """Return `denoise` for examples that all have the same time, guided towards the label in `condition`."""
 
-        def predictor(labels: Tensor | None) -> Predictor:
-            return lambda noisy, t: self.predict(noisy, _times(noisy, t), labels)
+        def predictor(condition: Condition) -> Predictor:
+            return lambda noisy, t: self.predict(noisy, _times(noisy, t), condition)
 
-        predict = predictor(labels)
-        if labels is not None and guidance:
-            predict = guidance(predict, predictor(None))
+        predict = predictor(condition)
+        if "label" in condition and guidance:
+            unlabelled = {name: value for name, value in condition.items() if name != "label"}
+            predict = guidance(predict, predictor(unlabelled))
         return lambda noisy, t: self._image_and_noise(noisy, _times(noisy, t), predict(noisy, t))
 
     def _image_and_noise(self, noisy: Tensor, t: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         level = self.schedule.at(t, noisy)
         image, noise = image_and_noise(self.prediction, level, noisy, predicted)
-        if not self.of_bytes:
+        if not self.modality.bounded:
             return image, noise
         image = image.clamp(-1, 1)
         return image, (noisy - level.alpha * image) / level.sigma
 
-    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` new images (count, C, H, W), made as `sampling` says.
-
-        Row i is of class i % K without labels, where the model takes some.
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` new examples (count, *shape), made as `sampling` says.
 
         Raises:
-            UsageError: labels that are none of the model's classes.
+            UsageError: labels that are none of the model's classes, or another condition.
         """
         device, how = next(self.parameters()).device, self.sampling
-        labels = chosen(labels, count, self.classes, device)
+        given = fill(self.conditions, condition, count, device)
 
         def draw() -> Tensor:
-            return torch.randn(count, *self.shape, generator=generator).to(device)
+            return torch.randn(count, *self.modality.shape, generator=generator).to(device)
 
-        path = Trajectory(self.schedule, self.denoiser(labels, how.guidance), draw)
+        path = Trajectory(self.schedule, self.denoiser(given, how.guidance), draw)
         times = how.sampler.times(self.schedule, how.steps or self.schedule.steps)
         images = generate(how.sampler, path, draw(), times, self.progress_callback)
-        return images.clamp(-1, 1) if self.of_bytes else images
+        return images.clamp(-1, 1) if self.modality.bounded else images
 
     @contextmanager
     def preview_sampling(self) -> Iterator[Mapping[str, Any]]:
@@ -152,7 +154,7 @@ class Diffusion(nn.Module):
             self.sampling = before
 
     def evidence_bound(
-        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+        self, images: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
         """Return the variational lower bound on log P(x) of images of bytes, or log p(x) of points, in nats, (B,).
 
@@ -162,14 +164,14 @@ class Diffusion(nn.Module):
         whose noise is as wide as they are apart, which of DDPM's schedule is 1 too.
         """
         last = self._last_level()
-        cost = prior_cost(self.schedule, images) + self._last_cost(last, images, generator, labels)
+        cost = prior_cost(self.schedule, images) + self._last_cost(last, images, condition, generator)
         levels = torch.arange(last + 1, self.schedule.steps + 1, dtype=torch.float64)
         chances = 0.5 / len(levels) + 0.5 / levels / (1 / levels).sum()
         for number in range(DRAWS):
             place = (number + torch.rand(len(images), generator=generator, dtype=torch.float64)) / DRAWS
             row = torch.searchsorted(chances.cumsum(0), place).clamp(max=len(levels) - 1)
             k = row + last + 1
-            made = self._denoised(images, k, generator, labels)
+            made = self._denoised(images, k, condition, generator)
             share = (1 / (DRAWS * chances[row])).to(images.device, images.dtype)
             cost = cost + share * step_cost(self.schedule, k, images, made)
         return -cost
@@ -180,22 +182,22 @@ class Diffusion(nn.Module):
         Noise much narrower than bytes are apart could be told from the image by rounding, which no network learns:
         steps among such levels, of which a straight line has many, cost more than the byte that they settle.
         """
-        return int((self.schedule.sigmas[1:] >= BIN).nonzero()[0]) + 1 if self.of_bytes else 1
+        return int((self.schedule.sigmas[1:] >= BIN).nonzero()[0]) + 1 if self.levels else 1
 
     def _last_cost(
-        self, level: int, images: Tensor, generator: torch.Generator | None, labels: Tensor | None
+        self, level: int, images: Tensor, condition: Condition, generator: torch.Generator | None
     ) -> Tensor:
         """Return −log P(x | x_l) with one draw of x_l, (B,)."""
-        made = self._denoised(images, torch.full((len(images),), level), generator, labels)
-        return (pixel_cost if self.of_bytes else point_cost)(self.schedule.sigmas[level].item(), images, made)
+        made = self._denoised(images, torch.full((len(images),), level), condition, generator)
+        return (pixel_cost if self.levels else point_cost)(self.schedule.sigmas[level].item(), images, made)
 
     def _denoised(
-        self, images: Tensor, k: Tensor, generator: torch.Generator | None, labels: Tensor | None
+        self, images: Tensor, k: Tensor, condition: Condition, generator: torch.Generator | None
     ) -> Tensor:
         """Return x̂ of one draw of x_t at the levels k (B,) of each image."""
         t = k.double() / self.schedule.steps
         noise = torch.randn(images.shape, generator=generator).to(images.device)
-        return self.denoise(self.schedule.noisy(t, images, noise), t, labels)[0]
+        return self.denoise(self.schedule.noisy(t, images, noise), t, condition)[0]
 
 
 def _times(noisy: Tensor, t: float) -> Tensor:
@@ -218,18 +220,18 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         Signals: the same at the quieter and at the noisier half of the levels, and r2, the share of the error of
         `gaussian_baseline` that the network avoids: 0 where it is as good as that, 1 where it makes no error.
         """
-        model, images, draws = self.model, batch.images, randomness.draws(len(batch), "diffusion", step)
+        model, images, draws = self.model, batch.x, randomness.draws(len(batch), "diffusion", step)
         levels = model.schedule.steps
         k = (1 + draws.uniform().cpu() * levels).long().clamp(max=levels)
         noise = draws.normal(*images.shape[1:])
-        labels = batch.labels if model.classes else None
-        if labels is not None:
-            untold = draws.uniform() < self.label_dropout
-            labels = torch.where(untold, model.classes, labels)
+        condition = dict(batch.only(model.conditions))
+        if "label" in condition:
+            dropped = draws.uniform() < self.label_dropout
+            condition["label"] = torch.where(dropped, model.no_label, condition["label"])
         t = k.double() / levels
         level, noisy = model.schedule.at(t, images), model.schedule.noisy(t, images, noise)
         wanted = target(model.prediction, level, images, noise)
-        errors = (model.predict(noisy, t, labels) - wanted).square().flatten(1).mean(1)
+        errors = (model.predict(noisy, t, condition) - wanted).square().flatten(1).mean(1)
         image = gaussian_baseline(level, images, noisy)
         baseline = target(model.prediction, level, image, (noisy - level.alpha * image) / level.sigma)
         noisier, quieter = (2 * k > levels).to(errors.device), levels // 2 / levels

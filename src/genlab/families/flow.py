@@ -8,18 +8,20 @@ References:
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
+from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
 
-LEVELS = 256  # of a byte
 EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, after Dinh et al.
 MIDDLE = 0.5  # of the interval that stands for a byte
 
@@ -31,79 +33,84 @@ class Flow(nn.Module):
     (dequantisation), and that its logit, so that it is not bounded. Points of a toy are taken as they are.
 
     Args:
-        network: images (B, C, H, W) to latents (B, C·H·W) and log |det| of the Jacobian, (B,); has an `inverse`.
-        shape: of the images.
+        network: examples (B, *shape) to latents (B, numbers) and log |det| of the Jacobian, (B,); has an
+            `inverse`.
+        modality: of what is generated.
         temperature: deviation of the latents that samples are made of; below 1 for typical images.
     """
 
-    def __init__(self, network: nn.Module, shape: ImageShape, *, temperature: float = 1.0) -> None:
+    def __init__(self, network: nn.Module, modality: Modality, *, temperature: float = 1.0) -> None:
         super().__init__()
         self.network = network
-        self.shape = shape
+        self.modality = modality
+        self.conditions: Mapping[str, Modality] = {}
         self.temperature = temperature
 
     @property
     def latent(self) -> int:
         """How many dimensions the latent has."""
-        return math.prod(self.shape)
+        return math.prod(self.modality.shape)
 
     @property
-    def of_bytes(self) -> bool:
-        """Whether its density is one of images of bytes, and not of points."""
-        return not self.shape.of_points
+    def levels(self) -> int | None:
+        """256 for bytes, whose density is one of the points that stand for them; None for real numbers."""
+        return self.modality.levels
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return the latents (B, C·H·W) of images; of a byte, those of the middle of what stands for it."""
-        latents: Tensor = self.network(self._unbounded(images, MIDDLE)[0])[0]
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return the latents (B, numbers) of images; of a byte, those of the middle of what stands for it."""
+        latents: Tensor = self.network(self._unbounded(x, MIDDLE)[0])[0]
         return latents
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return the images (B, C, H, W) of latents (B, C·H·W): the inverse of `encode`."""
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return the examples (B, *shape) of latents (B, numbers): the inverse of `encode`."""
         points: Tensor = self.network.inverse(latents)  # type: ignore[operator]
-        if not self.of_bytes:
+        if self.levels is None:
             return points
         places = (torch.sigmoid(points) - EDGE) / (1 - 2 * EDGE)
-        return ((LEVELS * places - MIDDLE) / (LEVELS - 1) * 2 - 1).clamp(-1, 1)
+        return ((self.levels * places - MIDDLE) / (self.levels - 1) * 2 - 1).clamp(-1, 1)
 
-    def inversion_error(self, images: Tensor) -> Tensor:
+    def inversion_error(self, x: Tensor) -> Tensor:
         """Return the largest difference between the numbers of each image and of what comes back, (B,)."""
-        return (self.decode(self.encode(images)) - images).abs().flatten(1).amax(1)
+        return (self.decode(self.encode(x)) - x).abs().flatten(1).amax(1)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` draws from N(0, temperature²), (count, C·H·W)."""
+        """Return `count` draws from N(0, temperature²), (count, numbers)."""
         draws = torch.randn(count, self.latent, generator=generator).to(next(self.parameters()).device)
         return self.temperature * draws
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return the images of `count` draws from the prior, (count, C, H, W)."""
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return the examples of `count` draws from the prior, (count, *shape)."""
+        fill(self.conditions, condition, count)
         return self.decode(self.prior(count, generator))
 
-    def evidence_bound(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def evidence_bound(
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Return log p(x) of points, or for bytes log p of one draw of what stands for them, in nats, (B,).
 
         The mean over draws is a lower bound on log P(x) of the bytes.
         """
-        draws = torch.rand(images.shape, generator=generator).to(images.device) if self.of_bytes else MIDDLE
-        return self.log_density(images, draws)[0]
+        draws = torch.rand(x.shape, generator=generator).to(x.device) if self.levels else MIDDLE
+        return self.log_density(x, draws)[0]
 
-    def log_density(self, images: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return log p of images (B, C, H, W) dequantised by `draws` from [0, 1), (B,), and their latents."""
-        points, gained = self._unbounded(images, draws)
+    def log_density(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return log p of examples (B, *shape) dequantised by `draws` from [0, 1), (B,), and their latents."""
+        points, gained = self._unbounded(x, draws)
         latents, volume = self.network(points)
         normal = -0.5 * (latents.square() + math.log(2 * math.pi)).sum(1)
         return normal + volume + gained, latents
 
-    def _unbounded(self, images: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
+    def _unbounded(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
         """Return what the network works on, and the log-volume that the way there gained, (B,).
 
         It includes log 256 for each byte: P(b) is the density over (b + u)/256 on an interval of 1/256.
         """
-        if not self.of_bytes:
-            return images, images.new_zeros(len(images))
-        bytes_ = ((images + 1) * ((LEVELS - 1) / 2)).round()
-        places = EDGE + (1 - 2 * EDGE) * (bytes_ + draws) / LEVELS
+        if self.levels is None:
+            return x, x.new_zeros(len(x))
+        bytes_ = ((x + 1) * ((self.levels - 1) / 2)).round()
+        places = EDGE + (1 - 2 * EDGE) * (bytes_ + draws) / self.levels
         points = torch.logit(places)
-        slopes = -logsigmoid(points) - logsigmoid(-points) + math.log((1 - 2 * EDGE) / LEVELS)
+        slopes = -logsigmoid(points) - logsigmoid(-points) + math.log((1 - 2 * EDGE) / self.levels)
         return points, slopes.flatten(1).sum(1)
 
 
@@ -113,9 +120,9 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and the root of the mean square of its latents, which nears 1."""
-        model, images = self.model, batch.images
-        draws = randomness.draws(len(batch), "dequantisation", step).uniform(*images.shape[1:])
-        density, latents = model.log_density(images, draws)
-        unit = model.latent * math.log(2) if model.of_bytes else 1.0
+        model, x = self.model, batch.x
+        draws = randomness.draws(len(batch), "dequantisation", step).uniform(*x.shape[1:])
+        density, latents = model.log_density(x, draws)
+        unit = model.latent * math.log(2) if model.levels else 1.0
         loss = -density.mean() / unit
         return loss, {"loss": loss, "latent_rms": latents.detach().square().mean().sqrt()}

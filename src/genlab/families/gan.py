@@ -18,15 +18,16 @@ from torch.nn.functional import cross_entropy
 
 from genlab.core.accumulation import parts
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.distributed import all_reduce_mean
-from genlab.core.labels import chosen, round_robin
+from genlab.core.modality import DataSpec
 from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
 from genlab.objectives.adversarial import AdversarialLoss
 
-DiscriminatorFunction: TypeAlias = Callable[[Tensor, Tensor | None], DiscriminatorOutput]
-"""A discriminator: (images, labels) -> output."""
+DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOutput]
+"""A discriminator: (x, condition) -> output."""
 
 Augment: TypeAlias = Callable[[Tensor, int, Draws], Tensor]
 """What is done to the discriminator's inputs: (images, step, draws) -> images."""
@@ -46,39 +47,40 @@ Unroll: TypeAlias = Callable[
 class GAN(nn.Module):
     """A generator of images from N(0, 1) latents, and the discriminator that taught it.
 
-    With `classes` both are told the class of the image; an image whose class nobody names is of the class
-    `row % classes`, so that a batch goes round them.
+    Both networks get the conditions of the spec; labels that nobody gives go round the classes.
     """
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, latent: int, classes: int = 0) -> None:
+    def __init__(self, spec: DataSpec, generator: nn.Module, discriminator: nn.Module, latent: int) -> None:
         super().__init__()
+        self.modality, self.conditions = spec.target, spec.conditions
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
-        self.classes = classes
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent) and, with classes, labels (B,)."""
-        labels = round_robin(len(latents), self.classes, latents.device) if labels is None else labels
-        return torch.tanh(self.generator(latents, labels))
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return examples (B, *shape) of latents (B, latent)."""
+        return self.generate(latents, fill(self.conditions, condition, latents.shape[0], latents.device))
+
+    def generate(self, latents: Tensor, condition: Condition) -> Tensor:
+        """Return the examples of latents and of every condition that the model takes."""
+        return self.modality.squash(self.generator(latents, condition))
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
         return torch.randn(count, self.latent, generator=generator).to(device)
 
-    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` new images, (count, C, H, W) in [-1, 1].
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` new examples, (count, *shape).
 
         Raises:
-            UsageError: labels that are none of the model's classes.
+            UsageError: labels that are none of the model's classes, or another condition.
         """
-        latents = self.prior(count, generator)
-        return self.decode(latents, chosen(labels, count, self.classes, latents.device))
+        return self.decode(self.prior(count, generator), condition)
 
-    def discriminate(self, images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        """Return the discriminator's output for images (B, C, H, W) and, with classes, their labels (B,)."""
-        output: DiscriminatorOutput = self.discriminator(images, labels)
+    def discriminate(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
+        """Return what the discriminator says of examples (B, *shape); what the model takes must be given."""
+        output: DiscriminatorOutput = self.discriminator(x, condition)
         return output
 
 
@@ -141,27 +143,29 @@ class GANTraining:
                 shared = self.generate(batch, self.randomness, *stream)
             with d.learning(self.accumulate):
                 for part, randomness in parts(batch, self.randomness, self.accumulate):
-                    labels, draws = self.labels(part), randomness.draws(len(part), "critic's view", step, turn)
+                    given = part.only(self.model.conditions)
+                    draws = randomness.draws(len(part), "critic's view", step, turn)
                     fake = self.generate(part, randomness, *stream) if shared is None else shared.detach()
-                    real, fake = self.augment(part.images, step, draws), self.augment(fake, step, draws)
-                    real_out, fake_out = self.discriminate(real, fake, labels)
-                    losses = self.discriminator_losses(real_out, fake_out, labels, draws)
+                    real, fake = self.augment(part.x, step, draws), self.augment(fake, step, draws)
+                    real_out, fake_out = self.discriminate(real, fake, given)
+                    losses = self.discriminator_losses(real_out, fake_out, given, draws)
                     if update % self.penalty_every == 0:
-                        penalties = self.slope_penalties(d.network, real, fake, labels, draws)
+                        penalties = self.slope_penalties(d.network, real, fake, given, draws)
                         losses |= {name: self.penalty_every * penalty for name, penalty in penalties.items()}
-                    d.backward(losses, self.statistics(real_out, fake_out, labels))
+                    d.backward(losses, self.statistics(real_out, fake_out, given))
                 signals = d.update(update)
         for turn in range(g.turns):
             if turn:
                 stream, shared = ("generator", step, turn), None
             with g.learning(self.accumulate):
                 for part, randomness in parts(batch, self.randomness, self.accumulate):
-                    labels, draws = self.labels(part), randomness.draws(len(part), "generator's view", step, turn)
+                    given = part.only(self.model.conditions)
+                    draws = randomness.draws(len(part), "generator's view", step, turn)
                     fake = self.generate(part, randomness, *stream) if shared is None else shared
                     fake = self.augment(fake, step, draws)
-                    real = self.augment(part.images, step, draws) if self.generator_needs_real else None
-                    opponent = self.opponent(real, fake, labels, draws)
-                    g.backward(self.generator_losses(opponent, real, fake, labels))
+                    real = self.augment(part.x, step, draws) if self.generator_needs_real else None
+                    opponent = self.opponent(real, fake, given, draws)
+                    g.backward(self.generator_losses(opponent, real, fake, given))
                 signals |= g.update(step * g.turns + turn)
         return signals
 
@@ -170,94 +174,90 @@ class GANTraining:
         """Whether the generator's turn looks at real images."""
         return self.unroll is not None or self.loss.compares_real or self.feature_matching
 
-    def labels(self, batch: Batch) -> Tensor | None:
-        """Return the labels of a batch (B,) for a model with classes."""
-        return batch.labels if self.model.classes else None
-
     def generate(self, batch: Batch, randomness: Randomness, *stream: int | str) -> Tensor:
-        """Return as many generated images as a batch has, of the same classes."""
+        """Return as many generated images as a batch has, under the same conditions."""
         latents = randomness.normal(len(batch), (self.model.latent,), *stream)
-        return self.model.decode(latents, self.labels(batch))
+        return self.model.generate(latents, batch.only(self.model.conditions))
 
     def discriminate(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
+        self, real: Tensor, fake: Tensor, given: Condition
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
         """Return the discriminator's outputs for real images and for as many generated ones."""
         discriminator = self.model.discriminator
         if not self.one_pass:
-            return discriminator(real, labels), discriminator(fake, labels)
-        both = discriminator(torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+            return discriminator(real, given), discriminator(fake, given)
+        twice = {name: torch.cat([value, value]) for name, value in given.items()}
+        both = discriminator(torch.cat([real, fake]), twice)
         halves = [(None, None) if column is None else column.chunk(2) for column in both]
         real_out, fake_out = (DiscriminatorOutput(*half) for half in zip(*halves, strict=True))
         return real_out, fake_out
 
     def discriminator_losses(
-        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, labels: Tensor | None, draws: Draws
+        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, given: Condition, draws: Draws
     ) -> dict[str, Tensor]:
         """Return the discriminator's loss and that of its auxiliary classifier."""
         scores = real_out.scores, fake_out.scores
         if self.flip_labels:
             scores = self.flip_labels(*scores, draws)
         losses = {"discriminator_loss": self.loss.discriminator(*scores)}
-        if labels is not None and real_out.classes is not None and fake_out.classes is not None:
+        if real_out.classes is not None and fake_out.classes is not None:
             # Odena et al.: on real and on generated images.
+            labels = given["label"]
             classified = cross_entropy(real_out.classes, labels) + cross_entropy(fake_out.classes, labels)
             losses["discriminator_class_loss"] = classified
         return losses
 
     def slope_penalties(
-        self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws
+        self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, given: Condition, draws: Draws
     ) -> dict[str, Tensor]:
         """Return the penalties on the slope of a discriminator."""
-        score = partial(_scores, discriminator, labels)
+        score = partial(_scores, discriminator, given)
         return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
 
-    def opponent(
-        self, real: Tensor | None, fake: Tensor, labels: Tensor | None, draws: Draws
-    ) -> DiscriminatorFunction:
+    def opponent(self, real: Tensor | None, fake: Tensor, given: Condition, draws: Draws) -> DiscriminatorFunction:
         """Return the discriminator that the generator learns against: the present one, or the unrolled one."""
         d = self.discriminator
         if self.unroll is None:
             return d.network
         assert real is not None
-        return self.unroll(d.network, d.optimizer, partial(self.unrolled_loss, real, fake, labels, draws))
+        return self.unroll(d.network, d.optimizer, partial(self.unrolled_loss, real, fake, given, draws))
 
     def unrolled_loss(
         self,
         real: Tensor,
         fake: Tensor,
-        labels: Tensor | None,
+        given: Condition,
         draws: Draws,
         discriminator: DiscriminatorFunction,
     ) -> Tensor:
         """Return what the discriminator minimises in its unrolled steps: everything but its weight regularizer."""
         losses = self.discriminator_losses(
-            discriminator(real, labels), discriminator(fake, labels), labels, draws
-        ) | self.slope_penalties(discriminator, real, fake, labels, draws)
+            discriminator(real, given), discriminator(fake, given), given, draws
+        ) | self.slope_penalties(discriminator, real, fake, given, draws)
         return torch.stack(list(losses.values())).sum()
 
     def generator_losses(
-        self, discriminator: DiscriminatorFunction, real: Tensor | None, fake: Tensor, labels: Tensor | None
+        self, discriminator: DiscriminatorFunction, real: Tensor | None, fake: Tensor, given: Condition
     ) -> dict[str, Tensor]:
         """Return the generator's loss, or the squared distance of mean features, and that of the classifier."""
         if self.loss.compares_real or self.feature_matching:
             assert real is not None
-            real_out, fake_out = discriminator(real, labels), discriminator(fake, labels)
+            real_out, fake_out = discriminator(real, given), discriminator(fake, given)
             loss = (
                 _feature_distance(real_out, fake_out)
                 if self.feature_matching
                 else self.loss.generator(real_out.scores, fake_out.scores)
             )
         else:
-            fake_out = discriminator(fake, labels)
+            fake_out = discriminator(fake, given)
             loss = self.loss.generator(fake_out.scores)
         losses = {"generator_loss": loss}
-        if labels is not None and fake_out.classes is not None:
-            losses["generator_class_loss"] = cross_entropy(fake_out.classes, labels)
+        if fake_out.classes is not None:
+            losses["generator_class_loss"] = cross_entropy(fake_out.classes, given["label"])
         return losses
 
     def statistics(
-        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, labels: Tensor | None
+        self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, given: Condition
     ) -> Signals:
         """Return means of the discriminator's outputs and, where they are decisions, how often they are right."""
         real, fake = real_out.scores.detach(), fake_out.scores.detach()
@@ -269,14 +269,14 @@ class GANTraining:
                 "accuracy_real": (real > 0).float().mean(),
                 "accuracy_fake": (fake < 0).float().mean(),
             }
-        if labels is not None and real_out.classes is not None and fake_out.classes is not None:
-            signals["class_accuracy_real"] = (real_out.classes.argmax(1) == labels).float().mean()
-            signals["class_accuracy_fake"] = (fake_out.classes.argmax(1) == labels).float().mean()
+        if real_out.classes is not None and fake_out.classes is not None:
+            signals["class_accuracy_real"] = (real_out.classes.argmax(1) == given["label"]).float().mean()
+            signals["class_accuracy_fake"] = (fake_out.classes.argmax(1) == given["label"]).float().mean()
         return signals
 
 
-def _scores(discriminator: DiscriminatorFunction, labels: Tensor | None, images: Tensor) -> Tensor:
-    return discriminator(images, labels).scores
+def _scores(discriminator: DiscriminatorFunction, given: Condition, images: Tensor) -> Tensor:
+    return discriminator(images, given).scores
 
 
 def _feature_distance(real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput) -> Tensor:

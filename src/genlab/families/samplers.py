@@ -218,7 +218,11 @@ class DPMSolver2M(Sampler):
 
 
 SAMPLERS: Mapping[str, type[Sampler]] = {
-    sampler.name: sampler for sampler in (Ancestral, DDIM, Euler, Heun, DPMSolver2M)
+    "ancestral": Ancestral,
+    "ddim": DDIM,
+    "euler": Euler,
+    "heun": Heun,
+    "dpm++2m": DPMSolver2M,
 }
 
 

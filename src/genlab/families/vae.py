@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
-from genlab.core.labels import chosen, round_robin
+from genlab.core.modality import DataSpec
 from genlab.core.random import Draws, Randomness
 from genlab.core.schedules import Schedule
 from genlab.families.posterior import Posterior, usage
@@ -33,116 +34,120 @@ class VAE(nn.Module):
 
     The encoder has 2·latent outputs: means, then log-variances. `reconstruction` is −log p(x | z).
 
-    With `classes` both networks are told the label: q(z | x, y) and p(x | z, y), with y uniform. Where no labels
-    are given, those of images are inferred (`classify`), and those of latents go round the classes.
+    With the condition "label" both networks get the class: q(z | x, y) and p(x | z, y), with y uniform. Where no
+    labels are given, those of examples are inferred (`classify`), and those of latents go round the classes.
     """
 
     def __init__(
         self,
+        spec: DataSpec,
         encoder: nn.Module,
         decoder: nn.Module,
         latent: int,
         reconstruction: Reconstruction,
         *,
-        classes: int = 0,
         importance_samples: int = 1,
     ) -> None:
         super().__init__()
+        self.modality, self.conditions = spec.target, spec.conditions
+        self.classes = spec.classes
         self.encoder = encoder
         self.decoder = decoder
         self.latent = latent
         self.reconstruction = reconstruction
-        self.classes = classes
         self.importance_samples = importance_samples
 
-    def posterior(self, images: Tensor, labels: Tensor | None = None) -> Posterior:
-        """Return q(z | x, y) for images (B, C, H, W) in [-1, 1]."""
-        mean, log_variance = self.encoder(images, self._labels(images, labels)).chunk(2, dim=1)
+    @property
+    def levels(self) -> None:
+        """None: the likelihood is of real numbers, whatever the data are."""
+        return None
+
+    def posterior(self, x: Tensor, condition: Condition = NONE) -> Posterior:
+        """Return q(z | x, y) for examples (B, *shape)."""
+        mean, log_variance = self.encoder(x, self._inferred(x, condition)).chunk(2, dim=1)
         return Posterior(mean, log_variance)
 
-    def encode(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the posterior mean, (B, latent)."""
-        return self.posterior(images, labels).mean
+        return self.posterior(x, condition).mean
 
-    def decode(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images (B, C, H, W) in [-1, 1] of latents (B, latent); row i is of class i % K without labels."""
-        labels = round_robin(len(latents), self.classes, latents.device) if labels is None else labels
-        return torch.tanh(self.decoder(latents, labels))
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return examples (B, *shape) of latents (B, latent)."""
+        condition = fill(self.conditions, condition, latents.shape[0], latents.device)
+        return self.modality.squash(self.decoder(latents, condition))
 
-    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return the image of the posterior mean."""
-        labels = self._labels(images, labels)
-        return self.decode(self.encode(images, labels), labels)
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return the example of the posterior mean."""
+        condition = self._inferred(x, condition)
+        return self.decode(self.encode(x, condition), condition)
 
-    def resample(
-        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
-    ) -> Tensor:
-        """Return the image of one draw from the posterior of each image."""
-        labels = self._labels(images, labels)
-        noise = self.prior(len(images), generator)
-        return self.decode(self.posterior(images, labels).sample(noise), labels)
+    def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return the example of one draw from the posterior of each."""
+        condition = self._inferred(x, condition)
+        noise = self.prior(len(x), generator)
+        return self.decode(self.posterior(x, condition).sample(noise), condition)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
         return torch.randn(count, self.latent, generator=generator).to(device)
 
-    def sample(self, count: int, generator: torch.Generator | None = None, labels: Tensor | None = None) -> Tensor:
-        """Return `count` images of latents drawn from the prior, (count, C, H, W) in [-1, 1].
+    def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
+        """Return `count` examples of latents drawn from the prior, (count, *shape).
 
         Raises:
-            UsageError: labels that are none of the model's classes.
+            UsageError: labels that are none of the model's classes, or another condition.
         """
-        latents = self.prior(count, generator)
-        return self.decode(latents, chosen(labels, count, self.classes, latents.device))
+        return self.decode(self.prior(count, generator), condition)
 
-    def classify(self, images: Tensor) -> Tensor:
-        """Return for each image the class of the highest evidence bound, (B,).
+    def classify(self, x: Tensor) -> Tensor:
+        """Return for each example the class of the highest evidence bound, (B,).
 
-        The bound is taken at the posterior mean, so that the same image always gets the same class.
+        The bound is taken at the posterior mean, so that the same example always gets the same class.
         """
         bounds = []
-        for labels in self._each_class(images):
-            posterior = self.posterior(images, labels)
-            distortion = self.distortion(posterior.mean[None], images, labels)[0]
+        for condition in self._each_class(x):
+            posterior = self.posterior(x, condition)
+            distortion = self.distortion(posterior.mean[None], x, condition)[0]
             bounds.append(-distortion - posterior.kl().sum(1))
         return torch.stack(bounds).argmax(0)
 
-    def distortion(self, latents: Tensor, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Return −log p(x | z, y) of k latents (k, B, latent) for each image, (k, B)."""
+    def distortion(self, latents: Tensor, x: Tensor, condition: Condition) -> Tensor:
+        """Return −log p(x | z, y) of k latents (k, B, latent) for each example, (k, B)."""
         count = len(latents)
-        activations = self.decoder(latents.flatten(0, 1), None if labels is None else labels.repeat(count))
-        wanted = images.expand(count, *images.shape).flatten(0, 1)
-        return self.reconstruction(activations, wanted).view(count, len(images))
+        repeated = {name: torch.cat([value] * count) for name, value in condition.items()}
+        outputs = self.decoder(latents.flatten(0, 1), repeated)
+        wanted = x.expand(count, *x.shape).flatten(0, 1)
+        return self.reconstruction(outputs, wanted).view(count, len(x))
 
     def evidence_bound(
-        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
         """Return E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) with one draw of z, in nats, (B,).
 
         With `importance_samples`, or without the labels of a conditional model, it is `importance_bound` with as
         many draws. log p(x | z) is −`reconstruction`, so that the bound is up to a constant where that is.
         """
-        if self.importance_samples > 1 or (self.classes and labels is None):
-            return self.importance_bound(images, self.importance_samples, generator, labels)
-        distortion, rate = self.distortion_and_rate(images, generator, labels)
+        if self.importance_samples > 1 or self._unlabelled(condition):
+            return self.importance_bound(x, self.importance_samples, condition, generator)
+        distortion, rate = self.distortion_and_rate(x, condition, generator)
         return -distortion - rate
 
     def distortion_and_rate(
-        self, images: Tensor, generator: torch.Generator | None = None, labels: Tensor | None = None
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each image in nats, (B,)."""
-        labels = self._labels(images, labels)
-        posterior = self.posterior(images, labels)
-        latents = posterior.sample(self.prior(len(images), generator))
-        return self.distortion(latents[None], images, labels)[0], posterior.kl().sum(1)
+        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each example in nats, (B,)."""
+        condition = self._inferred(x, condition)
+        posterior = self.posterior(x, condition)
+        latents = posterior.sample(self.prior(len(x), generator))
+        return self.distortion(latents[None], x, condition)[0], posterior.kl().sum(1)
 
     def importance_bound(
         self,
-        images: Tensor,
+        x: Tensor,
         samples: int,
+        condition: Condition = NONE,
         generator: torch.Generator | None = None,
-        labels: Tensor | None = None,
         *,
         chunk: int = CHUNK,
     ) -> Tensor:
@@ -152,31 +157,34 @@ class VAE(nn.Module):
         class, and it is the bound of the mixture (1/K) Σ_y p(x | y).
 
         Args:
-            images: (B, C, H, W) in [-1, 1].
+            x: examples (B, *shape).
             samples: k.
+            condition: may hold the label, (B,).
             generator: of the draws.
-            labels: (B,).
-            chunk: about how many images are decoded at a time: the memory that it takes does not depend on k.
+            chunk: about how many examples are decoded at a time: the memory that it takes does not depend on k.
         """
-        unknown = self.classes and labels is None
-        most, weights = max(1, chunk // len(images)), []
-        for given in self._each_class(images) if unknown else [labels]:
-            posterior = self.posterior(images, given)
+        most, weights = max(1, chunk // len(x)), []
+        for given in self._each_class(x) if self._unlabelled(condition) else [condition]:
+            posterior = self.posterior(x, given)
             for start in range(0, samples, most):
                 count = min(most, samples - start)
-                flat = self.prior(len(images) * count, generator)
-                noise = flat.view(len(images), count, self.latent).transpose(0, 1)
-                distortion = self.distortion(posterior.sample(noise), images, given)
+                flat = self.prior(len(x) * count, generator)
+                noise = flat.view(len(x), count, self.latent).transpose(0, 1)
+                distortion = self.distortion(posterior.sample(noise), x, given)
                 weights.append(posterior.log_ratio(noise) - distortion)
         return importance_bound(torch.cat(weights))
 
-    def _labels(self, images: Tensor, labels: Tensor | None) -> Tensor | None:
-        """Return `labels`, inferred where a conditional model is given none."""
-        return self.classify(images) if self.classes and labels is None else labels
+    def _unlabelled(self, condition: Condition) -> bool:
+        """Whether the model takes a label and none is given."""
+        return self.classes > 0 and "label" not in condition
 
-    def _each_class(self, images: Tensor) -> list[Tensor]:
-        """Return for each class the labels of `images` if they were all of that class."""
-        return [torch.full((len(images),), label, device=images.device) for label in range(self.classes)]
+    def _inferred(self, x: Tensor, condition: Condition) -> Condition:
+        """Return the condition, with the label inferred where a conditional model is given none."""
+        return {**condition, "label": self.classify(x)} if self._unlabelled(condition) else condition
+
+    def _each_class(self, x: Tensor) -> list[Condition]:
+        """Return for each class the condition that all examples are of that class."""
+        return [{"label": torch.full((len(x),), label, device=x.device)} for label in range(self.classes)]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -194,14 +202,14 @@ class VAETraining(SingleObjectiveTraining[VAE]):
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and what there is to say about it."""
-        model, images, rows = self.model, batch.images, len(batch)
+        model, x, rows = self.model, batch.x, len(batch)
         if self.binarise:
-            images = binarised(images, randomness.draws(rows, "binarise", step))
-        labels = batch.labels if model.classes else None
-        posterior = model.posterior(images, labels)
+            x = binarised(x, randomness.draws(rows, "binarise", step))
+        condition = batch.only(model.conditions)
+        posterior = model.posterior(x, condition)
         draws = randomness.draws(rows, "posterior", step)
         noise = draws.normal(model.importance_samples, model.latent).transpose(0, 1)
-        distortion = model.distortion(posterior.sample(noise), images, labels)
+        distortion = model.distortion(posterior.sample(noise), x, condition)
         kl, beta = posterior.kl(), self.beta(step)
         if model.importance_samples > 1:
             loss = -importance_bound(posterior.log_ratio(noise) - distortion).mean()

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from genlab.recipes.fields import option
+from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
     from genlab.families.autoencoder import Sparsity
 
 DistanceName = Literal["mse", "l1", "bce"]
-SparsityName = Literal["none", "kl", "l1"]
-CorruptionName = Literal["none", "gaussian", "masking", "salt-and-pepper"]
+if TYPE_CHECKING:
+    SparsityName: TypeAlias = str
+    CorruptionName: TypeAlias = str
+else:
+    SparsityName = names_of("objectives.sparsity", "SPARSITY", "none")
+    CorruptionName = names_of("regularizers.corruption", "CORRUPTIONS", "none")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class AutoencoderRecipe(LatentRecipe):
 
     family: ClassVar[str] = "autoencoder"
 
-    latent: int = option(32, "dimensions of the bottleneck", least=1)
+    latent: int = option(32, "dimensions of the bottleneck", least=1, aliases=("latent_dim",))
     reconstruction: DistanceName = option("mse", "what is minimised, summed over an image's pixels")
     sparsity: SparsityName = option(
         "none",
@@ -48,7 +52,7 @@ class AutoencoderRecipe(LatentRecipe):
     lr: float = option(1e-3, "Adam's learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return an `Autoencoder`, or a `DenoisingAutoencoder` if there is a corruption."""
         from torch import nn
 
@@ -56,8 +60,9 @@ class AutoencoderRecipe(LatentRecipe):
         from genlab.families.autoencoder import Autoencoder, DenoisingAutoencoder
 
         parts = (
-            compose.encoder(self.architecture, shape, self.latent, self.width, depth=self.depth),
-            compose.decoder(self.architecture, self.latent, shape, self.width, depth=self.depth),
+            spec.target,
+            compose.encoder(self.architecture, spec.target, self.latent, self.width, depth=self.depth),
+            compose.decoder(self.architecture, self.latent, spec.target, self.width, depth=self.depth),
             {"none": nn.Identity, "kl": nn.Sigmoid, "l1": nn.ReLU}[self.sparsity](),
         )
         if self.corruption == "none":

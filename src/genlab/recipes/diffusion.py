@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import option
+from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
     from genlab.families.diffusion import Sampling
 
-DenoiserName = Literal["unet", "mlp"]
-ScheduleName = Literal["linear", "cosine", "straight"]
-PredictionName = Literal["noise", "image", "velocity", "flow"]
-SamplerName = Literal["ancestral", "ddim", "euler", "heun", "dpm++2m"]
 ClassesName = Literal["none", "embedding"]
+if TYPE_CHECKING:
+    DenoiserName: TypeAlias = str
+    ScheduleName: TypeAlias = str
+    PredictionName: TypeAlias = str
+    SamplerName: TypeAlias = str
+else:
+    DenoiserName = names_of("architectures.denoiser", "DENOISERS")
+    ScheduleName = names_of("objectives.diffusion", "SCHEDULES")
+    PredictionName = names_of("objectives.diffusion", "PREDICTIONS")
+    SamplerName = names_of("families.samplers", "SAMPLERS")
 
 MOST_NOISE = 1000  # times the image, from which an unbounded image can be told when the noise is known
 
@@ -32,6 +38,7 @@ class DiffusionRecipe(Recipe):
     """A diffusion model: a schedule, a prediction and a sampler."""
 
     family: ClassVar[str] = "diffusion"
+    takes_sources: ClassVar[bool] = True
     of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance", "guidance_interval")
 
     architecture: DenoiserName = option("unet", "the network that tells the image from the noise")
@@ -57,7 +64,7 @@ class DiffusionRecipe(Recipe):
     guidance_interval: tuple[float, float] = option(
         (0.0, 1.0), "times between the image (0) and noise (1) at which --guidance acts", least=0, most=1
     )
-    batch: int = option(128, "images per step, over all processes together", least=2)
+    batch_size: int = option(128, "images per step, over all processes together", least=2, aliases=("batch",))
     lr: float = option(2e-4, "Adam's learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
     clip_norm: float | None = option(1.0, "largest norm of the gradient; longer ones are cut to it", above=0)
@@ -65,39 +72,42 @@ class DiffusionRecipe(Recipe):
         0.9999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
     )
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return a `Diffusion`; it knows classes where there are labels to be told and classes of the data."""
         import torch
 
         from genlab.architectures.denoiser import denoiser
+        from genlab.core.modality import DataSpec
         from genlab.families.diffusion import Diffusion
         from genlab.objectives.diffusion import SCHEDULES
 
         with torch.device("cpu"):  # where its tables are, and their numbers are looked at
             schedule = SCHEDULES[self.schedule](self.timesteps)
         noise = (schedule.sigmas[-1] / schedule.alphas[-1]).item()
-        if shape.of_points and self.prediction == "noise" and noise > MOST_NOISE:
+        if not spec.target.bounded and self.prediction == "noise" and noise > MOST_NOISE:
             raise UsageError(
                 f"--schedule {self.schedule} with {self.timesteps} --timesteps ends in {noise:,.0f} times as much "
                 "noise as image, which enlarges the errors of --prediction noise as much: pixels are held in "
                 "their range, points are not. Set --prediction velocity, or --schedule linear, --timesteps 1000."
             )
-        told = 0 if self.labels == "none" else classes
+        labels = {"label": spec.conditions["label"]} if self.labels != "none" and spec.classes else {}
+        sources = self.sources(spec)
+        used = DataSpec(spec.target, {**labels, **sources})
         network = denoiser(
             self.architecture,
-            shape,
+            used.target,
             self.width,
-            classes=told,
+            classes=used.classes,
+            sources=sources,
             attention=self.attention,
             dropout=self.dropout,
             depth=self.depth,
         )
         return Diffusion(
             network,
-            shape,
+            used,
             schedule,
             self.prediction,
-            classes=told,
             sampling=self._sampling(),
         )
 
@@ -125,13 +135,14 @@ class DiffusionRecipe(Recipe):
             accumulate=self.accumulate,
         )
 
-    def refuse(self, classes: int | None = None, processes: int = 1) -> None:
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for parts that do not go together."""
-        for wrong, reason in self._wrong(classes):
+        super().refuse(spec, processes)
+        for wrong, reason in self._wrong(spec):
             if wrong:
                 raise UsageError(reason)
 
-    def _wrong(self, classes: int | None) -> Iterator[tuple[bool, str]]:
+    def _wrong(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         steps = self.sampling_steps or 0
         yield (
             steps > self.timesteps,
@@ -172,7 +183,7 @@ class DiffusionRecipe(Recipe):
             "with --labels embedding, or leave --label-dropout out.",
         )
         yield (
-            self.labels != "none" and classes == 0,
+            self.labels != "none" and spec is not None and spec.classes == 0,
             f"--labels {self.labels} needs labelled data, and these have none. Put the pictures of each class "
             "into a folder of its own, or set --labels none.",
         )

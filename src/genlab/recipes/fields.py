@@ -1,13 +1,15 @@
 """Options of recipes and settings: plain values with a help text, a type and a range.
 
-The same field is a flag on the command line, a key in a YAML file and an argument in Python. This module and the
-two that declare fields do not import torch, so that `--help` is quick.
+The same field is a flag on the command line, a key in a YAML file and an argument in Python. Nothing here imports
+torch, so that `--help` is quick.
 """
 
+import ast
 import os
 import types
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from genlab.core.errors import UsageError, suggestion
@@ -25,9 +27,60 @@ def option(
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
+    aliases: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401
-    """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`."""
-    return field(default=default, metadata={"help": help, "least": least, "most": most, "above": above})
+    """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`.
+
+    `aliases` are other names that it is known by. One that several fields share sets all of them.
+    """
+    metadata = {"help": help, "least": least, "most": most, "above": above, "aliases": aliases}
+    return field(default=default, metadata=metadata)
+
+
+def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a type that mypy cannot know)
+    """Return the type whose values are the names `first` and the keys of a table, without importing its module.
+
+    So a row that is added to a table is an option's value at once, and `--help` does not wait for torch.
+
+    Args:
+        module: where the table is, "objectives.adversarial".
+        table: its name; in its module it is a dictionary that is written out.
+        *first: further names, before those of the table.
+    """
+    path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    for node in ast.parse(path.read_text()).body:
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)):
+            continue
+        if isinstance(node.target, ast.Name) and node.target.id == table:
+            keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
+            return Literal[(*first, *keys)]
+    raise LookupError(f"{path} has no dictionary {table} that is written out")
+
+
+def aliases(*options: object) -> dict[str, list[str]]:
+    """Return the other names of options, each with the fields that it sets."""
+    found: dict[str, list[str]] = {}
+    for each in options:
+        for f in fields(each):  # type: ignore[arg-type]
+            for alias in f.metadata["aliases"]:
+                found.setdefault(alias, []).append(f.name)
+    return found
+
+
+def by_field(values: Mapping[str, Any], *options: object) -> dict[str, Any]:
+    """Return `values` under the names of fields of `options`; a field's own name counts before an alias.
+
+    Raises:
+        UsageError: an option is given by its own name and by an alias of it alone.
+    """
+    known, named = aliases(*options), dict(values)
+    for alias in known.keys() & values.keys():
+        value, targets = named.pop(alias), known[alias]
+        if len(targets) == 1 and targets[0] in values:
+            raise UsageError(f"{flag(alias)} and {flag(targets[0])} are the same option. Give one of them.")
+        for target in targets:
+            named.setdefault(target, value)
+    return named
 
 
 def flag(name: str) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from genlab.recipes.fields import option
+from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
 
-FlowName = Literal["glow", "realnvp", "spline"]
+if TYPE_CHECKING:
+    FlowName: TypeAlias = str
+else:
+    FlowName = names_of("architectures.flow", "FLOWS")
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,13 @@ class FlowRecipe(Recipe):
         0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
     )
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return a `Flow`; it knows no classes."""
         from genlab.architectures.flow import FLOWS
         from genlab.families.flow import Flow
 
-        network = FLOWS[self.architecture](shape, self.width, self.flow_steps, self.levels)
-        return Flow(network, shape, temperature=self.temperature)
+        network = FLOWS[self.architecture](spec.target, self.width, self.flow_steps, self.levels)
+        return Flow(network, spec.target, temperature=self.temperature)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `FlowTraining`."""

@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import option
+from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
     from genlab.core.player import Player
     from genlab.core.random import Draws, Randomness
     from genlab.families.gan import GAN, Augment, Penalty
     from genlab.objectives.adversarial import AdversarialLoss
 
-# Names and traits from tables in other rooms, which cannot be read without importing torch. A test compares them.
-AdversarialName = Literal[
-    "minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "relativistic-average"
-]
 NormName = Literal["batch", "layer", "instance", "none"]
-AugmentName = Literal["none", "translation", "translation-cutout", "color-translation-cutout"]
-
-LOG_ODDS: tuple[AdversarialName, ...] = ("minimax", "non-saturating")
-WITH_TARGETS: tuple[AdversarialName, ...] = ("minimax", "non-saturating", "least-squares")
+if TYPE_CHECKING:
+    AdversarialName: TypeAlias = str
+    AugmentName: TypeAlias = str
+else:
+    AdversarialName = names_of("objectives.adversarial", "ADVERSARIAL")
+    AugmentName = names_of("regularizers.augmentation", "POLICIES", "none")
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,15 @@ class GANRecipe(LatentRecipe):
     """A generative adversarial network."""
 
     family: ClassVar[str] = "gan"
+    takes_sources: ClassVar[bool] = True
 
     # the game
     loss: AdversarialName = option("non-saturating", "what both players minimise")
-    discriminator_steps: int = option(1, "steps of the discriminator in each round", least=1)
+    discriminator_steps: int = option(1, "discriminator updates per step", least=1, aliases=("n_critic",))
     generator_steps: int = option(1, "steps of the generator in each round", least=1)
     optimizer: Literal["adam", "rmsprop"] = option("adam", "of both players")
-    generator_lr: float = option(2e-4, "learning rate of the generator", above=0)
-    discriminator_lr: float = option(2e-4, "learning rate of the discriminator", above=0)
+    generator_lr: float = option(2e-4, "learning rate of the generator", above=0, aliases=("lr",))
+    discriminator_lr: float = option(2e-4, "learning rate of the discriminator", above=0, aliases=("lr",))
     betas: tuple[float, float] = option(
         (0.5, 0.999), "Adam's moment decays, of both players", least=0, most=0.9999
     )
@@ -102,26 +101,32 @@ class GANRecipe(LatentRecipe):
         0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
     )
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return a `GAN`."""
         from genlab.architectures import compose
+        from genlab.core.modality import DataSpec
         from genlab.families.gan import GAN
         from genlab.regularizers.spectral import spectral_norm_
 
-        classes = classes if self.discriminator_labels != "none" else 0
+        labels = (
+            {"label": spec.conditions["label"]} if self.discriminator_labels != "none" and spec.classes else {}
+        )
+        sources = self.sources(spec)
+        used = DataSpec(spec.target, {**labels, **sources})
         generator = compose.decoder(
             self.architecture,
             self.latent,
-            shape,
+            used.target,
             self.width,
             labels=self.generator_labels,
-            classes=classes,
+            classes=used.classes,
+            sources=sources,
             attention=self.attention,
             depth=self.depth,
         )
         discriminator = compose.discriminator(
             self.architecture,
-            shape,
+            used.target,
             self.width,
             norm=self.discriminator_norm,
             dropout=self.discriminator_dropout,
@@ -129,13 +134,14 @@ class GANRecipe(LatentRecipe):
             pack=self.pack,
             minibatch=self.minibatch,
             labels=self.discriminator_labels,
-            classes=classes,
+            classes=used.classes,
+            sources=sources,
             depth=self.depth,
         )
         for player, network in {"generator": generator, "discriminator": discriminator}.items():
             if self.spectral_norm in (player, "both"):
                 spectral_norm_(network)
-        return GAN(generator, discriminator, self.latent, classes)
+        return GAN(used, generator, discriminator, self.latent)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
@@ -160,12 +166,14 @@ class GANRecipe(LatentRecipe):
             accumulate=self.accumulate,
         )
 
-    def refuse(self, classes: int | None = None, processes: int = 1) -> None:
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first parts that cannot go together."""
+        super().refuse(spec, processes)
         for wrong, reason in (
             *self._wrong_targets(),
             *self._wrong_slopes(),
-            *self._wrong_labels(classes),
+            *self._wrong_labels(spec),
+            *self._wrong_views(spec),
             *self._wrong_batches(processes),
         ):
             if wrong:
@@ -173,16 +181,21 @@ class GANRecipe(LatentRecipe):
 
     def _wrong_targets(self) -> Iterator[tuple[bool, str]]:
         yield (
-            (self.real_label, self.fake_label) != (1.0, 0.0) and self.loss not in WITH_TARGETS,
-            f"--loss {self.loss} has no labels for --real-label and --fake-label to smooth. "
-            f"Losses that have: {', '.join(WITH_TARGETS)}.",
-        )
-        yield (
             self.wanted_label != 1.0 and self.loss != "least-squares",
             f"--wanted-label is of --loss least-squares, not of {self.loss}.",
         )
+        if (self.real_label, self.fake_label) == (1.0, 0.0):
+            return  # the table below would import torch
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        with_targets = [name for name, loss in ADVERSARIAL.items() if loss.targets]
         yield (
-            self.loss in LOG_ODDS and self.fake_label < 0,
+            self.loss not in with_targets,
+            f"--loss {self.loss} has no labels for --real-label and --fake-label to smooth. "
+            f"Losses that have: {', '.join(with_targets)}.",
+        )
+        yield (
+            ADVERSARIAL[self.loss].log_odds and self.fake_label < 0,
             f"--fake-label of --loss {self.loss} is a probability, 0 to 1, not {self.fake_label}.",
         )
 
@@ -218,7 +231,7 @@ class GANRecipe(LatentRecipe):
             "in place of --weight-clip.",
         )
 
-    def _wrong_labels(self, classes: int | None) -> Iterator[tuple[bool, str]]:
+    def _wrong_labels(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         told, named = self.generator_labels != "none", self.discriminator_labels != "none"
         yield (
             told != named,
@@ -228,7 +241,7 @@ class GANRecipe(LatentRecipe):
             "concat, projection, auxiliary.",
         )
         yield (
-            named and classes == 0,
+            named and spec is not None and spec.classes == 0,
             f"--discriminator-labels {self.discriminator_labels} needs labelled data, and these have none. Put "
             f"the pictures of "
             "each class into a folder of its own, or set --discriminator-labels and --generator-labels to none.",
@@ -239,13 +252,21 @@ class GANRecipe(LatentRecipe):
             f"--discriminator-labels {self.discriminator_labels}. Leave one out.",
         )
 
+    def _wrong_views(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
+        yield (
+            self.diff_augment != "none" and spec is not None and spec.target.spatial != 2,
+            f"--diff-augment {self.diff_augment} moves and recolours pictures, and these data are "
+            f"{spec.target.noun if spec else ''}. Leave it out.",
+        )
+
     def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
         parts = processes * self.accumulate
-        rows = self.batch // parts
+        rows = self.batch_size // parts
+        nearest = max(1, rows // self.pack) * self.pack * parts
         yield (
             rows % self.pack > 0,
             f"--pack {self.pack} does not divide the {rows} images that go through the networks at once, of "
-            f"--batch {self.batch}. Nearest: --batch {max(1, rows // self.pack) * self.pack * parts}.",
+            f"--batch-size {self.batch_size}. Nearest: --batch-size {nearest}.",
         )
 
     def _one_pass(self, discriminator: nn.Module) -> bool:

@@ -11,27 +11,27 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.vae import VAERecipe
 
 AUTOENCODERS: Mapping[str, Recipe] = {
-    "autoencoder": AutoencoderRecipe(architecture="mlp", width=512, batch=128),
-    "conv-autoencoder": AutoencoderRecipe(architecture="dcgan", width=32, latent=64, batch=128),
+    "autoencoder": AutoencoderRecipe(architecture="mlp", width=512, batch_size=128),
+    "conv-autoencoder": AutoencoderRecipe(architecture="dcgan", width=32, latent=64, batch_size=128),
     "sparse-autoencoder": AutoencoderRecipe(
-        architecture="mlp", width=512, latent=196, batch=128, sparsity="kl", sparsity_weight=24.0
+        architecture="mlp", width=512, latent=196, batch_size=128, sparsity="kl", sparsity_weight=24.0
     ),
     "denoising-autoencoder": AutoencoderRecipe(
-        architecture="dcgan", width=32, latent=64, batch=128, corruption="gaussian"
+        architecture="dcgan", width=32, latent=64, batch_size=128, corruption="gaussian"
     ),
 }
 
 VAES: Mapping[str, Recipe] = {
-    "vae": VAERecipe(architecture="mlp", width=500, latent=20, batch=100),
-    "conv-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch=128),
-    "beta-vae": VAERecipe(architecture="dcgan", width=32, latent=10, batch=64, beta=4.0, lr=5e-4),
-    "cyclical-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch=128, cycles=4),
-    "conditional-vae": VAERecipe(architecture="dcgan", width=32, latent=32, batch=128, labels="concat"),
+    "vae": VAERecipe(architecture="mlp", width=500, latent=20, batch_size=100),
+    "conv-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch_size=128),
+    "beta-vae": VAERecipe(architecture="dcgan", width=32, latent=10, batch_size=64, beta=4.0, lr=5e-4),
+    "cyclical-vae": VAERecipe(architecture="dcgan", width=32, latent=64, batch_size=128, kl_cycles=4),
+    "conditional-vae": VAERecipe(architecture="dcgan", width=32, latent=32, batch_size=128, labels="concat"),
     "iwae": VAERecipe(
         architecture="mlp",
         width=200,
         latent=50,
-        batch=20,
+        batch_size=20,
         binarise=True,
         importance_samples=5,
         lr_schedule="cosine",
@@ -52,12 +52,12 @@ SNGAN = GANRecipe(
 )
 
 GANS: Mapping[str, Recipe] = {
-    "gan": GANRecipe(architecture="mlp", width=1200, batch=100),
-    "dcgan": GANRecipe(batch=128),
-    "dcgan-upsample": GANRecipe(architecture="dcgan-upsample", batch=128),
-    "cgan": GANRecipe(generator_labels="concat", discriminator_labels="concat", batch=100),
+    "gan": GANRecipe(architecture="mlp", width=1200, batch_size=100),
+    "dcgan": GANRecipe(batch_size=128),
+    "dcgan-upsample": GANRecipe(architecture="dcgan-upsample", batch_size=128),
+    "cgan": GANRecipe(generator_labels="concat", discriminator_labels="concat", batch_size=100),
     "acgan": GANRecipe(
-        generator_labels="concat", discriminator_labels="auxiliary", discriminator_dropout=0.5, batch=100
+        generator_labels="concat", discriminator_labels="auxiliary", discriminator_dropout=0.5, batch_size=100
     ),
     "lsgan": GANRecipe(loss="least-squares"),
     "wgan": GANRecipe(
@@ -95,10 +95,10 @@ GANS: Mapping[str, Recipe] = {
     "relativistic-gan": GANRecipe(
         loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
     ),
-    "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, discriminator_lr=1e-4, batch=128),
+    "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, discriminator_lr=1e-4, batch_size=128),
     "pacgan": GANRecipe(pack=2),
-    "minibatch-gan": GANRecipe(minibatch="discrimination", batch=100),
-    "feature-matching-gan": GANRecipe(feature_matching=True, batch=100),
+    "minibatch-gan": GANRecipe(minibatch="discrimination", batch_size=100),
+    "feature-matching-gan": GANRecipe(feature_matching=True, batch_size=100),
 }
 
 VELOCITY = DiffusionRecipe(schedule="cosine", prediction="velocity", sampler="ddim", sampling_steps=50)
@@ -114,7 +114,7 @@ DIFFUSIONS: Mapping[str, Recipe] = {
 FLOWS: Mapping[str, Recipe] = {
     "realnvp": FlowRecipe(architecture="realnvp", width=64, flow_steps=4),
     "glow": FlowRecipe(),
-    "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch=256),
+    "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch_size=256),
 }
 
 PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}
@@ -177,15 +177,13 @@ SUMMARIES: Mapping[str, str] = {
         Published, and here: conditional batch norm in the generator, the rest as `sngan`. --width 32 on a CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
         Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
-    "unrolled-gan": """GAN whose generator looks five discriminator steps ahead (Metz et al., 2017,
-    arXiv:1611.02163).
+    "unrolled-gan": """GAN whose generator looks five steps ahead (Metz et al., 2017, arXiv:1611.02163).
         Published: 1 to 10 steps, Adam 1e-4 with 0.5 as first decay.""",
     "pacgan": """GAN whose discriminator judges two images at once (Lin et al., 2018, arXiv:1712.04086).
         Published: packs of 2 to 4 on DCGAN.""",
     "minibatch-gan": """GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).
         Published: 100 kernels of 5 dimensions at the end of the discriminator, batches of 100.""",
-    "feature-matching-gan": """GAN that matches the discriminator's features (Salimans et al., 2016,
-    arXiv:1606.03498).
+    "feature-matching-gan": """GAN that matches mean features (Salimans et al., 2016, arXiv:1606.03498).
         Published: an intermediate layer. Here the one before the score.""",
     "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
         Published: checkerboards and halves of the channels, residual networks of 64 channels, batch norm, Adam

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from genlab.recipes.fields import option
+from genlab.core.errors import UsageError
+from genlab.recipes.fields import names_of, option
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec, Modality
     from genlab.core.random import Randomness
     from genlab.core.schedules import Schedule
 
-# The names of tables in other rooms, which cannot be read without importing torch. A test holds the two together.
-ArchitectureName = Literal["mlp", "dcgan", "dcgan-upsample", "resnet"]
-ReconstructionName = Literal["mse", "l1", "bce", "gaussian"]
-RateName = Literal["constant", "linear", "cosine"]
+if TYPE_CHECKING:
+    ArchitectureName: TypeAlias = str
+    ReconstructionName: TypeAlias = str
+    RateName: TypeAlias = str
+else:
+    ArchitectureName = names_of("architectures.__init__", "ARCHITECTURES")
+    ReconstructionName = names_of("objectives.reconstruction", "RECONSTRUCTION")
+    RateName = names_of("core.schedules", "RATES")
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,12 @@ class Recipe(ABC):
     """What every family has."""
 
     family: ClassVar[str]
+    takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
     of_sampling: ClassVar[tuple[str, ...]] = ()  # options that a trained model may be used with
 
     architecture: str = option("dcgan", "networks")
     width: int = option(64, "channels of the layer next to the image; of mlp, hidden units", least=1)
-    batch: int = option(64, "images per step, over all processes together", least=2)
+    batch_size: int = option(64, "images per step, over all processes together", least=2, aliases=("batch",))
     accumulate: int = option(
         1, "parts of a batch that go through the networks one after the other; needs less memory", least=1
     )
@@ -48,21 +54,30 @@ class Recipe(ABC):
     )
 
     @abstractmethod
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
-        """Return the networks for images of `shape`, freshly initialised from torch's global stream.
-
-        `classes` is how many classes the data have, 0 where they have no labels.
-        """
+    def model(self, spec: DataSpec) -> nn.Module:
+        """Return the networks for data like `spec`, freshly initialised from torch's global stream."""
 
     @abstractmethod
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return what trains `model`, which must be this recipe's."""
 
-    def refuse(self, classes: int | None = None, processes: int = 1) -> None:  # noqa: B027 (most refuse nothing)
-        """Raise UsageError for parts that do not go together, before anything is built or written.
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for parts that do not go together or not with the data, before anything is written.
 
-        `classes` is how many classes the data have; None as long as they are not open yet.
+        `spec` is None as long as the data are not open yet.
         """
+        sources = self.sources(spec) if spec else {}
+        if sources and not self.takes_sources:
+            raise UsageError(
+                f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
+                f"take. "
+                "Use a gan or diffusion preset."
+            )
+
+    @staticmethod
+    def sources(spec: DataSpec) -> dict[str, Modality]:
+        """Return the conditions of the data other than a label."""
+        return {name: modality for name, modality in spec.conditions.items() if name != "label"}
 
     def rate(self) -> Schedule:
         """Return the factor on all learning rates, step by step."""
@@ -77,4 +92,4 @@ class LatentRecipe(Recipe):
 
     architecture: ArchitectureName = option("dcgan", "networks of both directions")
     depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
-    latent: int = option(100, "dimensions of the latent", least=1)
+    latent: int = option(100, "dimensions of the latent", least=1, aliases=("latent_dim",))

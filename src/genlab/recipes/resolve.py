@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from genlab.core import yaml12
+from genlab.core import legacy, yaml12
 from genlab.core.errors import UsageError, lookup, suggestion
-from genlab.recipes.fields import override
+from genlab.recipes.fields import aliases, by_field, override
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
@@ -33,10 +33,11 @@ class Plan:
         Raises:
             UsageError: an option that neither has, a value that it cannot take, parts that do not go together.
         """
+        options = by_field(options, self.recipe, self.settings)
         of_recipe = {f.name for f in fields(self.recipe)}
         of_settings = {f.name for f in fields(self.settings)}
         for name in options.keys() - of_recipe - of_settings:
-            known = sorted(of_recipe | of_settings)
+            known = sorted({*of_recipe, *of_settings, *aliases(self.recipe, self.settings)})
             raise UsageError(
                 f'{self.preset} has no option "{name}".{owners(name) or suggestion(name, known)} '
                 f"Choices: {', '.join(known)}."
@@ -98,7 +99,8 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         UsageError: no key `preset`, or as `resolve`.
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
-    options.pop("genlab", None)  # who wrote it, for people
+    if str(options.pop("genlab", "")).startswith("0.1."):
+        options = legacy.options(options)
     preset = options.pop("preset", None)
     if preset is None:
         raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")
@@ -112,7 +114,7 @@ def owners(name: str) -> str:
     """Say which families have an option, if any: cycles of annealing, for example, are of VAEs."""
     examples: dict[str, str] = {}
     for preset, recipe in PRESETS.items():
-        if name in {f.name for f in fields(recipe)}:
+        if name in {f.name for f in fields(recipe)} | aliases(recipe).keys():
             examples.setdefault(recipe.family, preset)
     return "".join(f" It is an option of {family} presets, such as {p}." for family, p in examples.items())
 

@@ -13,8 +13,8 @@ from genlab.recipes.recipe import LatentRecipe, ReconstructionName
 if TYPE_CHECKING:
     from torch import nn
 
-    from genlab.core.batch import ImageShape
     from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
     from genlab.core.schedules import Schedule
 
@@ -27,7 +27,7 @@ class VAERecipe(LatentRecipe):
 
     family: ClassVar[str] = "vae"
 
-    latent: int = option(20, "dimensions of the latent", least=1)
+    latent: int = option(20, "dimensions of the latent", least=1, aliases=("latent_dim",))
     reconstruction: ReconstructionName = option(
         "bce", "−log p(x | z), summed over an image's pixels; gaussian learns how far off they are"
     )
@@ -38,9 +38,9 @@ class VAERecipe(LatentRecipe):
         "none", "how both networks are told the class of each picture, so that one can ask for a class"
     )
     beta: float = option(1.0, "weight of the rate, KL(q(z | x) ‖ p(z))", least=0)
-    warm_up: int = option(0, "steps over which that weight rises from 0, once; 0 for none", least=0)
-    cycles: int = option(0, "how often over all steps that weight rises from 0 anew; 0 for none", least=0)
-    cycle_ratio: float = option(0.5, "share of each cycle in which the weight rises", above=0, most=1)
+    kl_warm_up: int = option(0, "steps over which that weight rises from 0, once; 0 for none", least=0)
+    kl_cycles: int = option(0, "how often over all steps that weight rises from 0 anew; 0 for none", least=0)
+    kl_cycle_ratio: float = option(0.5, "share of each cycle in which the weight rises", above=0, most=1)
     free_bits: float = option(
         0.0, "nats that each latent dimension may carry for nothing, so that none falls idle", least=0
     )
@@ -50,22 +50,37 @@ class VAERecipe(LatentRecipe):
     lr: float = option(1e-3, "Adam's learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
 
-    def model(self, shape: ImageShape, classes: int = 0) -> nn.Module:
+    def model(self, spec: DataSpec) -> nn.Module:
         """Return a `VAE`; conditional where there are labels to be told and classes of the data."""
         from genlab.architectures import compose
+        from genlab.core.modality import DataSpec
         from genlab.families.vae import VAE
         from genlab.objectives.reconstruction import RECONSTRUCTION
 
-        labels = self.labels if classes else "none"
-        told = 0 if labels == "none" else classes
+        conditional = self.labels != "none" and spec.classes > 0
+        used = DataSpec(spec.target, {"label": spec.conditions["label"]} if conditional else {})
+        labels = self.labels if conditional else "none"
         return VAE(
-            compose.encoder(self.architecture, shape, 2 * self.latent, self.width, classes=told, depth=self.depth),
+            used,
+            compose.encoder(
+                self.architecture,
+                used.target,
+                2 * self.latent,
+                self.width,
+                classes=used.classes,
+                depth=self.depth,
+            ),
             compose.decoder(
-                self.architecture, self.latent, shape, self.width, labels=labels, classes=told, depth=self.depth
+                self.architecture,
+                self.latent,
+                used.target,
+                self.width,
+                labels=labels,
+                classes=used.classes,
+                depth=self.depth,
             ),
             self.latent,
             RECONSTRUCTION[self.reconstruction](),
-            classes=told,
             importance_samples=self.importance_samples,
         )
 
@@ -90,27 +105,28 @@ class VAERecipe(LatentRecipe):
         """Return the weight of the rate, step by step."""
         from genlab.core.schedules import constant, cyclical, warm_up
 
-        if self.cycles:
-            course = cyclical(self.steps, self.cycles, self.cycle_ratio)
+        if self.kl_cycles:
+            course = cyclical(self.steps, self.kl_cycles, self.kl_cycle_ratio)
         else:
-            course = warm_up(self.warm_up) if self.warm_up else constant()
+            course = warm_up(self.kl_warm_up) if self.kl_warm_up else constant()
         return lambda step: self.beta * course(step)
 
-    def refuse(self, classes: int | None = None, processes: int = 1) -> None:
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for parts that do not go together."""
-        for wrong, reason in (*self._wrong_weights(), *self._wrong_data(classes)):
+        super().refuse(spec, processes)
+        for wrong, reason in (*self._wrong_weights(), *self._wrong_data(spec)):
             if wrong:
                 raise UsageError(reason)
 
     def _wrong_weights(self) -> Iterator[tuple[bool, str]]:
         yield (
-            self.cycles > 0 and self.warm_up > 0,
-            "--cycles and --warm-up both say how the weight of the rate rises. Leave one out.",
+            self.kl_cycles > 0 and self.kl_warm_up > 0,
+            "--kl-cycles and --kl-warm-up both say how the weight of the rate rises. Leave one out.",
         )
         weighed = {
             "--beta": self.beta != 1,
-            "--warm-up": self.warm_up > 0,
-            "--cycles": self.cycles > 0,
+            "--kl-warm-up": self.kl_warm_up > 0,
+            "--kl-cycles": self.kl_cycles > 0,
             "--free-bits": self.free_bits > 0,
         }
         for flag, used in weighed.items():
@@ -120,14 +136,14 @@ class VAERecipe(LatentRecipe):
                 f"of its own, so that {flag} cannot be used. Leave one out.",
             )
 
-    def _wrong_data(self, classes: int | None) -> Iterator[tuple[bool, str]]:
+    def _wrong_data(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         yield (
             self.binarise and self.reconstruction != "bce",
             f"--binarise makes pixels black or white, and --reconstruction {self.reconstruction} is of grey ones. "
             "Set --reconstruction bce, or leave --binarise out.",
         )
         yield (
-            self.labels != "none" and classes == 0,
+            self.labels != "none" and spec is not None and spec.classes == 0,
             f"--labels {self.labels} needs labelled data, and these have none. Put the pictures of each class "
             "into a folder of its own, or set --labels none.",
         )

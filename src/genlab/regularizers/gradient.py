@@ -49,7 +49,7 @@ def wgan_gp(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
     References:
         Gulrajani et al., 2017. Improved Training of Wasserstein GANs, algorithm 1. arXiv:1704.00028.
     """
-    return _distance_from_one(_slopes(score, real + draws.uniform(1, 1, 1) * (fake - real)))
+    return _distance_from_one(_slopes(score, real + _each(real, draws) * (fake - real)))
 
 
 def r1(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
@@ -83,7 +83,12 @@ def dragan(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
     """
     deviation = all_reduce_mean((real - all_reduce_mean(real.mean())).square().mean()).sqrt()
     noise = 0.5 * deviation * draws.uniform(*real.shape[1:])
-    return _distance_from_one(_slopes(score, real + draws.uniform(1, 1, 1) * noise))
+    return _distance_from_one(_slopes(score, real + _each(real, draws) * noise))
+
+
+def _each(x: Tensor, draws: Draws) -> Tensor:
+    """Return a uniform draw for each example, to be multiplied with `x` (B, …)."""
+    return draws.uniform(*[1] * (x.ndim - 1))
 
 
 PENALTIES: Mapping[str, Penalty] = {"wgan-gp": wgan_gp, "r1": r1, "r2": r2, "dragan": dragan}

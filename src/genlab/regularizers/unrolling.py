@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.distributed import all_reduce_mean, world_size
 
 DiscriminatorFunction: TypeAlias = Callable[..., DiscriminatorOutput]
-"""A discriminator as a function `(images, labels=None)`."""
+"""A discriminator as a function `(x, condition)`."""
 
 
 class _Moments(NamedTuple):
@@ -38,7 +39,7 @@ def unrolled(
     The discriminator and its optimizer stay as they are; weights, buffers and Adam's moments are copies.
 
     Args:
-        discriminator: called with (images, labels).
+        discriminator: called with (x, condition).
         optimizer: plain Adam over the discriminator's parameters, without weight decay or its other options.
         discriminator_loss: what the discriminator minimises, as a function of a discriminator; its generated
             images carry the generator's graph. It is called once for each step.
@@ -61,8 +62,8 @@ def unrolled(
 def _with_weights(
     discriminator: nn.Module, weights: dict[str, Tensor], buffers: dict[str, Tensor]
 ) -> DiscriminatorFunction:
-    def discriminate(images: Tensor, labels: Tensor | None = None) -> DiscriminatorOutput:
-        output: DiscriminatorOutput = functional_call(discriminator, (weights, buffers), (images, labels))
+    def discriminate(x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
+        output: DiscriminatorOutput = functional_call(discriminator, (weights, buffers), (x, condition))
         return output
 
     return discriminate

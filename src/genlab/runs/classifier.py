@@ -16,7 +16,7 @@ from genlab.core.player import Player
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import RATES
 from genlab.data.cache import cache_folder
-from genlab.data.dataset import Dataset, Source
+from genlab.data.dataset import Source, Split
 from genlab.data.loader import Loader
 from genlab.data.progress import bar
 from genlab.metrics.extractors.classifier import SIDE, Classifier, classifier
@@ -32,10 +32,10 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
     """Return the extractor that was trained on the labels of a source's training images, now or earlier.
 
     Raises:
-        UsageError: the source has fewer than two classes, or is of points.
+        UsageError: the source has fewer than two classes, or is not of pictures.
     """
     train = source.train
-    if len(train.classes) < 2 or train.labels is None or train.shape.height == 1:
+    if train.spec.classes < 2 or train.spec.target.spatial != 2:
         raise UsageError(
             f"a classifier needs labelled pictures, and {source.name} has none: folders named by their class, or "
             "another --extractor."
@@ -55,27 +55,27 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
 
 
 @torch.no_grad()
-def accuracy(extractor: Extractor, data: Dataset) -> float:
+def accuracy(extractor: Extractor, data: Split) -> float:
     """Return the share of labelled images whose class an extractor names rightly."""
     assert data.labels is not None
     named = []
     for rows in np.array_split(np.arange(len(data)), -(-len(data) // CHUNK)):
-        seen = extractor(data.batch(rows).images)
+        seen = extractor(data.batch(rows).x)
         assert seen.probabilities is not None
         named.append(seen.probabilities.argmax(1))
     return float((torch.cat(named).numpy() == data.labels).mean())
 
 
-def _fresh(train: Dataset, device: torch.device) -> Classifier:
+def _fresh(train: Split, device: torch.device) -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(derive(SEED, "classifier"))
-        network = Classifier(train.shape.channels, len(train.classes))
+        network = Classifier(train.spec.target.shape[0], train.spec.classes)
     place(network, device)
     return network
 
 
 @torch.enable_grad()  # it may be asked for where samples are drawn without gradients
-def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
+def _fit(network: Classifier, train: Split, *, progress: bool) -> None:
     """Train it for some passes over the images, its learning rate falling along a cosine."""
     steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
     optimizer, rate = adam(network, "classifier", LR, (0.9, 0.999)), RATES["cosine"](steps)
@@ -89,8 +89,7 @@ def _fit(network: Classifier, train: Dataset, *, progress: bool) -> None:
             restart_stream(derive(SEED, "dropout", step), of(network))
             set_learning_rates([optimizer], rate(step))
             batch = next(batches)
-            assert batch.labels is not None
-            images: Tensor = resize(batch.images, SIDE, "antialiased")
+            images: Tensor = resize(batch.x, SIDE, "antialiased")
             with player.learning():
-                player.backward(cross_entropy(network.logits(images), batch.labels))
+                player.backward(cross_entropy(network.logits(images), batch.condition["label"]))
                 player.update(step)

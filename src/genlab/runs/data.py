@@ -8,14 +8,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from genlab.core import distributed
-from genlab.core.batch import Batch, ImageShape
+from genlab.core import distributed, legacy
+from genlab.core.batch import Batch
+from genlab.core.condition import needed, rows
+from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, UsageError, suggestion
+from genlab.core.modality import DataSpec
 from genlab.core.random import Draws, derive, generator
-from genlab.data.dataset import Dataset, Source
+from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.source import open_source
 from genlab.families.vae import binarised
@@ -23,7 +27,7 @@ from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import Settings
 from genlab.training.run_folder import RunFolder
 
-SOME = 1000  # images of a split that a run looks at while it trains
+SUBSET = 1000  # images of a split that a run looks at while it trains
 
 
 def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
@@ -49,18 +53,18 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
     """Refuse to go on with other pictures than those that the run began with.
 
     Raises:
-        CheckpointError: shape, number or content of the pictures is another.
+        CheckpointError: the kind, number or content of the data is another.
     """
-    then, now = folder.read_yaml("data.yaml"), _description(source)
-    for name in ("shape", "images", "fingerprints"):
-        if then[name] != now[name]:
+    then, now = _recorded(folder), _description(source)
+    for name in ("target", "conditions", "counts", "fingerprints"):
+        if name in then and then[name] != now[name]:
             raise CheckpointError(
                 f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then[name]} and "
                 f"is {now[name]}. Bring the pictures back as they were, or start a new run."
             )
 
 
-def some(split: Dataset, seed: int, count: int = SOME) -> Batch:
+def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
     """Return at most `count` images of a split with their labels, drawn once from the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
     return split.batch(order[:count])
@@ -74,17 +78,12 @@ def black_and_white(images: Tensor, seed: int) -> Tensor:
 def held_out_of(folder: RunFolder) -> Batch:
     """Return the held-out images that a run is evaluated on, opening its source again."""
     settings = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").settings
-    return some(open_data(settings).held_out, settings.seed)
+    return subset(open_data(settings).held_out, settings.seed)
 
 
-def shape_of(folder: RunFolder) -> ImageShape:
-    """Return the shape of the images that a run was trained on."""
-    return ImageShape(*folder.read_yaml("data.yaml")["shape"])
-
-
-def classes_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return the names of the classes of the images that a run was trained on; () where they had none."""
-    return tuple(str(name) for name in folder.read_yaml("data.yaml")["classes"])
+def spec_of(folder: RunFolder) -> DataSpec:
+    """Return what the data were like that a run was trained on."""
+    return DataSpec.of(_recorded(folder))
 
 
 def find_class(folder: RunFolder, name: str) -> int:
@@ -93,7 +92,7 @@ def find_class(folder: RunFolder, name: str) -> int:
     Raises:
         UsageError: there is no such class.
     """
-    classes = classes_of(folder)
+    classes = spec_of(folder).class_names
     lowered = [known.lower() for known in classes]
     if name.lower() in lowered:
         return lowered.index(name.lower())
@@ -108,12 +107,28 @@ def find_class(folder: RunFolder, name: str) -> int:
     raise UsageError(f'no class "{name}".{suggestion(name, classes)} Choices: {shown}{more}.')
 
 
+def _recorded(folder: RunFolder) -> dict[str, Any]:
+    """Return data.yaml, converted if an earlier genlab wrote it."""
+    values = folder.read_yaml("data.yaml")
+    return values if "target" in values else legacy.data(values)
+
+
+def condition_for(folder: RunFolder, model: nn.Module, count: int, label: int | None = None) -> dict[str, Tensor]:
+    """Return the conditions of `count` samples: the class `label`, and held-out sources where they are needed."""
+    given = {} if label is None else {"label": torch.full((count,), label)}
+    sources = needed(model.conditions) if isinstance(model, Samples) else []
+    if sources:
+        held_out = held_out_of(folder)
+        index = torch.arange(count) % len(held_out)
+        given |= rows(held_out.only(sources), index)
+    return given
+
+
 def _description(source: Source) -> dict[str, Any]:
     return {
         "source": source.name,
-        "shape": list(source.train.shape),
-        "classes": list(source.train.classes),
-        "images": {"train": len(source.train), "held_out": len(source.held_out)},
+        **source.train.spec.values(),
+        "counts": {"train": len(source.train), "held_out": len(source.held_out)},
         "found": source.total,
         "rejected": len(source.rejected),
         "fingerprints": {"train": source.train.fingerprint, "held_out": source.held_out.fingerprint},

@@ -11,12 +11,15 @@ from torch import nn
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError, UsageError
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
-from genlab.runs.data import classes_of, shape_of
+from genlab.runs.data import spec_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import load_weights
+
+UNET_SCHEMA = 3  # of checkpoints: the first in which a U-Net has width // 16 groups everywhere
 
 
 def load_model(
@@ -36,11 +39,27 @@ def load_model(
     """
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(sampling or {})
     with torch.random.fork_rng():
-        model = plan.recipe.model(shape_of(folder), len(classes_of(folder)))
-    load_weights(model, checkpoint.load(_place(folder, _which(folder, which))).model)
+        model = plan.recipe.model(spec_of(folder))
+    place = _place(folder, _which(folder, which))
+    refuse_outdated(plan.recipe, place)
+    load_weights(model, checkpoint.load(place).model)
     where = devices.find(device)
     compute_in(plan.dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
+
+
+def refuse_outdated(recipe: Recipe, place: Path) -> None:
+    """Refuse a checkpoint whose weights fit the networks of today but mean something else.
+
+    Raises:
+        CheckpointError: genlab 0.1 wrote it, and it is a U-Net's, which normalised other groups of channels.
+    """
+    if recipe.architecture == "unet" and checkpoint.schema_of(place) < UNET_SCHEMA:
+        run = place.parents[1]
+        raise CheckpointError(
+            f"{place} was written by genlab 0.1, whose U-Net normalised other groups of channels: its weights "
+            f"would load and mean something else. Train it again: genlab train {run / 'recipe.yaml'}"
+        )
 
 
 def precision(model: nn.Module) -> str:

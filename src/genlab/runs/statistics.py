@@ -17,14 +17,14 @@ from genlab.core.distributed import barrier, here
 from genlab.core.files import replace, storage
 from genlab.core.random import derive
 from genlab.data.cache import cache_folder
-from genlab.data.dataset import Dataset, Source
+from genlab.data.dataset import Source, Split
 from genlab.data.progress import bar
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.frechet import Moments
 from genlab.recipes.resolve import Plan
 from genlab.runs.extractors import find_extractor
-from genlab.training.evaluation import DiscriminatorFunction
+from genlab.training.evaluation import SampleDistance
 
 CHUNK = 250
 JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
@@ -34,7 +34,7 @@ _RULES = 1  # to be counted up when the same images would be seen as something e
 
 
 def real_statistics(
-    data: Dataset, extractor: Extractor, count: int | None = None, *, progress: bool = False
+    data: Split, extractor: Extractor, count: int | None = None, *, progress: bool = False
 ) -> FeatureStatistics:
     """Return the statistics of a split, or of `count` of its images, from the cache or made now.
 
@@ -72,13 +72,14 @@ def watched(
 
 def sample_distance(
     plan: Plan, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
-) -> DiscriminatorFunction | None:
+) -> SampleDistance | None:
     """Return who judges the samples of a run while it trains; None for its pixels, which need no statistics.
 
     Raises:
         GenlabError: as `find_extractor`.
     """
-    if not isinstance(model, Samples) or source.modes is not None or len(source.held_out) < 2:
+    pictures = source.train.spec.target.spatial == 2
+    if not (pictures and isinstance(model, Samples)) or len(source.held_out) < 2:
         return None
     name = plan.settings.extractor
     if name == "auto":
@@ -86,7 +87,7 @@ def sample_distance(
     if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
-    return DiscriminatorFunction.of(
+    return SampleDistance.of(
         extractor, real_statistics(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES
     )
 
@@ -96,7 +97,7 @@ def _is_worth_it(plan: Plan, model: nn.Module) -> bool:
 
     A rule of what is planned, not of a clock, so that a run evaluates the same on every machine.
     """
-    between = plan.settings.evaluate_every * plan.recipe.batch
+    between = plan.settings.evaluate_every * plan.recipe.batch_size
     better = isinstance(model, BoundsLikelihood | Reconstructs)
     return not better and plan.recipe.architecture != "mlp" and between >= WORTH
 
@@ -109,14 +110,14 @@ def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[n
     return np.random.default_rng(derive(0, "measured images")).permutation(images)[:count]
 
 
-def pieces_of(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
+def pieces_of(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
     """Return what makes the batches of these rows."""
     parts = np.array_split(rows, -(-len(rows) // CHUNK)) if len(rows) else []
     return [partial(_images, data, part) for part in parts]
 
 
-def _images(data: Dataset, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Tensor:
-    return data.batch(rows).images
+def _images(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Tensor:
+    return data.batch(rows).x
 
 
 def _read(path: Path) -> FeatureStatistics | None:

@@ -13,10 +13,11 @@ import torch
 
 from genlab.architectures.mixed import compute_in
 from genlab.core import device, distributed
-from genlab.core.batch import Batch, ImageShape
+from genlab.core.batch import Batch
 from genlab.core.contract import Decodes, Training
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
+from genlab.core.modality import DataSpec, Modality
 from genlab.core.random import Randomness, derive
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
@@ -24,9 +25,9 @@ from genlab.data.source import locate
 from genlab.diagnosis.doctor import Doctor
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
-from genlab.runs.data import check_unchanged, open_data, record, some
+from genlab.runs.data import check_unchanged, open_data, record, subset
 from genlab.runs.diagnose import records
-from genlab.runs.load import precision
+from genlab.runs.load import precision, refuse_outdated
 from genlab.runs.statistics import sample_distance
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, fit, saving
@@ -113,34 +114,28 @@ def check(recipe: Recipe, source: Source, shard: Shard) -> None:
         UsageError: parts that do not go together or not with these data, networks that are not for this shape, a
             batch that the processes do not divide.
     """
-    if recipe.batch % shard.size:
-        raise UsageError(f"--batch {recipe.batch} cannot be divided among {shard.size} processes")
-    rows = recipe.batch // shard.size
+    if recipe.batch_size % shard.size:
+        raise UsageError(f"--batch-size {recipe.batch_size} cannot be divided among {shard.size} processes")
+    rows = recipe.batch_size // shard.size
     if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
         choices = ", ".join(str(parts) for parts in range(1, rows // 2 + 1) if rows % parts == 0)
         raise UsageError(
-            f"--accumulate {recipe.accumulate} does not cut the {rows} images that a process has of --batch "
-            f"{recipe.batch} into equal parts of 2 or more. Choices: {choices or 1}."
+            f"--accumulate {recipe.accumulate} does not cut the {rows} images that a process has of --batch-size "
+            f"{recipe.batch_size} into equal parts of 2 or more. Choices: {choices or 1}."
         )
-    recipe.refuse(len(source.train.classes), shard.size)
+    recipe.refuse(source.train.spec, shard.size)
     with torch.device("meta"):
-        recipe.model(source.train.shape, len(source.train.classes))
+        recipe.model(source.train.spec)
 
 
-def build(
-    recipe: Recipe,
-    shape: ImageShape,
-    randomness: Randomness,
-    classes: int = 0,
-    dtype: torch.dtype = torch.float32,
-) -> Training:
+def build(recipe: Recipe, spec: DataSpec, randomness: Randomness, dtype: torch.dtype = torch.float32) -> Training:
     """Return the training of a recipe, whose networks multiply in `dtype`.
 
     The initial weights depend on the seed alone.
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive(randomness.seed, "initial weights"))
-        model = recipe.model(shape, classes)
+        model = recipe.model(spec)
     compute_in(dtype, model)
     return recipe.training(device.place(model, randomness.device), randomness)
 
@@ -155,7 +150,7 @@ def _train(plan: Plan, source: Source, folder: RunFolder, shard: Shard, *, quiet
         except (RunFailureError, NonFiniteError) as error:
             if plan.settings.on_failure != "treat":
                 raise
-            treatment = treat(plan, folder, error, len(source.train.classes)) if shard.rank == 0 else None
+            treatment = treat(plan, folder, error) if shard.rank == 0 else None
             text = distributed.broadcast_object(json.dumps(treatment.plan.values()) if treatment else "")
             if not text:
                 kept = "best" if checkpoint.exists(folder.best) else "last"
@@ -173,17 +168,19 @@ def _attempt(
     recipe, settings, main = plan.recipe, plan.settings, shard.rank == 0
     where = device.find(settings.device)
     randomness = Randomness(settings.seed, shard, where)
-    training = build(recipe, source.train.shape, randomness, len(source.train.classes), plan.dtype(where))
+    training = build(recipe, source.train.spec, randomness, plan.dtype(where))
     machine = _machine(where, shard, precision(training.model))
     average = Average(training.model, recipe.ema) if recipe.ema else None
-    held_out = some(source.held_out, settings.seed).to(where)
-    seen = some(source.train, settings.seed, SEEN).to(where)
-    judge = sample_distance(plan, source, where, training.model, quiet=quiet)
+    held_out = subset(source.held_out, settings.seed).to(where)
+    seen = subset(source.train, settings.seed, SEEN).to(where)
+    distance = sample_distance(plan, source, where, training.model, quiet=quiet)
     with ExitStack() as stack:
         if main:
             stack.enter_context(folder.lock())
             saving.recover(folder)
         distributed.barrier()
+        if checkpoint.exists(folder.last):
+            refuse_outdated(recipe, folder.last)
         progress = saving.resume(folder, training, average)
         if treatment:
             progress.seconds = max(progress.seconds, treatment.seconds)
@@ -207,7 +204,7 @@ def _attempt(
                     observer.event(treatment.stopped, "remedy", treatment.event())
         batches = Loader(
             source.train,
-            recipe.batch,
+            recipe.batch_size,
             seed=settings.seed,
             shard=shard,
             position=progress.batches,
@@ -217,11 +214,11 @@ def _attempt(
         treated = settings.on_failure == "treat"
         around = Callbacks(
             save=partial(saving.save, folder, training, average, keep=treated) if main else _save_nothing,
-            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed, judge=judge)
+            evaluate=partial(evaluate, held_out=held_out, seed=settings.seed, distance=distance)
             if len(held_out) > 1
             else None,
-            preview=partial(preview, held_out=held_out, seed=settings.seed),
-            probes=_probes(plan, seen, held_out, batches),
+            preview=partial(preview, held_out=held_out, spec=source.train.spec, seed=settings.seed),
+            probes=_probes(plan, seen, held_out, source.train.spec.target, batches),
             doctor=_doctor(plan, folder, progress.step) if main else None,
             stop_on_failure=settings.on_failure != "warn",
             observers=observers,
@@ -243,13 +240,13 @@ def _attempt(
     return Result(folder.path, progress, began, recipe.steps, isinstance(training.model, Decodes))
 
 
-def _probes(plan: Plan, reals: Batch, held_out: Batch, batches: Loader) -> Probes | None:
+def _probes(plan: Plan, reals: Batch, held_out: Batch, target: Modality, batches: Loader) -> Probes | None:
     """Return who looks at the run; None where there are too few images to compare with."""
     pack = plan.values().get("pack", 1)
     count = min(PROBED, len(reals), len(held_out)) // pack * pack
     if count < 2:
         return None
-    return Probes(reals, held_out, plan.settings.seed, count, lambda: batches.waited)
+    return Probes(reals, held_out, target, plan.settings.seed, count, lambda: batches.waited)
 
 
 def _doctor(plan: Plan, folder: RunFolder, step: int) -> Doctor:
@@ -284,7 +281,9 @@ def _observers(
         observers.append(logger(folder.path))
     if not quiet:
         recipe, settings = plan.recipe, plan.settings
-        observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch, progress.step, progress.seconds))
+        observers.append(
+            Terminal(recipe.steps, settings.minutes, recipe.batch_size, progress.step, progress.seconds)
+        )
     for observer in observers:
         stack.callback(observer.close)
     return observers

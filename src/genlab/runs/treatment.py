@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from genlab.core.batch import ImageShape
 from genlab.core.errors import GenlabError, NonFiniteError, RunFailureError, UsageError
 from genlab.core.files import storage
+from genlab.core.modality import DataSpec
 from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.finding import Evidence, Finding, Sign
 from genlab.recipes.resolve import Plan
-from genlab.runs.data import shape_of
+from genlab.runs.data import spec_of
 from genlab.runs.diagnose import context_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
@@ -38,7 +38,7 @@ class Treatment:
         return {"rule": self.finding.rule, "changes": dict(self.changes), "back to step": self.back}
 
 
-def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Treatment | None:
+def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None:
     """Return the best remedy that was not tried, and put the run back to where it was healthy.
 
     None where the finding has no remedy left, or the run was treated often enough. The steps that were lost are
@@ -54,7 +54,7 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     if finding is None or len(earlier) >= TREATMENTS:
         return None
     tried, late = [event["changes"] for event in earlier], 2 * stopped > plan.recipe.steps
-    possible = [one for one in _possible(plan, finding, shape_of(folder), classes) if one[1] not in tried]
+    possible = [one for one in _possible(plan, finding, spec_of(folder)) if one[1] not in tried]
     if not possible:
         return None
     chosen = max(possible, key=lambda one: one[0] or not late)  # of equals the first
@@ -68,9 +68,7 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError, classes: int) -> Tr
     return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
 
 
-def _possible(
-    plan: Plan, finding: Finding, shape: ImageShape, classes: int
-) -> Iterator[tuple[bool, dict[str, Any], Plan]]:
+def _possible(plan: Plan, finding: Finding, spec: DataSpec) -> Iterator[tuple[bool, dict[str, Any], Plan]]:
     """Yield whether a remedy keeps the networks, what it changes, and the plan that comes of it.
 
     Remedies with which the parts do not go together are left out.
@@ -82,8 +80,8 @@ def _possible(
             continue
         try:
             changed = plan.changed(changes)
-            changed.recipe.refuse(classes)
-            same_networks = _same_networks(plan, changed, shape, classes)
+            changed.recipe.refuse(spec)
+            same_networks = _same_networks(plan, changed, spec)
         except UsageError:
             continue
         yield same_networks, changes, changed
@@ -118,11 +116,11 @@ def _forget(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _same_networks(one: Plan, two: Plan, shape: ImageShape, classes: int) -> bool:
+def _same_networks(one: Plan, two: Plan, spec: DataSpec) -> bool:
     """Whether the weights of one plan fit into the networks of the other."""
     shapes = []
     for plan in (one, two):
         with torch.device("meta"):
-            model = plan.recipe.model(shape, classes)
+            model = plan.recipe.model(spec)
         shapes.append({name: value.shape for name, value in model.state_dict().items()})
     return shapes[0] == shapes[1]

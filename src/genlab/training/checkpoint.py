@@ -20,13 +20,15 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from genlab.core import legacy
 from genlab.core.errors import CheckpointError
 from genlab.core.files import rename, storage, sync_folder, write
 from genlab.version import __version__
 
 T = TypeVar("T")
 
-SCHEMA = 2  # since 2 the last map of a DCGAN's features is flattened positions first
+SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 has a discriminator, no critic
+OLDEST = 2  # that is converted while it is read
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
 
 
@@ -40,6 +42,7 @@ class Checkpoint:
     model: Mapping[str, Tensor]
     training: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    schema: int = SCHEMA
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -93,6 +96,15 @@ def load_state(folder: Path) -> Mapping[str, Any]:
     return _steadily(_load_state, folder)
 
 
+def schema_of(folder: Path) -> int:
+    """Return the schema that a checkpoint was written in.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    return _steadily(lambda place: _manifest(_readable(place))[0], folder)
+
+
 def exists(folder: Path) -> bool:
     """Whether `load` would find something at `folder`."""
     return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))
@@ -111,19 +123,19 @@ def _steadily(read: Callable[[Path], T], folder: Path) -> T:
 
 def _load(folder: Path) -> Checkpoint:
     folder = _readable(folder)
-    manifest = _manifest(folder)
-    return Checkpoint(
-        model=_parse(folder / MODEL, safetensors.torch.load, _proven(folder / MODEL, *manifest[MODEL])),
-        training=_parse(
-            folder / TRAINING, safetensors.torch.load, _proven(folder / TRAINING, *manifest[TRAINING])
-        ),
-        state=_state(folder, manifest),
-    )
+    schema, manifest = _manifest(folder)
+    model, training = (_tensors(folder / name, schema, *manifest[name]) for name in (MODEL, TRAINING))
+    return Checkpoint(model, training, _state(folder, manifest), schema)
+
+
+def _tensors(path: Path, schema: int, length: int, digest: str) -> dict[str, Tensor]:
+    tensors = _parse(path, safetensors.torch.load, _proven(path, length, digest))
+    return tensors if schema == SCHEMA else {legacy.tensor(name): tensor for name, tensor in tensors.items()}
 
 
 def _load_state(folder: Path) -> Mapping[str, Any]:
     folder = _readable(folder)
-    return _state(folder, _manifest(folder))
+    return _state(folder, _manifest(folder)[1])
 
 
 def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
@@ -213,8 +225,8 @@ def _readable(folder: Path) -> Path:
     )
 
 
-def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
-    """Return length and sha256 of each file."""
+def _manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
+    """Return the schema, and length and sha256 of each file."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
@@ -223,13 +235,13 @@ def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
                 f"{path} has schema {manifest['schema']}, written by genlab {manifest.get('genlab')}; this genlab "
                 f"({__version__}) reads up to schema {SCHEMA}. Upgrade genlab to use it."
             )
-        if manifest["schema"] < SCHEMA:
+        if manifest["schema"] < OLDEST:
             raise CheckpointError(
                 f"{path} has schema {manifest['schema']}: an earlier genlab wrote it, whose convolutional networks"
                 " order their weights otherwise. They would load and mean nothing. Train it anew."
             )
         entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
-        return {name: (entry["bytes"], entry["sha256"]) for name, entry in entries.items()}
+        return manifest["schema"], {n: (entry["bytes"], entry["sha256"]) for n, entry in entries.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
     except (ValueError, KeyError, TypeError):

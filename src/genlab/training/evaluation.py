@@ -1,6 +1,6 @@
 """How good the model is while it trains: by what it can do, on pictures that it never saw."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import needed, rows
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
+    Evaluator,
     Reconstructs,
     Samples,
-    SamplesInSteps,
-    counts_bits,
     preview_sampling,
-    takes_labels,
 )
 from genlab.core.errors import GenlabError
 from genlab.core.random import generator
@@ -25,6 +24,7 @@ from genlab.core.signals import signal
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
+from genlab.metrics.figures import Figure
 from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
 from genlab.metrics.likelihood import bits_per_dimension
 
@@ -81,8 +81,8 @@ def recorded_criterion(event: Mapping[str, Any]) -> tuple[str, float]:
 
 
 @dataclass(frozen=True)
-class DiscriminatorFunction:
-    """Who says how far samples are from real images, with what it saw of these once."""
+class SampleDistance:
+    """The Fréchet distance of samples to real images, whose Gaussian is computed once."""
 
     extractor: Extractor
     real: Gaussian
@@ -90,12 +90,12 @@ class DiscriminatorFunction:
     samples: int  # to be seen each time, or fewer
 
     @classmethod
-    def of(cls, extractor: Extractor, real: FeatureStatistics, samples: int) -> "DiscriminatorFunction":
-        """Return the judge that saw `real` through `extractor`."""
+    def of(cls, extractor: Extractor, real: FeatureStatistics, samples: int) -> "SampleDistance":
+        """Return the distance to real images of which `extractor` saw the statistics `real`."""
         few = real.count == len(real.features)
         return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
 
-    def distance(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
+    def __call__(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
         """Return the Fréchet distance of the samples that `pieces` make.
 
         Of so few samples the features are a smaller root of the covariance than D × D, so that it is quick.
@@ -103,74 +103,103 @@ class DiscriminatorFunction:
         return frechet_distance(self.real, feature_statistics(self.extractor, pieces).features)
 
 
-def evaluate(
-    model: nn.Module, held_out: Batch, seed: int, judge: DiscriminatorFunction | None = None
-) -> Evaluation:
-    """Measure every capability of `model` that says how good it is.
+@dataclass(frozen=True)
+class HeldOut:
+    """What a model is evaluated on while it trains."""
 
-    - bounds the likelihood: `negative_bound`, the mean −ELBO of held-out images in nats, up to a constant that
-      depends on the likelihood: to be compared between runs with the same --reconstruction only;
-      Where it is the likelihood of bytes, it is `bits_per_dimension` in its place, which any two runs share;
-    - corrupts: `denoising_mse`, the mean squared error per pixel in [-1, 1] of what it makes of spoilt held-out
-      images;
-    - reconstructs: `reconstruction_mse`, the same error where it is given the held-out images as they are;
-    - samples: `fd[…]`, the Fréchet distance of samples to held-out images in the features of the judge. It is no
-      FID. A model that takes labels is given those of the held-out images, and one that takes many passes for an
-      image makes fewer of them.
+    batch: Batch  # held-out examples and their conditions, on the model's device
+    seed: int  # of the noise, which is the same every time
+    distance: SampleDistance | None = None  # of samples; by default in the pixels of the held-out examples
 
-    `CRITERIA` says which of these is the criterion. The same noise is used every time.
+    @property
+    def chunks(self) -> Sequence[Batch]:
+        """The examples, some at a time."""
+        return [self.batch[start : start + CHUNK] for start in range(0, len(self.batch), CHUNK)]
 
-    Args:
-        model: in evaluation mode.
-        held_out: images and their labels, on the model's device.
-        seed: of the noise.
-        judge: of samples; by default the pixels of the held-out images themselves.
+    def noise(self) -> torch.Generator:
+        """Return the noise of an evaluation, from its start."""
+        return generator(self.seed, "evaluation")
+
+
+def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that bounds)
+    """Yield the mean −ELBO: `bits_per_dimension` of bytes, else `negative_bound` in nats.
+
+    Nats are up to a constant of the likelihood, so that only runs with the same --reconstruction compare. The
+    model is given sources, but no labels.
     """
-    noise = generator(seed, "evaluation")
-    chunks = torch.split(held_out.images, CHUNK)
-    values: dict[str, float] = {}
-    protocol: dict[str, Any] = {}
-    if isinstance(model, BoundsLikelihood):
-        bounds = torch.cat([model.evidence_bound(chunk, noise) for chunk in chunks])
-        if counts_bits(model):
-            values["bits_per_dimension"] = bits_per_dimension(-bounds.mean().item(), held_out.images[0].numel())
-        else:
-            values["negative_bound"] = -bounds.mean().item()
-    if isinstance(model, Reconstructs) and isinstance(model, Corrupts):
-        spoilt = [(model.reconstruct(model.corrupt(c, noise)) - c).square().flatten(1).mean(1) for c in chunks]
-        values["denoising_mse"] = torch.cat(spoilt).mean().item()
-    if isinstance(model, Reconstructs):
-        errors = torch.cat([(model.reconstruct(c) - c).square().flatten(1).mean(1) for c in chunks])
-        values["reconstruction_mse"] = errors.mean().item()
-    if isinstance(model, Samples):
-        judge = judge or by_pixels(held_out)
-        samples = min(judge.samples, FEW) if isinstance(model, SamplesInSteps) else judge.samples
-        with preview_sampling(model) as how:
-            distance = judge.distance(_pieces(model, held_out, samples, seed))
-        values[f"fd[{judge.extractor.name}]"] = distance
-        made = {f"model_{name}": value for name, value in how.items()}
-        protocol = {**judge.extractor.stamp, "real": judge.images, "fake": samples, **made}
+    noise, given = held_out.noise(), needed(model.conditions)
+    bounds = [model.evidence_bound(chunk.x, chunk.only(given), noise) for chunk in held_out.chunks]
+    nats = -torch.cat(bounds).mean().item()
+    if model.levels:
+        yield Figure("bits_per_dimension", bits_per_dimension(nats, held_out.batch.x[0].numel()), better="lower")
+    else:
+        yield Figure("negative_bound", nats, better="lower")
+
+
+def denoising(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (two capabilities at once)
+    """Yield `denoising_mse`, the mean squared error per number of corrupted examples that are restored."""
+    noise = held_out.noise()
+    yield Figure("denoising_mse", _error(model, [(model.corrupt(c.x, noise), c.x) for c in held_out.chunks]))
+
+
+def reconstruction(model: Reconstructs, held_out: HeldOut) -> Iterator[Figure]:
+    """Yield `reconstruction_mse`, the mean squared error per number of examples that are given as they are."""
+    yield Figure("reconstruction_mse", _error(model, [(c.x, c.x) for c in held_out.chunks]))
+
+
+def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that samples)
+    """Yield `fd[…]`, the Fréchet distance of samples to held-out examples in the features of an extractor.
+
+    It is no FID. Samples are made under the conditions of the held-out examples; a model that takes many passes
+    for a sample makes fewer of them.
+    """
+    distance = held_out.distance or by_pixels(held_out.batch)
+    with preview_sampling(model) as how:
+        samples = min(distance.samples, FEW) if how else distance.samples
+        value = distance(_pieces(model, held_out.batch, samples, held_out.seed))
+    made = {f"model_{name}": option for name, option in how.items()}
+    protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
+    yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
+
+
+EVALUATORS: Sequence[Evaluator] = (
+    Evaluator((BoundsLikelihood,), bound),
+    Evaluator((Reconstructs, Corrupts), denoising),
+    Evaluator((Reconstructs,), reconstruction),
+    Evaluator((Samples,), sample_distance),
+)
+
+
+def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDistance | None = None) -> Evaluation:
+    """Measure a model, in evaluation mode, by every row of `EVALUATORS` that fits it.
+
+    `CRITERIA` says which value decides on the best checkpoint.
+    """
+    given = HeldOut(held_out, seed, distance)
+    figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
+    values = {figure.name: figure.value for figure in figures}
+    protocol = {name: value for figure in figures for name, value in figure.protocol.items()}
     return Evaluation(values, criterion_of(values), len(held_out), protocol)
 
 
-def by_pixels(held_out: Batch) -> DiscriminatorFunction:
-    """Return the judge that sees layout and tone, of as many samples as held-out images; points exactly."""
-    extractor = pixels(held_out.images.device, exact=held_out.images.shape[-1] == 1)
-    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.images, CHUNK)]
-    return DiscriminatorFunction.of(extractor, feature_statistics(extractor, pieces), len(held_out))
+def by_pixels(held_out: Batch) -> SampleDistance:
+    """Return the distance in pixels, which show layout and tone, of as many samples as held-out images."""
+    extractor = pixels(held_out.x.device, exact=held_out.x.ndim < 4)
+    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, CHUNK)]
+    return SampleDistance.of(extractor, feature_statistics(extractor, pieces), len(held_out))
+
+
+def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    errors = [(model.reconstruct(given) - wanted).square().flatten(1).mean(1) for given, wanted in pairs]
+    return torch.cat(errors).mean().item()
 
 
 def _pieces(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
-    """Return what makes the batches of samples, of the held-out images' classes where the model takes labels."""
-    told = held_out.labels if isinstance(model, nn.Module) and takes_labels(model) else None
+    """Return what makes the batches of samples, under the conditions of the held-out images."""
+    given = held_out.only(model.conditions)
 
-    def piece(rows: Tensor) -> Tensor:
-        noise = generator(seed, "evaluation samples", int(rows[0]))
-        return model.sample(len(rows), noise) if told is None else _of_classes(model, noise, told, rows)
+    def piece(index: Tensor) -> Tensor:
+        noise = generator(seed, "evaluation samples", int(index[0]))
+        return model.sample(len(index), rows(given, index % len(held_out)), noise)
 
-    return [partial(piece, rows) for rows in torch.split(torch.arange(count), CHUNK)]
-
-
-def _of_classes(model: Any, noise: torch.Generator, labels: Tensor, rows: Tensor) -> Tensor:  # noqa: ANN401
-    images: Tensor = model.sample(len(rows), noise, labels[rows % len(labels)])
-    return images
+    return [partial(piece, index) for index in torch.split(torch.arange(count), CHUNK)]

@@ -26,7 +26,7 @@ from genlab.training.average import Average
 from genlab.training.evaluation import Evaluation
 from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted, Interruption
-from genlab.training.probes import Probes, beside
+from genlab.training.probes import Probes, probed_step
 
 CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
 
@@ -134,7 +134,7 @@ def fit(
             restart_stream(derive(seed, "layers", progress.step), device)
             if rate:
                 set_learning_rates(training.optimizers.values(), rate(progress.step))
-            looking = beside(around.probes, training, progress.step + 1, cadence.log_every)
+            looking = probed_step(around.probes, training, progress.step + 1, cadence.log_every)
             with looking as seen, subnormals_flushed():
                 signals = training.step(progress.step, batches)
             loop.advance(interruption.received)

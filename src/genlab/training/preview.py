@@ -1,51 +1,86 @@
-"""What a person is shown while a model trains: the same inputs or the same noise every time."""
+"""What a person sees while a model trains: the same inputs or the same noise every time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch, ImageShape
-from genlab.core.contract import Corrupts, Reconstructs, Samples, preview_sampling, takes_labels
-from genlab.core.pictures import Picture, columns_of, grid
+from genlab.core.batch import Batch
+from genlab.core.condition import needed
+from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, preview_sampling
+from genlab.core.modality import DataSpec, Modality
+from genlab.core.pictures import Picture, columns_of, stacked
 from genlab.core.random import generator
 
-PICTURES = 64
+MOST_COLUMNS = 10  # of a grid with a column for each class
 
 
-def preview(model: nn.Module, held_out: Batch, seed: int, count: int = PICTURES) -> Picture:
-    """Draw about `count` samples of a model that samples; otherwise held-out images over their reconstructions.
+@dataclass(frozen=True)
+class Shown:
+    """What a preview is drawn of."""
 
-    A model that takes labels shows a column for each of its first classes; one that mends what it spoils shows
-    spoilt images over what it made of them.
+    held_out: Batch  # examples and their conditions, on the model's device
+    spec: DataSpec  # of the data
+    seed: int  # of the noise
 
-    Args:
-        model: in evaluation mode.
-        held_out: images and their labels, on the model's device.
-        seed: of the noise.
-        count: how many images; of points, sixteen times as many.
+
+def preview(model: nn.Module, held_out: Batch, spec: DataSpec, seed: int) -> Picture:
+    """Draw what a model, in evaluation mode, can do, by the first row of `PREVIEWS` that fits it."""
+    shown = Shown(held_out, spec, seed)
+    draw: Callable[[nn.Module, Shown], Picture] = next(row.measure for row in PREVIEWS if row.fits(model))
+    return draw(model, shown)
+
+
+def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module that samples)
+    """Draw samples of a model by their modality.
+
+    A model that takes labels shows a column for each of its first classes. Samples that are made from a source are
+    drawn below it, and below them what the data have for the same source.
     """
-    if isinstance(model, Samples):
-        with preview_sampling(model):
-            return _samples(model, held_out, generator(seed, "preview"), count)
-    assert isinstance(model, Reconstructs)
-    images = held_out.images[: count // 2]
-    if isinstance(model, Corrupts):
-        images = model.corrupt(images, generator(seed, "preview"))
-    return beside(images, model.reconstruct(images))
+    held_out, spec, noise = shown.held_out, shown.spec, generator(shown.seed, "preview")
+    count = spec.target.shown
+    columns: int | None = None
+    condition: dict[str, Tensor] = {}
+    sources = needed(model.conditions)
+    if sources:
+        count = min(count // 2, len(held_out))
+        condition = {name: value[:count] for name, value in held_out.only(model.conditions).items()}
+    elif spec.target.spatial and "label" in model.conditions:
+        classes = min(model.conditions["label"].levels or 1, MOST_COLUMNS)
+        count, columns = count // classes * classes, columns_of(count, classes)
+        condition["label"] = torch.arange(count, device=held_out.x.device) % classes
+    with preview_sampling(model):
+        samples = model.sample(count, condition, noise)
+    if not sources:
+        return spec.target.draw(samples, columns)
+    drawn = [spec.conditions[name].draw(condition[name], columns) for name in sources]
+    return stacked([*drawn, spec.target.draw(samples, columns), spec.target.draw(held_out.x[:count], columns)])
 
 
-def _samples(model: Samples, held_out: Batch, noise: torch.Generator, count: int) -> Picture:
-    if ImageShape(*held_out.images.shape[1:]).of_points:
-        return grid(model.sample(count * 16, noise))
-    if isinstance(model, nn.Module) and takes_labels(model):
-        classes = min(model.classes, 10)
-        labels = torch.arange(count // classes * classes, device=held_out.images.device) % classes
-        return grid(model.sample(len(labels), noise, labels), columns_of(count, classes))
-    return grid(model.sample(count, noise))
+def draw_denoised(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (two capabilities at once)
+    """Draw corrupted held-out examples over what the model made of them."""
+    x = shown.held_out.x[: shown.spec.target.shown // 2]
+    corrupted = model.corrupt(x, generator(shown.seed, "preview"))
+    return side_by_side(shown.spec.target, corrupted, model.reconstruct(corrupted))
 
 
-def beside(images: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:
-    """Lay rows of images out, each over the row of its reconstructions; the last rows are filled up with white."""
-    columns = min(columns, len(images))
-    white = images.new_ones(-len(images) % columns, *images.shape[1:])
-    above, below = (torch.split(torch.cat([side, white]), columns) for side in (images, reconstructions))
-    return grid(torch.cat([row for pair in zip(above, below, strict=True) for row in pair]), columns)
+def draw_reconstructions(model: Reconstructs, shown: Shown) -> Picture:
+    """Draw held-out examples over their reconstructions."""
+    x = shown.held_out.x[: shown.spec.target.shown // 2]
+    return side_by_side(shown.spec.target, x, model.reconstruct(x))
+
+
+PREVIEWS: Sequence[Evaluator] = (
+    Evaluator((Samples,), draw_samples),
+    Evaluator((Reconstructs, Corrupts), draw_denoised),
+    Evaluator((Reconstructs,), draw_reconstructions),
+)
+
+
+def side_by_side(modality: Modality, x: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:
+    """Draw examples in rows, each over the row of its reconstructions; what has no rows is drawn as a whole."""
+    columns = min(columns, len(x)) if modality.spatial else len(x)
+    pairs = zip(torch.split(x, columns), torch.split(reconstructions, columns), strict=True)
+    return stacked([modality.draw(row, columns) for pair in pairs for row in pair])

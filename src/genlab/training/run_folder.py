@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from genlab.core import yaml12
+from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
@@ -126,8 +126,8 @@ class RunFolder:
         """Every line is on the disk already."""
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the lines of history.jsonl; a torn last line is not one."""
-        return _lines(self.path / "history.jsonl")
+        """Return the lines of history.jsonl, those of genlab 0.1 converted; a torn last line is not one."""
+        return [legacy.signals(line) for line in _lines(self.path / "history.jsonl")]
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the lines of events.jsonl, all or those of one kind."""

@@ -61,7 +61,8 @@ class Extractor:
             images = resize(images, self.side, self.resize)
         if not self.any_channels:
             images = colour(images)
-        return self.look(images.contiguous(memory_format=torch.channels_last))
+        maps = images.ndim == 4
+        return self.look(images.contiguous(memory_format=torch.channels_last) if maps else images)
 
     def exact(self) -> "Extractor":
         """Return it without any rounding, for differences that are smaller than that."""

@@ -10,7 +10,9 @@ LARGEST = 16
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """Return images (B, C, H, W), averaged down to at most 16×16, as vectors (B, C·h·w)."""
+    """Return images (B, C, H, W), averaged down to at most 16×16, as vectors (B, C·h·w); vectors as they are."""
+    if images.ndim < 4:
+        return images.float().flatten(1)
     side = min(LARGEST, images.shape[-1])
     return adaptive_avg_pool2d(images.float(), side).flatten(1)
 

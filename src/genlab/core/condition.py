@@ -1,0 +1,54 @@
+"""What samples are to be like: a class, a source picture, a text."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from genlab.core.errors import UsageError, suggestion
+from genlab.core.modality import Modality
+
+Condition: TypeAlias = Mapping[str, Tensor]
+"""Conditions of a batch by name: "label" (B,), "source" (B, C, H, W), …"""
+
+NONE: Condition = MappingProxyType({})
+
+
+def fill(
+    conditions: Mapping[str, Modality], given: Condition, count: int, device: torch.device | str | None = None
+) -> dict[str, Tensor]:
+    """Return every condition of `count` samples on `device`: what is `given`, else the default of its modality.
+
+    Labels have a default: the classes in turn.
+
+    Raises:
+        UsageError: a condition that the model does not take, or a value that it cannot; or one that is not given
+            and has no default.
+    """
+    for name in given.keys() - conditions.keys():
+        takes = f"Choices: {', '.join(conditions)}." if conditions else "It takes none."
+        raise UsageError(f'this model takes no condition "{name}".{suggestion(name, conditions)} {takes}')
+    filled = {}
+    for name, modality in conditions.items():
+        value = given[name] if name in given else modality.default(count)
+        if value is None:
+            raise UsageError(
+                f'sampling from this model needs the condition "{name}": {modality.noun} of shape '
+                f"{(count, *modality.shape)}."
+            )
+        if name in given:
+            modality.check(value, count, name)
+        filled[name] = value.to(device)
+    return filled
+
+
+def rows(condition: Condition, index: Tensor | slice) -> dict[str, Tensor]:
+    """Return some rows of every condition."""
+    return {name: value[index] for name, value in condition.items()}
+
+
+def needed(conditions: Mapping[str, Modality]) -> list[str]:
+    """Return the names of the conditions that must be given, because they have no default."""
+    return [name for name, modality in conditions.items() if modality.default(1) is None]

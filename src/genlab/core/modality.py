@@ -1,0 +1,275 @@
+"""Kinds of data: images, points, class labels. Whatever depends on the kind of what is generated is here.
+
+A model generates a *target* of one modality, given *conditions* that each have one too. Networks, losses, the
+loop, metrics and commands ask a modality for what they need and never which one it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor
+
+from genlab.core.errors import CheckpointError, UsageError
+from genlab.core.pictures import Picture, image_grid, label_tiles, scatter_plot
+
+BYTES = 256
+
+
+class Modality(Protocol):
+    """One kind of data."""
+
+    kind: ClassVar[str]
+    """Its name in data.yaml, and the key of `MODALITIES`."""
+    noun: ClassVar[str]
+    """What messages call several examples: "pictures"."""
+    spatial: ClassVar[int]
+    """How many trailing dimensions have neighbours: 2 for images, 0 for points."""
+    bounded: ClassVar[bool]
+    """Whether every value lies in [-1, 1]."""
+    fine: ClassVar[bool]
+    """Whether details are finer than bf16 or untrained layers resolve: networks scale it up and keep float32."""
+    shown: ClassVar[int]
+    """How many examples a preview shows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one example, without the batch."""
+        ...
+
+    @property
+    def levels(self) -> int | None:
+        """How many values a number can take, 256 for bytes; None for real numbers, which have a density."""
+        ...
+
+    def squash(self, x: Tensor) -> Tensor:
+        """Map the raw output of a network to the range of the data."""
+        ...
+
+    def widened(self, channels: int) -> Self:
+        """Return the modality with so many more channels (dimension 0), for what is joined to an example."""
+        ...
+
+    def default(self, count: int) -> Tensor | None:
+        """Return `count` values to use as a condition where none is given; None where one must be given."""
+        ...
+
+    def check(self, given: Tensor, count: int, name: str) -> None:
+        """Raise UsageError unless `given`, the condition called `name`, are `count` examples."""
+        ...
+
+    def draw(self, x: Tensor, columns: int | None = None) -> Picture:
+        """Draw examples (B, *shape) for a person, in so many columns where they are tiles."""
+        ...
+
+
+class _Numbers:
+    """What images and points share: float tensors, of which none can be invented as a condition."""
+
+    kind: ClassVar[str]
+    noun: ClassVar[str]
+    shape: tuple[int, ...]
+
+    def default(self, count: int) -> Tensor | None:
+        """Return None: it must be given."""
+        return None
+
+    def check(self, given: Tensor, count: int, name: str) -> None:
+        """Raise UsageError unless `given` has the shape (count, *shape)."""
+        if tuple(given.shape) != (count, *self.shape):
+            wanted = (count, *self.shape)
+            raise UsageError(
+                f"a {name} of shape {tuple(given.shape)} for {count} samples; the model takes {wanted}."
+            )
+
+
+@dataclass(frozen=True)
+class Images(_Numbers):
+    """Images (C, H, W) in [-1, 1], of bytes (`levels` 256) or of real numbers (`levels` None)."""
+
+    kind: ClassVar[str] = "images"
+    noun: ClassVar[str] = "pictures"
+    spatial: ClassVar[int] = 2
+    bounded: ClassVar[bool] = True
+    fine: ClassVar[bool] = False
+    shown: ClassVar[int] = 64
+
+    channels: int
+    height: int
+    width: int
+    levels: int | None = BYTES
+
+    @property
+    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
+    def squash(self, x: Tensor) -> Tensor:
+        """Return tanh(x)."""
+        return torch.tanh(x)
+
+    def widened(self, channels: int) -> "Images":
+        """Return images with so many more channels."""
+        return replace(self, channels=self.channels + channels)
+
+    def draw(self, x: Tensor, columns: int | None = None) -> Picture:
+        """Draw images in a grid."""
+        return image_grid(x, columns)
+
+
+@dataclass(frozen=True)
+class Points(_Numbers):
+    """Points (D,) of real numbers."""
+
+    kind: ClassVar[str] = "points"
+    noun: ClassVar[str] = "points"
+    spatial: ClassVar[int] = 0
+    bounded: ClassVar[bool] = False
+    fine: ClassVar[bool] = True
+    shown: ClassVar[int] = 1024
+
+    dimensions: int
+
+    @property
+    def shape(self) -> tuple[int]:  # type: ignore[override]
+        """(D,)."""
+        return (self.dimensions,)
+
+    @property
+    def levels(self) -> None:
+        """None: points have a density."""
+        return None
+
+    def squash(self, x: Tensor) -> Tensor:
+        """Return tanh(x): sources scale points into [-1, 1]."""
+        return torch.tanh(x)
+
+    def widened(self, channels: int) -> "Points":
+        """Return points with so many more numbers."""
+        return Points(self.dimensions + channels)
+
+    def draw(self, x: Tensor, columns: int | None = None) -> Picture:
+        """Draw the first two numbers of each point as a dot in [-1, 1]²."""
+        return scatter_plot(x)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Class labels, () of int64: the position of a name in `names`."""
+
+    kind: ClassVar[str] = "classes"
+    noun: ClassVar[str] = "labels"
+    spatial: ClassVar[int] = 0
+    bounded: ClassVar[bool] = False
+    fine: ClassVar[bool] = False
+    shown: ClassVar[int] = 64
+
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[()]:
+        """()."""
+        return ()
+
+    @property
+    def levels(self) -> int:
+        """How many classes there are."""
+        return len(self.names)
+
+    def squash(self, x: Tensor) -> Tensor:
+        """Return the most likely class of logits (B, K)."""
+        return x.argmax(-1)
+
+    def widened(self, channels: int) -> "Classes":
+        """Labels have no channels."""
+        raise TypeError("labels have no channels to add to")
+
+    def default(self, count: int) -> Tensor:
+        """Return i % K for each row i, (count,): the classes in turn."""
+        return torch.arange(count) % len(self.names)
+
+    def check(self, given: Tensor, count: int, name: str) -> None:
+        """Raise UsageError unless `given` are `count` labels of these classes."""
+        if tuple(given.shape) != (count,):
+            raise UsageError(f"labels of shape {tuple(given.shape)} for {count} samples, which take ({count},).")
+        if given.is_floating_point():
+            raise UsageError(f"labels are whole numbers, not {given.dtype}.")
+        if count and not 0 <= int(given.min()) <= int(given.max()) < len(self.names):
+            raise UsageError(
+                f"labels {given.min()} to {given.max()} are asked for; the model knows 0 to {len(self.names) - 1}."
+            )
+
+    def draw(self, x: Tensor, columns: int | None = None) -> Picture:
+        """Write the name of each label on a tile."""
+        return label_tiles([self.names[label] for label in x.tolist()], columns)
+
+
+MODALITIES: Mapping[str, type[Images] | type[Points] | type[Classes]] = {
+    "images": Images,
+    "points": Points,
+    "classes": Classes,
+}
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What networks are built for: what is generated, and what may be given.
+
+    Args:
+        target: what a model generates.
+        conditions: by name, what comes with each example: "label", "source", …
+    """
+
+    target: Modality
+    conditions: Mapping[str, Modality] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the labels have; 0 for data without labels."""
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; () for data without labels."""
+        label = self.conditions.get("label")
+        return label.names if isinstance(label, Classes) else ()
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for YAML."""
+        given = {name: _values(modality) for name, modality in self.conditions.items()}
+        return {"target": _values(self.target), "conditions": given}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "DataSpec":
+        """Return what `values()` wrote.
+
+        Raises:
+            CheckpointError: a kind of data that this genlab does not know.
+        """
+        given = {name: _modality(plain) for name, plain in values["conditions"].items()}
+        return cls(_modality(values["target"]), given)
+
+
+def _values(modality: Modality) -> dict[str, Any]:
+    fields = asdict(modality)  # type: ignore[call-overload]
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return {"kind": modality.kind, **plain}
+
+
+def _modality(values: Mapping[str, Any]) -> Modality:
+    kind = values["kind"]
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != "kind"
+    }
+    if kind not in MODALITIES:
+        raise CheckpointError(
+            f'data of kind "{kind}" are not known to this genlab. Choices: {", ".join(MODALITIES)}.'
+        )
+    modality: Modality = MODALITIES[kind](**fields)
+    return modality

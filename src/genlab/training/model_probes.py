@@ -1,0 +1,159 @@
+"""What the doctor reads of a model while it trains: how its samples and reconstructions compare with real "
+"examples."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genlab.core.batch import Batch
+from genlab.core.contract import (
+    Corrupts,
+    Discriminates,
+    Encodes,
+    Evaluator,
+    Inverts,
+    Reconstructs,
+    Samples,
+    SamplesInSteps,
+    Signals,
+)
+from genlab.core.modality import Modality
+from genlab.core.random import generator
+
+FEW = 8  # examples that a flow is to give back
+INACTIVE = 0.01  # of the largest deviation of a latent dimension
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a model, in evaluation mode."""
+
+    model: Any  # with the capabilities that a row of `MODEL_PROBES` requires
+    real: Batch  # some training examples
+    unseen: Batch  # as many that are not trained on
+    target: Modality
+    seed: int
+    step: int
+
+    @cached_property
+    def fake(self) -> Tensor:
+        """Samples under the conditions of the real examples."""
+        noise = generator(self.seed, "probes: samples", self.step)
+        samples: Tensor = self.model.sample(len(self.real), self.real.only(self.model.conditions), noise)
+        return samples
+
+
+def samples(look: Look) -> Signals:
+    """Compare samples with real examples.
+
+    - `diversity`: deviation over samples by that over real ones, both the root of the mean over numbers;
+    - `nearest_neighbour_distance`: median distance to the nearest other sample, by the same of real ones;
+    - `saturated_pixels`: share of pixels beyond ±0.99 in samples, less that in real images;
+    - `sample_sharpness`: mean difference of neighbouring pixels in samples, by that in real images.
+    """
+    fake, real = look.fake, look.real.x
+    signals = {
+        "diversity": _spread(fake) / _spread(real),
+        "nearest_neighbour_distance": _nearest(fake) / _nearest(real),
+    }
+    if look.target.spatial:
+        signals["saturated_pixels"] = _saturated(fake) - _saturated(real)
+        signals["sample_sharpness"] = _sharpness(fake, look.target) / _sharpness(real, look.target)
+    return signals
+
+
+def scores(look: Look) -> Signals:
+    """Return the discriminator's mean output: `score_train`, `score_held_out`, `score_sample`."""
+    inputs = {"train": (look.real.x, look.real), "held_out": (look.unseen.x, look.unseen)}
+    inputs["sample"] = look.fake, look.real
+    return {
+        f"score_{name}": look.model.discriminate(x, batch.only(look.model.conditions)).scores.mean()
+        for name, (x, batch) in inputs.items()
+    }
+
+
+def reconstructions(look: Look) -> Signals:
+    """Compare reconstructions with their examples.
+
+    - `r2_train`, `r2_held_out`: 1 − the squared error by the variance of the examples; 0 is what the mean example
+      would reach;
+    - `reconstruction_sharpness`: as `sample_sharpness`.
+    """
+    half = -(-len(look.real) // 2)  # a reconstruction costs two networks, a sample one
+    real, unseen = look.real.x[:half], look.unseen.x[:half]
+    of_real, of_unseen = look.model.reconstruct(real), look.model.reconstruct(unseen)
+    signals = {
+        "r2_train": 1 - _error(of_real, real) / _spread(real).square(),
+        "r2_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
+    }
+    if look.target.spatial:
+        sharpness = _sharpness(of_unseen, look.target) / _sharpness(unseen, look.target)
+        signals["reconstruction_sharpness"] = sharpness
+    return signals
+
+
+def inversion(look: Look) -> Signals:
+    """Return `inversion_error`, the largest difference between a number and what a flow gives back."""
+    return {"inversion_error": look.model.inversion_error(look.unseen.x[:FEW]).amax()}
+
+
+def latents(look: Look) -> Signals:
+    """Return `inactive_latents`, the share of dimensions whose deviation is below 1 % of the largest."""
+    spreads = look.model.encode(look.real.x).std(0)
+    return {"inactive_latents": (spreads <= INACTIVE * spreads.max()).float().mean()}
+
+
+def denoising(look: Look) -> Signals:
+    """Compare restored examples with the clean and with the corrupted ones, by the error of the corruption.
+
+    - `denoised_error`: squared error of restored examples;
+    - `denoised_change`: squared distance of restored examples to the corrupted ones.
+    """
+    clean = look.unseen.x
+    corrupted = look.model.corrupt(clean, generator(look.seed, "probes: corruption", look.step))
+    restored, damage = look.model.reconstruct(corrupted), _error(corrupted, clean)
+    return {
+        "denoised_error": _error(restored, clean) / damage,
+        "denoised_change": _error(restored, corrupted) / damage,
+    }
+
+
+# Samples that take many passes are left to previews and evaluations.
+MODEL_PROBES = (
+    Evaluator((Samples,), samples, without=(SamplesInSteps,)),
+    Evaluator((Samples, Discriminates), scores, without=(SamplesInSteps,)),
+    Evaluator((Reconstructs,), reconstructions),
+    Evaluator((Inverts,), inversion),
+    Evaluator((Encodes,), latents, without=(Inverts,)),
+    Evaluator((Reconstructs, Corrupts), denoising),
+)
+
+
+def _error(one: Tensor, two: Tensor) -> Tensor:
+    return (one - two).square().mean()
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Return the root of the mean over numbers of the variance over examples."""
+    return x.var(0, unbiased=False).mean().sqrt()
+
+
+def _nearest(x: Tensor) -> Tensor:
+    """Return the median over examples of the distance to the nearest other example."""
+    points = x.flatten(1)
+    distances = torch.cdist(points, points)
+    distances.fill_diagonal_(torch.inf)
+    middle: Tensor = distances.amin(1).median()
+    return middle
+
+
+def _saturated(x: Tensor) -> Tensor:
+    return (x.abs() > 0.99).float().mean()
+
+
+def _sharpness(x: Tensor, modality: Modality) -> Tensor:
+    """Return the mean absolute difference of neighbours, summed over the dimensions that have some."""
+    return torch.stack([x.diff(dim=-1 - axis).abs().mean() for axis in range(modality.spatial)]).sum()
