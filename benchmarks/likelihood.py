@@ -32,7 +32,7 @@ from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.vae import VAE, binarised
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.train import build
+from genlab.runs.phases import build
 from genlab.training.inference import inference_mode
 
 IMAGES, DRAWS = 1000, 5000  # of the final figure

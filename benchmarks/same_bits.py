@@ -39,6 +39,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "critic_dropout": ["discriminator_dropout"],
     "critic_labels": ["discriminator_labels"],
     "batch": ["batch_size"],
+    "warm_up": ["kl_warm_up"],
     "out": ["output", "root", "runs", "folder"],
 }
 VALUES: Mapping[tuple[str, Any], Any] = {("spectral_norm", "critic"): "discriminator"}  # by option and old value

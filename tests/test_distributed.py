@@ -45,7 +45,7 @@ from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
 from genlab.recipes.resolve import resolve
-from genlab.runs.train import build
+from genlab.runs.phases import build
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 from genlab.training.state import RAW

@@ -38,7 +38,7 @@ from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
-from genlab.runs import train as runs_train
+from genlab.runs import callbacks, phases, train
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
 from genlab.training.inference import inference_mode
@@ -98,7 +98,7 @@ def batches(dataset: Split, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
 
 def trained(preset: str, dataset: Split, steps: int, seed: int = 0) -> Training:
     recipe = small(preset)
-    training = runs_train.build(recipe, dataset.spec, Randomness(seed))
+    training = phases.build(recipe, dataset.spec, Randomness(seed))
     stream = batches(dataset, recipe)
     for step in range(steps):
         restart_stream(derive(seed, "layers", step), torch.device("cpu"))  # as `fit` does
@@ -159,7 +159,7 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
     preset: str, digits: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = small(preset)
-    training = runs_train.build(recipe, digits.spec, Randomness(0))
+    training = phases.build(recipe, digits.spec, Randomness(0))
     spy = Spy(training, monkeypatch)
     stream = batches(digits, recipe)
     for step in range(3):  # what ends a branch of a U-Net starts at 0, so that what is before it has to wait
@@ -181,7 +181,7 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
 
 @every_preset
 def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(preset: str, digits: Split) -> None:
-    training = runs_train.build(small(preset), digits.spec, Randomness(0))
+    training = phases.build(small(preset), digits.spec, Randomness(0))
     groups = [group for optimizer in training.optimizers.values() for group in optimizer.param_groups]
     owned = [p for group in groups for p in group["params"]]
     names = [name for group in groups for name in group["param_names"]]
@@ -212,8 +212,8 @@ def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digit
     recipe = small(preset)
 
     def moved(seed: int, step: int) -> list[Tensor]:
-        training = runs_train.build(recipe, digits.spec, Randomness(seed))
-        start = runs_train.build(recipe, digits.spec, Randomness(0)).model.state_dict()
+        training = phases.build(recipe, digits.spec, Randomness(seed))
+        start = phases.build(recipe, digits.spec, Randomness(0)).model.state_dict()
         training.model.load_state_dict(start)
         torch.manual_seed(0)  # of dropout; here it is the noise that counts
         training.step(step, batches(digits, recipe))
@@ -353,7 +353,7 @@ def test_it_builds_for_every_size(preset: str, channels: int) -> None:
     for size in (16,) if vector else (16, 32, 64):
         recipe = small(preset)
         spec = DataSpec(Images(channels, size, size), {"label": LABELS})
-        training = runs_train.build(recipe, spec, Randomness(0))
+        training = phases.build(recipe, spec, Randomness(0))
         batch = Batch(torch.zeros(2, *spec.target.shape), torch.arange(2), {"label": torch.arange(2)})
         stream = iter([batch] * 9)
         assert training.step(0, stream)
@@ -381,8 +381,8 @@ def test_what_is_loaded_is_what_was_trained(
         shown.append(outputs(model))
         return evaluate(model, **others)
 
-    monkeypatch.setattr(runs_train, "evaluate", evaluated)
-    monkeypatch.setattr(runs_train, "write_report", lambda folder: None)  # half a second that says nothing here
+    monkeypatch.setattr(callbacks, "evaluate", evaluated)
+    monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
     where = {"data": "digits", "size": 16, "out": tmp_path}
     result = genlab.train(preset, quiet=True, steps=10, evaluate_every=10, **where, **reduced(preset))
     assert len(shown) == 1
@@ -412,7 +412,7 @@ def test_it_learns(preset: str) -> None:
         recipe = replace(recipe, width=64, batch_size=64)
     steps = 400 if points else 60 if recipe.family == "diffusion" else 80
     source = open_source("ring8") if points else open_source("digits", size=16)
-    training = runs_train.build(recipe, source.train.spec, Randomness(0))
+    training = phases.build(recipe, source.train.spec, Randomness(0))
     average = Average(training.model, 0.99) if recipe.family == "gan" else None
     model = average.model if average else training.model
     held_out = source.held_out.batch(np.arange(2000 if points else 120))

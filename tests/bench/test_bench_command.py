@@ -17,7 +17,7 @@ from genlab.core import device as devices
 from genlab.core.batch import Batch
 from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
-from genlab.runs.train import build
+from genlab.runs.phases import build
 
 IMAGES = Images(1, 16, 16)
 SPEC = DataSpec(IMAGES)

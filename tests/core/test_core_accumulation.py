@@ -15,7 +15,7 @@ from genlab.core.modality import Classes, DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe
-from genlab.runs.train import build
+from genlab.runs.phases import build
 
 IMAGES, ROWS, CLASSES = Images(1, 16, 16), 12, ("0", "1", "2", "3")
 LABELLED = DataSpec(IMAGES, {"label": Classes(CLASSES)})

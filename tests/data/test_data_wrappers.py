@@ -1,4 +1,4 @@
-"""Pairs, unpaired sets and degraded examples: a loader treats each as it treats any other split."""
+"""Pairs, unpaired sets, degraded examples, smaller images: a loader treats each as any other split."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.distributed import Shard
 from genlab.core.errors import DataError
-from genlab.core.modality import Classes, Images, Points
+from genlab.core.modality import Classes, Images, Modality, Points
 from genlab.core.random import Draws
 from genlab.data.dataset import Dataset, Source, Split, conditions_of, make_dataset
 from genlab.data.loader import Loader, mirrored
-from genlab.data.wrappers import Degraded, Paired, Unpaired
+from genlab.data.wrappers import Degraded, Paired, Resized, Unpaired
 from genlab.regularizers.corruption import gaussian
 
 SPLITS = ("paired", "unpaired", "degraded")
@@ -343,3 +343,68 @@ def test_what_degrades_sees_one_example_at_a_time() -> None:
     drop = (batch.x - batch.condition["source"]).flatten(1)
     torch.testing.assert_close(drop, drop[:, :1].expand_as(drop))
     assert len(set(drop[:, 0].tolist())) == 3
+
+
+# smaller images
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_a_smaller_image_has_the_mean_of_each_block(factor: int) -> None:
+    full = pictures("photos", 5, 0, side=8, labelled=True)
+    small = Resized(full, Images(1, 8 // factor, 8 // factor))
+    index = np.array([4, 0, 4])
+    batch, whole = small.batch(index), full.batch(index)
+    blocks = whole.x.unfold(2, factor, factor).unfold(3, factor, factor).mean((4, 5))
+    torch.testing.assert_close(batch.x, blocks, rtol=0, atol=0.5 / 127.5 + 1e-6)
+    assert torch.equal(batch.condition["label"], whole.condition["label"])
+    assert (small.name, len(small), small.spec.conditions) == ("photos", 5, full.spec.conditions)
+    assert small.labels is not None
+    stored = make_dataset("stored", small.values, small.labels, ("a", "b", "c"))
+    assert small.values.shape == (5, 1, 8 // factor, 8 // factor)
+    assert stored.spec == small.spec  # bytes stay bytes
+    assert torch.equal(stored.batch(index).x, batch.x)
+    assert factor > 1 or torch.equal(batch.x, whole.x)
+
+
+def test_real_numbers_are_not_rounded() -> None:
+    values = np.random.default_rng(0).uniform(-1, 1, (3, 2, 6, 4)).astype(np.float32)
+    small = Resized(make_dataset("maps", values, None, ()), Images(2, 3, 2, levels=None))
+    blocks = torch.from_numpy(values).unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+    torch.testing.assert_close(small.batch(np.arange(3)).x, blocks)
+
+
+@every_wrapper
+def test_images_among_the_conditions_are_reduced_alike(kind: str) -> None:
+    small, index = Resized(wrapped(kind), Images(1, 2, 2)), np.arange(10)
+    assert small.spec.conditions == {"label": Classes(("a", "b", "c")), "source": Images(1, 2, 2)}
+    for epoch in (0, 1):
+        epochs = np.full(10, epoch)
+        given, whole = (split.batch(index, epochs).condition["source"] for split in (small, wrapped(kind)))
+        blocks = whole.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+        torch.testing.assert_close(given, blocks)
+
+
+@pytest.mark.parametrize(
+    "modality",
+    [Images(1, 3, 3), Images(1, 8, 8), Images(1, 2, 4), Images(3, 2, 2), Images(1, 2, 2, None), Points(2)],
+)
+def test_a_size_that_no_whole_number_leads_to_is_refused(modality: Modality) -> None:
+    with pytest.raises(DataError, match="photos cannot be resized"):
+        Resized(pictures("photos", 2, 0), modality)
+
+
+def test_a_condition_that_the_factor_does_not_divide_is_refused() -> None:
+    split = Paired(pictures("photos", 2, 0, side=8), pictures("sketches", 2, 1, side=6))
+    with pytest.raises(DataError, match="whose sides cannot be divided by 4"):
+        Resized(split, Images(1, 2, 2))
+
+
+def test_points_cannot_be_resized() -> None:
+    with pytest.raises(DataError, match="only images can be"):
+        Resized(numbered("places", 2), Points(1))
+
+
+def test_the_fingerprint_tells_sizes_apart() -> None:
+    full = pictures("photos", 5, 0, side=8)
+    marks = {full.fingerprint, *(Resized(full, Images(1, side, side)).fingerprint for side in (4, 2))}
+    assert len(marks) == 3

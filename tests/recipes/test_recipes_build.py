@@ -27,7 +27,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.recipes.vae import VAERecipe
-from genlab.runs import train
+from genlab.runs import phases, train
 from genlab.training.run_folder import RunFolder
 
 SMALL: tuple[Recipe, ...] = (
@@ -85,7 +85,7 @@ def another(value: Any, hint: Any) -> Any:
 
 def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
     """Return the weights, and samples where there are options of sampling."""
-    training = train.build(recipe, SPEC, Randomness(0))
+    training = phases.build(recipe, SPEC, Randomness(0))
     images = torch.rand(4, *SPEC.target.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     rows = torch.arange(4)
     for step in range(4):
@@ -121,7 +121,7 @@ def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> Non
     recipe = GANRecipe(
         architecture="mlp", generator_lr=0.1, discriminator_lr=0.2, betas=(0.3, 0.4), loss="minimax"
     )
-    training = train.build(recipe, DataSpec(SPEC.target), Randomness(0))
+    training = phases.build(recipe, DataSpec(SPEC.target), Randomness(0))
     assert isinstance(training, GANTraining)
     scores = torch.tensor([0.3, -1.0])
     assert training.loss.discriminator(scores, -scores) == ADVERSARIAL["minimax"].discriminator(scores, -scores)

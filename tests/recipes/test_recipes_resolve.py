@@ -15,9 +15,9 @@ from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values, resolve
 from genlab.recipes.vae import VAERecipe
-from genlab.runs import api, train
+from genlab.runs import train
 from genlab.runs.train import Result
-from genlab.training.fit import Progress
+from genlab.training.callbacks import Progress
 
 Face = Callable[[str, Mapping[str, Any]], Plan]
 
@@ -27,12 +27,11 @@ def face(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """Return what turns a preset and options into the plan that would be trained."""
     plans: list[Plan] = []
 
-    def start(plan: Plan, *, quiet: bool = False) -> Result:
+    def trained(plan: Plan, *, quiet: bool = False) -> Result:
         plans.append(plan)
         return Result(tmp_path, Progress(step=1), 0, 1)
 
-    monkeypatch.setattr(train, "start", start)
-    monkeypatch.setattr(api, "start", start)
+    monkeypatch.setattr(train, "train", trained)
 
     def write(preset: str, options: Mapping[str, Any], dash: str) -> str:
         path = tmp_path / "my_model.yaml"

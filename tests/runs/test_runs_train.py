@@ -16,8 +16,9 @@ from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.data.source import open_source
 from genlab.recipes.presets import PRESETS
-from genlab.runs import train
-from genlab.runs.train import Result, build, check
+from genlab.runs import callbacks, train
+from genlab.runs.phases import build
+from genlab.runs.train import Result, validate
 from genlab.training.evaluation import Evaluation
 from genlab.training.run_folder import RunFolder
 
@@ -38,10 +39,10 @@ def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path)
 
 def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
     recipe, source = replace(PRESETS["vae"], batch_size=7, width=8), open_source("digits", size=16)
-    check(recipe, source, Shard())
-    check(replace(recipe, batch_size=8), source, Shard(1, 2))
+    validate(recipe, source, Shard())
+    validate(replace(recipe, batch_size=8), source, Shard(1, 2))
     with pytest.raises(UsageError, match="--batch-size 7 cannot be divided among 2 processes"):
-        check(recipe, source, Shard(1, 2))
+        validate(recipe, source, Shard(1, 2))
 
 
 def test_building_leaves_the_global_stream_alone() -> None:
@@ -110,7 +111,7 @@ def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
     """Where a run was not evaluated yet there is only the last."""
     values = iter([1.0, 2.0])
     monkeypatch.setattr(
-        train, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
+        callbacks, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
     )
     result = genlab.train("vae", steps=4, evaluate_every=2, out=tmp_path, **TINY)
     folder = RunFolder(result.folder)

@@ -9,12 +9,10 @@ import torch
 
 import genlab
 from genlab.core.errors import NonFiniteError, RunFailureError
-from genlab.core.random import Randomness
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
 from genlab.recipes.resolve import resolve
 from genlab.runs import train
-from genlab.runs.data import spec_of
-from genlab.runs.diagnose import checkup
+from genlab.runs.diagnose import diagnose_run
 from genlab.runs.treatment import TREATMENTS, treat
 from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder, find
@@ -48,7 +46,7 @@ def test_a_failure_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
     assert told[0]["severity"] == "failure"
     assert told[0]["remedies"]
     assert folder.history()[-1]["step"] == 240
-    there = [finding.rule for finding in checkup(folder).findings]
+    there = [finding.rule for finding in diagnose_run(folder).findings]
     assert "discriminator-too-strong" in there
     assert [event["findings"] for event in events(folder, "diagnosis")] == [there]
 
@@ -75,7 +73,7 @@ def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
     assert result.progress.step == recipe["steps"] == 240 - remedy["step"]  # the budget is what it was
     steps = [line["step"] for line in folder.history()]
     assert steps == sorted(set(steps))
-    assert "discriminator-too-strong" not in [finding.rule for finding in checkup(folder).findings]
+    assert "discriminator-too-strong" not in [finding.rule for finding in diagnose_run(folder).findings]
 
 
 @pytest.mark.parametrize("preset", ["dcgan", "conv-vae"])
@@ -109,9 +107,11 @@ def test_without_treatment_what_is_not_a_number_stops_as_ever(tmp_path: Path) ->
         genlab.train("vae", out=tmp_path, lr=1e4, **TINY)
 
 
-def ill(since: int, *remedies: Remedy) -> RunFailureError:
+def failure(since: int, *remedies: Remedy) -> RunFailureError:
     evidence = [Evidence("loss", 1.0, "less")]
-    return RunFailureError("ill", Finding("test", "Ill", "failure", since, 60, evidence, "Why.", "", remedies))
+    return RunFailureError(
+        "failing", Finding("test", "Failing", "failure", since, 60, evidence, "Why.", "", remedies)
+    )
 
 
 SLOWER = Remedy([Change("lr", times=0.5)], "Slower.")
@@ -130,31 +130,31 @@ PLAN = resolve("vae", {"width": 4, "steps": 100})
 
 
 def test_it_goes_back_to_what_was_healthy_before_it_began(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(50, SLOWER))
+    treated = treat(PLAN, folder, failure(50, SLOWER))
     assert treated is not None
-    assert (treated.back, treated.changes) == (40, {"lr": 5e-4})
+    assert (treated.restart, treated.changes) == (40, {"lr": 5e-4})
     assert int(checkpoint.load(folder.last).state["step"]) == 40
     assert treated.plan.recipe.steps == 100 - 20
 
 
 def test_a_remedy_that_the_networks_refuse_is_passed_over(folder: RunFolder) -> None:
     plan = resolve("gan", {"width": 4, "steps": 100})
-    treated = treat(plan, folder, ill(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER))
+    treated = treat(plan, folder, failure(50, Remedy([Change("attention", to=8)], "Mlps have none."), FASTER))
     assert treated is not None
     assert treated.changes == {"discriminator_lr": 4e-4}
 
 
 def test_it_begins_anew_where_the_trouble_is_older(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(30, SLOWER))
+    treated = treat(PLAN, folder, failure(30, SLOWER))
     assert treated is not None
-    assert treated.back == 0
+    assert treated.restart == 0
     assert not checkpoint.exists(folder.last)
 
 
 def test_it_begins_anew_where_the_networks_are_others(folder: RunFolder) -> None:
-    treated = treat(PLAN, folder, ill(50, LARGER))
+    treated = treat(PLAN, folder, failure(50, LARGER))
     assert treated is not None
-    assert treated.back == 0
+    assert treated.restart == 0
 
 
 def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
@@ -162,10 +162,9 @@ def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
     last = checkpoint.load(folder.last)
     state = {**last.state, "step": 60, "best_step": 60, "best_value": 0.5}
     checkpoint.save(checkpoint.Checkpoint(last.model, last.training, state), folder.best)
-    assert treat(PLAN, folder, ill(50, SLOWER)) is not None
+    assert treat(PLAN, folder, failure(50, SLOWER)) is not None
     saving.recover(folder)
-    training = train.build(PLAN.recipe, spec_of(folder), Randomness(0))
-    progress = saving.resume(folder, training, None)
+    _, progress = saving.load_last(folder)
     assert (progress.step, progress.best_step, progress.best_value) == (40, 60, 0.5)
     assert checkpoint.load_state(folder.best)["step"] == 60
 
@@ -173,7 +172,7 @@ def test_the_best_is_kept_while_it_can_be_compared(folder: RunFolder) -> None:
 @pytest.mark.parametrize("remedy", [LARGER, Remedy([Change("reconstruction", to="l1")], "Sharper.")])
 def test_a_best_that_fits_no_more_is_not_kept(folder: RunFolder, remedy: Remedy) -> None:
     checkpoint.link(folder.last, folder.best)
-    assert treat(PLAN, folder, ill(50, remedy)) is not None
+    assert treat(PLAN, folder, failure(50, remedy)) is not None
     assert not checkpoint.exists(folder.best)
 
 
@@ -182,7 +181,7 @@ def test_remedies_are_tried_in_their_order_and_once(folder: RunFolder) -> None:
     unknown = Remedy([Change("discriminator_lr", times=0.5)], "Of another family.")
     order = []
     for _ in range(TREATMENTS + 1):
-        treated = treat(PLAN, folder, ill(50, unknown, impossible, SLOWER, LARGER))
+        treated = treat(PLAN, folder, failure(50, unknown, impossible, SLOWER, LARGER))
         if treated:
             order.append(dict(treated.changes))
             folder.event(60, "remedy", treated.event())
@@ -194,13 +193,13 @@ def test_late_in_a_run_what_it_has_learned_is_kept_if_it_can_be(
     folder: RunFolder, steps: int, first: dict[str, float]
 ) -> None:
     """It stopped at step 60; to begin anew with the first remedy leaves 140 steps, or only 40."""
-    treated = treat(resolve("vae", {"width": 4, "steps": steps}), folder, ill(50, LARGER, SLOWER))
+    treated = treat(resolve("vae", {"width": 4, "steps": steps}), folder, failure(50, LARGER, SLOWER))
     assert treated is not None
     assert treated.changes == first
 
 
 def test_three_treatments_are_enough(folder: RunFolder) -> None:
     for number in range(TREATMENTS):
-        assert treat(PLAN, folder, ill(50, Remedy([Change("latent", to=3 + number)], "x.")))
+        assert treat(PLAN, folder, failure(50, Remedy([Change("latent", to=3 + number)], "x.")))
         folder.event(60, "remedy", {"rule": "test", "changes": {"latent": 3 + number}, "back to step": 0})
-    assert treat(PLAN, folder, ill(50, SLOWER)) is None
+    assert treat(PLAN, folder, failure(50, SLOWER)) is None

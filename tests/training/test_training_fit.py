@@ -21,9 +21,10 @@ from genlab.core.pictures import Picture
 from genlab.core.player import Player
 from genlab.training import fit as loop
 from genlab.training.average import Average
+from genlab.training.callbacks import Callbacks, Progress
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.evaluation import Evaluation
-from genlab.training.fit import Cadence, Callbacks, Progress, fit
+from genlab.training.fit import Cadence, fit
 from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted
 from genlab.training.state import collect, restore
@@ -72,7 +73,7 @@ class Watcher:
     evaluations: int = 0
     seen: list[dict[str, Tensor]] = field(default_factory=list)
 
-    def save(self, progress: Progress, best: bool, *, sick: bool = False) -> None:
+    def save(self, progress: Progress, *, best: bool, failing: bool) -> None:
         self.log.append(("save", progress.step, best))
         self.saved.append(replace(progress))
 
@@ -117,12 +118,12 @@ def run(
     toy: Toy | None = None,
     progress: Progress | None = None,
     ema: float = 0.0,
-    **around: Any,
+    **callbacks: Any,
 ) -> tuple[Toy, Progress, Average | None]:
     toy, progress = toy or Toy(), progress or Progress()
     average = Average(toy.model, ema) if ema else None
-    calls = {"evaluate": watcher.evaluate, "preview": watcher.preview, "observers": [watcher], **around}
-    fit(toy, Points(progress.batches), plan, progress, Callbacks(watcher.save, **calls), average=average)
+    calls = {"evaluate": watcher.evaluate, "preview": watcher.preview, "observers": [watcher], **callbacks}
+    fit(toy, Points(progress.batches), plan, progress, Callbacks(watcher.save, **calls), average)
     return toy, progress, average
 
 
@@ -225,7 +226,7 @@ def test_what_is_drawn_in_layers_depends_on_the_step_alone(ema: float) -> None:
         RHYTHM,
         Progress(**half.state),
         Callbacks(Watcher().save),
-        average=average,
+        average,
     )
     for before, after in zip(once, collect(toy, average), strict=True):
         assert before.keys() == after.keys()

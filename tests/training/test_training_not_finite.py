@@ -23,7 +23,7 @@ from genlab.data.loader import Loader
 from genlab.objectives import adversarial, reconstruction
 from genlab.recipes.resolve import resolve
 from genlab.runs import data as run_data
-from genlab.runs import train
+from genlab.runs import phases
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
@@ -101,7 +101,7 @@ def test_an_objective_that_fails_names_its_player(
 
 def _built(preset: str) -> Training:
     recipe = resolve(preset, SMALL).recipe
-    return train.build(recipe, DataSpec(Points(2)), Randomness(0))
+    return phases.build(recipe, DataSpec(Points(2)), Randomness(0))
 
 
 def _batches() -> Iterator[Batch]:

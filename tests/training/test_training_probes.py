@@ -1,4 +1,4 @@
-"""What is measured beside a step, on models whose answers are known; and that nothing notices."""
+"""The probes measure what they say, on models whose answers are known, and change nothing."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -34,7 +34,7 @@ REAL, HELD_OUT = (Batch(pictures(200, seed), torch.arange(200)) for seed in (0, 
 
 def look(model: nn.Module, count: int = 100) -> dict[str, float]:
     with inference_mode(model):
-        seen = Probes(REAL, HELD_OUT, TARGET, 0, count).look(model, 20)
+        seen = Probes(REAL, HELD_OUT, TARGET, 0, count).model_signals(model, 20)
         return {name: float(value) for name, value in seen.items()}
 
 
@@ -152,7 +152,7 @@ class Two:
 
 def test_how_far_weights_move_and_which_units_are_dead() -> None:
     training = Two()
-    with Probes(REAL, HELD_OUT, TARGET, 0).watching(training) as seen:
+    with Probes(REAL, HELD_OUT, TARGET, 0).step_signals(training) as seen:
         training.step(0, iter(()))
     assert float(seen["toy_update_ratio"]) == pytest.approx(1)
     assert float(seen["1_dead_units"]) == pytest.approx(1 / 3)
@@ -231,7 +231,7 @@ def test_a_run_that_is_looked_at_ends_in_the_same_bits(
 
     looked: list[bool] = []
     with_looks = weights()
-    monkeypatch.setattr("genlab.runs.train._probes", lambda *_: None)
+    monkeypatch.setattr("genlab.runs.callbacks._probes", lambda *_: None)
     without = weights()
     assert looked == [True, False]
     assert all(torch.equal(one, two) for one, two in zip(with_looks, without, strict=True))

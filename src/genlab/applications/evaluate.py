@@ -30,9 +30,10 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.data import check_unchanged, open_data
+from genlab.runs.data import check_unchanged, open_data, spec_of
 from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, precision, saved_step
+from genlab.runs.phases import resized
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
@@ -128,6 +129,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
+    source = resized(source, spec_of(folder, step))
     model = load_model(folder, which, device, request.sampling)
     extractor = None
     if isinstance(model, Samples) and source.train.spec.target.spatial == 2:

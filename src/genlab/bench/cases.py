@@ -20,9 +20,10 @@ from genlab.data.loader import Loader
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
-from genlab.runs.train import build
+from genlab.runs.phases import build
 from genlab.training.average import Average
-from genlab.training.fit import Cadence, Callbacks, Progress, fit
+from genlab.training.callbacks import Callbacks, Progress
+from genlab.training.fit import Cadence, fit
 from genlab.training.run_folder import RunFolder
 
 IMAGES = 1024
@@ -115,11 +116,12 @@ def ours(recipe: Recipe, data: Split, where: torch.device, dtype: torch.dtype, s
         Loader(data, recipe.batch_size, seed=seed, device=where) as batches,
     ):
         folder = RunFolder.create(Path(place), "bench")
-        around = Callbacks(save=lambda *_, **__: None, observers=[folder])
+        callbacks = Callbacks(save=lambda *_, **__: None, observers=[folder])
 
         def advance(steps: int) -> None:
-            plan = Cadence(progress.step + steps, None, Settings().log_every, never, never, never)
-            fit(training, batches, plan, progress, around, average=average, seed=seed)
+            until = progress.step + steps
+            cadence = Cadence(until, None, Settings().log_every, never, never, never, seed=seed)
+            fit(training, batches, cadence, progress, callbacks, average)
 
         yield Driven(average.model if average else training.model, advance)
 

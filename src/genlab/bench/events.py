@@ -18,7 +18,7 @@ from genlab.training.probes import PROBED as COUNT
 from genlab.training.state import collect
 
 STEPS = 8
-PREVIEW, EVALUATION, CHECKPOINT, PROBED = "preview", "evaluation", "checkpoint", "the doctor's look"
+PREVIEW, EVALUATION, CHECKPOINT, PROBED = "preview", "evaluation", "checkpoint", "the doctor's probes"
 LINES = 500  # of the history that the doctor knows
 EVERY = {
     PREVIEW: SETTINGS.preview_every,
@@ -36,7 +36,7 @@ def measure(scope: Scope) -> Section:
             PREVIEW: partial(_preview, run),
             EVALUATION: partial(_evaluate, run),
             CHECKPOINT: partial(_save, run),
-            PROBED: partial(_look, run, Probes(run.held_out, run.held_out, run.spec.target, 0), _doctor(run)),
+            PROBED: partial(_probe, run, Probes(run.held_out, run.held_out, run.spec.target, 0), _doctor(run)),
         }
         found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
@@ -56,9 +56,9 @@ def measure(scope: Scope) -> Section:
     method = (
         f"{ABOUT} A preview of {Images.shown} samples is drawn and written as PNG; an evaluation draws {SUBSET:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
-        "average and the state of both optimizers, is hashed and waits for the disk; the doctor looks at samples "
-        f"and scores of {COUNT} images, at the weights before and after a step, and goes through its rules. "
-        "Shares are of the time of the steps between two of them, at the default rhythm."
+        "average and the state of both optimizers, is hashed and waits for the disk; the doctor's probes "
+        f"measure samples and scores of {COUNT} images and the weights before and after a step, and its rules "
+        "run. Shares are of the time of the steps between two of them, at the default rhythm."
     )
     return Section("Between steps", method, rows)
 
@@ -75,20 +75,20 @@ def _evaluate(run: Example) -> None:
         evaluate(model, run.held_out, SETTINGS.seed)
 
 
-def _look(run: Example, probes: Probes, doctor: Doctor) -> None:
-    with probed_step(probes, run.training, LEAST_STEPS, LEAST_STEPS) as seen:
+def _probe(run: Example, probes: Probes, doctor: Doctor) -> None:
+    with probed_step(probes, run.training, LEAST_STEPS, LEAST_STEPS) as signals:
         pass
-    doctor.due = 0  # it does not go through its rules at every look
-    doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in seen.items()})
+    doctor.due = 0  # its rules do not run at every probed step
+    doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in signals.items()})
 
 
 def _doctor(run: Example) -> Doctor:
     """Return a doctor who has seen a run for a while."""
     with probed_step(
         Probes(run.held_out, run.held_out, run.spec.target, 0), run.training, LEAST_STEPS, LEAST_STEPS
-    ) as seen:
+    ) as signals:
         pass
-    values = {name: value.item() for name, value in seen.items()}
+    values = {name: value.item() for name, value in signals.items()}
     return Doctor(Context("gan"), ({"step": LEAST_STEPS * line, **values} for line in range(LINES)))
 
 

@@ -20,9 +20,10 @@ from genlab.families.gan import GANTraining
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.settings import Settings
 from genlab.runs.data import SUBSET
-from genlab.runs.train import build
+from genlab.runs.phases import build
 from genlab.training.average import Average
-from genlab.training.fit import Cadence, Callbacks, Progress, fit
+from genlab.training.callbacks import Callbacks, Progress
+from genlab.training.fit import Cadence, fit
 from genlab.training.run_folder import RunFolder
 
 RECIPE = replace(PRESETS["dcgan"], batch_size=64, width=64)
@@ -51,9 +52,9 @@ class Example:
         """Go on by `fit`, which logs to the run folder; without previews, evaluations and checkpoints."""
         until = self.progress.step + steps
         never = until + 1
-        plan = Cadence(until, None, SETTINGS.log_every, never, never, never)
-        around = Callbacks(save=lambda *_, **__: None, observers=[self.folder])
-        fit(self.training, self.batches, plan, self.progress, around, average=self.average, seed=SETTINGS.seed)
+        cadence = Cadence(until, None, SETTINGS.log_every, never, never, never, seed=SETTINGS.seed)
+        callbacks = Callbacks(save=lambda *_, **__: None, observers=[self.folder])
+        fit(self.training, self.batches, cadence, self.progress, callbacks, self.average)
         wait(self.device)
 
 

@@ -36,9 +36,9 @@ def _command(plan: Plan, summary: str) -> Callable[..., None]:
     def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
         changed = plan.changed(options)  # refused, if it is, before torch is imported
 
-        from genlab.runs.train import start
+        from genlab.runs.train import train
 
-        conclude(start(changed))
+        conclude(train(changed))
 
     parameters = [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run")]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def resume(
     precision
         What networks multiply in from here on: auto, bf16 or float32.
     """
-    from genlab.runs.train import carry_on
+    from genlab.runs import train
 
     options: Mapping[str, Any] = {
         "steps": steps,
@@ -106,7 +106,7 @@ def resume(
         "device": device,
         "precision": precision,
     }
-    conclude(carry_on(run, {name: value for name, value in options.items() if value is not None}, root=root))
+    conclude(train.resume(run, {name: value for name, value in options.items() if value is not None}, root=root))
 
 
 def conclude(result: "Result") -> None:
@@ -117,9 +117,9 @@ def conclude(result: "Result") -> None:
     if launched().rank != WHOLE.rank:
         return
     folder, progress = result.folder, result.progress
-    further = result.planned if progress.step < result.planned else 2 * progress.step
-    use = "interpolate" if result.walks else "sample"
-    over = "\nThis run was over; give --steps to go on." if progress.step == result.began else ""
+    further = result.planned_steps if progress.step < result.planned_steps else 2 * progress.step
+    use = "interpolate" if result.has_latents else "sample"
+    over = "\nThis run was over; give --steps to go on." if progress.step == result.start_step else ""
     print(
         f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
         f"  pictures  {folder}/previews\n"

@@ -54,10 +54,10 @@ def sample(
     into = out if out and out.suffix.lower() != ".png" else None
     folder, model, step = _load(run, root, checkpoint, device, sampling.asked())
     if into:
-        _refuse_as_folder(into, spec_of(folder).target)  # before minutes of sampling
+        _refuse_as_folder(into, spec_of(folder, step).target)  # before minutes of sampling
     chosen = None if label is None else find_class(folder, label)
-    spec = spec_of(folder)
-    condition = condition_for(folder, model, number, chosen)
+    spec = spec_of(folder, step)
+    condition = condition_for(folder, step, model, number, chosen)
     samples = draw(model, number, seed, condition, progress=True)
     if into:
         _write_singly(samples, into)
@@ -102,7 +102,7 @@ def reconstruct(
 
     _refuse_other_than_png(out)
     folder, model, step = _load(run, root, checkpoint, device)
-    names, images, rejected = read_images(path, spec_of(folder).target)
+    names, images, rejected = read_images(path, spec_of(folder, step).target)
     again, errors = send(model, images.to(of(model)), seed if draw else None)
     for name, error in zip(names, errors.tolist(), strict=True):
         print(f"{error:.5f}  {name}")
@@ -110,7 +110,7 @@ def reconstruct(
         print(f"rejected  {item.path}: {item.reason}")
     print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
     name = _named(step, path.stem or "pictures", seed=seed if draw else None)
-    drawn = side_by_side(spec_of(folder).target, images, again.cpu())
+    drawn = side_by_side(spec_of(folder, step).target, images, again.cpu())
     _write_png(out or folder.path / "reconstructions" / name, drawn)
 
 
@@ -154,11 +154,11 @@ def interpolate(
         raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
     _refuse_other_than_png(out)
     folder, model, step = _load(run, root, checkpoint, device)
-    images = _ends(folder, model, between, stretches + 1)
+    images = _ends(folder, step, model, between, stretches + 1)
     paths = walk(model, stretches + 1, frames, seed, images).cpu()
     name = _named(step, between and (between.stem or "pictures"), f"{stretches}x{frames}", seed=seed)
     target = out or folder.path / "interpolations" / name
-    draw = spec_of(folder).target.draw
+    draw = spec_of(folder, step).target.draw
     _write_png(target, draw(paths.flatten(0, 1), frames))
     animation = target.with_suffix(".gif")
     write(animation, gif([draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
@@ -216,7 +216,7 @@ def _load(
     return folder, load_model(folder, checkpoint, device, sampling), saved_step(folder, checkpoint)[1]
 
 
-def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
+def _ends(folder: "RunFolder", step: int, model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
     """Return the pictures to walk between, or None to walk between draws from the prior."""
     from genlab.core.contract import HasPrior
     from genlab.core.device import of
@@ -225,11 +225,11 @@ def _ends(folder: "RunFolder", model: "nn.Module", between: Path | None, count: 
     from genlab.runs.data import held_out_of, spec_of
 
     if between:
-        _, images, _ = read_images(between, spec_of(folder).target)
+        _, images, _ = read_images(between, spec_of(folder, step).target)
     elif isinstance(model, HasPrior):
         return None
     else:
-        images = held_out_of(folder).x
+        images = held_out_of(folder, step).x
     if len(images) < count:
         place = between or "the held-out part"
         raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")

@@ -173,15 +173,9 @@ class Dataset:
 
         Byte 0 becomes exactly -1 and byte 255 exactly 1.
         """
-        images = self.values[index]
-        if images.dtype == np.uint8:
-            # By NumPy, which computes in this thread: torch would start a team of threads of its own for the
-            # loader's thread, in the way of those that train.
-            images = images.astype(np.float32)
-            images /= np.float32(127.5)
-            images -= np.float32(1)
+        images = torch.from_numpy(as_floats(self.values[index]))
         condition = {} if self.labels is None else {"label": torch.from_numpy(self.labels[index])}
-        return Batch(torch.from_numpy(images), torch.from_numpy(np.array(index, dtype=np.int64)), condition)
+        return Batch(images, torch.from_numpy(np.array(index, dtype=np.int64)), condition)
 
 
 @dataclass(frozen=True)
@@ -214,6 +208,18 @@ def chunks(values: Values) -> Iterator[Array]:
     """Yield all images in order, some thousand at a time."""
     for start in range(0, len(values), _CHUNK):
         yield values[np.arange(start, min(start + _CHUNK, len(values)))]
+
+
+def as_floats(values: Array) -> Array:
+    """Return float32 in [-1, 1]: x / 127.5 - 1 of bytes, floats as they are."""
+    if values.dtype != np.uint8:
+        return values
+    # By NumPy, which computes in this thread: torch would start a team of threads of its own for the loader's
+    # thread, in the way of those that train.
+    floats = values.astype(np.float32)
+    floats /= np.float32(127.5)
+    floats -= np.float32(1)
+    return floats
 
 
 def fingerprint(values: Values, labels: IntArray | None) -> str:

@@ -1,12 +1,13 @@
-"""Data with conditions: pairs, two unpaired sets, and examples that are degraded on purpose.
+"""Data made of other data: pairs, two unpaired sets, examples that are degraded on purpose, smaller images.
 
 Each reads other splits and is one itself, so that a loader orders, shards, mirrors and resumes it as any other.
 """
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from torch import Tensor
 
 from genlab.core.batch import Batch
 from genlab.core.errors import DataError
-from genlab.core.modality import DataSpec
+from genlab.core.modality import BYTES, DataSpec, Images, Modality
 from genlab.core.random import Draws, generator
-from genlab.data.dataset import IntArray, Split, Values
+from genlab.data.dataset import Array, IntArray, Split, Values, as_floats
 from genlab.data.loader import Order
 
 SOURCE = "source"
@@ -24,7 +25,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class _Wrapper:
-    """What all wrappers have: the target is that of another split, and the condition "source" is new."""
+    """What all wrappers have: the target is that of another split."""
 
     target: Split
 
@@ -46,6 +47,11 @@ class _Wrapper:
     def __len__(self) -> int:
         return len(self.target)
 
+
+@dataclass(frozen=True)
+class _WithSource(_Wrapper):
+    """A wrapper that adds the condition "source"."""
+
     def _spec(self, source: Split) -> DataSpec:
         spec = self.target.spec
         if SOURCE in spec.conditions:
@@ -57,7 +63,7 @@ class _Wrapper:
 
 
 @dataclass(frozen=True)
-class Paired(_Wrapper):
+class Paired(_WithSource):
     """Targets, each with the source of the same position: a photo and its sketch.
 
     Raises:
@@ -89,7 +95,7 @@ class Paired(_Wrapper):
 
 
 @dataclass(frozen=True)
-class Unpaired(_Wrapper):
+class Unpaired(_WithSource):
     """Targets, each with some source: the second split is read in a seeded order of its own.
 
     The stream of sources is one permutation after the other, so that all are used equally often, however many
@@ -124,7 +130,7 @@ class Unpaired(_Wrapper):
 
 
 @dataclass(frozen=True)
-class Degraded(_Wrapper):
+class Degraded(_WithSource):
     """Targets, each with a degraded copy of itself as its source: noise to remove, pixels to restore.
 
     Args:
@@ -158,6 +164,107 @@ class Degraded(_Wrapper):
             for x, e, i in zip(batch.x, epochs, index, strict=True)
         ]
         return self._given(batch, torch.cat(sources) if sources else batch.x)
+
+
+@dataclass(frozen=True)
+class Resized(_Wrapper):
+    """Images at a lower resolution: each pixel is the mean of k × k pixels, rounded to a byte if those are bytes.
+
+    Images among the conditions are reduced by the same k.
+
+    Args:
+        target: the images at their full resolution.
+        modality: what they become.
+
+    Raises:
+        DataError: k is not a whole number, or the data are not images.
+    """
+
+    modality: Modality
+
+    def __post_init__(self) -> None:
+        if self.spec.target != self.modality:
+            raise DataError(
+                f"{self.name} cannot be resized from {self.target.spec.target} to {self.modality}: only images "
+                "can be, to sides that divide theirs."
+            )
+
+    @cached_property
+    def factor(self) -> int:
+        """k, by which all sides are divided."""
+        before, after = self.target.spec.target, self.modality
+        smaller = isinstance(before, Images) and isinstance(after, Images)
+        return max(before.shape[-1] // after.shape[-1], 1) if smaller else 1
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """The target's, with the sides of all images divided."""
+        whole = self.target.spec
+        given = {name: self._reduced(modality) for name, modality in whole.conditions.items()}
+        return DataSpec(self._reduced(whole.target), given)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the split and of the factor."""
+        return _digest("resized", self.target.fingerprint, str(self.factor))
+
+    @property
+    def values(self) -> Values:
+        """The smaller images, in the type that the full ones are stored in."""
+        return _BlockMeans(self.target.values, self.factor)
+
+    def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
+        """Return the smaller images and their conditions."""
+        batch, spec = self.target.batch(index, epoch), self.target.spec
+        given = {
+            name: self._means(value) if isinstance(spec.conditions[name], Images) else value
+            for name, value in batch.condition.items()
+        }
+        return Batch(self._means(batch.x, spec.target.levels), batch.index, given)
+
+    def _reduced(self, modality: Modality) -> Modality:
+        if not isinstance(modality, Images):
+            return modality
+        if modality.height % self.factor or modality.width % self.factor:
+            raise DataError(f"{self.name} has {modality}, whose sides cannot be divided by {self.factor}.")
+        return replace(modality, height=modality.height // self.factor, width=modality.width // self.factor)
+
+    def _means(self, x: Tensor, levels: int | None = None) -> Tensor:
+        values = x.numpy()
+        if levels == BYTES:
+            values = np.rint((values + 1) * 127.5).astype(np.uint8)
+        return torch.from_numpy(as_floats(block_means(values, self.factor)))
+
+
+@dataclass(frozen=True)
+class _BlockMeans:
+    """Images that are reduced when they are read."""
+
+    images: Values  # (N, C, H, W)
+    factor: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.images.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        *first, height, width = self.images.shape
+        return (*first, height // self.factor, width // self.factor)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: IntArray, /) -> Array:
+        return block_means(self.images[index], self.factor)
+
+
+def block_means(images: Array, factor: int) -> Array:
+    """Return the mean of each block of factor × factor pixels of images (B, C, H, W); bytes are rounded."""
+    batch, channels, height, width = images.shape
+    blocks = images.reshape(batch, channels, height // factor, factor, width // factor, factor)
+    means: Array = blocks.mean(axis=(3, 5), dtype=np.float32)
+    return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
 
 def _digest(*parts: str) -> str:

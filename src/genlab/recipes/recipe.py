@@ -13,6 +13,8 @@ from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from genlab.core.contract import Training
@@ -28,6 +30,21 @@ else:
     ArchitectureName = names_of("architectures.__init__", "ARCHITECTURES")
     ReconstructionName = names_of("objectives.reconstruction", "RECONSTRUCTION")
     RateName = names_of("core.schedules", "RATES")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of a run with a recipe and a data spec of its own.
+
+    Args:
+        steps: the step of the run at which it ends.
+        recipe: builds its networks and their training: the run's recipe with other values.
+        spec: what it generates. Images may be smaller than those of the data by an integer factor.
+    """
+
+    steps: int
+    recipe: Recipe
+    spec: DataSpec
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,14 @@ class Recipe(ABC):
     def sources(spec: DataSpec) -> dict[str, Modality]:
         """Return the conditions of the data other than a label."""
         return {name: modality for name, modality in spec.conditions.items() if name != "label"}
+
+    def phases(self, spec: DataSpec) -> Sequence[Phase]:
+        """Return the phases of a run on data like `spec`, in their order; the last ends at `steps`.
+
+        Between two phases the networks are built anew, and weights of the same name and shape are kept. By default
+        there is one phase.
+        """
+        return [Phase(self.steps, self, spec)]
 
     def rate(self) -> Schedule:
         """Return the factor on all learning rates, step by step."""

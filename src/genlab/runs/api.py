@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from genlab.recipes.resolve import resolve
+from genlab.runs import train as training
 from genlab.runs.load import load
-from genlab.runs.train import Result, carry_on, start
+from genlab.runs.train import Result
 
 __all__ = ["load", "resume", "train"]
 
@@ -26,7 +27,7 @@ def train(preset: str, *, quiet: bool = False, **options: Any) -> Result:  # noq
         DataError: the pictures cannot be used as they are.
         NonFiniteError: a loss or gradient was NaN or infinite.
     """
-    return start(resolve(preset, options), quiet=quiet)
+    return training.train(resolve(preset, options), quiet=quiet)
 
 
 def resume(
@@ -36,7 +37,7 @@ def resume(
     root: str | Path = "runs",
     **options: Any,  # noqa: ANN401
 ) -> Result:
-    """Go on with a run from its last checkpoint.
+    """Resume a run from its last checkpoint.
 
     `steps`, `minutes`, `patience`, `on_failure`, `device` and `precision` may be changed.
 
@@ -44,4 +45,4 @@ def resume(
         UsageError: no such run, or another option.
         CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
     """
-    return carry_on(Path(run), options, root=Path(root), quiet=quiet)
+    return training.resume(Path(run), options, root=Path(root), quiet=quiet)

@@ -23,8 +23,9 @@ from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.source import open_source
 from genlab.families.vae import binarised
-from genlab.recipes.resolve import from_values
+from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import Settings
+from genlab.runs.phases import phase_at, phases_of, resized
 from genlab.training.run_folder import RunFolder
 
 SUBSET = 1000  # images of a split that a run looks at while it trains
@@ -75,15 +76,24 @@ def black_and_white(images: Tensor, seed: int) -> Tensor:
     return binarised(images, Draws(generator(seed, "measured pixels"), len(images)))
 
 
-def held_out_of(folder: RunFolder) -> Batch:
-    """Return the held-out images that a run is evaluated on, opening its source again."""
-    settings = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").settings
-    return subset(open_data(settings).held_out, settings.seed)
+def held_out_of(folder: RunFolder, step: int | None = None) -> Batch:
+    """Return the held-out images that a run is evaluated on; with `step`, as they are in the phase of it."""
+    settings = plan_of(folder).settings
+    return subset(resized(open_data(settings), spec_of(folder, step)).held_out, settings.seed)
 
 
-def spec_of(folder: RunFolder) -> DataSpec:
-    """Return what the data were like that a run was trained on."""
-    return DataSpec.of(_recorded(folder))
+def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
+    """Return what the data of a run are like; with `step`, what they are like in the phase of that step."""
+    spec = DataSpec.of(_recorded(folder))
+    if step is None:
+        return spec
+    phases = phases_of(plan_of(folder).recipe, spec)
+    return phases[phase_at(phases, step)].spec
+
+
+def plan_of(folder: RunFolder) -> Plan:
+    """Return the plan of a run."""
+    return from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
 
 
 def find_class(folder: RunFolder, name: str) -> int:
@@ -113,12 +123,17 @@ def _recorded(folder: RunFolder) -> dict[str, Any]:
     return values if "target" in values else legacy.data(values)
 
 
-def condition_for(folder: RunFolder, model: nn.Module, count: int, label: int | None = None) -> dict[str, Tensor]:
-    """Return the conditions of `count` samples: the class `label`, and held-out sources where they are needed."""
+def condition_for(
+    folder: RunFolder, step: int, model: nn.Module, count: int, label: int | None = None
+) -> dict[str, Tensor]:
+    """Return the conditions of `count` samples of the model of `step`: the class `label`, and sources if needed.
+
+    The sources are held-out ones.
+    """
     given = {} if label is None else {"label": torch.full((count,), label)}
     sources = needed(model.conditions) if isinstance(model, Samples) else []
     if sources:
-        held_out = held_out_of(folder)
+        held_out = held_out_of(folder, step)
         index = torch.arange(count) % len(held_out)
         given |= rows(held_out.only(sources), index)
     return given

@@ -1,4 +1,4 @@
-"""The doctor's view of a run folder."""
+"""Diagnoses a run, or the log of another program."""
 
 import os
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
 from genlab.diagnosis.rule import Context
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.resolve import Plan, from_values
-from genlab.runs.data import facts_of
+from genlab.recipes.resolve import Plan
+from genlab.runs.data import facts_of, plan_of
 from genlab.training.evaluation import recorded_criterion
 from genlab.training.run_folder import RunFolder, find
 
@@ -45,19 +45,19 @@ def doctor(
     """
     path = Path(target)
     if path.is_file() or (path.is_dir() and not (path / RECIPE).is_file() and any(path.rglob("*tfevents*"))):
-        return _of_log(path, mapping or {}, family)
+        return _diagnose_log(path, mapping or {}, family)
     if mapping or family:
         raise UsageError(f"--map and --family are for logs of other programs, and {target} is none")
-    return checkup(find(path, Path(root)))
+    return diagnose_run(find(path, Path(root)))
 
 
-def checkup(folder: RunFolder) -> Diagnosis:
+def diagnose_run(folder: RunFolder) -> Diagnosis:
     """Return what is wrong with a run as it is now."""
     lines, context = records(folder)
     return examine(History(lines), context)
 
 
-def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagnosis:
+def _diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagnosis:
     if family not in (None, *FAMILIES):
         raise UsageError(f'--family can be {", ".join(FAMILIES)}, not "{family}"')
     log = read_log(path, mapping, family)
@@ -72,8 +72,8 @@ def _of_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagn
 
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
-    """Return the lines of a run's history, evaluations and faults among them, and what else is known of it."""
-    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    """Return the history of a run's phase, evaluations and faults among it, and what else the doctor knows."""
+    plan = plan_of(folder)
     lines: list[Mapping[str, Any]] = list(folder.history())
     events = folder.events()
     treated = max((place for place, event in enumerate(events) if event["event"] == "remedy"), default=-1)
@@ -82,18 +82,20 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
             lines.append({"step": event["step"], CRITERION: recorded_criterion(event)[1]})
         elif event["event"] == "fault" and place > treated:
             lines.append({"step": event["step"], event["tensor"]: float("nan")})
+    begun = max((event["step"] for event in events if event["event"] == "phase"), default=0)
+    lines = [line for line in lines if line["step"] > begun or not begun]
     return lines, context_of(plan, facts_of(folder))
 
 
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
-    """Return what the doctor knows of a run before it begins."""
+    """Return what the doctor knows of a run before it starts."""
     recipe = plan.recipe
     published = asdict(PRESETS[plan.preset])
-    return Context(recipe.family, recipe.steps, asdict(recipe), published, facts, partial(_goes_with, plan))
+    return Context(recipe.family, recipe.steps, asdict(recipe), published, facts, partial(_is_possible, plan))
 
 
-def _goes_with(plan: Plan, changes: Mapping[str, Any]) -> bool:
-    """Whether the plan's other parts go together with the changes."""
+def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:
+    """Whether the changes go together with the rest of the plan."""
     try:
         plan.changed(changes)
     except UsageError:

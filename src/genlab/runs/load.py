@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,9 +13,9 @@ from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.recipes.recipe import Recipe
-from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
-from genlab.runs.data import spec_of
+from genlab.runs.data import plan_of, spec_of
+from genlab.runs.phases import phase_at, phases_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import load_weights
@@ -30,21 +31,25 @@ def load_model(
 ) -> nn.Module:
     """Return a run's model in evaluation mode, its weights frozen.
 
-    Without `which` it is the best checkpoint if there is one, else the last. It computes with the precision that
-    the run asked for, a flow in float32, and samples as its recipe says, but for the options in `sampling`.
+    Without `which` it is the best checkpoint if there is one, else the last. It has the networks of the phase that
+    the checkpoint is from, computes with the precision that the run asked for, a flow in float32, and samples
+    as its recipe says, but for the options in `sampling`.
 
     Raises:
         UsageError: `sampling` has an option that the model has not, or a value that it cannot take.
         CheckpointError: there is no checkpoint, or it is not whole.
     """
-    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(sampling or {})
-    with torch.random.fork_rng():
-        model = plan.recipe.model(spec_of(folder))
+    plan = plan_of(folder).sampled(sampling or {})
     place = _place(folder, _which(folder, which))
     refuse_outdated(plan.recipe, place)
-    load_weights(model, checkpoint.load(place).model)
+    saved = checkpoint.load(place)
+    phases = phases_of(plan.recipe, spec_of(folder))
+    phase = phases[phase_at(phases, saved.state["step"])]
+    with torch.random.fork_rng():
+        model = phase.recipe.model(phase.spec)
+    load_weights(model, saved.model)
     where = devices.find(device)
-    compute_in(plan.dtype(where), model)
+    compute_in(replace(plan, recipe=phase.recipe).dtype(where), model)
     return devices.place(model, where).eval().requires_grad_(False)
 
 

@@ -1,22 +1,18 @@
-"""What is done about a failure: back to where the run was healthy, and on with the best remedy not yet tried."""
+"""Treats a failing run: goes back to where it was healthy, and on with the best remedy that was not tried yet."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from genlab.core.errors import GenlabError, NonFiniteError, RunFailureError, UsageError
-from genlab.core.files import storage
 from genlab.core.modality import DataSpec
 from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.finding import Evidence, Finding, Sign
 from genlab.recipes.resolve import Plan
 from genlab.runs.data import spec_of
 from genlab.runs.diagnose import context_of
-from genlab.training import checkpoint
+from genlab.runs.phases import can_continue, comparable, phase_at, phases_of
+from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder
 
 TREATMENTS = 3  # at most, of one run
@@ -24,27 +20,36 @@ TREATMENTS = 3  # at most, of one run
 
 @dataclass(frozen=True)
 class Treatment:
-    """A remedy, and from where the run goes on with it."""
+    """A remedy, and the step from which the run continues with it."""
 
-    plan: Plan  # to go on with
+    plan: Plan  # with the remedy, and as many steps as are left
     finding: Finding
     changes: Mapping[str, Any]
-    stopped: int  # the step at which the run was
-    back: int  # the step to which it goes back
+    stopped: int  # the step at which the run failed
+    restart: int  # the step from which it continues
     seconds: float  # that the run has taken
 
     def event(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {"rule": self.finding.rule, "changes": dict(self.changes), "back to step": self.back}
+        return {"rule": self.finding.rule, "changes": dict(self.changes), "back to step": self.restart}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A remedy that could be tried."""
+
+    changes: Mapping[str, Any]
+    plan: Plan
+    restart: int
+    keeps_networks: bool
 
 
 def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None:
-    """Return the best remedy that was not tried, and put the run back to where it was healthy.
+    """Choose the best remedy that was not tried, and put the run folder back to where the run was healthy.
 
-    None where the finding has no remedy left, or the run was treated often enough. The steps that were lost are
-    part of the budget: the new plan has as many fewer. Past the half of it, remedies that keep the networks come
-    before those with which a run begins anew. The best checkpoint is kept as long as it can be used and compared
-    with what follows.
+    Returns None if the finding has no remedy left, or after `TREATMENTS` treatments. Lost steps count: the new
+    plan has as many fewer. In the second half of a run, remedies that keep the networks come before those that
+    start again. The best checkpoint is kept if later ones can be compared with it.
 
     Raises:
         StorageError: the disk refused.
@@ -53,26 +58,30 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None
     finding, stopped = _finding(error, folder)
     if finding is None or len(earlier) >= TREATMENTS:
         return None
+    spec, healthy = spec_of(folder), _healthy_step(folder, finding.since)
     tried, late = [event["changes"] for event in earlier], 2 * stopped > plan.recipe.steps
-    possible = [one for one in _possible(plan, finding, spec_of(folder)) if one[1] not in tried]
-    if not possible:
+    candidates = [
+        candidate
+        for candidate in _candidates(plan, finding, spec, healthy, stopped)
+        if candidate.changes not in tried
+    ]
+    if not candidates:
         return None
-    chosen = max(possible, key=lambda one: one[0] or not late)  # of equals the first
-    same_networks, changes, changed = chosen
-    if not same_networks or "reconstruction" in changes:
-        _forget(folder.best)  # it is of other networks, or its value is on another scale
+    chosen = max(candidates, key=lambda candidate: candidate.keeps_networks or not late)  # of equals the first
+    if not _keeps_best(folder, plan, chosen, spec):
+        checkpoint.remove(folder.best)
+    if chosen.restart:
+        checkpoint.link(folder.healthy, folder.last)
+    else:
+        checkpoint.remove(folder.last)
+        checkpoint.remove(folder.healthy)
     history = folder.history()
     seconds = history[-1]["seconds"] if history else 0.0
-    back = _go_back(folder, finding.since, same_networks=same_networks)
-    left = max(plan.recipe.steps - (stopped - back), back + 1)
-    return Treatment(changed.changed({"steps": left}), finding, changes, stopped, back, seconds)
+    return Treatment(chosen.plan, finding, chosen.changes, stopped, chosen.restart, seconds)
 
 
-def _possible(plan: Plan, finding: Finding, spec: DataSpec) -> Iterator[tuple[bool, dict[str, Any], Plan]]:
-    """Yield whether a remedy keeps the networks, what it changes, and the plan that comes of it.
-
-    Remedies with which the parts do not go together are left out.
-    """
+def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stopped: int) -> Iterator[_Candidate]:
+    """Yield the remedies of a finding, without those that a recipe refuses."""
     context = context_of(plan, {})
     for remedy in finding.remedies:
         changes = remedy.apply(context.options, context.published)
@@ -81,10 +90,20 @@ def _possible(plan: Plan, finding: Finding, spec: DataSpec) -> Iterator[tuple[bo
         try:
             changed = plan.changed(changes)
             changed.recipe.refuse(spec)
-            same_networks = _same_networks(plan, changed, spec)
+            again, onward = (_shortened(changed, stopped, restart) for restart in (0, healthy))
+            phases_of(again.recipe, spec)
+            keeps_networks = can_continue(plan.recipe, onward.recipe, spec, healthy)
         except UsageError:
             continue
-        yield same_networks, changes, changed
+        if keeps_networks:
+            yield _Candidate(changes, onward, healthy, keeps_networks)
+        else:
+            yield _Candidate(changes, again, 0, keeps_networks)
+
+
+def _shortened(plan: Plan, stopped: int, restart: int) -> Plan:
+    """Return a plan for what is left of the steps where a run that stopped goes back to `restart`."""
+    return plan.changed({"steps": max(plan.recipe.steps - (stopped - restart), restart + 1)})
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
@@ -99,28 +118,20 @@ def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int
     return None, 0
 
 
-def _go_back(folder: RunFolder, since: int, *, same_networks: bool) -> int:
-    """Make the last healthy checkpoint from before `since` the last one, or let the run begin anew."""
-    if same_networks and checkpoint.exists(folder.healthy):
-        step = int(checkpoint.load(folder.healthy).state["step"])
-        if step <= since:
-            checkpoint.link(folder.healthy, folder.last)
-            return step
-    _forget(folder.last)
-    _forget(folder.healthy)
-    return 0
+def _healthy_step(folder: RunFolder, since: int) -> int:
+    """Return the step of the checkpoint `healthy`; 0 if there is none from before the failure."""
+    if not checkpoint.exists(folder.healthy):
+        return 0
+    step = int(checkpoint.load(folder.healthy).state["step"])
+    return step if step <= since else 0
 
 
-def _forget(path: Path) -> None:
-    with storage(path):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _same_networks(one: Plan, two: Plan, spec: DataSpec) -> bool:
-    """Whether the weights of one plan fit into the networks of the other."""
-    shapes = []
-    for plan in (one, two):
-        with torch.device("meta"):
-            model = plan.recipe.model(spec)
-        shapes.append({name: value.shape for name, value in model.state_dict().items()})
-    return shapes[0] == shapes[1]
+def _keeps_best(folder: RunFolder, plan: Plan, chosen: _Candidate, spec: DataSpec) -> bool:
+    """Whether the best checkpoint fits the networks with which the run continues, and its value their scale."""
+    state = saving.best_state(folder)
+    if not state:
+        return False
+    best = int(state["step"])
+    before, after = phases_of(plan.recipe, spec), phases_of(chosen.plan.recipe, spec)
+    scale = comparable(before[phase_at(before, best)], after[phase_at(after, chosen.restart)])
+    return scale and can_continue(plan.recipe, chosen.plan.recipe, spec, best)

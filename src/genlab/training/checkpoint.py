@@ -78,6 +78,16 @@ def link(source: Path, folder: Path) -> None:
                 write(draft / name, (source / name).read_bytes())
 
 
+def remove(folder: Path) -> None:
+    """Remove a checkpoint, if it exists.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with storage(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a checkpoint and prove it against its manifest.
 

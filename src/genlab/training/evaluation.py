@@ -49,6 +49,11 @@ class Evaluation:
         """The value of the criterion."""
         return self.values[self.criterion]
 
+    def event(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        protocol = {"protocol": dict(self.protocol)} if self.protocol else {}
+        return {**self.values, "criterion": self.criterion, "images": self.images, **protocol}
+
 
 def criterion_of(values: Mapping[str, float]) -> str:
     """Return the name in `values` that comes first in `CRITERIA`, whatever the order of `values`.

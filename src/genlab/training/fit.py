@@ -1,14 +1,14 @@
-"""The loop: the only one, for every family."""
+"""The training loop, the same for every family."""
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
@@ -16,24 +16,22 @@ from genlab.core.device import of, subnormals_flushed
 from genlab.core.distributed import all_reduce_mean_, broadcast_, world_size
 from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.optimizer import require_finite, set_learning_rates
-from genlab.core.pictures import Picture
 from genlab.core.random import derive, restart_stream
 from genlab.core.schedules import Schedule
 from genlab.core.signals import CRITERION
-from genlab.diagnosis.doctor import Doctor
 from genlab.diagnosis.finding import Finding
 from genlab.training.average import Average
-from genlab.training.evaluation import Evaluation
+from genlab.training.callbacks import Callbacks, Progress
 from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted, Interruption
-from genlab.training.probes import Probes, probed_step
+from genlab.training.probes import probed_step
 
-CHECKPOINT_SECONDS = 300.0  # the most that a crash can cost, whatever --checkpoint-every says
+CHECKPOINT_SECONDS = 300.0  # at most between two checkpoints, so that a crash costs no more
 
 
 @dataclass(frozen=True)
 class Cadence:
-    """How long to train and how often to do what; counted in steps unless named otherwise."""
+    """How long to train, how often to do what, and what depends on the step; in steps unless named otherwise."""
 
     steps: int
     minutes: float | None = None
@@ -41,28 +39,16 @@ class Cadence:
     preview_every: int = 200
     evaluate_every: int = 500
     checkpoint_every: int = 500
-    patience: int | None = None  # evaluations without a better one before the run is over
-
-
-@dataclass
-class Progress:
-    """How far a run is: what a checkpoint's state.json holds."""
-
-    step: int = 0
-    batches: int = 0
-    seconds: float = 0.0
-    best_value: float | None = None
-    best_step: int | None = None
-
-    def state(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return asdict(self)
+    patience: int | None = None  # evaluations without improvement after which the run ends
+    rate: Schedule | None = None  # factor on all learning rates, by step
+    seed: int = 0  # of layers that draw random numbers, such as dropout
+    more_phases: bool = False  # whether another phase follows these steps
 
 
 class Source(Protocol):
-    """An endless source of batches that knows how many it has handed out."""
+    """An endless iterator of batches that counts them."""
 
-    position: int
+    position: int  # global batches delivered so far
 
     def __iter__(self) -> "Source":
         """Return itself."""
@@ -73,86 +59,52 @@ class Source(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """What wants to know of a run: its folder, the terminal, a logger. Only the first process has any."""
-
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Take the signals of a step."""
-        ...
-
-    def picture(self, step: int, picture: Picture) -> None:
-        """Take a preview."""
-        ...
-
-    def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
-        """Take a checkpoint, an evaluation, a fault."""
-        ...
-
-    def close(self) -> None:
-        """Finish."""
-        ...
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """What the loop calls when it is time. All may be left out but `save`, which may do nothing."""
-
-    save: Callable[..., None]  # (progress, is it the best?, sick=has the doctor found a failure?)
-    evaluate: Callable[[nn.Module], Evaluation] | None = None
-    preview: Callable[[nn.Module], Picture] | None = None
-    probes: Probes | None = None
-    doctor: Doctor | None = None
-    stop_on_failure: bool = False  # stop where the doctor finds a failure
-    observers: Sequence[Observer] = ()
-
-
 def fit(
     training: Training,
     batches: Source,
     cadence: Cadence,
     progress: Progress,
-    around: Callbacks,
-    *,
+    callbacks: Callbacks,
     average: Average | None = None,
-    rate: Schedule | None = None,
-    seed: int = 0,
-) -> None:
-    """Train until the cadence's steps or minutes are used up; `progress` says how far that was.
+) -> bool:
+    """Train until the steps, minutes or patience of `cadence` are used up, and keep `progress` up to date.
 
-    `rate` is the factor on all learning rates, step by step.
+    Returns whether the run goes on with another phase. With an `average`, its weights are previewed, evaluated and
+    published.
 
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
         Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
-        RunFailureError: the doctor found a failure, and is to be heeded.
+        RunFailureError: the doctor found a failure, and the callbacks say to stop on one.
     """
-    loop = _Loop(training, batches, cadence, progress, around, average)
+    loop = _Loop(training, batches, cadence, progress, callbacks, average)
     device = of(training.model)
-    with Interruption() as interruption, loop.faults_told():
+    with Interruption() as interruption, loop.faults_reported():
         while not loop.finished():
             # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
-            restart_stream(derive(seed, "layers", progress.step), device)
-            if rate:
-                set_learning_rates(training.optimizers.values(), rate(progress.step))
-            looking = probed_step(around.probes, training, progress.step + 1, cadence.log_every)
-            with looking as seen, subnormals_flushed():
+            restart_stream(derive(cadence.seed, "layers", progress.step), device)
+            if cadence.rate:
+                set_learning_rates(training.optimizers.values(), cadence.rate(progress.step))
+            probing = probed_step(callbacks.probes, training, progress.step + 1, cadence.log_every)
+            with probing as probed, subnormals_flushed():
                 signals = training.step(progress.step, batches)
             loop.advance(interruption.received)
             if average:
                 average.update(progress.step)
-            loop.watch({**signals, **seen})
-            if loop.ill and around.stop_on_failure:
-                loop.give_up()
+            loop.after_step({**signals, **probed})
+            if loop.failing and callbacks.stop_on_failure:
+                loop.fail()
             if loop.received and not loop.finished():
                 loop.checkpoint()
-                loop.sum_up()
-                loop.tell("interrupted", {"signal": loop.received})
-                raise Interrupted(loop.received, progress.step)
+                raise loop.interrupted()
         loop.conclude()
+        if loop.received and loop.goes_on():
+            raise loop.interrupted()
+    return loop.goes_on()
 
 
 class _Loop:
-    """What is due after a step, and when."""
+    """Decides what is due after a step, and does it."""
 
     def __init__(
         self,
@@ -160,76 +112,82 @@ class _Loop:
         batches: Source,
         cadence: Cadence,
         progress: Progress,
-        around: Callbacks,
+        callbacks: Callbacks,
         average: Average | None,
     ) -> None:
         self.training, self.batches, self.cadence, self.progress = training, batches, cadence, progress
-        self.around = around
+        self.callbacks = callbacks
         self.published = average.model if average else training.model
         self.started = time.monotonic() - progress.seconds
         self.saved_at = time.monotonic()
-        self.saved_step = self.evaluated_step = self.shown_step = progress.step
-        self.received, self.late, self.overdue = 0, self._late(), False
-        self.failure: Finding | None = None  # what the doctor found; only the first process asks one
-        self.ill = False
+        self.saved_step = self.evaluated_step = self.previewed_step = progress.step
+        self.received, self.out_of_time, self.overdue = 0, self._out_of_time(), False
+        self.failure: Finding | None = None  # what the doctor found; only the first process asks it
+        self.failing = False
 
-    def _late(self) -> bool:
+    def _out_of_time(self) -> bool:
         return self.cadence.minutes is not None and self.progress.seconds >= 60 * self.cadence.minutes
 
     def finished(self) -> bool:
         """Whether steps, minutes or patience are used up."""
-        return self.progress.step >= self.cadence.steps or self.late or self.hopeless()
+        return self.progress.step >= self.cadence.steps or self.out_of_time or self.out_of_patience()
 
-    def hopeless(self) -> bool:
-        """Whether as many evaluations as one has patience for were no better than the best."""
+    def out_of_patience(self) -> bool:
+        """Whether the last `patience` evaluations did not improve on the best."""
         cadence, best = self.cadence, self.progress.best_step
         if cadence.patience is None or best is None:
             return False
         return self.evaluated_step - best >= cadence.patience * cadence.evaluate_every
 
+    def goes_on(self) -> bool:
+        """Whether another phase follows, and there are minutes and patience left for it."""
+        return self.cadence.more_phases and not (self.out_of_time or self.out_of_patience())
+
     def advance(self, received: int) -> None:
-        """Count the step that was taken; what depends on a clock or a signal is what the first process says."""
+        """Count the step. What depends on a clock or a signal is decided by the first process."""
         progress = self.progress
         progress.step += 1
         progress.batches = self.batches.position
         progress.seconds = time.monotonic() - self.started
         waited = time.monotonic() - self.saved_at
-        known = received, self._late(), waited > CHECKPOINT_SECONDS, self.failure is not None
-        self.received, late, overdue, ill = agreed(*known)
-        self.late, self.overdue, self.ill = bool(late), bool(overdue), bool(ill)
+        mine = received, self._out_of_time(), waited > CHECKPOINT_SECONDS, self.failure is not None
+        self.received, out_of_time, overdue, failing = agreed(*mine)
+        self.out_of_time, self.overdue, self.failing = bool(out_of_time), bool(overdue), bool(failing)
 
-    def watch(self, signals: Signals) -> None:
-        """Record, show, evaluate and save whatever is due after this step."""
+    def after_step(self, signals: Signals) -> None:
+        """Record, preview, evaluate and save as far as it is due after this step."""
         step, cadence = self.progress.step, self.cadence
         record = step % cadence.log_every == 0 or step == 1
-        show, assess = step % cadence.preview_every == 0, step % cadence.evaluate_every == 0
+        preview, evaluate = step % cadence.preview_every == 0, step % cadence.evaluate_every == 0
         save = step % cadence.checkpoint_every == 0 or self.overdue
-        if record or show or assess or save:
+        if record or preview or evaluate or save:
             require_finite(self.training.optimizers.values())
         if record:
             self.record(signals)
         if self.finished():
-            return  # `conclude` does the rest: a checkpoint comes after all that was due at its step
-        if show:
-            self.show()
-        if assess:
-            self.assess()
+            return  # `conclude` does the rest, so that a checkpoint follows all that is due at its step
+        if preview:
+            self.preview()
+        if evaluate:
+            self.evaluate()
         if save and self.saved_step != step:
             self.checkpoint()
 
     def conclude(self) -> None:
-        """Show, evaluate and save the end of the run, unless this step already was."""
+        """Preview, evaluate and save the last step, unless that is done; report the diagnosis if the run ends."""
         require_finite(self.training.optimizers.values())
         step = self.progress.step
-        if self.shown_step != step:
-            self.show()
+        if self.previewed_step != step:
+            self.preview()
         if self.evaluated_step != step:
-            self.assess()
+            self.evaluate()
         if self.saved_step != step:
             self.checkpoint()
-        self.sum_up()
-        if self.hopeless():
-            self.tell("patience", {"evaluations without a better one": self.cadence.patience})
+        if self.goes_on():
+            return
+        self.conclude_diagnosis()
+        if self.out_of_patience():
+            self.notify("patience", {"evaluations without a better one": self.cadence.patience})
 
     def record(self, signals: Signals) -> None:
         """Read the signals back from the device, averaged over the processes."""
@@ -237,86 +195,87 @@ class _Loop:
         names = [name for signal in signals.items() for name in _names(*signal)]
         values = all_reduce_mean_(torch.cat(parts)).tolist()
         line = {"seconds": round(self.progress.seconds, 3), **dict(zip(names, values, strict=True))}
-        for observer in self.around.observers:
+        for observer in self.callbacks.observers:
             observer.scalars(self.progress.step, line)
-        self.consult(line)
+        self.diagnose(line)
 
-    def consult(self, values: Mapping[str, float]) -> None:
-        """Let the doctor see some values, and tell what it finds."""
-        doctor = self.around.doctor
+    def diagnose(self, values: Mapping[str, float]) -> None:
+        """Give the doctor some values, and report what it finds."""
+        doctor = self.callbacks.doctor
         for finding in doctor.see(self.progress.step, values) if doctor else ():
-            self.tell("finding", finding.values())
+            self.notify("finding", finding.values())
             if finding.severity == "failure":
                 self.failure = self.failure or finding
 
-    def sum_up(self) -> None:
-        """Tell what is wrong with the run as it is left; some of what was found may be over."""
-        if self.around.doctor:
-            self.tell("diagnosis", {"findings": [finding.rule for finding in self.around.doctor.now().findings]})
+    def conclude_diagnosis(self) -> None:
+        """Report what is wrong at the end; some earlier findings may be over."""
+        if self.callbacks.doctor:
+            findings = self.callbacks.doctor.now().findings
+            self.notify("diagnosis", {"findings": [finding.rule for finding in findings]})
 
-    def give_up(self) -> None:
-        """End a run that is ill; the best checkpoint is kept, and what is now is the last.
+    def fail(self) -> None:
+        """Save and end a failing run; the best checkpoint is kept.
 
         Raises:
             RunFailureError: always.
         """
         self.checkpoint()
-        raise RunFailureError(self.failure.line() if self.failure else "the run is ill", self.failure)
+        raise RunFailureError(self.failure.line() if self.failure else "the run is failing", self.failure)
 
-    def show(self) -> None:
+    def interrupted(self) -> Interrupted:
+        """Report that a signal ends the run, and return the error to raise."""
+        self.conclude_diagnosis()
+        self.notify("interrupted", {"signal": self.received})
+        return Interrupted(self.received, self.progress.step)
+
+    def preview(self) -> None:
         """Draw a preview with the published weights."""
-        self.shown_step = self.progress.step
-        if self.around.preview and self.around.observers:
+        self.previewed_step = self.progress.step
+        if self.callbacks.preview and self.callbacks.observers:
             with inference_mode(self.published):
-                picture = self.around.preview(self.published)
-            for observer in self.around.observers:
+                picture = self.callbacks.preview(self.published)
+            for observer in self.callbacks.observers:
                 observer.picture(self.progress.step, picture)
 
-    def assess(self) -> None:
-        """Evaluate the published weights; the best so far are kept.
+    def evaluate(self) -> None:
+        """Evaluate the published weights, and save them if they are the best so far.
 
-        An evaluation that is made only because the run ends here is never the best: had the run gone on, it
-        would not have been made.
+        An evaluation that is made only because the run ends here is never the best: an uninterrupted run would
+        not have made it.
         """
         self.evaluated_step = self.progress.step
-        if not self.around.evaluate:
+        if not self.callbacks.evaluate:
             return
         with inference_mode(self.published):
-            evaluation = self.around.evaluate(self.published)
+            evaluation = self.callbacks.evaluate(self.published)
         progress, value = self.progress, evaluation.value
         better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
         (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
-        told = {
-            **evaluation.values,
-            "criterion": evaluation.criterion,
-            "images": evaluation.images,
-            "best": bool(best),
-        }
-        self.tell("evaluation", {**told, "protocol": dict(evaluation.protocol)} if evaluation.protocol else told)
-        self.consult({CRITERION: value})
+        self.notify("evaluation", {**evaluation.event(), "best": bool(best)})
+        self.diagnose({CRITERION: value})
         if best:
             self.checkpoint(best=True)
 
     def checkpoint(self, *, best: bool = False) -> None:
         """Save the run as it is now."""
-        self.around.save(self.progress, best, sick=self.failure is not None)
+        self.callbacks.save(self.progress, best=best, failing=self.failure is not None)
         self.saved_step, self.saved_at = self.progress.step, time.monotonic()
-        self.tell("checkpoint", {"best": best})
+        self.notify("checkpoint", {"best": best})
 
     @contextmanager
-    def faults_told(self) -> Iterator[None]:
-        """Let the observers know of a NaN or Inf before it ends the run."""
+    def faults_reported(self) -> Iterator[None]:
+        """Notify the observers of NaN or Inf before it ends the run."""
         try:
             yield
         except NonFiniteError as fault:
-            self.tell("fault", {"player": fault.player, "tensor": fault.tensor, "value": fault.value})
+            self.notify("fault", {"player": fault.player, "tensor": fault.tensor, "value": fault.value})
             raise
 
-    def tell(self, kind: str, details: Mapping[str, Any]) -> None:
-        """Let the observers know of an event."""
-        for observer in self.around.observers:
+    def notify(self, kind: str, details: Mapping[str, Any]) -> None:
+        """Notify the observers of an event."""
+        for observer in self.callbacks.observers:
             observer.event(self.progress.step, kind, details)
 
 
@@ -326,7 +285,7 @@ def _names(name: str, signal: Tensor) -> list[str]:
 
 
 def agreed(*values: int) -> list[int]:
-    """Return the first process's `values` on every process, so that all turn off at the same step."""
+    """Return the first process's `values` on every process, so that all branch at the same step."""
     if world_size() == 1:
         return list(values)
     return broadcast_(torch.tensor(values)).tolist()

@@ -9,8 +9,8 @@ from typing import Any
 from genlab.core.errors import GenlabError
 from genlab.core.files import storage
 from genlab.core.pictures import Picture
+from genlab.training.callbacks import Observer
 from genlab.training.evaluation import values_of
-from genlab.training.fit import Observer
 
 
 class TensorBoard:

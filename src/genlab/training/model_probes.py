@@ -1,5 +1,4 @@
-"""What the doctor reads of a model while it trains: how its samples and reconstructions compare with real "
-"examples."""
+"""Probes of a model: how its samples and reconstructions compare with real examples."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,8 +27,8 @@ INACTIVE = 0.01  # of the largest deviation of a latent dimension
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at a model, in evaluation mode."""
+class ProbeInput:
+    """A model in evaluation mode, and the examples that it is probed with."""
 
     model: Any  # with the capabilities that a row of `MODEL_PROBES` requires
     real: Batch  # some training examples
@@ -46,7 +45,7 @@ class Look:
         return samples
 
 
-def samples(look: Look) -> Signals:
+def samples(given: ProbeInput) -> Signals:
     """Compare samples with real examples.
 
     - `diversity`: deviation over samples by that over real ones, both the root of the mean over numbers;
@@ -54,67 +53,67 @@ def samples(look: Look) -> Signals:
     - `saturated_pixels`: share of pixels beyond ±0.99 in samples, less that in real images;
     - `sample_sharpness`: mean difference of neighbouring pixels in samples, by that in real images.
     """
-    fake, real = look.fake, look.real.x
+    fake, real = given.fake, given.real.x
     signals = {
         "diversity": _spread(fake) / _spread(real),
         "nearest_neighbour_distance": _nearest(fake) / _nearest(real),
     }
-    if look.target.spatial:
+    if given.target.spatial:
         signals["saturated_pixels"] = _saturated(fake) - _saturated(real)
-        signals["sample_sharpness"] = _sharpness(fake, look.target) / _sharpness(real, look.target)
+        signals["sample_sharpness"] = _sharpness(fake, given.target) / _sharpness(real, given.target)
     return signals
 
 
-def scores(look: Look) -> Signals:
+def scores(given: ProbeInput) -> Signals:
     """Return the discriminator's mean output: `score_train`, `score_held_out`, `score_sample`."""
-    inputs = {"train": (look.real.x, look.real), "held_out": (look.unseen.x, look.unseen)}
-    inputs["sample"] = look.fake, look.real
+    inputs = {"train": (given.real.x, given.real), "held_out": (given.unseen.x, given.unseen)}
+    inputs["sample"] = given.fake, given.real
     return {
-        f"score_{name}": look.model.discriminate(x, batch.only(look.model.conditions)).scores.mean()
+        f"score_{name}": given.model.discriminate(x, batch.only(given.model.conditions)).scores.mean()
         for name, (x, batch) in inputs.items()
     }
 
 
-def reconstructions(look: Look) -> Signals:
+def reconstructions(given: ProbeInput) -> Signals:
     """Compare reconstructions with their examples.
 
     - `r2_train`, `r2_held_out`: 1 − the squared error by the variance of the examples; 0 is what the mean example
       would reach;
     - `reconstruction_sharpness`: as `sample_sharpness`.
     """
-    half = -(-len(look.real) // 2)  # a reconstruction costs two networks, a sample one
-    real, unseen = look.real.x[:half], look.unseen.x[:half]
-    of_real, of_unseen = look.model.reconstruct(real), look.model.reconstruct(unseen)
+    half = -(-len(given.real) // 2)  # a reconstruction costs two networks, a sample one
+    real, unseen = given.real.x[:half], given.unseen.x[:half]
+    of_real, of_unseen = given.model.reconstruct(real), given.model.reconstruct(unseen)
     signals = {
         "r2_train": 1 - _error(of_real, real) / _spread(real).square(),
         "r2_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
     }
-    if look.target.spatial:
-        sharpness = _sharpness(of_unseen, look.target) / _sharpness(unseen, look.target)
+    if given.target.spatial:
+        sharpness = _sharpness(of_unseen, given.target) / _sharpness(unseen, given.target)
         signals["reconstruction_sharpness"] = sharpness
     return signals
 
 
-def inversion(look: Look) -> Signals:
+def inversion(given: ProbeInput) -> Signals:
     """Return `inversion_error`, the largest difference between a number and what a flow gives back."""
-    return {"inversion_error": look.model.inversion_error(look.unseen.x[:FEW]).amax()}
+    return {"inversion_error": given.model.inversion_error(given.unseen.x[:FEW]).amax()}
 
 
-def latents(look: Look) -> Signals:
+def latents(given: ProbeInput) -> Signals:
     """Return `inactive_latents`, the share of dimensions whose deviation is below 1 % of the largest."""
-    spreads = look.model.encode(look.real.x).std(0)
+    spreads = given.model.encode(given.real.x).std(0)
     return {"inactive_latents": (spreads <= INACTIVE * spreads.max()).float().mean()}
 
 
-def denoising(look: Look) -> Signals:
+def denoising(given: ProbeInput) -> Signals:
     """Compare restored examples with the clean and with the corrupted ones, by the error of the corruption.
 
     - `denoised_error`: squared error of restored examples;
     - `denoised_change`: squared distance of restored examples to the corrupted ones.
     """
-    clean = look.unseen.x
-    corrupted = look.model.corrupt(clean, generator(look.seed, "probes: corruption", look.step))
-    restored, damage = look.model.reconstruct(corrupted), _error(corrupted, clean)
+    clean = given.unseen.x
+    corrupted = given.model.corrupt(clean, generator(given.seed, "probes: corruption", given.step))
+    restored, damage = given.model.reconstruct(corrupted), _error(corrupted, clean)
     return {
         "denoised_error": _error(restored, clean) / damage,
         "denoised_change": _error(restored, corrupted) / damage,

@@ -1,7 +1,7 @@
-"""What the doctor reads beside the losses: how far weights move, what is dead, how samples compare to real images.
+"""Probes: signals for the doctor besides the losses, such as weight updates, dead units, and how good samples are.
 
-All of it is measured in some of the logged steps only, on a few images, and leaves the run as it was: no weight,
-no batch statistic and no random stream knows of it.
+They are measured in some of the logged steps, on a few images. They change nothing in the run: no weight, no batch
+statistic, no random stream.
 """
 
 import time
@@ -26,27 +26,27 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness, derive, generator
 from genlab.training.inference import inference_mode
-from genlab.training.model_probes import MODEL_PROBES, Look
+from genlab.training.model_probes import MODEL_PROBES, ProbeInput
 
-LEAST_STEPS = 20  # between two looks, however often lines are written
-EARLY = 2000  # steps after which looks become half as frequent, as after each further doubling of the steps
+LEAST_STEPS = 20  # between two probed steps, however often lines are logged
+EARLY = 2000  # steps after which probes become half as frequent, as after each further doubling of the steps
 PROBED = 64  # images of each kind
 
 
 @dataclass
 class Probes:
-    """Looks at a training.
+    """Measures a training.
 
     Args:
-        reals: some training images and their labels, on the model's device.
-        held_out: some images that are not trained on.
-        target: what they are.
-        seed: of the choice of images and of the noise.
-        count: images of each kind that are looked at.
-        waited: how many seconds the loop has waited for batches so far.
+        real: some training examples, on the model's device.
+        held_out: some held-out examples.
+        target: their modality.
+        seed: of the choice of examples and of the noise.
+        count: examples of each kind that are used at a time.
+        waited: returns how many seconds the loop has waited for batches so far.
     """
 
-    reals: Batch
+    real: Batch
     held_out: Batch
     target: Modality
     seed: int
@@ -55,30 +55,29 @@ class Probes:
     _last: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), 0.0))
 
     @contextmanager
-    def watching(self, training: Training) -> Iterator[Signals]:
-        """Watch the step that is taken within; what is yielded is filled at its end.
+    def step_signals(self, training: Training) -> Iterator[Signals]:
+        """Measure the step that is taken within the block; yields the signals, which are filled at its end.
 
         - `…_update_ratio`: ‖Δθ‖/‖θ‖ of each player's weights;
-        - `…_dead_units`: share of the rectified units of each part of the model that were 0 for every input.
+        - `…_dead_units`: share of the ReLU units of each part of the model that were 0 for every input.
         """
         signals: Signals = {}
-        before = {player: _copies(optimizer) for player, optimizer in training.optimizers.items()}
-        with _rectifiers(training.model) as alive:
+        before = {player: _weights(optimizer) for player, optimizer in training.optimizers.items()}
+        with _active_units(training.model) as active:
             yield signals
         for player, optimizer in training.optimizers.items():
-            signals[f"{player}_update_ratio"] = _moved(optimizer, before[player])
-        for part, units in alive().items():
+            signals[f"{player}_update_ratio"] = _update_ratio(optimizer, before[player])
+        for part, units in active().items():
             signals[f"{part}_dead_units"] = (~torch.cat(units)).float().mean()
 
     @torch.no_grad()
-    def look(self, model: nn.Module, step: int) -> Signals:
-        """Compare what `model`, in evaluation mode, makes with real examples, by each row of `MODEL_PROBES`.
+    def model_signals(self, model: nn.Module, step: int) -> Signals:
+        """Measure `model`, in evaluation mode, by each row of `MODEL_PROBES` that fits it.
 
-        - `data_wait_fraction`: share of the time since the last look that the loop waited for batches.
+        - `data_wait_fraction`: share of the time since the last probed step that the loop waited for batches.
         """
-        given = Look(
-            model, self._some(self.reals, step), self._some(self.held_out, step), self.target, self.seed, step
-        )
+        real, held_out = self._subset(self.real, step), self._subset(self.held_out, step)
+        given = ProbeInput(model, real, held_out, self.target, self.seed, step)
         signals: Signals = {}
         for row in MODEL_PROBES:
             if row.fits(model):
@@ -90,21 +89,21 @@ class Probes:
             signals["data_wait_fraction"] = torch.tensor(share, device=given.real.x.device)
         return signals
 
-    def losses(self, training: Training, step: int) -> Signals:
-        """Return the loss of what learns by one loss, in evaluation mode, unless its reconstructions say as much.
+    def loss_signals(self, training: Training, step: int) -> Signals:
+        """Measure the loss in evaluation mode, if there is a single one and no reconstructions, which say as much.
 
-        - `loss_train`, `loss_held_out`: of training images and of others, with the same draws.
+        - `loss_train`, `loss_held_out`: of training and of held-out examples, with the same draws.
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
-        randomness = Randomness(derive(self.seed, "probes: losses"), device=self.reals.x.device)
+        randomness = Randomness(derive(self.seed, "probes: losses"), device=self.real.x.device)
         return {
-            f"loss_{name}": training.objective(step, self._some(batch, step, share=0.5), randomness)[0]
-            for name, batch in (("train", self.reals), ("held_out", self.held_out))
+            f"loss_{name}": training.objective(step, self._subset(batch, step, share=0.5), randomness)[0]
+            for name, batch in (("train", self.real), ("held_out", self.held_out))
         }
 
-    def _some(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
-        """Return some images of a batch, others at every step."""
+    def _subset(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
+        """Return some examples of a batch, other ones in each step."""
         order = torch.randperm(len(batch), generator=generator(self.seed, "probes: images", step))
         rows = order[: ceil(share * self.count)].to(batch.x.device)
         return batch[rows]
@@ -112,35 +111,37 @@ class Probes:
 
 @contextmanager
 def probed_step(probes: Probes | None, training: Training, step: int, log_every: int) -> Iterator[Signals]:
-    """Watch step number `step`, which is taken within, and look at its model, if that is due.
+    """Probe step number `step`, which is taken within the block, and its model, if that is due.
 
-    What is yielded is filled at the end; it stays empty where there is nothing to look with.
+    Yields the signals, which are filled at the end; none without `probes`.
     """
-    seen: Signals = {}
+    signals: Signals = {}
     if probes is None or not due(step, log_every):
-        yield seen
+        yield signals
         return
-    with probes.watching(training) as moved:
-        yield seen
+    with probes.step_signals(training) as of_step:
+        yield signals
     with inference_mode(training.model):
-        seen |= {**moved, **probes.look(training.model, step), **probes.losses(training, step)}
+        signals |= of_step
+        signals |= probes.model_signals(training.model, step)
+        signals |= probes.loss_signals(training, step)
 
 
 def due(step: int, log_every: int) -> bool:
-    """Whether the line of `step` is one to look at: the first, then those far enough apart.
+    """Whether `step` is to be probed: the first, then logged steps that are far enough apart.
 
-    A long run is looked at about a hundred times in each doubling of its length: what happens late happens slowly.
+    A long run is probed about a hundred times in each doubling of its length: what happens late happens slowly.
     """
     apart = LEAST_STEPS << (step // EARLY).bit_length()
     return step == 1 or (step % log_every == 0 and step // apart != (step - log_every) // apart)
 
 
-def _copies(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [parameter.detach().clone() for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _moved(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
-    """Return how far the weights are from `before`, which is used up, by the size of that."""
+def _update_ratio(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
+    """Return ‖θ − before‖/‖before‖ of the weights θ; `before` is overwritten."""
     now = [parameter.detach() for group in optimizer.param_groups for parameter in group["params"]]
     size = get_total_norm(before)
     torch._foreach_sub_(before, now)
@@ -148,13 +149,13 @@ def _moved(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
 
 
 @contextmanager
-def _rectifiers(model: nn.Module) -> Iterator[Callable[[], dict[str, list[Tensor]]]]:
-    """Note which units of every ReLU are ever above 0 within; yields what returns them by part of the model."""
-    alive: dict[str, Tensor] = {}
+def _active_units(model: nn.Module) -> Iterator[Callable[[], dict[str, list[Tensor]]]]:
+    """Note which units of each ReLU are above 0 for any input; yields a function that returns them by part."""
+    active: dict[str, Tensor] = {}
 
     def note(name: str, module: nn.Module, given: object, made: Tensor) -> None:
         units = (made.detach() > 0).transpose(0, 1).flatten(1).any(1) if made.ndim > 1 else made.detach() > 0
-        alive[name] = alive[name] | units if name in alive else units
+        active[name] = active[name] | units if name in active else units
 
     hooks: list[RemovableHandle] = [
         module.register_forward_hook(partial(note, name))
@@ -164,7 +165,7 @@ def _rectifiers(model: nn.Module) -> Iterator[Callable[[], dict[str, list[Tensor
 
     def by_part() -> dict[str, list[Tensor]]:
         parts: dict[str, list[Tensor]] = {}
-        for name, units in alive.items():
+        for name, units in active.items():
             parts.setdefault(name.partition(".")[0], []).append(units)
         return parts
 

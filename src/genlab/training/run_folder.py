@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -136,8 +137,8 @@ class RunFolder:
     def rewind(self, step: int) -> None:
         """Forget what was recorded after `step`, because it will be recorded again; faults stay."""
         history = [line for line in self.history() if line["step"] <= step]
-        repeated = ("evaluation", "checkpoint")
-        events = [e for e in self.events() if e["step"] <= step or e["event"] not in repeated]
+        repeated = {"evaluation": step + 1, "checkpoint": step + 1, "phase": step}  # from which step on
+        events = [e for e in self.events() if e["step"] < repeated.get(e["event"], math.inf)]
         for name, lines in (("history.jsonl", history), ("events.jsonl", events)):
             replace(self.path / name, "".join(json.dumps(line) + "\n" for line in lines).encode())
         with storage(self.path / "previews"):

@@ -1,4 +1,4 @@
-"""Saving a training and taking it up again, between the loop and the checkpoints on the disk."""
+"""Saves a training to its run folder and restores it from there."""
 
 import math
 from collections.abc import Mapping
@@ -9,9 +9,10 @@ from genlab.core.contract import Training
 from genlab.core.errors import CheckpointError
 from genlab.training import checkpoint
 from genlab.training.average import Average
-from genlab.training.fit import Progress
+from genlab.training.callbacks import Progress
+from genlab.training.checkpoint import Checkpoint
 from genlab.training.run_folder import RunFolder
-from genlab.training.state import collect, restore
+from genlab.training.state import collect
 
 
 def save(
@@ -19,62 +20,63 @@ def save(
     training: Training,
     average: Average | None,
     progress: Progress,
-    best: bool,
     *,
-    keep: bool = False,
-    sick: bool = False,
+    best: bool = False,
+    keep_healthy: bool = False,
 ) -> None:
-    """Write the checkpoint `last`, and let `best` be the same if it is.
+    """Write the checkpoint `last`; with `best`, make `best` the same.
 
-    With `keep` the one before becomes `healthy`, unless the run is `sick`: nothing was found since it was written.
+    With `keep_healthy` the previous `last` becomes `healthy`: the doctor has found no failure since.
 
     Raises:
         NonFiniteError: a tensor is NaN or infinite; nothing was written.
         StorageError: the disk refused; the previous checkpoint is whole.
     """
     model, rest = collect(training, average)
-    if keep and not sick and checkpoint.exists(folder.last):
+    if keep_healthy and checkpoint.exists(folder.last):
         checkpoint.link(folder.last, folder.healthy)
-    checkpoint.save(checkpoint.Checkpoint(model, rest, progress.state()), folder.last)
+    checkpoint.save(Checkpoint(model, rest, progress.state()), folder.last)
     if best:
         checkpoint.link(folder.last, folder.best)
 
 
 def recover(folder: RunFolder) -> None:
-    """Finish what a kill interrupted: a swap of checkpoints, or the step from `last` to `best`."""
+    """Finish what a kill interrupted: the swap of two checkpoints, or making `best` the same as `last`."""
     checkpoint.recover(folder.last)
     checkpoint.recover(folder.best)
     checkpoint.recover(folder.healthy)
     if folder.last.exists():
         state = checkpoint.load_state(folder.last)
-        if state["best_step"] == state["step"] and state["best_value"] < _best(folder).get("best_value", math.inf):
+        known = best_state(folder).get("best_value", math.inf)
+        if state["best_step"] == state["step"] and state["best_value"] < known:
             checkpoint.link(folder.last, folder.best)
 
 
-def resume(folder: RunFolder, training: Training, average: Average | None) -> Progress:
-    """Put the checkpoint `last` into `training` and `average` and return how far it was; 0 if there is none.
+def load_last(folder: RunFolder) -> tuple[Checkpoint | None, Progress]:
+    """Return the checkpoint `last` and how far it is; None and step 0 if there is none.
 
-    What is the best so far is what the checkpoint `best` says: it may be newer, where a treatment went back.
+    The best value so far is that of the checkpoint `best`, which may be newer: a treatment goes back.
 
     Raises:
-        CheckpointError: it is not whole, or belongs to another recipe.
+        CheckpointError: it is not whole.
     """
-    progress = Progress()
+    saved, progress = None, Progress()
     if folder.last.exists():
         saved = checkpoint.load(folder.last)
-        restore(saved, training, average)
         try:
             progress = Progress(**saved.state)
         except TypeError as error:
             raise CheckpointError(
                 f"{folder.last / checkpoint.STATE} does not say how far the run was: {error}"
             ) from None
-    best = _best(folder)
-    return replace(progress, best_value=best["best_value"], best_step=best["best_step"]) if best else progress
+    best = best_state(folder)
+    if best:
+        progress = replace(progress, best_value=best["best_value"], best_step=best["best_step"])
+    return saved, progress
 
 
-def _best(folder: RunFolder) -> Mapping[str, Any]:
-    """Return the state of the checkpoint `best`; nothing where there is none that is whole."""
+def best_state(folder: RunFolder) -> Mapping[str, Any]:
+    """Return the state of the checkpoint `best`; empty if there is none that is whole."""
     try:
         return checkpoint.load_state(folder.best)
     except CheckpointError:

@@ -1,6 +1,6 @@
 """Between a training and the flat tensors of a checkpoint."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,22 +41,31 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
         raise CheckpointError("the checkpoint does not fit its recipe: one has an average of the weights (ema)")
     if average:
         load_weights(average.model, checkpoint.model)
-        raw = {name.removeprefix(RAW): tensor for name, tensor in rest.items() if name.startswith(RAW)}
-        load_weights(training.model, raw)
-    else:
-        load_weights(training.model, checkpoint.model)
+    load_weights(training.model, _trained_weights(checkpoint))
     known = {name for optimizer in training.optimizers.values() for name, _ in named_parameters(optimizer)}
     saved = {key.removeprefix(OPTIMIZER).partition("/")[0] for key in rest if key.startswith(OPTIMIZER)}
     if saved != known:
         raise CheckpointError(f"the checkpoint does not fit its recipe: {', '.join(sorted(saved ^ known))}")
     for optimizer in training.optimizers.values():
         for name, parameter in named_parameters(optimizer):
-            prefix = f"{OPTIMIZER}{name}/"
-            optimizer.state[parameter] = {
-                key.removeprefix(prefix): _like(parameter, tensor)
-                for key, tensor in rest.items()
-                if key.startswith(prefix)
-            }
+            optimizer.state[parameter] = _optimizer_state(checkpoint, name, parameter)
+
+
+def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
+    """Put those of a checkpoint's tensors into other networks whose name and shape agree; return their names.
+
+    A parameter takes its optimizer state along. The rest of the networks stays as it was initialised.
+    """
+    weights = _fitting(training.model, _trained_weights(checkpoint))
+    training.model.load_state_dict(weights, strict=False)
+    if average:
+        average.model.load_state_dict(_fitting(average.model, checkpoint.model), strict=False)
+    carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
+    for optimizer in training.optimizers.values():
+        for name, parameter in named_parameters(optimizer):
+            if parameter in carried and (state := _optimizer_state(checkpoint, name, parameter)):
+                optimizer.state[parameter] = state
+    return list(weights)
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -75,6 +84,28 @@ def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Te
     """Yield an optimizer's parameters with their names, `player.module.weight`."""
     for group in optimizer.param_groups:
         yield from zip(group["param_names"], group["params"], strict=True)
+
+
+def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+    """Return the weights that are trained: those beside the published average, or the published ones."""
+    raw = {n.removeprefix(RAW): tensor for n, tensor in checkpoint.training.items() if n.startswith(RAW)}
+    return raw or checkpoint.model
+
+
+def _fitting(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of `tensors` that `model` has by the same name in the same shape."""
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    return {name: tensor for name, tensor in tensors.items() if shapes.get(name) == tensor.shape}
+
+
+def _optimizer_state(checkpoint: Checkpoint, name: str, parameter: Tensor) -> dict[str, Tensor]:
+    """Return what an optimizer remembers of the parameter `name`; empty if there is nothing."""
+    prefix = f"{OPTIMIZER}{name}/"
+    return {
+        key.removeprefix(prefix): _like(parameter, tensor)
+        for key, tensor in checkpoint.training.items()
+        if key.startswith(prefix)
+    }
 
 
 def _require_finite(name: str, tensor: Tensor) -> None:

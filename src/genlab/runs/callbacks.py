@@ -1,0 +1,146 @@
+"""What a run gives to the loop: its cadence and its callbacks."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from genlab.core.batch import Batch
+from genlab.data.loader import Loader
+from genlab.diagnosis.doctor import Doctor
+from genlab.runs.data import subset
+from genlab.runs.diagnose import records
+from genlab.runs.load import precision
+from genlab.runs.phases import CurrentPhase, Run
+from genlab.runs.statistics import sample_distance
+from genlab.training import saving
+from genlab.training.callbacks import Callbacks, Observer, Progress
+from genlab.training.evaluation import SampleDistance, evaluate
+from genlab.training.fit import Cadence
+from genlab.training.loggers import find_logger
+from genlab.training.preview import preview
+from genlab.training.probes import PROBED, Probes
+from genlab.training.terminal import Terminal
+from genlab.version import __version__
+
+PROBE_POOL = 4 * PROBED  # training images that the probes choose from
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a phase is previewed, evaluated and probed with."""
+
+    held_out: Batch
+    real: Batch  # training images
+    distance: SampleDistance | None
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether there are enough held-out images."""
+        return len(self.held_out) > 1
+
+
+def judge_of(run: Run, current: CurrentPhase, *, quiet: bool) -> Judge:
+    """Return what a phase is previewed, evaluated and probed with."""
+    plan, source, seed = replace(run.plan, recipe=current.phase.recipe), current.source, run.plan.settings.seed
+    held_out = subset(source.held_out, seed).to(run.device)
+    real = subset(source.train, seed, PROBE_POOL).to(run.device)
+    distance = sample_distance(plan, source, run.device, current.training.model, quiet=quiet)
+    return Judge(held_out, real, distance)
+
+
+def callbacks_for(
+    run: Run,
+    current: CurrentPhase,
+    judge: Judge,
+    batches: Loader,
+    progress: Progress,
+    observers: Sequence[Observer],
+) -> Callbacks:
+    """Return what the loop calls in a phase."""
+    settings, main, held_out = run.plan.settings, run.shard.rank == 0, judge.held_out
+
+    def save(progress: Progress, *, best: bool, failing: bool) -> None:
+        if main:
+            keep_healthy = settings.on_failure == "treat" and not failing
+            saved = current.training, current.average
+            saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy)
+
+    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=judge.distance)
+    return Callbacks(
+        save=save,
+        evaluate=evaluation if judge.evaluates else None,
+        preview=partial(preview, held_out=held_out, spec=current.phase.spec, seed=settings.seed),
+        probes=_probes(run, current, judge, batches),
+        doctor=_doctor(run, progress.step) if main else None,
+        stop_on_failure=settings.on_failure != "warn",
+        observers=observers,
+    )
+
+
+def cadence_of(run: Run, current: CurrentPhase) -> Cadence:
+    """Return how long a phase is trained, and how often what is done."""
+    settings = run.plan.settings
+    return Cadence(
+        steps=current.phase.steps,
+        minutes=settings.minutes,
+        log_every=settings.log_every,
+        preview_every=settings.preview_every,
+        evaluate_every=settings.evaluate_every,
+        checkpoint_every=settings.checkpoint_every,
+        patience=settings.patience,
+        rate=current.phase.recipe.rate(),
+        seed=settings.seed,
+        more_phases=current.number + 1 < len(run.phases),
+    )
+
+
+def observers_for(run: Run, progress: Progress, stack: ExitStack, *, quiet: bool) -> list[Observer]:
+    """Return the observers of a run; the stack closes them."""
+    recipe, settings, folder = run.plan.recipe, run.plan.settings, run.folder
+    observers: list[Observer] = [folder]
+    if logger := find_logger(settings.logger):
+        observers.append(logger(folder.path))
+    if not quiet:
+        so_far = progress.step, progress.seconds
+        observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch_size, *so_far))
+    for observer in observers:
+        stack.callback(observer.close)
+    return observers
+
+
+def machine(run: Run, current: CurrentPhase) -> Mapping[str, Any]:
+    """Return what a run computes on, for its report."""
+    where = run.device
+    return {
+        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else str(where),
+        "precision": precision(current.training.model),
+        "processes": run.shard.size,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "genlab": __version__,
+    }
+
+
+def _probes(run: Run, current: CurrentPhase, judge: Judge, batches: Loader) -> Probes | None:
+    """Return the probes of a phase; None if there are too few images to compare."""
+    pack = getattr(current.phase.recipe, "pack", 1)
+    count = min(PROBED, len(judge.real), len(judge.held_out)) // pack * pack
+    if count < 2:
+        return None
+    target, seed = current.phase.spec.target, run.plan.settings.seed
+    return Probes(judge.real, judge.held_out, target, seed, count, lambda: batches.waited)
+
+
+def _doctor(run: Run, step: int) -> Doctor:
+    """Return the doctor, who knows what the run has reported up to `step`.
+
+    With treatment a finding is reported again, if its remedy did not help.
+    """
+    history, context = records(run.folder)
+    treated = run.plan.settings.on_failure == "treat"
+    told = () if treated else (event["rule"] for event in run.folder.events("finding"))
+    return Doctor(context, (line for line in history if line["step"] <= step), told)

@@ -1,0 +1,156 @@
+"""The phases of a run: builds the networks of each, and carries weights over from what was trained before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from genlab.architectures.mixed import compute_in
+from genlab.core import device
+from genlab.core.contract import Training
+from genlab.core.distributed import Shard
+from genlab.core.errors import UsageError
+from genlab.core.modality import DataSpec
+from genlab.core.random import Randomness, derive
+from genlab.data.dataset import Source
+from genlab.data.wrappers import Resized
+from genlab.recipes.recipe import Phase, Recipe
+from genlab.recipes.resolve import Plan
+from genlab.training.average import Average
+from genlab.training.checkpoint import Checkpoint
+from genlab.training.run_folder import RunFolder
+from genlab.training.state import carry_over, restore
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all phases of a run share."""
+
+    plan: Plan
+    source: Source
+    folder: RunFolder
+    shard: Shard
+
+    @cached_property
+    def phases(self) -> Sequence[Phase]:
+        """The phases in their order."""
+        return phases_of(self.plan.recipe, self.source.train.spec)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return device.find(self.plan.settings.device)
+
+
+@dataclass(frozen=True)
+class CurrentPhase:
+    """A phase of a run with its data, networks and weights: what the loop trains."""
+
+    number: int  # from 0
+    phase: Phase
+    source: Source  # at the resolution of the phase
+    training: Training
+    average: Average | None
+    carried: int  # tensors of the model that came from what was trained before
+
+    def event(self) -> dict[str, int]:
+        """Return its beginning as plain values."""
+        new = len(self.training.model.state_dict()) - self.carried
+        return {"phase": self.number + 1, "carried": self.carried, "new": new}
+
+
+def start(run: Run, number: int, saved: Checkpoint | None) -> CurrentPhase:
+    """Build a phase of a run, and continue from `saved`.
+
+    A new run starts from nothing (None). A checkpoint of the same phase restores everything: the run is resumed.
+    From one of the phase before, tensors whose name and shape agree are carried over. A treatment does the same:
+    it continues from a healthy checkpoint, or from nothing if its networks differ.
+
+    Raises:
+        CheckpointError: a checkpoint of this phase does not fit its networks.
+    """
+    phase = run.phases[number]
+    plan = replace(run.plan, recipe=phase.recipe)
+    randomness = Randomness(plan.settings.seed, run.shard, run.device)
+    training = build(phase.recipe, phase.spec, randomness, plan.dtype(run.device), number)
+    average = Average(training.model, phase.recipe.ema) if phase.recipe.ema else None
+    carried = 0
+    if saved and phase_at(run.phases, saved.state["step"]) == number:
+        restore(saved, training, average)
+        carried = len(saved.model)
+    elif saved:
+        carried = len(carry_over(saved, training, average))
+    return CurrentPhase(number, phase, resized(run.source, phase.spec), training, average, carried)
+
+
+def build(
+    recipe: Recipe, spec: DataSpec, randomness: Randomness, dtype: torch.dtype = torch.float32, phase: int = 0
+) -> Training:
+    """Return the training of a recipe, whose networks multiply in `dtype`.
+
+    The initial weights depend on the seed and on the number of the phase alone.
+    """
+    purpose = ("initial weights", "phase", phase) if phase else ("initial weights",)
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(randomness.seed, *purpose))
+        model = recipe.model(spec)
+    compute_in(dtype, model)
+    return recipe.training(device.place(model, randomness.device), randomness)
+
+
+def resized(source: Source, spec: DataSpec) -> Source:
+    """Return the data of a phase: images at its resolution.
+
+    Raises:
+        DataError: it is not that of the data divided by a whole number.
+    """
+    if source.train.spec.target == spec.target:
+        return source
+    train, held_out = (Resized(split, spec.target) for split in (source.train, source.held_out))
+    return replace(source, train=train, held_out=held_out)
+
+
+def phases_of(recipe: Recipe, spec: DataSpec) -> Sequence[Phase]:
+    """Return the phases of a run.
+
+    Raises:
+        UsageError: one of them has no step, or the last does not end with the run.
+    """
+    phases = recipe.phases(spec)
+    ends = [phase.steps for phase in phases]
+    if ends != sorted({0, *ends})[1:] or ends[-1:] != [recipe.steps]:
+        raise UsageError(
+            f"--steps {recipe.steps} do not divide into {len(phases)} phases, which would end at steps "
+            f"{', '.join(map(str, ends))}. Each needs a step of its own, and the last ends with the run."
+        )
+    return phases
+
+
+def phase_at(phases: Sequence[Phase], step: int) -> int:
+    """Return the number, from 0, of the phase in which step number `step`, from 1, is taken; 0 at the start."""
+    return next((number for number, phase in enumerate(phases) if step <= phase.steps), len(phases) - 1)
+
+
+def can_continue(before: Recipe, after: Recipe, spec: DataSpec, step: int) -> bool:
+    """Whether a run can go on from `step` with another recipe: it is in the same phase, with the same networks."""
+    one, two = phases_of(before, spec), phases_of(after, spec)
+    number = phase_at(one, step)
+    begun = [phase.steps for phase in one[:number]]
+    if phase_at(two, step) != number or [phase.steps for phase in two[:number]] != begun:
+        return False
+    return _shapes(one[number]) == _shapes(two[number])
+
+
+def comparable(one: Phase, two: Phase) -> bool:
+    """Whether evaluations of two phases measure the same, so that the best checkpoint of one can stay for both."""
+    reconstructions = [getattr(phase.recipe, "reconstruction", None) for phase in (one, two)]
+    same_scale = one.spec == two.spec and reconstructions[0] == reconstructions[1]
+    return same_scale and _shapes(one) == _shapes(two)
+
+
+def _shapes(phase: Phase) -> dict[str, torch.Size]:
+    """Return the shapes of the weights of a phase by name."""
+    with torch.device("meta"):
+        model = phase.recipe.model(phase.spec)
+    return {name: value.shape for name, value in model.state_dict().items()}
