@@ -33,13 +33,13 @@ SHOWN = 5  # tensors that differ
 
 # What the later checkout may call an option, the first that it has; the name of the earlier one goes before.
 OPTIONS: Mapping[str, Sequence[str]] = {
+    "warm_up": ["kl_warm_up"],
     "critic_steps": ["discriminator_steps"],
     "critic_lr": ["discriminator_lr"],
     "critic_norm": ["discriminator_norm"],
     "critic_dropout": ["discriminator_dropout"],
     "critic_labels": ["discriminator_labels"],
     "batch": ["batch_size"],
-    "warm_up": ["kl_warm_up"],
     "out": ["output", "root", "runs", "folder"],
 }
 VALUES: Mapping[tuple[str, Any], Any] = {("spectral_norm", "critic"): "discriminator"}  # by option and old value

@@ -1,5 +1,8 @@
+from functools import partial
+
 import pytest
 import torch
+from torch import nn
 
 from genlab.architectures.unet import FEW, PART, Attention, UNet
 from genlab.core.modality import Images
@@ -7,7 +10,7 @@ from genlab.core.modality import Images
 
 def test_attention_that_is_written_out_is_that_of_the_fused_kernel() -> None:
     torch.manual_seed(0)
-    attention = Attention(128)
+    attention = Attention(128, partial(nn.GroupNorm, 8))
     torch.nn.init.normal_(attention.out.weight, std=0.1)
     maps = torch.randn(3, 128, 12, 16)
     assert FEW >= 12 * 16
@@ -40,4 +43,13 @@ def test_many_images_are_seen_in_parts_where_nothing_is_learned() -> None:
 @pytest.mark.parametrize("channels", [1, 63, 100, 200, 224, 500])
 def test_any_number_of_channels_has_heads_that_divide_it(channels: int) -> None:
     maps = torch.randn(2, channels, 2, 2)
-    assert Attention(channels)(maps).shape == maps.shape
+    assert Attention(channels, partial(nn.GroupNorm, 1))(maps).shape == maps.shape
+
+
+@pytest.mark.parametrize(("width", "groups"), [(1, 1), (8, 1), (40, 2), (64, 4), (100, 5), (128, 8)])
+def test_all_normalisations_have_a_sixteenth_of_the_width_as_groups_or_the_next_fewer(
+    width: int, groups: int
+) -> None:
+    with torch.device("meta"):
+        network = UNet(Images(1, 16, 16), width)
+    assert {module.num_groups for module in network.modules() if isinstance(module, nn.GroupNorm)} == {groups}

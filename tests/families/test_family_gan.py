@@ -23,7 +23,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.regularizers.gradient import r1
 from genlab.regularizers.unrolling import unrolled
 from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
-from genlab.runs import train as run
+from genlab.runs import phases
 
 STREAMS = {"discriminator": "critic", "generator": "generator"}  # the names of the players' random streams
 POINT, LATENT, ROWS, CLASSES = Points(2), 3, 8, 4
@@ -355,7 +355,7 @@ def test_they_do_not_where_a_discriminator_looks_at_several_images_or_draws() ->
     spec = DataSpec(Images(3, 32, 32), {"label": LABEL})
     together = set()
     for name, recipe in training.items():
-        built = run.build(replace(recipe, width=4, latent=4), spec, Randomness(0))
+        built = phases.build(replace(recipe, width=4, latent=4), spec, Randomness(0))
         together |= {name} if built.one_pass else set()
     assert together == {
         *("gan", "wgan-gp", "dragan", "r1-gan", "sngan", "sagan", "projection-gan", "relativistic-gan")

@@ -132,7 +132,7 @@ def _convolve(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor
     side = (maps.shape[2] + 2 * padding - kernel) // stride + 1
     matrix = weight.permute(0, 2, 3, 1).reshape(outputs, -1)
     rows = _patches(maps, kernel, stride, padding) @ matrix.T
-    return rows.view(len(maps), side, -1, outputs).permute(0, 3, 1, 2)
+    return rows.view(maps.shape[0], side, -1, outputs).permute(0, 3, 1, 2)
 
 
 def _transpose(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:

@@ -31,7 +31,7 @@ class Dropout(nn.Module):
         if not self.training or self.p == 0:
             return given
         shard, lowest = here(), round(self.p * CHANCES)
-        draws = _draws(len(given) * shard.size, given)
+        draws = _draws(given.shape[0] * shard.size, given)
         kept = (shard.rows(draws) >= lowest - CHANCES // 2).to(given.dtype)
         return given * kept.mul_(CHANCES / (CHANCES - lowest))
 

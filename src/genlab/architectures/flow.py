@@ -57,7 +57,7 @@ class Levels(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return latents (B, C·H·W) of images (B, C, H, W), and log |det| of the Jacobian, (B,)."""
-        maps, volume, out = images, images.new_zeros(len(images)), []
+        maps, volume, out = images, images.new_zeros(images.shape[0]), []
         for level, layers in enumerate(self.levels):
             for layer in merged(layers):  # type: ignore[arg-type]
                 maps, grown = layer(maps)

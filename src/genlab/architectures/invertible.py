@@ -37,7 +37,7 @@ class Fold(Invertible):
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Fold; volumes stay."""
-        return pixel_unshuffle(maps, 2), maps.new_zeros(len(maps))
+        return pixel_unshuffle(maps, 2), maps.new_zeros(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Unfold."""
@@ -61,7 +61,7 @@ class ActNorm(Invertible):
             self._measure(maps.detach())
         scale = self.log_scale.exp()[:, None, None]
         volume = self.log_scale.sum() * (maps.shape[2] * maps.shape[3])
-        return scale * (maps + self.shift[:, None, None]), volume.expand(len(maps))
+        return scale * (maps + self.shift[:, None, None]), volume.expand(maps.shape[0])
 
     @property
     def measured(self) -> bool:
@@ -94,7 +94,7 @@ class Convolution(Invertible):
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Mix."""
         volume = torch.linalg.slogdet(self.weight)[1] * (maps.shape[2] * maps.shape[3])
-        return conv2d(maps, self.weight[:, :, None, None]), volume.expand(len(maps))
+        return conv2d(maps, self.weight[:, :, None, None]), volume.expand(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Mix by the inverse matrix, which is found in float64."""
@@ -115,7 +115,7 @@ class Mix:
     def __call__(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the two make of maps, and log |det| of the Jacobian of each image, (B,)."""
         volume = self.volume * (maps.shape[2] * maps.shape[3])
-        return conv2d(maps, self.weight[:, :, None, None], self.weight @ self.shift), volume.expand(len(maps))
+        return conv2d(maps, self.weight[:, :, None, None], self.weight @ self.shift), volume.expand(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Return what the two make these maps of."""

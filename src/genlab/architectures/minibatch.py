@@ -28,7 +28,7 @@ class MinibatchDiscrimination(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, features + kernels) of (B, features)."""
-        projected = (features @ self.projections).view(len(features), -1, self.dimensions)
+        projected = (features @ self.projections).view(features.shape[0], -1, self.dimensions)
         mine, everyone = projected.transpose(0, 1), gather(projected).transpose(0, 1)
         distances: Tensor = _Distances.apply(mine, everyone)  # type: ignore[no-untyped-call]
         return torch.cat((features, torch.exp(-distances).sum(2).T), dim=1)
@@ -73,4 +73,4 @@ class MinibatchStddev(nn.Module):
         """Return (B, features + 1) of (B, features)."""
         variance = all_reduce_mean((features - all_reduce_mean(features.mean(0))).square().mean(0))
         spread = torch.sqrt(variance + 1e-8).mean()  # the root of 0 has no slope
-        return torch.cat((features, spread.expand(len(features), 1)), dim=1)
+        return torch.cat((features, spread.expand(features.shape[0], 1)), dim=1)

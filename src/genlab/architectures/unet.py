@@ -4,12 +4,16 @@ Maps are halved until their side is odd or 4; there are `width` channels at the 
 size on. Each size has residual blocks on the way down and one more on the way up, where what the way down made is
 joined. With width 128 these are the maps of the published network of 32 pixels, whose attention has one head.
 
+Layers, their order and the number of groups of every normalisation are those of `UNet2DModel` in diffusers, which
+computes the same with the same weights; its `to_q`, `to_k` and `to_v` are the thirds of `inward`.
+
 References:
     Ronneberger, Fischer and Brox, 2015. U-Net. arXiv:1505.04597.
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models, appendix B. arXiv:2006.11239.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +23,13 @@ from genlab.architectures.conditional import LABEL
 from genlab.architectures.convolution import Conv2d, upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import Mixed
-from genlab.architectures.parts import check_attention, maps_of
+from genlab.architectures.parts import MakeNorm, check_attention, maps_of
 from genlab.core.condition import NONE, Condition, rows
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 
 SMALLEST = 4
-GROUP = 16  # channels that are normalised together: with fewer, torch takes ten times as long
+GROUP = 16  # the fewest channels of a normalised group: with fewer, torch takes ten times as long in bf16
 ATTENDED = 16  # the largest side of maps that get self-attention by default
 PART = 64  # images at a time where nothing is learned
 BLOCKS = 2  # residual blocks of each size on the way down
@@ -63,7 +67,8 @@ class UNet(Mixed):
         if attention is None:
             attention = max((side for side in sides if side <= ATTENDED), default=0)
         check_attention(attention or None, sides)
-        told = 4 * width
+        told, norm = 4 * width, _norm(width)
+        block = partial(Block, told=told, norm=norm, dropout=dropout)
         self.time = nn.Sequential(Wave(width), nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
         self.label = LabelOrNone(classes, told) if classes else None
         self.first = Conv2d(channels, width, 3, padding=1)
@@ -72,32 +77,34 @@ class UNet(Mixed):
         joined, channels = [width], width
         for level, (side, outputs) in enumerate(zip(sides, widths, strict=True)):
             for _ in range(BLOCKS):
-                self.down.append(Block(channels, outputs, told, attends=side == attention, dropout=dropout))
+                self.down.append(block(channels, outputs, attends=side == attention))
                 channels = outputs
                 joined.append(channels)
             if level + 1 < len(sides):
                 self.down.append(Conv2d(channels, channels, 3, stride=2, padding=1))
                 joined.append(channels)
         self.middle = nn.ModuleList(
-            Block(channels, channels, told, attends=attends, dropout=dropout) for attends in (attention > 0, False)
+            block(channels, channels, attends=attends) for attends in (attention > 0, False)
         )
         for level, (side, outputs) in reversed(list(enumerate(zip(sides, widths, strict=True)))):
             for _ in range(BLOCKS + 1):
-                entering = channels + joined.pop()
-                self.up.append(Block(entering, outputs, told, attends=side == attention, dropout=dropout))
+                self.up.append(block(channels + joined.pop(), outputs, attends=side == attention))
                 channels = outputs
             if level:
                 self.up.append(Up(channels))
-        self.norm, self.last = _norm(width), Conv2d(width, modality.shape[0], 3, padding=1)
+        self.norm, self.last = norm(width), Conv2d(width, modality.shape[0], 3, padding=1)
         _initialise(self)
 
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
         """Return what is predicted of each image; times are in [0, 1].
 
-        Where nothing is learned, a processor is given few images at a time, whose maps its caches hold.
+        Where nothing is learned, a processor is given few images at a time, whose maps its caches hold. A compiled
+        or exported network takes all at once: its batch has no fixed size.
         """
-        if len(noisy) > PART and noisy.device.type == "cpu" and not torch.is_grad_enabled():
-            parts = [slice(start, start + PART) for start in range(0, len(noisy), PART)]
+        count = noisy.shape[0]
+        in_parts = noisy.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if in_parts and count > PART:
+            parts = [slice(start, start + PART) for start in range(0, count, PART)]
             return torch.cat([self._predicted(noisy[p], times[p], rows(condition, p)) for p in parts])
         return self._predicted(noisy, times, condition)
 
@@ -125,14 +132,16 @@ class UNet(Mixed):
 class Block(nn.Module):
     """x + conv(dropout(silu(norm(conv(silu(norm(x))) + what it is told)))), then attention if it `attends`."""
 
-    def __init__(self, inputs: int, outputs: int, told: int, *, attends: bool, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, told: int, norm: MakeNorm, attends: bool, dropout: float
+    ) -> None:
         super().__init__()
-        self.norm1, self.conv1 = _norm(inputs), Conv2d(inputs, outputs, 3, padding=1)
+        self.norm1, self.conv1 = norm(inputs), Conv2d(inputs, outputs, 3, padding=1)
         self.told = nn.Linear(told, outputs)
-        self.norm2, self.conv2 = _norm(outputs), Conv2d(outputs, outputs, 3, padding=1)
+        self.norm2, self.conv2 = norm(outputs), Conv2d(outputs, outputs, 3, padding=1)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = nn.Identity() if inputs == outputs else Conv2d(inputs, outputs, 1)
-        self.attention = Attention(outputs) if attends else nn.Identity()
+        self.attention = Attention(outputs, norm) if attends else nn.Identity()
 
     def forward(self, maps: Tensor, told: Tensor) -> Tensor:
         """Return maps of the same side."""
@@ -145,12 +154,12 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """x + out(softmax(q kᵀ/√d) v) with q, k, v and out linear in the normalised maps, at each position."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: MakeNorm) -> None:
         super().__init__()
         most = max(1, channels // HEAD)
         self.heads = next(heads for heads in range(most, 0, -1) if channels % heads == 0)
         self.norm, self.inward, self.out = (
-            _norm(channels),
+            norm(channels),
             nn.Linear(channels, 3 * channels),
             nn.Linear(channels, channels),
         )
@@ -234,8 +243,13 @@ def _sides(modality: Modality) -> list[int]:
     return sides
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(channels // GROUP if channels % GROUP == 0 else 1, channels)
+def _norm(width: int) -> MakeNorm:
+    """Return what makes every normalisation of a network: width/16 groups, or the next fewer that divide `width`.
+
+    All maps have a multiple of `width` channels, so that these groups divide them all.
+    """
+    most = max(1, width // GROUP)
+    return partial(nn.GroupNorm, next(groups for groups in range(most, 0, -1) if width % groups == 0))
 
 
 def _initialise(network: UNet) -> None:

@@ -38,7 +38,7 @@ def fill(
                 f'sampling from this model needs the condition "{name}": {modality.noun} of shape '
                 f"{(count, *modality.shape)}."
             )
-        if name in given:
+        if name in given and not torch.compiler.is_compiling():  # a program cannot branch on values
             modality.check(value, count, name)
         filled[name] = value.to(device)
     return filled

@@ -168,7 +168,7 @@ class Diffusion(nn.Module):
         levels = torch.arange(last + 1, self.schedule.steps + 1, dtype=torch.float64)
         chances = 0.5 / len(levels) + 0.5 / levels / (1 / levels).sum()
         for number in range(DRAWS):
-            place = (number + torch.rand(len(images), generator=generator, dtype=torch.float64)) / DRAWS
+            place = (number + torch.rand(images.shape[0], generator=generator, dtype=torch.float64)) / DRAWS
             row = torch.searchsorted(chances.cumsum(0), place).clamp(max=len(levels) - 1)
             k = row + last + 1
             made = self._denoised(images, k, condition, generator)
@@ -188,7 +188,7 @@ class Diffusion(nn.Module):
         self, level: int, images: Tensor, condition: Condition, generator: torch.Generator | None
     ) -> Tensor:
         """Return −log P(x | x_l) with one draw of x_l, (B,)."""
-        made = self._denoised(images, torch.full((len(images),), level), condition, generator)
+        made = self._denoised(images, torch.full((images.shape[0],), level), condition, generator)
         return (pixel_cost if self.levels else point_cost)(self.schedule.sigmas[level].item(), images, made)
 
     def _denoised(
@@ -201,7 +201,7 @@ class Diffusion(nn.Module):
 
 
 def _times(noisy: Tensor, t: float) -> Tensor:
-    return torch.full((len(noisy),), t, dtype=torch.float64)
+    return torch.full((noisy.shape[0],), t, dtype=torch.float64)
 
 
 @dataclass(eq=False)

@@ -106,7 +106,7 @@ class Flow(nn.Module):
         It includes log 256 for each byte: P(b) is the density over (b + u)/256 on an interval of 1/256.
         """
         if self.levels is None:
-            return x, x.new_zeros(len(x))
+            return x, x.new_zeros(x.shape[0])
         bytes_ = ((x + 1) * ((self.levels - 1) / 2)).round()
         places = EDGE + (1 - 2 * EDGE) * (bytes_ + draws) / self.levels
         points = torch.logit(places)

@@ -84,7 +84,7 @@ class VAE(nn.Module):
     def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return the example of one draw from the posterior of each."""
         condition = self._inferred(x, condition)
-        noise = self.prior(len(x), generator)
+        noise = self.prior(x.shape[0], generator)
         return self.decode(self.posterior(x, condition).sample(noise), condition)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
@@ -114,11 +114,11 @@ class VAE(nn.Module):
 
     def distortion(self, latents: Tensor, x: Tensor, condition: Condition) -> Tensor:
         """Return −log p(x | z, y) of k latents (k, B, latent) for each example, (k, B)."""
-        count = len(latents)
+        count = latents.shape[0]
         repeated = {name: torch.cat([value] * count) for name, value in condition.items()}
         outputs = self.decoder(latents.flatten(0, 1), repeated)
         wanted = x.expand(count, *x.shape).flatten(0, 1)
-        return self.reconstruction(outputs, wanted).view(count, len(x))
+        return self.reconstruction(outputs, wanted).view(count, x.shape[0])
 
     def evidence_bound(
         self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
@@ -139,7 +139,7 @@ class VAE(nn.Module):
         """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each example in nats, (B,)."""
         condition = self._inferred(x, condition)
         posterior = self.posterior(x, condition)
-        latents = posterior.sample(self.prior(len(x), generator))
+        latents = posterior.sample(self.prior(x.shape[0], generator))
         return self.distortion(latents[None], x, condition)[0], posterior.kl().sum(1)
 
     def importance_bound(
@@ -163,13 +163,13 @@ class VAE(nn.Module):
             generator: of the draws.
             chunk: about how many examples are decoded at a time: the memory that it takes does not depend on k.
         """
-        most, weights = max(1, chunk // len(x)), []
+        most, weights = max(1, chunk // x.shape[0]), []
         for given in self._each_class(x) if self._unlabelled(condition) else [condition]:
             posterior = self.posterior(x, given)
             for start in range(0, samples, most):
                 count = min(most, samples - start)
-                flat = self.prior(len(x) * count, generator)
-                noise = flat.view(len(x), count, self.latent).transpose(0, 1)
+                flat = self.prior(x.shape[0] * count, generator)
+                noise = flat.view(x.shape[0], count, self.latent).transpose(0, 1)
                 distortion = self.distortion(posterior.sample(noise), x, given)
                 weights.append(posterior.log_ratio(noise) - distortion)
         return importance_bound(torch.cat(weights))
@@ -184,7 +184,7 @@ class VAE(nn.Module):
 
     def _each_class(self, x: Tensor) -> list[Condition]:
         """Return for each class the condition that all examples are of that class."""
-        return [{"label": torch.full((len(x),), label, device=x.device)} for label in range(self.classes)]
+        return [{"label": torch.full((x.shape[0],), label, device=x.device)} for label in range(self.classes)]
 
 
 @dataclass(eq=False, kw_only=True)
