@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genlab.core.batch import Batch
-from genlab.core.condition import NONE, Condition, fill, needed, rows
+from genlab.core.condition import NONE, Condition, condition_rows, fill, required_conditions
 from genlab.core.errors import UsageError
 from genlab.core.modality import Classes, Images, Modality, Points
 
@@ -64,9 +64,9 @@ def test_a_source_that_is_lacking_is_named_with_its_shape() -> None:
         fill(BOTH, {"label": torch.tensor([0, 1, 2])}, 3)
     with pytest.raises(UsageError, match=r'needs the condition "place": points of shape \(1, 5\)'):
         fill({"place": Points(5)}, NONE, 1)
-    assert needed(BOTH) == ["source"]
-    assert needed({"place": Points(5), **BOTH}) == ["place", "source"]
-    assert needed(LABEL) == needed({}) == []
+    assert required_conditions(BOTH) == ["source"]
+    assert required_conditions({"place": Points(5), **BOTH}) == ["place", "source"]
+    assert required_conditions(LABEL) == required_conditions({}) == []
 
 
 @pytest.mark.parametrize("label", [-1, 3])  # 3 is a network's own word for none
@@ -120,9 +120,9 @@ def test_rows_of_a_batch_belong_together() -> None:
     check_rows(whole[torch.tensor([5, 0, 5])], [5, 0, 5], whole)
     check_rows(whole[:0], [], whole)
     check_rows(whole, list(range(6)), whole)
-    picked = rows(whole.condition, slice(2, 3))
+    picked = condition_rows(whole.condition, slice(2, 3))
     assert picked["label"].tolist() == [200]
-    assert rows(NONE, slice(2, 3)) == {}
+    assert condition_rows(NONE, slice(2, 3)) == {}
 
 
 @given(each=st.integers(1, 5), count=st.integers(1, 5))
@@ -142,10 +142,10 @@ def test_one_part_is_the_batch_itself() -> None:
 def test_a_model_gets_only_the_conditions_that_it_takes() -> None:
     whole = batch(3)
     for names in ((), ("label",), ("source", "label"), ("source", "text")):
-        found: Condition = whole.only(names)
+        found: Condition = whole.condition_for(names)
         assert list(found) == [name for name in names if name != "text"]
         assert all(value is whole.condition[name] for name, value in found.items())
-    assert whole.only(LABEL).keys() == {"label"}  # the conditions of a model are names too
+    assert whole.condition_for(LABEL).keys() == {"label"}  # the conditions of a model are names too
 
 
 def test_a_batch_moves_with_all_its_conditions() -> None:

@@ -107,7 +107,7 @@ def test_without_an_epoch_it_is_the_first(kind: str) -> None:
 @pytest.mark.parametrize("names", [(), ("label",), ("source",), ("source", "label", "unknown")])
 def test_conditions_can_be_had_without_the_examples(kind: str, names: tuple[str, ...]) -> None:
     split, index = wrapped(kind), np.array([8, 1, 1])
-    found, expected = conditions_of(split, index, names), split.batch(index).only(names)
+    found, expected = conditions_of(split, index, names), split.batch(index).condition_for(names)
     assert found.keys() == expected.keys()
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
 

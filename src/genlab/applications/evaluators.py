@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genlab.applications.sample import batches
-from genlab.core.condition import fill, needed, rows
+from genlab.core.condition import condition_rows, fill, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
@@ -88,7 +88,7 @@ def mode_coverage(subject: Subject) -> Iterator[Figure]:
 @torch.no_grad()
 def paired_error(subject: Subject) -> Iterator[Figure]:
     """Yield the squared error of samples to what the data have for the same source, where sources are given."""
-    if not needed(subject.model.conditions):
+    if not required_conditions(subject.model.conditions):
         return
     count = min(PAIRS, len(subject.real))
     pieces = batches(subject.model, count, subject.seed, _sources(subject, count))
@@ -162,7 +162,7 @@ def latent_path_length(subject: Subject) -> Iterator[Figure]:
     def decode(latents: Tensor) -> Tensor:
         parts = [slice(start, start + CHUNK) for start in range(0, len(latents), CHUNK)]
         with torch.no_grad():
-            return torch.cat([model.decode(latents[part], rows(condition, part)) for part in parts])
+            return torch.cat([model.decode(latents[part], condition_rows(condition, part)) for part in parts])
 
     exact = extractor.exact()  # rounding to bytes would hide steps as small as these
     estimate = path_length(decode, lambda images: exact(images).features, starts, ends, places)
@@ -209,7 +209,7 @@ def likelihood_bound(subject: Subject) -> Iterator[Figure]:
     index = chosen(len(subject.real), subject.samples)
     given = {name: value.to(of(model)) for name, value in _sources(subject, len(index)).items()}
     parts = [slice(start, start + CHUNK) for start in range(0, len(x), CHUNK)]
-    bounds = [model.evidence_bound(x[part].to(of(model)), rows(given, part), noise) for part in parts]
+    bounds = [model.evidence_bound(x[part].to(of(model)), condition_rows(given, part), noise) for part in parts]
     nats = -torch.cat(bounds).cpu().double()
     if model.levels:
         value, error = (bits_per_dimension(mean, x[0].numel()) for mean in _mean(nats))
@@ -263,7 +263,7 @@ def _index(subject: Subject, count: int) -> IntArray:
 
 def _sources(subject: Subject, count: int) -> dict[str, Tensor]:
     """Return the conditions of `count` real examples that a model must be given."""
-    return dict(conditions_of(subject.real, _index(subject, count), needed(subject.model.conditions)))
+    return dict(conditions_of(subject.real, _index(subject, count), required_conditions(subject.model.conditions)))
 
 
 def _mean(values: Tensor) -> tuple[float, float]:

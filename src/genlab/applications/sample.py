@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need, need_label
-from genlab.core.condition import NONE, Condition, fill, rows
+from genlab.core.condition import NONE, Condition, condition_rows, fill
 from genlab.core.contract import Samples, SamplesInSteps
 from genlab.core.device import of
 from genlab.core.random import generator
@@ -70,5 +70,5 @@ def batches(
 
 @torch.no_grad()
 def _batch(model: Samples, device: torch.device, seed: int, part: slice, condition: Condition) -> Tensor:
-    given = {name: value.to(device) for name, value in rows(condition, part).items()}
+    given = {name: value.to(device) for name, value in condition_rows(condition, part).items()}
     return model.sample(part.stop - part.start, given, generator(seed, "samples", part.start)).cpu()

@@ -24,7 +24,7 @@ from genlab.architectures.convolution import Conv2d, upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import Mixed
 from genlab.architectures.parts import MakeNorm, check_attention, maps_of
-from genlab.core.condition import NONE, Condition, rows
+from genlab.core.condition import NONE, Condition, condition_rows
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 
@@ -105,7 +105,7 @@ class UNet(Mixed):
         in_parts = noisy.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
         if in_parts and count > PART:
             parts = [slice(start, start + PART) for start in range(0, count, PART)]
-            return torch.cat([self._predicted(noisy[p], times[p], rows(condition, p)) for p in parts])
+            return torch.cat([self._predicted(noisy[p], times[p], condition_rows(condition, p)) for p in parts])
         return self._predicted(noisy, times, condition)
 
     def _predicted(self, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:

@@ -149,14 +149,14 @@ def compare(
 def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
     """Return a PNG with a row of samples; nothing for a model that does not sample."""
     from genlab.applications.sample import sample
-    from genlab.core.condition import needed
+    from genlab.core.condition import required_conditions
     from genlab.core.contract import Samples
     from genlab.core.pictures import png
     from genlab.runs.data import spec_of
     from genlab.runs.load import load_model
 
     model = load_model(folder, request.checkpoint, device, request.sampling)
-    if not isinstance(model, Samples) or needed(model.conditions):
+    if not isinstance(model, Samples) or required_conditions(model.conditions):
         return b""
     return png(spec_of(folder).target.draw(sample(model, STRIP, request.seed), STRIP))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from genlab.core.condition import Condition, rows
+from genlab.core.condition import Condition, condition_rows
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Batch:
     def __getitem__(self, index: Tensor | slice) -> "Batch":
         """Return some rows."""
         places = index.to(self.index.device) if isinstance(index, Tensor) else index
-        return Batch(self.x[index], self.index[places], rows(self.condition, index))
+        return Batch(self.x[index], self.index[places], condition_rows(self.condition, index))
 
     def parts(self, count: int) -> Sequence["Batch"]:
         """Return `count` batches of equally many rows, in their order."""
         each = len(self) // count
         return [self] if count == 1 else [self[part * each : (part + 1) * each] for part in range(count)]
 
-    def only(self, names: Iterable[str]) -> Condition:
-        """Return those of the conditions, for a model that does not take all."""
+    def condition_for(self, names: Iterable[str]) -> Condition:
+        """Return the conditions called `names` that the batch has, as in `condition_for(model.conditions)`."""
         return {name: self.condition[name] for name in names if name in self.condition}
 
     def to(self, device: torch.device) -> "Batch":

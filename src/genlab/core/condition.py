@@ -44,11 +44,11 @@ def fill(
     return filled
 
 
-def rows(condition: Condition, index: Tensor | slice) -> dict[str, Tensor]:
-    """Return some rows of every condition."""
+def condition_rows(condition: Condition, index: Tensor | slice) -> dict[str, Tensor]:
+    """Return the rows `index` of every condition."""
     return {name: value[index] for name, value in condition.items()}
 
 
-def needed(conditions: Mapping[str, Modality]) -> list[str]:
+def required_conditions(conditions: Mapping[str, Modality]) -> list[str]:
     """Return the names of the conditions that must be given, because they have no default."""
     return [name for name, modality in conditions.items() if modality.default(1) is None]

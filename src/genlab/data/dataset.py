@@ -242,7 +242,8 @@ def conditions_of(split: Split, index: IntArray, names: Iterable[str]) -> Condit
     wanted = set(names) & split.spec.conditions.keys()
     if split.labels is not None and wanted <= {"label"}:
         return {name: torch.from_numpy(split.labels[index]) for name in wanted}
-    parts = [split.batch(rows).only(wanted) for rows in np.array_split(index, -(-len(index) // _CHUNK) or 1)]
+    chunks = np.array_split(index, -(-len(index) // _CHUNK) or 1)
+    parts = [split.batch(rows).condition_for(wanted) for rows in chunks]
     return {name: torch.cat([part[name] for part in parts]) for name in wanted}
 
 

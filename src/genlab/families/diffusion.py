@@ -224,7 +224,7 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         levels = model.schedule.steps
         k = (1 + draws.uniform().cpu() * levels).long().clamp(max=levels)
         noise = draws.normal(*images.shape[1:])
-        condition = dict(batch.only(model.conditions))
+        condition = dict(batch.condition_for(model.conditions))
         if "label" in condition:
             dropped = draws.uniform() < self.label_dropout
             condition["label"] = torch.where(dropped, model.no_label, condition["label"])

@@ -143,7 +143,7 @@ class GANTraining:
                 shared = self.generate(batch, self.randomness, *stream)
             with d.learning(self.accumulate):
                 for part, randomness in parts(batch, self.randomness, self.accumulate):
-                    given = part.only(self.model.conditions)
+                    given = part.condition_for(self.model.conditions)
                     draws = randomness.draws(len(part), "critic's view", step, turn)
                     fake = self.generate(part, randomness, *stream) if shared is None else shared.detach()
                     real, fake = self.augment(part.x, step, draws), self.augment(fake, step, draws)
@@ -159,7 +159,7 @@ class GANTraining:
                 stream, shared = ("generator", step, turn), None
             with g.learning(self.accumulate):
                 for part, randomness in parts(batch, self.randomness, self.accumulate):
-                    given = part.only(self.model.conditions)
+                    given = part.condition_for(self.model.conditions)
                     draws = randomness.draws(len(part), "generator's view", step, turn)
                     fake = self.generate(part, randomness, *stream) if shared is None else shared
                     fake = self.augment(fake, step, draws)
@@ -177,7 +177,7 @@ class GANTraining:
     def generate(self, batch: Batch, randomness: Randomness, *stream: int | str) -> Tensor:
         """Return as many generated images as a batch has, under the same conditions."""
         latents = randomness.normal(len(batch), (self.model.latent,), *stream)
-        return self.model.generate(latents, batch.only(self.model.conditions))
+        return self.model.generate(latents, batch.condition_for(self.model.conditions))
 
     def discriminate(
         self, real: Tensor, fake: Tensor, given: Condition

@@ -205,7 +205,7 @@ class VAETraining(SingleObjectiveTraining[VAE]):
         model, x, rows = self.model, batch.x, len(batch)
         if self.binarise:
             x = binarised(x, randomness.draws(rows, "binarise", step))
-        condition = batch.only(model.conditions)
+        condition = batch.condition_for(model.conditions)
         posterior = model.posterior(x, condition)
         draws = randomness.draws(rows, "posterior", step)
         noise = draws.normal(model.importance_samples, model.latent).transpose(0, 1)

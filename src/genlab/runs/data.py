@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genlab.core import distributed, legacy
 from genlab.core.batch import Batch
-from genlab.core.condition import needed, rows
+from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, UsageError, suggestion
@@ -131,11 +131,11 @@ def condition_for(
     The sources are held-out ones.
     """
     given = {} if label is None else {"label": torch.full((count,), label)}
-    sources = needed(model.conditions) if isinstance(model, Samples) else []
+    sources = required_conditions(model.conditions) if isinstance(model, Samples) else []
     if sources:
         held_out = held_out_of(folder, step)
         index = torch.arange(count) % len(held_out)
-        given |= rows(held_out.only(sources), index)
+        given |= condition_rows(held_out.condition_for(sources), index)
     return given
 
 

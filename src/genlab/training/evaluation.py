@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import needed, rows
+from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
@@ -132,8 +132,8 @@ def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a
     Nats are up to a constant of the likelihood, so that only runs with the same --reconstruction compare. The
     model is given sources, but no labels.
     """
-    noise, given = held_out.noise(), needed(model.conditions)
-    bounds = [model.evidence_bound(chunk.x, chunk.only(given), noise) for chunk in held_out.chunks]
+    noise, given = held_out.noise(), required_conditions(model.conditions)
+    bounds = [model.evidence_bound(chunk.x, chunk.condition_for(given), noise) for chunk in held_out.chunks]
     nats = -torch.cat(bounds).mean().item()
     if model.levels:
         yield Figure("bits_per_dimension", bits_per_dimension(nats, held_out.batch.x[0].numel()), better="lower")
@@ -201,10 +201,10 @@ def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float
 
 def _pieces(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
     """Return what makes the batches of samples, under the conditions of the held-out images."""
-    given = held_out.only(model.conditions)
+    given = held_out.condition_for(model.conditions)
 
     def piece(index: Tensor) -> Tensor:
         noise = generator(seed, "evaluation samples", int(index[0]))
-        return model.sample(len(index), rows(given, index % len(held_out)), noise)
+        return model.sample(len(index), condition_rows(given, index % len(held_out)), noise)
 
     return [partial(piece, index) for index in torch.split(torch.arange(count), CHUNK)]

@@ -41,7 +41,7 @@ class ProbeInput:
     def fake(self) -> Tensor:
         """Samples under the conditions of the real examples."""
         noise = generator(self.seed, "probes: samples", self.step)
-        samples: Tensor = self.model.sample(len(self.real), self.real.only(self.model.conditions), noise)
+        samples: Tensor = self.model.sample(len(self.real), self.real.condition_for(self.model.conditions), noise)
         return samples
 
 
@@ -69,7 +69,7 @@ def scores(given: ProbeInput) -> Signals:
     inputs = {"train": (given.real.x, given.real), "held_out": (given.unseen.x, given.unseen)}
     inputs["sample"] = given.fake, given.real
     return {
-        f"score_{name}": given.model.discriminate(x, batch.only(given.model.conditions)).scores.mean()
+        f"score_{name}": given.model.discriminate(x, batch.condition_for(given.model.conditions)).scores.mean()
         for name, (x, batch) in inputs.items()
     }
 

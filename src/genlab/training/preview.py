@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import needed
+from genlab.core.condition import required_conditions
 from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, preview_sampling
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, columns_of, stacked
@@ -43,10 +43,10 @@ def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module
     count = spec.target.shown
     columns: int | None = None
     condition: dict[str, Tensor] = {}
-    sources = needed(model.conditions)
+    sources = required_conditions(model.conditions)
     if sources:
         count = min(count // 2, len(held_out))
-        condition = {name: value[:count] for name, value in held_out.only(model.conditions).items()}
+        condition = {name: value[:count] for name, value in held_out.condition_for(model.conditions).items()}
     elif spec.target.spatial and "label" in model.conditions:
         classes = min(model.conditions["label"].levels or 1, MOST_COLUMNS)
         count, columns = count // classes * classes, columns_of(count, classes)
