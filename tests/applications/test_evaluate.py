@@ -218,7 +218,7 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
         assert figure.protocol["model_sampling_steps"] == steps
     with pytest.raises(UsageError, match="9 are more than the 8 levels"):
         genlab.evaluate(folder.path, sampling_steps=9)
-    with pytest.raises(UsageError, match='"temperature" is no option of sampling from a ddpm'):
+    with pytest.raises(UsageError, match='"temperature" is not a sampling option of ddpm'):
         genlab.evaluate(folder.path, temperature=0.5)
     with pytest.raises(UsageError, match=r'no option "sampling_step"\. Did you mean "sampling_steps"'):
         genlab.evaluate(folder.path, sampling_step=2)

@@ -17,19 +17,27 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     (
         "dcgan",
         {"spectral_norm": "discriminator", "weight_clip": 0.1},
-        "undoes the other.*generator goes with clipping",
+        "undoes the other.*set --spectral-norm generator",
     ),
     ("wgan-gp", {"discriminator_norm": "batch"}, "--discriminator-norm layer, instance or none"),
     ("dcgan", {"gradient_penalty": 10}, "--discriminator-norm layer, instance or none"),
-    ("dcgan", {"penalty_every": 4}, "needs a penalty: --gradient-penalty, --dragan, --r1 or --r2"),
-    ("wgan", {"real_label": 0.9}, "wasserstein has no labels.*minimax, non-saturating, least-squares"),
-    ("dcgan", {"wanted_label": 0.9}, "of --loss least-squares, not of non-saturating"),
-    ("dcgan", {"fake_label": -0.5}, "is a probability, 0 to 1, not -0.5"),
-    ("unrolled-gan", {"optimizer": "rmsprop"}, "looks ahead with Adam, not with --optimizer rmsprop"),
+    (
+        "dcgan",
+        {"penalty_every": 4},
+        "--penalty-every 4 needs a gradient penalty: set --gradient-penalty, --dragan, --r1 or --r2",
+    ),
+    (
+        "wgan",
+        {"real_label": 0.9},
+        "wasserstein, which has no target labels.*minimax, non-saturating, least-squares",
+    ),
+    ("dcgan", {"wanted_label": 0.9}, "only for --loss least-squares, not non-saturating"),
+    ("dcgan", {"fake_label": -0.5}, "choose 0 to 1, not -0.5"),
+    ("unrolled-gan", {"optimizer": "rmsprop"}, "needs --optimizer adam, not rmsprop"),
     ("unrolled-gan", {"weight_clip": 0.1}, "--gradient-penalty or --spectral-norm discriminator"),
-    ("dcgan", {"discriminator_labels": "projection"}, "both players must know the class"),
-    ("dcgan", {"generator_labels": "concat"}, "both players must know the class"),
-    ("projection-gan", {"pack": 2}, "--pack 2 shows the discriminator images of several classes"),
+    ("dcgan", {"discriminator_labels": "projection"}, "both networks must use the class"),
+    ("dcgan", {"generator_labels": "concat"}, "both networks must use the class"),
+    ("projection-gan", {"pack": 2}, "--pack 2 gives the discriminator images of several classes"),
     ("pacgan", {"batch_size": 33}, "--pack 2 does not divide the 33 images.*Nearest: --batch-size 32"),
     ("conv-vae", {"kl_cycles": 4, "kl_warm_up": 100}, "warm-up"),
     ("iwae", {"beta": 4.0}, "--beta"),
@@ -37,24 +45,24 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     (
         "ddpm",
         {"sampling_steps": 1001},
-        "1001 are more than the 1000 levels.*Choose 1 to 1000, or more --timesteps",
+        "1001 exceeds the 1000 noise levels.*Choose 1 to 1000, or train with more --timesteps",
     ),
     ("ddpm", {"schedule": "straight"}, "ends in pure noise.*--prediction flow, velocity or image"),
-    ("ddpm", {"guidance": 3.0}, "--guidance 3 is towards a class.*--labels embedding"),
+    ("ddpm", {"guidance": 3.0}, "--guidance 3 needs a model that is conditioned on the class.*--labels embedding"),
     ("conditional-diffusion", {"label_dropout": 0.0}, "--label-dropout"),
-    ("ddpm", {"label_dropout": 0.5}, "--label-dropout 0.5 keeps classes.*--labels embedding"),
+    ("ddpm", {"label_dropout": 0.5}, "--label-dropout 0.5 has no effect.*--labels embedding"),
     ("flow-matching", {"architecture": "mlp", "dropout": 0.1}, "for --architecture unet. Set --dropout 0"),
-    ("flow-matching", {"architecture": "mlp", "attention": 8}, "for --architecture unet.*no --attention"),
-    ("ddpm", {"eta": 0.5}, "--eta 0.5 is of --sampler ddim; ancestral has none. Set --eta 0"),
+    ("flow-matching", {"architecture": "mlp", "attention": 8}, "for --architecture unet.*leave --attention out"),
+    ("ddpm", {"eta": 0.5}, "--eta 0.5 is only for --sampler ddim, not ancestral. Set --eta 0"),
     ("ddpm", {"sampler": "ddim", "eta": 1.5}, "--eta"),
     ("ddpm", {"sampling_steps": 0}, "--sampling-steps.*0"),
     ("conditional-diffusion", {"guidance": -1.0}, "--guidance.*-1"),
-    ("conditional-diffusion", {"guidance_interval": (0.8, 0.2)}, "--guidance-interval 0.8 0.2 holds no time"),
+    ("conditional-diffusion", {"guidance_interval": (0.8, 0.2)}, "--guidance-interval 0.8 0.2 is empty"),
     ("conditional-diffusion", {"guidance_interval": (0.2, 1.2)}, "--guidance-interval.*1.2"),
     (
         "conditional-diffusion",
         {"guidance": 1.0, "guidance_interval": (0.2, 0.8)},
-        "--guidance-interval 0.2 0.8 limits --guidance, which is 1",
+        "--guidance-interval 0.2 0.8 has no effect with --guidance 1",
     ),
     ("glow", {"temperature": 0.0}, "--temperature.*0"),
     ("glow", {"temperature": -0.5}, "--temperature.*-0.5"),
@@ -79,7 +87,7 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
     import numpy as np
 
     np.savez(tmp_path / "data.npz", images=np.zeros((20, 16, 16), np.uint8))
-    with pytest.raises(UsageError, match="needs labelled data, and these have none"):
+    with pytest.raises(UsageError, match="needs labelled data, but these have no labels"):
         genlab.train(preset, quiet=True, data=tmp_path / "data.npz", size=16, steps=1, out=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
@@ -101,7 +109,7 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
         ("ddpm", {"depth": 3}, "--depth is for --architecture mlp"),
         ("ddpm", {"attention": 5}, "Choices: sides of 4, 8, 16, 32"),
         ("ddpm", {"size": 27}, "27×27. Set --size to an even number"),
-        ("ddpm", {"architecture": "mlp", "dropout": 0.5}, "dropout are for --architecture unet"),
+        ("ddpm", {"architecture": "mlp", "dropout": 0.5}, "--dropout are for --architecture unet"),
         ("ddpm", {"data": "ring8"}, "these data are points. Set --architecture mlp"),
         ("glow", {"data": "ring8"}, "these data are points. Set --architecture spline"),
         (

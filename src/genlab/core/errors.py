@@ -8,33 +8,33 @@ T = TypeVar("T")
 
 
 class GenlabError(Exception):
-    """Something the user can understand and mend; shown without a traceback. Exit code 1."""
+    """An error that the user can understand and fix; shown without a traceback. Exit code 1."""
 
     exit_code = 1
 
 
 class UsageError(GenlabError):
-    """A name, flag, key or value that genlab does not know. Exit code 2."""
+    """An unknown name, flag, key or value. Exit code 2."""
 
     exit_code = 2
 
 
 class DataError(GenlabError):
-    """A source of pictures that cannot be used as it is."""
+    """A data source that cannot be used as it is."""
 
 
 class CheckpointError(GenlabError):
-    """A checkpoint that is incomplete, altered, foreign or newer than this genlab."""
+    """A checkpoint that is incomplete, altered, from another program or from a newer genlab."""
 
 
 class StorageError(GenlabError):
-    """The disk refused a write: full, read-only, gone."""
+    """The disk refused a write: it is full, read-only or missing."""
 
 
 class NonFiniteError(GenlabError):
-    """NaN or Inf in a loss or a gradient, found in its step, or in a weight, before anything is made of it.
+    """NaN or Inf in a loss or a gradient, found in the same step, or in a weight, found before it is used.
 
-    `player` names the network that was being updated, `tensor` what was not finite.
+    `player` names the network that was being updated, `tensor` the tensor that was not finite.
     """
 
     exit_code = 4
@@ -44,13 +44,14 @@ class NonFiniteError(GenlabError):
         self.tensor = tensor
         self.value = value
         super().__init__(
-            f"{value} in {tensor} while updating the {player}. What was saved before is finite and whole. "
-            "The usual causes: a learning rate too high, or images outside [-1, 1]."
+            f"{value} in {tensor} while updating the {player}. Earlier checkpoints are finite and complete. "
+            "Usual causes: the learning rate is too high, or images are outside [-1, 1]. Train again with a "
+            "lower --lr."
         )
 
 
 class RunFailureError(GenlabError):
-    """A run was stopped because of what the doctor found, `finding`."""
+    """A run was stopped because the doctor found a failure, `finding`."""
 
     exit_code = 3
 
@@ -60,7 +61,7 @@ class RunFailureError(GenlabError):
 
 
 def suggestion(name: str, choices: Iterable[str], shown: Callable[[str], str] = str) -> str:
-    """Return ` Did you mean "…"?` for the choice nearest to `name`, as it is `shown`, or an empty string."""
+    """Return ` Did you mean "…"?` with the closest choice, formatted by `shown`, or an empty string."""
     near = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f' Did you mean "{shown(near[0])}"?' if near else ""
 
@@ -69,7 +70,7 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
     """Return `table[name]`.
 
     Raises:
-        UsageError: `name` is no key of `table`; the message lists the keys and the nearest one.
+        UsageError: `name` is not a key of `table`; the message lists the keys and the closest one.
     """
     if name in table:
         return table[name]

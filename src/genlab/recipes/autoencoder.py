@@ -31,29 +31,35 @@ class AutoencoderRecipe(LatentRecipe):
 
     family: ClassVar[str] = "autoencoder"
 
-    latent: int = option(32, "dimensions of the bottleneck", least=1, aliases=("latent_dim",))
-    reconstruction: DistanceName = option("mse", "what is minimised, summed over an image's pixels")
+    latent: int = option(32, "dimensions of the code; fewer compress more", least=1, aliases=("latent_dim",))
+    reconstruction: DistanceName = option("mse", "reconstruction loss, summed over the pixels of an image")
     sparsity: SparsityName = option(
         "none",
-        "keep most units of the code off: kl holds the average of each sigmoid unit at the target, l1 charges for "
-        "what units above zero add up to",
+        "penalty that keeps most units of the code near 0: kl pulls the mean of each sigmoid unit to "
+        "--sparsity-target, l1 penalises the sum of the ReLU units",
     )
-    sparsity_weight: float = option(1.0, "weight of the sparsity penalty", least=0)
+    sparsity_weight: float = option(
+        1.0, "weight of the sparsity penalty; raise it for fewer active units", least=0
+    )
     sparsity_target: float = option(
-        0.05, "average activation that --sparsity kl wants of each unit", above=0, most=0.5
+        0.05, "target for the mean activation of each unit, for --sparsity kl", above=0, most=0.5
     )
-    corruption: CorruptionName = option("none", "how pictures are spoilt; the clean ones are to be given back")
+    corruption: CorruptionName = option(
+        "none", "how inputs are corrupted; the model learns to restore the clean images"
+    )
     corruption_level: float = option(
         0.3,
-        "share of the pixels that are spoilt; of gaussian, its spread in a brightness from 0 to 1",
+        "share of corrupted pixels; for gaussian, the standard deviation on a scale from 0 (black) to 1 (white)",
         above=0,
         most=1,
     )
-    lr: float = option(1e-3, "Adam's learning rate", above=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
+    lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
+    )
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return an `Autoencoder`, or a `DenoisingAutoencoder` if there is a corruption."""
+        """Return an `Autoencoder`, or a `DenoisingAutoencoder` if inputs are corrupted."""
         from torch import nn
 
         from genlab.architectures import compose
@@ -69,8 +75,8 @@ class AutoencoderRecipe(LatentRecipe):
             return Autoencoder(*parts)
         from genlab.regularizers.corruption import CORRUPTIONS
 
-        spoil, level = CORRUPTIONS[self.corruption], self.corruption_level
-        return DenoisingAutoencoder(*parts, corruption=lambda images, draws: spoil(images, draws, level))
+        corrupt, level = CORRUPTIONS[self.corruption], self.corruption_level
+        return DenoisingAutoencoder(*parts, corruption=lambda images, draws: corrupt(images, draws, level))
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def option(
     default: Any,  # noqa: ANN401
-    help: str,  # noqa: A002 (what it is called everywhere)
+    help: str,  # noqa: A002 (the usual name)
     *,
     least: float | None = None,
     most: float | None = None,
@@ -31,7 +31,7 @@ def option(
 ) -> Any:  # noqa: ANN401
     """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`.
 
-    `aliases` are other names that it is known by. One that several fields share sets all of them.
+    `aliases` are other names of the option. An alias that several fields share sets all of them.
     """
     metadata = {"help": help, "least": least, "most": most, "above": above, "aliases": aliases}
     return field(default=default, metadata=metadata)
@@ -40,11 +40,11 @@ def option(
 def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a type that mypy cannot know)
     """Return the type whose values are the names `first` and the keys of a table, without importing its module.
 
-    So a row that is added to a table is an option's value at once, and `--help` does not wait for torch.
+    A new row of the table is a new value of the option, and `--help` does not have to import torch.
 
     Args:
-        module: where the table is, "objectives.adversarial".
-        table: its name; in its module it is a dictionary that is written out.
+        module: the table's module, such as "objectives.adversarial".
+        table: its name; the module must define it as a dictionary literal.
         *first: further names, before those of the table.
     """
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
@@ -54,11 +54,11 @@ def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a ty
         if isinstance(node.target, ast.Name) and node.target.id == table:
             keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
             return Literal[(*first, *keys)]
-    raise LookupError(f"{path} has no dictionary {table} that is written out")
+    raise LookupError(f"{path} has no dictionary literal {table}")
 
 
 def aliases(*options: object) -> dict[str, list[str]]:
-    """Return the other names of options, each with the fields that it sets."""
+    """Return the aliases of options, each with the fields that it sets."""
     found: dict[str, list[str]] = {}
     for each in options:
         for f in fields(each):  # type: ignore[arg-type]
@@ -68,10 +68,10 @@ def aliases(*options: object) -> dict[str, list[str]]:
 
 
 def by_field(values: Mapping[str, Any], *options: object) -> dict[str, Any]:
-    """Return `values` under the names of fields of `options`; a field's own name counts before an alias.
+    """Return `values` by the names of fields of `options`; a field's own name takes precedence over an alias.
 
     Raises:
-        UsageError: an option is given by its own name and by an alias of it alone.
+        UsageError: an option is given both by its own name and by an alias that sets no other option.
     """
     known, named = aliases(*options), dict(values)
     for alias in known.keys() & values.keys():
@@ -84,15 +84,15 @@ def by_field(values: Mapping[str, Any], *options: object) -> dict[str, Any]:
 
 
 def flag(name: str) -> str:
-    """Return `discriminator_steps` as it is typed: `--discriminator-steps`."""
+    """Return an option as it is typed, `discriminator_steps` as `--discriminator-steps`."""
     return "--" + name.replace("_", "-")
 
 
 def override(options: "D", values: Mapping[str, Any]) -> "D":
-    """Return `options` with `values` in place of those of the same names, each checked.
+    """Return `options` with the fields in `values` replaced, after checking each value.
 
     Raises:
-        UsageError: a name that `options` does not have, a value of another type, out of range or no choice.
+        UsageError: an unknown name, or a value of the wrong type, out of range or not among the choices.
     """
     hints = get_type_hints(type(options))
     known = {f.name: f for f in fields(options)}

@@ -28,20 +28,31 @@ class FlowRecipe(Recipe):
     family: ClassVar[str] = "flow"
     of_sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
-    architecture: FlowName = option("glow", "the invertible network")
-    width: int = option(512, "hidden channels of each coupling, or hidden units", least=1)
-    flow_steps: int = option(32, "steps of each level; of spline, of all", least=1)
-    levels: int | None = option(None, "how often maps are halved; by default up to 3 times", least=1)
-    temperature: float = option(1.0, "deviation of the latents that samples are made of", above=0)
-    lr: float = option(1e-3, "Adam's learning rate", above=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
-    clip_norm: float | None = option(1.0, "largest norm of the gradient; longer ones are cut to it", above=0)
+    architecture: FlowName = option("glow", "invertible network; spline is for points and short vectors")
+    width: int = option(512, "hidden channels of each coupling network; for spline, hidden units", least=1)
+    flow_steps: int = option(32, "flow steps per level; for spline, in total; fewer are faster", least=1)
+    levels: int | None = option(
+        None, "levels, each at half the resolution; by default as many as the size allows, at most 3", least=1
+    )
+    temperature: float = option(
+        1.0, "standard deviation of the latents when sampling; below 1 for cleaner, less varied samples", above=0
+    )
+    lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
+    )
+    clip_norm: float | None = option(
+        1.0, "largest gradient norm; larger gradients are scaled down to it; lower it if they explode", above=0
+    )
     ema: float = option(
-        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+        0.999,
+        "decay of the averaged weights, which are evaluated and sampled; 0 for no average",
+        least=0,
+        most=0.99999,
     )
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return a `Flow`; it knows no classes."""
+        """Return a `Flow`; it ignores labels."""
         from genlab.architectures.flow import FLOWS
         from genlab.families.flow import Flow
 

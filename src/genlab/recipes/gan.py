@@ -37,68 +37,109 @@ class GANRecipe(LatentRecipe):
     family: ClassVar[str] = "gan"
     takes_sources: ClassVar[bool] = True
 
-    # the game
-    loss: AdversarialName = option("non-saturating", "what both players minimise")
-    discriminator_steps: int = option(1, "discriminator updates per step", least=1, aliases=("n_critic",))
-    generator_steps: int = option(1, "steps of the generator in each round", least=1)
-    optimizer: Literal["adam", "rmsprop"] = option("adam", "of both players")
-    generator_lr: float = option(2e-4, "learning rate of the generator", above=0, aliases=("lr",))
-    discriminator_lr: float = option(2e-4, "learning rate of the discriminator", above=0, aliases=("lr",))
+    # losses and updates
+    loss: AdversarialName = option(
+        "non-saturating", "adversarial loss of both networks; hinge if scores grow without bound"
+    )
+    discriminator_steps: int = option(
+        1,
+        "discriminator updates per step; raise it if the discriminator is too weak",
+        least=1,
+        aliases=("n_critic",),
+    )
+    generator_steps: int = option(
+        1, "generator updates per step; raise it if the discriminator is too strong", least=1
+    )
+    optimizer: Literal["adam", "rmsprop"] = option("adam", "optimizer of both networks")
+    generator_lr: float = option(
+        2e-4, "learning rate of the generator; lower it if training diverges", above=0, aliases=("lr",)
+    )
+    discriminator_lr: float = option(
+        2e-4, "learning rate of the discriminator; lower it if it is too strong", above=0, aliases=("lr",)
+    )
     betas: tuple[float, float] = option(
-        (0.5, 0.999), "Adam's moment decays, of both players", least=0, most=0.9999
+        (0.5, 0.999), "β₁ and β₂ of Adam in both networks; lower β₁ if training oscillates", least=0, most=0.9999
     )
     feature_matching: bool = option(
-        False, "the generator matches the discriminator's mean features instead of its scores"
+        False, "train the generator to match the discriminator's mean features instead of its scores"
     )
-    unrolled_steps: int = option(0, "discriminator steps that the generator looks ahead", least=0)
-    # what the discriminator is told
+    unrolled_steps: int = option(
+        0, "discriminator updates to unroll in each generator update; against mode collapse, but slow", least=0
+    )
+    # target labels
     real_label: float = option(
-        1.0, "what the discriminator should say of real images; 0.9 smooths", least=0, most=1
+        1.0, "discriminator target for real images; 0.9 for one-sided label smoothing", least=0, most=1
     )
-    fake_label: float = option(0.0, "what it should say of generated ones; 0.1 smooths", least=-1, most=1)
+    fake_label: float = option(
+        0.0, "discriminator target for generated images; 0.1 to smooth them too", least=-1, most=1
+    )
     wanted_label: float = option(
-        1.0, "what the generator wants it to say; of the least-squares loss alone", least=0, most=1
+        1.0, "generator target for generated images; only for --loss least-squares", least=0, most=1
     )
     flip_labels: float = option(
-        0.0, "probability that the discriminator is told the wrong label", least=0, most=0.5
+        0.0, "probability of swapping real and fake labels, which slows down the discriminator", least=0, most=0.5
     )
-    # what the discriminator sees
+    # discriminator inputs
     instance_noise: float = option(
-        0.0, "standard deviation of the noise on its inputs; falls to 0 over the steps", least=0
+        0.0,
+        "standard deviation of noise on the discriminator inputs, falling to 0 over the run; use it if the "
+        "discriminator is too strong",
+        least=0,
     )
-    diff_augment: AugmentName = option("none", "differentiable augmentation of its inputs")
-    pack: int = option(1, "images that it judges together", least=1)
+    diff_augment: AugmentName = option(
+        "none", "differentiable augmentation of the discriminator inputs; for small data sets"
+    )
+    pack: int = option(
+        1, "images that the discriminator scores together (PacGAN); 2 to 4 against mode collapse", least=1
+    )
     minibatch: Literal["none", "discrimination", "stddev"] = option(
-        "none", "how it compares the images of a batch with each other"
+        "none", "discriminator layer that compares the images of a batch; use it against mode collapse"
     )
-    # what the discriminator is made of
+    # networks
     discriminator_norm: NormName | None = option(
-        None, "normalisation in the discriminator; by default none for mlp, batch for the others"
+        None,
+        "normalisation in the discriminator; by default none for mlp, batch for the others; layer with "
+        "--gradient-penalty",
     )
-    discriminator_dropout: float = option(0.0, "dropout in the discriminator", least=0, most=0.9)
+    discriminator_dropout: float = option(
+        0.0, "dropout probability in the discriminator; raise it if it overfits", least=0, most=0.9
+    )
     spectral_norm: Literal["none", "discriminator", "generator", "both"] = option(
-        "none", "players whose layers have the spectral norm 1"
+        "none", "networks with spectral normalisation; stabilises training"
     )
-    attention: int | None = option(None, "side of the feature maps that get self-attention, in both players")
-    # what holds the discriminator's slope
-    weight_clip: float | None = option(None, "largest absolute weight of the discriminator", above=0)
-    gradient_penalty: float = option(0.0, "weight of E(‖∇D‖ − 1)² between real and generated images", least=0)
-    dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images", least=0)
-    r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images", least=0)
+    attention: int | None = option(None, "side of the feature maps with self-attention, in both networks")
+    # regularizers of gradients and weights
+    weight_clip: float | None = option(
+        None, "largest absolute weight of the discriminator (WGAN uses 0.01)", above=0
+    )
+    gradient_penalty: float = option(
+        0.0, "weight of E(‖∇D‖ − 1)² between real and generated images (WGAN-GP uses 10)", least=0
+    )
+    dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images (DRAGAN uses 10)", least=0)
+    r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images; try 10 if training is unstable", least=0)
     r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
-    penalty_every: int = option(1, "discriminator steps between these penalties, each so much heavier", least=1)
-    historical_averaging: float = option(
-        0.0, "weight of the squared distance of each player's weights to their mean so far", least=0
+    penalty_every: int = option(
+        1,
+        "discriminator updates between gradient penalties, whose weight is multiplied by it; above 1 is faster",
+        least=1,
     )
-    # labels
+    historical_averaging: float = option(
+        0.0,
+        "weight of the squared distance of each network's weights to their mean so far; against oscillation",
+        least=0,
+    )
+    # class labels
     generator_labels: Literal["none", "concat", "batch-norm"] = option(
-        "none", "how the generator is told the class"
+        "none", "how the generator is conditioned on the class"
     )
     discriminator_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
-        "none", "how the discriminator is told the class, or made to name it"
+        "none", "how the discriminator is conditioned on the class; auxiliary predicts it instead"
     )
     ema: float = option(
-        0.999, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+        0.999,
+        "decay of the averaged weights, which are evaluated and sampled; 0 for no average",
+        least=0,
+        most=0.99999,
     )
 
     def model(self, spec: DataSpec) -> nn.Module:
@@ -138,8 +179,8 @@ class GANRecipe(LatentRecipe):
             sources=sources,
             depth=self.depth,
         )
-        for player, network in {"generator": generator, "discriminator": discriminator}.items():
-            if self.spectral_norm in (player, "both"):
+        for name, network in {"generator": generator, "discriminator": discriminator}.items():
+            if self.spectral_norm in (name, "both"):
                 spectral_norm_(network)
         return GAN(used, generator, discriminator, self.latent)
 
@@ -167,13 +208,13 @@ class GANRecipe(LatentRecipe):
         )
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
-        """Raise UsageError for the first parts that cannot go together."""
+        """Raise UsageError for the first options that cannot be combined."""
         super().refuse(spec, processes)
         for wrong, reason in (
             *self._wrong_targets(),
-            *self._wrong_slopes(),
+            *self._wrong_regularizers(),
             *self._wrong_labels(spec),
-            *self._wrong_views(spec),
+            *self._wrong_augmentation(spec),
             *self._wrong_batches(processes),
         ):
             if wrong:
@@ -182,29 +223,29 @@ class GANRecipe(LatentRecipe):
     def _wrong_targets(self) -> Iterator[tuple[bool, str]]:
         yield (
             self.wanted_label != 1.0 and self.loss != "least-squares",
-            f"--wanted-label is of --loss least-squares, not of {self.loss}.",
+            f"--wanted-label {self.wanted_label:g} is only for --loss least-squares, not {self.loss}. Leave it "
+            "out, or set --loss least-squares.",
         )
         if (self.real_label, self.fake_label) == (1.0, 0.0):
-            return  # the table below would import torch
+            return  # importing the table below would import torch
         from genlab.objectives.adversarial import ADVERSARIAL
 
         with_targets = [name for name, loss in ADVERSARIAL.items() if loss.targets]
         yield (
             self.loss not in with_targets,
-            f"--loss {self.loss} has no labels for --real-label and --fake-label to smooth. "
-            f"Losses that have: {', '.join(with_targets)}.",
+            f"--real-label and --fake-label have no effect with --loss {self.loss}, which has no target labels. "
+            f"Losses with target labels: {', '.join(with_targets)}.",
         )
         yield (
             ADVERSARIAL[self.loss].log_odds and self.fake_label < 0,
-            f"--fake-label of --loss {self.loss} is a probability, 0 to 1, not {self.fake_label}.",
+            f"--fake-label is a probability with --loss {self.loss}: choose 0 to 1, not {self.fake_label:g}.",
         )
 
-    def _wrong_slopes(self) -> Iterator[tuple[bool, str]]:
+    def _wrong_regularizers(self) -> Iterator[tuple[bool, str]]:
         yield (
             self.weight_clip is not None and self.spectral_norm in ("discriminator", "both"),
-            "--weight-clip and --spectral-norm of the discriminator both bound its slope, and each undoes the "
-            "other. "
-            "Leave one out; --spectral-norm generator goes with clipping.",
+            f"--weight-clip and --spectral-norm {self.spectral_norm} both bound the discriminator's Lipschitz "
+            "constant, and each undoes the other. Leave one out, or set --spectral-norm generator.",
         )
         yield (
             self.gradient_penalty > 0
@@ -212,50 +253,49 @@ class GANRecipe(LatentRecipe):
                 self.discriminator_norm == "batch"
                 or (self.discriminator_norm is None and self.architecture != "mlp")
             ),
-            "--gradient-penalty asks for the slope at each image, but --discriminator-norm batch makes the "
-            "images of a "
-            "batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
+            "--gradient-penalty needs the gradient for each image alone, but --discriminator-norm batch makes the "
+            "images of a batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
         )
         yield (
             self.penalty_every > 1 and not (self.gradient_penalty or self.dragan or self.r1 or self.r2),
-            "--penalty-every needs a penalty: --gradient-penalty, --dragan, --r1 or --r2.",
+            f"--penalty-every {self.penalty_every} needs a gradient penalty: set --gradient-penalty, --dragan, "
+            "--r1 or --r2.",
         )
         yield (
             self.unrolled_steps > 0 and self.optimizer != "adam",
-            f"--unrolled-steps looks ahead with Adam, not with --optimizer {self.optimizer}.",
+            f"--unrolled-steps needs --optimizer adam, not {self.optimizer}. Set it, or leave --unrolled-steps "
+            "out.",
         )
         yield (
             self.unrolled_steps > 0 and self.weight_clip is not None,
-            "--unrolled-steps looks ahead without clipping: use --gradient-penalty or --spectral-norm "
-            "discriminator "
-            "in place of --weight-clip.",
+            "--unrolled-steps does not clip weights in the unrolled steps. Use --gradient-penalty or "
+            "--spectral-norm discriminator instead of --weight-clip.",
         )
 
     def _wrong_labels(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
-        told, named = self.generator_labels != "none", self.discriminator_labels != "none"
+        generator, discriminator = self.generator_labels != "none", self.discriminator_labels != "none"
         yield (
-            told != named,
+            generator != discriminator,
             f"--generator-labels {self.generator_labels} and --discriminator-labels {self.discriminator_labels}: "
-            f"both players "
-            "must know the class, or neither. Choices of the generator: concat, batch-norm; of the discriminator: "
-            "concat, projection, auxiliary.",
+            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm; for the "
+            "discriminator: concat, projection, auxiliary.",
         )
         yield (
-            named and spec is not None and spec.classes == 0,
-            f"--discriminator-labels {self.discriminator_labels} needs labelled data, and these have none. Put "
-            f"the pictures of "
-            "each class into a folder of its own, or set --discriminator-labels and --generator-labels to none.",
+            discriminator and spec is not None and spec.classes == 0,
+            f"--discriminator-labels {self.discriminator_labels} needs labelled data, but these have no labels. "
+            "Put the images of each class into their own folder, or set --discriminator-labels and "
+            "--generator-labels to none.",
         )
         yield (
-            named and self.pack > 1,
-            f"--pack {self.pack} shows the discriminator images of several classes at once, so that it cannot use "
+            discriminator and self.pack > 1,
+            f"--pack {self.pack} gives the discriminator images of several classes at once, so it cannot use "
             f"--discriminator-labels {self.discriminator_labels}. Leave one out.",
         )
 
-    def _wrong_views(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
+    def _wrong_augmentation(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         yield (
             self.diff_augment != "none" and spec is not None and spec.target.spatial != 2,
-            f"--diff-augment {self.diff_augment} moves and recolours pictures, and these data are "
+            f"--diff-augment {self.diff_augment} is only for images, but these data are "
             f"{spec.target.noun if spec else ''}. Leave it out.",
         )
 
@@ -270,7 +310,7 @@ class GANRecipe(LatentRecipe):
         )
 
     def _one_pass(self, discriminator: nn.Module) -> bool:
-        """Whether the discriminator's output for an image depends on that image alone."""
+        """Return whether the discriminator's output for an image depends on that image alone."""
         from genlab.architectures.normalization import BatchNorm2d
 
         norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
@@ -288,7 +328,7 @@ class GANRecipe(LatentRecipe):
         return loss
 
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
-        """Return one of the two players, with its optimizer and what happens to its weights."""
+        """Return the player of a network: its optimizer, weight clipping and historical averaging."""
         from genlab.core.optimizer import adam, rmsprop
         from genlab.core.player import Player
         from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
@@ -312,7 +352,7 @@ class GANRecipe(LatentRecipe):
         return player
 
     def _augment(self) -> Augment:
-        """Return what is done to the discriminator's inputs: augmented first, as the data would be, then noisy."""
+        """Return the function that augments the discriminator's inputs and then adds instance noise."""
         from genlab.core.schedules import linear
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise

@@ -1,4 +1,4 @@
-"""The named models: each a row of parts, with the hyperparameters of its paper."""
+"""The presets: named recipes with the hyperparameters of their papers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -119,90 +119,90 @@ FLOWS: Mapping[str, Recipe] = {
 
 PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}
 
-# The first line says what it is; the others what the paper used and where the row departs from it.
+# The first line says what the model is, the others what the paper used and where the preset differs.
 SUMMARIES: Mapping[str, str] = {
     "autoencoder": """Autoencoder with fully connected layers (Hinton and Salakhutdinov, 2006).
-        Published: 784-1000-500-250-30 units, layers trained one by one. Here two hidden layers and Adam.""",
+        Published: 784-1000-500-250-30 units, layers pretrained one by one. Here: two hidden layers and Adam.""",
     "conv-autoencoder": """Autoencoder with the convolutions of DCGAN (Masci et al., 2011).
-        Published: max-pooling in place of strides.""",
+        Published: max-pooling. Here: strided convolutions.""",
     "sparse-autoencoder": """Autoencoder whose units are rarely active (Ng, 2011, CS294A lecture notes).
-        Published: target 0.05, weight 3 of half the squared error in [0, 1]: 24 of the whole in [-1, 1];
-        L-BFGS.""",
-    "denoising-autoencoder": """Autoencoder that mends spoilt pictures (Vincent et al., 2010, JMLR 11).
-        Published: masking, salt-and-pepper and Gaussian corruption, one hidden layer at a time.""",
+        Published: target 0.05, weight 3 beside half the squared error in [0, 1], L-BFGS. Here: weight 24, the same
+        beside the whole squared error in [-1, 1], and Adam.""",
+    "denoising-autoencoder": """Autoencoder that restores corrupted images (Vincent et al., 2010, JMLR 11).
+        Published: masking, salt-and-pepper and Gaussian corruption, layers trained one by one.""",
     "vae": """Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).
-        Published: 500 hidden units, batches of 100, Adagrad. Here Adam.""",
+        Published: 500 hidden units, batches of 100, Adagrad. Here: Adam.""",
     "conv-vae": """Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).
-        The objective of `vae`.""",
-    "beta-vae": """VAE that pays four times for its rate (Higgins et al., 2017, ICLR).
-        Published: β = 4 and 10 latents on small pictures.""",
-    "cyclical-vae": """VAE with cyclical annealing of the rate's weight (Fu et al., 2019, arXiv:1903.10145).
-        Published: 4 cycles, in the first half of each the weight rises. The networks of `conv-vae`.""",
-    "conditional-vae": """VAE that is told the class (Sohn et al., 2015, NeurIPS).
-        Published for pictures as conditions; with classes it is the M2 model of Kingma et al.
-        (arXiv:1406.5298).""",
+        The loss is that of `vae`.""",
+    "beta-vae": """VAE whose KL divergence weighs four times as much (Higgins et al., 2017, ICLR).
+        Published: β = 4 and 10 latent dimensions on small images.""",
+    "cyclical-vae": """VAE with cyclical annealing of the KL weight (Fu et al., 2019, arXiv:1903.10145).
+        Published: 4 cycles; the weight rises in the first half of each. The networks are those of `conv-vae`.""",
+    "conditional-vae": """VAE conditioned on the class (Sohn et al., 2015, NeurIPS).
+        Published for images as conditions; with classes it is the M2 model of Kingma et al. (arXiv:1406.5298).""",
     "iwae": """VAE with the importance-weighted bound (Burda et al., 2015, arXiv:1509.00519).
-        Published: 5 and 50 samples, 2 layers of 200 tanh units, 50 latents, batches of 20, a rate that falls
-        from 1e-3 to 1e-4, binarised MNIST. Here leaky ReLU.""",
+        Published: 5 and 50 samples, 2 layers of 200 tanh units, 50 latent dimensions, batches of 20, a learning
+        rate that falls from 1e-3 to 1e-4, binarised MNIST. Here: leaky ReLU.""",
     "gan": """The first GAN, fully connected (Goodfellow et al., 2014, arXiv:1406.2661).
-        Published: maxout and dropout in the discriminator, momentum. Here leaky ReLU and Adam.""",
+        Published: maxout and dropout in the discriminator, momentum. Here: leaky ReLU and Adam.""",
     "dcgan": """Deep convolutional GAN (Radford et al., 2015, arXiv:1511.06434).
         Published: batches of 128, Adam 2e-4 (0.5, 0.999), weights from N(0, 0.02), a uniform latent of 100.
-        Here it is normal.""",
-    "dcgan-upsample": """DCGAN with upsampling and convolution for transposed convolution (Odena et al., 2016).
+        Here: a normal latent.""",
+    "dcgan-upsample": """DCGAN with upsampling instead of transposed convolutions (Odena et al., 2016).
         Published on distill.pub; the rest is `dcgan`.""",
-    "cgan": """GAN whose players are told the class (Mirza and Osindero, 2014, arXiv:1411.1784).
-        Published: maxout networks, momentum, batches of 100. Here those of `dcgan`.""",
-    "acgan": """GAN whose discriminator names the class (Odena et al., 2017, arXiv:1610.09585).
+    "cgan": """GAN conditioned on the class (Mirza and Osindero, 2014, arXiv:1411.1784).
+        Published: maxout networks, momentum, batches of 100. Here: the networks of `dcgan` and Adam.""",
+    "acgan": """GAN whose discriminator also predicts the class (Odena et al., 2017, arXiv:1610.09585).
         Published: Adam 2e-4 (0.5, 0.999), batches of 100, dropout 0.5 in the discriminator.""",
     "lsgan": """GAN with the least-squares loss (Mao et al., 2017, arXiv:1611.04076).
-        Published: labels 0 and 1, Adam with 0.5 as first decay, batches of 64.""",
-    "wgan": """Wasserstein GAN with clipped weights (Arjovsky et al., 2017, arXiv:1701.07875).
-        Published, and here: weights within 0.01, 5 discriminator steps, RMSProp 5e-5, batches of 64.""",
+        Published: targets 0 and 1, Adam with β₁ = 0.5, batches of 64.""",
+    "wgan": """Wasserstein GAN with weight clipping (Arjovsky et al., 2017, arXiv:1701.07875).
+        Published, and here: weights clipped to ±0.01, 5 critic steps, RMSProp 5e-5, batches of 64.""",
     "wgan-gp": """Wasserstein GAN with gradient penalty (Gulrajani et al., 2017, arXiv:1704.00028).
-        Published, and here: weight 10, 5 discriminator steps, Adam 1e-4 (0, 0.9), batches of 64, no batch norm in
-        the discriminator. Add --architecture resnet for the networks of its CIFAR-10 figures.""",
-    "dragan": """GAN with a gradient penalty around the data (Kodali et al., 2017, arXiv:1705.07215).
-        Published: weight 10, perturbed by half the standard deviation of the batch.""",
-    "r1-gan": """GAN with a gradient penalty at the data (Mescheder et al., 2018, arXiv:1801.04406).
-        Published: γ = 10, RMSProp 1e-4, no normalisation, weights averaged with 0.999; residual networks. Here
-        those of `dcgan`.""",
+        Published, and here: weight 10, 5 critic steps, Adam 1e-4 (0, 0.9), batches of 64, no batch norm in the
+        critic. Add --architecture resnet for the networks of its CIFAR-10 results.""",
+    "dragan": """GAN with a gradient penalty around real images (Kodali et al., 2017, arXiv:1705.07215).
+        Published: weight 10, images perturbed by half the standard deviation of the batch.""",
+    "r1-gan": """GAN with a gradient penalty at real images (Mescheder et al., 2018, arXiv:1801.04406).
+        Published: γ = 10, RMSProp 1e-4, no normalisation, weights averaged with 0.999, residual networks. Here:
+        the networks of `dcgan`.""",
     "sngan": """Residual GAN with spectral norm and hinge loss (Miyato et al., 2018, arXiv:1802.05957).
-        Published, and here: 5 discriminator steps, Adam 2e-4 (0, 0.9), batches of 64, 100,000 steps, a rate that
-        falls to 0. Made for a GPU; --width 32 on a CPU.""",
+        Published, and here: 5 discriminator steps, Adam 2e-4 (0, 0.9), batches of 64, 100,000 steps, a
+        learning rate that falls to 0. Made for a GPU; use --width 32 on a CPU.""",
     "sagan": """SNGAN with self-attention and two learning rates (Zhang et al., 2019, arXiv:1805.08318).
-        Published: attention at 32 of 128 pixels, spectral norm in both players, Adam 1e-4 and 4e-4 (0, 0.9),
-        with labels: --generator-labels batch-norm --discriminator-labels projection. --width 32 on a CPU.""",
-    "projection-gan": """SNGAN told the class by projection (Miyato and Koyama, 2018, arXiv:1802.05637).
-        Published, and here: conditional batch norm in the generator, the rest as `sngan`. --width 32 on a CPU.""",
+        Published: attention at 32 of 128 pixels, spectral norm in both networks, Adam 1e-4 and 4e-4 (0, 0.9), and
+        class labels: --generator-labels batch-norm --discriminator-labels projection. Use --width 32 on a CPU.""",
+    "projection-gan": """SNGAN with a projection discriminator (Miyato and Koyama, 2018, arXiv:1802.05637).
+        Published, and here: conditional batch norm in the generator, the rest as `sngan`. Use --width 32 on a
+        CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
         Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
-    "unrolled-gan": """GAN whose generator looks five steps ahead (Metz et al., 2017, arXiv:1611.02163).
-        Published: 1 to 10 steps, Adam 1e-4 with 0.5 as first decay.""",
-    "pacgan": """GAN whose discriminator judges two images at once (Lin et al., 2018, arXiv:1712.04086).
+    "unrolled-gan": """GAN that unrolls five discriminator steps (Metz et al., 2017, arXiv:1611.02163).
+        Published: 1 to 10 steps, Adam 1e-4 with β₁ = 0.5.""",
+    "pacgan": """GAN whose discriminator sees two images at once (Lin et al., 2018, arXiv:1712.04086).
         Published: packs of 2 to 4 on DCGAN.""",
     "minibatch-gan": """GAN with minibatch discrimination (Salimans et al., 2016, arXiv:1606.03498).
         Published: 100 kernels of 5 dimensions at the end of the discriminator, batches of 100.""",
-    "feature-matching-gan": """GAN that matches mean features (Salimans et al., 2016, arXiv:1606.03498).
-        Published: an intermediate layer. Here the one before the score.""",
+    "feature-matching-gan": """GAN whose generator matches mean features (Salimans et al., 2016, arXiv:1606.03498).
+        Published: an intermediate layer of the discriminator. Here: the layer before the score.""",
     "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
-        Published: checkerboards and halves of the channels, residual networks of 64 channels, batch norm, Adam
-        1e-3, batches of 64. Here activation norm and plain convolutions.""",
+        Published: checkerboard and channel masks, residual networks of 64 channels, batch norm, Adam 1e-3,
+        batches of 64. Here: activation norm and plain convolutions.""",
     "glow": """Flow with invertible 1×1 convolutions (Kingma and Dhariwal, 2018, arXiv:1807.03039).
-        Published: 3 levels of 32 steps, 512 channels, a learned prior for what a level hands out. Here N(0, 1). On
-        a CPU: --width 64 --flow-steps 8.""",
+        Published: 3 levels of 32 steps, 512 channels, a learned prior for the latents of each level. Here:
+        N(0, 1). Use --width 64 --flow-steps 8 on a CPU.""",
     "spline-flow": """Flow of rational-quadratic splines (Durkan et al., 2019, arXiv:1906.04032).
         For points and short vectors.""",
     "ddpm": """Diffusion model that predicts the noise (Ho et al., 2020, arXiv:2006.11239).
         Published for 800,000 steps, and here: width 128, attention at 16, dropout 0.1, Adam 2e-4, batches of 128,
-        weights averaged with 0.9999. --width 32 on a CPU.""",
+        weights averaged with 0.9999. Use --width 32 on a CPU.""",
     "cosine-diffusion": """Diffusion with the cosine schedule (Nichol and Dhariwal, 2021, arXiv:2102.09672).
-        Published: learned variances, Adam 1e-4. Here those of `ddpm`, and 50 steps of DDIM.""",
+        Published: learned variances, Adam 1e-4. Here: the fixed variances of `ddpm`, and 50 steps of DDIM.""",
     "velocity-diffusion": """Diffusion that predicts the velocity (Salimans and Ho, 2022, arXiv:2202.00512).
-        Published for distillation, with the cosine schedule. The rest is `ddpm` without dropout, with 50 steps of
-        DDIM.""",
+        Published for distillation, with the cosine schedule. The rest is as `ddpm`, without dropout and with 50
+        steps of DDIM.""",
     "flow-matching": """Flow matching on straight lines (Lipman et al., 2023, arXiv:2210.02747).
-        Published with adaptive solvers. Here the network of `ddpm` and 50 steps of Euler.""",
+        Published with adaptive solvers. Here: the network of `ddpm` and 50 Euler steps.""",
     "conditional-diffusion": """Diffusion with classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598).
-        Published: a tenth of the labels untold. The rest is `velocity-diffusion`, with a guidance of 2.""",
+        Published: a tenth of the labels dropped. The rest is as `velocity-diffusion`, with guidance scale 2.""",
 }

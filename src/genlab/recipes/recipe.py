@@ -1,6 +1,6 @@
-"""What a model is made of: one frozen dataclass of plain values per family, and how it is put together.
+"""What a model is made of: one frozen dataclass of plain values per family, which builds the model.
 
-torch and the networks are imported where they are built, so that recipes can be listed without them.
+torch and the networks are imported inside methods, so that listing recipes does not import them.
 """
 
 from __future__ import annotations
@@ -49,46 +49,59 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe(ABC):
-    """What every family has."""
+    """The options that every family has."""
 
     family: ClassVar[str]
     takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
-    of_sampling: ClassVar[tuple[str, ...]] = ()  # options that a trained model may be used with
+    of_sampling: ClassVar[tuple[str, ...]] = ()  # options that can change after training
 
-    architecture: str = option("dcgan", "networks")
-    width: int = option(64, "channels of the layer next to the image; of mlp, hidden units", least=1)
-    batch_size: int = option(64, "images per step, over all processes together", least=2, aliases=("batch",))
-    accumulate: int = option(
-        1, "parts of a batch that go through the networks one after the other; needs less memory", least=1
+    architecture: str = option("dcgan", "network architecture")
+    width: int = option(
+        64, "channels of the layer next to the image; for mlp, units per hidden layer; lower it on a CPU", least=1
     )
-    steps: int = option(10_000, "steps to train", least=1)
-    lr_schedule: RateName = option("constant", "course of the learning rates over the steps, from full to zero")
+    batch_size: int = option(
+        64,
+        "images per step, over all processes together; lower it if memory runs out",
+        least=2,
+        aliases=("batch",),
+    )
+    accumulate: int = option(
+        1, "split each batch into this many parts, one after the other; raise it if memory runs out", least=1
+    )
+    steps: int = option(10_000, "training steps; raise it while evaluations still improve", least=1)
+    lr_schedule: RateName = option(
+        "constant", "how learning rates change over the steps; linear and cosine fall to 0"
+    )
     clip_norm: float | None = option(
-        None, "largest norm of a player's gradient; longer ones are cut to it", above=0
+        None,
+        "largest gradient norm of each network; larger gradients are scaled down to it; not clipped by default",
+        above=0,
     )
     ema: float = option(
-        0.0, "decay of the average of the weights that is published; 0 for none", least=0, most=0.99999
+        0.0,
+        "decay of the averaged weights, which are evaluated and sampled; 0 for no average",
+        least=0,
+        most=0.99999,
     )
 
     @abstractmethod
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return the networks for data like `spec`, freshly initialised from torch's global stream."""
+        """Return untrained networks for data like `spec`, initialised from torch's global random numbers."""
 
     @abstractmethod
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
-        """Return what trains `model`, which must be this recipe's."""
+        """Return the training of `model`, which this recipe must have built."""
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
-        """Raise UsageError for parts that do not go together or not with the data, before anything is written.
+        """Raise UsageError for options that cannot be combined or do not fit the data, before anything is written.
 
-        `spec` is None as long as the data are not open yet.
+        `spec` is None if the data are not open yet.
         """
         sources = self.sources(spec) if spec else {}
         if sources and not self.takes_sources:
             raise UsageError(
                 f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
-                f"take. "
-                "Use a gan or diffusion preset."
+                "use. Train a gan or diffusion preset instead."
             )
 
     @staticmethod
@@ -105,7 +118,7 @@ class Recipe(ABC):
         return [Phase(self.steps, self, spec)]
 
     def rate(self) -> Schedule:
-        """Return the factor on all learning rates, step by step."""
+        """Return the factor on all learning rates as a function of the step."""
         from genlab.core.schedules import RATES
 
         return RATES[self.lr_schedule](self.steps)
@@ -115,6 +128,10 @@ class Recipe(ABC):
 class LatentRecipe(Recipe):
     """A model between images and vectors."""
 
-    architecture: ArchitectureName = option("dcgan", "networks of both directions")
-    depth: int | None = option(None, "hidden layers of mlp; by default 2", least=1)
-    latent: int = option(100, "dimensions of the latent", least=1, aliases=("latent_dim",))
+    architecture: ArchitectureName = option(
+        "dcgan", "network architecture; dcgan-upsample avoids checkerboard artefacts, mlp also takes points"
+    )
+    depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1)
+    latent: int = option(
+        100, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
+    )

@@ -1,4 +1,4 @@
-"""From what a user wrote, in whichever face, to a recipe and settings."""
+"""From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """A preset's name with the recipe and settings that came of it."""
+    """The name of a preset, and the recipe and settings after all changes."""
 
     preset: str
     recipe: Recipe
@@ -31,7 +31,7 @@ class Plan:
         """Return the plan with `options` of the recipe or the settings replaced.
 
         Raises:
-            UsageError: an option that neither has, a value that it cannot take, parts that do not go together.
+            UsageError: an unknown option, a wrong value, or options that cannot be combined.
         """
         options = by_field(options, self.recipe, self.settings)
         of_recipe = {f.name for f in fields(self.recipe)}
@@ -49,24 +49,22 @@ class Plan:
         )
 
     def sampled(self, options: Mapping[str, Any]) -> "Plan":
-        """Return the plan with options of sampling replaced, which a trained model can be used with.
+        """Return the plan with sampling options replaced, which can change after training.
 
         Raises:
-            UsageError: an option that is not of sampling, or as `changed`.
+            UsageError: not a sampling option, or as `changed`.
         """
         for name in options.keys() - set(self.recipe.of_sampling):
             owned = "" if name in {f.name for f in fields(self.recipe)} else owners(name)
             choices = ", ".join(self.recipe.of_sampling) or "none"
-            raise UsageError(
-                f'"{name}" is no option of sampling from a {self.preset}.{owned} Choices here: {choices}.'
-            )
+            raise UsageError(f'"{name}" is not a sampling option of {self.preset}.{owned} Choices: {choices}.')
         return self.changed(options) if options else self
 
     def dtype(self, device: "torch.device") -> "torch.dtype":
-        """Return the type that networks multiply in on `device`.
+        """Return the number type of the matrix products inside networks on `device`.
 
-        "auto" leaves perceptrons in float32: rounding their weights costs what shorter products save. Splines know
-        nothing else.
+        "auto" leaves perceptrons in float32, because rounding their weights costs the time that bf16 saves, and
+        splines, which support nothing else.
         """
         from genlab.core.device import precision
 
@@ -74,16 +72,16 @@ class Plan:
         return precision("float32" if asked == "auto" and whole else asked, device)
 
     def values(self) -> dict[str, Any]:
-        """Return it as the keys and values of a YAML file that `resolve` reads."""
+        """Return the keys and values of a YAML file that `resolve` reads."""
         values = {"preset": self.preset, "genlab": __version__, **asdict(self.recipe), **asdict(self.settings)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def resolve(name: str, options: Mapping[str, Any] | None = None) -> Plan:
-    """Return the plan of a preset, or of a YAML file of options with the key `preset`, changed by `options`.
+    """Return the plan of a preset, or of a YAML file with the key `preset` and options, changed by `options`.
 
     Raises:
-        UsageError: an unknown preset or option, a bad value, an unreadable file.
+        UsageError: an unknown preset or option, a wrong value, or an unreadable file.
     """
     if name.endswith((".yaml", ".yml")):
         plan = from_values(_read(Path(name)), where=name)
@@ -93,10 +91,10 @@ def resolve(name: str, options: Mapping[str, Any] | None = None) -> Plan:
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Plan:
-    """Return the plan of the keys and values of a YAML file; dashes and underscores in keys are the same.
+    """Return the plan of a YAML file's keys and values; keys may be written with dashes or underscores.
 
     Raises:
-        UsageError: no key `preset`, or as `resolve`.
+        UsageError: the key `preset` is missing, or as `resolve`.
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
     if str(options.pop("genlab", "")).startswith("0.1."):
@@ -111,7 +109,7 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
 
 
 def owners(name: str) -> str:
-    """Say which families have an option, if any: cycles of annealing, for example, are of VAEs."""
+    """Return a sentence for each family that has the option; `kl_cycles` is an option of VAEs, for example."""
     examples: dict[str, str] = {}
     for preset, recipe in PRESETS.items():
         if name in {f.name for f in fields(recipe)} | aliases(recipe).keys():

@@ -1,4 +1,4 @@
-"""What a run is made with, whatever the model: data, budget, rhythm, place."""
+"""Options of every run: data, budget, how often to log and evaluate, device, folder."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,37 +13,39 @@ CheckpointName = Literal["best", "last"]
 
 @dataclass(frozen=True)
 class Settings:
-    """Options that every preset has."""
+    """The options that every preset has besides its recipe."""
 
-    data: str = option("digits", "a folder, zip or .npz of pictures, or a name; see `genlab data`")
+    data: str = option("digits", "a folder, zip or .npz of images, or a name such as digits, fashion-mnist, ring8")
     size: int | None = option(
-        None, "side of the training pictures; by default 32 for small pictures, else 64", least=1
+        None, "side of the training images in pixels; by default 32 for small images, else 64", least=1
     )
-    channels: int | None = option(None, "1 for grey, 3 for colour; by default the pictures' own", least=1, most=3)
-    flip: bool = option(False, "mirror each picture with probability ½")
+    channels: int | None = option(None, "1 for grey, 3 for colour; by default as the images are", least=1, most=3)
+    flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
     max_rejected: float = option(
-        0.01, "share of unusable files above which the run does not start", least=0, most=1
+        0.01, "largest share of unusable files; with more the run does not start", least=0, most=1
     )
-    minutes: float | None = option(None, "stop after so many minutes, if the steps are not used up", above=0)
-    seed: int = option(0, "of everything that is random", least=0)
-    device: DeviceName = option("auto", "where to compute")
+    minutes: float | None = option(None, "stop after this many minutes, even if steps remain", above=0)
+    seed: int = option(0, "random seed; runs with the same seed and options are the same", least=0)
+    device: DeviceName = option("auto", "device to compute on; auto takes a GPU if there is one")
     precision: PrecisionName = option(
-        "auto", "what networks multiply in; auto is bf16 where there are units for it, but for mlp and spline"
+        "auto",
+        "precision inside the networks; auto is bf16 if the hardware supports it, float32 for mlp and spline",
     )
-    out: str = option("runs", "folder of the run folders")
-    name: str | None = option(None, "of the run folder; by default the preset's")
-    log_every: int = option(20, "steps between lines of the history", least=1)
-    preview_every: int = option(200, "steps between previews", least=1)
-    evaluate_every: int = option(500, "steps between evaluations", least=1)
+    out: str = option("runs", "folder in which run folders are made")
+    name: str | None = option(None, "name of the run folder; by default the preset's name")
+    log_every: int = option(20, "steps between lines of history.jsonl", least=1)
+    preview_every: int = option(200, "steps between preview images", least=1)
+    evaluate_every: int = option(500, "steps between evaluations; raise it if they take too long", least=1)
     patience: int | None = option(
-        None, "stop after so many evaluations without a better one; by default never", least=1
+        None, "stop after this many evaluations without improvement; by default never", least=1
     )
     on_failure: FailureName = option(
-        "warn", "what to do where the doctor finds a failure; treat goes back and tries its remedies"
+        "warn", "what to do if the doctor finds a failure; treat goes back and applies a remedy"
     )
     extractor: str = option(
         "auto",
-        "what sees samples when they are evaluated: as in `genlab evaluate`, or auto to stay below 5 % of time",
+        "feature extractor for evaluating samples, as in `genlab evaluate`; auto keeps evaluations below 5 % of "
+        "the time",
     )
-    checkpoint_every: int = option(500, "steps between checkpoints; there is one every 5 minutes anyway", least=1)
-    logger: Literal["none", "tensorboard", "wandb"] = option("none", "a further place to log to")
+    checkpoint_every: int = option(500, "steps between checkpoints; one is also written every 5 minutes", least=1)
+    logger: Literal["none", "tensorboard", "wandb"] = option("none", "additional logger")

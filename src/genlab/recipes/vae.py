@@ -27,31 +27,43 @@ class VAERecipe(LatentRecipe):
 
     family: ClassVar[str] = "vae"
 
-    latent: int = option(20, "dimensions of the latent", least=1, aliases=("latent_dim",))
+    latent: int = option(
+        20, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
+    )
     reconstruction: ReconstructionName = option(
-        "bce", "−log p(x | z), summed over an image's pixels; gaussian learns how far off they are"
+        "bce", "−log p(x | z), summed over the pixels of an image; gaussian learns its variance"
     )
     binarise: bool = option(
-        False, "make each pixel black or white anew in each step, white with its grey level as probability"
+        False, "redraw each pixel as black or white at every step, white with its grey level as probability"
     )
     labels: LabelsName = option(
-        "none", "how both networks are told the class of each picture, so that one can ask for a class"
+        "none", "how both networks are conditioned on the class; concat allows sampling by class"
     )
-    beta: float = option(1.0, "weight of the rate, KL(q(z | x) ‖ p(z))", least=0)
-    kl_warm_up: int = option(0, "steps over which that weight rises from 0, once; 0 for none", least=0)
-    kl_cycles: int = option(0, "how often over all steps that weight rises from 0 anew; 0 for none", least=0)
-    kl_cycle_ratio: float = option(0.5, "share of each cycle in which the weight rises", above=0, most=1)
+    beta: float = option(
+        1.0,
+        "weight of KL(q(z | x) ‖ p(z)); above 1 for disentangled latents, below 1 for sharper reconstructions",
+        least=0,
+    )
+    kl_warm_up: int = option(
+        0, "steps over which the KL weight rises from 0 to --beta; use it against posterior collapse", least=0
+    )
+    kl_cycles: int = option(
+        0, "number of times the KL weight rises from 0 to --beta; use it against posterior collapse", least=0
+    )
+    kl_cycle_ratio: float = option(0.5, "share of each KL cycle in which the weight rises", above=0, most=1)
     free_bits: float = option(
-        0.0, "nats that each latent dimension may carry for nothing, so that none falls idle", least=0
+        0.0, "nats of KL per latent dimension that cost nothing; use it against inactive dimensions", least=0
     )
     importance_samples: int = option(
-        1, "draws of the latent per picture; above 1 the tighter importance-weighted bound is trained", least=1
+        1, "latents drawn per image; above 1 trains the tighter importance-weighted bound, in more time", least=1
     )
-    lr: float = option(1e-3, "Adam's learning rate", above=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "Adam's moment decays", least=0, most=0.9999)
+    lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
+    )
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return a `VAE`; conditional where there are labels to be told and classes of the data."""
+        """Return a `VAE`; it is conditional if `labels` is set and the data have classes."""
         from genlab.architectures import compose
         from genlab.core.modality import DataSpec
         from genlab.families.vae import VAE
@@ -102,7 +114,7 @@ class VAERecipe(LatentRecipe):
         )
 
     def annealed_beta(self) -> Schedule:
-        """Return the weight of the rate, step by step."""
+        """Return the weight of the KL divergence as a function of the step."""
         from genlab.core.schedules import constant, cyclical, warm_up
 
         if self.kl_cycles:
@@ -112,7 +124,7 @@ class VAERecipe(LatentRecipe):
         return lambda step: self.beta * course(step)
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
-        """Raise UsageError for parts that do not go together."""
+        """Raise UsageError for options that cannot be combined."""
         super().refuse(spec, processes)
         for wrong, reason in (*self._wrong_weights(), *self._wrong_data(spec)):
             if wrong:
@@ -121,7 +133,7 @@ class VAERecipe(LatentRecipe):
     def _wrong_weights(self) -> Iterator[tuple[bool, str]]:
         yield (
             self.kl_cycles > 0 and self.kl_warm_up > 0,
-            "--kl-cycles and --kl-warm-up both say how the weight of the rate rises. Leave one out.",
+            "--kl-cycles and --kl-warm-up both set how the KL weight rises. Leave one out.",
         )
         weighed = {
             "--beta": self.beta != 1,
@@ -132,18 +144,18 @@ class VAERecipe(LatentRecipe):
         for flag, used in weighed.items():
             yield (
                 used and self.importance_samples > 1,
-                f"--importance-samples {self.importance_samples} trains a bound in which the rate has no weight "
-                f"of its own, so that {flag} cannot be used. Leave one out.",
+                f"--importance-samples {self.importance_samples} trains a bound without a separate KL term, so "
+                f"{flag} has no effect. Leave one out.",
             )
 
     def _wrong_data(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         yield (
             self.binarise and self.reconstruction != "bce",
-            f"--binarise makes pixels black or white, and --reconstruction {self.reconstruction} is of grey ones. "
-            "Set --reconstruction bce, or leave --binarise out.",
+            f"--binarise makes pixels black or white, but --reconstruction {self.reconstruction} is for grey "
+            "ones. Set --reconstruction bce, or leave --binarise out.",
         )
         yield (
             self.labels != "none" and spec is not None and spec.classes == 0,
-            f"--labels {self.labels} needs labelled data, and these have none. Put the pictures of each class "
-            "into a folder of its own, or set --labels none.",
+            f"--labels {self.labels} needs labelled data, but these have no labels. Put the images of each class "
+            "into their own folder, or set --labels none.",
         )
