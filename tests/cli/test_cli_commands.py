@@ -86,8 +86,8 @@ def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Gen
     with Image.open(ancestral) as one, Image.open(all_anew) as other:  # the same but for the rounding of greys
         assert np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max() <= 1
     for wrong, words in (
-        (("--sampling-steps", 13), "13 are more than the 12 levels"),
-        (("--sampler", "heun", "--eta", 1), "--eta 1 is of --sampler ddim"),
+        (("--sampling-steps", 13), "13 exceeds the 12 noise levels"),
+        (("--sampler", "heun", "--eta", 1), "--eta 1 is only for --sampler ddim"),
         (("--sampler", "hein"), "heun"),
     ):
         code, _, err = genlab("sample", run, *wrong)
@@ -98,7 +98,7 @@ def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Gen
 def test_options_of_sampling_that_a_model_has_not_are_refused(runs: Path, genlab: Genlab) -> None:
     code, _, err = genlab("sample", "dcgan", "--guidance", 3, "--root", runs)
     assert code == 2
-    assert '"guidance" is no option of sampling from a dcgan. It is an option of diffusion presets' in err
+    assert '"guidance" is not a sampling option of dcgan. It is an option of diffusion presets' in err
 
 
 def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> None:
@@ -111,7 +111,7 @@ def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> No
     assert "all: split held-out, images 1×16×16, seed 0" in out
     assert re.search(r"^in \d+ s$", out, re.MULTILINE)
     code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own)
-    assert re.search(r"^measured before, in \d+ s; --again measures anew$", out, re.MULTILINE)
+    assert re.search(r"^measured before, in \d+ s; --again measures again$", out, re.MULTILINE)
     code, out, _ = genlab("evaluate", "vae", "--extractor", "pixels", "-n", 100, "--root", own, "--json")
     figures = {figure["name"]: figure for figure in json.loads(out)["figures"]}
     assert figures["fd[pixels]"]["protocol"]["fake"] == 100
@@ -243,7 +243,7 @@ def test_a_picture_is_reconstructed(
     code, out, _ = genlab("reconstruct", preset, pictures / "b.jpg", "--out", target, "--root", runs)
     assert code == 0
     assert re.search(r"^\d\.\d{5}  b\.jpg$", out, re.MULTILINE)
-    assert "pictures: 1" in out
+    assert "images: 1" in out
     assert pixels(target).shape == (2 * 34 - 2, 32)
 
 
@@ -271,7 +271,7 @@ def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
     assert code == 0
     assert {"a.png", "b.jpg", "c.png"} == set(re.findall(r"^\d\.\d{5}  (\S+)$", out, re.MULTILINE))
     assert re.search(r"^rejected  broken\.png: .+$", out, re.MULTILINE)
-    assert "pictures: 3" in out
+    assert "images: 3" in out
     errors = [float(number) for number in re.findall(r"^(\d\.\d{5})  ", out, re.MULTILINE)]
     mean = re.search(r"mean squared error .*: (\S+);", out)
     assert mean is not None
@@ -358,7 +358,7 @@ def test_points_are_not_written_one_by_one(tmp_path: Path, genlab: Genlab) -> No
     assert genlab("train", "flow-matching", *small, "--sampling-steps", 2, "--out", tmp_path)[0] == 0
     code, _, err = genlab("sample", "flow-matching", "--out", tmp_path / "folder", "--root", tmp_path)
     assert code == 2
-    assert "points are not pictures" in err
+    assert "these samples are points" in err
     assert not (tmp_path / "folder").exists()
 
 
@@ -402,7 +402,7 @@ def test_info_says_what_a_run_is(runs: Path, genlab: Genlab, preset: str) -> Non
     parts = load(preset, root=runs).named_children()
     for name, part in parts:
         assert re.search(rf"{name} +{sum(p.numel() for p in part.parameters()):,} weights", out)
-    assert ("it can sample" in out) == (preset != "autoencoder")
+    assert ("the model can sample" in out) == (preset != "autoencoder")
 
 
 def test_info_of_a_run_without_a_checkpoint(own: Path, genlab: Genlab) -> None:

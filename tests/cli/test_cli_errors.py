@@ -36,9 +36,9 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("train dcgan --loss minmax", ['"minmax"', "--loss", "non-saturating", 'mean "minimax"?']),
     ("train vae --device gpu", ['"gpu"', "--device", "cpu"]),
     ("train vae --steps many", ["--steps", '"many"']),
-    ("train vae --steps 20.5", ["--steps: 20.5 is no whole number"]),
-    ("sample -n 3.9", ["-n: 3.9 is no whole number"]),
-    ("sample --sampling-steps 2.5", ["--sampling-steps: 2.5 is no whole number"]),
+    ("train vae --steps 20.5", ["--steps: 20.5 is not a whole number"]),
+    ("sample -n 3.9", ["-n: 3.9 is not a whole number"]),
+    ("sample --sampling-steps 2.5", ["--sampling-steps: 2.5 is not a whole number"]),
     ("train vae --steps 0", ["--steps must be at least 1, not 0."]),
     ("train vae --lr nan", ['--lr must be a finite number, not "nan".']),
     ("train vae --lr inf", ['--lr must be a finite number, not "inf".']),
@@ -51,7 +51,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("train vae --data nonsense", ['no source "nonsense"', "digits, fashion-mnist, mnist"]),
     ("train vae --data digit", ['no source "digit"', 'Did you mean "digits"?']),
     ("train dcgan --kl-cycles 4", ["dcgan has no --kl-cycles", "an option of vae presets, such as"]),
-    ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound its slope"]),
+    ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound the discriminator's Lipschitz constant"]),
     ("train vae --size 5", ["no size 5", "8 to 512"]),
     ("train vae --channels 2", ["no 2 channels", "1 (grey), 3 (colour)"]),
     ("train dcgan --data ring8", ["works on pictures, and these data are points", "--architecture mlp"]),
@@ -93,8 +93,8 @@ def test_a_mistake_is_answered_in_words_with_exit_code_two(
     [
         ("sample vea", ['no run "vea"', 'Did you mean "vae"?', "autoencoder, dcgan"]),
         ("sample vae -n 0", ["-n must be at least 1, not 0"]),
-        ("interpolate vae --frames 1", ["1 stretch and 2 frames or more, not 6 and 1"]),
-        ("interpolate vae --stretches 0", ["1 stretch and 2 frames or more, not 0 and 10"]),
+        ("interpolate vae --frames 1", ["--stretches 1 and --frames 2 or more, not 6 and 1"]),
+        ("interpolate vae --stretches 0", ["--stretches 1 and --frames 2 or more, not 0 and 10"]),
         ("sample vae --checkpoint beste", ['"beste"', 'mean "best"?']),
         ("sample vae --device gpu", ['"gpu"']),
         ("evaluate vea", ['no run "vea"', 'Did you mean "vae"?']),
@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_ends_with_four(
     code, _, err = genlab("train", "vae", *options)
     assert code == 4
     assert "NaN in the vae's loss while updating the vae" in err
-    assert "learning rate too high" in err
+    assert "the learning rate is too high" in err
 
 
 def test_a_source_without_pictures_ends_with_one(tmp_path: Path, genlab: Genlab) -> None:

@@ -1,4 +1,4 @@
-"""How fast this machine is with genlab."""
+"""`genlab bench`: how fast genlab is on this machine."""
 
 import shlex
 import sys
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from genlab.core.errors import UsageError
+from genlab.core.errors import UsageError, suggestion
 from genlab.recipes.settings import DeviceName
 
 PartName = Literal[
@@ -24,9 +24,9 @@ PartName = Literal[
 ]
 TITLE = """# How fast it is
 
-Alternatives are measured in turns, and a ratio is that of measurements of the same round. Each figure is the
-median of {repeats} repeats, or of as many as are worth the time, with the least and the greatest beside it; what
-several repeats cannot say (a size, a count) stands alone. What is computed in which precision, and why:
+Alternatives are measured in turns, and a ratio compares measurements of the same round. Each figure is the
+median of {repeats} repeats, or of fewer where they take long, with minimum and maximum; sizes and counts are
+measured once. What is computed in which precision, and why:
 [performance.md](performance.md).
 """
 
@@ -35,25 +35,25 @@ def bench(
     *parts: Annotated[PartName, Parameter(help="What to measure; by default everything.")],
     presets: Annotated[
         list[str] | None,
-        Parameter(help="Of the models that are trained and sampled; by default all.", consume_multiple=True),
+        Parameter(help="Models to train and sample; by default all.", consume_multiple=True),
     ] = None,
     repeats: int = 5,
     json: bool = False,
     write: Path | None = None,
     device: DeviceName = "auto",
 ) -> None:
-    """Say how fast genlab is here, beside the loops that tutorials teach: some minutes of work.
+    """Measure how fast genlab is here, compared with the loops of tutorials. Takes some minutes.
 
     Parameters
     ----------
     repeats
-        Measurements of each figure; the tables have their median, least and greatest.
+        Measurements per figure; the tables show median, minimum and maximum.
     json
-        Print values instead of tables.
+        Print JSON instead of tables.
     write
-        File to write the tables to as well.
+        File to write the tables to, besides printing them.
     device
-        Where to compute.
+        Device to compute on.
     """
     from dataclasses import asdict
     from json import dumps
@@ -67,9 +67,11 @@ def bench(
 
     known = dict.fromkeys(case.preset for case in CASES)
     if unknown := [name for name in presets or () if name not in known]:
-        raise UsageError(f'no measurement of "{unknown[0]}". Choices: {", ".join(known)}.')
+        raise UsageError(
+            f'no measurement of preset "{unknown[0]}".{suggestion(unknown[0], known)} Choices: {", ".join(known)}.'
+        )
     if repeats < 1:
-        raise UsageError("--repeats must be at least 1")
+        raise UsageError(f"--repeats must be at least 1, not {repeats}")
     scope, about, sections = Scope(repeats, find(device), presets), page.machine(), {}
     for name in parts or PARTS:
         print(f"measuring {name}", file=sys.stderr, flush=True)

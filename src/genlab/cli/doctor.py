@@ -1,4 +1,4 @@
-"""`genlab doctor`: what is wrong with a run, or with the log of another program."""
+"""`genlab doctor`: diagnose a run, or the log of another program."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,21 +12,29 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    target: Annotated[str, Parameter(help="A run, or a log: .csv, .jsonl, TensorBoard events, text.")] = "latest",
+    target: Annotated[
+        str, Parameter(help="A run, or a log of another program: .csv, .jsonl, TensorBoard events or text.")
+    ] = "latest",
     *,
     map: Annotated[list[str], Parameter(negative_iterable=())] | None = None,  # noqa: A002 (its name for users)
-    family: Annotated[str | None, Parameter(help="Of a log: gan, vae, autoencoder, flow or diffusion.")] = None,
+    family: Annotated[
+        str | None,
+        Parameter(
+            help="Family of the model in a log: gan, vae, autoencoder, flow or diffusion; by default guessed from "
+            "its columns."
+        ),
+    ] = None,
     json: bool = False,
     root: Root = RUNS,
 ) -> None:
-    """Say what is wrong with a run, why, and what to change. Exit code 3 where something is a failure.
+    """Find what is wrong with a run, why, and what to change. The exit code is 3 if it finds a failure.
 
     Parameters
     ----------
     map
-        Which column of a log is which signal, such as discriminator_loss=errD, where its name does not say so.
+        Signal and column of a log, such as discriminator_loss=errD, for columns that genlab does not recognise.
     json
-        Print everything that was found.
+        Print all findings as JSON.
     """
     import json as encoder
 
@@ -35,7 +43,7 @@ def doctor(
     diagnosis = examined(target, mapping=_mapping(map or []), family=family, root=root)
     print(encoder.dumps(diagnosis.values(), indent=1) if json else _text(diagnosis))
     if not diagnosis.healthy:
-        raise RunFailureError("")  # all that is to be said was said
+        raise RunFailureError("")  # everything is printed already
 
 
 def _mapping(pairs: list[str]) -> dict[str, str]:
@@ -51,7 +59,7 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
 def _text(diagnosis: "Diagnosis") -> str:
     parts = ["\n".join(diagnosis.notes)] if diagnosis.notes else []
     if not diagnosis.findings:
-        parts.append("Nothing is wrong, as far as its signals say.")
+        parts.append("Nothing is wrong, according to the signals of this run.")
     for finding in diagnosis.findings:
         lines = [f"{finding.severity.upper()}  {finding.symptom}, since step {finding.since:,}."]
         lines += [f"  shown by   {evidence}" for evidence in finding.evidence]
@@ -61,5 +69,5 @@ def _text(diagnosis: "Diagnosis") -> str:
         parts.append("\n".join(lines))
     if diagnosis.unchecked:
         rules = "\n".join(f"  {rule}: {', '.join(needs)}" for rule, needs in diagnosis.unchecked.items())
-        parts.append(f"Not checked, for want of a signal:\n{rules}")
+        parts.append(f"Not checked, because these signals are missing:\n{rules}")
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Commands that look at data, presets and this machine."""
+"""Commands that show data, presets and this machine."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ def data(
     max_rejected: float = 0.01,
     out: Path | None = None,
 ) -> None:
-    """Describe a source of pictures and draw a sample of it.
+    """Describe a data source and draw some of its images.
 
     Parameters
     ----------
     source
-        A folder, zip or .npz of pictures, or a name such as digits or fashion-mnist.
+        A folder, zip or .npz of images, or a name such as digits or fashion-mnist.
     size
-        Side of the pictures after resizing and cropping.
+        Side of the images in pixels, after resizing and cropping.
     channels
         1 for grey, 3 for colour.
     max_rejected
-        Share of unusable files above which the source is refused.
+        Largest share of unusable files; with more the source is refused.
     out
-        The .png with the sample. By default data-NAME.png in the current folder.
+        The .png to write. By default data-NAME.png in the current folder.
     """
     import numpy as np
 
@@ -45,7 +45,7 @@ def data(
 
 
 def recipes(pattern: str = "*") -> None:
-    """List the presets whose names match.
+    """List the presets, with the paper of each.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def recipes(pattern: str = "*") -> None:
 
 
 def checks() -> None:
-    """Say what this machine has: versions, devices, bf16 units, the cache."""
+    """Show versions, device, bf16 support and cache of this machine."""
     import platform
 
     import torch
@@ -92,7 +92,7 @@ def checks() -> None:
 
 
 def _print(values: dict[str, object], margin: str = "") -> None:
-    """Write names and values in columns, what lies deeper further to the right."""
+    """Write names and values in columns, nested ones indented."""
     for name, value in values.items():
         if isinstance(value, dict):
             print(f"{margin}{name}")

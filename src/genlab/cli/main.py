@@ -15,9 +15,9 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
 from genlab.version import __version__
 
-HELP = """Train, watch, measure and use generative models of images.
+HELP = """Train, diagnose, evaluate and use generative models of images.
 
-A first run, in two minutes on two cores: `genlab train dcgan --minutes 2`
+A first run, two minutes: `genlab train dcgan --minutes 2`
 """
 
 
@@ -29,7 +29,7 @@ def build_app(tokens: Sequence[str]) -> App:
         help_format="markdown",
         version=__version__,
         result_action="return_value",
-        suppress_keyboard_interrupt=False,  # `run` answers it
+        suppress_keyboard_interrupt=False,  # `run` handles it
         default_parameter=Parameter(converter=_read),
     )
     asked = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
@@ -46,11 +46,11 @@ def build_app(tokens: Sequence[str]) -> App:
 
 
 def _read(kind: Any, tokens: Sequence[Token]) -> Any:  # noqa: ANN401
-    """Return what was typed as a value of a type; a number with a fraction is no whole one, nor is it rounded."""
+    """Convert what was typed to a type; a fraction is refused for a whole number, not rounded."""
     kinds = {kind, *get_args(kind)}
     for token in tokens:
         if int in kinds and float not in kinds and re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", token.value):
-            raise ValueError(f"{token.value} is no whole number")
+            raise ValueError(f"{token.value} is not a whole number")
     return convert(kind, tokens)
 
 
@@ -77,7 +77,7 @@ def run(tokens: Sequence[str]) -> int:
         return _complain(error, error.exit_code)
     except KeyboardInterrupt:
         return _complain(GenlabError("interrupted"), 130)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of the pipe has stopped
         return 1
     except OSError as error:
         return _complain(error, GenlabError.exit_code)

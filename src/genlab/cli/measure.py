@@ -1,4 +1,4 @@
-"""Commands that say how good models and pictures are."""
+"""Commands that evaluate models and images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +15,27 @@ if TYPE_CHECKING:
 Extractor = Annotated[
     str,
     Parameter(
-        help="What sees the pictures: efficientnet-lite0, inception (or inception:FILE), classifier, pixels."
+        help="Feature extractor: efficientnet-lite0, inception (or inception:FILE) for FID, classifier for images "
+        "unlike photographs, pixels for toys."
     ),
 ]
-Samples = Annotated[int, Parameter(name=["--samples", "-n"], help="Samples, and at most so many real pictures.")]
-Split = Annotated[Literal["held-out", "train"], Parameter(help="Which real pictures.")]
-Resize = Annotated[Literal["antialiased", "legacy"], Parameter(help="How pictures come to the extractor's size.")]
-Seed = Annotated[int, Parameter(help="Of the samples.")]
+Samples = Annotated[
+    int,
+    Parameter(
+        name=["--samples", "-n"], help="Number of samples, and the most real images that are compared with them."
+    ),
+]
+Split = Annotated[Literal["held-out", "train"], Parameter(help="Split of the real images.")]
+Resize = Annotated[
+    Literal["antialiased", "legacy"],
+    Parameter(help="How images are resized for the extractor; legacy is for comparison with older figures."),
+]
+Seed = Annotated[int, Parameter(help="Seed of the samples.")]
 STRIP = 16
 
 
 def evaluate(
-    run: Annotated[str | None, Parameter(help="A run folder, a name in --root, or latest.")] = None,
+    run: Annotated[str | None, Parameter(help="A run folder, the name of one in --root, or latest.")] = None,
     *,
     real: str | None = None,
     fake: str | None = None,
@@ -43,24 +52,24 @@ def evaluate(
     device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
-    """Say how good a run's model is by all that it can do, or how near one set of pictures is to another.
+    """Evaluate a run's model with every metric that fits it, or compare two sets of images.
 
     `genlab evaluate RUN`, or `genlab evaluate --real photos/ --fake generated/`.
 
     Parameters
     ----------
     real
-        Real pictures: a folder, zip or .npz, or a name.
+        Real images: a folder, zip or .npz, or a name such as digits.
     fake
-        Generated pictures, from wherever they are.
+        Generated images, from any program: a folder, zip or .npz.
     size
-        Side that pictures of --real and --fake are brought to first. By default that of the generated ones.
+        Side in pixels to which --real and --fake are resized first. By default the side of the generated images.
     split
-        Which real pictures: the held-out part by default, of --real all.
+        Split of the real images: by default held-out for a run, all for --real.
     again
-        Measure anew what was measured already.
+        Measure again, even if the result is stored already.
     json
-        Print everything with its protocol.
+        Print all figures with their protocols as JSON.
     """
     import json as encoder
 
@@ -70,7 +79,7 @@ def evaluate(
     from genlab.training.run_folder import find
 
     if (real is None) != (fake is None):
-        raise UsageError("pictures are measured beside others: give both --real and --fake, or a run instead")
+        raise UsageError("--real and --fake are compared with each other: give both, or a run instead")
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
     if real is not None and fake is not None:
         if run is not None:
@@ -78,7 +87,9 @@ def evaluate(
         result = evaluate_pictures(real, fake, request, device, size=size)
     else:
         if size is not None:
-            raise UsageError("--size is for --real and --fake; a run has the size that it was trained with")
+            raise UsageError(
+                f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
+            )
         result = evaluate_run(find(run or "latest", root), request, device, again=again)
     if launched().rank == 0:
         print(encoder.dumps(result.values(), indent=1) if json else _text(result))
@@ -99,20 +110,20 @@ def compare(
     device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
-    """Measure several runs alike and rank them, saying where two cannot be told apart.
+    """Evaluate several runs in the same way and rank them; differences that may be chance are marked.
 
-    Options of sampling are for the runs whose models have them.
+    Sampling options apply to the runs whose models have them.
 
     Parameters
     ----------
     runs
-        Run folders, or names in --root.
+        Run folders, or their names in --root.
     json
-        Print everything with its protocol.
+        Print all figures with their protocols as JSON.
     csv
-        File to write a line for each figure to.
+        CSV file to write, with a line for each figure.
     html
-        File to write a page with samples to.
+        HTML page to write, with samples.
     """
     import json as encoder
 
@@ -125,7 +136,9 @@ def compare(
     from genlab.training.run_folder import find
 
     if len(runs) < 2:
-        raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")
+        raise UsageError(
+            f"a comparison needs two runs or more, not {len(runs)}. Give their folders or names, such as dcgan vae"
+        )
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
     folders = [find(run, root) for run in runs]
     measured = list(zip(folders, requests_for(folders, request), strict=True))
@@ -147,7 +160,7 @@ def compare(
 
 
 def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
-    """Return a PNG with a row of samples; nothing for a model that does not sample."""
+    """Return a PNG with a row of samples, or no bytes if the model cannot sample without a condition."""
     from genlab.applications.sample import sample
     from genlab.core.condition import required_conditions
     from genlab.core.contract import Samples
@@ -162,7 +175,7 @@ def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
 
 
 def _text(result: "Measurement") -> str:
-    """Return figures with their notes, each with the letter of what its protocol has besides what all have."""
+    """Return a table of the figures; a letter refers to the parts of a protocol that not all figures share."""
     from genlab.applications.compare import written
 
     figures = result.figures
@@ -180,7 +193,7 @@ def _text(result: "Measurement") -> str:
     stamps = "".join(f"{letter}  {own}\n" for own, letter in letters.items())
     took = f"in {result.seconds:.0f} s"
     if result.stored:
-        took = f"measured before, {took}; --again measures anew"
+        took = f"measured before, {took}; --again measures again"
     return f"{result.subject}\n\n{_aligned(lines)}\n\n{stamps}all: {shared}\n{took}"
 
 

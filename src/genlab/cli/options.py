@@ -1,4 +1,4 @@
-"""Options that several commands have, with one wording."""
+"""Options that several commands share."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,32 +9,36 @@ from cyclopts import Parameter
 from genlab.recipes.diffusion import SamplerName
 from genlab.recipes.settings import CheckpointName, DeviceName
 
-Run = Annotated[str, Parameter(help="A run folder, a name in --root, or latest.")]
-Checkpoint = Annotated[CheckpointName | None, Parameter(help="Which of the run's; by default the best.")]
-Device = Annotated[DeviceName, Parameter(help="Where to compute.")]
-Root = Annotated[Path, Parameter(help="Folder of the run folders.")]
+Run = Annotated[str, Parameter(help="A run folder, the name of one in --root, or latest.")]
+Checkpoint = Annotated[
+    CheckpointName | None,
+    Parameter(help="Checkpoint of the run; by default the best, or the last if there is no best."),
+]
+Device = Annotated[DeviceName, Parameter(help="Device to compute on; auto takes a GPU if there is one.")]
+Root = Annotated[Path, Parameter(help="Folder that contains the run folders.")]
 RUNS = Path("runs")
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Sampling:
-    """How a model makes pictures, in place of how it was trained to.
+    """Sampling options that replace those of the run.
 
     Parameters
     ----------
     sampler
-        Of a diffusion model, how noise becomes pictures. By default as it was trained to.
+        Diffusion: sampling method; dpm++2m needs the fewest steps. By default the run's.
     sampling_steps
-        Of a diffusion model, in how many steps.
+        Diffusion: number of steps; fewer are faster. By default the run's.
     eta
-        Of --sampler ddim, how much noise each step draws anew.
+        Diffusion: noise that ddim adds in each step, from 0 (deterministic) to 1 (as much as ancestral).
     guidance
-        Of a diffusion model that knows classes, how far pictures are driven from those of any class.
+        Diffusion with labels: scale of classifier-free guidance, 1 for none; raise it for clearer classes and less
+        variety.
     guidance_interval
-        The times between the image (0) and noise (1) at which --guidance acts.
+        Times from 0 (image) to 1 (noise) at which --guidance acts; narrow it for more variety.
     temperature
-        Of a flow, the deviation of the latents that pictures are made of.
+        Flow: standard deviation of the latents; below 1 for cleaner, less varied samples.
     """
 
     sampler: SamplerName | None = None
@@ -45,7 +49,7 @@ class Sampling:
     temperature: float | None = None
 
     def asked(self) -> dict[str, Any]:
-        """Return those that are asked for."""
+        """Return the options that the user gave."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""`genlab train` and `genlab resume`: a subcommand for each preset, its flags those of its recipe."""
+"""`genlab train`, with a subcommand for each preset whose flags are its options, and `genlab resume`."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
 
 
 def training_app(asked: str | None) -> App:
-    """Return the command `train`; `asked` is what the user wants trained, if that is known yet."""
+    """Return the command `train`; `asked` is the preset or YAML file that the user typed, if any."""
     app = App(
-        name="train", help="Train a preset, or what a YAML file says. `genlab train dcgan --help` has its options."
+        name="train",
+        help="Train a preset or a YAML file. `genlab train dcgan --help` lists the options of a preset.",
     )
     app.help_format = "markdown"
     for name in PRESETS:
         app.command(_command(resolve(name), SUMMARIES[name]), name=name)
     if asked and asked.endswith((".yaml", ".yml")):
-        app.command(_command(resolve(asked), f"Train what {asked} says."), name=asked)
+        app.command(_command(resolve(asked), f"Train the recipe in {asked}."), name=asked)
     return app
 
 
 def _command(plan: Plan, summary: str) -> Callable[..., None]:
-    """Return a function whose keyword arguments are the options of `plan`, with its values as defaults."""
+    """Return a function with the options of `plan` as keyword arguments and their values as defaults."""
 
     def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
-        changed = plan.changed(options)  # refused, if it is, before torch is imported
+        changed = plan.changed(options)  # raises errors before torch is imported
 
         from genlab.runs.train import train
 
@@ -79,22 +80,22 @@ def resume(
     precision: PrecisionName | None = None,
     root: Root = RUNS,
 ) -> None:
-    """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
+    """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
     Parameters
     ----------
     steps
-        Train to this many steps in all.
+        Train up to this many steps in total.
     minutes
-        Train for this many minutes in all.
+        Train for this many minutes in total.
     patience
-        Stop after so many evaluations without a better one.
+        Stop after this many evaluations without improvement.
     on_failure
-        What to do where the doctor finds a failure: warn, stop or treat.
+        What to do if the doctor finds a failure; treat goes back and applies a remedy.
     device
-        Where to compute from here on.
+        Device to compute on from now on.
     precision
-        What networks multiply in from here on: auto, bf16 or float32.
+        Precision inside the networks from now on.
     """
     from genlab.runs import train
 
@@ -110,7 +111,7 @@ def resume(
 
 
 def conclude(result: "Result") -> None:
-    """Say where everything is and what to try next."""
+    """Print where the results are and what to try next."""
     from genlab.core.distributed import WHOLE, launched
     from genlab.training.report import duration
 
@@ -119,7 +120,7 @@ def conclude(result: "Result") -> None:
     folder, progress = result.folder, result.progress
     further = result.planned_steps if progress.step < result.planned_steps else 2 * progress.step
     use = "interpolate" if result.has_latents else "sample"
-    over = "\nThis run was over; give --steps to go on." if progress.step == result.start_step else ""
+    over = "\nThis run was complete. Give --steps to continue it." if progress.step == result.start_step else ""
     print(
         f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
         f"  pictures  {folder}/previews\n"

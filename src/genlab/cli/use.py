@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from genlab.cli.options import AS_TRAINED, RUNS, Checkpoint, Device, Root, Run, Sampling
 from genlab.recipes.settings import CheckpointName
 
-MOST_COLUMNS = 16  # of a grid with a column for each class
+MOST_COLUMNS = 16  # in a grid with a column for each class
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,18 +29,18 @@ def sample(
     device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
-    """Make new pictures: one PNG with a grid of them, or a folder of single PNGs.
+    """Generate images: a PNG with a grid, or a folder with a PNG for each image.
 
     Parameters
     ----------
     number
-        How many pictures.
+        Number of images.
     label
-        Their class, by its name in the data or its number, for models trained with labels. By default all in turn.
+        Class to generate, by name or number, for models trained with labels. By default all classes in turn.
     out
-        A .png for a grid, or a folder for single pictures. By default a grid in the run folder.
+        A .png for a grid, or a folder for single images. By default a grid in the run folder.
     seed
-        The same seed gives the same pictures.
+        Seed of the noise; the same seed gives the same images.
     """
     from genlab.applications.sample import sample as draw
     from genlab.core.errors import UsageError
@@ -50,11 +50,11 @@ def sample(
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
-        raise UsageError(f"--out {out} must be a .png, for a grid, or a folder, for single PNGs")
+        raise UsageError(f"--out {out} must be a .png for a grid, or a folder for single PNGs")
     into = out if out and out.suffix.lower() != ".png" else None
     folder, model, step = _load(run, root, checkpoint, device, sampling.asked())
     if into:
-        _refuse_as_folder(into, spec_of(folder, step).target)  # before minutes of sampling
+        _refuse_as_folder(into, spec_of(folder, step).target)  # before sampling, which may take minutes
     chosen = None if label is None else find_class(folder, label)
     spec = spec_of(folder, step)
     condition = condition_for(folder, step, model, number, chosen)
@@ -81,18 +81,18 @@ def reconstruct(
     device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
-    """Send pictures through a model's bottleneck: rows of pictures, each over the row of what came back.
+    """Encode and decode images: a PNG in which each row of images is above the row of their reconstructions.
 
     Parameters
     ----------
     path
-        A picture or a folder of pictures.
+        An image or a folder of images.
     draw
-        Show one draw from the posterior of each picture in place of its mean.
+        Decode a draw from each image's posterior instead of its mean.
     seed
-        Of the draws.
+        Seed of the draws.
     out
-        The .png to write. By default one in the run folder.
+        The .png to write. By default in the run folder.
     """
     from genlab.applications.reconstruct import reconstruct as send
     from genlab.core.device import of
@@ -108,7 +108,7 @@ def reconstruct(
         print(f"{error:.5f}  {name}")
     for item in rejected:
         print(f"rejected  {item.path}: {item.reason}")
-    print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; pictures: {len(names)}")
+    print(f"mean squared error per pixel in [-1, 1]: {errors.mean():.5f}; images: {len(names)}")
     name = _named(step, path.stem or "pictures", seed=seed if draw else None)
     drawn = side_by_side(spec_of(folder, step).target, images, again.cpu())
     _write_png(out or folder.path / "reconstructions" / name, drawn)
@@ -126,23 +126,23 @@ def interpolate(
     device: Device = "auto",
     root: Root = RUNS,
 ) -> None:
-    """Walk through latent space: a PNG with a row for each stretch, and a GIF of the whole way.
+    """Interpolate in latent space: a PNG with a row for each pair of endpoints, and a GIF of all rows.
 
-    Models with a normal prior are walked along great circles from draw to draw; an autoencoder along straight
-    lines between held-out pictures.
+    Models with a normal prior interpolate on great circles between draws from it, autoencoders on straight lines
+    between held-out images.
 
     Parameters
     ----------
     between
-        A folder of pictures to walk between, for models that encode.
+        Folder of images to interpolate between, for models that encode.
     stretches
-        How many rows.
+        Number of rows.
     frames
-        Pictures per row.
+        Images per row.
     out
-        The .png to write; the .gif lies beside it. By default in the run folder.
+        The .png to write; the .gif is written next to it. By default in the run folder.
     seed
-        Of the draws.
+        Seed of the draws.
     """
     from genlab.applications.interpolate import interpolate as walk
     from genlab.core.errors import UsageError
@@ -151,7 +151,9 @@ def interpolate(
     from genlab.runs.data import spec_of
 
     if stretches < 1 or frames < 2:
-        raise UsageError(f"an interpolation needs 1 stretch and 2 frames or more, not {stretches} and {frames}")
+        raise UsageError(
+            f"an interpolation needs --stretches 1 and --frames 2 or more, not {stretches} and {frames}"
+        )
     _refuse_other_than_png(out)
     folder, model, step = _load(run, root, checkpoint, device)
     images = _ends(folder, step, model, between, stretches + 1)
@@ -166,7 +168,7 @@ def interpolate(
 
 
 def info(run: Run = "latest", *, root: Root = RUNS) -> None:
-    """Say what a run is, how far it came, what its model can do and how big it is."""
+    """Show a run: preset, data, progress, last evaluation, and what its model can do."""
     from genlab.core.contract import Samples, capabilities
     from genlab.runs.data import spec_of
     from genlab.runs.load import load_model
@@ -186,13 +188,13 @@ def info(run: Run = "latest", *, root: Root = RUNS) -> None:
         model = load_model(folder)
         parts = {n: f"{sum(p.numel() for p in m.parameters()):,} weights" for n, m in model.named_children()}
         _columns("model", parts)
-        print(f"\nit can {', '.join(capabilities(model))}")
+        print(f"\nthe model can {', '.join(capabilities(model))}")
         if isinstance(model, Samples) and "label" in model.conditions:
-            print(f"of a class that you ask for by --label: {', '.join(spec_of(folder).class_names)}")
+            print(f"classes for --label: {', '.join(spec_of(folder).class_names)}")
 
 
 def report(run: Run = "latest", *, root: Root = RUNS) -> None:
-    """Write results.csv, results.png and report.html of a run anew, also while it trains."""
+    """Write results.csv, results.png and report.html of a run again, even while it trains."""
     from genlab.training.report import write_report
     from genlab.training.run_folder import find
 
@@ -208,7 +210,7 @@ def _load(
     device: str,
     sampling: dict[str, Any] | None = None,
 ) -> "tuple[RunFolder, nn.Module, int]":
-    """Return a run's folder, its model, and the step that this is of."""
+    """Return a run's folder, its model, and the step of its weights."""
     from genlab.runs.load import load_model, saved_step
     from genlab.training.run_folder import find
 
@@ -217,7 +219,7 @@ def _load(
 
 
 def _ends(folder: "RunFolder", step: int, model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
-    """Return the pictures to walk between, or None to walk between draws from the prior."""
+    """Return the images to interpolate between, or None for draws from the prior."""
     from genlab.core.contract import HasPrior
     from genlab.core.device import of
     from genlab.core.errors import UsageError
@@ -232,12 +234,12 @@ def _ends(folder: "RunFolder", step: int, model: "nn.Module", between: Path | No
         images = held_out_of(folder, step).x
     if len(images) < count:
         place = between or "the held-out part"
-        raise UsageError(f"{place} has {len(images)} pictures, but --stretches {count - 1} needs {count}")
+        raise UsageError(f"{place} has {len(images)} images, but --stretches {count - 1} needs {count}")
     return images[:count].to(of(model))
 
 
 def _named(step: int, *parts: object, **options: object) -> str:
-    """Return the name of a picture after what was asked for, so that no other way to make it writes over it."""
+    """Return a file name with all options in it, so that other options do not overwrite the file."""
     given = [(name.replace("_", "-"), value) for name, value in options.items() if value is not None]
     words = [f"{step:06d}", *(f"{part}" for part in parts if part is not None)]
     words += [f"{name}-{value}" for name, value in given]
@@ -248,7 +250,7 @@ def _refuse_other_than_png(out: Path | None) -> None:
     from genlab.core.errors import UsageError
 
     if out and out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out} must be a .png")
+        raise UsageError(f"--out {out} must be a .png file")
 
 
 def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, not imported for --help)
@@ -267,11 +269,12 @@ def _refuse_as_folder(folder: Path, target: "Modality") -> None:
 
     if target.spatial != 2:
         raise UsageError(
-            f"{target.noun} are not pictures, of which --out {folder} would be a folder. Give a .png: a plot."
+            f"--out {folder} would be a folder of single images, but these samples are {target.noun}. Give a .png "
+            "for a plot."
         )
     with storage(folder):
         if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty: choose a new --out, so that no pictures are mixed")
+            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed")
 
 
 def _write_singly(images: "Tensor", folder: Path) -> None:
@@ -282,7 +285,7 @@ def _write_singly(images: "Tensor", folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(to_bytes(images)):
         write(folder / f"{number:06d}.png", png(picture))
-    print(f"{len(images)} pictures in {folder}")
+    print(f"{len(images)} images in {folder}")
 
 
 def _columns(title: str, values: dict[str, Any]) -> None:
