@@ -173,9 +173,9 @@ def test_points_are_measured_by_the_modes_of_their_mixture(runs: Path) -> None:
     ("name", "options", "words"),
     [
         ("glow", {"temperature": 0.0}, "temperature"),
-        ("ddpm", {"sampling_steps": 9}, "more than the 8 levels"),
+        ("ddpm", {"sampling_steps": 9}, "exceeds the 8 noise levels"),
         ("ddpm", {"sampling_steps": 0}, "sampling.steps"),
-        ("ddpm", {"guidance": 3.0}, "this network is told none"),
+        ("ddpm", {"guidance": 3.0}, "needs a model that is conditioned on the class"),
         ("dcgan", {"temperature": 0.7}, "temperature"),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
     for steps, figure in distances.items():
         assert figure.protocol["model_sampler"] == "ddim"
         assert figure.protocol["model_sampling_steps"] == steps
-    with pytest.raises(UsageError, match="9 are more than the 8 levels"):
+    with pytest.raises(UsageError, match="9 exceeds the 8 noise levels"):
         genlab.evaluate(folder.path, sampling_steps=9)
     with pytest.raises(UsageError, match='"temperature" is not a sampling option of ddpm'):
         genlab.evaluate(folder.path, temperature=0.5)

@@ -386,7 +386,7 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     assert code == 2
     code, _, err = genlab("interpolate", "vae", "--between", pictures, "--stretches", 3, "--root", runs)
     assert code == 2
-    assert "has 3 pictures, but --stretches 3 needs 4" in err
+    assert "has 3 images, but --stretches 3 needs 4" in err
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1
     assert "needs a model that can encode" in err
@@ -473,7 +473,7 @@ def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) ->
     events = RunFolder(folder).events()
     code, out, _ = genlab("resume", "vae", "--root", own)
     assert code == 0
-    assert "This run was over; give --steps" in out
+    assert "This run was complete. Give --steps" in out
     assert {name: (folder / name).read_bytes() for name in kept} == before
     assert sorted(path.name for path in (folder / "previews").iterdir()) == previews
     assert [event["event"] for event in RunFolder(folder).events()[len(events) :]] == ["resumed", "diagnosis"]

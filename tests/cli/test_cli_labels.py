@@ -58,7 +58,7 @@ def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Ge
 
 
 def test_a_run_names_the_classes_that_one_can_ask_for(root: Path, genlab: Genlab) -> None:
-    assert "by --label: Bag, ankle boot, trouser" in genlab("info", "cgan", "--root", root)[1]
+    assert "classes for --label: Bag, ankle boot, trouser" in genlab("info", "cgan", "--root", root)[1]
 
 
 def test_a_class_that_there_is_not(root: Path, genlab: Genlab) -> None:

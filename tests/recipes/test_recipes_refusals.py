@@ -142,7 +142,7 @@ def test_no_preset_refuses_itself(preset: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schedule", "timesteps", "words"), [("cosine", 1000, "in 20,"), ("linear", 10, "--timesteps")]
+    ("schedule", "timesteps", "words"), [("cosine", 1000, "at 20,"), ("linear", 10, "--timesteps 10 ends")]
 )
 def test_points_are_not_looked_for_where_noise_has_drowned_them(schedule: Any, timesteps: int, words: str) -> None:
     recipe = DiffusionRecipe(architecture="mlp", width=4, schedule=schedule, timesteps=timesteps)

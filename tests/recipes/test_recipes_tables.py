@@ -48,7 +48,7 @@ def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, objec
 
 
 def test_a_table_that_is_not_written_out_is_named() -> None:
-    with pytest.raises(LookupError, match="no dictionary NOTHING"):
+    with pytest.raises(LookupError, match="no dictionary literal NOTHING"):
         names_of("objectives.adversarial", "NOTHING")
 
 

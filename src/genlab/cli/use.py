@@ -250,7 +250,7 @@ def _refuse_other_than_png(out: Path | None) -> None:
     from genlab.core.errors import UsageError
 
     if out and out.suffix.lower() != ".png":
-        raise UsageError(f"--out {out} must be a .png file")
+        raise UsageError(f"--out {out} must be a .png")
 
 
 def _write_png(path: Path, picture: Any) -> None:  # noqa: ANN401 (a Picture, not imported for --help)

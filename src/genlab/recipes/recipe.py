@@ -34,7 +34,7 @@ else:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of a run with a recipe and a data spec of its own.
+    """A part of a run with its own recipe and data spec.
 
     Args:
         steps: the step of the run at which it ends.
@@ -110,10 +110,10 @@ class Recipe(ABC):
         return {name: modality for name, modality in spec.conditions.items() if name != "label"}
 
     def phases(self, spec: DataSpec) -> Sequence[Phase]:
-        """Return the phases of a run on data like `spec`, in their order; the last ends at `steps`.
+        """Return the phases of a run on data like `spec`, in order; the last ends at `steps`.
 
-        Between two phases the networks are built anew, and weights of the same name and shape are kept. By default
-        there is one phase.
+        Between two phases the networks are built again, and weights of the same name and shape are kept. By
+        default there is one phase.
         """
         return [Phase(self.steps, self, spec)]
 
