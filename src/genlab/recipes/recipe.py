@@ -101,7 +101,7 @@ class Recipe(ABC):
         if sources and not self.takes_sources:
             raise UsageError(
                 f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
-                "use. Train a gan or diffusion preset instead."
+                "use. Use a gan or diffusion preset."
             )
 
     @staticmethod
