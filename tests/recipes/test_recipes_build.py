@@ -15,7 +15,7 @@ from genlab.core.distributed import Shard
 from genlab.core.modality import Classes, DataSpec, Images
 from genlab.core.optimizer import set_learning_rates
 from genlab.core.random import Randomness
-from genlab.core.schedules import Schedule
+from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
 from genlab.objectives.adversarial import ADVERSARIAL
@@ -28,6 +28,8 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.recipes.vae import VAERecipe
 from genlab.runs import phases, train
+from genlab.runs.phases import Run
+from genlab.training.fit import Cadence
 from genlab.training.run_folder import RunFolder
 
 SMALL: tuple[Recipe, ...] = (
@@ -140,17 +142,18 @@ def test_learning_rates_follow_their_schedule(
     assert [replace(recipe, lr_schedule="linear", steps=4).rate()(step) for step in (0, 1, 4)] == [1, 0.75, 0]
     rates: list[float] = []
 
-    def record(training: Training, *_: Any, rate: Schedule, **__: Any) -> None:
+    def record(training: Training, batches: Loader, cadence: Cadence, *_: Any) -> bool:
+        assert cadence.rate is not None
         for step in range(4):
-            set_learning_rates(training.optimizers.values(), rate(step))
+            set_learning_rates(training.optimizers.values(), cadence.rate(step))
             rates.extend(group["lr"] for o in training.optimizers.values() for group in o.param_groups)
+        return False
 
-    monkeypatch.setattr(train.fit, "fit", record)
+    monkeypatch.setattr(train, "fit", record)
     preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
     options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch_size": 4, "size": 16}
-    train._train(
-        resolve(preset, options), open_source("digits", size=16), RunFolder(tmp_path), Shard(1, 2), quiet=True
-    )
+    plan, source = resolve(preset, options), open_source("digits", size=16)
+    train._train(Run(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     players = len(rates) // 4
     for player in range(players):
         course = rates[player::players]
@@ -160,6 +163,6 @@ def test_learning_rates_follow_their_schedule(
 def test_only_the_first_process_writes(tmp_path: Path) -> None:
     plan = resolve("vae", {"width": 4, "batch_size": 4, "steps": 3, "size": 16})
     source = open_source("digits", size=16)
-    result = train._train(plan, source, RunFolder(tmp_path), Shard(1, 2), quiet=True)
+    result = train._train(Run(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     assert result.progress.step == 3
     assert list(tmp_path.iterdir()) == []
