@@ -76,7 +76,7 @@ class _Measured:
     runs: int
 
 
-def judged(rows: Rows) -> str:
+def compared(rows: Rows) -> str:
     """Return a table of claims, what was measured, and whether the family that is named comes first.
 
     A claim is left open where the first of the family and the first of the others differ by less than the sum of

@@ -68,7 +68,7 @@ NOTES = {  # of a half, where a preset is in it
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Outcome:
     """What the doctor said of a run, and how it ended."""
 
     case: Case
@@ -103,7 +103,7 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
     print(folder.name, file=sys.stderr, flush=True)
 
 
-def judge(case: Case, runs: Path) -> Verdict:
+def examined(case: Case, runs: Path) -> Outcome:
     """Show the doctor a run as it went on."""
     folder = RunFolder(runs / _name(case))
     lines, context = records(folder)
@@ -113,7 +113,7 @@ def judge(case: Case, runs: Path) -> Verdict:
     for step in steps:
         for finding in examine(history.until(step), context).findings:
             found.setdefault(finding.rule, step / (context.steps or step))
-    return Verdict(case, found, quality(folder))
+    return Outcome(case, found, quality(folder))
 
 
 def quality(folder: RunFolder) -> float | None:
@@ -162,9 +162,9 @@ def main(arguments: Sequence[str]) -> None:
             ]:
                 job.result()
     there = [case for case in chosen if (options.runs / case.name / DONE).exists()]
-    verdicts = [judge(case, options.runs) for case in there]
+    outcomes = [examined(case, options.runs) for case in there]
     command = shlex.join(["python", "benchmarks/doctor.py", *_shown(arguments, options)])
-    text = _page(verdicts, options.runs, about, command, options.presets or ())
+    text = _page(outcomes, options.runs, about, command, options.presets or ())
     if options.logs:
         with tempfile.TemporaryDirectory() as place:
             text += f"\n## Logs of other programs\n\n{foreign.section(Path(place))}"
@@ -180,7 +180,7 @@ def _shown(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
 
 
 def _page(
-    verdicts: Sequence[Verdict], runs: Path, about: Mapping[str, str], command: str, presets: Sequence[str]
+    outcomes: Sequence[Outcome], runs: Path, about: Mapping[str, str], command: str, presets: Sequence[str]
 ) -> str:
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     on = f" on {', '.join(presets)}" if presets else ""
@@ -189,22 +189,22 @@ def _page(
         f"```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}",
     ]
     for half, title in HALVES:
-        mine = [verdict for verdict in verdicts if verdict.case.half == half]
-        there = {(half, verdict.case.preset) for verdict in mine}
+        mine = [outcome for outcome in outcomes if outcome.case.half == half]
+        there = {(half, outcome.case.preset) for outcome in mine}
         notes = "".join(note for place, note in NOTES.items() if place in there)
         if mine:
             parts.append(f"## {title}\n\n{notes}{_detection(mine, runs)}")
-    cures = _cures([verdict for verdict in verdicts if verdict.case.kind != HEALTHY], runs)
+    cures = _cures([outcome for outcome in outcomes if outcome.case.kind != HEALTHY], runs)
     if cures:
         parts.append(f"## Cures\n\n{cures}")
     return "\n".join(parts)
 
 
-def _detection(verdicts: Sequence[Verdict], runs: Path) -> str:
-    failing = [verdict for verdict in verdicts if verdict.case.kind != HEALTHY]
-    healthy = [verdict for verdict in verdicts if verdict.case.kind == HEALTHY]
-    flagged = [verdict for verdict in healthy if verdict.found]
-    caught = [verdict.right for verdict in failing if verdict.right is not None]
+def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
+    failing = [outcome for outcome in outcomes if outcome.case.kind != HEALTHY]
+    healthy = [outcome for outcome in outcomes if outcome.case.kind == HEALTHY]
+    flagged = [outcome for outcome in healthy if outcome.found]
+    caught = [outcome.right for outcome in failing if outcome.right is not None]
     false = f"{len(flagged)} of {len(healthy)} healthy runs flagged ({_share(len(flagged), len(healthy))})."
     if not failing:
         return f"{false}\n{_flagged(flagged)}"
@@ -215,9 +215,9 @@ def _detection(verdicts: Sequence[Verdict], runs: Path) -> str:
         "|---|--:|--:|--:|---|---|\n",
     ]
     for kind, about in KINDS.items():
-        mine = [verdict for verdict in failing if verdict.case.kind == kind]
+        mine = [outcome for outcome in failing if outcome.case.kind == kind]
         if mine:
-            shares = [verdict.right for verdict in mine if verdict.right is not None]
+            shares = [outcome.right for outcome in mine if outcome.right is not None]
             after = f"{median(shares):.0%}" if shares else ""
             lines.append(
                 f"| {kind} | {len(mine)} | {len(shares)} | {after} | {_counted(mine, about.expected)} "
@@ -225,10 +225,10 @@ def _detection(verdicts: Sequence[Verdict], runs: Path) -> str:
             )
     lines.append(f"| nothing | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
     lines.append(_flagged(flagged))
-    for verdict in failing:
-        if verdict.right is None:
-            found, case = ", ".join(verdict.found) or "nothing", verdict.case
-            ends = [f"{value:.3g}" if value else "not at all" for value in (verdict.quality, _healthy(case, runs))]
+    for outcome in failing:
+        if outcome.right is None:
+            found, case = ", ".join(outcome.found) or "nothing", outcome.case
+            ends = [f"{value:.3g}" if value else "not at all" for value in (outcome.quality, _healthy(case, runs))]
             lines.append(
                 f"\nMissed: {case.kind}, {case.preset} on {case.data}, {dict(case.options)}: {found} found. "
                 f"It ended at {ends[0]}, the healthy runs at {ends[1]}.\n"
@@ -236,11 +236,11 @@ def _detection(verdicts: Sequence[Verdict], runs: Path) -> str:
     return "".join(lines)
 
 
-def _flagged(verdicts: Iterable[Verdict]) -> str:
+def _flagged(outcomes: Iterable[Outcome]) -> str:
     lines = []
-    for verdict in verdicts:
-        found = ", ".join(f"{rule} at {share:.0%}" for rule, share in verdict.found.items())
-        lines.append(f"\nFlagged though healthy: {verdict.case.preset} on {verdict.case.data}: {found}.\n")
+    for outcome in outcomes:
+        found = ", ".join(f"{rule} at {share:.0%}" for rule, share in outcome.found.items())
+        lines.append(f"\nFlagged though healthy: {outcome.case.preset} on {outcome.case.data}: {found}.\n")
     return "".join(lines)
 
 
@@ -251,22 +251,22 @@ def _healthy(case: Case, runs: Path) -> float | None:
     return mean(value for value in found if value is not None) if any(found) else None
 
 
-def _counted(verdicts: Iterable[Verdict], names: Sequence[str], *, others: bool = False) -> str:
-    counts = Counter(rule for verdict in verdicts for rule in verdict.found if (rule in names) != others)
+def _counted(outcomes: Iterable[Outcome], names: Sequence[str], *, others: bool = False) -> str:
+    counts = Counter(rule for outcome in outcomes for rule in outcome.found if (rule in names) != others)
     return ", ".join(f"{rule} {count}" for rule, count in counts.most_common())
 
 
-def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
+def _cures(outcomes: Sequence[Outcome], runs: Path) -> str:
     kinds = {kind: Counter[str]() for kind in KINDS}
     remedies: dict[tuple[str, str], Counter[str]] = {}
-    for verdict in verdicts:
-        case = verdict.case
+    for outcome in outcomes:
+        case = outcome.case
         treated, reference = runs / _name(case, treated=True), _healthy(case, runs)
         if not (treated / DONE).exists() or reference is None:
             continue
         folder = RunFolder(treated)
         tried, ends_well = folder.events("remedy"), _close(quality(folder), reference)
-        well_without = _close(verdict.quality, reference)
+        well_without = _close(outcome.quality, reference)
         kinds[case.kind].update(
             {"runs": 1, "treated": int(bool(tried)), "well": int(ends_well), "well without": int(well_without)}
         )
@@ -280,8 +280,8 @@ def _cures(verdicts: Sequence[Verdict], runs: Path) -> str:
     if not rows:
         return ""
     by_options, by_pictures = (
-        sum((counts for kind, counts in rows if bool(KINDS[kind].spoilt) == spoilt), Counter[str]())
-        for spoilt in (False, True)
+        sum((counts for kind, counts in rows if bool(KINDS[kind].corruption) == corrupted), Counter[str]())
+        for corrupted in (False, True)
     )
     totals = [
         ("**by options**", by_options),

@@ -35,7 +35,7 @@ class Case:
     data: str
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    spoilt: str = ""  # how the pictures are
+    corruption: str = ""  # how the pictures are
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class Kind:
     expected: Sequence[str]
     presets: Sequence[str]
     causes: Sequence[Mapping[str, Any]]
-    spoilt: str = ""
+    corruption: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -123,18 +123,18 @@ KINDS: Mapping[str, Kind] = {
         ("discriminator-overfitting", "data-tiny"),
         ("dcgan", "lsgan"),
         ({}, {"discriminator_steps": 2}),
-        spoilt="few",
+        corruption="few",
     ),
     "uninformative labels": Kind(
         ("uninformative-labels",),
         ("acgan",),
         ({}, {"discriminator_dropout": 0.2}),
-        spoilt="shuffled labels",
+        corruption="shuffled labels",
     ),
-    "wrong range": Kind(("data-range",), ("dcgan", "conv-vae"), ({},), spoilt="dark"),
-    "constant images": Kind(("data-constant",), ("dcgan", "conv-vae"), ({},), spoilt="half constant"),
-    "duplicates": Kind(("data-duplicates",), ("dcgan", "conv-vae"), ({},), spoilt="duplicates"),
-    "rare class": Kind(("data-imbalance",), ("cgan", "conditional-vae"), ({},), spoilt="rare class"),
+    "wrong range": Kind(("data-range",), ("dcgan", "conv-vae"), ({},), corruption="dark"),
+    "constant images": Kind(("data-constant",), ("dcgan", "conv-vae"), ({},), corruption="half constant"),
+    "duplicates": Kind(("data-duplicates",), ("dcgan", "conv-vae"), ({},), corruption="duplicates"),
+    "rare class": Kind(("data-imbalance",), ("cgan", "conditional-vae"), ({},), corruption="rare class"),
     "posterior collapse": Kind(
         ("posterior-collapse", "over-regularised"),
         ("conv-vae", "vae"),
@@ -164,7 +164,7 @@ KINDS: Mapping[str, Kind] = {
         ("overfitting", "data-tiny"),
         ("conv-autoencoder", "conv-vae"),
         ({},),
-        spoilt="few",
+        corruption="few",
     ),
     "identity mapping": Kind(
         ("identity-mapping",),
@@ -193,7 +193,7 @@ KINDS: Mapping[str, Kind] = {
         ("overfitting", "data-tiny"),
         ("glow", "realnvp"),
         ({},),
-        spoilt="few",
+        corruption="few",
     ),
     "diffusion, learning rate too high": Kind(
         ("learning-rate-too-high", "not-finite", "exploding-gradients", "no-denoising", "diverging-loss"),
@@ -209,7 +209,7 @@ KINDS: Mapping[str, Kind] = {
         ("overfitting", "data-tiny"),
         ("ddpm", "flow-matching"),
         ({},),
-        spoilt="few",
+        corruption="few",
     ),
     "not finite": Kind(
         ("not-finite",),
@@ -239,7 +239,7 @@ def cases() -> Iterator[Case]:
         order = np.random.default_rng(len(kind)).permutation(np.arange(max(EACH, len(combinations))))[:EACH]
         for seed, number in enumerate(order):
             cause, data, preset = combinations[number % len(combinations)]
-            yield Case(kind, preset, data, seed, cause, about.spoilt)
+            yield Case(kind, preset, data, seed, cause, about.corruption)
 
 
 def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
@@ -253,8 +253,8 @@ def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
     if case.preset == "wgan-gp":
         base["steps"] = 500
     source, side = cifar10 if case.data == "cifar10" else case.data, SIDES[case.data]
-    if case.spoilt:
-        source = str(_spoilt(case, source, side, place))
+    if case.corruption:
+        source = str(_corrupted(case, source, side, place))
     return {"size": side, **base, **case.options, "data": source, "seed": case.seed}
 
 
@@ -264,7 +264,7 @@ def _has(preset: str, option: str) -> bool:
     return hasattr(PRESETS[preset], option)
 
 
-def _spoilt(case: Case, source: str, side: int, place: Path) -> Path:
+def _corrupted(case: Case, source: str, side: int, place: Path) -> Path:
     """Write the pictures of a source in bad shape."""
     opened = open_source(source, size=side)
     random = np.random.default_rng(case.seed)
@@ -274,13 +274,13 @@ def _spoilt(case: Case, source: str, side: int, place: Path) -> Path:
     labels = opened.train.labels[rows]
     if images.dtype != np.uint8:
         images = np.round((images + 1) * 127.5).astype(np.uint8)
-    images, labels = SPOIL[case.spoilt](images, labels, random)
+    images, labels = CORRUPTIONS[case.corruption](images, labels, random)
     rest = np.arange(min(1000, len(opened.held_out)))
     held_out, truth = np.asarray(opened.held_out.values[rest]), opened.held_out.labels
     assert truth is not None
     if held_out.dtype != np.uint8:
         held_out = np.round((held_out + 1) * 127.5).astype(np.uint8)
-    if case.spoilt == "dark":
+    if case.corruption == "dark":
         held_out = held_out // 32
     path = place / f"{case.name}.npz"
     np.savez(path, images=images, labels=labels, held_out_images=held_out, held_out_labels=truth[rest])
@@ -288,7 +288,7 @@ def _spoilt(case: Case, source: str, side: int, place: Path) -> Path:
 
 
 Pictures = tuple["np.ndarray[Any, np.dtype[Any]]", "np.ndarray[Any, np.dtype[Any]]"]
-Spoil = Callable[..., Pictures]
+Corruption = Callable[..., Pictures]
 
 
 def _few(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  # noqa: ANN401
@@ -319,7 +319,7 @@ def _rare(images: Any, labels: Any, random: np.random.Generator) -> Pictures:  #
     return images[keep], labels[keep]
 
 
-SPOIL: Mapping[str, Spoil] = {
+CORRUPTIONS: Mapping[str, Corruption] = {
     "few": _few,
     "shuffled labels": _shuffled,
     "dark": _dark,

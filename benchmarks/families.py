@@ -36,7 +36,7 @@ from torch.nn.functional import conv2d
 import genlab
 from bits import bits_of
 from budget import Line, about, here, lines, train_for, work_off
-from claims import judged, table
+from claims import compared, table
 from genlab.applications.sample import sample
 from genlab.bench import page
 from genlab.core.condition import NONE, Condition
@@ -242,7 +242,7 @@ def _page(results: Sequence[Line], command: str, pictures: str) -> str:
             table(rows, COLUMNS, HEADS),
             "\n## What it takes\n\nOf the runs on the processor that comes first above.\n",
             table(rows, COSTS, HEADS),
-            f"\n## What is said of them\n\n{LEFT_OUT}\n\n{judged(rows)}",
+            f"\n## What is said of them\n\n{LEFT_OUT}\n\n{compared(rows)}",
             f"\n## What it shows\n\n{READING}\n",
             "\n## What they draw\n\nOf the first seed, not chosen.\n\n" + strips,
             "## Options beside those of the presets\n\n" + options,

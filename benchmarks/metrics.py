@@ -128,11 +128,11 @@ def main(arguments: Sequence[str]) -> None:
     train = real_statistics(source.train, extractor, options.images)
     # One half of the held-out pictures is the real set, the other tells how near a new picture comes to the data.
     held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).x
-    real, unseen = (_portrait(extractor, part) for part in torch.chunk(held_out, 2))
+    real, unseen = (_statistics(extractor, part) for part in torch.chunk(held_out, 2))
     table = {}
     for name, images in rows(source, options.images):
         print(f"measuring {name}", file=sys.stderr, flush=True)
-        fake = _portrait(extractor, images)
+        fake = _statistics(extractor, images)
         figures = {f.name.partition("[")[0]: f for f in compare(real, fake, extractor, {})}
         copied = memorisation(train.features, unseen.features, fake.features)
         table[name] = {
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str]) -> None:
         options.write.write_text(text, encoding="utf-8")
 
 
-def _portrait(extractor: Extractor, images: Tensor) -> FeatureStatistics:
+def _statistics(extractor: Extractor, images: Tensor) -> FeatureStatistics:
     return feature_statistics(extractor, [partial(torch.clone, part) for part in torch.split(images, CHUNK)])
 
 

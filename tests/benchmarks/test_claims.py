@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from claims import CLAIMS, FAMILIES, judged, table
+from claims import CLAIMS, FAMILIES, compared, table
 
 
 def rows(column: str, **values: Sequence[float]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
@@ -22,19 +22,19 @@ def rows(column: str, **values: Sequence[float]) -> Mapping[str, Sequence[Mappin
     ],
 )
 def test_a_claim_holds_if_its_family_is_first_by_more_than_seeds_differ(dcgan: list[float], verdict: str) -> None:
-    page = judged(rows("sharpness", dcgan=dcgan, conv_vae=[0.7, 0.72]))
+    page = compared(rows("sharpness", dcgan=dcgan, conv_vae=[0.7, 0.72]))
     (line,) = [line for line in page.splitlines() if "sharpest" in line]
     assert line.endswith(f"| {verdict} |")
 
 
 def test_twice_as_sharp_is_as_far_off_as_half() -> None:
-    page = judged(rows("sharpness", glow=[2.0], dcgan=[0.55], conv_vae=[0.45]))
+    page = compared(rows("sharpness", glow=[2.0], dcgan=[0.55], conv_vae=[0.45]))
     (line,) = [line for line in page.splitlines() if "sharpest" in line]
     assert "dcgan 0.55, glow 2, conv-vae 0.45" in line
 
 
 def test_claims_that_nothing_was_measured_for_are_left_out() -> None:
-    page = judged(rows("bits", glow=[3.0], ddpm=[2.0]))
+    page = compared(rows("bits", glow=[3.0], ddpm=[2.0]))
     assert [claim.text for claim in CLAIMS if claim.text in page] == ["Flows give the best likelihood"]
     assert page.endswith("ddpm 2, glow 3 | no, by one run |\n")
     assert {claim.family for claim in CLAIMS} == set(FAMILIES.values())
@@ -51,7 +51,7 @@ def test_claims_that_nothing_was_measured_for_are_left_out() -> None:
 def test_unsteadiness_is_the_deviation_of_the_distance_to_its_mean(
     conv_vae: list[float], shown: str, verdict: str
 ) -> None:
-    page = judged(rows("distance", dcgan=[90.0, 100.0, 110.0], conv_vae=conv_vae))
+    page = compared(rows("distance", dcgan=[90.0, 100.0, 110.0], conv_vae=conv_vae))
     (line,) = [line for line in page.splitlines() if "unstably" in line]
     assert f"dcgan 0.1, {shown}" in line
     assert line.endswith(f"| {verdict} |")

@@ -45,7 +45,7 @@ def required(condition: Condition, name: str = LABEL) -> Tensor:
     return condition[name]
 
 
-class _Table(Conditional):
+class _LabelVectors(Conditional):
     """A learned vector for every class, of standard normal draws like the latents that it joins.
 
     No nn.Embedding: it is an input rather than a layer, and spectral normalisation, which takes those too,
@@ -57,7 +57,7 @@ class _Table(Conditional):
         self.vectors = nn.Parameter(torch.randn(classes, size))
 
 
-class JoinLabelToLatent(_Table):
+class JoinLabelToLatent(_LabelVectors):
     """(B, latent) to (B, latent + size): the label's vector after the latent.
 
     It has 50 dimensions, as is usual, or as many as there are classes, where more could tell no more.
@@ -77,7 +77,7 @@ class JoinLabelToLatent(_Table):
         return torch.cat((latents, embedding(required(condition), self.vectors)), dim=1)
 
 
-class JoinLabelToInput(_Table):
+class JoinLabelToInput(_LabelVectors):
     """(B, C, …) to (B, C + planes, …): the label's vector as further channels of an example.
 
     One channel, but at least 16 numbers, so that a point too comes with a vector.

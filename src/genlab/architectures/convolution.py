@@ -27,9 +27,9 @@ class Conv2d(nn.Conv2d):
         """Return maps (B, out_channels, H', W') of maps (B, in_channels, H, W)."""
         kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
         over = (input.shape[2] + 2 * padding - kernel) % stride
-        if over or not _is_worth_it(input, (input.shape[2] + 2 * padding - kernel) // stride + 1, kernel):
+        if over or not _is_faster_in_bf16(input, (input.shape[2] + 2 * padding - kernel) // stride + 1, kernel):
             return super().forward(input)
-        return _with_bias(_apply(_Convolve, *_short(input, self.weight), stride, padding), self.bias)
+        return _with_bias(_apply(_Convolve, *_in_bf16(input, self.weight), stride, padding), self.bias)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
@@ -39,10 +39,10 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         """Return maps (B, out_channels, H', W') of maps (B, in_channels, H, W)."""
         kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
         if input.shape[2:] == (1, 1) and padding == 0:
-            return _with_bias(_spread(input, self.weight), self.bias)
-        if not _is_worth_it(input, input.shape[2], kernel):
+            return _with_bias(_from_one_position(input, self.weight), self.bias)
+        if not _is_faster_in_bf16(input, input.shape[2], kernel):
             return super().forward(input, output_size)
-        return _with_bias(_apply(_Transposed, *_short(input, self.weight), stride, padding), self.bias)
+        return _with_bias(_apply(_Transposed, *_in_bf16(input, self.weight), stride, padding), self.bias)
 
 
 def upsampled(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
@@ -60,14 +60,14 @@ def upsampled(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
     return conv_transpose2d(maps, kernel.transpose(0, 1), convolution.bias, stride=2, padding=1)
 
 
-def _spread(vectors: Tensor, weight: Tensor) -> Tensor:
+def _from_one_position(vectors: Tensor, weight: Tensor) -> Tensor:
     """Return the transposed convolution (B, D, k, k) of vectors (B, C, 1, 1) as a product of matrices."""
     inputs, outputs, height, width = weight.shape
     matrix = weight.permute(0, 2, 3, 1).reshape(inputs, -1)  # as it lies in memory, channels last
     return (vectors.flatten(1) @ matrix).view(-1, height, width, outputs).permute(0, 3, 1, 2)
 
 
-def _is_worth_it(maps: Tensor, small: int, kernel: int) -> bool:
+def _is_faster_in_bf16(maps: Tensor, small: int, kernel: int) -> bool:
     return (
         kernel > 1
         and 1 < small * small <= FEW
@@ -77,7 +77,7 @@ def _is_worth_it(maps: Tensor, small: int, kernel: int) -> bool:
     )
 
 
-def _short(maps: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _in_bf16(maps: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return maps.bfloat16(), weight.bfloat16()
 
 
@@ -95,10 +95,10 @@ class _Convolve(Function):
         return _convolve(maps, weight, stride, padding)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        (slope,), (maps, weight) = slopes, ctx.saved_tensors
-        of_maps = _apply(_Transposed, slope, weight, *ctx.how) if ctx.needs_input_grad[0] else None
-        of_weight = _correlate(maps, slope, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (gradient,), (maps, weight) = gradients, ctx.saved_tensors
+        of_maps = _apply(_Transposed, gradient, weight, *ctx.how) if ctx.needs_input_grad[0] else None
+        of_weight = _correlate(maps, gradient, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
         return of_maps, of_weight, None, None
 
 
@@ -112,10 +112,10 @@ class _Transposed(Function):
         return _transpose(maps, weight, stride, padding)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        (slope,), (maps, weight) = slopes, ctx.saved_tensors
-        of_maps = _apply(_Convolve, slope, weight, *ctx.how) if ctx.needs_input_grad[0] else None
-        of_weight = _correlate(slope, maps, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        (gradient,), (maps, weight) = gradients, ctx.saved_tensors
+        of_maps = _apply(_Convolve, gradient, weight, *ctx.how) if ctx.needs_input_grad[0] else None
+        of_weight = _correlate(gradient, maps, weight.shape[2], *ctx.how) if ctx.needs_input_grad[1] else None
         return of_maps, of_weight, None, None
 
 

@@ -56,17 +56,17 @@ class Perceptron(Mixed):
 
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
         """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
-        told = self.time(times)
+        embedding = self.time(times)
         if self.label is not None:
-            told = told + self.label(condition.get(LABEL))
-        seen = self._seen(noisy.flatten(1))
+            embedding = embedding + self.label(condition.get(LABEL))
+        seen = self._with_waves(noisy.flatten(1))
         if self.sources is not None:
             seen = self.sources(seen, condition)
         with self.shortened(noisy.device):
-            made = self.layers(torch.cat([seen, told], dim=1))
+            made = self.layers(torch.cat([seen, embedding], dim=1))
         return self.restored(made).view(noisy.shape)
 
-    def _seen(self, numbers: Tensor) -> Tensor:
+    def _with_waves(self, numbers: Tensor) -> Tensor:
         if not self.fine:
             return numbers
         octaves = torch.pi * 2.0 ** torch.arange(OCTAVES, device=numbers.device)

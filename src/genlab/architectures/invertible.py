@@ -141,7 +141,7 @@ class Coupling(Invertible):
         kept, changed = (channels - first, first) if flipped else (first, channels - first)
         if checkered:
             kept = changed = channels
-        self.network = _Exact(
+        self.network = _ExactInInference(
             nn.Conv2d(kept, width, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 1),
@@ -152,40 +152,40 @@ class Coupling(Invertible):
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and shift."""
-        kept, changed = self._halves(maps)
-        log_scale, shift = self._of(kept)
-        return self._whole(kept, torch.addcmul(shift, changed, log_scale.exp())), log_scale.sum((1, 2, 3))
+        kept, changed = self._split(maps)
+        log_scale, shift = self._scale_and_shift(kept)
+        return self._join(kept, torch.addcmul(shift, changed, log_scale.exp())), log_scale.sum((1, 2, 3))
 
     def inverse(self, maps: Tensor) -> Tensor:
         """Shift and scale back, by what the half that stayed says."""
-        kept, changed = self._halves(maps)
-        log_scale, shift = self._of(kept)
-        return self._whole(kept, (changed - shift) * (-log_scale).exp())
+        kept, changed = self._split(maps)
+        log_scale, shift = self._scale_and_shift(kept)
+        return self._join(kept, (changed - shift) * (-log_scale).exp())
 
-    def _of(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def _scale_and_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Return r and t of the half that changes."""
         log_scale, shift = self.network(kept).chunk(2, dim=1)
         log_scale = LARGEST * torch.tanh(log_scale / LARGEST)
         if self.checkered:
-            changes = 1 - self._stays(kept)
+            changes = 1 - self._mask(kept)
             log_scale, shift = changes * log_scale, changes * shift
         return log_scale, shift
 
-    def _halves(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the half that stays and the one that changes; of a checkerboard, both with gaps."""
         if self.checkered:
-            kept = self._stays(maps) * maps
+            kept = self._mask(maps) * maps
             return kept, maps - kept
         first, second = maps.tensor_split([maps.shape[1] // 2], dim=1)
         return (second, first) if self.flipped else (first, second)
 
-    def _whole(self, kept: Tensor, changed: Tensor) -> Tensor:
+    def _join(self, kept: Tensor, changed: Tensor) -> Tensor:
         """Return the maps of two halves."""
         if self.checkered:
             return kept + changed
         return torch.cat([changed, kept] if self.flipped else [kept, changed], dim=1)
 
-    def _stays(self, maps: Tensor) -> Tensor:
+    def _mask(self, maps: Tensor) -> Tensor:
         """Return 1 where the checkerboard (H, W) stays, else 0."""
         rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
         return ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
@@ -210,7 +210,7 @@ def merged(layers: Sequence[Invertible]) -> Sequence[Invertible | Mix]:
     return [mixes.get(layer, layer) for layer in layers if layer not in within]
 
 
-class _Exact(MixedSequential):
+class _ExactInInference(MixedSequential):
     """Layers that multiply in a shorter type only while they are trained: inverted must be what was done."""
 
     @property

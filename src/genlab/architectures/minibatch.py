@@ -47,14 +47,14 @@ class _Distances(Function):
         return torch.cdist(one, other, p=1.0)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
-        (slope,), vectors = slopes, ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:  # noqa: ANN401
+        (gradient,), vectors = gradients, ctx.saved_tensors
         if not torch.is_grad_enabled():
             one, other = (vector.detach().requires_grad_() for vector in vectors)
             with torch.enable_grad():
-                return torch.autograd.grad(torch.cdist(one, other, p=1.0), (one, other), slope)
+                return torch.autograd.grad(torch.cdist(one, other, p=1.0), (one, other), gradient)
         one, other = vectors
-        signed = slope[..., None] * torch.sign(one[:, :, None] - other[:, None])
+        signed = gradient[..., None] * torch.sign(one[:, :, None] - other[:, None])
         return signed.sum(2), -signed.sum(1)
 
 

@@ -38,7 +38,7 @@ def decoder(
         UsageError: attention, which needs maps.
     """
     _refuse(attention)
-    return _kind(modality)(
+    return _sequential_for(modality)(
         *_hidden(latent, width, depth, "none", 0.0),
         nn.Linear(width, prod(modality.shape)),
         nn.Unflatten(1, modality.shape),
@@ -66,7 +66,9 @@ def features(
     if norm == "instance":
         raise UsageError('the mlp architecture has no maps for norm "instance". Choices: batch, layer, none.')
     seen = [nn.Flatten(), *([_Spread()] if modality.fine else [])]
-    return Features(_kind(modality)(*seen, *_hidden(prod(modality.shape), width, depth, norm, dropout)), width)
+    return Features(
+        _sequential_for(modality)(*seen, *_hidden(prod(modality.shape), width, depth, norm, dropout)), width
+    )
 
 
 def initialise(network: nn.Module) -> None:
@@ -85,7 +87,7 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
     return layers
 
 
-def _kind(modality: Modality) -> type[ConditionalSequential]:
+def _sequential_for(modality: Modality) -> type[ConditionalSequential]:
     """Return what to put the layers in: those for points keep all their digits, which are few pixels' worth."""
     return ConditionalSequential if modality.fine else MixedSequential
 

@@ -67,10 +67,10 @@ class UNet(Mixed):
         if attention is None:
             attention = max((side for side in sides if side <= ATTENDED), default=0)
         check_attention(attention or None, sides)
-        told, norm = 4 * width, _norm(width)
-        block = partial(Block, told=told, norm=norm, dropout=dropout)
-        self.time = nn.Sequential(Wave(width), nn.Linear(width, told), nn.SiLU(), nn.Linear(told, told))
-        self.label = LabelOrNone(classes, told) if classes else None
+        size, norm = 4 * width, _norm(width)
+        block = partial(Block, embedding=size, norm=norm, dropout=dropout)
+        self.time = nn.Sequential(Wave(width), nn.Linear(width, size), nn.SiLU(), nn.Linear(size, size))
+        self.label = LabelOrNone(classes, size) if classes else None
         self.first = Conv2d(channels, width, 3, padding=1)
         widths = [width] + [2 * width] * (len(sides) - 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
@@ -109,43 +109,45 @@ class UNet(Mixed):
         return self._predicted(noisy, times, condition)
 
     def _predicted(self, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
-        told = self.time(times)
+        embedding = self.time(times)
         if self.label is not None:
-            told = told + self.label(condition.get(LABEL))
-        told = silu(told)
+            embedding = embedding + self.label(condition.get(LABEL))
+        embedding = silu(embedding)
         maps = self.rounded(self.first(noisy))  # not before: beside a pixel of 1 bf16 has no room for little noise
         with self.shortened(noisy.device):
             kept = [maps]
             for layer in self.down:
-                maps = layer(maps, told) if isinstance(layer, Block) else layer(maps)
+                maps = layer(maps, embedding) if isinstance(layer, Block) else layer(maps)
                 kept.append(maps)
             for layer in self.middle:
-                maps = layer(maps, told)
+                maps = layer(maps, embedding)
             for layer in self.up:
                 maps = (
-                    layer(torch.cat([maps, kept.pop()], dim=1), told) if isinstance(layer, Block) else layer(maps)
+                    layer(torch.cat([maps, kept.pop()], dim=1), embedding)
+                    if isinstance(layer, Block)
+                    else layer(maps)
                 )
             made: Tensor = self.last(silu(self.norm(maps)))
         return self.restored(made)
 
 
 class Block(nn.Module):
-    """x + conv(dropout(silu(norm(conv(silu(norm(x))) + what it is told)))), then attention if it `attends`."""
+    """x + conv(dropout(silu(norm(conv(silu(norm(x))) + linear(embedding))))), then attention if `attends`."""
 
     def __init__(
-        self, inputs: int, outputs: int, *, told: int, norm: MakeNorm, attends: bool, dropout: float
+        self, inputs: int, outputs: int, *, embedding: int, norm: MakeNorm, attends: bool, dropout: float
     ) -> None:
         super().__init__()
         self.norm1, self.conv1 = norm(inputs), Conv2d(inputs, outputs, 3, padding=1)
-        self.told = nn.Linear(told, outputs)
+        self.told = nn.Linear(embedding, outputs)
         self.norm2, self.conv2 = norm(outputs), Conv2d(outputs, outputs, 3, padding=1)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = nn.Identity() if inputs == outputs else Conv2d(inputs, outputs, 1)
         self.attention = Attention(outputs, norm) if attends else nn.Identity()
 
-    def forward(self, maps: Tensor, told: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, embedding: Tensor) -> Tensor:
         """Return maps of the same side."""
-        inner = self.conv1(silu(self.norm1(maps))) + self.told(told)[:, :, None, None]
+        inner = self.conv1(silu(self.norm1(maps))) + self.told(embedding)[:, :, None, None]
         inner = self.conv2(self.dropout(silu(self.norm2(inner))))
         result: Tensor = self.attention(inner + self.shortcut(maps))
         return result

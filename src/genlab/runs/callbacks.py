@@ -142,5 +142,5 @@ def _doctor(run: Run, step: int) -> Doctor:
     """
     history, context = records(run.folder)
     treated = run.plan.settings.on_failure == "treat"
-    told = () if treated else (event["rule"] for event in run.folder.events("finding"))
-    return Doctor(context, (line for line in history if line["step"] <= step), told)
+    reported = () if treated else (event["rule"] for event in run.folder.events("finding"))
+    return Doctor(context, (line for line in history if line["step"] <= step), reported)

@@ -41,7 +41,7 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
             "another --extractor."
         )
     path = cache_folder() / "classifiers" / f"{train.fingerprint[:32]}.safetensors"
-    network = _fresh(train, device)
+    network = _untrained(train, device)
     if not path.is_file():
         _fit(network, train, progress=progress)
         with storage(path):
@@ -66,7 +66,7 @@ def accuracy(extractor: Extractor, data: Split) -> float:
     return float((torch.cat(named).numpy() == data.labels).mean())
 
 
-def _fresh(train: Split, device: torch.device) -> Classifier:
+def _untrained(train: Split, device: torch.device) -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(derive(SEED, "classifier"))
         network = Classifier(train.spec.target.shape[0], train.spec.classes)

@@ -30,7 +30,7 @@ CHUNK = 250
 JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
 FEATURES = "efficientnet-lite0@96"
 WORTH = 20_000  # images that a convolutional GAN trains on between evaluations by features: they cost up to 5 %
-_RULES = 1  # to be counted up when the same images would be seen as something else
+_VERSION = 1  # to be counted up when the same images would be seen as something else
 
 
 def real_statistics(
@@ -42,7 +42,7 @@ def real_statistics(
         StorageError: the cache cannot be written.
     """
     count = None if count is None or count >= len(data) else count
-    key = [_RULES, data.fingerprint, extractor.stamp, count]
+    key = [_VERSION, data.fingerprint, extractor.stamp, count]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     path = cache_folder() / "statistics" / f"{name}.safetensors"
     known = _read(path)
@@ -62,12 +62,12 @@ def watched(
     with bar(progress) as show:
         task = show.add_task(f"{extractor.name}: {title}", total=len(pieces))
 
-        def told(piece: Callable[[], Tensor]) -> Tensor:
+        def advanced(piece: Callable[[], Tensor]) -> Tensor:
             images = piece()
             show.advance(task)
             return images
 
-        return feature_statistics(extractor, [partial(told, piece) for piece in pieces])
+        return feature_statistics(extractor, [partial(advanced, piece) for piece in pieces])
 
 
 def sample_distance(
@@ -83,7 +83,7 @@ def sample_distance(
         return None
     name = plan.settings.extractor
     if name == "auto":
-        name = FEATURES if _is_worth_it(plan, model) else "pixels"
+        name = FEATURES if _uses_features(plan, model) else "pixels"
     if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
@@ -92,7 +92,7 @@ def sample_distance(
     )
 
 
-def _is_worth_it(plan: Plan, model: nn.Module) -> bool:
+def _uses_features(plan: Plan, model: nn.Module) -> bool:
     """Whether features are to say which checkpoint is best: what else would, and what do they cost?
 
     A rule of what is planned, not of a clock, so that a run evaluates the same on every machine.

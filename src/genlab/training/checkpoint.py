@@ -94,7 +94,7 @@ def load(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
     """
-    return _steadily(_load, folder)
+    return _retrying(_load, folder)
 
 
 def load_state(folder: Path) -> Mapping[str, Any]:
@@ -103,7 +103,7 @@ def load_state(folder: Path) -> Mapping[str, Any]:
     Raises:
         CheckpointError: as `load`.
     """
-    return _steadily(_load_state, folder)
+    return _retrying(_load_state, folder)
 
 
 def schema_of(folder: Path) -> int:
@@ -112,7 +112,7 @@ def schema_of(folder: Path) -> int:
     Raises:
         CheckpointError: as `load`.
     """
-    return _steadily(lambda place: _manifest(_readable(place))[0], folder)
+    return _retrying(lambda place: _manifest(_readable(place))[0], folder)
 
 
 def exists(folder: Path) -> bool:
@@ -120,7 +120,7 @@ def exists(folder: Path) -> bool:
     return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))
 
 
-def _steadily(read: Callable[[Path], T], folder: Path) -> T:
+def _retrying(read: Callable[[Path], T], folder: Path) -> T:
     """Return what `read` finds in a folder, read anew where the run that owns it swaps in a new one meanwhile."""
     while True:
         before = _identity(folder)
@@ -139,7 +139,7 @@ def _load(folder: Path) -> Checkpoint:
 
 
 def _tensors(path: Path, schema: int, length: int, digest: str) -> dict[str, Tensor]:
-    tensors = _parse(path, safetensors.torch.load, _proven(path, length, digest))
+    tensors = _parse(path, safetensors.torch.load, _verified(path, length, digest))
     return tensors if schema == SCHEMA else {legacy.tensor(name): tensor for name, tensor in tensors.items()}
 
 
@@ -149,20 +149,20 @@ def _load_state(folder: Path) -> Mapping[str, Any]:
 
 
 def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = _parse(folder / STATE, json.loads, _proven(folder / STATE, *manifest[STATE]))
+    state: Mapping[str, Any] = _parse(folder / STATE, json.loads, _verified(folder / STATE, *manifest[STATE]))
     return state
 
 
-def _proven(path: Path, length: int, digest: str) -> bytes:
+def _verified(path: Path, length: int, digest: str) -> bytes:
     """Return a file's bytes if they are those that the manifest names."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
+        raise CheckpointError(f"{path} is missing. {_NOT_USED}") from None
     if len(data) != length:
-        raise CheckpointError(f"{path} has {len(data)} bytes instead of {length}. {_ELSEWHERE}")
+        raise CheckpointError(f"{path} has {len(data)} bytes instead of {length}. {_NOT_USED}")
     if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{path} was altered: its sha256 is another. {_ELSEWHERE}")
+        raise CheckpointError(f"{path} was altered: its sha256 is another. {_NOT_USED}")
     return data
 
 
@@ -184,7 +184,7 @@ def recover(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-_ELSEWHERE = "This checkpoint is not used. Its sibling in the same run (best or last) may be whole."
+_NOT_USED = "This checkpoint is not used. Its sibling in the same run (best or last) may be whole."
 
 
 @contextmanager
@@ -253,16 +253,16 @@ def _manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
         entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
         return manifest["schema"], {n: (entry["bytes"], entry["sha256"]) for n, entry in entries.items()}
     except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing. {_ELSEWHERE}") from None
+        raise CheckpointError(f"{path} is missing. {_NOT_USED}") from None
     except (ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{path} is cut short or altered. {_ELSEWHERE}") from None
+        raise CheckpointError(f"{path} is cut short or altered. {_NOT_USED}") from None
 
 
 def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
     try:
         return parse(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is no {path.suffix[1:]} file: {error}. {_ELSEWHERE}") from None
+        raise CheckpointError(f"{path} is no {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 
 def _pack(tensors: Mapping[str, Tensor]) -> bytes:

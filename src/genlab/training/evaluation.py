@@ -161,7 +161,7 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     distance = held_out.distance or by_pixels(held_out.batch)
     with preview_sampling(model) as how:
         samples = min(distance.samples, FEW) if how else distance.samples
-        value = distance(_pieces(model, held_out.batch, samples, held_out.seed))
+        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed))
     made = {f"model_{name}": option for name, option in how.items()}
     protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
@@ -199,7 +199,7 @@ def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float
     return torch.cat(errors).mean().item()
 
 
-def _pieces(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
+def _sample_batches(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
     """Return what makes the batches of samples, under the conditions of the held-out images."""
     given = held_out.condition_for(model.conditions)
 

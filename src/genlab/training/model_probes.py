@@ -55,7 +55,7 @@ def samples(given: ProbeInput) -> Signals:
     """
     fake, real = given.fake, given.real.x
     signals = {
-        "diversity": _spread(fake) / _spread(real),
+        "diversity": _deviation(fake) / _deviation(real),
         "nearest_neighbour_distance": _nearest(fake) / _nearest(real),
     }
     if given.target.spatial:
@@ -85,8 +85,8 @@ def reconstructions(given: ProbeInput) -> Signals:
     real, unseen = given.real.x[:half], given.unseen.x[:half]
     of_real, of_unseen = given.model.reconstruct(real), given.model.reconstruct(unseen)
     signals = {
-        "r2_train": 1 - _error(of_real, real) / _spread(real).square(),
-        "r2_held_out": 1 - _error(of_unseen, unseen) / _spread(unseen).square(),
+        "r2_train": 1 - _error(of_real, real) / _deviation(real).square(),
+        "r2_held_out": 1 - _error(of_unseen, unseen) / _deviation(unseen).square(),
     }
     if given.target.spatial:
         sharpness = _sharpness(of_unseen, given.target) / _sharpness(unseen, given.target)
@@ -135,7 +135,7 @@ def _error(one: Tensor, two: Tensor) -> Tensor:
     return (one - two).square().mean()
 
 
-def _spread(x: Tensor) -> Tensor:
+def _deviation(x: Tensor) -> Tensor:
     """Return the root of the mean over numbers of the variance over examples."""
     return x.var(0, unbiased=False).mean().sqrt()
 

@@ -55,7 +55,7 @@ def _html(
     title = html.escape(f"{folder.path.name}: {recipe['preset']} on {data['source']}")
     previews = "".join(
         f"<figure>{_image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
-        for path in _spread(folder.previews(), SHOWN_PREVIEWS)
+        for path in _evenly(folder.previews(), SHOWN_PREVIEWS)
     )
     evaluations = [event for event in events if event["event"] == "evaluation"]
     return f"""<!doctype html>
@@ -80,9 +80,9 @@ def _html(
 def _sampling(evaluations: Sequence[Mapping[str, Any]]) -> str:
     """Return how previews and evaluated samples are made, where it is faster than the recipe says."""
     protocol: Mapping[str, Any] = evaluations[-1].get("protocol", {}) if evaluations else {}
-    brief = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
-    made = f"<p>To be quick, with {html.escape(brief)}. <code>genlab sample</code> does as the recipe says.</p>"
-    return made if brief else ""
+    options = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
+    made = f"<p>To be quick, with {html.escape(options)}. <code>genlab sample</code> does as the recipe says.</p>"
+    return made if options else ""
 
 
 def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
@@ -181,7 +181,7 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
 
 
-def _spread(paths: Sequence[Path], count: int) -> list[Path]:
+def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
     """Return at most `count` of `paths`, evenly, the first and the last among them."""
     if len(paths) <= count:
         return list(paths)

@@ -56,10 +56,10 @@ def carry_over(checkpoint: Checkpoint, training: Training, average: Average | No
 
     A parameter takes its optimizer state along. The rest of the networks stays as it was initialised.
     """
-    weights = _fitting(training.model, _trained_weights(checkpoint))
+    weights = _matching(training.model, _trained_weights(checkpoint))
     training.model.load_state_dict(weights, strict=False)
     if average:
-        average.model.load_state_dict(_fitting(average.model, checkpoint.model), strict=False)
+        average.model.load_state_dict(_matching(average.model, checkpoint.model), strict=False)
     carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
     for optimizer in training.optimizers.values():
         for name, parameter in named_parameters(optimizer):
@@ -92,7 +92,7 @@ def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
     return raw or checkpoint.model
 
 
-def _fitting(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return those of `tensors` that `model` has by the same name in the same shape."""
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     return {name: tensor for name, tensor in tensors.items() if shapes.get(name) == tensor.shape}
