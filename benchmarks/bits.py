@@ -1,12 +1,12 @@
-"""Measures the likelihood of flows and diffusion models in bits for each number of a picture.
+"""Measures the likelihood of flows and diffusion models in bits per dimension.
 
     python benchmarks/bits.py --runs FOLDER --results FILE [--mnist FOLDER] [--cifar10 ZIP] [--write PAGE]
 
-Each row trains for the same processor time of one core, by default an hour; a short run first says how many steps
-fit into it, so that learning rates come to their ends. The figure is −log₂ P(x) of the bytes of a test picture
-over their number, in the mean over 2,000 pictures: for a flow one draw of what stands for each byte, for a
-diffusion model its variational bound. Each run is kept in a folder and each result added to a file of lines: the
-work can be stopped and goes on where it was.
+Each row trains for the same processor time of one core, by default an hour; a short run first measures how many
+steps fit into it, so that learning-rate schedules are completed. The figure is −log₂ P(x) of the bytes of a test
+picture divided by their number, averaged over 2,000 pictures: for a flow with one draw of the dequantisation
+noise, for a diffusion model its variational bound. Runs are kept in folders and results are appended to a file, so
+that the benchmark can be stopped and continued.
 """
 
 import argparse
@@ -35,7 +35,7 @@ GLOW: Mapping[str, Any] = {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"
 
 @dataclass(frozen=True)
 class Row:
-    """A model, the pictures, and what was published of it with them."""
+    """A model, a data set, and the published figure for both."""
 
     preset: str
     data: str
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the run folder."""
         return f"{self.preset}-{self.data}"
 
 
@@ -60,16 +60,16 @@ SIZES: Mapping[str, Mapping[str, Any]] = {"mnist": {"size": 28, "channels": 1}, 
 SOURCES = """Published: RealNVP and Glow on MNIST by Grathwohl et al. (2019, arXiv:1810.01367), on CIFAR-10 by Dinh
 et al. (2017, arXiv:1605.08803) and Kingma and Dhariwal (2018, arXiv:1807.03039), DDPM by Ho et al. (2020,
 arXiv:2006.11239), each with larger networks and far longer training."""
-READING = """What it shows. An hour of one core leaves flows 0.31 to 0.37 bits above what was published, and Glow
-ahead of RealNVP on both sets, as published. The hour is short for diffusion: its network takes many times the
-arithmetic for a picture, so that it sees the fewest. DDPM's bound on CIFAR-10 ends 0.80 bits above the published
-after 1.4 passes over the pictures, a 1,500th of the pictures that the published saw. CIFAR-10 must be that of
-its authors: of an archive that stores it as JPEG of quality 75 RealNVP needed 3.64 bits in the same time,
-because what JPEG takes away need not be told."""
+READING = """What it shows. After an hour of one core flows are 0.31 to 0.37 bits above the published figures, and
+Glow is ahead of RealNVP on both data sets, as published. The hour is short for diffusion: its network needs many
+times the arithmetic per picture, so that it sees the fewest. DDPM's bound on CIFAR-10 is 0.80 bits above the
+published one after 1.4 passes over the pictures, a 1,500th of the pictures of the published training. CIFAR-10
+must be the original: on an archive that stores it as JPEG of quality 75 RealNVP reached 3.64 bits in the same
+time, because the information that JPEG removes need not be encoded."""
 
 
 def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]:
-    """Train a row or go on with its training, and return its bits."""
+    """Train a row or continue its training, and return its bits per dimension."""
     options = {**row.options, **SIZES[row.data], "data": source}
     run = train_for(minutes, row.preset, runs / row.name, options)
     model = genlab.load(run.folder, checkpoint="last")
@@ -89,23 +89,23 @@ def measure(row: Row, source: str, minutes: float, runs: Path) -> dict[str, Any]
 
 
 @torch.no_grad()
-def bits_of(model: Any, images: Tensor) -> Tensor:  # noqa: ANN401 (it bounds the likelihood of bytes)
-    """Return −log₂ P(x), or its bound, of each image over how many numbers it has."""
+def bits_of(model: Any, images: Tensor) -> Tensor:  # noqa: ANN401 (a module that bounds the likelihood of bytes)
+    """Return −log₂ P(x) or its bound for each image, divided by its number of values."""
     noise = generator(0, "bits")
     nats = [-model.evidence_bound(part, generator=noise).double() for part in torch.split(images, CHUNK)]
     return torch.cat(nats) / (images[0].numel() * log(2))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train and measure what is not in the results yet, then write the page."""
+    """Train and measure the rows without a result, then write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/bits.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders")
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
-    parser.add_argument("--mnist", default="", help="folder of MNIST's files, where it is not downloaded")
-    parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; without, it is left out")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
+    parser.add_argument("--mnist", default="", help="folder of MNIST's files, if not to be downloaded")
+    parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; optional")
     parser.add_argument("--minutes", type=float, default=60, help="processor time of one core (default 60)")
-    parser.add_argument("--workers", type=int, default=2, help="runs at once, a core each (default 2)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--workers", type=int, default=2, help="runs at once, one core each (default 2)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     sources = {"mnist": f"mnist:{options.mnist}" if options.mnist else "mnist", "cifar10": options.cifar10}
     there = {(line["preset"], line["data"]): line["processor"] for line in lines(options.results)}
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     if todo and others:
         parser.error(
             f"--results {options.results} has lines of {' and '.join(sorted(others))}: the same minutes of "
-            f"{here()['processor']} are another budget. Give another file."
+            f"{here()['processor']} are a different budget. Use another file."
         )
     jobs = [(row, sources[row.data], options.minutes, options.runs) for row in todo]
     results = work_off(measure, jobs, options.results, options.workers)
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
 def _page(results: Sequence[Line], command: str) -> str:
     title = "# Bits\n\n" + (__doc__ or "").split("\n\n", 2)[2] + f"\n{SOURCES}\n\n{READING}\n"
     table = [
-        "| | data | bits a number | published | steps | pictures seen | weights | options |",
+        "| | data | bits per dimension | published | steps | pictures seen | weights | options |",
         "|---|---|--:|--:|--:|--:|--:|---|",
     ]
     for row in ROWS:

@@ -1,4 +1,4 @@
-"""Trains for a processor time of one core, whatever else the machine does, and goes on where it was broken off."""
+"""Trains for a given processor time of one core, and continues runs that were interrupted."""
 
 import datetime
 import json
@@ -24,9 +24,9 @@ from genlab.data.dataset import Dataset
 from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
 
-PROBE = 1 / 40  # of the time, spent once more to see how many steps fit into it
-TURN = 5  # steps between two looks at the clock
-DONE = "finished"  # a file in the folder of a run that is over
+PROBE = 1 / 40  # fraction of the time that is spent before to measure how many steps fit into it
+TURN = 5  # steps between two readings of the clock
+DONE = "finished"  # a file in the folder of a finished run
 RARELY: Mapping[str, Any] = {
     "preview_every": 10**6,
     "evaluate_every": 10**6,
@@ -41,23 +41,24 @@ Line: TypeAlias = dict[str, Any]  # a line of a file of results
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that is over."""
+    """A finished run."""
 
     folder: Path
     steps: int
-    images: int  # that it was trained on
-    megabytes: float  # what the process took at most
+    images: int  # that it was trained on, with repetitions
+    megabytes: float  # peak memory of the process
 
 
 def train_for(
     minutes: float, preset: str, folder: Path, options: Mapping[str, Any], steps: int | None = None
 ) -> Trained:
-    """Train a preset for so many minutes of one core into `folder`, unless it is there.
+    """Train a preset for some minutes of one core into `folder`, unless it is finished already.
 
-    Some steps first say how many fit into the time, so that schedules come to their ends; or `steps` does.
+    A short run first measures how many steps fit into the time, so that schedules are completed; unless `steps` is
+    given.
 
     Raises:
-        UsageError: the run that is there was given other minutes.
+        UsageError: the finished run had other minutes.
     """
     torch.set_num_threads(1)
     plan = resolve(preset, dict(options))
@@ -65,7 +66,7 @@ def train_for(
         if (folder / "checkpoints" / "last").exists():
             progress = genlab.resume(folder, quiet=True).progress
         else:
-            shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off before its first checkpoint
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted before its first checkpoint
             steps = steps or round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
             where = {"out": folder.parent, "name": folder.name, "steps": steps}
             progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
@@ -75,8 +76,7 @@ def train_for(
     done = json.loads((folder / DONE).read_text())
     if done["minutes"] != minutes:
         raise UsageError(
-            f"{folder} is a run of {done['minutes']:g} minutes, and {minutes:g} are asked for. "
-            "Give another --runs."
+            f"{folder} is a run of {done['minutes']:g} minutes, and {minutes:g} are asked for. Use another --runs."
         )
     return Trained(folder, done["steps"], done["batches"] * plan.recipe.batch_size, done["megabytes"])
 
@@ -84,15 +84,15 @@ def train_for(
 def work_off(
     work: Callable[..., Line], jobs: Sequence[tuple[Any, ...]], results: Path, workers: int
 ) -> list[Line]:
-    """Return the lines of a file, and those that `work` gives for each job, which are added to it one by one.
+    """Run `work` for each job, append each result to the file `results`, and return all its lines.
 
-    Each says when and on what it was measured. A job that fails does not keep the others from being done.
+    Each line holds the date and the machine of its measurement. If a job fails, the others continue.
 
     Raises:
-        ExceptionGroup: of all jobs that failed, when the others are done.
+        ExceptionGroup: all jobs that failed, raised when the others are finished.
     """
     rows, failed = lines(results), []
-    fresh = multiprocessing.get_context("spawn")  # so that the memory of one job is not that of another
+    fresh = multiprocessing.get_context("spawn")  # a new process for each job, so that its peak memory is its own
     with ProcessPoolExecutor(workers, fresh, max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(work, *job) for job in jobs]):
             if error := done.exception():
@@ -109,12 +109,12 @@ def work_off(
 
 
 def lines(results: Path) -> list[Line]:
-    """Return the lines of a file; none where there is no file."""
+    """Return the lines of a file of results; none if it does not exist."""
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
 def here() -> dict[str, str]:
-    """Return what a line says of the day and of the machine, and the type that its networks multiply in."""
+    """Return the date, the machine with the data type of its products, and the version of torch, for a line."""
     kind = str(precision("auto", torch.device("cpu"))).removeprefix("torch.")
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -124,19 +124,19 @@ def here() -> dict[str, str]:
 
 
 def about(rows: Sequence[Line]) -> dict[str, str]:
-    """Return when and on what lines were measured, in their order."""
+    """Return when and on which machines lines were measured, in their order."""
     found = {name: list(dict.fromkeys(row[name] for row in rows)) for name in here()}
     return {name: "; ".join(values) for name, values in found.items()}
 
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:
-    """Return how many steps a second of processor time is enough for, as found in so many seconds."""
+    """Return the steps per second of processor time, measured for some seconds."""
     settings = plan.settings
     data = open_source(settings.data, size=settings.size, channels=settings.channels).train
-    assert isinstance(data, Dataset)  # what `ours` takes
+    assert isinstance(data, Dataset)  # as `ours` requires
     where, taken = torch.device("cpu"), 0
     with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
-        advance(TURN)  # what is loaded once is loaded here
+        advance(TURN)  # warm-up
         began = time.process_time()
         while (spent := time.process_time() - began) < seconds:
             advance(TURN)

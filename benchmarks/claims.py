@@ -1,4 +1,4 @@
-"""What is said of the families of generative models, and what a measurement says under each."""
+"""Common claims about the families of generative models, compared with measurements."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ def highest(value: float) -> float:
 
 
 def nearest_to_one(value: float) -> float:
-    """Rank values by how many times they are off 1."""
+    """Rank values by their ratio to 1."""
     return abs(log(value))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One family is said to come first in something."""
+    """A claim that one family comes first in a column."""
 
     text: str
     family: str
     column: str
-    order: Callable[[float], float]  # what comes first has the least of it
+    order: Callable[[float], float]  # the lowest comes first
 
 
 CLAIMS = (
@@ -58,31 +58,31 @@ CLAIMS = (
     Claim("Flows give the best likelihood", "flow", "bits", lowest),
 )
 MEANINGS: Mapping[str, str] = {
-    "unsteadiness": "deviation of the distance over seeds, to its mean",
-    "images_per_second": "images a second in training",
+    "unsteadiness": "standard deviation of the distance over seeds, divided by its mean",
+    "images_per_second": "images per second in training",
     "seconds_per_1000": "seconds for 1,000 samples",
     "megabytes": "MB",
-    "bits": "bits a number",
+    "bits": "bits per dimension",
 }
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was measured of a preset for a claim."""
+    """The measurement of a preset for a claim."""
 
     value: float
-    place: float  # in the order of the claim
-    spread: float  # of the place: its deviation over seeds
+    place: float  # value of the claim's order
+    spread: float  # standard deviation of the place over seeds
     runs: int
 
 
 def compared(rows: Rows) -> str:
-    """Return a table of claims, what was measured, and whether the family that is named comes first.
+    """Return a table of claims, with the measurements and whether the claimed family comes first.
 
-    A claim is left open where the first of the family and the first of the others differ by less than the sum of
-    their deviations over seeds. What one run alone says has none, and is said to be by one run.
+    A claim is open if the best preset of the family and the best of the others differ by less than the sum of
+    their standard deviations over seeds. A single run has no deviation; then the answer says "by one run".
     """
-    lines = ["| said | measured, in the order of what is said | so here |\n|---|---|---|"]
+    lines = ["| claim | measured, in the order of the claim | true here |\n|---|---|---|"]
     for claim in CLAIMS:
         measured = {preset: _measured(claim, rows.get(preset, [])) for preset in FAMILIES}
         found = {preset: one for preset, one in measured.items() if one}
@@ -108,13 +108,13 @@ def _verdict(claim: Claim, ranking: Sequence[str], found: Mapping[str, _Measured
 
 
 def _measured(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> _Measured | None:
-    """Return what the rows of all seeds say of a column, or None."""
+    """Return the measurement of a column over all seeds, or None."""
     if claim.column == "unsteadiness":
         distances = [row["distance"] for row in rows if "distance" in row]
         if len(distances) < 2:
             return None
         value = deviation(distances) / mean(distances)
-        # The deviation of n normal draws itself deviates by its 1/√(2(n − 1)).
+        # The standard error of the standard deviation of n normal draws is about its 1/√(2(n − 1)).
         return _Measured(value, claim.order(value), value / sqrt(2 * (len(distances) - 1)), len(distances))
     values = [row[claim.column] for row in rows if claim.column in row]
     if not values:
@@ -124,12 +124,12 @@ def _measured(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> _Measured | No
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Return the standard deviation; 0 of a single value."""
+    """Return the standard deviation; 0 for a single value."""
     return stdev(values) if len(values) > 1 else 0.0
 
 
 def table(rows: Rows, columns: Sequence[tuple[str, str]], heads: Mapping[str, str]) -> str:
-    """Return a line for each preset, the mean of each column over seeds and its deviation where it has one."""
+    """Return a table with a line for each preset: mean of each column over seeds, and standard deviation."""
     lines = [
         f"| | {' | '.join(heads.get(name, name) for name, _ in columns)} |",
         "|---|" + "--:|" * len(columns),

@@ -1,15 +1,15 @@
-"""Tries the doctor on runs that fail for a known reason and on runs that do not, and its remedies on the former.
+"""Tests the doctor on runs that fail for a known reason and on healthy runs, and its remedies on the failing ones.
 
     python benchmarks/doctor.py --runs FOLDER [--cifar10 ZIP] [--only KIND …] [--presets PRESET …] [--cures]
         [--write docs/doctor.md]
 
-Each run is trained once into FOLDER, so that the work can be stopped and goes on there; what the doctor says of it
-is found by showing it the history line by line. A finding counts from the step at which it is made. A failing
-run counts as found if one of the findings that are right for its cause is made; a healthy run counts as flagged if
-any is. With `--cures` each failing run is trained once more with `--on-failure treat`: it counts as cured if it
-ends within 20 % of the quality of the healthy runs of that preset on those pictures, under the same budget. It is
-the median of the last three evaluations, for the healthy runs the mean of that over two seeds. Runs on spoilt
-pictures are measured on such pictures, so that they may end well as they are.
+Each run is trained once into FOLDER, so that the benchmark can be stopped and continued; then its history is
+replayed to the doctor line by line. A finding counts from the step at which it is made. A failing run is found if
+the doctor makes one of the findings that are right for its cause; a healthy run is flagged if it makes any
+finding. With `--cures` each failing run is trained again with `--on-failure treat`: it is cured if it ends within
+20 % of the quality of the healthy runs of that preset on those pictures, with the same budget. Quality is the
+median of the last three evaluations, for healthy runs averaged over two seeds. Runs on corrupted pictures are also
+measured on corrupted pictures, so that they may end well without treatment.
 """
 
 import argparse
@@ -39,51 +39,51 @@ from genlab.training.interruption import Interrupted
 from genlab.training.run_folder import RunFolder
 
 RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100, "extractor": "pixels"}
-CLOSE = 0.2  # of the quality of the healthy run
+CLOSE = 0.2  # relative difference to the quality of the healthy runs
 TREATED = "treated"
-DONE = "done"  # a file in the folder of a run that is over
+DONE = "done"  # a file in the folder of a finished run
 HALVES = (
-    ("unseen", "On runs that nobody looked at while tuning"),
+    ("unseen", "On runs not used for tuning"),
     ("later", "On healthy runs of other seeds"),
-    ("tuning", "On the runs of the tuning"),
+    ("tuning", "On the runs used for tuning"),
 )
-NOTES = {  # of a half, where a preset is in it
+NOTES = {  # on a half, if it has the preset
     ("unseen", "glow"): (
-        "When the flows whose rate is too low were first looked at, none of the four was found: the update of the "
-        "first step, in which activation normalisation is set by the batch, hid the small ones that followed. The "
-        "rule was mended.\n\n"
+        "In the first trial, none of the four flows with a too low learning rate was found: the update of the "
+        "first step, in which activation normalisation is initialised from the batch, hid the small updates that "
+        "followed. The rule was corrected.\n\n"
     ),
     ("unseen", "flow-matching"): (
-        "When diffusion models at a rate of 0.03 were first looked at, flow-matching was not found: its loss was "
-        "held against that of predicting nothing, which whoever scales the noisy picture beats. It is held "
-        "against what each pixel says alone now, and all diffusion models were trained anew.\n\n"
+        "In the first trial, flow-matching with a learning rate of 0.03 was not found: its loss was compared with "
+        "that of predicting 0, which scaling the noisy picture already beats. Now it is compared with the best "
+        "prediction from each pixel alone, and all diffusion models were trained again.\n\n"
     ),
     ("later", "feature-matching-gan"): (
-        "When the runs above were first looked at, 90 of the 92 were found and 2 of the 33 healthy ones flagged: "
-        "the generator's loss of a feature-matching-gan was taken for one that is made of scores, and three "
-        "evaluations of a dcgan-upsample that went up and down for a lack of progress. Both rules were mended, "
-        "and healthy runs trained anew.\n\n"
+        "In the first trial of the runs above, 90 of the 92 were found and 2 of the 33 healthy ones flagged: the "
+        "generator's loss of a feature-matching-gan was taken for a loss of scores, and three fluctuating "
+        "evaluations of a dcgan-upsample for a lack of progress. Both rules were corrected, and the healthy runs "
+        "trained again.\n\n"
     ),
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the doctor said of a run, and how it ended."""
+    """The doctor's findings on a run, and its quality."""
 
     case: Case
-    found: Mapping[str, float]  # finding -> share of the run that was over
+    found: Mapping[str, float]  # finding -> fraction of the run after which it was made
     quality: float | None  # at the end; lower is better
 
     @property
     def right(self) -> float | None:
-        """The share of the run after which a right finding was made, if one was."""
+        """The fraction of the run after which the first right finding was made, if any."""
         shares = [share for rule, share in self.found.items() if rule in KINDS[self.case.kind].expected]
         return min(shares, default=None)
 
 
 def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> None:
-    """Train a case, under treatment or not, into its folder, unless it is there."""
+    """Train a case, with or without treatment, into its folder, unless it is finished already."""
     folder = runs / _name(case, treated=treated)
     if (folder / DONE).exists():
         return
@@ -104,7 +104,7 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
 
 
 def examined(case: Case, runs: Path) -> Outcome:
-    """Show the doctor a run as it went on."""
+    """Replay a run to the doctor."""
     folder = RunFolder(runs / _name(case))
     lines, context = records(folder)
     history = History(lines)
@@ -117,7 +117,7 @@ def examined(case: Case, runs: Path) -> Outcome:
 
 
 def quality(folder: RunFolder) -> float | None:
-    """Return the median of the last three evaluations' deciding values; None where the run broke off."""
+    """Return the median criterion of the last three evaluations; None if the run stopped with a fault."""
     events = folder.events()
     if not events or any(event["event"] == "fault" for event in events[-3:]):
         return None
@@ -130,18 +130,18 @@ def _name(case: Case, *, treated: bool = False) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train what is not there yet, judge all that is, and write the page."""
+    """Train the missing runs, examine all finished ones, and write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/doctor.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders, read first")
-    parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; without, it is left out")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--cifar10", default="", help="zip of CIFAR-10 in class folders; optional")
     parser.add_argument("--only", nargs="*", help=f"kinds: {HEALTHY}, {', '.join(KINDS)}")
-    parser.add_argument("--presets", nargs="*", help="those alone; by default all")
-    parser.add_argument("--half", choices=("tuning", "unseen", "later"), help="those alone; by default all")
-    parser.add_argument("--cures", action="store_true", help="treat the failing runs as well")
-    parser.add_argument("--logs", action="store_true", help="train textbook loops and read their logs as well")
-    parser.add_argument("--judge", action="store_true", help="train nothing")
+    parser.add_argument("--presets", nargs="*", help="only these; by default all")
+    parser.add_argument("--half", choices=("tuning", "unseen", "later"), help="only these runs; by default all")
+    parser.add_argument("--cures", action="store_true", help="also treat the failing runs")
+    parser.add_argument("--logs", action="store_true", help="also train textbook loops and diagnose their logs")
+    parser.add_argument("--judge", action="store_true", help="only examine finished runs, train none")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     about = page.machine()
     chosen = [
@@ -174,7 +174,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _shown(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
-    """Return the arguments with paths as short as they go."""
+    """Return the arguments with shortened paths."""
     short = {str(options.runs): options.runs.name, options.cifar10: Path(options.cifar10).name}
     return [short.get(word, word) for word in arguments]
 
@@ -185,7 +185,7 @@ def _page(
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     on = f" on {', '.join(presets)}" if presets else ""
     parts = [
-        f"# The doctor, tried{on}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
+        f"# The doctor, tested{on}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}",
         f"```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}",
     ]
     for half, title in HALVES:
@@ -210,8 +210,8 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
         return f"{false}\n{_flagged(flagged)}"
     lines = [
         f"{len(caught)} of {len(failing)} failing runs found ({_share(len(caught), len(failing))}), half of them "
-        f"before {median(caught or [1]):.0%} of the run; {false}\n\n",
-        "| brought about | runs | found | after, median | right findings | others made |\n",
+        f"within the first {median(caught or [1]):.0%} of the run; {false}\n\n",
+        "| cause | runs | found | after, median | right findings | other findings |\n",
         "|---|--:|--:|--:|---|---|\n",
     ]
     for kind, about in KINDS.items():
@@ -223,7 +223,7 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
                 f"| {kind} | {len(mine)} | {len(shares)} | {after} | {_counted(mine, about.expected)} "
                 f"| {_counted(mine, about.expected, others=True)} |\n"
             )
-    lines.append(f"| nothing | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
+    lines.append(f"| none | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
     lines.append(_flagged(flagged))
     for outcome in failing:
         if outcome.right is None:
@@ -245,7 +245,7 @@ def _flagged(outcomes: Iterable[Outcome]) -> str:
 
 
 def _healthy(case: Case, runs: Path) -> float | None:
-    """Return the mean quality of the healthy runs of a case's preset on its pictures, of as many as there are."""
+    """Return the mean quality of the healthy runs of a case's preset on its pictures."""
     well = [runs / c.name for c in cases() if (c.kind, c.preset, c.data) == (HEALTHY, case.preset, case.data)]
     found = [quality(RunFolder(folder)) for folder in well if (folder / DONE).exists()]
     return mean(value for value in found if value is not None) if any(found) else None
@@ -285,18 +285,18 @@ def _cures(outcomes: Sequence[Outcome], runs: Path) -> str:
     )
     totals = [
         ("**by options**", by_options),
-        ("**by the pictures**, which no option mends", by_pictures),
+        ("**by the pictures**, which no option corrects", by_pictures),
         ("**all**", by_options + by_pictures),
     ]
     return (
-        "| brought about | runs | treated | ends well untreated | ends well with treatment |\n"
+        "| cause | runs | treated | ends well untreated | ends well with treatment |\n"
         "|---|--:|--:|--:|--:|\n"
         + "".join(
             f"| {kind} | {c['runs']} | {c['treated']} | {_share(c['well without'], c['runs'])} "
             f"| {_share(c['well'], c['runs'])} |\n"
             for kind, c in [*rows, *totals]
         )
-        + "\nWhich remedy was tried for which finding, how often, and after how many the run ended well without "
+        + "\nHow often each remedy was tried for each finding, and how often the run then ended well without "
         "another one:\n\n| finding | remedy | tried | worked |\n|---|---|--:|--:|\n"
         + "".join(
             f"| `{rule}` | {changes} | {c['tried']} | {c['worked']} |\n"
@@ -306,7 +306,7 @@ def _cures(outcomes: Sequence[Outcome], runs: Path) -> str:
 
 
 def _close(quality: float | None, reference: float | None) -> bool:
-    """Whether a quality is as good as another or worse by no more than a share; lower is better."""
+    """Whether a quality is at most 20 % worse than the reference; lower is better."""
     return quality is not None and reference is not None and quality <= reference + CLOSE * abs(reference)
 
 

@@ -1,7 +1,7 @@
-"""Runs that fail for a known reason, and runs that do not: what the doctor is tried on.
+"""Runs that fail for a known reason, and healthy runs, to test the doctor on.
 
-Each kind of failure is brought about by causes that occur in practice, on three sets of pictures. Thresholds are
-set on the even seeds and reported on the odd ones; healthy runs are trained once more with seeds from `LATER` on.
+Each kind of failure is provoked by causes that occur in practice, on three data sets. Thresholds are tuned on the
+even seeds and results reported on the odd ones; healthy runs are also trained with seeds from `LATER` on.
 """
 
 import itertools
@@ -22,29 +22,29 @@ VAE: Mapping[str, Any] = {"width": 16, "batch_size": 64, "steps": 1000}
 FLOW: Mapping[str, Any] = {"width": 32, "flow_steps": 4, "batch_size": 64, "steps": 1000}
 DIFFUSION: Mapping[str, Any] = {"width": 16, "batch_size": 32, "steps": 1000, "size": 16}
 BASE: Mapping[str, Mapping[str, Any]] = {"gan": GAN, "flow": FLOW, "diffusion": DIFFUSION}  # VAE for all others
-WIDE: Mapping[str, Any] = {"width": 256}  # of mlp
-FEW = 64  # training pictures of a run that has too few
+WIDE: Mapping[str, Any] = {"width": 256}  # for mlp
+FEW = 64  # training pictures of a run with too few
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run: what is done to it, and on what."""
+    """A run: its kind of failure, preset, data and options."""
 
     kind: str
     preset: str
     data: str
     seed: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    corruption: str = ""  # how the pictures are
+    corruption: str = ""  # of the pictures
 
     @property
     def name(self) -> str:
-        """A name that no other case has."""
+        """The unique name of the case."""
         return f"{self.kind}-{self.preset}-{self.data}-{self.seed}".replace(" ", "-")
 
     @property
     def half(self) -> Literal["tuning", "unseen", "later"]:
-        """Whether thresholds may be set by it, or are reported on it."""
+        """Whether the case is for tuning thresholds or for reporting results."""
         if self.seed >= LATER:
             return "later"
         return "unseen" if self.seed % 2 else "tuning"
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Kind:
-    """A failure: which findings are right, what brings it about, and in which presets."""
+    """A kind of failure: the right findings, the presets and the causes."""
 
     expected: Sequence[str]
     presets: Sequence[str]
@@ -217,7 +217,7 @@ KINDS: Mapping[str, Kind] = {
         ({"lr": 1e3}, {"discriminator_lr": 1e30, "generator_lr": 1e30}),
     ),
 }
-# r1-gan is not among them: with its published rates it has made nothing yet after so few steps.
+# Without r1-gan: with its published learning rates it needs more steps to make pictures.
 HEALTHY_PRESETS = (
     *("dcgan", "dcgan-upsample", "lsgan", "gan", "wgan-gp", "dcgan", "dragan", "cgan", "acgan", "pacgan"),
     *("relativistic-gan", "minibatch-gan", "feature-matching-gan"),
@@ -225,11 +225,11 @@ HEALTHY_PRESETS = (
     *("autoencoder", "conv-autoencoder", "sparse-autoencoder", "denoising-autoencoder"),
     *("glow", "realnvp", "ddpm", "cosine-diffusion", "conditional-diffusion", "flow-matching"),
 )
-EACH = 8  # runs of a kind
+EACH = 8  # runs of each kind
 
 
 def cases() -> Iterator[Case]:
-    """Yield every run, those of one seed after the other."""
+    """Yield all runs, healthy ones first."""
     for first in (0, LATER):
         for seed, (preset, data) in enumerate(itertools.product(HEALTHY_PRESETS, SIDES), first):
             yield Case(HEALTHY, preset, data, seed)
@@ -243,7 +243,7 @@ def cases() -> Iterator[Case]:
 
 
 def options_of(case: Case, cifar10: str, place: Path) -> dict[str, Any]:
-    """Return all that a case is trained with; spoilt pictures are written to a file in `place`."""
+    """Return all options of a case; corrupted pictures are written to a file in `place`."""
     from genlab.recipes.presets import PRESETS
 
     recipe = PRESETS[case.preset]
@@ -265,7 +265,7 @@ def _has(preset: str, option: str) -> bool:
 
 
 def _corrupted(case: Case, source: str, side: int, place: Path) -> Path:
-    """Write the pictures of a source in bad shape."""
+    """Write the corrupted pictures of a source to a file."""
     opened = open_source(source, size=side)
     random = np.random.default_rng(case.seed)
     rows = random.permutation(len(opened.train))[:6000]

@@ -1,22 +1,22 @@
-"""Trains the families side by side under one budget, and holds what is said of them against what is measured.
+"""Trains the families of generative models with the same budget, and compares common claims with the measurements.
 
     python benchmarks/families.py --runs FOLDER --results FILE [--minutes 40] [--seeds 3] [--write PAGE]
 
-Fashion-MNIST at 32 pixels. Each run has the same processor time of one core, by default 40 minutes, as much as 20
-minutes of two: a short run first says how many steps fit into it, so that learning rates come to their ends. Then
-2,000 samples are compared with as many test pictures in the features of a classifier that was trained on the data:
-Fréchet distance, precision, recall and coverage. Sharpness is the mean size of the Laplacian of the samples over
-that of test pictures: below 1 they are blurred, above they are noisy. Likelihood is in bits for each of the 1,024
-numbers of a picture, of a flow exact but for the dequantisation, of a diffusion model its bound; a VAE's has no
-such unit here. An autoencoder does not sample; it is given a normal distribution that is fitted to the codes of
-training pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core in the short run, memory what
-the process took at most while it trained, PyTorch included, and a run is healthy if the doctor finds no failure in
-it. Each run is kept in a folder and each result added to a file of lines: the work can be stopped and goes on
-where it was. On another processor the same minutes would be another budget: there a run takes as many steps as the
-first of its preset did, and its speed and memory are left out. Its distances are in the features of another
-classifier too, for each machine trains its own: trained again with nothing changed but how sums are rounded, it
-gave distances that were 2 and 5 % lower for two runs of Glow (AMD EPYC, 2026-11-23). From step 846 on two
-processes trained `ddpm` with seed 1, which changes the rounding alone.
+Fashion-MNIST at 32 pixels. Each run has the same processor time of one core, by default 40 minutes (20 minutes of
+two cores): a short run first measures how many steps fit into it, so that learning-rate schedules are completed.
+Then 2,000 samples are compared with 2,000 test pictures in the features of a classifier that was trained on the
+data: Fréchet distance, precision, recall and coverage. Sharpness is the mean absolute Laplacian of the samples
+divided by that of test pictures: below 1 samples are blurred, above 1 they are noisy. Likelihood is in bits per
+dimension (1,024 per picture): exact up to the dequantisation for a flow, a bound for a diffusion model; a VAE's is
+not in this unit here. An autoencoder does not sample; a normal distribution is fitted to the codes of training
+pictures (Ghosh et al., 2020, arXiv:1903.12436). Speed is that of one core in the short run, memory the peak of the
+process during training, including PyTorch, and a run is healthy if the doctor finds no failure. Runs are kept in
+folders and results are appended to a file, so that the benchmark can be stopped and continued. On another
+processor the same minutes are a different budget: there a run takes as many steps as the first run of its preset,
+and its speed and memory are omitted. Its distances are also in the features of another classifier, since each
+machine trains its own: trained again with only the rounding of sums changed, it gave distances that were 2 and 5 %
+lower for two runs of Glow (AMD EPYC, 2026-11-23). From step 846 on two processes trained `ddpm` with seed 1, which
+only changes the rounding.
 """
 
 import argparse
@@ -62,7 +62,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "autoencoder": {},
     "conv-vae": {},
     "dcgan": {"batch_size": 64},
-    # The published five turns of the discriminator at 2e-4 are for 14 times as many rounds.
+    # The published five discriminator steps at 2e-4 are for 14 times as many generator steps.
     "sngan": {"width": 32, "discriminator_steps": 1, "generator_lr": 5e-4, "discriminator_lr": 1e-3},
     "glow": {"width": 64, "flow_steps": 8, "lr_schedule": "cosine"},
     "ddpm": {**STEPS_50, "sampler": "ddim"},
@@ -87,29 +87,29 @@ COSTS = (
     ("weights", ",.0f"),
 )
 OF_PROCESSOR = ("images_per_second", "seconds_per_1000", "megabytes")
-READING = """With this budget `dcgan` draws the best pictures, by distance, recall and coverage, `conv-vae` the
-most blurred, and every run is healthy, those of the GANs too. What decides is how often a picture is seen: `ddpm`
-goes through the training set 3 times, `flow-matching` 4 times, `sngan` 10 to 12, `glow` 18 to 21, `dcgan` 24,
-`conv-vae` about 90 and `autoencoder` 320 times. The deviations of `ddpm`, `sngan` and `flow-matching` hold more
-than chance: in the same time one run of each took a quarter, a fifth and an eighth more steps than the other two,
-and drew the best pictures of the three. What is said of diffusion models was found after far longer training: the
-published DDPM saw 500 to 630 times as many pictures (800,000 steps of 128). So the page says what a family makes
-of little time, not what it can in the end. Speed and memory are those of these networks, and of the code and the
-machine of their day: a Glow of 0.3 million weights beside a U-Net of 2.2 million, where the published Glow has
-couplings of width 512 and 32 steps at each of its sizes. Bits of diffusion models are a bound, so that `glow` may
-be ahead by less than the figures say."""
-LEFT_OUT = "`autoencoder` is left out: it is no generative model before a distribution is fitted to its codes."
+READING = """With this budget `dcgan` makes the best pictures by distance, recall and coverage, `conv-vae` makes
+the most blurred ones, and every run is healthy, also those of the GANs. The number of passes over the training set
+decides: `ddpm` makes 3, `flow-matching` 4, `sngan` 10 to 12, `glow` 18 to 21, `dcgan` 24, `conv-vae` about 90 and
+`autoencoder` 320. The deviations of `ddpm`, `sngan` and `flow-matching` are not only chance: in the same time one
+run of each took a quarter, a fifth and an eighth more steps than the other two, and made the best pictures of the
+three. The claims about diffusion models come from far longer training: the published DDPM saw 500 to 630 times as
+many pictures (800,000 steps of 128). So this page shows what a family achieves in little time, not what it can
+achieve in the end. Speed and memory are those of these networks, this code and this machine: a Glow with 0.3
+million weights and a U-Net with 2.2 million, while the published Glow has couplings of width 512 and 32 steps at
+each of its levels. Bits of diffusion models are a bound, so that the lead of `glow` may be smaller than the
+figures show."""
+LEFT_OUT = "Without `autoencoder`: it is no generative model until a distribution is fitted to its codes."
 HEADS: Mapping[str, str] = {
-    "bits": "bits a number",
-    "error": "squared error of reconstruction",
-    "images_per_second": "images a second in training",
+    "bits": "bits per dimension",
+    "error": "squared error of reconstructions",
+    "images_per_second": "images per second in training",
     "seconds_per_1000": "seconds for 1,000 samples",
     "megabytes": "peak memory, MB",
 }
 
 
 class Fitted(nn.Module):
-    """An autoencoder, and N(μ, Σ) of the codes of some images to sample from."""
+    """An autoencoder that samples codes from N(μ, Σ), fitted to the codes of some images."""
 
     def __init__(self, model: nn.Module, images: Tensor) -> None:
         super().__init__()
@@ -123,16 +123,16 @@ class Fitted(nn.Module):
         self.root = torch.linalg.cholesky(spread)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` images of codes from N(μ, Σ)."""
+        """Return `count` images, decoded from codes of N(μ, Σ)."""
         return self.model.decode(self.mean + torch.randn(count, len(self.mean), generator=generator) @ self.root.T)
 
 
 def measure(
     preset: str, seed: int, minutes: float, runs: Path, pictures: Path, steps: int | None = None
 ) -> dict[str, Any]:
-    """Train a preset or go on with its training, and return what is measured of it.
+    """Train a preset or continue its training, and return the measurements.
 
-    With `steps` the run takes so many, and what it costs on this processor is left out.
+    With `steps` the run takes that many, and its speed and memory on this processor are omitted.
     """
     options = {**ROWS[preset], "data": "fashion-mnist", "size": SIDE, "seed": seed}
     run = train_for(minutes, preset, runs / f"{preset}-{seed}", options, steps)
@@ -154,7 +154,7 @@ def measure(
 
 @torch.no_grad()
 def _quality(model: nn.Module, strip: Path | None) -> dict[str, Any]:
-    """Return how good samples, reconstructions and likelihood are; write a strip of samples."""
+    """Return the quality of samples, reconstructions and likelihood; write a strip of samples."""
     source = open_source("fashion-mnist", size=SIDE)
     real, train = (each.batch(np.arange(SAMPLES)).x for each in (source.held_out, source.train))
     quality: dict[str, Any] = {}
@@ -183,21 +183,21 @@ def _same(images: Tensor) -> Tensor:
 
 
 def _edges(images: Tensor) -> float:
-    """Return the mean size of the Laplacian of images."""
+    """Return the mean absolute Laplacian of images."""
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
     return float(conv2d(images, kernel[None, None]).abs().mean())
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train and measure what is not in the results yet, then write the page."""
+    """Train and measure the runs without a result, then write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/families.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders")
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
     parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="presets")
     parser.add_argument("--minutes", type=float, default=40, help="processor time of one core (default 40)")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2, help="runs at once, a core each (default 2)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--workers", type=int, default=2, help="runs at once, one core each (default 2)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     pictures = (options.write or options.results).with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _steps(there: Sequence[Line], todo: Collection[str], parser: argparse.ArgumentParser) -> dict[str, int]:
-    """Return how many steps each preset took on the processor of the first line, if that is not this one."""
+    """Return the steps of each preset on the processor of the first line, if that is not this one."""
     processor = there[0]["processor"] if there else here()["processor"]
     if processor == here()["processor"]:
         return {}
@@ -224,7 +224,7 @@ def _steps(there: Sequence[Line], todo: Collection[str], parser: argparse.Argume
     if unknown := sorted(set(todo) - set(first)):
         parser.error(
             f"--results has no line of {', '.join(unknown)}, and its first is of {processor}: on "
-            f"{here()['processor']} the same minutes are another budget. Give another file."
+            f"{here()['processor']} the same minutes are a different budget. Use another file."
         )
     return first
 
@@ -238,14 +238,14 @@ def _page(results: Sequence[Line], command: str, pictures: str) -> str:
     return "\n".join(
         [
             page.page(title, command, about(results), []),
-            "## How good\n\nMean ± standard deviation over seeds, a run each.\n",
+            "## Quality\n\nMean ± standard deviation over seeds, one run each.\n",
             table(rows, COLUMNS, HEADS),
-            "\n## What it takes\n\nOf the runs on the processor that comes first above.\n",
+            "\n## Cost\n\nOf the runs on the processor that is first above.\n",
             table(rows, COSTS, HEADS),
-            f"\n## What is said of them\n\n{LEFT_OUT}\n\n{compared(rows)}",
+            f"\n## Common claims\n\n{LEFT_OUT}\n\n{compared(rows)}",
             f"\n## What it shows\n\n{READING}\n",
-            "\n## What they draw\n\nOf the first seed, not chosen.\n\n" + strips,
-            "## Options beside those of the presets\n\n" + options,
+            "\n## Samples\n\nOf the first seed, not selected.\n\n" + strips,
+            "## Options that differ from the presets\n\n" + options,
         ]
     )
 

@@ -1,7 +1,7 @@
-"""Logs of training loops as textbooks write them, some of which fail: what `genlab doctor` makes of them.
+"""Logs of textbook training loops, some of which fail, diagnosed with `genlab doctor`.
 
-The loops are plain PyTorch and know nothing of genlab. They log what such loops log (losses, D(x) and D(G(z)),
-parts of the bound, a held-out loss), each under its own names and in its own format.
+The loops are plain PyTorch without genlab. They log what such loops usually log (losses, D(x) and D(G(z)), terms
+of the bound, a held-out loss), each with its own names and in its own format.
 """
 
 import csv
@@ -26,7 +26,7 @@ Row = dict[str, float]
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Return 1,500 images of 64 pixels in [-1, 1] to train on, and the rest."""
+    """Return 1,500 training images of 64 pixels in [-1, 1], and the other images."""
     images = torch.from_numpy(load_digits().data).float() / 8 - 1
     images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
     return images[:1500], images[1500:]
@@ -41,7 +41,7 @@ def network(*widths: int) -> nn.Sequential:
 
 
 def gan(lr_g: float = 2e-4, lr_d: float = 2e-4, d_steps: int = 1, saturating: bool = False) -> Iterator[Row]:
-    """Train a GAN as the tutorials do; yield a line now and then."""
+    """Train a GAN as in tutorials; yield a line of the log every `EVERY` steps."""
     images, _ = digits()
     generator, discriminator = network(32, 256, 256, 64), network(64, 256, 256, 1)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr_g, (0.5, 0.999))
@@ -71,7 +71,7 @@ def gan(lr_g: float = 2e-4, lr_d: float = 2e-4, d_steps: int = 1, saturating: bo
 
 
 def wgan(lr: float = 1e-3) -> Iterator[Row]:
-    """Train with the Wasserstein loss and nothing that holds the discriminator."""
+    """Train with the Wasserstein loss, without a Lipschitz constraint."""
     images, _ = digits()
     generator, discriminator = network(32, 256, 64), network(64, 256, 1)
     optimizer_g, optimizer_d = (torch.optim.Adam(m.parameters(), lr) for m in (generator, discriminator))
@@ -91,7 +91,7 @@ def wgan(lr: float = 1e-3) -> Iterator[Row]:
 
 
 def vae(lr: float = 1e-3, beta: float = 1.0) -> Iterator[Row]:
-    """Train a VAE as the tutorials do."""
+    """Train a VAE as in tutorials."""
     images, other = digits()
     encoder, decoder = network(64, 256, 32), network(16, 256, 64)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr)
@@ -115,7 +115,7 @@ def vae(lr: float = 1e-3, beta: float = 1.0) -> Iterator[Row]:
 
 
 def autoencoder(lr: float = 1e-3, images_seen: int = 1500) -> Iterator[Row]:
-    """Train an autoencoder, and say how it does on other images."""
+    """Train an autoencoder, and log its loss on held-out images."""
     images, other = digits()
     images = images[:images_seen]
     model = network(64, 512, 32, 512, 64)
@@ -132,7 +132,7 @@ def autoencoder(lr: float = 1e-3, images_seen: int = 1500) -> Iterator[Row]:
 
 
 def as_csv(names: Mapping[str, str]) -> Callable[[Path, Sequence[Row]], None]:
-    """Write comma-separated values under these names."""
+    """Return a function that writes comma-separated values with these names."""
 
     def write(path: Path, rows: Sequence[Row]) -> None:
         with path.open("w", newline="") as file:
@@ -144,7 +144,7 @@ def as_csv(names: Mapping[str, str]) -> Callable[[Path, Sequence[Row]], None]:
 
 
 def as_jsonl(names: Mapping[str, str]) -> Callable[[Path, Sequence[Row]], None]:
-    """Write a JSON object on each line."""
+    """Return a function that writes JSON lines with these names."""
 
     def write(path: Path, rows: Sequence[Row]) -> None:
         lines = [json.dumps({theirs: row[name] for name, theirs in names.items()}) for row in rows]
@@ -154,7 +154,7 @@ def as_jsonl(names: Mapping[str, str]) -> Callable[[Path, Sequence[Row]], None]:
 
 
 def printed(path: Path, rows: Sequence[Row]) -> None:
-    """Write what the DCGAN tutorial prints."""
+    """Write lines as printed by the DCGAN tutorial."""
     line = "[{}/5][{}/1583]\tLoss_D: {:.4f}\tLoss_G: {:.4f}\tD(x): {:.4f}\tD(G(z)): {:.4f} / {:.4f}"
     path.write_text(
         "\n".join(
@@ -190,7 +190,7 @@ AE_NAMES = {"step": "it", "loss": "loss", "val": "val_loss"}
 
 @dataclass(frozen=True)
 class Log:
-    """A loop, how it is set, how it writes, and which findings are right; none for a healthy one."""
+    """A loop with its settings and log format, and the right findings; none for a healthy loop."""
 
     title: str
     loop: Callable[..., Iterator[Row]]
@@ -201,7 +201,7 @@ class Log:
 
 LOGS: Sequence[Log] = (
     Log("GAN, printed", gan, printed),
-    Log("GAN, losses alone", gan, as_csv(GAN_NAMES)),
+    Log("GAN, only losses", gan, as_csv(GAN_NAMES)),
     Log("GAN, two discriminator steps, TensorBoard", gan, events, (), {"d_steps": 2}),
     Log("VAE", vae, as_csv(VAE_NAMES)),
     Log("VAE, β = 2", vae, as_jsonl(VAE_NAMES), (), {"beta": 2.0}),
@@ -214,7 +214,7 @@ LOGS: Sequence[Log] = (
         {"lr_d": 5e-3, "lr_g": 2e-5, "d_steps": 3},
     ),
     Log(
-        "GAN, discriminator 50 times faster, losses alone",
+        "GAN, discriminator 50 times faster, only losses",
         gan,
         events,
         ("discriminator-too-strong",),
@@ -228,7 +228,7 @@ LOGS: Sequence[Log] = (
         {"saturating": True, "lr_d": 2e-3, "d_steps": 3},
     ),
     Log("GAN, learning rates 1e-9", gan, as_csv(GAN_NAMES), ("flat-losses",), {"lr_g": 1e-9, "lr_d": 1e-9}),
-    Log("WGAN that nothing holds", wgan, as_csv(GAN_NAMES), ("divergence",), {"lr": 5e-3}),
+    Log("WGAN without constraint", wgan, as_csv(GAN_NAMES), ("divergence",), {"lr": 5e-3}),
     Log("VAE, β = 50", vae, as_csv(VAE_NAMES), ("posterior-collapse",), {"beta": 50.0}),
     Log("VAE, learning rate 1e-8", vae, as_jsonl(VAE_NAMES), ("no-learning",), {"lr": 1e-8}),
     Log("VAE, learning rate 10", vae, as_csv(VAE_NAMES), ("not-finite",), {"lr": 10.0}),
@@ -237,7 +237,7 @@ LOGS: Sequence[Log] = (
 
 
 def section(place: Path) -> str:
-    """Train every loop, ask the doctor about its log, and return the table."""
+    """Train every loop, diagnose its log, and return the table."""
     lines, good = [], 0
     for number, log in enumerate(LOGS):
         torch.manual_seed(number)
@@ -253,6 +253,6 @@ def section(place: Path) -> str:
             f"| {log.title} | {', '.join(log.right)} | {', '.join(found)} | {'yes' if right else '**no**'} |\n"
         )
     return (
-        f"{(__doc__ or '').strip()}\n\n{good} of {len(LOGS)} judged rightly.\n\n"
-        "| log | wrong with it | found | right |\n|---|---|---|---|\n" + "".join(lines)
+        f"{(__doc__ or '').strip()}\n\n{good} of {len(LOGS)} diagnoses are right.\n\n"
+        "| log | failure | found | right |\n|---|---|---|---|\n" + "".join(lines)
     )

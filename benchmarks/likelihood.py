@@ -2,12 +2,12 @@
 
     python benchmarks/likelihood.py --results FILE [--mnist FOLDER] [--only NAME …] [--minutes 60] [--write PAGE]
 
-Each row trains for the same processor time of one core, with the network and the batch of the paper: 50 latent
-dimensions, two hidden layers of 200, 20 images. Pixels are black or white, drawn anew in each step with their
-grey level as the probability (Burda et al., 2015); those of the test are drawn once. The figure is −log p(x) in
-nats per image, the mean over test images of −log (1/k) Σ p(x, z) / q(z | x), which falls to the truth as k grows.
-While a row trains it is measured with fewer draws, so that one can see where the budget went. Each row is added to
-a file of lines as soon as it is there: the work can be stopped and goes on there.
+Each row trains for the same processor time of one core, with the network and the batch size of the paper: 50
+latent dimensions, two hidden layers of 200, 20 images. Pixels are binarised: in each step they are drawn with
+their grey level as the probability of white (Burda et al., 2015); test pixels are drawn once. The figure is −log
+p(x) in nats per image, the mean over test images of −log (1/k) Σ p(x, z) / q(z | x), which decreases to the true
+value as k grows. During training each row is also measured with fewer draws, which shows its progress. Results are
+appended to a file, so that the benchmark can be stopped and continued.
 """
 
 import argparse
@@ -56,7 +56,7 @@ ROWS: Mapping[str, tuple[int, str]] = {
 
 @dataclass
 class Row:
-    """What became of one training."""
+    """The result of one training."""
 
     name: str
     steps: int = 0
@@ -67,7 +67,7 @@ class Row:
 
 
 def measure(name: str, mnist: str, minutes: float) -> Row:
-    """Train one row for some minutes, its learning rate falling to zero over them, and measure it."""
+    """Train one row for some minutes, with a learning rate that falls to zero over them, and measure it."""
     samples, _ = ROWS[name]
     recipe = VAERecipe(**COMMON, importance_samples=samples)
     source = open_source(f"mnist:{mnist}" if mnist else "mnist", size=28, channels=1)
@@ -82,7 +82,7 @@ def measure(name: str, mnist: str, minutes: float) -> Row:
     with Loader(source.train, recipe.batch_size, seed=0) as batches:
         while row.seconds < budget:
             began = time.process_time()
-            # The rate follows the clock, so that each row ends where its learning rate does.
+            # The schedule follows the clock, so that the learning rate is 0 when the time is up.
             optimizer.param_groups[0]["lr"] = recipe.lr * 0.5 * (1 + np.cos(np.pi * row.seconds / budget))
             with subnormals_flushed():
                 training.step(row.steps, batches)
@@ -99,7 +99,7 @@ def measure(name: str, mnist: str, minutes: float) -> Row:
 
 
 def nll(model: VAE, images: Tensor, draws: int) -> Tensor:
-    """Return −log p(x) of each image in nats, estimated with so many draws from the posterior."""
+    """Return −log p(x) of each image in nats, estimated with `draws` samples of the posterior."""
     noise = generator(0, "likelihood")
     with inference_mode(model):
         chunks = torch.split(images, CHUNK)
@@ -111,17 +111,17 @@ def _test_images(batch: Batch) -> Tensor:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure what `arguments` ask for, print it, and write the page if it is wanted."""
+    """Measure the rows without a result, print the page, and write it if requested."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/likelihood.py", description=__doc__.partition("\n")[0]
     )
-    parser.add_argument("--mnist", default="", help="folder of MNIST's files, where it is not downloaded")
+    parser.add_argument("--mnist", default="", help="folder of MNIST's files, if not to be downloaded")
     parser.add_argument("--only", nargs="*", choices=ROWS, help="names of rows")
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
     parser.add_argument(
         "--minutes", type=float, default=60, help="processor time of one core to train each row (default 60)"
     )
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     about = page.machine()
     lines = options.results.read_text().splitlines() if options.results.exists() else []
@@ -155,13 +155,13 @@ def _page(rows: Sequence[Row], about: Mapping[str, str], command: str, minutes: 
     heads = " | ".join(f"{minutes * (point + 1) / POINTS:.3g} min" for point in range(POINTS))
     return (
         f"# Likelihood\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}\n```console\n{command}\n```\n\n"
-        f"| | |\n|---|---|\n{facts}\nAll rows: `{settings}`, 28×28 pixels, the learning rate falling to 0 along a "
-        f"cosine. The published figures are of longer training (Burda et al., 2015, table 1: 3,280 passes). A "
-        f"step with k draws costs nearly k passes of the decoder, so that in the same time a row with more draws "
-        f"sees fewer images.\n\n"
-        f"| | −log p(x), {DRAWS:,} draws, {IMAGES:,} test images | published | steps | passes | minutes |\n"
+        f"| | |\n|---|---|\n{facts}\nAll rows: `{settings}`, 28×28 pixels, cosine learning rate. "
+        f"The published figures come from longer training (Burda et al., 2015, table 1: 3,280 epochs). A step "
+        f"with k draws costs nearly k passes of the decoder, so that a row with more draws sees fewer images in "
+        f"the same time.\n\n"
+        f"| | −log p(x), {DRAWS:,} draws, {IMAGES:,} test images | published | steps | epochs | minutes |\n"
         f"|---|--:|--:|--:|--:|--:|\n{body}\n"
-        f"On the way, with {QUICK_DRAWS} draws on {QUICK_IMAGES} test images:\n\n"
+        f"During training, with {QUICK_DRAWS} draws on {QUICK_IMAGES} test images:\n\n"
         f"| | {heads} |\n|---|{'--:|' * POINTS}\n{curves}"
     )
 

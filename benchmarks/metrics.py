@@ -1,10 +1,10 @@
-"""Shows what each metric notices: real pictures, corrupted more and more, beside pictures that are as they were.
+"""Shows what each metric detects: real pictures, corrupted more and more, are compared with uncorrupted ones.
 
     python benchmarks/metrics.py --data cifar10.zip [--extractor efficientnet-lite0] [--images 2000] [--write PAGE]
 
-The "generated" pictures are training pictures of the source, each row corrupted in one way; the real ones are as
-many of its held-out pictures. A metric is worth its name where it gets steadily worse down a group of rows. The
-first row is what no corruption costs: two sets of pictures of one kind.
+The "generated" pictures are training pictures of the source, in each row corrupted in one way; the real ones are
+the same number of its held-out pictures. A good metric gets steadily worse down a group of rows. The first row is
+without corruption: the value for two sets of real pictures.
 """
 
 import argparse
@@ -82,23 +82,24 @@ CORRUPTIONS: Mapping[str, tuple[Callable[[Tensor, float], Tensor], Sequence[floa
     "JPEG, quality {}": (jpeg, (75, 30, 10)),
     "middle, {} of the side": (crop, (0.9, 0.75, 0.5)),
 }
-READING = """What the rows say. The Fréchet distance (fd) sees every corruption and copies, two missing classes
-of ten only just. The kernel distance (kd) sees the same corruptions, but hardly copies. The score falls with
-quality; copies of 500 pictures it does not see, of 20 pictures and of half the classes it sees less than JPEG at
-quality 30. Precision sees noise and strong blur; it does not see missing classes, and rises where pictures are
-cropped or copied, as density does. Recall falls with everything that takes variety away, to 0 for copies.
-Coverage sees what precision and recall see together. Only the two last columns tell that pictures are memorised:
-the median distance to the nearest training picture by that of new pictures, which is 1 for new ones, and the
-share of copies. MS-SSIM, the likeness of random pairs, rises with strong blur and the coarsest collapse, and
-sees nothing else. Pictures of this source are JPEG already: stored once more at quality 75 they are the same."""
+READING = """What the rows show. The Fréchet distance (fd) detects every corruption and copies, but two missing
+classes of ten only barely. The kernel distance (kd) detects the same corruptions, but hardly copies. The score
+falls with quality; it does not detect copies of 500 pictures, and copies of 20 pictures or half the classes less
+than JPEG at quality 30. Precision detects noise and strong blur; it does not detect missing classes, and rises
+when pictures are cropped or copied, as does density. Recall falls with everything that reduces variety, to 0 for
+copies. Coverage detects what precision and recall detect together. Only the last two columns detect memorised
+pictures: the median distance to the nearest training picture, divided by that of new pictures (1 for new
+pictures), and the fraction of copies. MS-SSIM, the similarity of random pairs, rises with strong blur and the
+strongest collapse, and detects nothing else. Pictures of this source are already JPEG: stored again at quality 75
+they are the same."""
 CLASSES_KEPT = (8, 5, 2, 1)
-COPIED = (500, 100, 20)  # different training pictures among the copies
+COPIED = (500, 100, 20)  # number of different training pictures among the copies
 
 
 def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
     """Yield the name of each row and its pictures, (count, C, H, W)."""
     images = source.train.batch(chosen(len(source.train), count)).x
-    yield "as they are", images
+    yield "uncorrupted", images
     for title, (corruption, grades) in CORRUPTIONS.items():
         for grade in grades:
             yield title.format(grade), corruption(images, grade)
@@ -117,16 +118,16 @@ def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
 def main(arguments: Sequence[str]) -> None:
     """Measure every row and print the table."""
     parser = argparse.ArgumentParser(prog="python benchmarks/metrics.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", required=True, help="source of pictures, with labels for dropped classes")
+    parser.add_argument("--data", required=True, help="source of pictures; rows of missing classes need labels")
     parser.add_argument("--extractor", default="efficientnet-lite0")
-    parser.add_argument("--images", type=int, default=2000, help="of each row, and real ones (default 2000)")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--images", type=int, default=2000, help="pictures of each row (default 2000)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     about = page.machine()
     source = open_source(options.data)
     extractor = find_extractor(options.extractor, torch.device("cpu"), source)
     train = real_statistics(source.train, extractor, options.images)
-    # One half of the held-out pictures is the real set, the other tells how near a new picture comes to the data.
+    # One half of the held-out pictures is the real set, the other shows how close new pictures are to the data.
     held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).x
     real, unseen = (_statistics(extractor, part) for part in torch.chunk(held_out, 2))
     table = {}
@@ -163,7 +164,7 @@ def _page(
         for name, figures in table.items()
     )
     return (
-        f"# What each metric notices\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}\n```console\n{command}\n```\n\n"
+        f"# What each metric detects\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}\n```console\n{command}\n```\n\n"
         f"| | |\n|---|---|\n{facts}\n"
         f"{READING}\n\n| pictures | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}\n{body}"
     )

@@ -1,12 +1,12 @@
-"""Counts modes: which models reach every mode of a mixture, by the published protocol.
+"""Counts the modes of a mixture that each model captures, with the published protocol.
 
     python benchmarks/modes.py --results modes.jsonl [--only NAME …] [--seeds 10] [--mnist FOLDER] [--write PAGE]
 
 On `ring8` and `grid25` 2,500 samples are drawn; a sample is of high quality within 3 standard deviations of its
-nearest mode, and a mode is captured if it has one (Srivastava et al., 2017; Lin et al., 2018). On `stacked-mnist`
-26,000 samples are drawn and each of their three digits is named by a classifier. Each result is added to a file of
-lines as soon as it is there, so that the work can be stopped and goes on where it was. Time is the processor's, so
-that it is the same beside other work.
+nearest mode, and a mode is captured if it has such a sample (Srivastava et al., 2017; Lin et al., 2018). On
+`stacked-mnist` 26,000 samples are drawn and a classifier reads each of their three digits. Results are appended to
+a file, so that the benchmark can be stopped and continued. Time is processor time, which other programs hardly
+change.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from genlab.runs.classifier import accuracy, classifier_of
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 TOYS = ("ring8", "grid25")
 SAMPLES, STACKED_SAMPLES, CHUNK = 2500, 26_000, 1000
-# One network, one optimizer and one budget for all rows, so that a row is nothing but its parts.
+# The same network, optimizer and budget for all rows, so that rows differ only in their parts.
 TOY: Mapping[str, Any] = {
     "architecture": "mlp",
     "depth": 4,
@@ -53,7 +53,7 @@ TOY: Mapping[str, Any] = {
 }
 STACKED: Mapping[str, Any] = {"width": 32, "batch_size": 64, "steps": 10_000}
 
-SLOPES: Mapping[str, Any] = {"r1": 5e-3, "r2": 5e-3}  # small beside images', because the modes are so narrow
+SLOPES: Mapping[str, Any] = {"r1": 5e-3, "r2": 5e-3}  # smaller than for images, because the modes are narrow
 ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "gan": ("gan", {}),
     "gan, R1 and R2": ("gan", SLOPES),
@@ -63,14 +63,14 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "lsgan": ("lsgan", {}),
     "pacgan, 2": ("pacgan", {}),
     "pacgan, 4": ("pacgan", {"pack": 4}),
-    # All pairs of 256 would take an hour, and at the others' rates it makes nothing.
+    # With a batch of 256 it would take an hour, and it does not learn with the others' learning rates.
     "minibatch-gan": ("minibatch-gan", {"batch_size": 64, "generator_lr": 2e-4, "discriminator_lr": 4e-4}),
     "feature-matching-gan": ("feature-matching-gan", {}),
     "wgan": ("wgan", {"optimizer": "rmsprop", "generator_lr": 5e-4, "discriminator_lr": 5e-4}),
     "wgan-gp": ("wgan-gp", {"discriminator_norm": "none", "gradient_penalty": 0.1}),
     "r1-gan": ("r1-gan", {"r1": 5e-3}),
     "sngan": ("sngan", {}),
-    # The authors' rates and depth: looked through, Adam's steps amplify the noise of many weights and large rates.
+    # The authors' learning rates and depth: gradients through Adam's steps are noisy with many weights.
     "unrolled-gan": (
         "unrolled-gan",
         {
@@ -83,7 +83,7 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
-# Each with its own network and budget: neither has a discriminator, whose part of the game the rows above share.
+# Each with its own network and budget, because they have no discriminator.
 LIKELY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "flow-matching": (
         "flow-matching",
@@ -107,7 +107,7 @@ TOY_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     **{row: (preset, {**TOY, **options}) for row, (preset, options) in ROWS.items()},
     **LIKELY_ROWS,
 }
-# Without wgan-gp, whose five turns of the discriminator would take longer than all of these together.
+# Without wgan-gp: its five discriminator steps would take longer than all of these together.
 STACKED_ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dcgan": ("dcgan", {}),
     "pacgan, 2": ("pacgan", {}),
@@ -120,18 +120,18 @@ with 98.2 % of high quality, PacGAN4 7.8 with 95.9 %; on grid25 a GAN 17.3 with 
 on stacked MNIST DCGAN 99 of 1,000 with a divergence of 3.40, VEEGAN 150, PacDCGAN2 1,000 with 0.06."""
 
 
-READING = """What it shows. On the two mixtures the plain games lose modes, not the same ones with each seed. Of
-the games only those whose discriminator's slope is penalised at real images (R1), or there and at generated ones
-(R1 and R2), hold all modes of both: within 3,000 rounds every mode has its share of samples, and with twenty times
-as many rounds nearly every sample has a mode. Packing reaches more modes than the plain game, though not all of
-them, and on the grid its samples lie between the modes in this budget. Stacked MNIST does not tell the games
-apart here: each of the five has 995 modes or more. A flow and flow matching play no game and lose no mode, with
-any seed: of a spline flow's samples as many have one as of draws from the mixture itself, which is 1 −
-exp(−9/2), 98.9 %; those of flow matching lie closer still."""
+READING = """What it shows. On the two mixtures plain GANs lose modes, different ones with each seed. Among the
+GANs only those with a gradient penalty at real points (R1), or at real and generated ones (R1 and R2), capture all
+modes of both mixtures: after 3,000 steps every mode has its share of samples, and after twenty times as many
+nearly every sample lies on a mode. Packing captures more modes than a plain GAN, but not all, and on the grid its
+samples lie between the modes with this budget. Stacked MNIST does not distinguish the GANs here: each of the five
+captures 995 modes or more. A spline flow and flow matching lose no mode with any seed. As many of a spline flow's
+samples lie on a mode as of draws from the mixture itself (1 − exp(−9/2) = 98.9 %); those of flow matching lie even
+closer."""
 
 
 def train_toy(row: str, toy: str, seed: int) -> dict[str, Any]:
-    """Train a row on a toy and count."""
+    """Train a row on a toy and count the captured modes."""
     torch.set_num_threads(1)
     preset, options = TOY_ROWS[row]
     began = time.process_time()
@@ -161,7 +161,7 @@ def _points(samples: Tensor) -> FloatArray:
 
 
 def _perfect(toy: str) -> str:
-    """Say what points of the mixture itself have, which no model can be asked to better."""
+    """Return a sentence on the quality of points of the mixture itself, the best that a model can reach."""
     source = open_source(toy)
     assert source.modes is not None
     assert source.mode_spread is not None
@@ -171,7 +171,7 @@ def _perfect(toy: str) -> str:
 
 
 def train_stacked(row: str, mnist: str, seed: int) -> dict[str, Any]:
-    """Train a row on stacked MNIST and count the numbers that a classifier reads."""
+    """Train a row on stacked MNIST and count the different numbers that a classifier reads."""
     preset, options = STACKED_ROWS[row]
     began = time.process_time()
     data = f"stacked-mnist:{mnist}" if mnist else "stacked-mnist"
@@ -205,14 +205,14 @@ def _train(preset: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a m
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train what is not in the results yet, then print and write the page."""
+    """Train the rows without a result, then print and write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/modes.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
     parser.add_argument("--only", nargs="*", help="names of rows")
     parser.add_argument("--data", nargs="*", default=[*TOYS, "stacked-mnist"], help="which mixtures")
     parser.add_argument("--seeds", type=int, default=10, help="runs of each row on a toy (default 10)")
-    parser.add_argument("--mnist", default="", help="folder of MNIST's files, where it is not downloaded")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--mnist", default="", help="folder of MNIST's files, if not to be downloaded")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     about = page.machine()
     results = _read(options.results)
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str]) -> None:
     with ProcessPoolExecutor(2) as pool:
         jobs = [
             pool.submit(train_toy, row, toy, seed)
-            for seed in range(options.seeds)  # first, so that what is there at a stop is even
+            for seed in range(options.seeds)  # outermost, so that after a stop all rows have equally many seeds
             for row in options.only or TOY_ROWS
             for toy in options.data
             if toy in TOYS
@@ -291,7 +291,7 @@ def _table(data: str, results: Sequence[Mapping[str, Any]]) -> str:
     quality = "| high quality " if data in TOYS else ""
     bar = "--:|" * (5 if data in TOYS else 4)
     accuracy = (
-        f" The classifier reads {results[0]['accuracy']:.2%} of the test digits rightly."
+        f" The classifier reads {results[0]['accuracy']:.2%} of the test digits correctly."
         if data not in TOYS
         else _perfect(data)
     )
@@ -304,13 +304,13 @@ def _table(data: str, results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _written(options: Mapping[str, Any]) -> str:
-    """Return options as they are typed."""
+    """Return options as on the command line."""
     values = {n: " ".join(map(str, v)) if isinstance(v, tuple) else v for n, v in options.items()}
     return " ".join(f"--{n.replace('_', '-')} {v}" for n, v in values.items())
 
 
 def _figure(values: Sequence[float]) -> str:
-    middle = mean(values)  # NaN for the divergence of samples that lie on no mode
+    middle = mean(values)  # NaN if no sample lies on a mode
     if len(values) == 1:
         return f"{middle:.3g}" if middle < 100 else f"{middle:,.0f}"
     return f"{middle:.3g} ± {stdev(values) / len(values) ** 0.5:.2g}"

@@ -1,12 +1,12 @@
-"""Times genlab against pythae, a library of autoencoders: the same networks, pictures and batch, in turns.
+"""Compares the speed of genlab with pythae, a library of autoencoders: same networks, pictures and batch size.
 
     pip install pythae==0.1.2
     python benchmarks/peers.py [--repeats 5] [--write docs/peers.md]
 
-Both train on 1,024 pictures as their users do: pythae by `BaseTrainer.train`, which reads a DataLoader, shows a
-bar and saves the model at the end; genlab by `fit`, with its loader, its checks and a line of the history now and
-then, in bf16 and in float32. The networks are pythae's: its perceptron (512 hidden units; 4 epochs) and its
-convolutions for MNIST (128 to 1,024 channels; 1 epoch), with a latent of 16, of random grey pictures of 28×28.
+Both train in turns on 1,024 pictures in the usual way: pythae with `BaseTrainer.train`, which reads a DataLoader,
+shows a bar and saves the model at the end; genlab with `fit`, including its loader, its checks and the log, in
+bf16 and in float32. The networks are pythae's: its perceptron (512 hidden units; 4 epochs) and its convolutions
+for MNIST (128 to 1,024 channels; 1 epoch), with a latent of 16 dimensions, on random grey pictures of 28×28.
 
 References:
     Chadebec, Vincent and Allassonnière, 2022. Pythae: Unifying Generative Autoencoders in Python.
@@ -45,11 +45,11 @@ BATCH, LATENT, SIDE = 64, 16, 28
 CPU = torch.device("cpu")
 AIMS = {"perceptron": 12.0, "convolutions": 6.0}
 PYTHAE = "pythae"
-EPOCHS = {"perceptron": 4, "convolutions": 1}  # a second or more
+EPOCHS = {"perceptron": 4, "convolutions": 1}  # at least a second
 
 
 class Heads(nn.Module):
-    """Means and log-variances beside each other, as genlab's VAE takes them."""
+    """Concatenates means and log-variances, as genlab's VAE expects."""
 
     def __init__(self, mean: nn.Module, log_variance: nn.Module) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Heads(nn.Module):
 
 
 class Halved(nn.Module):
-    """Half of what it is given: pythae's sigmoid x is genlab's (1 + tanh x/2)/2."""
+    """Halves its input: pythae's sigmoid x is genlab's (1 + tanh x/2)/2."""
 
     def forward(self, logits: Tensor) -> Tensor:
         """Return a tensor of the same shape."""
@@ -87,7 +87,7 @@ class Theirs(VAERecipe):
     kind: str = "perceptron"
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return a `VAE`; the decoder's last sigmoid is left to the loss."""
+        """Return a `VAE` without the decoder's last sigmoid, which is part of the loss."""
         encoder, decoder = networks(self.kind)
         heads = Heads(encoder.embedding, encoder.log_var)
         first, *middle, (last, _) = decoder.layers
@@ -102,7 +102,7 @@ class Theirs(VAERecipe):
 
 
 def measure(kind: str, repeats: int) -> list[Row]:
-    """Time an epoch of both."""
+    """Time both libraries for `EPOCHS` epochs."""
     data = pictures(Case("vae", 1, SIDE))
     steps = EPOCHS[kind] * len(data) // BATCH
     recipe = Theirs(kind=kind, batch_size=BATCH, latent=LATENT, lr=1e-3)
@@ -130,7 +130,7 @@ def measure(kind: str, repeats: int) -> list[Row]:
 
 
 def _train(kind: str, images: Tensor, place: Path) -> None:
-    """Train pythae's VAE by its own trainer, without its bar and its words on the terminal."""
+    """Train pythae's VAE with its own trainer, without output on the terminal."""
     from pythae import models
     from pythae.data.datasets import BaseDataset
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
@@ -153,7 +153,7 @@ def _train(kind: str, images: Tensor, place: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, print, and write the page if it is wanted."""
+    """Measure, print the page, and write it if requested."""
     summary, _, rest = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(prog="python benchmarks/peers.py", description=summary)
     parser.add_argument("--repeats", type=int, default=5)
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = [row for kind in EPOCHS for row in measure(kind, options.repeats)]
     method = rest.partition("\n\n")[2]
     command = shlex.join(["python", "benchmarks/peers.py", *arguments])
-    text = page.page("# Beside another library\n", command, about, [Section("pythae 0.1.2", method.strip(), rows)])
+    text = page.page("# Another library\n", command, about, [Section("pythae 0.1.2", method.strip(), rows)])
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")

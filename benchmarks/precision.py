@@ -1,11 +1,11 @@
-"""Trains models in bf16 and in float32, with several seeds and equally many steps: does quality pay for speed?
+"""Trains models in bf16 and in float32, with several seeds and the same number of steps, to compare quality.
 
     python benchmarks/precision.py --results FILE [--only PRESET …] [--seeds 3] [--write PAGE]
 
-Fashion-MNIST at 32 pixels. A model is measured by the Fréchet distance of 2,000 samples to as many held-out
-pictures, in the features of a classifier that was trained on the data, and an autoencoder by its bound on the
-likelihood too. Both are measured in float32. Each run is added to a file of lines as soon as it is there: the work
-can be stopped and goes on there. Time is the processor's.
+Fashion-MNIST at 32 pixels. A model is measured by the Fréchet distance of 2,000 samples to 2,000 held-out
+pictures, in the features of a classifier that was trained on the data, and a VAE also by its bound on the
+likelihood. Both are measured in float32. Results are appended to a file, so that the benchmark can be stopped and
+continued. Time is processor time.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def train(preset: str, precision: str, seed: int) -> dict[str, Any]:
     return result
 
 
-def distance(model: Any, extractor: Extractor, held_out: Split) -> float:  # noqa: ANN401 (it samples)
+def distance(model: Any, extractor: Extractor, held_out: Split) -> float:  # noqa: ANN401 (a module that samples)
     """Return the Fréchet distance of samples to held-out pictures in the features of `extractor`."""
     noise = generator(0, "precision")
     rows = np.split(np.arange(SAMPLES), SAMPLES // CHUNK)
@@ -77,12 +77,12 @@ def _images(data: Split, rows: IntArray) -> Tensor:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train what is not in the results yet, then print and write the page."""
+    """Train the runs without a result, then print and write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/precision.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
     parser.add_argument("--only", nargs="*", choices=ROWS, default=list(ROWS), help="presets")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page to a file as well")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page to a file")
     options = parser.parse_args(arguments)
     about = page.machine()
     lines = options.results.read_text().splitlines() if options.results.exists() else []

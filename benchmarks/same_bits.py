@@ -1,12 +1,12 @@
-"""Trains the same seeded runs with two checkouts of genlab and compares all that they learnt bit by bit.
+"""Trains the same seeded runs with two checkouts of genlab and compares their checkpoints bit by bit.
 
     python benchmarks/same_bits.py --before CHECKOUT [--after CHECKOUT] [--only PRESET …] [--previews]
         [--expect-different PRESET …]
 
-Each checkout trains in a process of its own, on one core, through `genlab.train` alone, so that its insides may be
-arranged in any way. What a redesign calls otherwise stands in the tables `OPTIONS`, `VALUES` and `RENAMES`; a
-tensor that neither name finds counts as different. It takes about a minute and a half of one core, and ends with 1
-if anything differs.
+Each checkout trains in its own process, on one core, and only through `genlab.train`, so that its internals may
+differ. Renamed options, values and tensors are in the tables `OPTIONS`, `VALUES` and `RENAMES`; a tensor that is
+found under neither name counts as different. It takes about a minute and a half of one core, and exits with 1 if
+anything differs.
 """
 
 import argparse
@@ -29,9 +29,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-SHOWN = 5  # tensors that differ
+SHOWN = 5  # differing tensors of a run
 
-# What the later checkout may call an option, the first that it has; the name of the earlier one goes before.
+# From the old name of an option to its possible new names, if the old one is unknown: the first that exists.
 OPTIONS: Mapping[str, Sequence[str]] = {
     "warm_up": ["kl_warm_up"],
     "critic_steps": ["discriminator_steps"],
@@ -95,9 +95,9 @@ ALWAYS: Mapping[str, Any] = {
 
 
 def spelled(preset: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as the checkout that is imported calls them.
+    """Return options with their names in the imported checkout.
 
-    One that it has under no name is left as it is: genlab refuses it and says what there is.
+    An option without any known name is left as it is; genlab then refuses it and lists the choices.
     """
     import genlab
     from genlab.recipes.presets import PRESETS
@@ -116,10 +116,10 @@ def spelled(preset: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def environment(checkout: Path, threads: int = 1) -> dict[str, str]:
-    """Return the environment of a process that is to import a checkout's genlab.
+    """Return the environment of a process that imports genlab from a checkout.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: the folder is no checkout of genlab.
     """
     source = checkout.resolve() / "src"
     if not (source / "genlab").is_dir():
@@ -128,7 +128,7 @@ def environment(checkout: Path, threads: int = 1) -> dict[str, str]:
 
 
 def check_import() -> None:
-    """Make sure that it is the checkout's genlab that this process imports, not an installed one."""
+    """Make sure that this process imports genlab from the checkout, not an installed one."""
     import genlab
 
     wanted = Path(os.environ["PYTHONPATH"]) / "genlab"
@@ -137,7 +137,7 @@ def check_import() -> None:
 
 
 def train(presets: Sequence[str], place: Path) -> None:
-    """Train in this process; a run that fails says why and leaves no checkpoint."""
+    """Train in this process; a failing run prints its error and leaves no checkpoint."""
     import genlab
 
     check_import()
@@ -151,7 +151,7 @@ def train(presets: Sequence[str], place: Path) -> None:
 
 
 def tensors(place: Path, previews: bool) -> dict[str, Tensor]:
-    """Return what a run left in its last checkpoint, with its previews if they are wanted; {} if it left none."""
+    """Return the tensors of a run's last checkpoint, and its previews if requested; {} without a checkpoint."""
     last = next((path.parent for path in sorted(place.rglob("checkpoints/last/model.safetensors"))), None)
     if last is None:
         return {}
@@ -165,7 +165,7 @@ def tensors(place: Path, previews: bool) -> dict[str, Tensor]:
 
 
 def differences(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
-    """Return a line for each tensor that is not the same, bit by bit, or that only one of both has."""
+    """Return a line for each tensor that differs in any bit or exists only once."""
     lines, unseen = [], set(after)
     for old, tensor in before.items():
         name = old if old in after else _renamed(old)
@@ -197,21 +197,21 @@ def _kind(tensor: Tensor) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train with both, compare, and return 1 if anything differs that may not."""
+    """Train with both checkouts, compare, and return 1 if there are unexpected differences."""
     parser = argparse.ArgumentParser(prog="python benchmarks/same_bits.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="the earlier checkout")
     parser.add_argument(
         "--after", type=Path, metavar="CHECKOUT", default=Path(), help="the later one; by default ."
     )
     parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS), metavar="PRESET", help="presets")
-    parser.add_argument("--previews", action="store_true", help="compare the last preview, drawn of samples, too")
+    parser.add_argument("--previews", action="store_true", help="also compare the last preview of samples")
     parser.add_argument(
         "--expect-different",
         nargs="+",
         choices=RUNS,
         default=[],
         metavar="PRESET",
-        help="presets that may differ: they are reported and do not count",
+        help="presets that may differ: reported, but not counted",
     )
     parser.add_argument("--train", type=Path, help=argparse.SUPPRESS)  # how the script calls itself
     options = parser.parse_args(arguments)
@@ -236,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
             for line in lines[:SHOWN]:
                 print(f"    {line}")
             failed += bool(lines) and not expected
-    print(f"{failed} of {len(options.only)} presets differ or fail" if failed else "nothing differs that may not")
+    print(f"{failed} of {len(options.only)} presets differ or fail" if failed else "no unexpected differences")
     return int(failed > 0)
 
 

@@ -1,12 +1,12 @@
-"""Times training with two checkouts of genlab in turns, so that a busy machine slows both alike.
+"""Times training with two checkouts of genlab in turns, so that a busy machine slows both equally.
 
     python benchmarks/same_speed.py --before CHECKOUT [--after CHECKOUT] [--only PRESET …] [--pairs 11]
         [--threads 1] [--seconds 0.5]
 
-Each checkout has a process of its own that lives as long as the measurement. In each pair one takes a block of
-steps and then the other, every second time the later one first. Each times its own block, by the clock and by the
-time of the processor in all threads, which a busy machine sways less. A ratio is after to before of the same pair:
-below 1 the later one is faster. Steps are those of `fit` on digits of 32 pixels in float32, with loader and
+Each checkout has its own process for the whole measurement. In each pair one takes a block of steps and then the
+other; every second pair starts with the later checkout. Each times its own block, in wall-clock time and in
+processor time of all threads, which a busy machine affects less. A ratio is after / before of the same pair: below
+1 the later checkout is faster. Steps are those of `fit` on digits of 32 pixels in float32, including loader and
 average of the weights.
 """
 
@@ -33,14 +33,13 @@ CASES: Mapping[str, Mapping[str, Any]] = {
     "glow": {"width": 64, "flow_steps": 8, "batch": 16},
     "ddpm": {"width": 32, "batch": 16},
 }
-WARM = 2  # steps before any that are timed
+WARM = 2  # warm-up steps
 
 
 def training_of(preset: str, stack: ExitStack) -> Callable[[int], object]:
-    """Return what takes so many steps of a preset; `stack` closes it.
+    """Return a function that takes a number of steps of a preset; `stack` closes it.
 
-    Both checkouts must have what is used here and in `spelled`; where one keeps it elsewhere, this is the place to
-    tell them apart.
+    Both checkouts must have the names used here and in `spelled`; if one has others, handle the difference here.
     """
     from genlab.bench.cases import ours
     from genlab.data.source import open_source
@@ -52,7 +51,7 @@ def training_of(preset: str, stack: ExitStack) -> Callable[[int], object]:
 
 
 def work(threads: int) -> None:
-    """Do what the lines of standard input ask for: begin with a preset, or time so many steps of it."""
+    """Obey the lines of standard input: a name starts a preset, a number times that many steps."""
     check_import()
     torch.set_num_threads(threads)
     with ExitStack() as stack:
@@ -68,7 +67,7 @@ def work(threads: int) -> None:
 
 
 class Worker:
-    """A process that trains with one checkout when it is told to."""
+    """A process that trains with one checkout on request."""
 
     def __init__(self, checkout: Path, threads: int) -> None:
         self.process = subprocess.Popen(
@@ -80,7 +79,7 @@ class Worker:
         )
 
     def ask(self, what: str | int) -> tuple[float, float]:
-        """Begin with a preset, or take so many steps, and return the seconds and the processor's seconds."""
+        """Start a preset (a name) or take steps (a number); return wall-clock and processor seconds."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(what) + "\n")
@@ -99,7 +98,7 @@ class Worker:
 
 
 def measure(preset: str, before: Worker, after: Worker, pairs: int, seconds: float) -> str:
-    """Return the line of a preset: the earlier one's time of a step, then the ratios."""
+    """Return the line of a preset: the earlier checkout's time per step, then the ratios."""
     for worker in (before, after):
         worker.ask(preset)
     steps = max(1, round(seconds / before.ask(1)[1]))
@@ -115,7 +114,7 @@ def measure(preset: str, before: Worker, after: Worker, pairs: int, seconds: flo
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Time each preset with both and print a line of it."""
+    """Time each preset with both checkouts and print a line for it."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/same_speed.py", description=__doc__.partition("\n")[0]
     )
@@ -124,9 +123,9 @@ def main(arguments: Sequence[str]) -> None:
         "--after", type=Path, metavar="CHECKOUT", default=Path(), help="the later one; by default ."
     )
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="PRESET", help="presets")
-    parser.add_argument("--pairs", type=int, default=11, help="blocks that each takes; by default 11")
-    parser.add_argument("--threads", type=int, default=1, help="that torch computes in; by default 1")
-    parser.add_argument("--seconds", type=float, default=0.5, help="of the processor for a block; by default 0.5")
+    parser.add_argument("--pairs", type=int, default=11, help="blocks of steps for each checkout; by default 11")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; by default 1")
+    parser.add_argument("--seconds", type=float, default=0.5, help="processor time of a block; by default 0.5")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)  # how the script calls itself
     options = parser.parse_args(arguments)
     if options.work:
@@ -135,7 +134,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.before is None:
         parser.error("--before is needed")
     with Worker(options.before, options.threads) as before, Worker(options.after, options.threads) as after:
-        print("preset      CPU/step  by the clock             by the processor's time")
+        print("preset      CPU/step  wall-clock ratio         processor-time ratio")
         for preset in options.only:
             print(measure(preset, before, after, options.pairs, options.seconds), flush=True)
 

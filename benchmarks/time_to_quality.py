@@ -1,11 +1,11 @@
-"""Trains one model in three ways and follows its quality over the time that each takes.
+"""Trains one model in three ways and measures its quality over training time.
 
     python benchmarks/time_to_quality.py [--minutes 3] [--seeds 2] [--write docs/time-to-quality.md]
 
-The preset dcgan on Fashion-MNIST at 32 pixels, batch 64: by genlab in bf16, by genlab in float32, and by the
-textbook loop, all with the same networks. They take turns of some steps, so that a busy machine slows them alike,
-and a clock of its own runs for each while it trains. After each turn the Fréchet distance of 2,000 samples to as
-many held-out pictures is taken, in the features of a classifier that was trained on the data.
+The preset dcgan on Fashion-MNIST at 32 pixels, batch size 64: with genlab in bf16, with genlab in float32, and
+with the textbook loop, all with the same networks. They take turns of some steps, so that a busy machine slows
+them equally; only the training time of each is counted. After each turn the Fréchet distance of 2,000 samples to
+2,000 held-out pictures is measured, in the features of a classifier that was trained on the data.
 """
 
 import argparse
@@ -36,17 +36,17 @@ from genlab.training.inference import inference_mode
 from precision import distance
 
 CPU = torch.device("cpu")
-STEPS = 100  # of a turn
-MARKS = (1000, 600, 400)  # distances that are waited for
+STEPS = 100  # in a turn
+MARKS = (1000, 600, 400)  # distances to reach
 
 Curve: TypeAlias = list[tuple[float, float]]  # seconds of training, distance
 
 
 def follow(seed: int, budget: float) -> dict[str, Curve]:
-    """Return the curve of each way until its training has taken `budget` seconds."""
+    """Train each way for `budget` seconds and return its curve of distances."""
     source = open_source("fashion-mnist", size=32)
     data = source.train
-    assert isinstance(data, Dataset)  # what `ours` and `theirs` take
+    assert isinstance(data, Dataset)  # as `ours` and `theirs` require
     extractor = classifier_of(source, CPU)
     recipe = replace(PRESETS["dcgan"], batch_size=64)
     assert isinstance(recipe, GANRecipe)
@@ -57,7 +57,7 @@ def follow(seed: int, budget: float) -> dict[str, Curve]:
         }
         ways[TEXTBOOK] = theirs(recipe, data, CPU, seed)
         for way in ways.values():
-            way(2)  # what is made once is made here
+            way(2)  # warm-up
         curves: dict[str, Curve] = {name: [] for name in ways}
         while unfinished := [name for name, curve in curves.items() if not curve or curve[-1][0] < budget]:
             for name in unfinished:
@@ -74,7 +74,7 @@ def _quality(way: Driven, extractor: Extractor, held_out: Split) -> float:
 
 
 def draw(curves: Sequence[Mapping[str, Curve]], path: Path) -> None:
-    """Write a picture of the curves of all seeds."""
+    """Write a plot of the curves of all seeds."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.add_subplot()
     for place, name in enumerate(curves[0]):
@@ -87,7 +87,7 @@ def draw(curves: Sequence[Mapping[str, Curve]], path: Path) -> None:
 
 
 def table(curves: Sequence[Mapping[str, Curve]], budget: float) -> str:
-    """Return how long each way takes to each mark, and where it ends: the medians over seeds."""
+    """Return a table of the median time to each mark and the median distance at the end, over seeds."""
     lines = [f"| | {' | '.join(f'to {mark}' for mark in MARKS)} | distance after {budget:.0f} s |\n|---|"]
     lines.append("--:|" * (len(MARKS) + 1) + "\n")
     for name in curves[0]:
@@ -95,19 +95,19 @@ def table(curves: Sequence[Mapping[str, Curve]], budget: float) -> str:
         for mark in MARKS:
             first = [next((t for t, value in each[name] if value <= mark), None) for each in curves]
             reached = [t for t in first if t is not None]
-            cells.append(f"{median(reached):.0f} s" if len(reached) == len(first) else "not by all")
+            cells.append(f"{median(reached):.0f} s" if len(reached) == len(first) else "not with all seeds")
         ends = [min(each[name], key=lambda point: abs(point[0] - budget))[1] for each in curves]
         lines.append(f"| {name} | {' | '.join(cells)} | {median(ends):.0f} |\n")
     return "".join(lines)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train, print, and write the page and its picture if they are wanted."""
+    """Train, print the page, and write it with its plot if requested."""
     summary, _, rest = __doc__.partition("\n\n")
     parser = argparse.ArgumentParser(prog="python benchmarks/time_to_quality.py", description=summary)
-    parser.add_argument("--minutes", type=float, default=3, help="of training, each way and seed")
+    parser.add_argument("--minutes", type=float, default=3, help="of training for each way and seed")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, and a picture beside it")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page, with its plot next to it")
     options = parser.parse_args(arguments)
     about = page.machine()
     curves = [follow(seed, 60 * options.minutes) for seed in range(options.seeds)]

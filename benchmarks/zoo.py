@@ -1,13 +1,13 @@
-"""Trains every GAN, VAE and autoencoder on the same pictures for the same time, and puts them side by side.
+"""Trains every GAN, VAE and autoencoder on the same pictures for the same time, and compares them.
 
     python benchmarks/zoo.py --results zoo.jsonl [--minutes 4] [--only NAME …] [--write docs/zoo.md]
 
-Fashion-MNIST at 32 pixels. Each preset trains alone, with all its own settings but for the width of convolutions,
-which is one and the same, so that the budget is enough for a CPU, and the number of steps: a short run first says
-how many fit into the time, so that schedules come to their ends. Then 10,000 samples of the published weights are
+Fashion-MNIST at 32 pixels. Presets train one after the other with their own settings, except for two: the width of
+convolutions is the same for all, small enough for a CPU, and the number of steps is what fits into the time,
+measured in a short run first, so that schedules are completed. Then 10,000 samples of the published weights are
 compared with the 10,000 test pictures in the features of a classifier trained on the training pictures: the
-Fréchet distance, and the diversity, which is the mean distance of two samples over that of two test pictures. Each
-result is added to a file of lines as soon as it is there, so that the work can be stopped and goes on there.
+Fréchet distance, and the diversity, which is the mean distance of two samples divided by that of two test
+pictures. Results are appended to a file, so that the benchmark can be stopped and continued.
 """
 
 import argparse
@@ -39,40 +39,41 @@ from genlab.runs.classifier import accuracy, classifier_of
 
 DATA, SIDE, WIDTH = "fashion-mnist", 32, 32
 SAMPLES, PAIRS, SHOWN, CHUNK = 10_000, 20_000, 16, 500
-PROBE = 1 / 24  # of the time, spent once more to see how many steps fit into it
-FLOOR = "training pictures"  # the row of what no model can be expected to better
-BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the row that a family must not fall behind
-SHOWN_HERE = [preset for preset, recipe in PRESETS.items() if recipe.family in BASE]  # others: families.py
-EARLIER = """Measured with the benchmark's own classifier of an earlier version; genlab's has the same layers but
+PROBE = 1 / 24  # fraction of the time that is spent before to measure how many steps fit into it
+FLOOR = "training pictures"  # the best row that a model can be expected to reach
+BASE = {"gan": "gan", "vae": "gan", "autoencoder": "autoencoder"}  # the plain preset of each family
+SHOWN_HERE = [preset for preset, recipe in PRESETS.items() if recipe.family in BASE]  # others: see families.py
+EARLIER = """Measured with the classifier of an earlier version of this benchmark; genlab's has the same layers but
 other weights, so that these distances compare with each other, not with those of families.md or of new runs."""
-# Why a row is behind the one that does nothing clever, as far as its strip and its number of {steps} say.
-EARLY = "{steps} rounds fit into the time, because "
+# Why a row is worse than the plain preset of its family, judging by its samples and its number of {steps}.
+EARLY = "only {steps} steps fit into the time, because "
 BLUR = (
-    "pixels that are independent given the latent make smooth pictures, which the classifier tells from real ones"
+    "pixels that are independent given the latent make smooth pictures, which the classifier can distinguish from "
+    "real ones"
 )
 WHY: Mapping[str, str] = {
-    "denoising-autoencoder": "it never sees a clean picture in training; the column beside is what it is for.",
+    "denoising-autoencoder": "it never gets a clean picture in training; it is made for the next column.",
     "conv-vae": f"{BLUR}.",
     "cyclical-vae": f"{BLUR}.",
-    "beta-vae": f"{BLUR}, and four times the weight of the rate leaves less of each picture.",
-    "iwae": f"{BLUR}; it is trained on black and white pixels and draws their probabilities.",
-    "acgan": "the pictures of a class are nearly one (compare columns ten apart), as is known of this "
-    "discriminator.",
-    "feature-matching-gan": "by less than one in a hundred, which is nothing.",
-    "dragan": "a discriminator that is held flat teaches more slowly; {steps} rounds are early for it.",
-    "r1-gan": "a discriminator that is held flat teaches more slowly; {steps} rounds are early for it.",
-    "relativistic-gan": "its spectral norm keeps scores close to each other; {steps} rounds are early for it.",
-    "wgan": f"{EARLY}each has five discriminator steps, and a clipped discriminator teaches slowly.",
-    "wgan-gp": f"{EARLY}each has five discriminator steps, with a gradient of a gradient in each.",
-    "sngan": f"{EARLY}each has five discriminator steps of a residual network.",
+    "beta-vae": f"{BLUR}, and four times the weight of the KL divergence keeps less of each picture.",
+    "iwae": f"{BLUR}; it is trained on binarised pixels and draws their probabilities.",
+    "acgan": "the pictures of a class are nearly the same (compare columns ten apart), a known weakness of "
+    "auxiliary classifiers.",
+    "feature-matching-gan": "by less than 1 %, which is not significant.",
+    "dragan": "its gradient penalty slows learning down; {steps} steps are few for it.",
+    "r1-gan": "its gradient penalty slows learning down; {steps} steps are few for it.",
+    "relativistic-gan": "its spectral norm keeps scores close to each other; {steps} steps are few for it.",
+    "wgan": f"{EARLY}each has five discriminator steps, and weight clipping slows learning down.",
+    "wgan-gp": f"{EARLY}each has five discriminator steps, all with second derivatives.",
+    "sngan": f"{EARLY}each has five discriminator steps with a residual network.",
     "sagan": f"{EARLY}its networks are residual and have attention.",
-    "projection-gan": f"{EARLY}each has five discriminator steps of a residual network.",
+    "projection-gan": f"{EARLY}each has five discriminator steps with a residual network.",
     "unrolled-gan": f"{EARLY}each differentiates through five steps of the discriminator.",
 }
 
 
 def measure(preset: str, minutes: float, pictures: Path, extractor: Extractor) -> dict[str, Any]:
-    """Train a preset, draw a strip of what it makes, and return its row."""
+    """Train a preset, draw a strip of samples or reconstructions, and return its row."""
     recipe = PRESETS[preset]
     with tempfile.TemporaryDirectory() as place:
         short = _train(preset, Path(place) / "short", minutes=minutes * PROBE, steps=10**6).progress
@@ -107,7 +108,7 @@ def _train(preset: str, place: Path, **length: float) -> Any:  # noqa: ANN401 (a
 
 
 def _floor(extractor: Extractor) -> dict[str, Any]:
-    """Return the row of the training pictures, with how well the classifier knows the test pictures."""
+    """Return the row of the training pictures, with the accuracy of the classifier on the test pictures."""
     source = open_source(DATA, size=SIDE)
     real, fake = _images(source.held_out, len(source.held_out)), _images(source.train, SAMPLES)
     known = accuracy(extractor, source.held_out)
@@ -128,7 +129,7 @@ def diversity(features: Tensor) -> float:
 
 @torch.no_grad()
 def _error(model: nn.Module, real: Tensor, *, corrupted: bool) -> float:
-    """Return the mean squared error per pixel in [-1, 1] of what comes back."""
+    """Return the mean squared error per pixel in [-1, 1] of reconstructions, or of restored images."""
     assert isinstance(model, Reconstructs)
     noise, errors = generator(0, "zoo"), []
     for images in torch.split(real, CHUNK):
@@ -139,7 +140,7 @@ def _error(model: nn.Module, real: Tensor, *, corrupted: bool) -> float:
 
 @torch.no_grad()
 def _strip(model: nn.Module, real: Tensor) -> Tensor:
-    """Return a row of samples; of models that do not sample, a row of inputs over a row of what came back."""
+    """Return a row of samples; for models that do not sample, a row of inputs above a row of their outputs."""
     if isinstance(model, Samples):
         return sample(model, SHOWN, seed=0)
     assert isinstance(model, Reconstructs)
@@ -150,12 +151,12 @@ def _strip(model: nn.Module, real: Tensor) -> Tensor:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train what is not in the results yet, then write the page."""
+    """Train the presets without a result, then write the page."""
     parser = argparse.ArgumentParser(prog="python benchmarks/zoo.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", type=Path, required=True, help="file of lines, read first and added to")
+    parser.add_argument("--results", type=Path, required=True, help="file of results; new ones are appended")
     parser.add_argument("--minutes", type=float, default=4, help="of training for each preset (default 4)")
     parser.add_argument("--only", nargs="*", choices=SHOWN_HERE, help="names of presets")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page, and the strips beside it")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write the page and its strips")
     options = parser.parse_args(arguments)
     about = page.machine()
     pictures = options.write.with_suffix("") if options.write else options.results.with_suffix("")
@@ -167,8 +168,8 @@ def main(arguments: Sequence[str]) -> None:
         extractor = classifier_of(open_source(DATA, size=SIDE), torch.device("cpu"))
         if any(row.get("classifier") != extractor.weights for row in results):
             parser.error(
-                f"--results {options.results} has lines measured with another classifier than the one of this "
-                "machine and version, which cannot be compared. Give another file."
+                f"--results {options.results} has lines measured with another classifier than that of this "
+                "machine and version, which cannot be compared. Use another file."
             )
         for name in todo:
             print(f"measuring {name}", file=sys.stderr, flush=True)
@@ -197,7 +198,7 @@ def _page(rows: Sequence[Mapping[str, Any]], about: Mapping[str, str], command: 
         f"```console\n{command}\n```\n",
         f"| | |\n|---|---|\n{facts}| training | {_range([r['minutes'] for r in results])} minutes each |\n"
         f"| width of convolutions | {WIDTH} |\n| accuracy of the classifier | {floor['accuracy']:.1%} |\n",
-        "## Models that sample\n\nThe nearest to the test pictures first.\n\n"
+        "## Models that sample\n\nThe lowest distance to the test pictures first.\n\n"
         "| preset | distance | diversity | images seen | steps | weights |\n|---|--:|--:|--:|--:|--:|",
         f"| *{FLOOR}* | {floor['fd[classifier]']:.1f} | {floor['diversity']:.2f} | | | |",
     ]
@@ -216,7 +217,7 @@ def _page(rows: Sequence[Mapping[str, Any]], about: Mapping[str, str], command: 
             f"| {format(r['denoising_mse'], '.4f') if 'denoising_mse' in r else ''} | {r['images']:,} |"
             for r in sorted(others, key=lambda r: r["reconstruction_mse"])
         ),
-        "\n## What they draw\n",
+        "\n## Samples and reconstructions\n",
     ]
     for r in [*sampling, *(r for r in others if "fd[classifier]" not in r)]:
         first = SUMMARIES[r["preset"]].partition("\n")[0]
@@ -230,13 +231,13 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _why(row: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> str:
-    """Say why a row is behind that of its family that does nothing clever, if it is."""
+    """Return why a row is worse than the plain preset of its family, if it is."""
     base = next((r for r in results if r["preset"] == BASE[row["family"]]), None)
     figure = "fd[classifier]" if "fd[classifier]" in row else "reconstruction_mse"
     if base is None or row[figure] <= base[figure]:
         return ""
-    reason = WHY.get(row["preset"], "**for a reason not known yet.**")
-    return f" Behind `{base['preset']}` here: {reason.format(steps=format(row['steps'], ','))}"
+    reason = WHY.get(row["preset"], "**the reason is not known yet.**")
+    return f" Worse than `{base['preset']}` here: {reason.format(steps=format(row['steps'], ','))}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Generative models of images: train, watch, measure and use them.
+"""Train, diagnose, measure and use generative models.
 
-`genlab.train` and its like are loaded on first use, so that importing genlab does not import torch.
+`genlab.train` and the others are loaded on first use: importing genlab does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any

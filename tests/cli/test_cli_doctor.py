@@ -29,7 +29,7 @@ def test_a_log_of_another_program(genlab: Genlab, log: Path) -> None:
     code, out, err = genlab("doctor", log)
     assert (code, err) == (3, "")
     assert "40 steps up to 390; family: gan" in out
-    assert "taken: iter as step, errD as discriminator_loss, errG as generator_loss" in out
+    assert "recognised: iter as step, errD as discriminator_loss, errG as generator_loss" in out
     assert "FAILURE  Discriminator too strong: it is certain about every image" in out
     assert "try        --discriminator-lr × 0.2" in out
     assert "mode-collapse: nearest_neighbour_distance" in out.split("Not checked")[1]
@@ -68,7 +68,7 @@ def test_a_log_is_read_as_that_of_its_family(genlab: Genlab, tmp_path: Path) -> 
     for column, family, taken in (("nll", "flow", "loss"), ("nll", "vae", "distortion"), ("bpd", "flow", "loss")):
         path.write_text(f"step,{column}\n" + "\n".join(lines))
         code, out, _ = genlab("doctor", path, "--family", family)
-        assert f"taken: {column} as {taken}" in out
+        assert f"recognised: {column} as {taken}" in out
         assert code == (3 if family == "flow" else 0)
 
 

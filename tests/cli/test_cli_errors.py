@@ -99,7 +99,7 @@ def test_a_mistake_is_answered_in_words_with_exit_code_two(
         ("sample vae --device gpu", ['"gpu"']),
         ("evaluate vea", ['no run "vea"', 'Did you mean "vae"?']),
         ("evaluate vae --extractor pixel", ['no extractor "pixel"', 'mean "pixels"?']),
-        ("evaluate vae --extractor efficientnet-lite0@7", ["A side is from 32 to 512"]),
+        ("evaluate vae --extractor efficientnet-lite0@7", ["side must be from 32 to 512"]),
         ("evaluate vae --samples 1", ["--samples must be at least 2, not 1"]),
         ("evaluate vae --size 32", ["--size 32 is for --real and --fake"]),
         ("evaluate vae --split all", ["--split held-out or train"]),

@@ -291,7 +291,7 @@ def test_a_run_may_get_more_steps(preset: str, step: int, border: int, tmp_path:
 
 def test_more_steps_may_not_move_the_end_of_a_phase_that_is_over(tmp_path: Path) -> None:
     folder = stopped(tmp_path, "growing", 17)
-    with pytest.raises(UsageError, match="--steps 24 would move the end of a phase that is over"):
+    with pytest.raises(UsageError, match="--steps 24 would move the end of a finished phase"):
         genlab.resume(folder.path, quiet=True, steps=24)
 
 

@@ -182,11 +182,11 @@ def _worse_at_the_end(folder: RunFolder) -> None:
         (_started, "0 of 100 steps"),
         (_faulty, "Stopped by NaN in the vae's loss"),
         (_not_finite, "2 of 100 steps"),
-        (_interrupted, "60 of 100 steps in 2.0 minutes. Interrupted after a checkpoint; `genlab resume`"),
+        (_interrupted, "60 of 100 steps in 2.0 minutes. Interrupted after a checkpoint; continue with `genlab"),
         (_worse_at_the_end, "Best fd[pixels] 2 at step 20. At the end it was 5.5"),
     ],
 )
-def test_the_verdict_says_how_it_ended(bare: RunFolder, happened: Callable[[RunFolder], None], said: str) -> None:
+def test_the_summary_says_how_it_ended(bare: RunFolder, happened: Callable[[RunFolder], None], said: str) -> None:
     happened(bare)
     write_report(bare)
     page = page_of(bare)
@@ -199,7 +199,7 @@ def test_pictures_of_few_steps_are_said_to_be(bare: RunFolder, brief: dict[str, 
     _started(bare)
     bare.event(20, "evaluation", {"fd[pixels]": 2.0, "best": True, "protocol": {"extractor": "pixels", **brief}})
     write_report(bare)
-    said = "To be quick, with sampler ddim, sampling_steps 16. genlab sample does as the recipe says."
+    said = "Sampled faster, with sampler ddim, sampling_steps 16; genlab sample follows the recipe."
     assert (said in page_of(bare).text) == bool(brief)
 
 
@@ -251,7 +251,7 @@ def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder)
         *(
             "Because. A paper.",
             "--discriminator-lr × 0.5: Slower.",
-            "back to step 20, and on with discriminator_lr 0.0001",
+            "went back to step 20 and continued with discriminator_lr 0.0001",
         ),
         *("The doctor found: The discriminator is <sure>.", "Treated 1 time."),
     ):
@@ -279,7 +279,7 @@ def test_what_was_over_at_the_end_is_said_to_be(
     )
     for kind, findings in ended:
         bare.event(90, kind, {} if findings is None else {"findings": findings})
-    said = "It got worse (over at the end)." if over else "It got worse."
+    said = "It got worse (no longer at the end)." if over else "It got worse."
     assert f"The doctor found: {said}" in verdict(bare)
     write_report(bare)
-    assert ("since step 40 (over at the end)" in page_of(bare).text) is over
+    assert ("since step 40 (no longer at the end)" in page_of(bare).text) is over

@@ -73,7 +73,7 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(capfd: pytest.Cap
         os.kill(os.getpid(), signal.SIGINT)
         assert interruption.received == signal.SIGINT
         assert (
-            "SIGINT: the step is finished and saved; once more ends it at once, unsaved." in capfd.readouterr().err
+            "SIGINT: finishing the step and saving; a second signal ends without saving." in capfd.readouterr().err
         )
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)

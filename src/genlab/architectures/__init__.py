@@ -1,4 +1,4 @@
-"""Networks: any `nn.Module`; none knows a loss. `compose` puts them together."""
+"""Networks: plain `nn.Module`s that know nothing of losses. `compose` builds them from named parts."""
 
 from collections.abc import Mapping
 from functools import partial

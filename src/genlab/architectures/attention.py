@@ -12,8 +12,8 @@ from torch.nn.functional import max_pool2d
 class SelfAttention(nn.Module):
     """y = x + γ·v(Σ_j β_ij h(x)_j) with β_i = softmax_j ⟨f(x)_i, g(x)_j⟩; γ starts at 0.
 
-    f, g, h and v are 1×1 convolutions, f and g to C/8 channels, h to C/2. Keys g and values h are max-pooled to
-    half the side, as in the authors' code, which makes β four times smaller.
+    f, g, h and v are 1×1 convolutions, f and g to C/8 channels, h to C/2. Keys g and values h are max-pooled
+    to half the side, as in the authors' code: β is four times smaller.
     """
 
     def __init__(self, channels: int) -> None:
@@ -29,7 +29,7 @@ class SelfAttention(nn.Module):
         """Return β of maps (B, C, H, W), (B, H·W, ⌊H/2⌋·⌊W/2⌋); each row sums to 1."""
         queries = self.queries(maps).flatten(2)
         keys = max_pool2d(self.keys(maps), 2).flatten(2)
-        # Written out: the fused attention kernels have no second derivative, which gradient penalties need.
+        # Written out, because fused attention kernels have no second derivative; gradient penalties need one.
         return torch.softmax(queries.mT @ keys, dim=2)
 
     def forward(self, maps: Tensor) -> Tensor:

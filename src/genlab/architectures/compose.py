@@ -1,4 +1,4 @@
-"""Networks put together by the names of their parts: what recipes call."""
+"""Builds networks from the names of their parts; called by the recipes."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -46,15 +46,15 @@ def encoder(
 
     Args:
         architecture: a name in `ARCHITECTURES`.
-        modality: of what goes in.
-        outputs: how many numbers each image becomes.
+        modality: of the examples.
+        outputs: size of the output vector.
         width: channels of the layer next to the image.
-        norm: the normalisation; None for the architecture's own.
-        classes: of the labels, which enter as planes beside the image; 0 for none.
-        depth: hidden layers of mlp; None for its own.
+        norm: the normalisation; by default the architecture's own.
+        classes: number of classes; labels enter as extra channels of the image. 0 for no labels.
+        depth: hidden layers of mlp; by default its own.
 
     Raises:
-        UsageError: parts that the architecture does not have, or a size that it is not for.
+        UsageError: the architecture lacks one of these parts, or does not support this size.
     """
     parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     join = JoinLabelToInput(modality, classes) if classes else None
@@ -83,16 +83,16 @@ def decoder(
     Args:
         architecture: a name in `ARCHITECTURES`.
         latent: dimensions of the latent.
-        modality: of what goes in.
+        modality: of the output.
         width: channels of the layer next to the image.
-        labels: how they enter: "concat", a vector beside the latent; "batch-norm", conditional normalisation.
-        classes: of the labels.
-        sources: what else is given, by name; its numbers come after the latent.
-        attention: the side of the maps that get self-attention.
-        depth: hidden layers of mlp; None for its own.
+        labels: how they enter: "concat", a vector after the latent; "batch-norm", conditional normalisation.
+        classes: number of classes.
+        sources: the other conditions by name; their values are appended to the latent.
+        attention: side of the feature maps that get self-attention.
+        depth: hidden layers of mlp; by default its own.
 
     Raises:
-        UsageError: parts that the architecture does not have, or a size that it is not for.
+        UsageError: the architecture lacks one of these parts, or does not support this size.
     """
     parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     _check_classes(labels, classes)
@@ -131,28 +131,28 @@ def discriminator(
 
     Args:
         architecture: a name in `ARCHITECTURES`.
-        modality: of what goes in.
+        modality: of the examples.
         width: channels of the layer next to the image.
-        norm: the normalisation; None for the architecture's own.
-        dropout: the share of the activations that is dropped in training.
-        attention: the side of the maps that get self-attention.
-        pack: how many images are judged together.
-        minibatch: the layer by which it sees the whole batch.
-        labels: how they enter: "concat", as planes beside the image; "projection", as a vector that the features
-            are multiplied with; "auxiliary", not at all, but the discriminator guesses them.
-        classes: of the labels.
-        sources: what else is given, by name; it enters as further channels.
-        depth: hidden layers of mlp; None for its own.
+        norm: the normalisation; by default the architecture's own.
+        dropout: fraction of the activations that is dropped in training.
+        attention: side of the feature maps that get self-attention.
+        pack: number of images that share one score (PacGAN).
+        minibatch: the layer that adds features of the whole batch.
+        labels: how they enter: "concat", as extra channels of the image; "projection", as a vector that is
+            multiplied with the features; "auxiliary", not at all: the discriminator predicts them.
+        classes: number of classes.
+        sources: the other conditions by name; they enter as extra channels.
+        depth: hidden layers of mlp; by default its own.
 
     Raises:
-        UsageError: parts that the architecture does not have or that do not go together, or a size that it is not
-            for.
+        UsageError: the architecture lacks one of these parts or does not support this size, or two parts exclude
+            each other.
     """
     parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
     _check_classes(labels, classes)
     if pack > 1 and labels in ("projection", "auxiliary"):
         raise UsageError(
-            f'labels "{labels}" judge single images, and a pack of {pack} has no one label. Set pack 1.'
+            f'labels "{labels}" need one label per score, and a pack of {pack} images has several. Set pack 1.'
         )
     join = JoinLabelToInput(modality, classes) if labels == "concat" else None
     joined = JoinSources(sources, flat=False) if sources else None
@@ -176,4 +176,4 @@ def discriminator(
 
 def _check_classes(labels: str, classes: int) -> None:
     if labels != "none" and classes == 0:
-        raise UsageError(f'labels "{labels}" need data with classes, and these have none. Use labels "none".')
+        raise UsageError(f'labels "{labels}" need data with classes, and these data have none. Use labels "none".')

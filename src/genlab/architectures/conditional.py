@@ -1,4 +1,4 @@
-"""How conditions enter a network: class labels, and sources such as a point or a picture to start from."""
+"""How conditions enter a network: class labels, and sources such as a point or a picture to translate."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ NO_SOURCES: Mapping[str, Modality] = {}
 
 
 class Conditional(nn.Module):
-    """A layer that is also given the conditions of what it works on."""
+    """A layer that also takes the conditions of its input."""
 
     @abstractmethod
     def forward(self, given: Tensor, condition: Condition = NONE) -> Tensor:
@@ -24,7 +24,7 @@ class Conditional(nn.Module):
 
 
 class ConditionalSequential(nn.Sequential):
-    """Layers in a row; those that take conditions get them."""
+    """`nn.Sequential` that passes the conditions to each layer that takes them."""
 
     def forward(self, given: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the last layer's output."""
@@ -38,18 +38,18 @@ def required(condition: Condition, name: str = LABEL) -> Tensor:
     """Return the condition called `name`.
 
     Raises:
-        ValueError: it is not given.
+        ValueError: it is missing.
     """
     if name not in condition:
-        raise ValueError(f'this network was built for the condition "{name}" and must be called with it')
+        raise ValueError(f'this network was built for the condition "{name}", which is missing from the call')
     return condition[name]
 
 
 class _LabelVectors(Conditional):
-    """A learned vector for every class, of standard normal draws like the latents that it joins.
+    """A learned vector for each class, initialised from a standard normal like the latents.
 
-    No nn.Embedding: it is an input rather than a layer, and spectral normalisation, which takes those too,
-    would shrink it to nothing beside the image.
+    No nn.Embedding: the vector is an input rather than a layer. Spectral normalisation, which applies to
+    embeddings too, would make it negligible next to the image.
     """
 
     def __init__(self, classes: int, size: int) -> None:
@@ -58,9 +58,9 @@ class _LabelVectors(Conditional):
 
 
 class JoinLabelToLatent(_LabelVectors):
-    """(B, latent) to (B, latent + size): the label's vector after the latent.
+    """(B, latent) to (B, latent + size): appends the label's vector to the latent.
 
-    It has 50 dimensions, as is usual, or as many as there are classes, where more could tell no more.
+    The vector has 50 dimensions, as is usual, or one for each class if there are fewer than 50.
 
     References:
         Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784.
@@ -73,14 +73,14 @@ class JoinLabelToLatent(_LabelVectors):
         super().__init__(classes, self.size)
 
     def forward(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return latents and labels side by side."""
+        """Return the latents with the vectors of their labels appended."""
         return torch.cat((latents, embedding(required(condition), self.vectors)), dim=1)
 
 
 class JoinLabelToInput(_LabelVectors):
-    """(B, C, …) to (B, C + planes, …): the label's vector as further channels of an example.
+    """(B, C, …) to (B, C + planes, …): the label's vector as extra channels of an example.
 
-    One channel, but at least 16 numbers, so that a point too comes with a vector.
+    One channel, but at least 16 numbers, so that a point gets a vector, too.
     """
 
     def __init__(self, modality: Modality, classes: int) -> None:
@@ -89,17 +89,17 @@ class JoinLabelToInput(_LabelVectors):
         super().__init__(classes, self.planes * prod(self.rest))
 
     def forward(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples and labels side by side."""
+        """Return the examples with the channels of their labels appended."""
         planes = embedding(required(condition), self.vectors)
         return torch.cat((x, planes.view(-1, self.planes, *self.rest)), dim=1)
 
 
 class JoinSources(Conditional):
-    """Sources as further channels of an example, or after a latent as the numbers that they are.
+    """Appends sources to an example as extra channels, or flattened to a latent.
 
     Args:
-        sources: by name, what is given besides a label.
-        flat: whether what they join is a vector, as a latent is.
+        sources: the conditions other than the label, by name.
+        flat: whether they are appended to a vector, such as a latent.
     """
 
     def __init__(self, sources: Mapping[str, Modality], *, flat: bool) -> None:

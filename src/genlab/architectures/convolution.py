@@ -1,11 +1,9 @@
-"""Convolutions that are as fast as they can be on a CPU: in bf16 where the small map has few positions, in float32
-behind upsampling.
+"""Faster convolutions on a CPU: in bf16 if the smaller map has few positions, in float32 after upsampling.
 
-At 4×4, where these networks have most of their weights, oneDNN leaves the matrix units idle: by its weight's
-gradient, which it sums position by position, and by the convolution itself where the weight does not fit into the
-cache of a core. Patches of the large map written out, a row for each position of the small one, make a product of
-matrices of each, which takes a half to a fifth of the time. At 8×8 the patches are so many that both take equally
-long.
+At 4×4, where these networks have most of their weights, oneDNN hardly uses the matrix units: it sums the
+weight's gradient position by position, and the convolution itself is slow if the weight does not fit into a core's
+cache. As matrix products (im2col: a row with a patch of the larger map for each position of the smaller one), both
+take a half to a fifth of the time. At 8×8 there are so many patches that both ways take equally long.
 """
 
 from itertools import product
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
-FEW = 16  # positions of a small map
+FEW = 16  # positions of the smaller map at most
 MANY = 2**20  # weights of a kernel: 2 MiB in bf16, the second-level cache of today's cores
 
 
@@ -48,9 +46,9 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 def upsampled(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
     """Return the 3×3 convolution, with a padding of 1, of maps (B, C, H, W) at twice their side, (B, D, 2H, 2W).
 
-    Upsampled to the nearest, four neighbours are one number, so that nine weights meet four numbers only. A CPU
-    sums in float32 the weights that meet the same one: a transposed convolution of 4×4, which takes 4 products in
-    place of 9 and no enlarged maps.
+    After nearest-neighbour upsampling, the nine weights of a kernel meet only four different numbers. On a CPU in
+    float32, weights that meet the same number are summed first: a 4×4 transposed convolution, with 4 products
+    instead of 9 and no enlarged maps.
     """
     if maps.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return convolution(interpolate(maps, scale_factor=2, mode="nearest"))  # type: ignore[no-any-return]
@@ -61,9 +59,9 @@ def upsampled(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
 
 
 def _from_one_position(vectors: Tensor, weight: Tensor) -> Tensor:
-    """Return the transposed convolution (B, D, k, k) of vectors (B, C, 1, 1) as a product of matrices."""
+    """Return the transposed convolution (B, D, k, k) of vectors (B, C, 1, 1) as a matrix product."""
     inputs, outputs, height, width = weight.shape
-    matrix = weight.permute(0, 2, 3, 1).reshape(inputs, -1)  # as it lies in memory, channels last
+    matrix = weight.permute(0, 2, 3, 1).reshape(inputs, -1)  # in the order of memory, channels last
     return (vectors.flatten(1) @ matrix).view(-1, height, width, outputs).permute(0, 3, 1, 2)
 
 
@@ -86,7 +84,7 @@ def _with_bias(maps: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _Convolve(Function):
-    """Maps (B, C, H, W) and weight (D, C, k, k) to maps (B, D, h, w); differentiable as often as one likes."""
+    """Maps (B, C, H, W) and weight (D, C, k, k) to maps (B, D, h, w); differentiable any number of times."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:  # noqa: ANN401
@@ -138,8 +136,8 @@ def _convolve(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor
 def _transpose(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Return maps (B, C, s·h, s·w) of maps (B, D, h, w) and weight (D, C, k, k).
 
-    Every s-th row and column of the result is a convolution of its own, with every s-th row and column of the
-    kernel: row s·i + r takes from row i + (r + p − a)/s what the kernel's row a says of it.
+    Every s-th row and column of the result is a convolution with every s-th row and column of the kernel:
+    row s·i + r sums, over the kernel's rows a, row a times row i + (r + p − a)/s of the input.
     """
     kernel = weight.shape[2]
     if weight.numel() < MANY or kernel != stride + 2 * padding:
@@ -161,9 +159,9 @@ def _transpose(maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tenso
 
 
 def _correlate(large: Tensor, small: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    """Return the slope by the weight, (D, C, k, k), of maps (B, C, H, W) and (B, D, h, w), channels last."""
+    """Return the weight's gradient (D, C, k, k) from maps (B, C, H, W) and (B, D, h, w), channels last."""
     rows = _patches(large, kernel, stride, padding)
-    # A copy: a transposed view multiplies at two thirds of the speed.
+    # A copy: products with a transposed view run at two thirds of the speed.
     columns = small.transpose(0, 1).reshape(small.shape[1], -1)
     return (columns @ rows).view(small.shape[1], kernel, kernel, large.shape[1]).permute(0, 3, 1, 2)
 

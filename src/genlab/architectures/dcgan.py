@@ -1,7 +1,7 @@
 """The convolutional networks of DCGAN, for square images of 16 to 256 pixels.
 
 Between 4×4 and the image every layer halves or doubles the side; channels double as the side halves, from
-`width` next to the image up to 8·width. All weights start at N(0, 0.02), as the paper says.
+`width` next to the image up to 8·width. All weights are initialised from N(0, 0.02), as in the paper.
 
 References:
     Radford, Metz and Chintala, 2015. Unsupervised Representation Learning with Deep Convolutional Generative
@@ -40,15 +40,15 @@ def decoder(
 
     Args:
         latent: dimensions of the latent.
-        modality: of what comes out.
+        modality: of the output.
         width: channels of the layer next to the image.
-        norm: makes the normalisation of so many channels.
-        attention: the side of the maps that get self-attention.
-        upsample: nearest-neighbour upsampling and a 3×3 convolution in place of each 4×4 transposed
-            convolution, which avoids checkerboard patterns.
+        norm: makes the normalisation for a number of channels.
+        attention: side of the feature maps that get self-attention.
+        upsample: nearest-neighbour upsampling and a 3×3 convolution instead of each 4×4 transposed convolution;
+            avoids checkerboard patterns.
 
     Raises:
-        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+        UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
     doubled = _upsampled if upsample else _transposed
     widths = _widths(modality, width)[::-1]
@@ -66,12 +66,12 @@ def decoder(
 def features(
     modality: Modality, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
-    """Return a network from images (B, C, H, W) to the flattened map of 4×4, (B, channels·16).
+    """Return a network from images (B, C, H, W) to the flattened 4×4 map, (B, channels·16).
 
-    No normalisation at the image, as the paper says.
+    The first layer has no normalisation, as in the paper.
 
     Raises:
-        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+        UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
     widths = _widths(modality, width)
     sides = [modality.shape[1] // 2 ** (level + 1) for level in range(len(widths))]
@@ -91,7 +91,7 @@ def features(
 
 
 def initialise(network: nn.Module) -> None:
-    """Start weights at N(0, 0.02), gains at N(1, 0.02) and biases at 0."""
+    """Initialise weights from N(0, 0.02), gains from N(1, 0.02) and biases to 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -102,13 +102,13 @@ def initialise(network: nn.Module) -> None:
 
 
 def _widths(modality: Modality, width: int) -> list[int]:
-    """Channels from the layer next to the image to the one at 4×4."""
+    """Return the channels of the layers, from the one next to the image to the one at 4×4."""
     halvings = side_of(modality, SIZES, "dcgan").bit_length() - 3  # 16 -> 2, 32 -> 3, ..., 256 -> 6
     return [width * min(2**level, WIDEST) for level in range(halvings)]
 
 
 class _Flatten(nn.Module):
-    """(B, C, H, W) to (B, H·W·C), as it lies in memory, channels last: neither this nor its slope is copied."""
+    """(B, C, H, W) to (B, H·W·C), in the order of memory, channels last: copies neither maps nor gradient."""
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.permute(0, 2, 3, 1).flatten(1)

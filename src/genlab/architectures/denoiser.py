@@ -1,4 +1,4 @@
-"""Networks from a noisy image and how noisy it is to what a diffusion model predicts."""
+"""Networks of diffusion models: from a noisy image and its time to the prediction."""
 
 from collections.abc import Callable, Mapping
 from math import prod
@@ -13,16 +13,16 @@ from genlab.core.condition import NONE, Condition
 from genlab.core.errors import UsageError, lookup
 from genlab.core.modality import Modality
 
-TIMES = 64  # numbers that a perceptron is told the time in
+TIMES = 64  # dimensions of the time embedding of a perceptron
 DEPTH = 3
-OCTAVES = 5  # of the waves that points are seen through
+OCTAVES = 5  # of the Fourier features of points
 
 
 class Perceptron(Mixed):
     """Hidden layers of `width` units over a flattened image or point, its time and its label.
 
-    Of a point x it sees sin(2ʲπx) and cos(2ʲπx) for j = 0 … 4 too: what is to be predicted where there is little
-    noise changes within a mode, and layers alone are slow to learn what changes so fast.
+    For points x the input has Fourier features, too: sin(2ʲπx) and cos(2ʲπx) for j = 0 … 4. At low noise the
+    prediction changes within a mode, and a perceptron is slow to learn functions that change so fast.
 
     References:
         Tancik et al., 2020. Fourier Features Let Networks Learn High Frequency Functions. arXiv:2006.10739.
@@ -51,11 +51,11 @@ class Perceptron(Mixed):
 
     @property
     def multiplies_in(self) -> torch.dtype:
-        """float32 for points, whose modes are finer than what bf16 tells apart."""
+        """float32 for points: their modes are finer than the resolution of bf16."""
         return torch.float32 if self.fine else self.dtype
 
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return what is predicted of each image (B, C, H, W) at its time (B,), in [0, 1]."""
+        """Return the prediction for images (B, C, H, W) at times (B,) in [0, 1]."""
         embedding = self.time(times)
         if self.label is not None:
             embedding = embedding + self.label(condition.get(LABEL))
@@ -90,20 +90,20 @@ def denoiser(
 ) -> Mixed:
     """Return a network (noisy images (B, C, H, W), times (B,) in [0, 1], condition) -> (B, C, H, W).
 
-    Without labels it predicts for images of whichever class.
+    Called without labels, it predicts for images of any class.
 
     Args:
         architecture: a name in `DENOISERS`.
-        modality: of what goes in.
+        modality: of the images.
         width: channels of the maps at the image, or hidden units.
-        classes: of the labels; 0 for none.
-        sources: what else is given, by name; of mlp only.
-        attention: the side of the maps that get self-attention; 0 for none, None for the architecture's own.
-        dropout: the share of the activations that is dropped in training.
-        depth: hidden layers of mlp; None for its own.
+        classes: number of classes; 0 for no labels.
+        sources: the other conditions by name; only for mlp.
+        attention: side of the maps that get self-attention; 0 for none, None for the architecture's own.
+        dropout: fraction of the activations that is dropped in training.
+        depth: hidden layers of mlp; by default its own.
 
     Raises:
-        UsageError: parts that the architecture does not have, or a size that it is not for.
+        UsageError: the architecture lacks one of these parts, or does not support this size.
     """
     make = lookup(DENOISERS, architecture, "architecture")
     if architecture == "mlp":
@@ -114,7 +114,7 @@ def denoiser(
         return make(modality, width, classes=classes, sources=sources, depth=depth or DEPTH)
     if sources:
         raise UsageError(
-            f"the unet architecture takes no {', '.join(sources)} beside the noise yet. Set --architecture mlp."
+            f"the unet architecture cannot be conditioned on {', '.join(sources)} yet. Set --architecture mlp."
         )
     if depth is not None:
         raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")

@@ -1,4 +1,4 @@
-"""What judges images: features, then a head for each thing that is to be said of them."""
+"""The discriminator: features, then a head for each output."""
 
 from torch import Tensor, nn
 
@@ -13,12 +13,12 @@ class Discriminator(nn.Module):
     """score = w·m(φ) + b (+ ⟨v_y, φ⟩) with φ the features of an image, or of a pack of images.
 
     Args:
-        features: of what `forward` makes of the images: labels joined, packs stacked along the channels.
-        join: joins the labels to the images.
-        sources: joins the other conditions to the images.
-        pack: how many consecutive images are judged as one (PacGAN).
-        minibatch: m, extends φ by what the batch says.
-        projection: v, a vector for every class.
+        features: from images, with labels and sources appended and packs stacked along the channels, to φ.
+        join: appends the labels to the images.
+        sources: appends the other conditions to the images.
+        pack: number of consecutive images that share one score (PacGAN).
+        minibatch: m, appends features of the whole batch to φ.
+        projection: v, a vector for each class.
         auxiliary: from φ to the logits of the classes.
 
     References:
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         self.auxiliary = auxiliary
 
     def forward(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
-        """Return what the discriminator says of examples (B, *shape), with the conditions that it was built for.
+        """Return scores, features and class logits of examples (B, *shape), given the conditions it was built for.
 
         Raises:
             ValueError: a condition is missing, or the examples are not a whole number of packs.
@@ -73,5 +73,5 @@ class Discriminator(nn.Module):
             return images
         count = images.shape[0]
         if count % self.pack:
-            raise ValueError(f"{count} images cannot be judged in packs of {self.pack}")
+            raise ValueError(f"{count} images cannot be divided into packs of {self.pack}")
         return images.reshape(count // self.pack, -1, *images.shape[2:])

@@ -1,4 +1,4 @@
-"""Dropout that means the same on one process and on many."""
+"""Dropout with the same result on one process and on several."""
 
 from math import prod
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from genlab.core.distributed import here
 
-CHANCES = 2**16  # what a probability is a multiple of
+CHANCES = 2**16  # probabilities are multiples of 1 / CHANCES
 
 
 class Dropout(nn.Module):
     """In training each element is 0 with probability p, and divided by 1 − p otherwise.
 
-    Two random bytes decide on an element, which takes half the time of a random float32 number.
+    Each element is decided by two random bytes, which takes half the time of a random float32.
 
     Every process draws the mask of the whole global batch from torch's global stream and keeps its rows, so that
-    how many processes train does not change what is trained.
+    the number of processes does not change the result.
 
     References:
         Srivastava et al., 2014. Dropout: A Simple Way to Prevent Neural Networks from Overfitting. JMLR 15.
@@ -27,7 +27,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, given: Tensor) -> Tensor:
-        """Return (B, …) as it is in evaluation, with gaps in training."""
+        """Return the input (B, …): unchanged in evaluation, with elements dropped in training."""
         if not self.training or self.p == 0:
             return given
         shard, lowest = here(), round(self.p * CHANCES)
@@ -36,12 +36,12 @@ class Dropout(nn.Module):
         return given * kept.mul_(CHANCES / (CHANCES - lowest))
 
     def extra_repr(self) -> str:
-        """Return what `print` shows of it."""
+        """Return the text that `print` shows."""
         return f"p={self.p}"
 
 
 def _draws(count: int, given: Tensor) -> Tensor:
-    """Return random whole numbers of 16 bits for each element of `count` rows like those given, channels last."""
+    """Return a random 16-bit integer for each element of `count` rows shaped as in `given`, channels last."""
     shape = given.shape[1:]
     eights = torch.empty(-(-count * prod(shape) // 4), dtype=torch.int64, device=given.device)
     draws = eights.random_(-(2**63), None).view(torch.int16)[: count * prod(shape)]

@@ -1,7 +1,7 @@
-"""Invertible networks between images and latents of as many dimensions, with the log-determinant of what they do.
+"""Invertible networks between images and latents of the same dimension, with log-determinants of the Jacobian.
 
-An image goes through levels. Each folds 2×2 positions into channels, takes some steps, and hands half of its
-channels out as latents; what is left goes on to the next. The last level hands out all.
+An image goes through levels. Each level folds 2×2 positions into channels, applies some steps, and splits off half
+of its channels as latents; the rest goes to the next level. At the last level all channels become latents.
 
 References:
     Dinh, Sohl-Dickstein and Bengio, 2017. Density Estimation Using Real NVP. arXiv:1605.08803.
@@ -21,20 +21,20 @@ from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 
 LEVELS = 3
-LONGEST = 1024  # numbers that splines take as one vector
+LONGEST = 1024  # longest vector that splines take
 
 
 class Levels(nn.Module):
     """A multi-scale flow.
 
     Args:
-        modality: of what goes in.
-        steps: makes the layers of a level with so many channels, after the fold.
-        levels: how many; None for as many as the image can be halved, at most 3.
-        before: makes the layers that come before the fold.
+        modality: of the images.
+        steps: makes the layers of a level after the fold, from the number of channels.
+        levels: their number; by default as often as the image can be halved, at most 3.
+        before: makes the layers of a level before the fold, from the number of channels.
 
     Raises:
-        UsageError: sides that cannot be halved so often.
+        UsageError: the sides cannot be halved so often.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Levels(nn.Module):
 
 
 def glow(modality: Modality, width: int, steps: int, levels: int | None = None) -> Levels:
-    """Return a flow of activation normalisation, 1×1 convolution and coupling of halves of the channels."""
+    """Return a flow of activation normalisation, 1×1 convolution and coupling of half the channels."""
 
     def made(channels: int) -> list[Invertible]:
         return [
@@ -99,7 +99,7 @@ def glow(modality: Modality, width: int, steps: int, levels: int | None = None) 
 
 
 def realnvp(modality: Modality, width: int, steps: int, levels: int | None = None) -> Levels:
-    """Return a flow of couplings, of checkerboards before each fold and of halves of the channels after it."""
+    """Return a flow of couplings: checkerboards before each fold, halves of the channels after it."""
 
     def made(channels: int, *, checkered: bool) -> list[Invertible]:
         return [
@@ -117,7 +117,7 @@ def realnvp(modality: Modality, width: int, steps: int, levels: int | None = Non
 class Splines(nn.Module):
     """Couplings by monotonic rational-quadratic splines, for points and short vectors.
 
-    Points are spread out threefold first: the splines bend between −5 and 5.
+    Points are scaled by 3 first: outside of [−5, 5] the splines are the identity.
 
     References:
         Durkan, Bekasov, Murray and Papamakarios, 2019. Neural Spline Flows. arXiv:1906.04032.
@@ -129,7 +129,7 @@ class Splines(nn.Module):
 
         self.shape = modality.shape
         self.spread = 3.0 if modality.fine else 1.0
-        with torch.device("cpu"):  # its masks cannot be made without memory
+        with torch.device("cpu"):  # its masks need real memory, not the meta device
             self.flow = NSF(
                 math.prod(self.shape), bins=16, transforms=steps, hidden_features=(width, width), passes=2
             )
@@ -149,7 +149,7 @@ def splines(modality: Modality, width: int, steps: int, levels: int | None = Non
     """Return a flow of splines.
 
     Raises:
-        UsageError: levels, which need maps; or images of more than `LONGEST` numbers.
+        UsageError: `levels` is set, which needs maps; or images have more than `LONGEST` numbers.
     """
     if math.prod(modality.shape) > LONGEST:
         raise UsageError(
@@ -157,7 +157,7 @@ def splines(modality: Modality, width: int, steps: int, levels: int | None = Non
             f"{math.prod(modality.shape):,}. Use glow or realnvp."
         )
     if levels is not None:
-        raise UsageError("--levels are for --architecture glow or realnvp: spline takes a picture as one vector.")
+        raise UsageError("--levels is for --architecture glow or realnvp: spline takes a picture as one vector.")
     return Splines(modality, width, steps)
 
 
@@ -169,7 +169,7 @@ FLOWS: Mapping[str, Callable[[Modality, int, int, int | None], nn.Module]] = {
 
 
 def _levels(modality: Modality, asked: int | None) -> int:
-    """Return how many levels a flow on such images has."""
+    """Return the number of levels of a flow on images of this size."""
     _, height, width = maps_of(modality, "flow, which halves its maps,", "--architecture spline")
     possible = 0
     while height % 2 ** (possible + 1) == width % 2 ** (possible + 1) == 0:

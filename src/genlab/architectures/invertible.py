@@ -1,4 +1,4 @@
-"""Layers with an inverse, and the log-determinant of what they do.
+"""Invertible layers, with the log-determinant of their Jacobian.
 
 References:
     Dinh, Sohl-Dickstein and Bengio, 2017. Density Estimation Using Real NVP. arXiv:1605.08803.
@@ -25,18 +25,18 @@ class Invertible(nn.Module):
 
     @abstractmethod
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return maps of as many numbers, and log |det| of the Jacobian of each image, (B,)."""
+        """Return maps with the same number of elements, and log |det| of the Jacobian of each image, (B,)."""
 
     @abstractmethod
     def inverse(self, maps: Tensor) -> Tensor:
-        """Return what `forward` makes these maps of."""
+        """Return the maps that `forward` turns into these."""
 
 
 class Fold(Invertible):
     """(B, C, 2h, 2w) to (B, 4C, h, w)."""
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Fold; volumes stay."""
+        """Fold; the log-determinant is 0."""
         return pixel_unshuffle(maps, 2), maps.new_zeros(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Fold(Invertible):
 
 
 class ActNorm(Invertible):
-    """s·(x + b) of each channel; the first batch that it is trained on is left with mean 0 and deviation 1."""
+    """s·(x + b) for each channel, set so that the first batch of training gets mean 0 and deviation 1."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ActNorm(Invertible):
         self.log_scale = nn.Parameter(torch.zeros(channels))
         self.register_buffer("ready", torch.zeros((), dtype=torch.long))
         self.ready: Tensor
-        self.seen_ready = False  # so that a device is not waited for in every step
+        self.seen_ready = False  # so that not every step waits for the device
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise."""
@@ -65,18 +65,18 @@ class ActNorm(Invertible):
 
     @property
     def measured(self) -> bool:
-        """Whether shift and scale stand, and are not those of the next batch."""
+        """Whether shift and scale have been set from a batch."""
         if self.training and not self.seen_ready:
             self.seen_ready = bool(self.ready)
         return self.seen_ready or not self.training
 
     def inverse(self, maps: Tensor) -> Tensor:
-        """Take the scale and the shift back."""
+        """Undo the normalisation."""
         return maps * (-self.log_scale).exp()[:, None, None] - self.shift[:, None, None]
 
     @torch.no_grad()
     def _measure(self, maps: Tensor) -> None:
-        """Set shift and scale by the whole batch, on however many processes, or by its first part."""
+        """Set shift and scale from the global batch, or from its first part with `--accumulate`."""
         mean = all_reduce_mean(maps.mean((0, 2, 3)))
         variance = all_reduce_mean((maps - mean[:, None, None]).square().mean((0, 2, 3)))
         self.shift.copy_(-mean)
@@ -85,27 +85,27 @@ class ActNorm(Invertible):
 
 
 class Convolution(Invertible):
-    """An invertible 1×1 convolution: channels are mixed by a matrix that starts as a random rotation."""
+    """An invertible 1×1 convolution: mixes channels by a matrix, initialised as a random rotation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.linalg.qr(torch.randn(channels, channels))[0].contiguous())
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix."""
+        """Mix the channels."""
         volume = torch.linalg.slogdet(self.weight)[1] * (maps.shape[2] * maps.shape[3])
         return conv2d(maps, self.weight[:, :, None, None]), volume.expand(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
-        """Mix by the inverse matrix, which is found in float64."""
+        """Mix by the inverse matrix, computed in float64."""
         return conv2d(maps, _inverted(self.weight)[:, :, None, None])
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Activation normalisation and the convolution behind it as one: W·s·(x + b) = (W·s)x + (W·s)b.
+    """Activation normalisation and the convolution after it in one: W·s·(x + b) = (W·s)x + (W·s)b.
 
-    That spares two rounds through the maps and as many of their slopes.
+    It saves two passes over the maps, and two over their gradients.
     """
 
     weight: Tensor  # (C, C)
@@ -113,25 +113,25 @@ class Mix:
     volume: Tensor  # (), log |det| at each position
 
     def __call__(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the two make of maps, and log |det| of the Jacobian of each image, (B,)."""
+        """Return the output of both layers, and log |det| of the Jacobian of each image, (B,)."""
         volume = self.volume * (maps.shape[2] * maps.shape[3])
         return conv2d(maps, self.weight[:, :, None, None], self.weight @ self.shift), volume.expand(maps.shape[0])
 
     def inverse(self, maps: Tensor) -> Tensor:
-        """Return what the two make these maps of."""
+        """Return the maps that both layers turn into these."""
         return conv2d(maps, _inverted(self.weight)[:, :, None, None], -self.shift)
 
 
 class Coupling(Invertible):
     """y = x·exp(r) + t, with r and t 0 on one half of x and a function of that half on the other.
 
-    r = `LARGEST`·tanh(·/`LARGEST`), so that no scale is beyond what float32 takes back. Both start at 0.
+    r = `LARGEST`·tanh(·/`LARGEST`), so that float32 can undo the scale. Both r and t start at 0.
 
     Args:
         channels: of the maps.
         width: hidden channels of the network.
-        checkered: whether the halves are the colours of a checkerboard, and not halves of the channels.
-        flipped: whether the second half is the one that stays.
+        checkered: whether the halves are the two colours of a checkerboard instead of halves of the channels.
+        flipped: whether the second half stays unchanged instead of the first.
     """
 
     def __init__(self, channels: int, width: int, *, checkered: bool = False, flipped: bool = False) -> None:
@@ -157,13 +157,13 @@ class Coupling(Invertible):
         return self._join(kept, torch.addcmul(shift, changed, log_scale.exp())), log_scale.sum((1, 2, 3))
 
     def inverse(self, maps: Tensor) -> Tensor:
-        """Shift and scale back, by what the half that stayed says."""
+        """Undo scale and shift, which the unchanged half determines."""
         kept, changed = self._split(maps)
         log_scale, shift = self._scale_and_shift(kept)
         return self._join(kept, (changed - shift) * (-log_scale).exp())
 
     def _scale_and_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Return r and t of the half that changes."""
+        """Return r and t for the half that changes."""
         log_scale, shift = self.network(kept).chunk(2, dim=1)
         log_scale = LARGEST * torch.tanh(log_scale / LARGEST)
         if self.checkered:
@@ -172,7 +172,7 @@ class Coupling(Invertible):
         return log_scale, shift
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the half that stays and the one that changes; of a checkerboard, both with gaps."""
+        """Return the half that stays and the half that changes; for a checkerboard, both with zeros in between."""
         if self.checkered:
             kept = self._mask(maps) * maps
             return kept, maps - kept
@@ -180,21 +180,21 @@ class Coupling(Invertible):
         return (second, first) if self.flipped else (first, second)
 
     def _join(self, kept: Tensor, changed: Tensor) -> Tensor:
-        """Return the maps of two halves."""
+        """Return the maps, given their two halves."""
         if self.checkered:
             return kept + changed
         return torch.cat([changed, kept] if self.flipped else [kept, changed], dim=1)
 
     def _mask(self, maps: Tensor) -> Tensor:
-        """Return 1 where the checkerboard (H, W) stays, else 0."""
+        """Return the checkerboard (H, W): 1 where values stay, else 0."""
         rows, columns = (torch.arange(side, device=maps.device) for side in maps.shape[2:])
         return ((rows[:, None] + columns) % 2 == int(self.flipped)).to(maps.dtype)
 
 
 def merged(layers: Sequence[Invertible]) -> Sequence[Invertible | Mix]:
-    """Return layers that do what these do, with a `Mix` for each activation normalisation before a convolution.
+    """Return equivalent layers, with one `Mix` for each activation normalisation before a convolution.
 
-    The matrices of all are made at once: by themselves they are too small for a device to be busy.
+    All matrices are computed at once: one at a time, they are too small to use a device well.
     """
     pairs = {a: b for a, b in pairwise(layers) if isinstance(a, ActNorm) and isinstance(b, Convolution)}
     if not pairs or not all(norm.measured for norm in pairs):
@@ -211,22 +211,22 @@ def merged(layers: Sequence[Invertible]) -> Sequence[Invertible | Mix]:
 
 
 class _ExactInInference(MixedSequential):
-    """Layers that multiply in a shorter type only while they are trained: inverted must be what was done."""
+    """Layers that compute in a shorter type only in training, so that the inverse is accurate afterwards."""
 
     @property
     def multiplies_in(self) -> torch.dtype:
-        """float32 outside of training."""
+        """float32 except in training."""
         return self.dtype if self.training else torch.float32
 
 
 def _inverted(matrix: Tensor) -> Tensor:
-    """Return the inverse of a matrix, found in float64."""
+    """Return the inverse of a matrix, computed in float64."""
     inverse: Tensor = torch.linalg.inv(matrix.cpu().double())
     return inverse.to(matrix.device, matrix.dtype)
 
 
 def _initialise(network: nn.Sequential) -> None:
-    """Start weights at N(0, 0.05) and biases at 0, those of the last layer all at 0."""
+    """Initialise weights from N(0, 0.05) and biases to 0; in the last layer both to 0."""
     layers = [layer for layer in network if isinstance(layer, nn.Conv2d)]
     for layer in layers:
         nn.init.normal_(layer.weight, 0.0, 0.05 if layer is not layers[-1] else 0.0)

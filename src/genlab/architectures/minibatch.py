@@ -1,4 +1,4 @@
-"""Layers by which a discriminator sees a batch as a whole, so that a collapsed generator gives itself away."""
+"""Layers that let a discriminator compare the images of a batch, so that it recognises mode collapse."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from genlab.core.distributed import all_reduce_mean, gather
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Adds to each image how near the others are: o_b = Σ_j exp(−‖φT_b − φ_jT_b‖₁) for `kernels` matrices T_b.
+    """Appends how close the other images are: o_b = Σ_j exp(−‖φT_b − φ_jT_b‖₁) for `kernels` matrices T_b.
 
-    The sum is over the global batch, the image itself included, as in the paper. T starts at N(0, 1/features):
-    columns of about length 1, as the authors' weight normalisation makes them, so that distances between features
-    of order 1 are of order 1 too and not lost in the exponential.
+    The sum is over the global batch including the image itself, as in the paper. T is initialised from
+    N(0, 1/features): its columns have length about 1, as with the authors' weight normalisation, so that features
+    of order 1 have distances of order 1, which the exponential can resolve.
 
     References:
         Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
@@ -37,8 +37,8 @@ class MinibatchDiscrimination(nn.Module):
 class _Distances(Function):
     """The distances ‖x_i − y_j‖₁, (K, B, N), of vectors x (K, B, D) and y (K, N, D).
 
-    `torch.cdist` takes a fifth of the time of differences written out, but has no second derivative. Where one is
-    asked for, by a penalty on the discriminator's slope, the first is written out.
+    `torch.cdist` takes a fifth of the time of explicit differences, but has no second derivative. If a gradient
+    penalty needs one, the first derivative is written out.
     """
 
     @staticmethod
@@ -59,7 +59,7 @@ class _Distances(Function):
 
 
 class MinibatchStddev(nn.Module):
-    """Adds one feature: the standard deviation over the global batch, averaged over all features.
+    """Appends one feature: the standard deviation over the global batch, averaged over all features.
 
     References:
         Karras et al., 2018. Progressive Growing of GANs. arXiv:1710.10196.
@@ -72,5 +72,5 @@ class MinibatchStddev(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, features + 1) of (B, features)."""
         variance = all_reduce_mean((features - all_reduce_mean(features.mean(0))).square().mean(0))
-        spread = torch.sqrt(variance + 1e-8).mean()  # the root of 0 has no slope
+        spread = torch.sqrt(variance + 1e-8).mean()  # the square root has no gradient at 0
         return torch.cat((features, spread.expand(features.shape[0], 1)), dim=1)

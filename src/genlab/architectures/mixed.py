@@ -1,4 +1,4 @@
-"""Networks whose inside may compute in fewer bits than what is around them."""
+"""Mixed precision: networks that compute in a shorter type, such as bf16, inside and return float32."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,10 +11,10 @@ from genlab.core.condition import NONE, Condition
 
 
 class Mixed(nn.Module):
-    """A network that multiplies in `dtype` and gives back float32, where heads, losses and penalties go on.
+    """A network that multiplies in `dtype` and returns float32, in which heads, losses and penalties continue.
 
-    Weights, their gradients and the statistics of normalisation are float32 all the same: each forward rounds a
-    copy of the weights.
+    Weights, their gradients and the statistics of normalisation stay in float32: each forward pass rounds a copy
+    of the weights.
 
     References:
         Micikevicius et al., 2018. Mixed Precision Training. arXiv:1710.03740.
@@ -25,25 +25,25 @@ class Mixed(nn.Module):
 
     @property
     def multiplies_in(self) -> torch.dtype:
-        """The type of its products now."""
+        """The data type of its products in the current mode."""
         return self.dtype
 
     def shortened(self, device: torch.device) -> AbstractContextManager[Any]:
-        """Multiply in `multiplies_in` within."""
+        """Return a context in which products are computed in `multiplies_in`."""
         dtype = self.multiplies_in
         return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
     def rounded(self, given: Tensor) -> Tensor:
-        """Return what is given in the type of its products, if that is shorter."""
+        """Return a tensor in the type of the products, if that is shorter."""
         return given if self.multiplies_in == torch.float32 else given.to(self.multiplies_in)
 
     def restored(self, made: Tensor) -> Tensor:
-        """Return what was made within, in float32 if it is shorter."""
+        """Return an output in float32."""
         return made if self.dtype == torch.float32 else made.float()
 
 
 class MixedSequential(ConditionalSequential, Mixed):
-    """Layers in a row, as a `Mixed` network."""
+    """A `ConditionalSequential` in mixed precision."""
 
     def forward(self, given: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the last layer's output in float32."""

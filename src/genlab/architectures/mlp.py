@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, with two hidden layers unless told, for images of any shape and for points.
+"""Multi-layer perceptrons, by default with two hidden layers, for images of any shape and for points.
 
 References:
     Goodfellow et al., 2014. Generative Adversarial Networks, section 5. arXiv:1406.2661.
@@ -32,7 +32,7 @@ def decoder(
 ) -> ConditionalSequential:
     """Return a network from latents (B, latent) to pre-activations (B, C, H, W) of an image.
 
-    It has `depth` hidden layers and no normalisation, so that `norm` is not used.
+    It has `depth` hidden layers and no normalisation: `norm` is ignored.
 
     Raises:
         UsageError: attention, which needs maps.
@@ -56,8 +56,8 @@ def features(
 ) -> Features:
     """Return a network from images (B, C, H, W) to the last of `depth` hidden layers, (B, width).
 
-    Points are spread out fivefold first, to the published coordinates of `grid25`: the features that the first
-    layer starts with would be too coarse for its modes otherwise.
+    Points are scaled by 5 first, to the published coordinates of `grid25`: otherwise the first layer's initial
+    features would be too coarse for its modes.
 
     Raises:
         UsageError: attention or instance normalisation, which need maps.
@@ -72,7 +72,7 @@ def features(
 
 
 def initialise(network: nn.Module) -> None:
-    """Leave every layer as torch starts it, at U(−1/√inputs, 1/√inputs)."""
+    """Keep torch's initialisation, U(−1/√inputs, 1/√inputs)."""
 
 
 def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float) -> list[nn.Module]:
@@ -88,12 +88,12 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
 
 
 def _sequential_for(modality: Modality) -> type[ConditionalSequential]:
-    """Return what to put the layers in: those for points keep all their digits, which are few pixels' worth."""
+    """Return the class of the network: points need float32, images may use mixed precision."""
     return ConditionalSequential if modality.fine else MixedSequential
 
 
 class _Spread(nn.Module):
-    """(B, 2) to five times itself."""
+    """Multiplies points (B, 2) by 5."""
 
     def forward(self, points: Tensor) -> Tensor:
         return SPREAD * points
@@ -102,6 +102,6 @@ class _Spread(nn.Module):
 def _refuse(attention: int | None) -> None:
     if attention is not None:
         raise UsageError(
-            "attention works on feature maps, and the mlp architecture has none. Leave it out, or use "
+            "attention works on feature maps, and the mlp architecture has none. Remove it, or use "
             "--architecture dcgan or resnet."
         )

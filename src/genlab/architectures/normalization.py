@@ -1,4 +1,4 @@
-"""Normalisation layers that mean the same on one process and on many."""
+"""Normalisation layers with the same result on one process and on several."""
 
 from typing import Literal
 
@@ -16,9 +16,9 @@ NormName = Literal["batch", "layer", "instance", "none"]
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the *global* batch, of maps (B, C, H, W) or vectors (B, C).
 
-    On one process it is `nn.BatchNorm2d`. On several, mean and variance are those of all processes' rows
-    together (`nn.SyncBatchNorm` does the same on GPUs only), so that how many processes train does not change
-    what is trained.
+    On one process it is `nn.BatchNorm2d`. On several, mean and variance are computed over all processes' rows
+    (`nn.SyncBatchNorm` does the same, but only on GPUs), so that the number of processes does not change the
+    result.
 
     References:
         Ioffe and Szegedy, 2015. Batch Normalization. arXiv:1502.03167.
@@ -30,7 +30,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             return super().forward(images)
         images = images.to(torch.promote_types(images.dtype, torch.float32))
         over = (0, *range(2, images.ndim))
-        # The mean first: E[x²] − E[x]² would lose its digits where the mean is large.
+        # The mean first: E[x²] − E[x]² loses digits if the mean is large.
         mean = all_reduce_mean(images.mean(over, keepdim=True))
         variance = all_reduce_mean((images - mean).square().mean(over, keepdim=True))
         count = images.numel() // images.shape[1] * world_size()
@@ -44,7 +44,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics as `nn.BatchNorm2d` does, with the unbiased variance."""
+        """Update the running statistics as `nn.BatchNorm2d` does, with the unbiased variance."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -59,9 +59,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class ConditionalBatchNorm2d(Conditional):
-    """Batch normalisation whose gain and bias belong to the label: γ_y · (x − μ)/σ + β_y.
+    """Batch normalisation with a gain and a bias for each class: γ_y · (x − μ)/σ + β_y.
 
-    μ and σ are those of all classes together. Every γ starts at 1 and every β at 0.
+    μ and σ are computed over all classes together. Every γ starts at 1 and every β at 0.
 
     References:
         Dumoulin, Shlens and Kudlur, 2017. A Learned Representation for Artistic Style. arXiv:1610.07629.
@@ -71,7 +71,7 @@ class ConditionalBatchNorm2d(Conditional):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.normalise = BatchNorm2d(channels, affine=False)
-        # No nn.Embedding: spectral normalisation, which takes those too, would shrink the gains.
+        # No nn.Embedding: spectral normalisation applies to embeddings, too, and would shrink the gains.
         self.gain = nn.Parameter(torch.ones(classes, channels))
         self.bias = nn.Parameter(torch.zeros(classes, channels))
 
@@ -88,7 +88,7 @@ def make_norm(name: NormName, channels: int) -> nn.Module:
 
     batch: per channel over the batch and the positions. layer: per image over channels and positions, with a
     gain per channel. instance: per image and channel over the positions. none: nothing. All but instance take
-    vectors (B, C) too.
+    vectors (B, C), too.
 
     References:
         Ba, Kiros and Hinton, 2016. Layer Normalization. arXiv:1607.06450.

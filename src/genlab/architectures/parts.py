@@ -1,4 +1,4 @@
-"""What an architecture consists of, and what its files share."""
+"""The parts of an architecture, and checks that the architectures share."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -24,30 +24,30 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """The two directions between an image and a vector, and how all weights start."""
+    """Networks from a vector to an image and back, and their initialisation."""
 
     decoder: Callable[..., ConditionalSequential]
     """(latent, modality, width, *, norm: MakeNorm, attention: int | None), uninitialised."""
     features: Callable[..., Features]
     """(modality, width, *, norm: NormName, dropout: float, attention: int | None), uninitialised."""
     initialise: Callable[[nn.Module], None]
-    """Starts all weights of a network in place, heads included."""
+    """Initialises all weights of a network in place, including heads."""
     norm: NormName
-    """What its features are normalised by where nothing else is asked for."""
+    """The default normalisation of its features."""
     deepens: bool = False
-    """Whether both functions take a `depth`; if not, the size of the image decides how many layers there are."""
+    """Whether both functions take a `depth`; if not, the image size determines the number of layers."""
 
     def deepened(self, depth: int | None) -> "Architecture":
-        """Return it with the depth bound, if one is asked for.
+        """Return the architecture with `depth` bound, unless it is None.
 
         Raises:
-            UsageError: its depth cannot be chosen.
+            UsageError: the depth of this architecture cannot be chosen.
         """
         if depth is None:
             return self
         if not self.deepens:
             raise UsageError(
-                "--depth is for --architecture mlp; the others have as many layers as the size needs."
+                "--depth is for --architecture mlp; in the others the image size determines the number of layers."
             )
         return replace(
             self, decoder=partial(self.decoder, depth=depth), features=partial(self.features, depth=depth)
@@ -55,10 +55,10 @@ class Architecture:
 
 
 def maps_of(modality: Modality, network: str, instead: str) -> tuple[int, int, int]:
-    """Return channels, height and width of a modality that has maps.
+    """Return channels, height and width of a modality of images.
 
     Raises:
-        UsageError: it has none; the message names the `network` and what to use `instead`.
+        UsageError: it is another modality; the message names the `network` and what to use `instead`.
     """
     if modality.spatial != 2:
         raise UsageError(f"the {network} works on pictures, and these data are {modality.noun}. Set {instead}.")
@@ -70,7 +70,7 @@ def side_of(modality: Modality, sizes: Collection[int], architecture: str) -> in
     """Return the side of a square image.
 
     Raises:
-        UsageError: there are no images, or they are not square, or their side is not in `sizes`.
+        UsageError: the data are no images, they are not square, or their side is not in `sizes`.
     """
     _, height, width = maps_of(modality, f"{architecture} architecture", "--architecture mlp")
     if height != width or height not in sizes:
@@ -82,11 +82,13 @@ def side_of(modality: Modality, sizes: Collection[int], architecture: str) -> in
 
 
 def check_attention(attention: int | None, sides: Collection[int]) -> None:
-    """Check that feature maps of the side `attention` occur among `sides`.
+    """Check that the network has feature maps with the side `attention`.
 
     Raises:
-        UsageError: they do not.
+        UsageError: it has none; the message lists the sides.
     """
     if attention is not None and attention not in sides:
         choices = ", ".join(map(str, sorted(sides)))
-        raise UsageError(f"attention {attention}: this network has no such maps. Choices: sides of {choices}.")
+        raise UsageError(
+            f"attention {attention}: no feature maps of this network have that side. Choices: {choices}."
+        )

@@ -1,9 +1,8 @@
 """The residual networks of SN-GAN and WGAN-GP, for square images of 16 to 256 pixels.
 
 Blocks normalise and activate before they convolve. Up to 32 pixels all maps of the discriminator have `width`
-channels
-and all of the generator 2·width; above, there are width/2 next to the image, doubling towards the middle up to
-8·width. With width 128 these are the published networks of 32, 48 and 128 pixels.
+channels and all maps of the generator 2·width; for larger images channels start at width/2 next to the image and
+double with each halving, up to 8·width. With width 128 these are the published networks for 32, 48 and 128 pixels.
 
 References:
     Gulrajani et al., 2017. Improved Training of Wasserstein GANs, appendix F. arXiv:1704.00028.
@@ -26,7 +25,7 @@ from genlab.core.condition import NONE, Condition
 from genlab.core.modality import Modality
 
 SIZES = (16, 32, 48, 64, 96, 128, 256)
-SMALL = 32  # up to this side all maps have equally many channels
+SMALL = 32  # up to this side all maps have the same number of channels
 WIDEST = 8  # times `width`
 
 
@@ -37,13 +36,13 @@ def decoder(
 
     Args:
         latent: dimensions of the latent.
-        modality: of what comes out.
+        modality: of the output.
         width: see the top of this file.
-        norm: makes the batch normalisation of so many channels.
-        attention: the side of the maps that get self-attention, after the block that reaches it.
+        norm: makes the batch normalisation for a number of channels.
+        attention: side of the feature maps that get self-attention, after the block that reaches it.
 
     Raises:
-        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+        UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
     side = side_of(modality, SIZES, "resnet")
     base = 6 if side % 3 == 0 else 4
@@ -63,13 +62,13 @@ def decoder(
 def features(
     modality: Modality, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
-    """Return a network from images (B, C, H, W) to the sum of the last map over its positions, (B, channels).
+    """Return a network from images (B, C, H, W) to the last map, summed over its positions, (B, channels).
 
-    Up to 32 pixels two blocks halve the side and two keep it; above, blocks halve it down to 3 or 4 and one keeps
-    it. Dropout acts on the sum.
+    Up to 32 pixels two blocks halve the side and two keep it; for larger images blocks halve it down to 3 or 4,
+    and one keeps it. Dropout acts on the sum.
 
     Raises:
-        UsageError: a size that the architecture is not for, or attention on maps that there are not.
+        UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
     side = side_of(modality, SIZES, "resnet")
     halvings = 2 if side <= SMALL else (side // 3).bit_length() - 1
@@ -89,7 +88,7 @@ def features(
 
 
 def initialise(network: nn.Module) -> None:
-    """Start weights as Xavier's uniform, √2 times it in the convolutions of a block's branch; biases at 0."""
+    """Initialise weights with Xavier uniform, times √2 in a block's residual branch; biases to 0."""
     branches = {
         convolution
         for block in network.modules()
@@ -104,7 +103,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def _doubling(width: int, count: int) -> list[int]:
-    """Channels of `count` maps from the one next to the image inwards."""
+    """Return the channels of `count` maps, from the one next to the image inwards."""
     return [max(1, min(width * 2**level // 2, WIDEST * width)) for level in range(count)]
 
 
@@ -115,7 +114,7 @@ def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
 class _Up(Conditional):
     """x ↑ through a 1×1 convolution, plus norm, ReLU, ↑, 3×3, norm, ReLU, 3×3; ↑ doubles the side.
 
-    No convolution has a bias: whatever is constant over a map, the next batch normalisation takes away.
+    No convolution has a bias: the next batch normalisation removes any constant.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: MakeNorm) -> None:
@@ -130,13 +129,13 @@ class _Up(Conditional):
         """Return maps of twice the side."""
         inner = relu(_normalised(self.norm1, maps, condition))
         inner = relu(_normalised(self.norm2, upsampled(inner, self.conv1), condition))
-        # A 1×1 convolution and nearest upsampling commute; this order costs a quarter.
+        # A 1×1 convolution and nearest-neighbour upsampling commute; this order takes a quarter of the operations.
         result: Tensor = self.conv2(inner) + interpolate(self.shortcut(maps), scale_factor=2, mode="nearest")
         return result
 
 
 class _First(nn.Module):
-    """The block at the image, which neither normalises nor activates it: 3×3, ReLU, 3×3, ↓, plus x ↓ and 1×1."""
+    """The first block, without norm and ReLU at the image: 3×3, ReLU, 3×3, ↓, plus x through ↓ and 1×1."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

@@ -1,10 +1,11 @@
-"""The U-Net of denoising diffusion, for images whose sides are even.
+"""The U-Net of denoising diffusion, for images with even sides.
 
-Maps are halved until their side is odd or 4; there are `width` channels at the image and 2·width from the second
-size on. Each size has residual blocks on the way down and one more on the way up, where what the way down made is
-joined. With width 128 these are the maps of the published network of 32 pixels, whose attention has one head.
+Maps are halved until their side is odd or 4; they have `width` channels at the image and 2·width below. Each
+resolution has residual blocks on the way down, and one block more on the way up, where the maps from the way down
+are concatenated (skip connections). With width 128 the maps are those of the published network for 32 pixels,
+whose attention has one head.
 
-Layers, their order and the number of groups of every normalisation are those of `UNet2DModel` in diffusers, which
+Layers, their order and the number of groups of each normalisation are as in `UNet2DModel` of diffusers, which
 computes the same with the same weights; its `to_q`, `to_k` and `to_v` are the thirds of `inward`.
 
 References:
@@ -29,27 +30,27 @@ from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 
 SMALLEST = 4
-GROUP = 16  # the fewest channels of a normalised group: with fewer, torch takes ten times as long in bf16
-ATTENDED = 16  # the largest side of maps that get self-attention by default
-PART = 64  # images at a time where nothing is learned
-BLOCKS = 2  # residual blocks of each size on the way down
-HEAD = 64  # channels of an attention head at least, where there are as many
-FEW = 256  # positions whose attention is written out
+GROUP = 16  # fewest channels of a group in normalisation: with fewer, torch takes ten times as long in bf16
+ATTENDED = 16  # largest side of maps that get self-attention by default
+PART = 64  # images at a time in inference on a CPU
+BLOCKS = 2  # residual blocks of each resolution on the way down
+HEAD = 64  # channels of an attention head at least, if the map has as many
+FEW = 256  # positions up to which attention is written out
 
 
 class UNet(Mixed):
     """A network (noisy images (B, C, H, W), times (B,), condition) -> (B, C, H, W).
 
     Args:
-        modality: of what goes in.
+        modality: of the images.
         width: channels of the maps at the image.
-        classes: whose labels it is told; 0 for none. Class number `classes` stands for no label.
-        attention: the side of the maps that get self-attention, beside the smallest; 0 for none, None for 16 or
-            the next below.
-        dropout: the share of the activations in residual blocks that is dropped in training.
+        classes: number of classes it is conditioned on; 0 for none. Class number `classes` means no label.
+        attention: side of the maps that get self-attention besides the smallest; 0 for none, by default 16 or
+            the next smaller.
+        dropout: fraction of the activations in residual blocks that is dropped in training.
 
     Raises:
-        UsageError: sides that cannot be halved, or attention on maps that there are not.
+        UsageError: sides that cannot be halved, or attention at a side that no map has.
     """
 
     def __init__(
@@ -96,10 +97,10 @@ class UNet(Mixed):
         _initialise(self)
 
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return what is predicted of each image; times are in [0, 1].
+        """Return the prediction for each image; times are in [0, 1].
 
-        Where nothing is learned, a processor is given few images at a time, whose maps its caches hold. A compiled
-        or exported network takes all at once: its batch has no fixed size.
+        In inference, a CPU takes few images at a time, so that their maps fit into its caches. A compiled or
+        exported network takes all at once, because its batch size is not fixed.
         """
         count = noisy.shape[0]
         in_parts = noisy.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
@@ -113,7 +114,7 @@ class UNet(Mixed):
         if self.label is not None:
             embedding = embedding + self.label(condition.get(LABEL))
         embedding = silu(embedding)
-        maps = self.rounded(self.first(noisy))  # not before: beside a pixel of 1 bf16 has no room for little noise
+        maps = self.rounded(self.first(noisy))  # not earlier: bf16 would round away little noise on a pixel near 1
         with self.shortened(noisy.device):
             kept = [maps]
             for layer in self.down:
@@ -154,7 +155,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + out(softmax(q kᵀ/√d) v) with q, k, v and out linear in the normalised maps, at each position."""
+    """x + out(softmax(q kᵀ/√d) v); q, k and v are linear in the normalised maps at each position."""
 
     def __init__(self, channels: int, norm: MakeNorm) -> None:
         super().__init__()
@@ -178,8 +179,7 @@ class Attention(nn.Module):
 def _attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Return softmax(q kᵀ/√d) v of queries, keys and values (B, heads, n, d).
 
-    Where there are few positions, a CPU takes half the time with products of matrices in bf16 that it takes with
-    its fused kernel.
+    With few positions, matrix products in bf16 take a CPU half the time of its fused kernel.
     """
     if queries.device.type != "cpu" or queries.dtype != torch.bfloat16 or queries.shape[2] > FEW:
         return scaled_dot_product_attention(queries, keys, values)
@@ -200,18 +200,18 @@ class Up(nn.Module):
 
 
 class LabelOrNone(nn.Embedding):
-    """A vector for each class, and a last one for no label at all."""
+    """An embedding of each class, and a last one for no label."""
 
     def __init__(self, classes: int, size: int) -> None:
         super().__init__(classes + 1, size)
 
     def forward(self, labels: Tensor | None) -> Tensor:
-        """Return the vectors of labels (B,), (B, size); of none, one that goes with every image."""
+        """Return the embeddings (B, size) of labels (B,); without labels (1, size), for all images."""
         return self.weight[-1:] if labels is None else super().forward(labels)
 
 
 class Wave(nn.Module):
-    """Times in [0, 1] as sines and cosines of 1,000·t at frequencies from 1 down to 10⁻⁴, (B, size).
+    """Embeds times in [0, 1] as sines and cosines of 1,000·t, at frequencies from 1 down to 10⁻⁴, (B, size).
 
     References:
         Vaswani et al., 2017. Attention Is All You Need, section 3.5. arXiv:1706.03762.
@@ -222,7 +222,7 @@ class Wave(nn.Module):
         self.size = size
 
     def forward(self, times: Tensor) -> Tensor:
-        """Return as many sines as cosines of times (B,); an odd size ends with a 0."""
+        """Return the sines, then the cosines of times (B,); an odd size ends with a 0."""
         half = self.size // 2
         places = torch.arange(half, device=times.device) / max(1, half - 1)
         angles = 1000 * times[:, None] * torch.exp(-math.log(1e4) * places)
@@ -246,16 +246,16 @@ def _sides(modality: Modality) -> list[int]:
 
 
 def _norm(width: int) -> MakeNorm:
-    """Return what makes every normalisation of a network: width/16 groups, or the next fewer that divide `width`.
+    """Return group normalisation with width/16 groups, or the next smaller number that divides `width`.
 
-    All maps have a multiple of `width` channels, so that these groups divide them all.
+    All maps have a multiple of `width` channels, so that the groups divide all of them.
     """
     most = max(1, width // GROUP)
     return partial(nn.GroupNorm, next(groups for groups in range(most, 0, -1) if width % groups == 0))
 
 
 def _initialise(network: UNet) -> None:
-    """Start weights as Xavier's uniform, biases at 0, and what a branch ends in at 0: it adds nothing yet."""
+    """Initialise weights with Xavier uniform, biases to 0, and the last layer of each branch to 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""What `import genlab` offers: the same names as the command line."""
+"""`genlab.train`, `genlab.resume` and `genlab.load`, named as on the command line."""
 
 import os
 from pathlib import Path
@@ -13,18 +13,18 @@ __all__ = ["load", "resume", "train"]
 
 
 def train(preset: str, *, quiet: bool = False, **options: Any) -> Result:  # noqa: ANN401 (checked by the recipe)
-    """Train a preset, or what a YAML file says, and return the run.
+    """Train a preset, or the recipe in a YAML file, and return the run.
 
     `genlab.train("dcgan", data="photos/", steps=5000)` is `genlab train dcgan --data photos/ --steps 5000`.
 
     Args:
-        preset: a name that `genlab recipes` lists, or a path ending in .yaml.
+        preset: a name listed by `genlab recipes`, or a path ending in .yaml.
         quiet: write nothing to the terminal.
-        **options: as `genlab train PRESET --help` lists them, with underscores.
+        **options: those of `genlab train PRESET --help`, with underscores.
 
     Raises:
-        UsageError: an unknown preset or option, or a value that it cannot take.
-        DataError: the pictures cannot be used as they are.
+        UsageError: an unknown preset or option, or a value that an option does not take.
+        DataError: the data cannot be used.
         NonFiniteError: a loss or gradient was NaN or infinite.
     """
     return training.train(resolve(preset, options), quiet=quiet)
@@ -42,7 +42,7 @@ def resume(
     `steps`, `minutes`, `patience`, `on_failure`, `device` and `precision` may be changed.
 
     Raises:
-        UsageError: no such run, or another option.
-        CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
+        UsageError: no such run, or an option that cannot be changed.
+        CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     return training.resume(Path(run), options, root=Path(root), quiet=quiet)

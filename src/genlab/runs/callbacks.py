@@ -1,4 +1,4 @@
-"""What a run gives to the loop: its cadence and its callbacks."""
+"""The cadence and the callbacks that a run passes to the training loop."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,7 +31,7 @@ PROBE_POOL = 4 * PROBED  # training images that the probes choose from
 
 @dataclass(frozen=True)
 class Judge:
-    """What a phase is previewed, evaluated and probed with."""
+    """The examples and the distance that a phase is previewed, evaluated and probed with."""
 
     held_out: Batch
     real: Batch  # training images
@@ -39,12 +39,12 @@ class Judge:
 
     @property
     def evaluates(self) -> bool:
-        """Whether there are enough held-out images."""
+        """Whether there are enough held-out images for evaluations."""
         return len(self.held_out) > 1
 
 
 def judge_of(run: Run, current: CurrentPhase, *, quiet: bool) -> Judge:
-    """Return what a phase is previewed, evaluated and probed with."""
+    """Return the examples and the distance that a phase is previewed, evaluated and probed with."""
     plan, source, seed = replace(run.plan, recipe=current.phase.recipe), current.source, run.plan.settings.seed
     held_out = subset(source.held_out, seed).to(run.device)
     real = subset(source.train, seed, PROBE_POOL).to(run.device)
@@ -60,7 +60,7 @@ def callbacks_for(
     progress: Progress,
     observers: Sequence[Observer],
 ) -> Callbacks:
-    """Return what the loop calls in a phase."""
+    """Return the callbacks of a phase."""
     settings, main, held_out = run.plan.settings, run.shard.rank == 0, judge.held_out
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
@@ -82,7 +82,7 @@ def callbacks_for(
 
 
 def cadence_of(run: Run, current: CurrentPhase) -> Cadence:
-    """Return how long a phase is trained, and how often what is done."""
+    """Return how long to train a phase, and how often to log, preview, evaluate and save."""
     settings = run.plan.settings
     return Cadence(
         steps=current.phase.steps,
@@ -113,7 +113,7 @@ def observers_for(run: Run, progress: Progress, stack: ExitStack, *, quiet: bool
 
 
 def machine(run: Run, current: CurrentPhase) -> Mapping[str, Any]:
-    """Return what a run computes on, for its report."""
+    """Return the device, precision and versions of a run, for its report."""
     where = run.device
     return {
         "device": torch.cuda.get_device_name(where) if where.type == "cuda" else str(where),
@@ -136,9 +136,9 @@ def _probes(run: Run, current: CurrentPhase, judge: Judge, batches: Loader) -> P
 
 
 def _doctor(run: Run, step: int) -> Doctor:
-    """Return the doctor, who knows what the run has reported up to `step`.
+    """Return a doctor with the history of the run up to `step`.
 
-    With treatment a finding is reported again, if its remedy did not help.
+    With `--on-failure treat` a finding is reported again if its remedy did not help.
     """
     history, context = records(run.folder)
     treated = run.plan.settings.on_failure == "treat"

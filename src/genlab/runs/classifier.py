@@ -1,4 +1,4 @@
-"""Trains the classifier of a source once: the extractor that knows the very classes that are measured."""
+"""Trains a classifier on the labels of a data source, once, as a feature extractor for these data."""
 
 import hashlib
 
@@ -25,20 +25,20 @@ from genlab.metrics.extractors.resize import resize
 
 EPOCHS, LEAST_STEPS, BATCH, LR = 4, 200, 128, 2e-3
 CHUNK = 500
-SEED = 0  # one classifier for a source, whatever is measured with it
+SEED = 0  # always the same classifier for a source
 
 
 def classifier_of(source: Source, device: torch.device, *, progress: bool = True) -> Extractor:
-    """Return the extractor that was trained on the labels of a source's training images, now or earlier.
+    """Return the classifier of a source's training images, trained now or read from the cache.
 
     Raises:
-        UsageError: the source has fewer than two classes, or is not of pictures.
+        UsageError: the source has fewer than two classes, or no pictures.
     """
     train = source.train
     if train.spec.classes < 2 or train.spec.target.spatial != 2:
         raise UsageError(
-            f"a classifier needs labelled pictures, and {source.name} has none: folders named by their class, or "
-            "another --extractor."
+            f"a classifier needs labelled pictures, and {source.name} has none. Sort them into folders named by "
+            "class, or use another --extractor."
         )
     path = cache_folder() / "classifiers" / f"{train.fingerprint[:32]}.safetensors"
     network = _untrained(train, device)
@@ -56,7 +56,7 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
 
 @torch.no_grad()
 def accuracy(extractor: Extractor, data: Split) -> float:
-    """Return the share of labelled images whose class an extractor names rightly."""
+    """Return the accuracy of a classifying extractor on labelled images."""
     assert data.labels is not None
     named = []
     for rows in np.array_split(np.arange(len(data)), -(-len(data) // CHUNK)):
@@ -74,9 +74,9 @@ def _untrained(train: Split, device: torch.device) -> Classifier:
     return network
 
 
-@torch.enable_grad()  # it may be asked for where samples are drawn without gradients
+@torch.enable_grad()  # may be called while samples are drawn without gradients
 def _fit(network: Classifier, train: Split, *, progress: bool) -> None:
-    """Train it for some passes over the images, its learning rate falling along a cosine."""
+    """Train the network for `EPOCHS` epochs, with a cosine learning rate."""
     steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
     optimizer, rate = adam(network, "classifier", LR, (0.9, 0.999)), RATES["cosine"](steps)
     player = Player("classifier", network, optimizer)

@@ -1,4 +1,4 @@
-"""The data of a run: opened for training, written down, recognised when the run goes on."""
+"""The data of a run: opens them, records them in its folder, and checks them when it is resumed."""
 
 import csv
 import io
@@ -28,11 +28,11 @@ from genlab.recipes.settings import Settings
 from genlab.runs.phases import phase_at, phases_of, resized
 from genlab.training.run_folder import RunFolder
 
-SUBSET = 1000  # images of a split that a run looks at while it trains
+SUBSET = 1000  # held-out images that are used during training
 
 
 def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
-    """Open the source that `settings` name; the first process fills the cache, the others then find it full."""
+    """Open the data source of `settings`; the first process fills the cache before the others read it."""
     opening = partial(
         open_source,
         settings.data,
@@ -51,39 +51,39 @@ def record(source: Source, folder: RunFolder) -> None:
 
 
 def check_unchanged(folder: RunFolder, source: Source) -> None:
-    """Refuse to go on with other pictures than those that the run began with.
+    """Refuse to continue a run with other data than it began with.
 
     Raises:
-        CheckpointError: the kind, number or content of the data is another.
+        CheckpointError: kind, number or content of the data differ.
     """
     then, now = _recorded(folder), _description(source)
     for name in ("target", "conditions", "counts", "fingerprints"):
         if name in then and then[name] != now[name]:
             raise CheckpointError(
                 f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then[name]} and "
-                f"is {now[name]}. Bring the pictures back as they were, or start a new run."
+                f"is {now[name]}. Restore the original data, or start a new run."
             )
 
 
 def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
-    """Return at most `count` images of a split with their labels, drawn once from the seed."""
+    """Return at most `count` examples of a split with their conditions, chosen by the seed."""
     order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
     return split.batch(order[:count])
 
 
 def black_and_white(images: Tensor, seed: int) -> Tensor:
-    """Return images (B, C, H, W) as a VAE with binarised pixels is measured on them: drawn once from the seed."""
+    """Return binarised images (B, C, H, W) to measure a VAE on; the seed determines the draw."""
     return binarised(images, Draws(generator(seed, "measured pixels"), len(images)))
 
 
 def held_out_of(folder: RunFolder, step: int | None = None) -> Batch:
-    """Return the held-out images that a run is evaluated on; with `step`, as they are in the phase of it."""
+    """Return the held-out images that a run is evaluated on; with `step`, at the resolution of its phase."""
     settings = plan_of(folder).settings
     return subset(resized(open_data(settings), spec_of(folder, step)).held_out, settings.seed)
 
 
 def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
-    """Return what the data of a run are like; with `step`, what they are like in the phase of that step."""
+    """Return the data spec of a run; with `step`, that in the phase of this step."""
     spec = DataSpec.of(_recorded(folder))
     if step is None:
         return spec
@@ -97,7 +97,7 @@ def plan_of(folder: RunFolder) -> Plan:
 
 
 def find_class(folder: RunFolder, name: str) -> int:
-    """Return the number of the class that a run's data call `name`, or that has this number.
+    """Return the index of a class, given its name or its index as text.
 
     Raises:
         UsageError: there is no such class.
@@ -110,7 +110,7 @@ def find_class(folder: RunFolder, name: str) -> int:
         return int(name)
     if not classes:
         raise UsageError(
-            f"{folder.path.name} was trained on pictures without labels, so that none is called {name}"
+            f"{folder.path.name} was trained on data without labels, so that there is no class {name}"
         )
     shown = ", ".join(f"{number} {known}" for number, known in enumerate(classes[:20]))
     more = f", … ({len(classes)} in all)" if len(classes) > 20 else ""
@@ -118,7 +118,7 @@ def find_class(folder: RunFolder, name: str) -> int:
 
 
 def _recorded(folder: RunFolder) -> dict[str, Any]:
-    """Return data.yaml, converted if an earlier genlab wrote it."""
+    """Return the content of data.yaml, converted if an earlier genlab wrote it."""
     values = folder.read_yaml("data.yaml")
     return values if "target" in values else legacy.data(values)
 
@@ -126,9 +126,9 @@ def _recorded(folder: RunFolder) -> dict[str, Any]:
 def condition_for(
     folder: RunFolder, step: int, model: nn.Module, count: int, label: int | None = None
 ) -> dict[str, Tensor]:
-    """Return the conditions of `count` samples of the model of `step`: the class `label`, and sources if needed.
+    """Return the condition of `count` samples: the class `label`, and held-out sources if the model needs them.
 
-    The sources are held-out ones.
+    `step` is that of the model's checkpoint.
     """
     given = {} if label is None else {"label": torch.full((count,), label)}
     sources = required_conditions(model.conditions) if isinstance(model, Samples) else []
@@ -152,13 +152,13 @@ def _description(source: Source) -> dict[str, Any]:
 
 
 def facts_of(folder: RunFolder) -> dict[str, float]:
-    """Return what the doctor knows of the images that a run was trained on; of an older genlab's run, nothing."""
+    """Return the facts about the training data for the doctor; empty for runs of an older genlab."""
     known: dict[str, float] = folder.read_yaml("data.yaml").get("facts", {})
     return known
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return comma-separated values."""
+    """Return a table as comma-separated values."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)

@@ -30,29 +30,29 @@ def doctor(
     family: str | None = None,
     root: str | Path = "runs",
 ) -> Diagnosis:
-    """Return what is wrong with a run as it is now, or with what the log of another program tells.
+    """Diagnose a run in its current state, or the log of another program.
 
     Args:
         target: a run folder, a name in `root` or "latest"; or a log: comma-separated, JSON lines, printed text, an
             event file of TensorBoard or a folder of them.
-        mapping: of a log, our name of a signal to the name of its column.
-        family: of a log, a name in `FAMILIES`, where its columns do not say.
-        root: where names of runs are looked up.
+        mapping: for a log: from genlab's name of a signal to the name of its column.
+        family: for a log: a name in `FAMILIES`, if the columns do not show it.
+        root: the folder of the runs.
 
     Raises:
-        UsageError: no such run or file, a signal or column that there is not.
-        GenlabError: a log without a known signal.
+        UsageError: there is no such run, file, signal or column.
+        GenlabError: the log has no known signal.
     """
     path = Path(target)
     if path.is_file() or (path.is_dir() and not (path / RECIPE).is_file() and any(path.rglob("*tfevents*"))):
         return _diagnose_log(path, mapping or {}, family)
     if mapping or family:
-        raise UsageError(f"--map and --family are for logs of other programs, and {target} is none")
+        raise UsageError(f"--map and --family are for logs of other programs, and {target} is not one")
     return diagnose_run(find(path, Path(root)))
 
 
 def diagnose_run(folder: RunFolder) -> Diagnosis:
-    """Return what is wrong with a run as it is now."""
+    """Diagnose a run in its current state."""
     lines, context = records(folder)
     return examine(History(lines), context)
 
@@ -64,7 +64,7 @@ def _diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None) ->
     family = log.family
     named = ", ".join(f"{theirs} as {ours}" for theirs, ours in log.recognised.items())
     notes = [f"{len(log.history):,} steps up to {log.history.step:,}; family: {family or 'unknown'}"]
-    notes += [f"taken: {named}"] if named else []
+    notes += [f"recognised: {named}"] if named else []
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
     options = {option.name for recipe in PRESETS.values() if recipe.family == family for option in fields(recipe)}
     context = Context(family, possible=lambda changes: not family or changes.keys() <= options)
@@ -72,7 +72,7 @@ def _diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None) ->
 
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
-    """Return the history of a run's phase, evaluations and faults among it, and what else the doctor knows."""
+    """Return the history of a run's current phase with evaluations and faults, and the doctor's context."""
     plan = plan_of(folder)
     lines: list[Mapping[str, Any]] = list(folder.history())
     events = folder.events()
@@ -88,14 +88,14 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
 
 
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
-    """Return what the doctor knows of a run before it starts."""
+    """Return the doctor's context of a run: family, options, published values, facts about the data."""
     recipe = plan.recipe
     published = asdict(PRESETS[plan.preset])
     return Context(recipe.family, recipe.steps, asdict(recipe), published, facts, partial(_is_possible, plan))
 
 
 def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:
-    """Whether the changes go together with the rest of the plan."""
+    """Whether the plan accepts the changes."""
     try:
         plan.changed(changes)
     except UsageError:

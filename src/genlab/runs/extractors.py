@@ -1,4 +1,4 @@
-"""From the name of an extractor to the extractor."""
+"""Finds a feature extractor by its name."""
 
 import urllib.request
 from functools import partial
@@ -29,19 +29,19 @@ def find_extractor(
 ) -> Extractor:
     """Return an extractor by its name.
 
-    `inception:PATH` names the file of its weights, and `efficientnet-lite0@96` another side than its own. That one
-    computes in float16 where the device has units for it; the others in float32: inception because its figures are
-    to be compared with published ones, the rest because they are small.
+    `inception:PATH` gives the file of its weights, and `efficientnet-lite0@96` another input size. EfficientNet
+    computes in float16 if the device has units for it. The others compute in float32: inception, because its
+    figures are compared with published ones, the rest, because they are small.
 
     Args:
         name: one of `NAMES`.
         device: where it computes.
-        source: whose classes `classifier` is trained on.
-        resize: how images come to the network's side.
-        progress: show bars on a terminal.
+        source: the data with the labels that `classifier` is trained on.
+        resize: how images are resized to the network's input.
+        progress: show progress bars on a terminal.
 
     Raises:
-        UsageError: an unknown name, a classifier without labels.
+        UsageError: an unknown name, or a classifier without labels.
         DataError: the weights of inception cannot be downloaded.
     """
     kind, _, path = name.partition(":")
@@ -69,17 +69,17 @@ def find_extractor(
 
 
 def _side(name: str) -> int:
-    """Return the side that images are brought to by `efficientnet-lite0` or `efficientnet-lite0@SIDE`."""
+    """Return the input side of `efficientnet-lite0` or `efficientnet-lite0@SIDE`."""
     from genlab.metrics.extractors.efficientnet import SIDE
 
     network, at, side = name.partition("@")
     if network != "efficientnet-lite0" or (at and not side.isdecimal()) or (at and not 32 <= int(side) <= 512):
-        raise UsageError(f'no extractor "{name}". A side is from 32 to 512, as in efficientnet-lite0@96.')
+        raise UsageError(f'no extractor "{name}". The side must be from 32 to 512, as in efficientnet-lite0@96.')
     return int(side) if at else SIDE
 
 
 def _download(progress: bool) -> Path:
-    """Return the file of Inception's weights, fetched if the cache has none; its content is checked later."""
+    """Return the file of Inception's weights, downloaded if it is not cached; its content is checked later."""
     from genlab.metrics.extractors.inception import URL
 
     path = cache_folder() / URL.rpartition("/")[2]
@@ -96,9 +96,9 @@ def _download(progress: bool) -> Path:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise DataError(
-            f"cannot download the weights of Inception, {URL}: {error}. Without a connection: bring that file "
-            "here by other means and name it, --extractor inception:PATH; or measure with efficientnet-lite0, "
-            "whose weights are installed with genlab."
+            f"cannot download the weights of Inception, {URL}: {error}. Without a connection: copy that file "
+            "here by other means and use --extractor inception:PATH, or measure with efficientnet-lite0, whose "
+            "weights are installed with genlab."
         ) from error
     part.replace(path)
     return path

@@ -1,4 +1,4 @@
-"""From a run folder to a model that can be used."""
+"""Loads the model of a run."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import load_weights
 
-UNET_SCHEMA = 3  # of checkpoints: the first in which a U-Net has width // 16 groups everywhere
+UNET_SCHEMA = 3  # first schema of checkpoints in which a U-Net has width // 16 groups everywhere
 
 
 def load_model(
@@ -29,15 +29,15 @@ def load_model(
     device: str = "cpu",
     sampling: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """Return a run's model in evaluation mode, its weights frozen.
+    """Return a run's model in evaluation mode with frozen weights.
 
-    Without `which` it is the best checkpoint if there is one, else the last. It has the networks of the phase that
-    the checkpoint is from, computes with the precision that the run asked for, a flow in float32, and samples
-    as its recipe says, but for the options in `sampling`.
+    `which` checkpoint: by default the best if there is one, else the last. The model has the networks of the
+    checkpoint's phase, computes in the precision of the run (a flow in float32), and samples as in the recipe,
+    except for the options in `sampling`.
 
     Raises:
-        UsageError: `sampling` has an option that the model has not, or a value that it cannot take.
-        CheckpointError: there is no checkpoint, or it is not whole.
+        UsageError: `sampling` has an option that the model lacks, or a value that it does not take.
+        CheckpointError: there is no checkpoint, or it is damaged.
     """
     plan = plan_of(folder).sampled(sampling or {})
     place = _place(folder, _which(folder, which))
@@ -54,30 +54,30 @@ def load_model(
 
 
 def refuse_outdated(recipe: Recipe, place: Path) -> None:
-    """Refuse a checkpoint whose weights fit the networks of today but mean something else.
+    """Refuse a checkpoint whose weights would load into today's networks, but be wrong.
 
     Raises:
-        CheckpointError: genlab 0.1 wrote it, and it is a U-Net's, which normalised other groups of channels.
+        CheckpointError: it has a U-Net of genlab 0.1, which normalised other groups of channels.
     """
     if recipe.architecture == "unet" and checkpoint.schema_of(place) < UNET_SCHEMA:
         run = place.parents[1]
         raise CheckpointError(
             f"{place} was written by genlab 0.1, whose U-Net normalised other groups of channels: its weights "
-            f"would load and mean something else. Train it again: genlab train {run / 'recipe.yaml'}"
+            f"would load, but be wrong. Train it again: genlab train {run / 'recipe.yaml'}"
         )
 
 
 def precision(model: nn.Module) -> str:
-    """Return the name of the type that the networks of `model` multiply in; of several, the shortest."""
+    """Return the name of the data type that the networks of `model` multiply in; the shortest of several."""
     types = (module.multiplies_in for module in model.modules() if isinstance(module, Mixed))
     return str(min(types, key=lambda dtype: dtype.itemsize, default=torch.float32)).removeprefix("torch.")
 
 
 def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:
-    """Return which checkpoint `load_model` would load, and of which step it is.
+    """Return the name and the step of the checkpoint that `load_model` would load.
 
     Raises:
-        CheckpointError: there is no checkpoint, or its state is not whole.
+        CheckpointError: there is no checkpoint, or its state is damaged.
     """
     which = _which(folder, which)
     return which, int(checkpoint.load_state(_place(folder, which))["step"])
@@ -89,8 +89,8 @@ def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
     there = checkpoint.exists(folder.best)
     if which == "best" and not there and checkpoint.exists(folder.last):
         raise CheckpointError(
-            f"{folder.path} has no best checkpoint: that is one of those evaluated every --evaluate-every steps, "
-            "and the run came to none. Take --checkpoint last."
+            f"{folder.path} has no best checkpoint: only evaluations every --evaluate-every steps can be best, "
+            "and the run has had none. Use --checkpoint last."
         )
     return which or ("best" if there else "last")
 
@@ -107,17 +107,17 @@ def load(
     root: str | Path = "runs",
     **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> nn.Module:
-    """Return the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, where it can.
+    """Return the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, if it has them.
 
     Args:
         run: a run folder, a name in `root`, or "latest".
         checkpoint: "best" or "last"; by default the best if there is one.
         device: "cpu", "cuda", "mps" or "auto".
-        root: where names are looked up.
-        **sampling: how to sample in place of how the recipe says: `sampler`, `sampling_steps`, `guidance` …
+        root: the folder of the runs.
+        **sampling: sampling options instead of the recipe's: `sampler`, `sampling_steps`, `guidance` …
 
     Raises:
-        UsageError: no such run, or no such option of sampling.
+        UsageError: there is no such run or no such sampling option.
         CheckpointError: its checkpoint is missing, cut short, altered or newer.
     """
     return load_model(find(Path(run), Path(root)), checkpoint, device, sampling)

@@ -1,4 +1,4 @@
-"""The phases of a run: builds the networks of each, and carries weights over from what was trained before."""
+"""The phases of a run: builds the networks of each phase, and carries weights over from the one before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from genlab.training.state import carry_over, restore
 
 @dataclass(frozen=True)
 class Run:
-    """What all phases of a run share."""
+    """What is common to all phases of a run."""
 
     plan: Plan
     source: Source
@@ -34,38 +34,38 @@ class Run:
 
     @cached_property
     def phases(self) -> Sequence[Phase]:
-        """The phases in their order."""
+        """The phases in order."""
         return phases_of(self.plan.recipe, self.source.train.spec)
 
     @cached_property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device that the run computes on."""
         return device.find(self.plan.settings.device)
 
 
 @dataclass(frozen=True)
 class CurrentPhase:
-    """A phase of a run with its data, networks and weights: what the loop trains."""
+    """The phase that is being trained, with its data, networks and weights."""
 
     number: int  # from 0
     phase: Phase
     source: Source  # at the resolution of the phase
     training: Training
     average: Average | None
-    carried: int  # tensors of the model that came from what was trained before
+    carried: int  # tensors of the model that were carried over from a checkpoint
 
     def event(self) -> dict[str, int]:
-        """Return its beginning as plain values."""
+        """Return the start of the phase as plain values."""
         new = len(self.training.model.state_dict()) - self.carried
         return {"phase": self.number + 1, "carried": self.carried, "new": new}
 
 
 def start(run: Run, number: int, saved: Checkpoint | None) -> CurrentPhase:
-    """Build a phase of a run, and continue from `saved`.
+    """Build a phase of a run, and continue from the checkpoint `saved`.
 
-    A new run starts from nothing (None). A checkpoint of the same phase restores everything: the run is resumed.
-    From one of the phase before, tensors whose name and shape agree are carried over. A treatment does the same:
-    it continues from a healthy checkpoint, or from nothing if its networks differ.
+    A new run has no checkpoint (None). A checkpoint of the same phase restores everything: the run is resumed.
+    From one of the phase before, tensors whose name and shape match are carried over. A treatment does the same:
+    it continues from a healthy checkpoint, or without one if the networks differ.
 
     Raises:
         CheckpointError: a checkpoint of this phase does not fit its networks.
@@ -87,9 +87,9 @@ def start(run: Run, number: int, saved: Checkpoint | None) -> CurrentPhase:
 def build(
     recipe: Recipe, spec: DataSpec, randomness: Randomness, dtype: torch.dtype = torch.float32, phase: int = 0
 ) -> Training:
-    """Return the training of a recipe, whose networks multiply in `dtype`.
+    """Return the training of a recipe; its networks multiply in `dtype`.
 
-    The initial weights depend on the seed and on the number of the phase alone.
+    The initial weights depend only on the seed and the number of the phase.
     """
     purpose = ("initial weights", "phase", phase) if phase else ("initial weights",)
     with torch.random.fork_rng():
@@ -103,7 +103,7 @@ def resized(source: Source, spec: DataSpec) -> Source:
     """Return the data of a phase: images at its resolution.
 
     Raises:
-        DataError: it is not that of the data divided by a whole number.
+        DataError: the resolution of the data is not a multiple of it.
     """
     if source.train.spec.target == spec.target:
         return source
@@ -115,25 +115,25 @@ def phases_of(recipe: Recipe, spec: DataSpec) -> Sequence[Phase]:
     """Return the phases of a run.
 
     Raises:
-        UsageError: one of them has no step, or the last does not end with the run.
+        UsageError: a phase has no step, or the last one does not end with the run.
     """
     phases = recipe.phases(spec)
     ends = [phase.steps for phase in phases]
     if ends != sorted({0, *ends})[1:] or ends[-1:] != [recipe.steps]:
         raise UsageError(
             f"--steps {recipe.steps} do not divide into {len(phases)} phases, which would end at steps "
-            f"{', '.join(map(str, ends))}. Each needs a step of its own, and the last ends with the run."
+            f"{', '.join(map(str, ends))}. Each needs at least one step, and the last must end with the run."
         )
     return phases
 
 
 def phase_at(phases: Sequence[Phase], step: int) -> int:
-    """Return the number, from 0, of the phase in which step number `step`, from 1, is taken; 0 at the start."""
+    """Return the number, from 0, of the phase that takes step number `step`, from 1; 0 before the first step."""
     return next((number for number, phase in enumerate(phases) if step <= phase.steps), len(phases) - 1)
 
 
 def can_continue(before: Recipe, after: Recipe, spec: DataSpec, step: int) -> bool:
-    """Whether a run can go on from `step` with another recipe: it is in the same phase, with the same networks."""
+    """Whether a run can continue from `step` with another recipe: in the same phase, with the same networks."""
     one, two = phases_of(before, spec), phases_of(after, spec)
     number = phase_at(one, step)
     begun = [phase.steps for phase in one[:number]]
@@ -143,7 +143,7 @@ def can_continue(before: Recipe, after: Recipe, spec: DataSpec, step: int) -> bo
 
 
 def comparable(one: Phase, two: Phase) -> bool:
-    """Whether evaluations of two phases measure the same, so that the best checkpoint of one can stay for both."""
+    """Whether evaluations of two phases are on one scale, so that the best checkpoint can be kept."""
     reconstructions = [getattr(phase.recipe, "reconstruction", None) for phase in (one, two)]
     same_scale = one.spec == two.spec and reconstructions[0] == reconstructions[1]
     return same_scale and _shapes(one) == _shapes(two)

@@ -1,4 +1,4 @@
-"""What an extractor sees of real images, kept in the cache: they do not change from one evaluation to the next."""
+"""Feature statistics of real images, kept in the cache, because they are the same in every evaluation."""
 
 import hashlib
 import json
@@ -27,16 +27,16 @@ from genlab.runs.extractors import find_extractor
 from genlab.training.evaluation import SampleDistance
 
 CHUNK = 250
-JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation while a run trains
+JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
 FEATURES = "efficientnet-lite0@96"
-WORTH = 20_000  # images that a convolutional GAN trains on between evaluations by features: they cost up to 5 %
-_VERSION = 1  # to be counted up when the same images would be seen as something else
+WORTH = 20_000  # least training images between evaluations by features: they cost a convolutional GAN up to 5 %
+_VERSION = 1  # increase it when the same images would get other statistics
 
 
 def real_statistics(
     data: Split, extractor: Extractor, count: int | None = None, *, progress: bool = False
 ) -> FeatureStatistics:
-    """Return the statistics of a split, or of `count` of its images, from the cache or made now.
+    """Return the statistics of a split, or of `count` of its images, from the cache or computed now.
 
     Raises:
         StorageError: the cache cannot be written.
@@ -46,7 +46,7 @@ def real_statistics(
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     path = cache_folder() / "statistics" / f"{name}.safetensors"
     known = _read(path)
-    barrier()  # all processes have looked before the first writes
+    barrier()  # all processes have read before the first writes
     if known is None:
         known = watched(extractor, pieces_of(data, chosen(len(data), count)), "real pictures", progress=progress)
         if here().rank == 0:
@@ -58,7 +58,7 @@ def real_statistics(
 def watched(
     extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], title: str, *, progress: bool
 ) -> FeatureStatistics:
-    """Return the statistics of what `pieces` make, with a bar on a terminal that is called `title`."""
+    """Return the statistics of the images that `pieces` make, with a progress bar called `title`."""
     with bar(progress) as show:
         task = show.add_task(f"{extractor.name}: {title}", total=len(pieces))
 
@@ -73,10 +73,10 @@ def watched(
 def sample_distance(
     plan: Plan, source: Source, device: torch.device, model: nn.Module, *, quiet: bool = False
 ) -> SampleDistance | None:
-    """Return who judges the samples of a run while it trains; None for its pixels, which need no statistics.
+    """Return the distance to evaluate samples with during training; None for pixels, which need no statistics.
 
     Raises:
-        GenlabError: as `find_extractor`.
+        GenlabError: see `find_extractor`.
     """
     pictures = source.train.spec.target.spatial == 2
     if not (pictures and isinstance(model, Samples)) or len(source.held_out) < 2:
@@ -93,9 +93,9 @@ def sample_distance(
 
 
 def _uses_features(plan: Plan, model: nn.Module) -> bool:
-    """Whether features are to say which checkpoint is best: what else would, and what do they cost?
+    """Whether features decide on the best checkpoint: if nothing better does, and they cost little time.
 
-    A rule of what is planned, not of a clock, so that a run evaluates the same on every machine.
+    The rule depends on the plan, not on a clock: a run evaluates in the same way on every machine.
     """
     between = plan.settings.evaluate_every * plan.recipe.batch_size
     better = isinstance(model, BoundsLikelihood | Reconstructs)
@@ -103,15 +103,15 @@ def _uses_features(plan: Plan, model: nn.Module) -> bool:
 
 
 def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return the rows of `count` images or of all, in an order that is random and the same every time.
+    """Return the indices of `count` images or of all, in a random order that is always the same.
 
-    Folders have their pictures class by class, and measures of some images see the first.
+    Folders are sorted by class, and some measures use only the first images.
     """
     return np.random.default_rng(derive(0, "measured images")).permutation(images)[:count]
 
 
 def pieces_of(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
-    """Return what makes the batches of these rows."""
+    """Return functions that make the batches of these rows."""
     parts = np.array_split(rows, -(-len(rows) // CHUNK)) if len(rows) else []
     return [partial(_images, data, part) for part in parts]
 
@@ -121,7 +121,7 @@ def _images(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> 
 
 
 def _read(path: Path) -> FeatureStatistics | None:
-    """Return a statistics from the cache; None where there is none, or none that is whole."""
+    """Return statistics from the cache; None if they are missing or damaged."""
     try:
         values = load(path.read_bytes())
         count = int(values["count"])

@@ -1,4 +1,4 @@
-"""Trains a plan in a run folder, phase by phase, and resumes it."""
+"""Trains a plan in a run folder, phase by phase, or resumes it."""
 
 import json
 import os
@@ -41,13 +41,13 @@ RESUMABLE = ("steps", "minutes", "patience", "on_failure", "device", "precision"
 
 @dataclass(frozen=True)
 class Result(os.PathLike[str]):
-    """A run that has ended; can be used wherever the path of its folder can."""
+    """A run that has ended; can be used as the path of its folder."""
 
     folder: Path
     progress: Progress
-    start_step: int  # from which it was trained this time
+    start_step: int  # where this training started
     planned_steps: int
-    has_latents: bool = False  # whether its model decodes latents, so that one can interpolate
+    has_latents: bool = False  # whether its model decodes latents and can interpolate
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -57,7 +57,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     """Train `plan` in a new run folder.
 
     Raises:
-        GenlabError: data, recipe, device or disk cannot be used; and the errors of `fit`.
+        GenlabError: data, recipe, device or disk cannot be used; or see `fit`.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
     with distributed.together(device.find(plan.settings.device)) as shard:
@@ -77,12 +77,12 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
 def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
     """Resume a run from its last checkpoint, or start it again if it has none.
 
-    `options` may change what is in `RESUMABLE`: how long to train, where, and what to do about a failure. All else
-    changes the course of a run and needs a new one. New `steps` without `minutes` remove the old limit.
+    `options` may change those in `RESUMABLE`: how long to train, where, and what to do about a failure. All others
+    change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit.
 
     Raises:
-        UsageError: another option, no such run, or steps that move the end of a phase that is over.
-        CheckpointError: the checkpoint is not whole, or the data are no longer those of the run.
+        UsageError: another option, no such run, or steps that move the end of a finished phase.
+        CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     for name in options.keys() - set(RESUMABLE):
         raise UsageError(
@@ -101,16 +101,16 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
         if plan.recipe != before.recipe and checkpoint.exists(folder.last):
             step = checkpoint.load_state(folder.last)["step"]
             if not phases.can_continue(before.recipe, plan.recipe, source.train.spec, step):
-                raise UsageError(f"--steps {plan.recipe.steps} would move the end of a phase that is over")
+                raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
         return _train(Run(plan, source, folder, shard), quiet=quiet)
 
 
 def validate(recipe: Recipe, source: Source, shard: Shard) -> None:
-    """Refuse what cannot train, before anything is written.
+    """Refuse a recipe that cannot be trained, before anything is written.
 
     Raises:
-        UsageError: parts that do not go together or do not fit the data, networks that cannot have this shape, a
-            batch that cannot be divided among the processes.
+        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, or the
+            batch cannot be divided among the processes.
         DataError: a phase needs images of a size that the data cannot be reduced to.
     """
     for phase in phases.phases_of(recipe, source.train.spec):
@@ -128,13 +128,13 @@ def _validate_batch(recipe: Recipe, shard: Shard) -> None:
     if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
         choices = ", ".join(str(parts) for parts in range(1, rows // 2 + 1) if rows % parts == 0)
         raise UsageError(
-            f"--accumulate {recipe.accumulate} does not cut the {rows} images that a process has of --batch-size "
+            f"--accumulate {recipe.accumulate} does not cut the {rows} images per process of --batch-size "
             f"{recipe.batch_size} into equal parts of 2 or more. Choices: {choices or 1}."
         )
 
 
 def _train(run: Run, *, quiet: bool) -> Result:
-    """Train to the end; with `--on-failure treat`, treat failures as long as there are remedies."""
+    """Train to the end; with `--on-failure treat`, treat failures while there are remedies."""
     treatment: Treatment | None = None
     treated = False
     while True:
@@ -155,7 +155,7 @@ def _train(run: Run, *, quiet: bool) -> Result:
 
 
 def _train_phases(run: Run, treatment: Treatment | None, *, quiet: bool) -> Result:
-    """Train from the last checkpoint, if there is one, through all phases, and write the report."""
+    """Train all phases, from the last checkpoint if there is one, and write the report."""
     main = run.shard.rank == 0
     with ExitStack() as stack:
         if main:
@@ -180,25 +180,25 @@ def _train_phases(run: Run, treatment: Treatment | None, *, quiet: bool) -> Resu
             _notify_start(observers, progress.step, machine(run, current), treatment, evaluated=judge.evaluates)
         while _fit(run, current, judge, progress, observers):
             current = _next_phase(run, current, progress, observers)
-            judge = judge_of(run, current, quiet=True)  # the terminal shows the bar of the run already
+            judge = judge_of(run, current, quiet=True)  # the terminal already shows the run's progress bar
     has_latents = isinstance(current.training.model, Decodes)
     return Result(run.folder.path, progress, start_step, run.plan.recipe.steps, has_latents)
 
 
 def _check_budget(plan: Plan, progress: Progress) -> None:
-    """Refuse to resume a run without steps or minutes to go."""
+    """Refuse to resume a run without steps or minutes left."""
     steps, minutes = plan.recipe.steps, plan.settings.minutes
     if steps < progress.step:
-        raise UsageError(f"this run has taken {progress.step} steps, which is more than --steps {steps}")
+        raise UsageError(f"this run is already at step {progress.step}, beyond --steps {steps}")
     if minutes and progress.seconds >= 60 * minutes and progress.step < steps:
         raise UsageError(
             f"this run used up its {minutes:g} minutes at step {progress.step} of {steps}; "
-            "give it more --minutes, or --steps for as long as they take"
+            "set more --minutes, or --steps without a time limit"
         )
 
 
 def _fit(run: Run, current: CurrentPhase, judge: Judge, progress: Progress, observers: Sequence[Observer]) -> bool:
-    """Train a phase; return whether the run goes on with another one."""
+    """Train a phase; return whether another one follows."""
     settings, recipe = run.plan.settings, current.phase.recipe
     batches = Loader(
         current.source.train,
@@ -221,7 +221,7 @@ def _fit(run: Run, current: CurrentPhase, judge: Judge, progress: Progress, obse
 def _next_phase(
     run: Run, current: CurrentPhase, progress: Progress, observers: Sequence[Observer]
 ) -> CurrentPhase:
-    """Start the phase after `current` with the weights that it has in common with it."""
+    """Start the phase after `current` with the weights that both have."""
     saved = Checkpoint(*collect(current.training, current.average), progress.state())
     following = phases.start(run, current.number + 1, saved)
     if not phases.comparable(current.phase, following.phase):
@@ -244,13 +244,13 @@ def _notify_start(
     for observer in observers:
         observer.event(step, "resumed" if step else "started", machine)
         if not evaluated:
-            observer.event(step, "note", {"no evaluation": "it needs 2 held-out images or more"})
+            observer.event(step, "note", {"no evaluation": "needs at least 2 held-out images"})
         if treatment:
             observer.event(treatment.stopped, "remedy", treatment.event())
 
 
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
-    """Write the report; if another error ends the run already, only note that the report failed, too."""
+    """Write the report; if another error is ending the run, only add a note when the report fails."""
     try:
         write_report(folder)
     except StorageError as second:

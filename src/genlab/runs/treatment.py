@@ -1,4 +1,4 @@
-"""Treats a failing run: goes back to where it was healthy, and on with the best remedy that was not tried yet."""
+"""Treats a failing run: returns to a healthy checkpoint, and continues with the best remedy not yet tried."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from genlab.runs.phases import can_continue, comparable, phase_at, phases_of
 from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder
 
-TREATMENTS = 3  # at most, of one run
+TREATMENTS = 3  # most treatments of one run
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """A remedy, and the step from which the run continues with it."""
+    """A remedy, and the step from which the run continues."""
 
-    plan: Plan  # with the remedy, and as many steps as are left
+    plan: Plan  # with the remedy and the remaining steps
     finding: Finding
     changes: Mapping[str, Any]
     stopped: int  # the step at which the run failed
     restart: int  # the step from which it continues
-    seconds: float  # that the run has taken
+    seconds: float  # of training so far
 
     def event(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the treatment as plain values."""
         return {"rule": self.finding.rule, "changes": dict(self.changes), "back to step": self.restart}
 
 
@@ -45,11 +45,11 @@ class _Candidate:
 
 
 def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None:
-    """Choose the best remedy that was not tried, and put the run folder back to where the run was healthy.
+    """Choose the best remedy that was not tried, and reset the run folder to its healthy checkpoint.
 
-    Returns None if the finding has no remedy left, or after `TREATMENTS` treatments. Lost steps count: the new
-    plan has as many fewer. In the second half of a run, remedies that keep the networks come before those that
-    start again. The best checkpoint is kept if later ones can be compared with it.
+    Returns None if the finding has no remedy left, or after `TREATMENTS` treatments. Lost steps count: they are
+    subtracted from the new plan. In the second half of a run, remedies that keep the networks come before those
+    that start over. The best checkpoint is kept if later ones can be compared with it.
 
     Raises:
         StorageError: the disk refused.
@@ -81,7 +81,7 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None
 
 
 def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stopped: int) -> Iterator[_Candidate]:
-    """Yield the remedies of a finding, without those that a recipe refuses."""
+    """Yield the remedies of a finding that the recipe accepts."""
     context = context_of(plan, {})
     for remedy in finding.remedies:
         changes = remedy.apply(context.options, context.published)
@@ -102,12 +102,12 @@ def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stop
 
 
 def _shortened(plan: Plan, stopped: int, restart: int) -> Plan:
-    """Return a plan for what is left of the steps where a run that stopped goes back to `restart`."""
+    """Return the plan for the remaining steps of a run that stopped and goes back to step `restart`."""
     return plan.changed({"steps": max(plan.recipe.steps - (stopped - restart), restart + 1)})
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
-    """Return what was found, and the step at which the run stopped."""
+    """Return the finding, and the step at which the run stopped."""
     if isinstance(error, RunFailureError) and isinstance(error.finding, Finding):
         return error.finding, error.finding.step
     if isinstance(error, NonFiniteError):
@@ -119,7 +119,7 @@ def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int
 
 
 def _healthy_step(folder: RunFolder, since: int) -> int:
-    """Return the step of the checkpoint `healthy`; 0 if there is none from before the failure."""
+    """Return the step of the checkpoint `healthy`; 0 if there is none before the failure."""
     if not checkpoint.exists(folder.healthy):
         return 0
     step = int(checkpoint.load(folder.healthy).state["step"])
@@ -127,7 +127,7 @@ def _healthy_step(folder: RunFolder, since: int) -> int:
 
 
 def _keeps_best(folder: RunFolder, plan: Plan, chosen: _Candidate, spec: DataSpec) -> bool:
-    """Whether the best checkpoint fits the networks with which the run continues, and its value their scale."""
+    """Whether the best checkpoint fits the new networks, and its value is on the same scale as theirs."""
     state = saving.best_state(folder)
     if not state:
         return False

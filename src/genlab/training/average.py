@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's weights: what is shown, evaluated and published."""
+"""The exponential moving average (EMA) of a model's weights, which is previewed, evaluated and published."""
 
 import copy
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Keeps θ̄ ← d·θ̄ + (1 − d)·θ of every floating-point parameter and buffer of a model.
+    """Keeps θ̄ ← d·θ̄ + (1 − d)·θ for each floating-point parameter and buffer of a model.
 
-    The decay rises to its full value, d = min(decay, (1 + step) / (10 + step)), so that the start is forgotten.
-    After the first `EVERY` steps it is applied every `EVERY` steps as d**EVERY: at most EVERY − 1 steps behind, at
-    a fraction of the memory traffic.
+    The decay rises to its full value, d = min(decay, (1 + step) / (10 + step)), so that the initial weights are
+    soon forgotten. After the first `EVERY` steps the average is updated every `EVERY` steps with decay d**EVERY:
+    it is at most EVERY − 1 steps behind, with a fraction of the memory traffic.
 
     References:
         Yazıcı et al., 2018. The Unusual Effectiveness of Averaging in GAN Training. arXiv:1806.04498.
@@ -26,7 +26,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take the weights after step number `step` into the average, if it is the step's turn."""
+        """Update the average with the weights after step number `step`, if an update is due."""
         span = self.EVERY if step >= self.EVERY else 1
         if step % span:
             return

@@ -1,4 +1,4 @@
-"""What the loop calls while it trains: saving, evaluation, previews, probes, the doctor, observers."""
+"""What the training loop calls: saving, evaluation, previews, probes, the doctor, observers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from genlab.training.probes import Probes
 
 @dataclass
 class Progress:
-    """How far a run is: what a checkpoint's state.json holds."""
+    """How far a run has come; saved in a checkpoint's state.json."""
 
     step: int = 0  # steps taken
     batches: int = 0  # global batches used
@@ -23,7 +23,7 @@ class Progress:
     best_step: int | None = None
 
     def state(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the progress as plain values."""
         return asdict(self)
 
 
@@ -31,23 +31,23 @@ class Save(Protocol):
     """Writes a checkpoint."""
 
     def __call__(self, progress: Progress, *, best: bool, failing: bool) -> None:
-        """Save the run: is it the best so far, and has the doctor found a failure?"""
+        """Save the run; `best`: as the best so far, `failing`: the doctor has found a failure."""
         ...
 
 
 class Observer(Protocol):
-    """Is notified of what happens in a run: its folder, the terminal, a logger. Only the first process has any."""
+    """Is notified of what happens in a run: the run folder, the terminal, a logger. Only process 0 has any."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Take the signals of a step."""
+        """Receive the signals of a step."""
         ...
 
     def picture(self, step: int, picture: Picture) -> None:
-        """Take a preview."""
+        """Receive a preview."""
         ...
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
-        """Take an event: a checkpoint, an evaluation, a fault."""
+        """Receive an event: a checkpoint, an evaluation, a fault."""
         ...
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What the loop calls when it is due; all but `save` are optional."""
+    """What the loop calls when due; all but `save` are optional."""
 
     save: Save
     evaluate: Callable[[nn.Module], Evaluation] | None = None

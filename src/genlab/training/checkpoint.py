@@ -1,9 +1,9 @@
-"""A checkpoint on the disk: written beside the old one, proven, then swapped in.
+"""Checkpoints on disk: written next to the old one, then swapped in; verified when read.
 
     checkpoints/last/  model.safetensors  training.safetensors  state.json  manifest.json
 
-The manifest holds the length and sha256 of the other three and is written after them; a folder with a manifest
-is complete. No pickle is ever read or written.
+The manifest holds the length and sha256 of the other three and is written last: a folder with a manifest is
+complete. No pickle is ever read or written.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ from genlab.version import __version__
 T = TypeVar("T")
 
 SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 has a discriminator, no critic
-OLDEST = 2  # that is converted while it is read
+OLDEST = 2  # oldest schema that can be read; it is converted
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run was at one step.
+    """The state of a run at one step.
 
-    `model` is what is used afterwards; `training` is all that going on needs besides; `state` is plain JSON.
+    `model` is the published model; `training` is what else is needed to resume; `state` is plain JSON.
     """
 
     model: Mapping[str, Tensor]
@@ -65,10 +65,10 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def link(source: Path, folder: Path) -> None:
-    """Make `folder` a second name for the checkpoint `source`; its files are never changed in place.
+    """Make `folder` a second name (hard links) of the checkpoint `source`; files are never changed in place.
 
     Raises:
-        StorageError: the disk refused; what `folder` was before is whole.
+        StorageError: the disk refused; the previous content of `folder` is whole.
     """
     with _draft(folder) as draft:
         for name in (MODEL, TRAINING, STATE, MANIFEST):
@@ -89,16 +89,16 @@ def remove(folder: Path) -> None:
 
 
 def load(folder: Path) -> Checkpoint:
-    """Read a checkpoint and prove it against its manifest.
+    """Read a checkpoint and verify it against its manifest.
 
     Raises:
-        CheckpointError: there is none, a file is missing, cut short or altered, or a newer genlab wrote it.
+        CheckpointError: it does not exist, a file is missing, cut short or altered, or a newer genlab wrote it.
     """
     return _retrying(_load, folder)
 
 
 def load_state(folder: Path) -> Mapping[str, Any]:
-    """Read the state of a checkpoint alone, and prove it.
+    """Read and verify only the state of a checkpoint.
 
     Raises:
         CheckpointError: as `load`.
@@ -107,7 +107,7 @@ def load_state(folder: Path) -> Mapping[str, Any]:
 
 
 def schema_of(folder: Path) -> int:
-    """Return the schema that a checkpoint was written in.
+    """Return the schema of a checkpoint.
 
     Raises:
         CheckpointError: as `load`.
@@ -121,7 +121,7 @@ def exists(folder: Path) -> bool:
 
 
 def _retrying(read: Callable[[Path], T], folder: Path) -> T:
-    """Return what `read` finds in a folder, read anew where the run that owns it swaps in a new one meanwhile."""
+    """Return what `read` finds in a folder; read again if the run swaps in a new checkpoint meanwhile."""
     while True:
         before = _identity(folder)
         try:
@@ -154,7 +154,7 @@ def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str
 
 
 def _verified(path: Path, length: int, digest: str) -> bytes:
-    """Return a file's bytes if they are those that the manifest names."""
+    """Return a file's bytes, if they have the length and hash in the manifest."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -162,12 +162,12 @@ def _verified(path: Path, length: int, digest: str) -> bytes:
     if len(data) != length:
         raise CheckpointError(f"{path} has {len(data)} bytes instead of {length}. {_NOT_USED}")
     if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{path} was altered: its sha256 is another. {_NOT_USED}")
+        raise CheckpointError(f"{path} was altered: its sha256 differs. {_NOT_USED}")
     return data
 
 
 def recover(folder: Path) -> None:
-    """Finish a swap that may have been interrupted anywhere; afterwards only `folder` is left.
+    """Finish a swap that was interrupted at any point; afterwards only `folder` is left.
 
     Raises:
         StorageError: the disk refused.
@@ -189,9 +189,9 @@ _NOT_USED = "This checkpoint is not used. Its sibling in the same run (best or l
 
 @contextmanager
 def _draft(folder: Path) -> Iterator[Path]:
-    """Give an empty sibling of `folder` to fill, then swap it in."""
+    """Yield an empty sibling of `folder` to fill, then swap it in."""
     draft = _new(folder)
-    recover(folder)  # what a save that was stopped left may be all there is
+    recover(folder)  # a stopped save may have left the only checkpoint there
     with storage(draft):
         draft.mkdir(parents=True)
     yield draft
@@ -215,7 +215,7 @@ def _old(folder: Path) -> Path:
 
 
 def _complete(folder: Path) -> bool:
-    """Whether the manifest, which is written last, is there to its last byte."""
+    """Whether the manifest, which is written last, is complete."""
     try:
         json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
@@ -224,7 +224,7 @@ def _complete(folder: Path) -> bool:
 
 
 def _readable(folder: Path) -> Path:
-    """Return `folder`, or the complete sibling of it that an interrupted swap left."""
+    """Return `folder`, or its complete sibling that an interrupted swap left."""
     for candidate in (folder, _new(folder), _old(folder)):
         if candidate == folder and folder.is_dir():
             return folder
@@ -247,8 +247,8 @@ def _manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
             )
         if manifest["schema"] < OLDEST:
             raise CheckpointError(
-                f"{path} has schema {manifest['schema']}: an earlier genlab wrote it, whose convolutional networks"
-                " order their weights otherwise. They would load and mean nothing. Train it anew."
+                f"{path} has schema {manifest['schema']}: an earlier genlab wrote it, and its convolutional "
+                "networks order their weights differently: they would load, but be wrong. Train the model again."
             )
         entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
         return manifest["schema"], {n: (entry["bytes"], entry["sha256"]) for n, entry in entries.items()}
@@ -262,7 +262,7 @@ def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
     try:
         return parse(data)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is no {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
+        raise CheckpointError(f"{path} is not a valid {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 
 def _pack(tensors: Mapping[str, Tensor]) -> bytes:

@@ -1,4 +1,4 @@
-"""Draws a run's signals over its steps."""
+"""Plots a run's signals over its steps."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -6,20 +6,20 @@ from typing import Any
 
 from genlab.core.signals import Kind, signal
 
-MOST_NAMED = 8  # lines of a panel that get a legend
+MOST_NAMED = 8  # curves of a panel up to which there is a legend
 
 Lines = Sequence[Mapping[str, Any]]
 
 
 def draw(history: Lines, evaluations: Lines) -> bytes:
-    """Return a PNG with a panel for each kind of signal, and for each value of the evaluations."""
+    """Return a PNG with one panel for each kind of signal and one for each value of the evaluations."""
     from matplotlib.figure import Figure
 
     panels = [(names, history) for names in groups(history).values()]
     panels += [([name], evaluations) for names in groups(evaluations).values() for name in names]
     rows = max(1, -(-len(panels) // 3))
     figure = Figure(figsize=(13, 3.2 * rows))
-    # Fixed margins: to let matplotlib find them would draw everything several times.
+    # Fixed margins: automatic ones would make matplotlib draw everything several times.
     figure.subplots_adjust(0.06, 0.16 / rows, 0.99, 1 - 0.1 / rows, wspace=0.18, hspace=0.28)
     for place, (names, lines) in enumerate(panels):
         axes = figure.add_subplot(rows, 3, place + 1)
@@ -41,7 +41,7 @@ def draw(history: Lines, evaluations: Lines) -> bytes:
 
 
 def draw_signal(lines: Lines, name: str, since: int) -> bytes:
-    """Return a small PNG of one signal, with a line where something began; nothing where there are no values."""
+    """Return a small PNG of one signal with a line at step `since`; empty if the signal has no values."""
     from matplotlib.figure import Figure
 
     points = [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
@@ -61,7 +61,7 @@ def draw_signal(lines: Lines, name: str, since: int) -> bytes:
 
 
 def groups(lines: Lines) -> dict[Kind, list[str]]:
-    """Return the names of the signals in `lines` by their kind; those of one kind share a panel."""
+    """Return the names of the signals in `lines`, grouped by kind; each kind is one panel."""
     by_kind: dict[Kind, list[str]] = {}
     for name, value in {name: value for line in lines for name, value in line.items()}.items():
         if isinstance(value, float) and name != "seconds":

@@ -1,4 +1,4 @@
-"""How good the model is while it trains: by what it can do, on pictures that it never saw."""
+"""Evaluates a model during training, by its capabilities, on held-out examples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,19 +29,19 @@ from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
 from genlab.metrics.likelihood import bits_per_dimension
 
 CHUNK = 250
-FEW = 250  # samples at most where each takes many passes: evaluations would take a fifth of the time
-# What decides which checkpoint is best: the first of these that an evaluation has. Other values never decide.
+FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
+# The first of these values that an evaluation has decides which checkpoint is best. Other values never decide.
 CRITERIA = ("bits_per_dimension", "negative_bound", "denoising_mse", "reconstruction_mse", "fd[{extractor}]")
 _NOT_VALUES = ("step", "time", "event", "criterion", "images", "best", "protocol")  # of an evaluation's event
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Values by name, the name of the one that decides which checkpoint is best, and on how many images."""
+    """Values by name; the criterion is the value that decides which checkpoint is best."""
 
     values: Mapping[str, float]
     criterion: str  # the lower its value, the better
-    images: int
+    images: int  # held-out ones that were evaluated
     protocol: Mapping[str, Any] = field(default_factory=dict)  # of the distance of samples
 
     @property
@@ -50,16 +50,16 @@ class Evaluation:
         return self.values[self.criterion]
 
     def event(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the evaluation as plain values."""
         protocol = {"protocol": dict(self.protocol)} if self.protocol else {}
         return {**self.values, "criterion": self.criterion, "images": self.images, **protocol}
 
 
 def criterion_of(values: Mapping[str, float]) -> str:
-    """Return the name in `values` that comes first in `CRITERIA`, whatever the order of `values`.
+    """Return the name in `values` that comes first in `CRITERIA`; the order of `values` does not matter.
 
     Raises:
-        GenlabError: no name is in `CRITERIA`, so that no checkpoint could be the best.
+        GenlabError: no name is in `CRITERIA`, so that no checkpoint can be the best.
     """
     for row in CRITERIA:
         for name in sorted(values):
@@ -67,19 +67,19 @@ def criterion_of(values: Mapping[str, float]) -> str:
                 return name
     raise GenlabError(
         f"no value of this evaluation can decide which checkpoint is best. It has: {', '.join(values) or 'none'}. "
-        f"These can: {', '.join(CRITERIA)}. Give the model one of the capabilities that they measure."
+        f"These can: {', '.join(CRITERIA)}. Give the model one of the capabilities that they need."
     )
 
 
 def values_of(event: Mapping[str, Any]) -> dict[str, float]:
-    """Return the values of an evaluation that was recorded as an event."""
+    """Return the values of an evaluation, given its event."""
     return {name: value for name, value in event.items() if name not in _NOT_VALUES}
 
 
 def recorded_criterion(event: Mapping[str, Any]) -> tuple[str, float]:
-    """Return name and value of the criterion of an evaluation that was recorded as an event.
+    """Return name and value of the criterion of an evaluation, given its event.
 
-    Events of older versions do not name their criterion: it is the one that `criterion_of` returns.
+    Events of older versions do not name the criterion; then `criterion_of` finds it.
     """
     name = event.get("criterion") or criterion_of(values_of(event))
     return name, event[name]
@@ -87,30 +87,30 @@ def recorded_criterion(event: Mapping[str, Any]) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class SampleDistance:
-    """The Fréchet distance of samples to real images, whose Gaussian is computed once."""
+    """The Fréchet distance of samples to real images; the Gaussian of the real images is computed once."""
 
     extractor: Extractor
     real: Gaussian
-    images: int  # real ones that were seen
-    samples: int  # to be seen each time, or fewer
+    images: int  # real ones in the Gaussian
+    samples: int  # most samples of an evaluation
 
     @classmethod
     def of(cls, extractor: Extractor, real: FeatureStatistics, samples: int) -> "SampleDistance":
-        """Return the distance to real images of which `extractor` saw the statistics `real`."""
+        """Return the distance to real images with the feature statistics `real`."""
         few = real.count == len(real.features)
         return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
 
     def __call__(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
         """Return the Fréchet distance of the samples that `pieces` make.
 
-        Of so few samples the features are a smaller root of the covariance than D × D, so that it is quick.
+        It is quick: with so few samples, the features are a smaller root of the covariance than a D × D matrix.
         """
         return frechet_distance(self.real, feature_statistics(self.extractor, pieces).features)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What a model is evaluated on while it trains."""
+    """The held-out examples that a model is evaluated on during training."""
 
     batch: Batch  # held-out examples and their conditions, on the model's device
     seed: int  # of the noise, which is the same every time
@@ -118,19 +118,19 @@ class HeldOut:
 
     @property
     def chunks(self) -> Sequence[Batch]:
-        """The examples, some at a time."""
+        """The examples in chunks."""
         return [self.batch[start : start + CHUNK] for start in range(0, len(self.batch), CHUNK)]
 
     def noise(self) -> torch.Generator:
-        """Return the noise of an evaluation, from its start."""
+        """Return a new generator of an evaluation's noise."""
         return generator(self.seed, "evaluation")
 
 
 def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that bounds)
-    """Yield the mean −ELBO: `bits_per_dimension` of bytes, else `negative_bound` in nats.
+    """Yield the mean −ELBO: `bits_per_dimension` for bytes, else `negative_bound` in nats.
 
-    Nats are up to a constant of the likelihood, so that only runs with the same --reconstruction compare. The
-    model is given sources, but no labels.
+    Nats contain a constant of the likelihood, so compare only runs with the same --reconstruction. The model gets
+    the sources, but no labels.
     """
     noise, given = held_out.noise(), required_conditions(model.conditions)
     bounds = [model.evidence_bound(chunk.x, chunk.condition_for(given), noise) for chunk in held_out.chunks]
@@ -142,21 +142,21 @@ def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a
 
 
 def denoising(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (two capabilities at once)
-    """Yield `denoising_mse`, the mean squared error per number of corrupted examples that are restored."""
+    """Yield `denoising_mse`, the mean squared error per number of restored examples, given corrupted ones."""
     noise = held_out.noise()
     yield Figure("denoising_mse", _error(model, [(model.corrupt(c.x, noise), c.x) for c in held_out.chunks]))
 
 
 def reconstruction(model: Reconstructs, held_out: HeldOut) -> Iterator[Figure]:
-    """Yield `reconstruction_mse`, the mean squared error per number of examples that are given as they are."""
+    """Yield `reconstruction_mse`, the mean squared error per number of reconstructed examples."""
     yield Figure("reconstruction_mse", _error(model, [(c.x, c.x) for c in held_out.chunks]))
 
 
 def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that samples)
     """Yield `fd[…]`, the Fréchet distance of samples to held-out examples in the features of an extractor.
 
-    It is no FID. Samples are made under the conditions of the held-out examples; a model that takes many passes
-    for a sample makes fewer of them.
+    It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
+    makes fewer of them.
     """
     distance = held_out.distance or by_pixels(held_out.batch)
     with preview_sampling(model) as how:
@@ -176,9 +176,9 @@ EVALUATORS: Sequence[Evaluator] = (
 
 
 def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDistance | None = None) -> Evaluation:
-    """Measure a model, in evaluation mode, by every row of `EVALUATORS` that fits it.
+    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it.
 
-    `CRITERIA` says which value decides on the best checkpoint.
+    `CRITERIA` determines which value decides on the best checkpoint.
     """
     given = HeldOut(held_out, seed, distance)
     figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
@@ -188,7 +188,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDista
 
 
 def by_pixels(held_out: Batch) -> SampleDistance:
-    """Return the distance in pixels, which show layout and tone, of as many samples as held-out images."""
+    """Return the distance in pixels, which show layout and tone, for as many samples as held-out images."""
     extractor = pixels(held_out.x.device, exact=held_out.x.ndim < 4)
     pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, CHUNK)]
     return SampleDistance.of(extractor, feature_statistics(extractor, pieces), len(held_out))
@@ -200,7 +200,7 @@ def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float
 
 
 def _sample_batches(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
-    """Return what makes the batches of samples, under the conditions of the held-out images."""
+    """Return functions that make the batches of samples, with the conditions of the held-out examples."""
     given = held_out.condition_for(model.conditions)
 
     def piece(index: Tensor) -> Tensor:

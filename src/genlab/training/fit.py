@@ -26,12 +26,12 @@ from genlab.training.inference import inference_mode
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.probes import probed_step
 
-CHECKPOINT_SECONDS = 300.0  # at most between two checkpoints, so that a crash costs no more
+CHECKPOINT_SECONDS = 300.0  # most time between two checkpoints, and so the most that a crash costs
 
 
 @dataclass(frozen=True)
 class Cadence:
-    """How long to train, how often to do what, and what depends on the step; in steps unless named otherwise."""
+    """How long to train and how often to log, preview, evaluate and save; in steps unless named otherwise."""
 
     steps: int
     minutes: float | None = None
@@ -41,17 +41,17 @@ class Cadence:
     checkpoint_every: int = 500
     patience: int | None = None  # evaluations without improvement after which the run ends
     rate: Schedule | None = None  # factor on all learning rates, by step
-    seed: int = 0  # of layers that draw random numbers, such as dropout
+    seed: int = 0  # for layers that draw random numbers, such as dropout
     more_phases: bool = False  # whether another phase follows these steps
 
 
 class Source(Protocol):
-    """An endless iterator of batches that counts them."""
+    """An endless iterator over batches that counts them."""
 
     position: int  # global batches delivered so far
 
     def __iter__(self) -> "Source":
-        """Return itself."""
+        """Return the iterator itself."""
         ...
 
     def __next__(self) -> Batch:
@@ -69,19 +69,19 @@ def fit(
 ) -> bool:
     """Train until the steps, minutes or patience of `cadence` are used up, and keep `progress` up to date.
 
-    Returns whether the run goes on with another phase. With an `average`, its weights are previewed, evaluated and
-    published.
+    Returns whether the run continues with another phase. With an `average`, the averaged weights are previewed,
+    evaluated and published.
 
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
-        Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was written first.
-        RunFailureError: the doctor found a failure, and the callbacks say to stop on one.
+        Interrupted: SIGINT, SIGTERM or SIGHUP was received; a checkpoint was written first.
+        RunFailureError: the doctor found a failure, and `callbacks.stop_on_failure` is set.
     """
     loop = _Loop(training, batches, cadence, progress, callbacks, average)
     device = of(training.model)
     with Interruption() as interruption, loop.faults_reported():
         while not loop.finished():
-            # A layer that draws by itself (dropout) draws from a stream that depends on the step alone.
+            # Layers that draw random numbers (dropout) get a stream that depends only on the step.
             restart_stream(derive(cadence.seed, "layers", progress.step), device)
             if cadence.rate:
                 set_learning_rates(training.optimizers.values(), cadence.rate(progress.step))
@@ -104,7 +104,7 @@ def fit(
 
 
 class _Loop:
-    """Decides what is due after a step, and does it."""
+    """Decides what is due after each step, and does it."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class _Loop:
         self.saved_at = time.monotonic()
         self.saved_step = self.evaluated_step = self.previewed_step = progress.step
         self.received, self.out_of_time, self.overdue = 0, self._out_of_time(), False
-        self.failure: Finding | None = None  # what the doctor found; only the first process asks it
+        self.failure: Finding | None = None  # found by the doctor, which only the first process runs
         self.failing = False
 
     def _out_of_time(self) -> bool:
@@ -144,7 +144,7 @@ class _Loop:
         return self.cadence.more_phases and not (self.out_of_time or self.out_of_patience())
 
     def advance(self, received: int) -> None:
-        """Count the step. What depends on a clock or a signal is decided by the first process."""
+        """Count the step. The first process decides what depends on a clock or a signal."""
         progress = self.progress
         progress.step += 1
         progress.batches = self.batches.position
@@ -155,7 +155,7 @@ class _Loop:
         self.out_of_time, self.overdue, self.failing = bool(out_of_time), bool(overdue), bool(failing)
 
     def after_step(self, signals: Signals) -> None:
-        """Record, preview, evaluate and save as far as it is due after this step."""
+        """Record, preview, evaluate and save, as far as due after this step."""
         step, cadence = self.progress.step, self.cadence
         record = step % cadence.log_every == 0 or step == 1
         preview, evaluate = step % cadence.preview_every == 0, step % cadence.evaluate_every == 0
@@ -165,7 +165,7 @@ class _Loop:
         if record:
             self.record(signals)
         if self.finished():
-            return  # `conclude` does the rest, so that a checkpoint follows all that is due at its step
+            return  # `conclude` does the rest, so that the checkpoint comes after everything else of its step
         if preview:
             self.preview()
         if evaluate:
@@ -174,7 +174,7 @@ class _Loop:
             self.checkpoint()
 
     def conclude(self) -> None:
-        """Preview, evaluate and save the last step, unless that is done; report the diagnosis if the run ends."""
+        """Preview, evaluate and save the last step, unless done; report the diagnosis if the run ends."""
         require_finite(self.training.optimizers.values())
         step = self.progress.step
         if self.previewed_step != step:
@@ -190,7 +190,7 @@ class _Loop:
             self.notify("patience", {"evaluations without a better one": self.cadence.patience})
 
     def record(self, signals: Signals) -> None:
-        """Read the signals back from the device, averaged over the processes."""
+        """Read the signals from the device, averaged over the processes, and log them."""
         parts = [tensor.detach().float().reshape(-1) for tensor in signals.values()]
         names = [name for signal in signals.items() for name in _names(*signal)]
         values = all_reduce_mean_(torch.cat(parts)).tolist()
@@ -200,7 +200,7 @@ class _Loop:
         self.diagnose(line)
 
     def diagnose(self, values: Mapping[str, float]) -> None:
-        """Give the doctor some values, and report what it finds."""
+        """Pass values to the doctor, and report its findings."""
         doctor = self.callbacks.doctor
         for finding in doctor.see(self.progress.step, values) if doctor else ():
             self.notify("finding", finding.values())
@@ -208,13 +208,13 @@ class _Loop:
                 self.failure = self.failure or finding
 
     def conclude_diagnosis(self) -> None:
-        """Report what is wrong at the end; some earlier findings may be over."""
+        """Report what is wrong at the end; earlier findings may have disappeared."""
         if self.callbacks.doctor:
             findings = self.callbacks.doctor.now().findings
             self.notify("diagnosis", {"findings": [finding.rule for finding in findings]})
 
     def fail(self) -> None:
-        """Save and end a failing run; the best checkpoint is kept.
+        """Save a failing run and end it; the best checkpoint is kept.
 
         Raises:
             RunFailureError: always.
@@ -223,7 +223,7 @@ class _Loop:
         raise RunFailureError(self.failure.line() if self.failure else "the run is failing", self.failure)
 
     def interrupted(self) -> Interrupted:
-        """Report that a signal ends the run, and return the error to raise."""
+        """Report that an operating-system signal ends the run, and return the error to raise."""
         self.conclude_diagnosis()
         self.notify("interrupted", {"signal": self.received})
         return Interrupted(self.received, self.progress.step)
@@ -240,8 +240,8 @@ class _Loop:
     def evaluate(self) -> None:
         """Evaluate the published weights, and save them if they are the best so far.
 
-        An evaluation that is made only because the run ends here is never the best: an uninterrupted run would
-        not have made it.
+        An evaluation that happens only because the run ends here is never the best: a longer run would not have
+        it.
         """
         self.evaluated_step = self.progress.step
         if not self.callbacks.evaluate:
@@ -249,7 +249,7 @@ class _Loop:
         with inference_mode(self.published):
             evaluation = self.callbacks.evaluate(self.published)
         progress, value = self.progress, evaluation.value
-        better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN never is
+        better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN is never better
         (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
@@ -280,12 +280,12 @@ class _Loop:
 
 
 def _names(name: str, signal: Tensor) -> list[str]:
-    """Return the names of a signal's values: its own, or of a profile kl[0], kl[1], …"""
+    """Return the names of a signal's values: its own name, or for a profile kl[0], kl[1], …"""
     return [f"{name}[{place}]" for place in range(len(signal))] if signal.ndim else [name]
 
 
 def agreed(*values: int) -> list[int]:
-    """Return the first process's `values` on every process, so that all branch at the same step."""
+    """Return the first process's `values` on every process, so that all take the same branches."""
     if world_size() == 1:
         return list(values)
     return broadcast_(torch.tensor(values)).tolist()

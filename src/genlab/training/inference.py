@@ -1,4 +1,4 @@
-"""A model put to use for a moment."""
+"""Temporary evaluation mode."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import nn
 
 @contextmanager
 def inference_mode(model: nn.Module) -> Iterator[None]:
-    """Put `model` to use for a moment: evaluation mode, no gradients."""
+    """Put `model` into evaluation mode without gradients, and back into its mode at the end."""
     was_training = model.training
     model.eval()
     with torch.no_grad():

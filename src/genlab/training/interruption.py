@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: finish the step, save, leave with the exit code that shells expect."""
+"""Ctrl-C, SIGTERM and SIGHUP: finish the step, save, and exit with the code that shells expect."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from genlab.core.errors import GenlabError
 
 
 class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
-    """A signal ended a run, after a checkpoint; the exit code is 128 plus the signal's number."""
+    """A signal ended a run after a checkpoint; the exit code is 128 plus the signal's number."""
 
     def __init__(self, received: int, step: int) -> None:
         self.exit_code = 128 + received
@@ -20,11 +20,11 @@ class Interrupted(GenlabError):  # noqa: N818 (an interruption is no error)
 class Interruption:
     """While entered, SIGINT, SIGTERM and SIGHUP are noted in `received` instead of ending the process.
 
-    A second signal ends it at once. A signal that is ignored, as SIGHUP is under nohup, stays ignored. Off the
-    main thread, where Python lets nobody handle signals, it does nothing.
+    A second signal ends it at once. A signal that is ignored, such as SIGHUP under nohup, stays ignored. Outside
+    of the main thread, where Python does not allow signal handlers, this does nothing.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last comes when a terminal is closed
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP is sent when a terminal is closed
 
     def __init__(self) -> None:
         self.received = 0
@@ -45,7 +45,7 @@ class Interruption:
         self.received = number
         self._restore()
         name = signal.Signals(number).name
-        os.write(2, f"\n{name}: the step is finished and saved; once more ends it at once, unsaved.\n".encode())
+        os.write(2, f"\n{name}: finishing the step and saving; a second signal ends without saving.\n".encode())
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -1,4 +1,4 @@
-"""Adapters to the loggers that people already use; each is imported only when it is asked for."""
+"""Adapters for TensorBoard and Weights & Biases, which are imported only when used."""
 
 import hashlib
 import importlib.util
@@ -16,7 +16,7 @@ from genlab.training.evaluation import values_of
 class TensorBoard:
     """Writes event files into the run folder; view them with `tensorboard --logdir RUN`.
 
-    The writer has a thread of its own: what the disk refused is raised by a later call.
+    The writer has its own thread: an error of the disk is raised by a later call.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class WeightsAndBiases:
         import wandb
 
         self.wandb: Any = wandb
-        identity = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # the same when the run is resumed
+        identity = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # stays the same when the run is resumed
         self.run: Any = wandb.init(
             project="genlab", name=folder.name, dir=str(folder), id=f"{folder.name}-{identity}", resume="allow"
         )
@@ -73,7 +73,7 @@ class WeightsAndBiases:
         self.run.log({"preview": self.wandb.Image(pixels)}, step=step)
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
-        """Log the numbers of an evaluation, and send what the doctor found."""
+        """Log the numbers of an evaluation, and send the doctor's findings as alerts."""
         if kind == "evaluation":
             self.scalars(step, {f"evaluation/{n}": v for n, v in values_of(details).items()})
         elif kind == "finding":
@@ -88,7 +88,7 @@ LOGGERS: Mapping[str, Callable[[Path], Observer]] = {"tensorboard": TensorBoard,
 
 
 def find_logger(name: str) -> Callable[[Path], Observer] | None:
-    """Return what makes the logger called `name` for a run folder, or None for "none".
+    """Return the class of the logger called `name`, to be called with a run folder; None for "none".
 
     Raises:
         GenlabError: its package is not installed.

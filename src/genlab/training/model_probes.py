@@ -1,4 +1,4 @@
-"""Probes of a model: how its samples and reconstructions compare with real examples."""
+"""Probes of a model: they compare its samples and reconstructions with real examples."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,24 +22,24 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 
-FEW = 8  # examples that a flow is to give back
-INACTIVE = 0.01  # of the largest deviation of a latent dimension
+FEW = 8  # examples to test the inverse of a flow with
+INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
 
 
 @dataclass(frozen=True)
 class ProbeInput:
-    """A model in evaluation mode, and the examples that it is probed with."""
+    """A model in evaluation mode, and the examples to probe it with."""
 
     model: Any  # with the capabilities that a row of `MODEL_PROBES` requires
     real: Batch  # some training examples
-    unseen: Batch  # as many that are not trained on
+    unseen: Batch  # as many held-out examples
     target: Modality
     seed: int
     step: int
 
     @cached_property
     def fake(self) -> Tensor:
-        """Samples under the conditions of the real examples."""
+        """Samples with the conditions of the real examples."""
         noise = generator(self.seed, "probes: samples", self.step)
         samples: Tensor = self.model.sample(len(self.real), self.real.condition_for(self.model.conditions), noise)
         return samples
@@ -48,10 +48,10 @@ class ProbeInput:
 def samples(given: ProbeInput) -> Signals:
     """Compare samples with real examples.
 
-    - `diversity`: deviation over samples by that over real ones, both the root of the mean over numbers;
-    - `nearest_neighbour_distance`: median distance to the nearest other sample, by the same of real ones;
-    - `saturated_pixels`: share of pixels beyond ±0.99 in samples, less that in real images;
-    - `sample_sharpness`: mean difference of neighbouring pixels in samples, by that in real images.
+    - `diversity`: standard deviation of the samples divided by that of real examples;
+    - `nearest_neighbour_distance`: median distance to the nearest other sample, divided by that of real examples;
+    - `saturated_pixels`: fraction of pixels beyond ±0.99 in samples, minus that in real images;
+    - `sample_sharpness`: mean difference of neighbouring pixels in samples, divided by that in real images.
     """
     fake, real = given.fake, given.real.x
     signals = {
@@ -77,11 +77,10 @@ def scores(given: ProbeInput) -> Signals:
 def reconstructions(given: ProbeInput) -> Signals:
     """Compare reconstructions with their examples.
 
-    - `r2_train`, `r2_held_out`: 1 − the squared error by the variance of the examples; 0 is what the mean example
-      would reach;
+    - `r2_train`, `r2_held_out`: 1 − squared error / variance of the examples; the mean example would reach 0;
     - `reconstruction_sharpness`: as `sample_sharpness`.
     """
-    half = -(-len(given.real) // 2)  # a reconstruction costs two networks, a sample one
+    half = -(-len(given.real) // 2)  # a reconstruction takes two networks, a sample one
     real, unseen = given.real.x[:half], given.unseen.x[:half]
     of_real, of_unseen = given.model.reconstruct(real), given.model.reconstruct(unseen)
     signals = {
@@ -95,21 +94,21 @@ def reconstructions(given: ProbeInput) -> Signals:
 
 
 def inversion(given: ProbeInput) -> Signals:
-    """Return `inversion_error`, the largest difference between a number and what a flow gives back."""
+    """Return `inversion_error`, the largest difference between x and f⁻¹(f(x)) of a flow."""
     return {"inversion_error": given.model.inversion_error(given.unseen.x[:FEW]).amax()}
 
 
 def latents(given: ProbeInput) -> Signals:
-    """Return `inactive_latents`, the share of dimensions whose deviation is below 1 % of the largest."""
+    """Return `inactive_latents`, the fraction of dimensions whose deviation is below 1 % of the largest."""
     spreads = given.model.encode(given.real.x).std(0)
     return {"inactive_latents": (spreads <= INACTIVE * spreads.max()).float().mean()}
 
 
 def denoising(given: ProbeInput) -> Signals:
-    """Compare restored examples with the clean and with the corrupted ones, by the error of the corruption.
+    """Compare restored examples with the clean and the corrupted ones, relative to the error of the corruption.
 
-    - `denoised_error`: squared error of restored examples;
-    - `denoised_change`: squared distance of restored examples to the corrupted ones.
+    - `denoised_error`: squared error of the restored examples;
+    - `denoised_change`: squared distance of the restored examples to the corrupted ones.
     """
     clean = given.unseen.x
     corrupted = given.model.corrupt(clean, generator(given.seed, "probes: corruption", given.step))
@@ -120,7 +119,7 @@ def denoising(given: ProbeInput) -> Signals:
     }
 
 
-# Samples that take many passes are left to previews and evaluations.
+# Models that sample in many passes are sampled only in previews and evaluations.
 MODEL_PROBES = (
     Evaluator((Samples,), samples, without=(SamplesInSteps,)),
     Evaluator((Samples, Discriminates), scores, without=(SamplesInSteps,)),
@@ -136,12 +135,12 @@ def _error(one: Tensor, two: Tensor) -> Tensor:
 
 
 def _deviation(x: Tensor) -> Tensor:
-    """Return the root of the mean over numbers of the variance over examples."""
+    """Return the standard deviation over examples, as the root of the variance averaged over numbers."""
     return x.var(0, unbiased=False).mean().sqrt()
 
 
 def _nearest(x: Tensor) -> Tensor:
-    """Return the median over examples of the distance to the nearest other example."""
+    """Return the median distance of an example to the nearest other one."""
     points = x.flatten(1)
     distances = torch.cdist(points, points)
     distances.fill_diagonal_(torch.inf)
@@ -154,5 +153,5 @@ def _saturated(x: Tensor) -> Tensor:
 
 
 def _sharpness(x: Tensor, modality: Modality) -> Tensor:
-    """Return the mean absolute difference of neighbours, summed over the dimensions that have some."""
+    """Return the mean absolute difference of neighbours, summed over the spatial dimensions."""
     return torch.stack([x.diff(dim=-1 - axis).abs().mean() for axis in range(modality.spatial)]).sum()

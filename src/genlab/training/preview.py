@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: the same inputs or the same noise every time."""
+"""Previews during training, with the same inputs or the same noise every time."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, columns_of, stacked
 from genlab.core.random import generator
 
-MOST_COLUMNS = 10  # of a grid with a column for each class
+MOST_COLUMNS = 10  # in a grid with one column per class
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a preview is drawn of."""
+    """The inputs of a preview."""
 
     held_out: Batch  # examples and their conditions, on the model's device
     spec: DataSpec  # of the data
@@ -27,17 +27,17 @@ class Shown:
 
 
 def preview(model: nn.Module, held_out: Batch, spec: DataSpec, seed: int) -> Picture:
-    """Draw what a model, in evaluation mode, can do, by the first row of `PREVIEWS` that fits it."""
+    """Draw a preview of a model in evaluation mode, with the first row of `PREVIEWS` that fits it."""
     shown = Shown(held_out, spec, seed)
     draw: Callable[[nn.Module, Shown], Picture] = next(row.measure for row in PREVIEWS if row.fits(model))
     return draw(model, shown)
 
 
 def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module that samples)
-    """Draw samples of a model by their modality.
+    """Draw samples of a model.
 
-    A model that takes labels shows a column for each of its first classes. Samples that are made from a source are
-    drawn below it, and below them what the data have for the same source.
+    A model that is conditioned on labels shows one column for each of its first classes. Samples made from a
+    source are drawn below it, and below them the true targets of the same sources.
     """
     held_out, spec, noise = shown.held_out, shown.spec, generator(shown.seed, "preview")
     count = spec.target.shown
@@ -60,14 +60,14 @@ def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module
 
 
 def draw_denoised(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (two capabilities at once)
-    """Draw corrupted held-out examples over what the model made of them."""
+    """Draw corrupted held-out examples above the restored ones."""
     x = shown.held_out.x[: shown.spec.target.shown // 2]
     corrupted = model.corrupt(x, generator(shown.seed, "preview"))
     return side_by_side(shown.spec.target, corrupted, model.reconstruct(corrupted))
 
 
 def draw_reconstructions(model: Reconstructs, shown: Shown) -> Picture:
-    """Draw held-out examples over their reconstructions."""
+    """Draw held-out examples above their reconstructions."""
     x = shown.held_out.x[: shown.spec.target.shown // 2]
     return side_by_side(shown.spec.target, x, model.reconstruct(x))
 
@@ -80,7 +80,7 @@ PREVIEWS: Sequence[Evaluator] = (
 
 
 def side_by_side(modality: Modality, x: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:
-    """Draw examples in rows, each over the row of its reconstructions; what has no rows is drawn as a whole."""
+    """Draw examples in rows, each above the row of its reconstructions; points are drawn as two plots."""
     columns = min(columns, len(x)) if modality.spatial else len(x)
     pairs = zip(torch.split(x, columns), torch.split(reconstructions, columns), strict=True)
     return stacked([modality.draw(row, columns) for pair in pairs for row in pair])

@@ -1,6 +1,6 @@
-"""Probes: signals for the doctor besides the losses, such as weight updates, dead units, and how good samples are.
+"""Probes: signals for the doctor besides the losses, such as weight updates, dead units and sample diversity.
 
-They are measured in some of the logged steps, on a few images. They change nothing in the run: no weight, no batch
+They are measured at some of the logged steps, on a few images. They do not change the run: no weight, no batch
 statistic, no random stream.
 """
 
@@ -28,22 +28,22 @@ from genlab.core.random import Randomness, derive, generator
 from genlab.training.inference import inference_mode
 from genlab.training.model_probes import MODEL_PROBES, ProbeInput
 
-LEAST_STEPS = 20  # between two probed steps, however often lines are logged
-EARLY = 2000  # steps after which probes become half as frequent, as after each further doubling of the steps
+LEAST_STEPS = 20  # between two probed steps, even if steps are logged more often
+EARLY = 2000  # steps after which probes become half as frequent; again after each doubling of the steps
 PROBED = 64  # images of each kind
 
 
 @dataclass
 class Probes:
-    """Measures a training.
+    """Measures the probes of a training.
 
     Args:
         real: some training examples, on the model's device.
         held_out: some held-out examples.
         target: their modality.
-        seed: of the choice of examples and of the noise.
+        seed: for the choice of examples and for the noise.
         count: examples of each kind that are used at a time.
-        waited: returns how many seconds the loop has waited for batches so far.
+        waited: returns the seconds that the loop has waited for batches so far.
     """
 
     real: Batch
@@ -56,10 +56,10 @@ class Probes:
 
     @contextmanager
     def step_signals(self, training: Training) -> Iterator[Signals]:
-        """Measure the step that is taken within the block; yields the signals, which are filled at its end.
+        """Measure the training step in the block; the yielded signals are filled when it ends.
 
         - `…_update_ratio`: ‖Δθ‖/‖θ‖ of each player's weights;
-        - `…_dead_units`: share of the ReLU units of each part of the model that were 0 for every input.
+        - `…_dead_units`: fraction of the ReLU units of each part of the model that were 0 for every input.
         """
         signals: Signals = {}
         before = {player: _weights(optimizer) for player, optimizer in training.optimizers.items()}
@@ -72,9 +72,9 @@ class Probes:
 
     @torch.no_grad()
     def model_signals(self, model: nn.Module, step: int) -> Signals:
-        """Measure `model`, in evaluation mode, by each row of `MODEL_PROBES` that fits it.
+        """Measure `model` in evaluation mode, with each row of `MODEL_PROBES` that fits it.
 
-        - `data_wait_fraction`: share of the time since the last probed step that the loop waited for batches.
+        - `data_wait_fraction`: fraction of the time since the last probed step that the loop waited for batches.
         """
         real, held_out = self._subset(self.real, step), self._subset(self.held_out, step)
         given = ProbeInput(model, real, held_out, self.target, self.seed, step)
@@ -90,9 +90,9 @@ class Probes:
         return signals
 
     def loss_signals(self, training: Training, step: int) -> Signals:
-        """Measure the loss in evaluation mode, if there is a single one and no reconstructions, which say as much.
+        """Measure the loss in evaluation mode, if there is only one and the model has no reconstructions.
 
-        - `loss_train`, `loss_held_out`: of training and of held-out examples, with the same draws.
+        - `loss_train`, `loss_held_out`: on training and on held-out examples, with the same random numbers.
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
@@ -103,7 +103,7 @@ class Probes:
         }
 
     def _subset(self, batch: Batch, step: int, share: float = 1.0) -> Batch:
-        """Return some examples of a batch, other ones in each step."""
+        """Return some examples of a batch, different ones in each step."""
         order = torch.randperm(len(batch), generator=generator(self.seed, "probes: images", step))
         rows = order[: ceil(share * self.count)].to(batch.x.device)
         return batch[rows]
@@ -111,9 +111,9 @@ class Probes:
 
 @contextmanager
 def probed_step(probes: Probes | None, training: Training, step: int, log_every: int) -> Iterator[Signals]:
-    """Probe step number `step`, which is taken within the block, and its model, if that is due.
+    """Probe training step number `step`, which is taken in the block, and the model, if that is due.
 
-    Yields the signals, which are filled at the end; none without `probes`.
+    Yields the signals, which are filled when the block ends; they stay empty without `probes`.
     """
     signals: Signals = {}
     if probes is None or not due(step, log_every):
@@ -128,9 +128,9 @@ def probed_step(probes: Probes | None, training: Training, step: int, log_every:
 
 
 def due(step: int, log_every: int) -> bool:
-    """Whether `step` is to be probed: the first, then logged steps that are far enough apart.
+    """Whether to probe `step`: the first one, then logged steps that are far enough apart.
 
-    A long run is probed about a hundred times in each doubling of its length: what happens late happens slowly.
+    A long run is probed about a hundred times in each doubling of its length, since later changes are slower.
     """
     apart = LEAST_STEPS << (step // EARLY).bit_length()
     return step == 1 or (step % log_every == 0 and step // apart != (step - log_every) // apart)
@@ -141,7 +141,7 @@ def _weights(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _update_ratio(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Tensor:
-    """Return ‖θ − before‖/‖before‖ of the weights θ; `before` is overwritten."""
+    """Return ‖θ − before‖/‖before‖ for the weights θ; `before` is overwritten."""
     now = [parameter.detach() for group in optimizer.param_groups for parameter in group["params"]]
     size = get_total_norm(before)
     torch._foreach_sub_(before, now)
@@ -150,7 +150,7 @@ def _update_ratio(optimizer: torch.optim.Optimizer, before: list[Tensor]) -> Ten
 
 @contextmanager
 def _active_units(model: nn.Module) -> Iterator[Callable[[], dict[str, list[Tensor]]]]:
-    """Note which units of each ReLU are above 0 for any input; yields a function that returns them by part."""
+    """Record which units of each ReLU are above 0 for any input; yields a function that returns them by part."""
     active: dict[str, Tensor] = {}
 
     def note(name: str, module: nn.Module, given: object, made: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""results.csv, results.png and report.html: a run as one reads it afterwards, all made from its own files."""
+"""The report of a run: results.csv, results.png and report.html, made from the other files of its folder."""
 
 import base64
 import csv
@@ -14,13 +14,13 @@ from genlab.training.evaluation import recorded_criterion, values_of
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
-_OVER = " (over at the end)"
-_OF_MODEL = "model_"  # begins what a protocol says of how the samples were made
-_NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation
+_OVER = " (no longer at the end)"
+_OF_MODEL = "model_"  # prefix of the sampling options in a protocol
+_NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation event
 
 
 def write_report(folder: RunFolder) -> None:
-    """Write results.csv, results.png and report.html anew.
+    """Write results.csv, results.png and report.html, or replace them.
 
     Raises:
         StorageError: the disk refused.
@@ -34,7 +34,7 @@ def write_report(folder: RunFolder) -> None:
 
 
 def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> str:
-    """Return a row per recorded step: signals, and evaluations where there was one."""
+    """Return a row for each recorded step: its signals, and its evaluation if there was one."""
     rows: dict[int, dict[str, Any]] = {line["step"]: dict(line) for line in history}
     for evaluation in evaluations:
         values = {n: v for n, v in evaluation.items() if n not in _NO_COLUMNS}
@@ -62,31 +62,31 @@ def _html(
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
-<p class="verdict">{html.escape(verdict(folder))}</p>
+<p class="summary">{html.escape(verdict(folder))}</p>
 <h2>Diagnosis</h2>{_diagnosis(history, events)}
 <h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{_sampling(evaluations)}
 <h2>Curves</h2>{_image(curves)}
 {_meanings(name for group in groups(history).values() for name in group)}
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
-<h2>To run it again</h2>
+<h2>Run it again</h2>
 <pre>genlab train recipe.yaml</pre>
 <p>with this recipe.yaml:</p><pre>{html.escape((folder.path / "recipe.yaml").read_text())}</pre>
-{_table(("made on", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
+{_table(("machine", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
 
 
 def _sampling(evaluations: Sequence[Mapping[str, Any]]) -> str:
-    """Return how previews and evaluated samples are made, where it is faster than the recipe says."""
+    """Return how previews and evaluated samples are made, if faster than by the recipe."""
     protocol: Mapping[str, Any] = evaluations[-1].get("protocol", {}) if evaluations else {}
     options = ", ".join(f"{n.removeprefix(_OF_MODEL)} {v}" for n, v in protocol.items() if n.startswith(_OF_MODEL))
-    made = f"<p>To be quick, with {html.escape(options)}. <code>genlab sample</code> does as the recipe says.</p>"
+    made = f"<p>Sampled faster, with {html.escape(options)}; <code>genlab sample</code> follows the recipe.</p>"
     return made if options else ""
 
 
 def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
-    """Return the values of all evaluations, which of them is the criterion, and what they mean."""
+    """Return the values of all evaluations, their criterion and their meanings."""
     if not evaluations:
         return _table((), ())
     latest = evaluations[-1]
@@ -102,7 +102,7 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the doctor found and what was done about it, in the order of events."""
+    """Return the doctor's findings and the treatments, in the order of events."""
     parts, over = [], _over(events)
     for event in events:
         if event["event"] == "finding":
@@ -120,19 +120,19 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
                 f"{event['since']:,}{_OVER * (event['rule'] in over)}</h3>"
                 f"{''.join(_image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
-                + (f"<p>To try, the best first:</p><ul>{remedies}</ul>" if remedies else "")
+                + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
             )
         elif event["event"] == "remedy":
             changes = ", ".join(f"{name} {value}" for name, value in event["changes"].items())
             parts.append(
-                f"<p><b>Treated</b> at step {event['step']:,}: back to step {event['back to step']:,}, "
-                f"and on with {html.escape(changes)}.</p>"
+                f"<p><b>Treated</b> at step {event['step']:,}: went back to step {event['back to step']:,} "
+                f"and continued with {html.escape(changes)}.</p>"
             )
-    return "".join(parts) or "<p>Nothing was found, as far as its signals say.</p>"
+    return "".join(parts) or "<p>The doctor found nothing wrong in its signals.</p>"
 
 
 def verdict(folder: RunFolder) -> str:
-    """Return in a few sentences how far a run came, how it ended and when it was best."""
+    """Return a summary of a run in a few sentences: how far it came, how it ended, when it was best."""
     history, events, recipe = folder.history(), folder.events(), folder.read_yaml("recipe.yaml")
     evaluations = [e for e in events if e["event"] == "evaluation"]
     step = max((line["step"] for line in (*history, *events)), default=0)
@@ -144,9 +144,9 @@ def verdict(folder: RunFolder) -> str:
             f"Stopped by {last['value']} in {last['tensor']}; the last checkpoint is finite and whole."
         )
     elif last.get("event") == "interrupted":
-        sentences.append("Interrupted after a checkpoint; `genlab resume` goes on from it.")
+        sentences.append("Interrupted after a checkpoint; continue with `genlab resume`.")
     elif last.get("event") == "patience":
-        sentences.append("Over because evaluations got no better; --patience said how many of them to wait for.")
+        sentences.append("Stopped by --patience: the last evaluations brought no improvement.")
     over = _over(events)
     failures = [
         e["symptom"] + _OVER * (e["rule"] in over)
@@ -164,12 +164,12 @@ def verdict(folder: RunFolder) -> str:
         last = evaluations[-1].get(name, value)
         sentences.append(f"Best {name} {value:.4g} at step {best[-1]['step']:,}.")
         if last > value:
-            sentences.append(f"At the end it was {last:.4g}: `checkpoints/best` has the best.")
+            sentences.append(f"At the end it was {last:.4g}; `checkpoints/best` has the best model.")
     return " ".join(sentences)
 
 
 def _over(events: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the rules that found something which was no longer there when the run ended."""
+    """Return the rules whose findings had disappeared when the run ended."""
     last: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("diagnosis", "resumed")), {})
     if last.get("event") != "diagnosis":
         return set()
@@ -177,12 +177,12 @@ def _over(events: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a person says it."""
+    """Return a time in seconds or minutes, as text."""
     return f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
 
 
 def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
-    """Return at most `count` of `paths`, evenly, the first and the last among them."""
+    """Return at most `count` of `paths`, evenly spaced, with the first and the last."""
     if len(paths) <= count:
         return list(paths)
     return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]
@@ -199,7 +199,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _meanings(names: Iterable[str]) -> str:
-    """Return a table of what signals mean; those of one row of `SIGNALS` are explained together."""
+    """Return a table of the meanings of signals; those of one row of `SIGNALS` share a line."""
     by_row: dict[Signal, list[str]] = {}
     for name in names:
         by_row.setdefault(signal(name), []).append(name)
@@ -216,7 +216,7 @@ def _cell(value: object) -> str:
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and values as text, lists and mappings in one line."""
+    """Return names and values as text, with lists and mappings on one line."""
     rows = []
     for name, value in values.items():
         parts = [f"{n}: {v}" for n, v in value.items()] if isinstance(value, dict) else value
@@ -227,7 +227,7 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
-.verdict { font-size: 1.2rem }
+.summary { font-size: 1.2rem }
 .previews { display: flex; flex-wrap: wrap; gap: 1rem }
 figure { margin: 0 } img { max-width: 100%; background: white }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top }

@@ -1,4 +1,4 @@
-"""The folder of one run: all that was asked, all that happened, and what came of it."""
+"""The folder of a run: its options, its history and its results."""
 
 import fcntl
 import json
@@ -21,17 +21,17 @@ LATEST = "latest"
 
 
 class RunFolder:
-    """Paths and line files of a run; an observer of the loop."""
+    """The files of a run; also an observer of the training loop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def create(cls, root: Path, name: str) -> "RunFolder":
-        """Make `root/name`, or `root/name-2`, `-3` …, and let `root/latest` point at it.
+        """Make `root/name`, or `root/name-2`, `-3` …, and let `root/latest` point to it.
 
         Raises:
-            UsageError: a name that cannot be a folder's, or that means something else.
+            UsageError: the name cannot be a folder's, or is reserved.
             StorageError: the disk refused.
         """
         if name in ("", LATEST) or name.startswith(".") or Path(name).name != name:
@@ -64,15 +64,15 @@ class RunFolder:
 
     @property
     def healthy(self) -> Path:
-        """A checkpoint after which the doctor found nothing for a while; only of runs that are to be treated."""
+        """A checkpoint after which the doctor found nothing for a while; only with `--on-failure treat`."""
         return self.path / "checkpoints" / "healthy"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep every other process from training in this folder.
+        """Prevent other processes from training in this folder.
 
         Raises:
-            GenlabError: another process does.
+            GenlabError: another process is training in it.
         """
         with storage(self.path):
             file = (self.path / ".lock").open("wb")
@@ -84,22 +84,22 @@ class RunFolder:
             yield
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file, or replace it whole."""
+        """Write or replace a text file atomically."""
         self.write_bytes(name, text.encode())
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """Write a file, or replace it whole."""
+        """Write or replace a file atomically."""
         replace(self.path / name, data)
 
     def write_yaml(self, name: str, values: Mapping[str, Any]) -> None:
-        """Write `name` with `values` in their order."""
+        """Write `values` in their order to the YAML file `name`."""
         self.write_text(name, yaml12.written(dict(values)))
 
     def read_yaml(self, name: str) -> dict[str, Any]:
         """Return what `write_yaml` wrote.
 
         Raises:
-            GenlabError: it is missing or no longer YAML.
+            GenlabError: it is missing or not valid YAML.
         """
         path = self.path / name
         try:
@@ -124,18 +124,18 @@ class RunFolder:
         append(self.path / "events.jsonl", json.dumps({"step": step, "time": now, "event": kind, **details}))
 
     def close(self) -> None:
-        """Every line is on the disk already."""
+        """Do nothing: every line is on the disk already."""
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the lines of history.jsonl, those of genlab 0.1 converted; a torn last line is not one."""
+        """Return the lines of history.jsonl, converted if by genlab 0.1; an incomplete last line is ignored."""
         return [legacy.signals(line) for line in _lines(self.path / "history.jsonl")]
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the lines of events.jsonl, all or those of one kind."""
+        """Return the lines of events.jsonl, all of them or those of one kind."""
         return [e for e in _lines(self.path / "events.jsonl") if kind in (None, e["event"])]
 
     def rewind(self, step: int) -> None:
-        """Forget what was recorded after `step`, because it will be recorded again; faults stay."""
+        """Remove what was recorded after `step`, because it will be recorded again; faults stay."""
         history = [line for line in self.history() if line["step"] <= step]
         repeated = {"evaluation": step + 1, "checkpoint": step + 1, "phase": step}  # from which step on
         events = [e for e in self.events() if e["step"] < repeated.get(e["event"], math.inf)]
@@ -152,10 +152,10 @@ class RunFolder:
 
 
 def find(run: str | Path, root: Path) -> RunFolder:
-    """Return the run at the path `run`, or of the name `run` (or "latest") in `root`.
+    """Return the run at the path `run`, or with the name `run` (or "latest") in `root`.
 
     Raises:
-        UsageError: there is none; the message names the nearest.
+        UsageError: there is no such run; the message suggests the closest name.
     """
     for path in (Path(run), root / run):
         if (path / "recipe.yaml").is_file():
@@ -172,7 +172,7 @@ def _numbered(name: str, other: str) -> re.Match[str] | None:
 
 
 def _point(link: Path, target: Path) -> None:
-    """Let the symbolic link `link` name its sibling `target`, in one instant."""
+    """Point the symbolic link `link` to its sibling `target`, atomically."""
     draft = link.with_name(f".{link.name}-{target.name}")
     draft.unlink(missing_ok=True)
     draft.symlink_to(target.name, target_is_directory=True)
@@ -183,5 +183,5 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     lines = path.read_text().split("\n")
-    whole = lines[:-1]  # what follows the last newline was torn by a kill, or is empty
+    whole = lines[:-1]  # after the last newline comes a line cut off by a kill, or nothing
     return [json.loads(line) for line in whole if line]

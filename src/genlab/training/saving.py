@@ -1,4 +1,4 @@
-"""Saves a training to its run folder and restores it from there."""
+"""Saves a training to its run folder, and loads the last checkpoint."""
 
 import math
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ def save(
     best: bool = False,
     keep_healthy: bool = False,
 ) -> None:
-    """Write the checkpoint `last`; with `best`, make `best` the same.
+    """Write the checkpoint `last`; with `best`, also as `best`.
 
-    With `keep_healthy` the previous `last` becomes `healthy`: the doctor has found no failure since.
+    With `keep_healthy` the previous `last` becomes `healthy`: the doctor has found no failure since then.
 
     Raises:
         NonFiniteError: a tensor is NaN or infinite; nothing was written.
@@ -41,7 +41,7 @@ def save(
 
 
 def recover(folder: RunFolder) -> None:
-    """Finish what a kill interrupted: the swap of two checkpoints, or making `best` the same as `last`."""
+    """Finish what a kill interrupted: the swap of two checkpoints, or the link from `best` to `last`."""
     checkpoint.recover(folder.last)
     checkpoint.recover(folder.best)
     checkpoint.recover(folder.healthy)
@@ -53,12 +53,12 @@ def recover(folder: RunFolder) -> None:
 
 
 def load_last(folder: RunFolder) -> tuple[Checkpoint | None, Progress]:
-    """Return the checkpoint `last` and how far it is; None and step 0 if there is none.
+    """Return the checkpoint `last` and its progress; None and step 0 if there is none.
 
-    The best value so far is that of the checkpoint `best`, which may be newer: a treatment goes back.
+    The best value so far is read from the checkpoint `best`, which may be newer: a treatment goes back.
 
     Raises:
-        CheckpointError: it is not whole.
+        CheckpointError: the checkpoint is damaged.
     """
     saved, progress = None, Progress()
     if folder.last.exists():
@@ -67,7 +67,7 @@ def load_last(folder: RunFolder) -> tuple[Checkpoint | None, Progress]:
             progress = Progress(**saved.state)
         except TypeError as error:
             raise CheckpointError(
-                f"{folder.last / checkpoint.STATE} does not say how far the run was: {error}"
+                f"{folder.last / checkpoint.STATE} does not hold the progress of the run: {error}"
             ) from None
     best = best_state(folder)
     if best:
@@ -76,7 +76,7 @@ def load_last(folder: RunFolder) -> tuple[Checkpoint | None, Progress]:
 
 
 def best_state(folder: RunFolder) -> Mapping[str, Any]:
-    """Return the state of the checkpoint `best`; empty if there is none that is whole."""
+    """Return the state of the checkpoint `best`; empty if it is missing or damaged."""
     try:
         return checkpoint.load_state(folder.best)
     except CheckpointError:

@@ -1,4 +1,4 @@
-"""Between a training and the flat tensors of a checkpoint."""
+"""Converts a training to the flat tensors of a checkpoint, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 
-RAW = "raw/"  # the weights that are trained, where the published ones are their average
+RAW = "raw/"  # the trained weights, if the published ones are their average
 OPTIMIZER = "optimizer/"
 
 
@@ -18,7 +18,7 @@ def collect(training: Training, average: Average | None) -> tuple[dict[str, Tens
     """Return the published model's tensors, and those that only training needs.
 
     Raises:
-        NonFiniteError: one of them is NaN or infinite, as when an update overflowed.
+        NonFiniteError: one of them is NaN or infinite, for example because an update overflowed.
     """
     published = average.model if average else training.model
     rest = {OPTIMIZER + name: tensor for name, tensor in _optimizer_tensors(training)}
@@ -31,14 +31,16 @@ def collect(training: Training, average: Average | None) -> tuple[dict[str, Tens
 
 
 def restore(checkpoint: Checkpoint, training: Training, average: Average | None) -> None:
-    """Put a checkpoint's tensors back into networks and optimizers that were built from the same recipe.
+    """Load a checkpoint into networks and optimizers that were built from the same recipe.
 
     Raises:
-        CheckpointError: names or shapes do not fit.
+        CheckpointError: names or shapes do not match.
     """
     rest = checkpoint.training
     if any(name.startswith(RAW) for name in rest) != (average is not None):
-        raise CheckpointError("the checkpoint does not fit its recipe: one has an average of the weights (ema)")
+        raise CheckpointError(
+            "the checkpoint does not fit its recipe: only one of them has averaged weights (ema)"
+        )
     if average:
         load_weights(average.model, checkpoint.model)
     load_weights(training.model, _trained_weights(checkpoint))
@@ -52,9 +54,9 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
 
 
 def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
-    """Put those of a checkpoint's tensors into other networks whose name and shape agree; return their names.
+    """Load the tensors of a checkpoint whose name and shape match into other networks; return their names.
 
-    A parameter takes its optimizer state along. The rest of the networks stays as it was initialised.
+    The optimizer state of these parameters is loaded, too. All other weights stay as they were initialised.
     """
     weights = _matching(training.model, _trained_weights(checkpoint))
     training.model.load_state_dict(weights, strict=False)
@@ -72,7 +74,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy `tensors` into `model`.
 
     Raises:
-        CheckpointError: a name is missing or unknown, or a shape is another.
+        CheckpointError: a name is missing or unknown, or a shape differs.
     """
     try:
         model.load_state_dict(dict(tensors))
@@ -87,19 +89,19 @@ def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Te
 
 
 def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
-    """Return the weights that are trained: those beside the published average, or the published ones."""
+    """Return the trained weights: the raw ones if an average is published, else the published ones."""
     raw = {n.removeprefix(RAW): tensor for n, tensor in checkpoint.training.items() if n.startswith(RAW)}
     return raw or checkpoint.model
 
 
 def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return those of `tensors` that `model` has by the same name in the same shape."""
+    """Return the tensors that `model` has with the same name and shape."""
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     return {name: tensor for name, tensor in tensors.items() if shapes.get(name) == tensor.shape}
 
 
 def _optimizer_state(checkpoint: Checkpoint, name: str, parameter: Tensor) -> dict[str, Tensor]:
-    """Return what an optimizer remembers of the parameter `name`; empty if there is nothing."""
+    """Return the optimizer state of the parameter `name`; empty if there is none."""
     prefix = f"{OPTIMIZER}{name}/"
     return {
         key.removeprefix(prefix): _like(parameter, tensor)
@@ -123,7 +125,7 @@ def _optimizer_tensors(training: Training) -> Iterator[tuple[str, Tensor]]:
 
 
 def _like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """Return `tensor` on the parameter's device, and in its memory layout where the shapes are equal."""
+    """Return `tensor` on the parameter's device, and in its memory layout if the shapes are equal."""
     if tensor.shape != parameter.shape:
         return tensor.to(parameter.device)
     return torch.empty_like(parameter, requires_grad=False).copy_(tensor)

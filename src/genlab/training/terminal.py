@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a run: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -17,15 +17,15 @@ LINE_SECONDS = 10.0  # between plain lines
 
 
 class _Console(Console):
-    """A console whose reader may go away: rich would end the process."""
+    """A console that survives a closed pipe, at which rich would end the process."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more."""
+        """Write nothing more."""
         self.quiet = True
 
 
 class Terminal:
-    """An observer that writes to standard error; a terminal that is gone does not end a run."""
+    """An observer that writes to standard error; a closed terminal does not end the run."""
 
     def __init__(self, steps: int, minutes: float | None, batch: int, start: int, spent: float) -> None:
         self.steps, self.minutes, self.batch = steps, minutes, batch
@@ -35,7 +35,7 @@ class Terminal:
         self.bar: Progress | None = None
         self.task = TaskID(0)
         if self.console.is_terminal:
-            rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a narrow terminal loses losses, not time
+            rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # cuts off losses, not the time
             self.bar = Progress(
                 TextColumn("{task.percentage:>3.0f}%"),
                 BarColumn(bar_width=12),
@@ -48,7 +48,7 @@ class Terminal:
             self.bar.start()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Show how far the run is, how fast, and its losses."""
+        """Show progress, speed and losses."""
         seconds = values["seconds"]
         rate = (step - self.start) * self.batch / max(seconds - self.spent, 1e-9)
         losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if signal(name).kind == LOSS)
@@ -62,10 +62,10 @@ class Terminal:
                 print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
 
     def picture(self, step: int, picture: Picture) -> None:
-        """Previews are for the eyes: they are in the folder."""
+        """Do nothing: previews are in the run folder."""
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
-        """Say in a line what happened, checkpoints aside."""
+        """Print a line about the event, except for checkpoints."""
         if kind == "checkpoint":
             return
         shown = {name: value for name, value in details.items() if name != "protocol"}
@@ -74,14 +74,12 @@ class Terminal:
             kind, words = details["severity"], details["line"]
         elif kind == "diagnosis":
             there = ", ".join(details["findings"])
-            words = (
-                f"{there}; `genlab doctor` says more" if there else "nothing is wrong, as far as its signals say"
-            )
+            words = f"{there}; see `genlab doctor`" if there else "nothing wrong in its signals"
         with suppress(OSError):
             self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar where it is."""
         if self.bar:
             with suppress(OSError):
                 self.bar.stop()
