@@ -292,6 +292,41 @@ def test_two_processes_train_on_sources_the_weights_of_one(tmp_path: Path, torch
     assert_same_way(resolve("gan", options).recipe, spec, one.folder, tmp_path / "two" / "gan")
 
 
+def test_two_processes_train_the_phases_of_one(tmp_path: Path, torchrun: Torchrun) -> None:
+    """From 8 px to 16 px: every process carries over the same weights."""
+    script = tmp_path / "phases.py"
+    script.write_text(
+        f"""
+import sys
+from dataclasses import dataclass, replace
+
+import genlab
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Phase
+from genlab.recipes.vae import VAERecipe
+
+@dataclass(frozen=True)
+class Growing(VAERecipe):
+    def phases(self, spec):
+        small = replace(spec, target=replace(spec.target, height=8, width=8))
+        return [Phase(5, self, small), Phase(self.steps, self, spec)]
+
+PRESETS["growing"] = Growing(architecture="mlp")
+genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, out=sys.argv[1], **{OPTIONS})
+"""
+    )
+    alone = subprocess.run([sys.executable, script, tmp_path / "one"], capture_output=True, text=True, check=False)
+    assert alone.returncode == 0, alone.stderr
+    code, _, err = finished(torchrun(tmp_path / "two", script=script))
+    assert code == 0, err
+    one, two = (RunFolder(tmp_path / name / "growing") for name in ("one", "two"))
+    assert [event["step"] for event in two.events("phase")] == [5]
+    expected, weights = trained_weights(one.path), trained_weights(two.path)
+    assert expected.keys() == weights.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_one_script_trains_again_and_measures(grouped: bool, tmp_path: Path, torchrun: Torchrun) -> None:
     """Each meets anew under a name of its own; a group that the script has made is used and stays."""
