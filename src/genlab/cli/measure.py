@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from genlab.cli.options import AS_TRAINED, RUNS, Checkpoint, Device, Root, Sampling
 
 if TYPE_CHECKING:
+    from genlab.applications.compare import Comparison
     from genlab.applications.evaluate import Measurement, Request
     from genlab.training.run_folder import RunFolder
 
@@ -127,7 +128,7 @@ def compare(
     """
     import json as encoder
 
-    from genlab.applications.compare import as_csv, as_html, as_table
+    from genlab.applications.compare import as_csv, as_html
     from genlab.applications.compare import compare as rank
     from genlab.applications.evaluate import Request, evaluate_run, requests_for
     from genlab.core.distributed import launched
@@ -146,17 +147,21 @@ def compare(
     comparison = rank(evaluations)
     if launched().rank != 0:
         return
-    if json:
-        print(encoder.dumps(comparison.values(), indent=1))
-    else:
-        print(_aligned(list(zip(*as_table(comparison), strict=True))))
-        print(*(f"\n{remark}" for remark in comparison.remarks), sep="")
+    print(encoder.dumps(comparison.values(), indent=1) if json else _comparison_text(comparison))
     if csv:
         replace(csv, as_csv(comparison).encode())
     if html:
         strips = {e.subject: _strip(*each, device) for e, each in zip(evaluations, measured, strict=True)}
         ordered = {e.subject: strips[e.subject] for e in comparison.evaluations}
         replace(html, as_html(comparison, {name: png for name, png in ordered.items() if png}).encode())
+
+
+def _comparison_text(comparison: "Comparison") -> str:
+    """Return the table of a comparison and the remarks on it."""
+    from genlab.applications.compare import as_table
+
+    table = _aligned(list(zip(*as_table(comparison), strict=True)))
+    return "\n".join([table, "", *comparison.remarks])
 
 
 def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
