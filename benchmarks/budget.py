@@ -20,7 +20,6 @@ from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
-from genlab.data.dataset import Dataset
 from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
 
@@ -133,7 +132,6 @@ def _steps_per_second(plan: Plan, seconds: float) -> float:
     """Return the steps per second of processor time, measured for some seconds."""
     settings = plan.settings
     data = open_source(settings.data, size=settings.size, channels=settings.channels).train
-    assert isinstance(data, Dataset)  # as `ours` requires
     where, taken = torch.device("cpu"), 0
     with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
         advance(TURN)  # warm-up

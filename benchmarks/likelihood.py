@@ -145,7 +145,7 @@ def _page(rows: Sequence[Row], about: Mapping[str, str], command: str, minutes: 
     settings = json.dumps(dict(COMMON))
     body = "".join(
         f"| {row.name} | {row.nll:.2f} ± {row.standard_error:.2f} | {ROWS[row.name][1]} | {row.steps:,} "
-        f"| {row.steps * COMMON['batch'] / 60_000:.0f} | {row.seconds / 60:.1f} |\n"
+        f"| {row.steps * COMMON['batch_size'] / 60_000:.0f} | {row.seconds / 60:.1f} |\n"
         for row in rows
     )
     curves = "".join(

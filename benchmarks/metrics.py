@@ -33,7 +33,7 @@ from genlab.metrics.neighbours import memorisation
 from genlab.metrics.sets import compare
 from genlab.metrics.similarity import likeness
 from genlab.runs.extractors import find_extractor
-from genlab.runs.statistics import chosen, real_statistics
+from genlab.runs.statistics import random_rows, real_statistics
 
 CHUNK = 250
 COLUMNS = ("fd", "kd", "score", "precision", "recall", "density", "coverage", "ms_ssim", "nearest", "copies")
@@ -98,7 +98,7 @@ COPIED = (500, 100, 20)  # number of different training pictures among the copie
 
 def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
     """Yield the name of each row and its pictures, (count, C, H, W)."""
-    images = source.train.batch(chosen(len(source.train), count)).x
+    images = source.train.batch(random_rows(len(source.train), count)).x
     yield "uncorrupted", images
     for title, (corruption, grades) in CORRUPTIONS.items():
         for grade in grades:
@@ -112,7 +112,7 @@ def rows(source: Source, count: int) -> Iterator[tuple[str, Tensor]]:
     for different in COPIED:
         again = torch.arange(count) % different
         yield f"copies of {different} training pictures", images[again]
-    yield "copies of held-out pictures", source.held_out.batch(chosen(len(source.held_out), count)).x
+    yield "copies of held-out pictures", source.held_out.batch(random_rows(len(source.held_out), count)).x
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> None:
     extractor = find_extractor(options.extractor, torch.device("cpu"), source)
     train = real_statistics(source.train, extractor, options.images)
     # One half of the held-out pictures is the real set, the other shows how close new pictures are to the data.
-    held_out = source.held_out.batch(chosen(len(source.held_out), 2 * options.images)).x
+    held_out = source.held_out.batch(random_rows(len(source.held_out), 2 * options.images)).x
     real, unseen = (_statistics(extractor, part) for part in torch.chunk(held_out, 2))
     table = {}
     for name, images in rows(source, options.images):

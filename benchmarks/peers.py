@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from genlab.architectures.mixed import MixedSequential
 from genlab.bench import page
 from genlab.bench.cases import Case, ours, pictures
-from genlab.bench.measure import Spread, in_turns, ratios, seconds
+from genlab.bench.measure import Spread, interleaved, ratios, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.core.modality import DataSpec
@@ -113,7 +113,7 @@ def measure(kind: str, repeats: int) -> list[Row]:
         }
         place = stack.enter_context(tempfile.TemporaryDirectory())
         works[PYTHAE] = partial(_train, kind, data.batch(np.arange(len(data))).x, Path(place))
-        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, repeats)
+        found = interleaved({name: partial(seconds, work) for name, work in works.items()}, repeats)
     speeds = {name: [steps * BATCH / value for value in values] for name, values in found.items()}
     return [
         *(Row(f"{kind}: {name}", Spread.of(values), "images/s") for name, values in speeds.items()),

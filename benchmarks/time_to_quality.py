@@ -26,7 +26,7 @@ from genlab.bench import page
 from genlab.bench.cases import TEXTBOOK, Driven, ours, theirs
 from genlab.bench.measure import seconds
 from genlab.core.device import PRECISIONS
-from genlab.data.dataset import Dataset, Split
+from genlab.data.dataset import Split
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.recipes.gan import GANRecipe
@@ -46,7 +46,6 @@ def follow(seed: int, budget: float) -> dict[str, Curve]:
     """Train each way for `budget` seconds and return its curve of distances."""
     source = open_source("fashion-mnist", size=32)
     data = source.train
-    assert isinstance(data, Dataset)  # as `ours` and `theirs` require
     extractor = classifier_of(source, CPU)
     recipe = replace(PRESETS["dcgan"], batch_size=64)
     assert isinstance(recipe, GANRecipe)

@@ -114,7 +114,7 @@ def elsewhere() -> Iterator[None]:
         return save({name: tensor.cpu() for name, tensor in tensors.items()})
 
     with (
-        patch.object(device, "find", lambda name: DEVICE),
+        patch.object(device, "find_device", lambda name: DEVICE),
         patch.object(threading.Thread, "run", run_there),
         patch.object(safetensors.torch, "save", save_from_there),  # it reads memory that is not there
         _Elsewhere(),

@@ -30,15 +30,15 @@ from genlab.core.distributed import (
     barrier,
     broadcast_,
     broadcast_object,
-    here,
+    current_shard,
     leave,
+    process_group,
     world_size,
 )
-from genlab.core.distributed import together as meeting_others
 from genlab.core.errors import NonFiniteError
 from genlab.core.modality import Classes, DataSpec, Images, Points
 from genlab.core.player import Player
-from genlab.core.random import Randomness, derive, restart_stream
+from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
@@ -361,8 +361,8 @@ if {grouped}:
 def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dist, "is_available", lambda: False)
     monkeypatch.delattr(dist, "is_initialized")
-    with meeting_others(torch.device("cpu")) as shard:
-        assert shard == here() == WHOLE
+    with process_group(torch.device("cpu")) as shard:
+        assert shard == current_shard() == WHOLE
         assert all_reduce_mean_(torch.ones(2)).tolist() == [1, 1]
 
 
@@ -452,7 +452,7 @@ def _steps_of(name: str, shard: Shard) -> dict[str, Tensor]:
     rows = ROWS // shard.size
     training = build(_small(preset, changes), DIGITS, Randomness(0, shard))
     for step in range(3):
-        restart_stream(derive(0, "layers", step), torch.device("cpu"))
+        restart_stream(derive_seed(0, "layers", step), torch.device("cpu"))
         draws = torch.randn(2, ROWS, 1, 16, 16, generator=torch.Generator().manual_seed(step)).clamp(-1, 1)
         condition = {"label": shard.rows(torch.arange(ROWS) % DIGITS.classes)}
         batches = [Batch(shard.rows(images), torch.arange(rows), condition) for images in draws]

@@ -27,7 +27,7 @@ from genlab.core.contract import (
 )
 from genlab.core.errors import UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
-from genlab.core.random import Randomness, derive, restart_stream
+from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.data.dataset import Dataset, Split
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
@@ -101,7 +101,7 @@ def trained(preset: str, dataset: Split, steps: int, seed: int = 0) -> Training:
     training = phases.build(recipe, dataset.spec, Randomness(seed))
     stream = batches(dataset, recipe)
     for step in range(steps):
-        restart_stream(derive(seed, "layers", step), torch.device("cpu"))  # as `fit` does
+        restart_stream(derive_seed(seed, "layers", step), torch.device("cpu"))  # as `fit` does
         training.step(step, stream)
     return training
 

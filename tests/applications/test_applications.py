@@ -131,7 +131,7 @@ def test_presets_are_found_by_what_they_can_do() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_bar_that_was_broken_off_is_told_nothing_more() -> None:
+def test_an_interrupted_progress_bar_is_not_updated_again() -> None:
     model = Slow()
     with pytest.raises(KeyboardInterrupt):
         sample(model, 3, seed=0, progress=True)

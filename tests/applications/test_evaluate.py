@@ -32,7 +32,7 @@ from genlab.metrics.figures import Figure, significantly_different
 from genlab.metrics.frechet import frechet_distance
 from genlab.runs import classifier
 from genlab.runs.extractors import find_extractor
-from genlab.runs.statistics import chosen, real_statistics
+from genlab.runs.statistics import random_rows, real_statistics
 from genlab.training.evaluation import evaluate as evaluate_in_training
 from genlab.training.run_folder import RunFolder, find
 
@@ -97,7 +97,7 @@ def test_the_distance_is_that_of_the_samples_that_the_seed_gives(runs: Path) -> 
     extractor = find_extractor("pixels", torch.device("cpu"))
     fake = extractor(sample(genlab.load(folder.path), 120, seed=0)).features
     held_out = open_source("digits", size=16).held_out
-    real = extractor(held_out.batch(chosen(len(held_out), 120)).x).features
+    real = extractor(held_out.batch(random_rows(len(held_out), 120)).x).features
     assert figure.value == pytest.approx(frechet_distance(real, fake), rel=1e-9)
     assert figure.error is not None
     assert 0 < figure.error < figure.value
@@ -152,7 +152,7 @@ def test_a_byte_of_which_nothing_is_known_costs_eight_bits_in_colour_too(tmp_pat
     assert while_training.values == pytest.approx({"bits_per_dimension": 8})
 
 
-def test_a_denoising_autoencoder_is_measured_on_what_it_mends(runs: Path) -> None:
+def test_a_denoising_autoencoder_is_measured_on_corrupted_images(runs: Path) -> None:
     figures = by_name(evaluate_run(run(runs, "denoising-autoencoder"), FEW, "cpu"))
     assert {"denoising_mse", "denoising_psnr", "reconstruction_mse"} <= set(figures)
     assert "fd[pixels]" not in figures
@@ -222,7 +222,7 @@ def test_a_run_is_measured_as_it_is_asked_to_sample(runs: Path) -> None:
         genlab.evaluate(folder.path, temperature=0.5)
     with pytest.raises(UsageError, match=r'no option "sampling_step"\. Did you mean "sampling_steps"'):
         genlab.evaluate(folder.path, sampling_step=2)
-    with pytest.raises(UsageError, match="--sampling-steps is for a run"):
+    with pytest.raises(UsageError, match="--sampling-steps is an option for runs"):
         genlab.evaluate(real="digits", fake="digits", sampling_steps=2)
 
 
@@ -241,7 +241,7 @@ def test_options_of_sampling_are_for_the_runs_that_have_them(runs: Path) -> None
     with pytest.raises(UsageError, match=r"--temperature is no option of sampling from any of dcgan, ddpm\."):
         genlab.compare("dcgan", "ddpm", temperature=0.5, root=runs)
     assert not found.marks
-    assert not any("measured differently" in remark for remark in found.remarks)
+    assert not any("their protocols differ" in remark for remark in found.remarks)
 
 
 def test_a_flow_is_used_in_float32_whatever_it_was_trained_in(runs: Path) -> None:
@@ -298,7 +298,7 @@ def test_real_images_are_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def fail(images: torch.Tensor) -> Any:
         raise AssertionError("seen again")
 
-    blind = replace(pixels, look=fail)
+    blind = replace(pixels, network=fail)
     again = real_statistics(data, blind, 50)
     assert torch.equal(again.features, first.features)
     assert torch.equal(again.whole.scatter, first.whole.scatter)
@@ -316,7 +316,7 @@ def test_a_saved_run_has_the_figures_of_the_run(runs: Path, tmp_path: Path) -> N
     folder = run(runs, "dcgan")
     fake = save(sample(genlab.load(folder.path), 120, seed=0), tmp_path / "fake")
     held_out = open_source("digits", size=16).held_out
-    real = save(held_out.batch(chosen(len(held_out), 120)).x, tmp_path / "real")
+    real = save(held_out.batch(random_rows(len(held_out), 120)).x, tmp_path / "real")
     of_files = by_name(evaluate_pictures(str(real), str(fake), FEW, "cpu"))
     of_run = by_name(evaluate_run(folder, FEW, "cpu"))
     for name in ("fd[pixels]", "precision[pixels]", "coverage[pixels]"):
@@ -339,7 +339,7 @@ def test_few_images_are_marked(tmp_path: Path) -> None:
 def test_pictures_of_several_sizes_need_one(tmp_path: Path) -> None:
     real, fake = save(noise(20, 64), tmp_path / "real"), save(noise(20, 40), tmp_path / "fake")
     Image.fromarray(np.zeros((48, 60), np.uint8)).save(fake / "large.png")
-    with pytest.raises(UsageError, match=r"40 to 48 pixels large.*--size 40"):
+    with pytest.raises(UsageError, match=r"40 to 48 pixels, .*--size 40"):
         evaluate_pictures(str(real), str(fake), FEW, "cpu")
     figure = evaluate_pictures(str(real), str(fake), FEW, "cpu", size=40).figures[0]
     assert figure.protocol["images"] == "1×40×40"
@@ -438,17 +438,17 @@ def test_higher_is_better_where_it_is() -> None:
 def test_what_may_be_chance_is_said() -> None:
     found = compare([evaluation("a", 1.0, 0.3), evaluation("b", 1.5, 0.4), evaluation("c", 9.0, 0.4)])
     (remark,) = found.remarks
-    assert remark == "a and b cannot be told apart by fd[x]: they differ by 0.5 ± 0.5"
-    assert "not known" in compare([evaluation("a", 1.0, None), evaluation("b", 2.0, None)]).remarks[0]
+    assert remark == "a and b do not differ significantly in fd[x]: the difference is 0.5 ± 0.5"
+    assert "is unknown" in compare([evaluation("a", 1.0, None), evaluation("b", 2.0, None)]).remarks[0]
 
 
 def test_another_protocol_is_marked_and_not_ranked() -> None:
     found = compare([evaluation("a", 1.0), evaluation("b", 5.0, real=50), evaluation("c", 7.0, real=50)])
     assert found.marks == {(1, "fd[x]"): "*", (2, "fd[x]"): "*"}
     assert found.remarks[0] == "* computed differently: real 50 instead of 100"
-    assert "a and b cannot be ranked by fd[x]: they were measured differently" in found.remarks
+    assert "a and b cannot be ranked by fd[x]: their protocols differ" in found.remarks
     assert as_table(found)[2][1] == "5.00 ± 0.10*"
-    with pytest.raises(ValueError, match="not computed alike"):
+    with pytest.raises(ValueError, match="by different protocols"):
         significantly_different(found.evaluations[0].figures[0], found.evaluations[1].figures[0])
 
 
@@ -467,7 +467,7 @@ def test_bounds_of_different_likelihoods_do_not_rank(runs: Path) -> None:
 def test_without_a_common_measure_there_is_no_order() -> None:
     found = compare([evaluation("a", 1.0), Measurement("b", [Figure("reconstruction_mse", 1.0)], 1.0)])
     assert found.ranked_by is None
-    assert "no measure of quality is common" in found.remarks[0]
+    assert "no measure of quality in common" in found.remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -497,5 +497,5 @@ def test_tables_and_pages_hold_every_figure() -> None:
 
 
 def test_a_model_that_can_do_nothing_is_refused() -> None:
-    with pytest.raises(GenlabError, match="nothing that this Linear can do"):
+    with pytest.raises(GenlabError, match="no measure for what this Linear can do"):
         evaluate_model(Subject(nn.Linear(1, 1), open_source("digits", size=16), 10, None, "held-out", 0, {}))

@@ -175,7 +175,7 @@ def test_the_projection_is_the_inner_product_of_the_features_with_the_labels_vec
     assert 0.5 * bound < discriminator.projection.weight.abs().max() <= bound
 
 
-def test_an_auxiliary_discriminator_names_classes_without_being_told_them() -> None:
+def test_an_auxiliary_discriminator_predicts_classes_without_getting_labels() -> None:
     torch.manual_seed(0)
     discriminator = compose.discriminator("dcgan", SMALL, 4, labels="auxiliary", classes=CLASSES)
     output = discriminator(torch.randn(8, *SMALL.shape))

@@ -45,7 +45,7 @@ def test_discrimination_is_the_sum_of_the_formula() -> None:
             torch.testing.assert_close(result[image, 6 + kernel], expected)
 
 
-def test_discrimination_tells_a_batch_of_equals_from_a_diverse_one() -> None:
+def test_minibatch_features_differ_between_equal_and_diverse_batches() -> None:
     """Of n equal images each is near n, of strangers near itself alone; one pair among strangers stands out."""
     torch.manual_seed(0)
     layer = MinibatchDiscrimination(64)

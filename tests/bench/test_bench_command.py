@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genlab.bench import cases, memory, sampling, training
-from genlab.bench.measure import Spread, in_turns, ratios
+from genlab.bench.measure import Spread, interleaved, ratios
 from genlab.bench.parts import PARTS
 from genlab.bench.textbook import textbook
 from genlab.cli.bench import PartName
@@ -64,7 +64,7 @@ def test_the_vae_of_the_textbook_minimises_the_same_bound() -> None:
 
 def test_alternatives_take_turns_and_the_first_round_does_not_count() -> None:
     order: list[str] = []
-    found = in_turns({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2)
+    found = interleaved({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 2)
     assert order == ["a", "b", "a", "b", "b", "a"]
     assert found == {"a": [3, 6], "b": [4, 5]}
     assert ratios([2.0, 9.0], [1.0, 3.0]) == Spread(2.5, 2.0, 3.0)
@@ -124,6 +124,6 @@ def test_every_part_of_the_command_has_a_name() -> None:
 
 def test_what_cannot_be_measured_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "--presets", "dcgam"]) == 2
-    assert 'no measurement of "dcgam". Choices: gan, dcgan' in " ".join(capsys.readouterr().err.split())
+    assert 'no measurement of preset "dcgam". Did you mean "dcgan"?' in " ".join(capsys.readouterr().err.split())
     assert run(["bench", "trainig"]) == 2
     assert run(["bench", "--repeats", "0"]) == 2

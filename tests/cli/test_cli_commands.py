@@ -126,7 +126,7 @@ def test_evaluate_measures_pictures_of_any_origin(pictures: Path, tmp_path: Path
     )
     assert code == 0
     said = json.loads(out)
-    assert said["subject"] == f"{pictures} beside digits"
+    assert said["subject"] == f"{pictures} compared with digits"
     assert {"fd[pixels]", "kd[pixels]"} <= {figure["name"] for figure in said["figures"]}
 
 
@@ -176,7 +176,7 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
         assert np.array_equal(pixels(grids[0])[top : top + 32 : 2, left : left + 32 : 2], pixels(path))
 
 
-def test_samples_lie_in_the_run_folder_unless_told(own: Path, genlab: Genlab) -> None:
+def test_samples_lie_in_the_run_folder_by_default(own: Path, genlab: Genlab) -> None:
     code, out, _ = genlab("sample", "-n", 4, "--root", own)
     assert code == 0
     assert out.strip() == str(own.resolve() / "vae" / "samples" / "000012-4-seed-0.png")
@@ -369,7 +369,7 @@ def test_without_a_best_checkpoint_the_last_is_named(tmp_path: Path, genlab: Gen
     code, _, err = genlab(*walk, "--checkpoint", "best")
     assert code == 1
     assert "has no best checkpoint" in err
-    assert "Take --checkpoint last." in err
+    assert "Use --checkpoint last." in err
     assert genlab(*walk, "--checkpoint", "last")[0] == 0
 
 

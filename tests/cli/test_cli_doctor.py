@@ -51,10 +51,10 @@ def test_the_export_of_a_run_is_read_under_its_own_names(genlab: Genlab, tmp_pat
     code, out, _ = genlab("doctor", path)
     assert code == 3
     assert "family: flow\nnot used: seconds\n" in out
-    assert "Not invertible: images do not come back from their latents" in out
+    assert "Not invertible: images are not recovered from their latents" in out
 
 
-def test_columns_may_be_told(genlab: Genlab, tmp_path: Path) -> None:
+def test_columns_can_be_mapped(genlab: Genlab, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("a,b\n" + "\n".join(f"{i},nan" if i == 5 else f"{i},0.5" for i in range(20)))
     code, out, _ = genlab("doctor", path, "--map", "step=a", "--map", "loss=b", "--family", "autoencoder")
@@ -100,7 +100,7 @@ def test_a_log_of_a_loss_alone_may_be_any_familys(genlab: Genlab, tmp_path: Path
         ("doctor {log} --map loss", ["--map takes SIGNAL=COLUMN"]),
         ("doctor {log} --map los=errD", ['no signal "los"', 'Did you mean "loss"?']),
         ("doctor {log} --map loss=errr", ['no column "errr"', "Choices: iter, errD, errG"]),
-        ("doctor {log} --family gun", ['gan, vae, autoencoder, flow, diffusion, not "gun"']),
+        ("doctor {log} --family gun", ['autoencoder, vae, gan, flow, diffusion, not "gun"']),
     ],
 )
 def test_mistakes(line: str, words: list[str], genlab: Genlab, runs: Path, log: Path) -> None:

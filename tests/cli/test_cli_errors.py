@@ -29,7 +29,8 @@ COMMANDS = (
 
 MISTAKES: list[tuple[str, list[str]]] = [
     ("trian vae", ['"trian"', 'Did you mean "train"?']),
-    ("train vea", ['"vea"', 'Did you mean "vae"?', "autoencoder"]),
+    ("train vea", ['no preset "vea"', 'Did you mean "vae"?', "autoencoder"]),
+    ("resume gone --lr 1", ["resume cannot change --lr", "genlab train RUN/recipe.yaml --lr"]),
     ("train dcgan --discriminator-step 3", ["--discriminator-step", "Did you mean --discriminator-steps?"]),
     ("train vae --stesp 3", ["--stesp", "Did you mean --steps?"]),
     ("train vae --reconstruction bec", ['"bec"', "--reconstruction", '"mse", "l1", "bce"', 'mean "bce"?']),

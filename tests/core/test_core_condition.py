@@ -71,7 +71,7 @@ def test_a_source_that_is_lacking_is_named_with_its_shape() -> None:
 
 @pytest.mark.parametrize("label", [-1, 3])  # 3 is a network's own word for none
 def test_labels_that_are_no_class_are_refused(label: int) -> None:
-    with pytest.raises(UsageError, match=rf"{label}.*are asked for; the model knows 0 to 2"):
+    with pytest.raises(UsageError, match=rf"{label}.*were given; the model knows 0 to 2"):
         fill(LABEL, {"label": torch.tensor([0, label])}, 2)
 
 

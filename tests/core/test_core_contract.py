@@ -58,23 +58,23 @@ def test_exit_codes_are_those_of_the_manual() -> None:
 
 
 def test_the_device_is_there_or_refused() -> None:
-    assert device.find("cpu") == torch.device("cpu")
-    assert device.find("auto").type in ("cpu", "cuda", "mps")
+    assert device.find_device("cpu") == torch.device("cpu")
+    assert device.find_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(UsageError, match=r'no device "gpu" here\. Choices on this machine: auto, .*cpu'):
-        device.find("gpu")
+        device.find_device("gpu")
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(2, 2))
-    placed = device.place(model, "cpu")
-    assert device.of(placed) == torch.device("cpu")
+    placed = device.to_device(model, "cpu")
+    assert device.device_of(placed) == torch.device("cpu")
     assert placed[0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_one_process_is_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.tensor([1.0, 2.0], requires_grad=True)
-    assert distributed.join(torch.device("cpu")) == distributed.WHOLE == distributed.launched()
+    assert distributed.join(torch.device("cpu")) == distributed.WHOLE == distributed.torchrun_shard()
     assert distributed.world_size() == 1
     assert distributed.all_reduce_mean(tensor) is tensor
     assert torch.equal(distributed.all_reduce_mean_(tensor.detach().clone()), tensor)
     assert distributed.broadcast_object("runs/vae") == "runs/vae"
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert distributed.launched() == distributed.Shard(2, 4)
+    assert distributed.torchrun_shard() == distributed.Shard(2, 4)

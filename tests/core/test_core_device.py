@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.core.device import find, subnormals_flushed
+from genlab.core.device import find_device, subnormals_flushed
 
 TINY = 1e-39  # below the least normal number of float32
 
@@ -30,7 +30,7 @@ def test_the_mode_is_restored_after_an_error() -> None:
 def test_convolutions_of_a_gpu_drop_no_bits_of_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    assert find("cpu").type == "cpu"
+    assert find_device("cpu").type == "cpu"
     assert torch.backends.cudnn.allow_tf32
-    assert find("auto").type == "cuda"
+    assert find_device("auto").type == "cuda"
     assert not torch.backends.cudnn.allow_tf32

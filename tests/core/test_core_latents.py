@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.core.latents import linear, slerp
+from genlab.core.latents import lerp, slerp
 
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
 
@@ -37,8 +37,8 @@ def test_slerp_of_a_right_angle() -> None:
 )
 def test_slerp_without_an_angle_is_the_straight_line(a: list[float], b: list[float]) -> None:
     start, end, weights = torch.tensor(a), torch.tensor(b), torch.tensor([0.0, 0.25, 1.0])
-    torch.testing.assert_close(slerp(start, end, weights), linear(start, end, weights))
-    torch.testing.assert_close(linear(start, end, weights)[1], 0.75 * start + 0.25 * end)
+    torch.testing.assert_close(slerp(start, end, weights), lerp(start, end, weights))
+    torch.testing.assert_close(lerp(start, end, weights)[1], 0.75 * start + 0.25 * end)
 
 
 def test_each_place_may_have_its_own_ends() -> None:

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from genlab.core.schedules import RATES, constant, cosine, cyclical, linear, warm_up
+from genlab.core.schedules import RATES, constant, cosine_decay, cyclical, linear_decay, warm_up
 
 
 def test_rates_begin_at_one_and_end_where_they_should() -> None:
@@ -20,8 +20,8 @@ def test_rates_begin_at_one_and_end_where_they_should() -> None:
 @pytest.mark.parametrize("step", [0, 1, 5, 7])
 def test_rates_by_their_formulas(step: int) -> None:
     assert constant()(step) == 1
-    assert linear(20)(step) == pytest.approx(1 - step / 20)
-    assert cosine(20)(step) == pytest.approx((1 + math.cos(math.pi * step / 20)) / 2)
+    assert linear_decay(20)(step) == pytest.approx(1 - step / 20)
+    assert cosine_decay(20)(step) == pytest.approx((1 + math.cos(math.pi * step / 20)) / 2)
 
 
 def test_warm_up_rises_to_one_and_stays() -> None:

@@ -300,7 +300,7 @@ def test_a_folder_that_cannot_be_read_is_listed(
     assert source.total == 11
 
 
-def test_permissions_mended_are_noticed(opened: Open, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repaired_permissions_are_noticed(opened: Open, album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         test_a_file_that_cannot_be_opened_is_rejected(opened, album, patch)
     (album / "cat" / "03.png").chmod(stat.S_IRUSR | stat.S_IWUSR)

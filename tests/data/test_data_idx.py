@@ -111,8 +111,8 @@ def test_a_folder_without_the_files_is_a_usage_error(opened: Open, tmp_path: Pat
     [
         (FILES[1], None, "lacks train-labels"),
         (FILES[0], idx(np.zeros((4, 28, 28)))[:-1], "declares"),
-        (FILES[0], b"\0\0\x0d\x03" + bytes(40), "no IDX file"),
-        (FILES[1], b"", "no IDX file"),
+        (FILES[0], b"\0\0\x0d\x03" + bytes(40), "not an IDX file"),
+        (FILES[1], b"", "not an IDX file"),
         (FILES[1], idx(np.zeros(TRAIN + 1)), "do not fit"),
     ],
 )

@@ -100,7 +100,7 @@ def test_resizing(opened: Open, written: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": BYTES}, 'no "images", only pictures'),
+        ({"pictures": BYTES}, 'no array "images". It has: pictures'),
         ({"images": BYTES.astype(np.float32)}, "from 0 to 255"),
         ({"images": BYTES / 255 * 3 - 1}, r"from -1 to 2"),
         ({"images": BYTES.astype(np.int32)}, "int32"),

@@ -60,7 +60,7 @@ def test_another_size_and_a_changed_file_are_made_anew(opened: Open, path: Path)
 
 def test_what_cannot_be_made_leaves_nothing_in_the_cache(opened: Open, path: Path, cache: Path) -> None:
     path.write_bytes(b"no zip")
-    with pytest.raises(DataError, match=r"no \.npz"):
+    with pytest.raises(DataError, match=r"not an \.npz"):
         opened(path)
     assert list(cache.iterdir()) == []
 

@@ -47,10 +47,10 @@ def test_the_running_median_forgives_one_odd_value() -> None:
 
 def test_since_when_something_holds() -> None:
     of = series(1, 5, 1, 5, 5, 5)
-    assert of.held(of.values > 2, 3) == 4
-    assert of.held(of.values > 2, 4) is None
-    assert of.held(of.values > 0, 6) == 1
-    assert of.held(of.values > 0, 7) is None
+    assert of.true_since(of.values > 2, 3) == 4
+    assert of.true_since(of.values > 2, 4) is None
+    assert of.true_since(of.values > 0, 6) == 1
+    assert of.true_since(of.values > 0, 7) is None
 
 
 def test_values_at_other_steps_are_the_newest_known() -> None:

@@ -115,10 +115,10 @@ def test_names_are_recognised(theirs: str, ours: str, tmp_path: Path) -> None:
     assert log.history[ours].steps.tolist() == list(range(5))
 
 
-def test_a_name_may_be_told(tmp_path: Path) -> None:
+def test_a_name_can_be_mapped(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "log.csv", [{"n": i, "a": 1.0 * i, "b": 2.0} for i in range(5)])
     with pytest.raises(
-        GenlabError, match=r"no column .* is known here. It has: n, a, b. .*--map discriminator_loss=NAME"
+        GenlabError, match=r"no column .* is recognised. It has: n, a, b. .*--map discriminator_loss=NAME"
     ):
         read_log(path)
     log = read_log(path, {"discriminator_loss": "a", "step": "n"})

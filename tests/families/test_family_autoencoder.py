@@ -118,7 +118,7 @@ class Line(nn.Module):
         return self.gain * values
 
 
-def test_a_denoiser_learns_the_clean_point_from_the_spoilt_one() -> None:
+def test_a_denoising_autoencoder_learns_the_clean_point_from_the_corrupted_one() -> None:
     """x ~ N(0, ½²) seen as x + N(0, ¼²): the best linear guess of x is ¼/(¼ + 1/16) = 0.8 of what is seen."""
 
     def spoil(points: Tensor, draws: Draws) -> Tensor:
@@ -136,7 +136,7 @@ def test_a_denoiser_learns_the_clean_point_from_the_spoilt_one() -> None:
     assert (model.encoder.gain * model.decoder.gain).item() == pytest.approx(0.8, abs=0.03)
 
 
-def test_each_step_spoils_anew_and_the_same_step_alike(images: Tensor) -> None:
+def test_corruption_depends_on_the_step_alone(images: Tensor) -> None:
     """The error is that to the clean images, of the codes of images spoilt in a way that depends on the step."""
     training = made(corruption="gaussian", corruption_level=0.2)
     model = training.model
@@ -154,7 +154,7 @@ def test_each_step_spoils_anew_and_the_same_step_alike(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("corruption", ["gaussian", "masking", "salt-and-pepper"])
-def test_a_denoiser_shows_what_it_mends(corruption: str, images: Tensor) -> None:
+def test_a_denoising_autoencoder_shows_its_corrupted_input(corruption: str, images: Tensor) -> None:
     model = made(corruption=corruption, corruption_level=0.5).model
     assert isinstance(model, Corrupts)
     spoilt, again, other = (model.corrupt(images, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
@@ -168,7 +168,7 @@ def test_a_denoiser_shows_what_it_mends(corruption: str, images: Tensor) -> None
     )
 
 
-def test_only_a_denoiser_spoils() -> None:
+def test_only_a_denoising_autoencoder_corrupts() -> None:
     assert not isinstance(made().model, Corrupts)
     assert type(made(sparsity="kl").model) is Autoencoder
 

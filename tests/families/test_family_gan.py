@@ -112,7 +112,7 @@ def watch(training: GANTraining, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize(("discriminator_steps", "generator_steps"), [(1, 1), (3, 1), (1, 2)])
-def test_each_player_learns_as_often_as_told_and_the_generator_first_by_the_discriminators_last_fakes(
+def test_each_player_takes_its_number_of_updates_and_the_generator_starts_with_the_last_fakes(
     discriminator_steps: int, generator_steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training, batches = make(), Counted()
@@ -304,7 +304,7 @@ def test_gradients_are_clipped_for_both_players() -> None:
 
 
 @pytest.mark.parametrize("labels", ["concat", "projection", "auxiliary"])
-def test_both_players_are_told_the_label_of_each_image(labels: str) -> None:
+def test_both_networks_get_the_label_of_each_image(labels: str) -> None:
     training, told = make(labels=labels), []
     for player in (training.model.generator, training.model.discriminator):
         player.register_forward_pre_hook(lambda _, given: told.append(given[1]))

@@ -220,7 +220,7 @@ def test_angular_levels_have_the_same_noise_with_every_schedule(schedule: str) -
 @every_sampler
 @pytest.mark.parametrize("steps", [0, -1, 11])
 def test_more_steps_than_levels_are_refused(sampler: str, steps: int) -> None:
-    with pytest.raises(UsageError, match=rf"^{steps} steps cannot go through 10 levels of noise. Choose 1 to 10"):
+    with pytest.raises(UsageError, match=rf"^{steps} steps do not fit into 10 noise levels. Choose 1 to 10"):
         SAMPLERS[sampler]().times(SCHEDULES["cosine"](10), steps)
 
 

@@ -392,7 +392,7 @@ def test_an_unknown_class_is_the_one_that_explains_the_point_best() -> None:
     assert not torch.equal(vae.encode(points), vae.encode(points, misled))
 
 
-def test_a_conditional_model_is_told_and_tells_the_class() -> None:
+def test_a_conditional_model_uses_the_class() -> None:
     """Dark images of class 0, bright ones of class 1: what is asked for comes, what is not told is seen."""
     noise = torch.Generator().manual_seed(1)
     labels = torch.arange(40) % 2
@@ -415,7 +415,7 @@ def test_a_conditional_model_is_told_and_tells_the_class() -> None:
     assert (told > misled).all()
 
 
-def test_without_labels_a_model_is_not_told_the_classes_of_its_data(images: Tensor) -> None:
+def test_an_unconditional_model_does_not_use_the_classes_of_its_data(images: Tensor) -> None:
     assert training(classes=2).model.classes == 0
     one, other = training(classes=2), training(classes=2)
     first = one.step(0, forever(images, torch.zeros(10, dtype=torch.int64)))

@@ -157,7 +157,7 @@ def test_inception_reads_its_weights_and_nothing_else(tmp_path: Path, monkeypatc
 # statistics
 
 
-def test_a_portrait_is_that_of_all_batches() -> None:
+def test_the_statistics_of_batches_are_those_of_all_examples() -> None:
     images = pictures(50, 1, 16)
     statistics = feature_statistics(
         pixels(CPU), [lambda part=part: part for part in torch.split(images, 7)], keep=20

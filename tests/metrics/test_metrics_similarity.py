@@ -62,7 +62,7 @@ def test_as_many_scales_as_fit(side: int, count: int) -> None:
     assert scales(torch.zeros(1, 1, side, side)) == count
 
 
-def test_likeness_tells_one_image_from_many() -> None:
+def test_likeness_is_higher_for_copies_than_for_different_images() -> None:
     many = pictures(40, 32)
     one = many[:1].expand(40, -1, -1, -1) + 0.01 * torch.randn(
         40, 3, 32, 32, generator=torch.Generator().manual_seed(1)

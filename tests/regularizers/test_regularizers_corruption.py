@@ -13,7 +13,7 @@ def draws(rows: int = 300) -> Draws:
 
 
 @every_corruption
-def test_level_zero_spoils_nothing_and_the_given_images_stay(corruption: Corruption) -> None:
+def test_level_zero_changes_nothing_and_inputs_are_not_modified(corruption: Corruption) -> None:
     images = IMAGES.clone()
     assert torch.equal(corruption(images, draws(), 0.0), IMAGES)
     assert not torch.equal(corruption(images, draws(), 0.4), IMAGES)
@@ -21,7 +21,7 @@ def test_level_zero_spoils_nothing_and_the_given_images_stay(corruption: Corrupt
 
 
 @every_corruption
-def test_each_image_is_spoilt_in_its_own_way(corruption: Corruption) -> None:
+def test_each_image_is_corrupted_differently(corruption: Corruption) -> None:
     spoilt = corruption(IMAGES, draws(), 0.3)
     assert not torch.equal(spoilt[0], spoilt[1])
     assert torch.equal(spoilt, corruption(IMAGES, draws(), 0.3))

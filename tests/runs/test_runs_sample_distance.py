@@ -40,15 +40,15 @@ def test_pixels_do_where_features_cost_too_much_or_say_nothing(preset: str, opti
 
 
 def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "JUDGED", 20)
+    monkeypatch.setattr(statistics, "REAL_IMAGES", 20)
     found = distance_of("dcgan")
     assert found is not None
     assert found.extractor.name == "efficientnet-lite0@96"
     assert (found.images, found.samples) == (20, 500)
 
 
-def test_a_run_says_who_judged_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "JUDGED", 20)
+def test_a_run_names_its_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "REAL_IMAGES", 20)
     monkeypatch.setattr(statistics, "SAMPLES", 12)
     options = {"size": 16, "width": 4, "batch_size": 16, "steps": 4, "evaluate_every": 2, "out": tmp_path}
     options |= {"generator_lr": 0.05}  # else all pictures are still the same grey

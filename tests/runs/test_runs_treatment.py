@@ -38,7 +38,7 @@ def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
     return folder.events(kind)
 
 
-def test_a_failure_is_told_once_and_training_goes_on(tmp_path: Path) -> None:
+def test_a_failure_is_reported_once_and_training_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(genlab.train("gan", out=tmp_path, **TINY, **UNFAIR).folder)
     told = [event for event in events(folder, "finding") if event["rule"] == "discriminator-too-strong"]
     assert len(told) == 1

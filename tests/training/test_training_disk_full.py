@@ -21,7 +21,7 @@ from genlab.runs import train as run_module
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
 
-CLEAR = re.compile(r"cannot write \S+: .*\. What was saved before it is whole\..*genlab resume", re.DOTALL)
+CLEAR = re.compile(r"cannot write \S+: .*\. Files that were saved before are intact\..*genlab resume", re.DOTALL)
 
 
 @pytest.fixture

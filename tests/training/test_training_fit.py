@@ -139,7 +139,7 @@ def test_what_is_due_happens_at_its_step_and_once() -> None:
     assert {entry[2] for entry in watcher.log if entry[0] == "scalars"} == {("seconds", "loss", "gradient_norm")}
 
 
-def test_every_observer_is_told_everything_once() -> None:
+def test_every_observer_is_notified_of_each_event_once() -> None:
     first, second = Watcher(), Watcher()
     run(first, observers=[first, second])
     assert second.log == [entry for entry in first.log if entry[0] != "save"]
@@ -369,7 +369,7 @@ def test_the_average_keeps_no_hand_on_the_weights_that_are_trained() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in source.state_dict().items())
 
 
-def test_a_fault_is_told_in_its_step_and_nothing_is_saved_after_it() -> None:
+def test_a_fault_is_reported_in_its_step_and_nothing_is_saved_after_it() -> None:
     watcher, toy = Watcher(), Toy()
     step = toy.step
 

@@ -87,7 +87,7 @@ def test_a_model_that_samples_in_steps_is_measured_on_few_samples_of_few_steps(h
     assert evaluation.protocol["model_passes"] == 16
 
 
-def test_a_model_that_mends_is_judged_by_what_it_makes_of_spoilt_images() -> None:
+def test_a_denoising_model_is_evaluated_on_corrupted_images() -> None:
     evaluation = evaluate(Mender(), batch(10), seed=0)
     assert evaluation.values["reconstruction_mse"] == 0
     assert evaluation.criterion == "denoising_mse"
@@ -103,7 +103,7 @@ def test_a_preview_has_a_column_for_each_class(monkeypatch: pytest.MonkeyPatch) 
     assert [int(picture[0, 34 * column, 0]) for column in range(3)] == [0, 128, 255]
 
 
-def test_a_preview_of_a_model_that_mends_shows_the_spoilt_images() -> None:
+def test_a_preview_of_a_denoising_model_shows_the_corrupted_images() -> None:
     held_out = batch(4)
     picture = preview(Mender(), held_out, GREY, seed=0)
     spoilt = preview(Mender(), Batch(held_out.x + 1, held_out.index), GREY, seed=0)

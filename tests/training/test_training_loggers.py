@@ -92,7 +92,7 @@ class Wandb(types.ModuleType):
         return [step for step, values in self.lines if name in values]
 
 
-def test_wandb_is_told_scalars_images_and_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_gets_scalars_images_and_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = Wandb()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     genlab.train("vae", quiet=True, out=tmp_path, logger="wandb", **RUN)

@@ -123,7 +123,7 @@ def test_a_perfect_reconstruction_and_none() -> None:
     assert perfect["inactive_latents"] == 0.5
 
 
-def test_what_copies_mends_nothing() -> None:
+def test_copying_the_input_removes_no_noise() -> None:
     seen = look(Scaling(1.0))
     assert seen["denoised_error"] == pytest.approx(1)
     assert seen["denoised_change"] == pytest.approx(0, abs=1e-6)

@@ -222,7 +222,7 @@ def test_the_recipe_of_the_report_trains_the_same_model(run: RunFolder, tmp_path
     assert states[0] | {"seconds": 0} == states[1] | {"seconds": 0}
 
 
-def test_findings_are_told_with_their_signals_and_what_was_done(bare: RunFolder) -> None:
+def test_findings_are_listed_with_their_signals_and_remedies(bare: RunFolder) -> None:
     folder = bare
     _started(folder)
     for step in (20, 40, 60):

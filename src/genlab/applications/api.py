@@ -1,4 +1,4 @@
-"""What `import genlab` offers of the applications: the same names as the command line."""
+"""The applications in `import genlab`, named as on the command line."""
 
 import os
 from pathlib import Path
@@ -24,25 +24,25 @@ def evaluate(
     root: str | Path = "runs",
     **options: Any,  # noqa: ANN401 (checked by the request)
 ) -> Measurement:
-    """Measure a run by all that its model can do, or the pictures `fake` beside the pictures `real`.
+    """Evaluate the model of a run in all that it can do, or compare the pictures `fake` with the pictures `real`.
 
     Args:
         run: a run folder, a name in `root`, or "latest".
         real: a source of pictures, with `fake`.
-        fake: a source of pictures; all of them count.
+        fake: a source of pictures, with `real`; all its pictures are used.
         size: side of the pictures of `real` and `fake`; by default that of `fake`.
-        again: measure anew what was measured already.
+        again: repeat an evaluation whose result is stored already.
         device: "cpu", "cuda", "mps" or "auto".
-        root: where names of runs are looked up.
-        **options: `extractor`, `samples`, `split`, `resize`, `seed`, `checkpoint`, and how a model samples, as in
+        root: the folder in which names of runs are looked up.
+        **options: `extractor`, `samples`, `split`, `resize`, `seed`, `checkpoint`, and options of sampling, as in
             `genlab evaluate --help`.
 
     Raises:
         UsageError: no such run, extractor or option.
-        GenlabError: too few images, or weights that cannot be had.
+        GenlabError: too few images, or weights that are not available.
     """
     if (real is None) != (fake is None) or (run is None) == (real is None):
-        raise UsageError("give either a run, or both real and fake pictures")
+        raise UsageError("give either a run, or both `real` and `fake` pictures")
     if real is not None and fake is not None:
         return evaluate_pictures(os.fspath(real), os.fspath(fake), Request.of(options), device, size=size)
     assert run is not None
@@ -55,12 +55,12 @@ def compare(
     root: str | Path = "runs",
     **options: Any,  # noqa: ANN401
 ) -> Comparison:
-    """Measure several runs alike and rank them.
+    """Evaluate several runs by the same protocol and rank them.
 
-    `options` are those of `evaluate`; one of how a model samples is for the runs whose models have it.
+    `options` are those of `evaluate`; an option of sampling applies to the runs whose models have it.
 
     Raises:
-        UsageError: fewer than two runs, an option that is for none of them, or as `evaluate`.
+        UsageError: fewer than two runs, an option that applies to none of them, or an error of `evaluate`.
     """
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two runs or more, not {len(runs)}")

@@ -1,4 +1,4 @@
-"""Applications ask for what a model can do, not for what it is."""
+"""Checks that a model has the capability that an application needs."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -18,10 +18,10 @@ SIDES = (8, 16, 32)
 
 
 def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
-    """Return `model` as one that has `protocol`.
+    """Return `model`, typed as `protocol`.
 
     Raises:
-        GenlabError: it has not; the message says what the model can do, and which presets have it.
+        GenlabError: it lacks the protocol; the message says what the model can do, and which presets have it.
     """
     if isinstance(model, protocol):
         return model
@@ -53,7 +53,7 @@ def presets_with(protocol: type) -> list[str]:
 
 
 def _model(recipe: Recipe) -> nn.Module:
-    """Return the narrowest model of a recipe, for the smallest images it takes: somebody waits for an answer."""
+    """Return the narrowest model of a recipe, for the smallest images that it takes: it is fast to build."""
     narrow = replace(recipe, width=1)
     with torch.random.fork_rng(devices=[]):
         for side in SIDES:

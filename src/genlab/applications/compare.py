@@ -1,4 +1,4 @@
-"""Several models in one table: ranked, with what is chance said to be chance."""
+"""Compares models in one table, ranked, with remarks on differences that may be due to chance."""
 
 import base64
 import csv
@@ -14,27 +14,22 @@ from genlab.applications.evaluate import Measurement
 from genlab.metrics.figures import Figure, significantly_different
 
 MARKS = "*†‡§¶"
-MEASURED = (
-    "fid",
-    "fd",
-    "reconstruction_mse",
-    "negative_bound",
-    "high_quality",
-)  # what ranks: the first that all have, and that was measured alike if there is one
+# Models are ranked by the first of these figures that all have, if possible one that was measured alike.
+MEASURED = ("fid", "fd", "reconstruction_mse", "negative_bound", "high_quality")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Evaluations, best first, with the names of the figures that they have."""
+    """Evaluations, best first, with the names of their figures."""
 
     evaluations: Sequence[Measurement]
     columns: Sequence[str]
-    ranked_by: str | None  # the figure, if all have one in common
-    marks: Mapping[tuple[int, str], str]  # (row, column) to the mark of another protocol than the first row's
+    ranked_by: str | None  # a figure that all have; None if there is none
+    marks: Mapping[tuple[int, str], str]  # (row, column) to a mark if its protocol differs from the first row's
     remarks: Sequence[str]
 
     def values(self) -> dict[str, Any]:
-        """Return it as plain values for JSON."""
+        """Return the comparison as plain values for JSON."""
         return {
             "ranked_by": self.ranked_by,
             "remarks": list(self.remarks),
@@ -43,7 +38,7 @@ class Comparison:
 
 
 def compare(evaluations: Sequence[Measurement]) -> Comparison:
-    """Rank evaluations by the first figure that all of them have alike, and say where the order may be chance."""
+    """Rank evaluations by a figure that all have, and remark where the order may be due to chance."""
     tables = [{figure.name: figure for figure in evaluation.figures} for evaluation in evaluations]
     columns = list(dict.fromkeys(name for table in tables for name in table))
     common = [name for name in columns if all(name in table for table in tables)]
@@ -59,14 +54,14 @@ def compare(evaluations: Sequence[Measurement]) -> Comparison:
         for (above, one), (below, two) in pairwise(zip(evaluations, tables, strict=True)):
             remarks += _chance(by, above.subject, one[by], below.subject, two[by])
     else:
-        remarks.append("not ranked: no measure of quality is common to all")
+        remarks.append("not ranked: the models have no measure of quality in common")
     return Comparison(evaluations, columns, by, marks, remarks)
 
 
 def _marks(
     tables: Sequence[Mapping[str, Figure]], columns: Sequence[str]
 ) -> tuple[dict[tuple[int, str], str], list[str]]:
-    """Return which cells have another protocol than the first of their column, and what the marks mean."""
+    """Return the marks of cells whose protocol differs from the first in their column, and what they mean."""
     marks: dict[tuple[int, str], str] = {}
     meanings: dict[str, str] = {}
     for column in columns:
@@ -81,9 +76,9 @@ def _marks(
 
 
 def difference(one: Figure, two: Figure) -> str:
-    """Return in words where two protocols differ in what makes figures incomparable; "" where they do not."""
+    """Return the differences of two protocols that make figures incomparable, in words; "" if there are none."""
     names = dict.fromkeys((*one.protocol, *two.protocol))
-    # Which model it is may differ: that is what is compared.
+    # The model may differ: models are compared.
     differing = [
         n
         for n in names
@@ -96,15 +91,17 @@ def difference(one: Figure, two: Figure) -> str:
 
 def _chance(name: str, above: str, one: Figure, below: str, two: Figure) -> list[str]:
     if difference(one, two):
-        return [f"{above} and {below} cannot be ranked by {name}: they were measured differently"]
+        return [f"{above} and {below} cannot be ranked by {name}: their protocols differ"]
     sure = significantly_different(Figure(name, one.value, one.error), Figure(name, two.value, two.error))
     if sure is None:
-        return [f"whether {above} is better than {below} is not known: {name} has no error"]
+        return [f"whether {above} is better than {below} is unknown: {name} has no error"]
     if sure:
         return []
     spread = math.hypot(one.error or 0.0, two.error or 0.0)
     gap = abs(one.value - two.value)
-    return [f"{above} and {below} cannot be told apart by {name}: they differ by {gap:.3g} ± {spread:.2g}"]
+    return [
+        f"{above} and {below} do not differ significantly in {name}: the difference is {gap:.3g} ± {spread:.2g}"
+    ]
 
 
 def _last_if_nan(value: float) -> float:
@@ -112,7 +109,7 @@ def _last_if_nan(value: float) -> float:
 
 
 def as_table(comparison: Comparison) -> list[list[str]]:
-    """Return the header and a row for each evaluation, as text."""
+    """Return the header and a row for each evaluation, as strings."""
     rows = [["", *comparison.columns]]
     for place, evaluation in enumerate(comparison.evaluations):
         by_name = {figure.name: figure for figure in evaluation.figures}
@@ -125,7 +122,7 @@ def as_table(comparison: Comparison) -> list[list[str]]:
 
 
 def written(figure: Figure) -> str:
-    """Return a figure with its standard error, to the digits that mean something."""
+    """Return a figure with its standard error, rounded to significant digits."""
     if figure.error is None or not math.isfinite(figure.error) or figure.error == 0:
         return f"{figure.value:.4g}"
     digits = max(0, 1 - math.floor(math.log10(figure.error)))
@@ -133,7 +130,7 @@ def written(figure: Figure) -> str:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Return a line for each figure, with its error and protocol."""
+    """Return the comparison as CSV: a line for each figure, with its error and protocol."""
     stream = io.StringIO()
     figures = [(e.subject, f) for e in comparison.evaluations for f in e.figures]
     stamps = list(dict.fromkeys(name for _, figure in figures for name in figure.protocol))
@@ -147,13 +144,13 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
-    """Return one self-contained page: the table, what to know about it, samples of each, and the protocols.
+    """Return a self-contained page with the table, the remarks, samples of each model and the protocols.
 
     Args:
         comparison: what is shown.
-        strips: PNG of each subject's samples.
+        strips: PNG of each model's samples.
     """
-    header, *rows = zip(*as_table(comparison), strict=True)  # a model is a column: figures are many, models few
+    header, *rows = zip(*as_table(comparison), strict=True)  # models are columns: there are fewer than figures
     better = {figure.name: _ARROWS[figure.better] for e in comparison.evaluations for figure in e.figures}
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join(
@@ -183,7 +180,7 @@ def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
 
 
 def _protocol(figures: Sequence[Figure]) -> str:
-    """Return what all figures of a model share, then what each has besides."""
+    """Return the part of the protocol that all figures of a model share, then the rest of each."""
     shared = {
         name: value
         for name, value in (figures[0].protocol if figures else {}).items()

@@ -1,4 +1,4 @@
-"""Measures a run, or two sets of pictures, and keeps what came out."""
+"""Evaluates the model of a run, or a set of pictures against another, and stores the result of a run."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ from genlab.applications.evaluators import Pixels, Subject
 from genlab.applications.measures import evaluate_model, evaluate_sets
 from genlab.core import device as devices
 from genlab.core.contract import Samples
-from genlab.core.distributed import barrier, here, rank0_first, together
+from genlab.core.distributed import barrier, current_shard, process_group, rank0_first
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import replace, storage
 from genlab.data.dataset import Dataset, Source, joined
@@ -38,25 +38,25 @@ from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
-MOST = 10_000  # samples, and real images, unless told
+MOST = 10_000  # samples, and real images, by default
 FOLDER = "evaluations"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be measured and how.
+    """What to measure, and how.
 
     Raises:
-        UsageError: fewer than two samples, or a word that is none of the choices.
+        UsageError: fewer than two samples, or an unknown split, resize or checkpoint.
     """
 
     extractor: str = "efficientnet-lite0"
     samples: int = MOST
-    split: Split | None = None  # of the real pictures: by default held-out for a run, else all
+    split: Split | None = None  # of the real pictures; by default held-out for a run, else all
     resize: Resize = "antialiased"
     seed: int = 0
     checkpoint: CheckpointName | None = None
-    sampling: Mapping[str, Any] = field(default_factory=dict)  # options of sampling in place of the recipe's
+    sampling: Mapping[str, Any] = field(default_factory=dict)  # options of sampling that replace the recipe's
 
     def __post_init__(self) -> None:
         if self.samples < 2:
@@ -68,18 +68,18 @@ class Request:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Request":
-        """Return the request with these options, those of sampling among them.
+        """Return the request with these options, which may include options of sampling.
 
         Raises:
-            UsageError: no such option, and what a request refuses.
+            UsageError: an unknown option, or a value that a request refuses.
         """
         own = {each.name for each in fields(cls)} - {"sampling"}
         of_sampling = {name for recipe in PRESETS.values() for name in recipe.of_sampling}
         names = sorted(own | of_sampling)
         for name in options.keys() - set(names):
             raise UsageError(f'no option "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
-        asked = {name: value for name, value in options.items() if name in own}
-        return cls(**asked, sampling={name: value for name, value in options.items() if name not in own})
+        given = {name: value for name, value in options.items() if name in own}
+        return cls(**given, sampling={name: value for name, value in options.items() if name not in own})
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Measurement:
     subject: str
     figures: Sequence[Figure]
     seconds: float
-    stored: bool = field(default=False, compare=False)  # whether it was measured before, by the same request
+    stored: bool = field(default=False, compare=False)  # whether it is the stored result of the same request
 
     def values(self) -> dict[str, Any]:
-        """Return it as plain values for JSON."""
+        """Return the measurement as plain values for JSON."""
         return {
             "subject": self.subject,
             "seconds": round(self.seconds, 1),
@@ -103,17 +103,17 @@ class Measurement:
 def evaluate_run(
     folder: RunFolder, request: Request, device: str = "auto", *, again: bool = False, progress: bool = True
 ) -> Measurement:
-    """Measure a run's model by all that it can do; the result lies in the run's folder `evaluations`.
+    """Evaluate a run's model in all that it can do, and store the result in the run's folder `evaluations`.
 
-    The same request of the same checkpoint is answered from there.
+    If the same request for the same checkpoint has a stored result, return that, unless `again`.
 
     Raises:
-        GenlabError: no checkpoint, other data than it was trained on, no such extractor, too few images.
+        GenlabError: no checkpoint, data that changed since training, an unknown extractor, or too few images.
     """
     if request.split == "all":
-        raise UsageError("a run is measured on held-out or on training pictures: --split held-out or train")
+        raise UsageError("a run is evaluated on held-out or on training pictures: --split held-out or train")
     request = dataclasses.replace(request, split=request.split or "held-out")
-    with together(devices.find(device)) as shard:
+    with process_group(devices.find_device(device)) as shard:
         return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
 
 
@@ -122,10 +122,10 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     which, step = saved_step(folder, request.checkpoint)
     path = folder.path / FOLDER / f"{_name(request, which, step)}.json"
     known = None if again else _read(path)
-    barrier()  # every process has looked before the first writes
+    barrier()  # all processes have read before the first one writes
     if known:
         return known
-    where = devices.find(device)
+    where = devices.find_device(device)
     plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
@@ -160,7 +160,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     )
     figures = evaluate_model(subject)
     result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
-    if here().rank == 0:
+    if current_shard().rank == 0:
         with storage(path):
             path.parent.mkdir(exist_ok=True)
         replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
@@ -169,7 +169,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
 
 
 def requests_for(folders: Sequence[RunFolder], request: Request) -> list[Request]:
-    """Return the request of each run, with those options of sampling that its model has.
+    """Return the request for each run, with the options of sampling that its model has.
 
     Raises:
         UsageError: an option of sampling that none of the models has.
@@ -197,31 +197,31 @@ def evaluate_pictures(
     max_rejected: float = 0.01,
     progress: bool = True,
 ) -> Measurement:
-    """Measure one source of pictures beside another.
+    """Compare a source of generated pictures with a source of real ones.
 
-    Both are brought to one size: `size`, else that of the generated pictures.
+    Both are resized to `size`, by default the size of the generated pictures.
 
     Args:
         real: a source as in training.
-        fake: a source; all of its pictures count.
-        request: of which extractor, samples, split and resize are used.
+        fake: a source; all its pictures are used.
+        request: its extractor, samples, split and resize are used.
         device: where to compute.
-        size: of the pictures before the extractor sees them.
-        max_rejected: largest share of files that may be damaged.
-        progress: show bars on a terminal.
+        size: of the pictures before the extractor resizes them.
+        max_rejected: the largest share of files that may be damaged.
+        progress: show progress bars on a terminal.
 
     Raises:
-        UsageError: generated pictures of several sizes and no `size`, or options of sampling.
-        GenlabError: too few images, damaged files.
+        UsageError: generated pictures of several sizes without `size`, or options of sampling.
+        GenlabError: too few images, or damaged files.
     """
     for name in request.sampling:
-        raise UsageError(f"--{name.replace('_', '-')} is for a run; pictures are there already")
-    with together(devices.find(device)) as shard:
+        raise UsageError(f"--{name.replace('_', '-')} is an option for runs, not for pictures")
+    with process_group(devices.find_device(device)) as shard:
         progress = progress and shard.rank == 0
-        return _beside(real, fake, request, device, size, max_rejected, progress=progress)
+        return _evaluate_pictures(real, fake, request, device, size, max_rejected, progress=progress)
 
 
-def _beside(
+def _evaluate_pictures(
     real: str,
     fake: str,
     request: Request,
@@ -235,7 +235,7 @@ def _beside(
     native = native_sides(fake)
     if size is None and native and native[0] != native[1]:
         raise UsageError(
-            f"the pictures of {fake} are {native[0]} to {native[1]} pixels large, which would be part of the "
+            f"the pictures of {fake} have sides of {native[0]} to {native[1]} pixels, which would affect the "
             f"figures. Choose one size for all: --size {native[0]}."
         )
     if size is None and native:
@@ -243,17 +243,17 @@ def _beside(
     opening = partial(open_source, max_rejected=max_rejected, progress=progress)
     opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
     channels = {source.train.spec.target.shape[0] for source in opened}
-    if len(channels) > 1:  # grey beside colour: both in colour
+    if len(channels) > 1:  # one in grey, one in colour: both in colour
         size = opened[1].train.spec.target.shape[1]
         opened = [rank0_first(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
     split = request.split or "all"
     sides = {"held-out": opened[0].held_out, "train": opened[0].train}
     theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
-    where = devices.find(device)
+    where = devices.find_device(device)
     extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
     stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
     figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp, progress=progress)
-    return Measurement(f"{fake} beside {real}", figures, time.monotonic() - began)
+    return Measurement(f"{fake} compared with {real}", figures, time.monotonic() - began)
 
 
 def _whole(source: Source) -> Dataset:
@@ -268,7 +268,7 @@ def _sizes(real: tuple[int, int] | None, fake: tuple[int, int] | None) -> str:
 
 
 def _pixels(recipe: Recipe) -> Pixels:
-    """Return what the recipe's likelihood is of."""
+    """Return the kind of pixels that the recipe's likelihood is of."""
     if not isinstance(recipe, VAERecipe):
         return "unknown"
     if recipe.binarise:
@@ -277,21 +277,21 @@ def _pixels(recipe: Recipe) -> Pixels:
 
 
 def _likelihood(recipe: Recipe) -> str:
-    """Return up to which constant a bound is one on log p(x): that of a reconstruction's name, or none."""
+    """Return the name of the reconstruction whose constant a bound omits, or "normalised" if it omits none."""
     if isinstance(recipe, VAERecipe) and recipe.reconstruction != "gaussian":
         return recipe.reconstruction
     return "normalised"
 
 
 def _name(request: Request, which: str, step: int) -> str:
-    """Return the name of the file of a request, which no other request of this or another version has."""
+    """Return the file name for a request, unique for the request and the version of genlab."""
     text = json.dumps([asdict(request), which, step, __version__], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def _read(path: Path) -> Measurement | None:
-    """Return an evaluation from its file; None where there is none, or none that is whole."""
+    """Return a stored evaluation; None if there is none, or if the file is damaged."""
     try:
         values: Mapping[str, Any] = json.loads(path.read_text())
         figures = [Figure(**{**f, "value": _number(f["value"])}) for f in values["figures"]]

@@ -1,4 +1,4 @@
-"""Figures of a model by all that it can do, and of one set of pictures beside another."""
+"""Computes all figures of a model, or of a set of generated pictures compared with real ones."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -18,19 +18,19 @@ from genlab.metrics import similarity
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.figures import Figure
 from genlab.metrics.sets import compare
-from genlab.runs.statistics import chosen, real_statistics
+from genlab.runs.statistics import random_rows, real_statistics
 from genlab.version import __version__
 
 
 def evaluate_model(subject: Subject) -> list[Figure]:
-    """Return every figure that the model's capabilities allow, by each row of `EVALUATORS` that fits.
+    """Return the figures of all rows of `EVALUATORS` that fit the model's capabilities.
 
     Raises:
-        GenlabError: too few images, or a model that can do nothing that is measured.
+        GenlabError: too few images, or a model with no capability that is measured.
     """
     figures = [f for row in EVALUATORS if row.fits(subject.model) for f in row.measure(subject)]
     if not figures:
-        raise GenlabError(f"nothing that this {type(subject.model).__name__} can do is measured")
+        raise GenlabError(f"there is no measure for what this {type(subject.model).__name__} can do")
     return figures
 
 
@@ -43,17 +43,17 @@ def evaluate_sets(
     *,
     progress: bool = False,
 ) -> list[Figure]:
-    """Return the figures of one set of pictures beside another.
+    """Return the figures of generated pictures compared with real ones.
 
     Raises:
-        GenlabError: too few images, or images of another shape.
+        GenlabError: too few images, or images of different shapes.
     """
     ours, theirs = fake.spec.target, real.spec.target
     if ours.shape != theirs.shape:
         raise UsageError(f"{real.name} has {theirs.noun} of {theirs.shape}, {fake.name} of {ours.shape}")
-    seen, made = (real_statistics(each, extractor, samples, progress=progress) for each in (real, fake))
+    of_real, of_fake = (real_statistics(each, extractor, samples, progress=progress) for each in (real, fake))
     protocol = {"images": shape_of(theirs), **stamp, "genlab": __version__}
-    figures = compare(seen, made, extractor, protocol)
+    figures = compare(of_real, of_fake, extractor, protocol)
     equal = _equal(real, fake)
     if equal:
         warning = f"{equal:,} of {len(fake):,} generated images are equal to real ones"
@@ -61,13 +61,13 @@ def evaluate_sets(
             Figure(f.name, f.value, f.error, f.better, f.protocol, _joined(f.note, warning)) for f in figures
         ]
     if has_windows(theirs):
-        some = (each.batch(chosen(len(each), LIKENESS_IMAGES)).x for each in (fake, real))
+        some = (each.batch(random_rows(len(each), LIKENESS_IMAGES)).x for each in (fake, real))
         figures.append(likeness_of_pairs(*map(similarity.likeness, some), protocol=protocol))
     return figures
 
 
 def _equal(real: Split, fake: Split) -> int:
-    """Return how many images of `fake` are, byte by byte, among those of `real`."""
+    """Return how many images of `fake` are equal, byte by byte, to an image of `real`."""
     known = set(_digests(real))
     return sum(digest in known for digest in _digests(fake))
 

@@ -1,4 +1,4 @@
-"""Pictures through a model's bottleneck and back."""
+"""Reconstruction of images by a model."""
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +11,18 @@ CHUNK = 256
 
 
 def reconstruct(model: nn.Module, images: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return the reconstructions (B, C, H, W) of examples in [-1, 1] and the mean squared error of each, (B,).
+    """Return the reconstructions (B, C, H, W) of images in [-1, 1], and the mean squared error of each, (B,).
 
-    With a seed they are draws from the posterior of each image.
+    With a seed, each reconstruction is from one draw of the posterior.
 
     Raises:
         GenlabError: the model does not reconstruct, or has no posterior to draw from.
     """
     chunks = torch.split(images, CHUNK)
     if seed is None:
-        able = need(model, Reconstructs, "reconstruction")
-        again = torch.cat([able.reconstruct(chunk) for chunk in chunks])
+        reconstructs = need(model, Reconstructs, "reconstruction")
+        reconstructed = torch.cat([reconstructs.reconstruct(chunk) for chunk in chunks])
     else:
-        drawing, noise = need(model, Resamples, "a draw from the posterior"), generator(seed, "posterior")
-        again = torch.cat([drawing.resample(chunk, generator=noise) for chunk in chunks])
-    return again, (again - images).square().flatten(1).mean(1)
+        resamples, noise = need(model, Resamples, "a draw from the posterior"), generator(seed, "posterior")
+        reconstructed = torch.cat([resamples.resample(chunk, generator=noise) for chunk in chunks])
+    return reconstructed, (reconstructed - images).square().flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""New examples from a model that samples."""
+"""Samples from a model, in batches that can be made in any order."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from genlab.applications.capability import need, need_label
 from genlab.core.condition import NONE, Condition, condition_rows, fill
 from genlab.core.contract import Samples, SamplesInSteps
-from genlab.core.device import of
+from genlab.core.device import device_of
 from genlab.core.random import generator
 from genlab.data.progress import bar
 
@@ -19,17 +19,18 @@ CHUNK = 250
 def sample(
     model: nn.Module, count: int, seed: int, condition: Condition = NONE, *, progress: bool = False
 ) -> Tensor:
-    """Return `count` new examples (count, *shape); the same seed gives the same ones.
+    """Return `count` new examples (count, *shape); the same seed gives the same examples.
 
     Args:
-        model: that samples.
-        count: how many.
+        model: a model that samples.
+        count: number of samples.
         seed: of the noise.
-        condition: of each, by name: {"label": (count,)}; by default what the model's conditions have as one.
-        progress: show a bar on a terminal where sampling takes many steps.
+        condition: the conditions of the samples, by name: {"label": (count,)}; by default labels cycle through the
+            classes.
+        progress: show a progress bar on a terminal if sampling takes many steps.
 
     Raises:
-        GenlabError: the model does not sample, or not under such a condition.
+        GenlabError: the model does not sample, or does not take the condition.
     """
     pieces = batches(model, count, seed, condition)
     if not progress or not isinstance(model, SamplesInSteps):
@@ -52,18 +53,18 @@ def sample(
 def batches(
     model: nn.Module, count: int, seed: int, condition: Condition = NONE
 ) -> Sequence[Callable[[], Tensor]]:
-    """Return what makes the batches of `count` samples; each has its own noise, so that any can be made first.
+    """Return functions that make the batches of `count` samples; each has its own noise, so their order is free.
 
     Raises:
         GenlabError: as `sample`.
     """
-    able = need(model, Samples, "sampling")
+    samples = need(model, Samples, "sampling")
     if "label" in condition:
-        need_label(able)
-    whole = fill(able.conditions, condition, count)
-    device = of(model) if whole else torch.device("cpu")
+        need_label(samples)
+    filled = fill(samples.conditions, condition, count)
+    device = device_of(model) if filled else torch.device("cpu")
     return [
-        partial(_batch, able, device, seed, slice(start, min(start + CHUNK, count)), whole)
+        partial(_batch, samples, device, seed, slice(start, min(start + CHUNK, count)), filled)
         for start in range(0, count, CHUNK)
     ]
 

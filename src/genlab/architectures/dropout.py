@@ -5,7 +5,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from genlab.core.distributed import here
+from genlab.core.distributed import current_shard
 
 CHANCES = 2**16  # probabilities are multiples of 1 / CHANCES
 
@@ -30,7 +30,7 @@ class Dropout(nn.Module):
         """Return the input (B, …): unchanged in evaluation, with elements dropped in training."""
         if not self.training or self.p == 0:
             return given
-        shard, lowest = here(), round(self.p * CHANCES)
+        shard, lowest = current_shard(), round(self.p * CHANCES)
         draws = _draws(given.shape[0] * shard.size, given)
         kept = (shard.rows(draws) >= lowest - CHANCES // 2).to(given.dtype)
         return given * kept.mul_(CHANCES / (CHANCES - lowest))

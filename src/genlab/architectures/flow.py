@@ -168,17 +168,17 @@ FLOWS: Mapping[str, Callable[[Modality, int, int, int | None], nn.Module]] = {
 }
 
 
-def _levels(modality: Modality, asked: int | None) -> int:
+def _levels(modality: Modality, levels: int | None) -> int:
     """Return the number of levels of a flow on images of this size."""
     _, height, width = maps_of(modality, "flow, which halves its maps,", "--architecture spline")
     possible = 0
     while height % 2 ** (possible + 1) == width % 2 ** (possible + 1) == 0:
         possible += 1
-    if not 1 <= (asked or min(LEVELS, possible)) <= possible:
+    if not 1 <= (levels or min(LEVELS, possible)) <= possible:
         can = {0: "cannot be halved", 1: "can be halved once"}.get(possible, f"can be halved {possible} times")
         helps = f"--levels to at most {possible}, or " if possible else ""
         raise UsageError(
             f"a flow halves its maps in each level, and pictures of {height}×{width} {can}. "
-            f"Set {helps}--size to a multiple of {2 ** (asked or LEVELS)}."
+            f"Set {helps}--size to a multiple of {2 ** (levels or LEVELS)}."
         )
-    return asked or min(LEVELS, possible)
+    return levels or min(LEVELS, possible)

@@ -140,7 +140,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.norm1, self.conv1 = norm(inputs), Conv2d(inputs, outputs, 3, padding=1)
-        self.told = nn.Linear(embedding, outputs)
+        self.time_projection = nn.Linear(embedding, outputs)
         self.norm2, self.conv2 = norm(outputs), Conv2d(outputs, outputs, 3, padding=1)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.shortcut = nn.Identity() if inputs == outputs else Conv2d(inputs, outputs, 1)
@@ -148,7 +148,7 @@ class Block(nn.Module):
 
     def forward(self, maps: Tensor, embedding: Tensor) -> Tensor:
         """Return maps of the same side."""
-        inner = self.conv1(silu(self.norm1(maps))) + self.told(embedding)[:, :, None, None]
+        inner = self.conv1(silu(self.norm1(maps))) + self.time_projection(embedding)[:, :, None, None]
         inner = self.conv2(self.dropout(silu(self.norm2(inner))))
         result: Tensor = self.attention(inner + self.shortcut(maps))
         return result

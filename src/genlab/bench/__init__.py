@@ -1,1 +1,1 @@
-"""How fast is it: measurements in turns, on the machine at hand."""
+"""Benchmarks of speed and memory on this machine, against the loops of tutorials."""

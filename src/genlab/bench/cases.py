@@ -1,4 +1,4 @@
-"""The trainings that are measured: genlab's and the textbook's, driven some steps at a time."""
+"""The trainings that are measured, genlab's and the textbook's, which run a given number of steps at a time."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,22 +32,22 @@ TEXTBOOK = "textbook loop"
 
 @dataclass(frozen=True)
 class Case:
-    """A model and the pictures that it is trained on, by their number of channels and their side."""
+    """A preset with options, and the shape of the pictures that it is trained on."""
 
     preset: str
     channels: int
     side: int
     options: Mapping[str, Any] = field(default_factory=dict)
-    aims: Mapping[str, float] = field(default_factory=dict)  # times the textbook loop, by precision
+    aims: Mapping[str, float] = field(default_factory=dict)  # speed relative to the textbook loop, by precision
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Its name in tables."""
         return f"{self.preset}, {self.side} px"
 
     @property
     def recipe(self) -> Recipe:
-        """The preset with the options."""
+        """The recipe of the preset with the options."""
         return replace(PRESETS[self.preset], **self.options)
 
 
@@ -66,23 +66,23 @@ CASES: Sequence[Case] = (
 
 @dataclass(frozen=True)
 class Driven:
-    """A training that is driven from outside."""
+    """A training that takes steps when it is called."""
 
-    model: nn.Module  # what it publishes: the average of its weights, where it has one
+    model: nn.Module  # the model for use: the average of the weights, if there is one
     advance: Callable[[int], object]
 
     def __call__(self, steps: int) -> None:
-        """Take so many steps."""
+        """Take `steps` steps."""
         self.advance(steps)
 
 
 def chosen(cases: Sequence[Case], scope: Scope) -> list[Case]:
-    """Return the cases of the presets that are asked for."""
+    """Return the cases of the presets in `scope`."""
     return [case for case in cases if scope.presets is None or case.preset in scope.presets]
 
 
 def compared(case: Case, speeds: Mapping[str, Sequence[float]], textbook: str) -> list[Row]:
-    """Return images a second by the name of who makes them, and those of genlab to those of the textbook."""
+    """Return the rows of images per second, and of genlab's speed relative to the textbook's."""
     return [
         *(Row(f"{case.name}: {name}", Spread.of(values), "images/s") for name, values in speeds.items()),
         *(
@@ -99,7 +99,7 @@ def compared(case: Case, speeds: Mapping[str, Sequence[float]], textbook: str) -
 
 
 def pictures(case: Case) -> Dataset:
-    """Return random pictures of a case's shape, in memory."""
+    """Return random pictures in the shape of a case, in memory."""
     shape = (IMAGES, case.channels, case.side, case.side)
     values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return make_dataset("random", Subset(values, np.arange(IMAGES)), None, ())
@@ -107,7 +107,7 @@ def pictures(case: Case) -> Dataset:
 
 @contextmanager
 def ours(recipe: Recipe, data: Split, where: torch.device, dtype: torch.dtype, seed: int = 0) -> Iterator[Driven]:
-    """Give a training by `fit`, in a temporary run folder."""
+    """Yield a training by `fit`, in a temporary run folder."""
     training = build(recipe, data.spec, Randomness(seed, device=where), dtype=dtype)
     average = Average(training.model, recipe.ema) if recipe.ema else None
     progress, never = Progress(), 10**9
@@ -127,7 +127,7 @@ def ours(recipe: Recipe, data: Split, where: torch.device, dtype: torch.dtype, s
 
 
 def theirs(recipe: Recipe, data: Split, where: torch.device, seed: int = 0) -> Driven:
-    """Return a training by the textbook's loop."""
+    """Return a training by the textbook loop."""
     torch.manual_seed(seed)
     model = recipe.model(data.spec).to(where)
     step = textbook(recipe, model, data.batch(np.arange(len(data))).x.contiguous())

@@ -1,9 +1,9 @@
-"""What happens between steps: previews, evaluations, checkpoints."""
+"""The time of previews, evaluations, checkpoints and the doctor, relative to the steps between them."""
 
 from functools import partial
 
 from genlab.bench.example import ABOUT, SETTINGS, Example, example
-from genlab.bench.measure import Scope, Spread, in_turns, seconds
+from genlab.bench.measure import Scope, Spread, interleaved, seconds
 from genlab.bench.page import Row, Section
 from genlab.core.modality import Images
 from genlab.diagnosis.doctor import Doctor
@@ -18,8 +18,8 @@ from genlab.training.probes import PROBED as COUNT
 from genlab.training.state import collect
 
 STEPS = 8
-PREVIEW, EVALUATION, CHECKPOINT, PROBED = "preview", "evaluation", "checkpoint", "the doctor's probes"
-LINES = 500  # of the history that the doctor knows
+PREVIEW, EVALUATION, CHECKPOINT, PROBED = "preview", "evaluation", "checkpoint", "probes and rules of the doctor"
+LINES = 500  # of history before the measurement
 EVERY = {
     PREVIEW: SETTINGS.preview_every,
     EVALUATION: SETTINGS.evaluate_every,
@@ -29,7 +29,7 @@ EVERY = {
 
 
 def measure(scope: Scope) -> Section:
-    """Time previews, evaluations and checkpoints against the steps between them."""
+    """Time previews, evaluations, checkpoints and the doctor, relative to the steps between them."""
     with example(scope.device) as run:
         works = {
             "step": partial(run.advance, STEPS),
@@ -38,7 +38,7 @@ def measure(scope: Scope) -> Section:
             CHECKPOINT: partial(_save, run),
             PROBED: partial(_probe, run, Probes(run.held_out, run.held_out, run.spec.target, 0), _doctor(run)),
         }
-        found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
+        found = interleaved({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
         size = sum(path.stat().st_size for path in run.folder.last.iterdir())
     steps = [value / STEPS for value in found["step"]]
     weights = sum(parameter.numel() for parameter in run.training.model.parameters())
@@ -51,14 +51,14 @@ def measure(scope: Scope) -> Section:
         Row(f"{name} every {every} steps", Spread.of(shares[name]), "%", most=3 if name == PROBED else None)
         for name, every in EVERY.items()
     ]
-    together = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
-    rows += [Row("all four", together, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
+    total = Spread.of(sum(values) for values in zip(*shares.values(), strict=True))
+    rows += [Row("all four", total, "%"), Row("size of a checkpoint", size / 1e6, "MB")]
     method = (
         f"{ABOUT} A preview of {Images.shown} samples is drawn and written as PNG; an evaluation draws {SUBSET:,} "
         f"samples and compares them with as many held-out pictures; a checkpoint holds {weights:,} weights, their "
-        "average and the state of both optimizers, is hashed and waits for the disk; the doctor's probes "
-        f"measure samples and scores of {COUNT} images and the weights before and after a step, and its rules "
-        "run. Shares are of the time of the steps between two of them, at the default rhythm."
+        "average and the state of both optimizers, is hashed and flushed to the disk; the doctor probes samples "
+        f"and scores of {COUNT} images and the weights before and after a step, and checks its rules. Percentages "
+        "are of the time of the steps between two of them, at the default intervals."
     )
     return Section("Between steps", method, rows)
 
@@ -78,12 +78,12 @@ def _evaluate(run: Example) -> None:
 def _probe(run: Example, probes: Probes, doctor: Doctor) -> None:
     with probed_step(probes, run.training, LEAST_STEPS, LEAST_STEPS) as signals:
         pass
-    doctor.due = 0  # its rules do not run at every probed step
-    doctor.see(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in signals.items()})
+    doctor.due = 0  # else it would not check its rules each time
+    doctor.update(len(doctor.lines) * LEAST_STEPS, {name: value.item() for name, value in signals.items()})
 
 
 def _doctor(run: Example) -> Doctor:
-    """Return a doctor who has seen a run for a while."""
+    """Return a doctor with `LINES` lines of history."""
     with probed_step(
         Probes(run.held_out, run.held_out, run.spec.target, 0), run.training, LEAST_STEPS, LEAST_STEPS
     ) as signals:

@@ -1,4 +1,4 @@
-"""The run that is measured: a DCGAN on random colour pictures, put together as `genlab train` does."""
+"""The run that is measured: a DCGAN on random colour pictures, set up as by `genlab train`."""
 
 import tempfile
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ RECIPE = replace(PRESETS["dcgan"], batch_size=64, width=64)
 SETTINGS = Settings()
 SIDE, IMAGES = 32, 10_000
 ABOUT = (
-    f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch_size}, its average of "
-    "weights on, in the precision that `--precision auto` takes here."
+    f"The preset dcgan, {SIDE}×{SIDE} in colour, width {RECIPE.width}, batch {RECIPE.batch_size}, with averaged "
+    "weights, in the precision that `--precision auto` chooses here."
 )
 
 
 @dataclass
 class Example:
-    """A run that can be driven some steps at a time."""
+    """A run that takes a given number of steps at a time."""
 
     spec: DataSpec
     training: GANTraining
@@ -49,7 +49,7 @@ class Example:
     progress: Progress = field(default_factory=Progress)
 
     def advance(self, steps: int) -> None:
-        """Go on by `fit`, which logs to the run folder; without previews, evaluations and checkpoints."""
+        """Take `steps` steps by `fit`, with logs, but without previews, evaluations and checkpoints."""
         until = self.progress.step + steps
         never = until + 1
         cadence = Cadence(until, None, SETTINGS.log_every, never, never, never, seed=SETTINGS.seed)
@@ -60,7 +60,7 @@ class Example:
 
 @contextmanager
 def example(device: torch.device) -> Iterator[Example]:
-    """Give a run that has taken its first steps, in a temporary folder."""
+    """Yield a run that has taken its first steps, in a temporary folder."""
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=np.uint8)
     data = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
     training = build(

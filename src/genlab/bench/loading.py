@@ -1,4 +1,4 @@
-"""From pictures in memory to batches of floats."""
+"""The speed of loading: from pictures in memory to batches of floats."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
+from genlab.bench.measure import Scope, Spread, interleaved, ratios, seconds
 from genlab.bench.page import Row, Section
 from genlab.data.dataset import Subset, make_dataset
 from genlab.data.loader import Loader
@@ -20,7 +20,7 @@ GENLAB = "genlab's loader"
 
 
 class Plain(Dataset[Tensor]):
-    """The dataset that everybody writes."""
+    """The usual dataset, which converts image by image."""
 
     def __init__(self, images: NDArray[np.uint8]) -> None:
         self.images = images
@@ -33,7 +33,7 @@ class Plain(Dataset[Tensor]):
 
 
 def measure(scope: Scope) -> Section:
-    """Time genlab's loader against torch's."""
+    """Compare genlab's loader with torch's."""
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, 3, SIDE, SIDE), dtype=np.uint8)
     ours = make_dataset("random", Subset(images, np.arange(IMAGES)), None, ())
     with ExitStack() as stack:
@@ -44,7 +44,7 @@ def measure(scope: Scope) -> Section:
         timers: dict[str, Callable[[], float]] = {
             name: partial(seconds, partial(_draw, stream)) for name, stream in streams.items()
         }
-        found = in_turns(timers, scope.repeats)
+        found = interleaved(timers, scope.repeats)
     rates = {name: [BATCH * BATCHES / value for value in values] for name, values in found.items()}
     rows = [
         Row(name, Spread.of(values), "images/s", least=LEAST if name == GENLAB else None)
@@ -54,8 +54,8 @@ def measure(scope: Scope) -> Section:
     rows += [Row(f"genlab to {name}", ratios(rates[GENLAB], rates[name]), "times") for name in others]
     method = (
         f"{IMAGES:,} random colour images of {SIDE}×{SIDE} bytes in memory, shuffled, as float32 in [-1, 1] in "
-        f"batches of {BATCH}; {BATCHES} batches a measurement, drawn as fast as they come. DataLoader reads a "
-        "dataset that converts image by image; its workers keep running, and its start is not counted."
+        f"batches of {BATCH}; {BATCHES} batches per measurement, as fast as possible. DataLoader reads a dataset "
+        "that converts image by image; its workers keep running, and its start is not counted."
     )
     return Section("Loading batches", method, rows)
 

@@ -1,4 +1,4 @@
-"""Times alternatives in turns, so that a busy machine slows them alike, and keeps the spread."""
+"""Times alternatives in turns, so that other load slows them equally, and keeps the spread."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scope:
-    """What is asked of every measurement."""
+    """The settings of all measurements."""
 
     repeats: int
     device: torch.device
-    presets: Collection[str] | None = None  # of models; None for all that are measured
+    presets: Collection[str] | None = None  # to measure; None for all
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, least and greatest of several measurements."""
+    """Median, minimum and maximum of several measurements."""
 
     median: float
     low: float
@@ -37,7 +37,7 @@ class Spread:
 
 
 class Seconds(NamedTuple):
-    """How long something took, and how long processors worked on it in all threads of this process."""
+    """The wall time of something, and the processor time of all threads of this process."""
 
     wall: float
     processor: float
@@ -52,7 +52,7 @@ def timed(work: Callable[[], object]) -> Seconds:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch compute in so many threads for a while."""
+    """Let torch compute in `count` threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -62,20 +62,20 @@ def threads(count: int) -> Iterator[None]:
 
 
 def wait(device: torch.device) -> None:
-    """Wait until `device` has done all that it was given."""
+    """Wait until `device` has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long one waits for `work`."""
+    """Return the wall time of `work`."""
     return timed(work).wall
 
 
-def in_turns(candidates: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, list[T]]:
-    """Return `repeats` measurements of each candidate, round by round, every second round backwards.
+def interleaved(candidates: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, list[T]]:
+    """Return `repeats` measurements of each candidate, in rounds; every second round is in reverse order.
 
-    One round goes before that is not counted: it fills caches.
+    A first round, which fills caches, is not counted.
     """
     for measured in candidates.values():
         measured()
@@ -87,11 +87,11 @@ def in_turns(candidates: Mapping[str, Callable[[], T]], repeats: int) -> dict[st
 
 
 def ratios(numerators: Iterable[float], denominators: Iterable[float]) -> Spread:
-    """Return the spread of the quotients of measurements of the same round."""
+    """Return the spread of the ratios of measurements in the same round."""
     return Spread.of(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
-def alone(work: Callable[[], object], repeats: int, calls: int = 50) -> Spread:
-    """Return the seconds of one call among `calls` in a row."""
+def time_calls(work: Callable[[], object], repeats: int, calls: int = 50) -> Spread:
+    """Return the mean seconds of a call over `calls` in a row."""
     work()
     return Spread.of(seconds(lambda: [work() for _ in range(calls)]) / calls for _ in range(repeats))

@@ -1,4 +1,4 @@
-"""How much memory a training takes at most: genlab against the textbook loop."""
+"""The peak memory of training: genlab compared with the textbook loop."""
 
 import importlib.util
 import multiprocessing
@@ -15,16 +15,16 @@ from genlab.core import device as devices
 
 STEPS, MEGABYTE = 4, 1e6
 METHOD = (
-    f"What a process of its own takes at most in its first {STEPS} steps beyond what it had before networks were "
-    "built: weights, optimizers, the average of the weights (which the textbook has not), slopes and all that "
-    "lies between. On a GPU it is what torch has allocated there."
+    f"The peak memory of a new process in its first {STEPS} steps, minus what it had before it built the "
+    "networks: weights, optimizers, averaged weights (which the textbook loop lacks), gradients and activations. "
+    "On a GPU it is the memory that torch allocated there."
 )
 
 
 def measure(scope: Scope) -> Section:
-    """Measure each case in the precisions that the device has units for, and as the textbook does."""
+    """Measure each case in the precisions that the device has units for, and the textbook loop."""
     if scope.device.type == "cpu" and importlib.util.find_spec("resource") is None:
-        return Section("Memory", f"{sys.platform} does not say how much memory a process took at most.", [])
+        return Section("Memory", f"{sys.platform} does not report the peak memory of a process.", [])
     return Section("Memory", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope.device)])
 
 
@@ -38,13 +38,13 @@ def _rows(case: Case, where: torch.device) -> list[Row]:
 
 
 def in_a_process(case: Case, name: str, where: torch.device) -> float:
-    """Return `peak` of a process that was started for it."""
+    """Return `peak`, computed in a new process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(peak, case, name, where).result()
 
 
 def peak(case: Case, name: str, where: torch.device) -> float:
-    """Return the megabytes that training a case takes at most, in this process, which has not trained before."""
+    """Return the peak memory of training a case in this process, which has not trained before, in megabytes."""
     data, before = pictures(case), _now()
     if name == TEXTBOOK:
         theirs(case.recipe, data, where)(STEPS)
@@ -57,14 +57,14 @@ def peak(case: Case, name: str, where: torch.device) -> float:
 
 
 def _now() -> float:
-    """Return how many bytes this process has in memory; on systems that do not say, the most that it had."""
+    """Return the memory of this process in bytes; on systems that do not report it, its peak so far."""
     return _status("VmRSS") or highest()
 
 
 def highest() -> float:
-    """Return how many bytes this process had in memory at most.
+    """Return the peak memory of this process in bytes.
 
-    On Linux `getrusage` would count what the process had that this one was forked from.
+    On Linux `getrusage` is not used, because it includes the peak of the parent process before the fork.
     """
     import resource
 
@@ -72,7 +72,7 @@ def highest() -> float:
 
 
 def _status(name: str) -> float:
-    """Return a figure of Linux on this process in bytes; 0 elsewhere."""
-    about = Path("/proc/self/status")
-    lines = about.read_text().splitlines() if about.is_file() else []
+    """Return a value of Linux's /proc/self/status in bytes; 0 on other systems."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
     return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0.0)

@@ -1,4 +1,4 @@
-"""What was measured, as a page for people and as values for programs."""
+"""The results of benchmarks, as values and as a Markdown page."""
 
 import datetime
 import os
@@ -14,7 +14,7 @@ from genlab.bench.measure import Spread
 
 @dataclass(frozen=True)
 class Row:
-    """One figure, and what is asked of it."""
+    """One figure, and its aim if it has one."""
 
     what: str
     value: Spread | float
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is what is asked."""
+        """Whether the figure meets its aim."""
         value = self.middle
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Figures that were measured in one go, and how."""
+    """Figures that were measured together, and how."""
 
     title: str
     method: str
@@ -58,14 +58,14 @@ class Section:
 
 
 def number(value: float) -> str:
-    """Return three significant digits, and whole numbers from 100 on."""
+    """Return `value` with three significant digits, or as a whole number from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.3g}"
 
 
 def machine() -> dict[str, str]:
     """Return what the figures depend on besides genlab."""
-    about = Path("/proc/cpuinfo")
-    models = [line for line in about.read_text().splitlines() if "model name" in line] if about.is_file() else []
+    info = Path("/proc/cpuinfo")
+    models = [line for line in info.read_text().splitlines() if "model name" in line] if info.is_file() else []
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": models[0].partition(":")[2].strip() if models else platform.processor(),
@@ -79,12 +79,12 @@ def machine() -> dict[str, str]:
 
 
 def busy() -> str:
-    """Return how many processes want to run here, on average over the last minute, this one included."""
+    """Return the load of the machine: runnable processes, on average over the last minute, including this one."""
     return f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
 
 
 def page(title: str, command: str, about: dict[str, str], sections: Sequence[Section]) -> str:
-    """Return a whole page as Markdown, under a title and what is to be said first."""
+    """Return a Markdown page with `title` (and its introduction), the command, the facts and the sections."""
     facts = "\n".join(f"| {name} | {value} |" for name, value in about.items())
     head = f"{title}\n```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}\n"
     return "\n".join([head, *(section.markdown() for section in sections)])

@@ -1,4 +1,4 @@
-"""What `genlab bench` measures, by name."""
+"""The parts of `genlab bench`, by name."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Pictures that cost what photographs cost: smooth noise of all scales, edges, JPEG."""
+"""JPEGs that take as long to decode as photographs: smooth noise of all scales, and edges."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -23,17 +23,17 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def photo(random: np.random.Generator) -> Image.Image:
-    """Return one picture."""
+    """Return a random picture."""
     pixels = np.full((SIDE, SIDE, 3), 128.0, dtype=np.float32)
     for cells in _CELLS:
         noise = Image.fromarray(random.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
         smooth = np.asarray(noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.float32)
         pixels += (smooth - 128) / cells**0.5
     picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-    things = ImageDraw.Draw(picture)
+    canvas = ImageDraw.Draw(picture)
     for _ in range(8):
         x, y, width, height = random.integers(0, SIDE // 2, 4).tolist()
         colour = tuple(random.integers(0, 256, 3).tolist())
-        draw = things.ellipse if width > height else things.rectangle
+        draw = canvas.ellipse if width > height else canvas.rectangle
         draw((x, y, x + width, y + height), outline=colour, width=int(random.integers(1, 6)))
     return picture

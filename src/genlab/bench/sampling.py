@@ -1,4 +1,4 @@
-"""How many pictures a second a trained generator draws: genlab against the textbook."""
+"""The speed of sampling: genlab compared with the textbook."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from genlab.applications.capability import need
 from genlab.applications.sample import CHUNK, batches
 from genlab.architectures.mixed import compute_in
 from genlab.bench.cases import Case, chosen, compared
-from genlab.bench.measure import Scope, in_turns, seconds
+from genlab.bench.measure import Scope, interleaved, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.core.contract import Samples, SamplesInSteps
@@ -26,15 +26,14 @@ CASES: Sequence[Case] = (
 PICTURES, PICTURES_IN_STEPS = 2 * CHUNK, 128
 TEXTBOOK = "textbook"
 METHOD = (
-    f"{PICTURES} pictures a measurement, {PICTURES_IN_STEPS} of ddpm, in 50 steps of DDIM. genlab draws them as "
-    f"`genlab sample` does, up to {CHUNK} at a time, each batch from noise of its own; the textbook calls the "
-    "same networks in evaluation mode under `no_grad`, in float32 on contiguous tensors, as many at a time as it "
-    "was trained on."
+    f"{PICTURES} pictures per measurement; for ddpm {PICTURES_IN_STEPS}, in 50 steps of DDIM. genlab samples as "
+    f"`genlab sample` does, up to {CHUNK} at a time; the textbook calls the same networks in evaluation mode "
+    "under `no_grad`, in float32 on contiguous tensors, in batches of the training's size."
 )
 
 
 def measure(scope: Scope) -> Section:
-    """Time each case in the precisions that the device has units for, and as the textbook does."""
+    """Time each case in the precisions that the device has units for, and the textbook."""
     return Section("Sampling", METHOD, [row for case in chosen(CASES, scope) for row in _rows(case, scope)])
 
 
@@ -46,9 +45,9 @@ def _rows(case: Case, scope: Scope) -> list[Row]:
     for name, dtype in devices.precisions(scope.device).items():
         ours = copy.deepcopy(model)
         compute_in(dtype, ours)
-        works[name] = partial(_ours, devices.place(ours, scope.device), count)
+        works[name] = partial(_ours, devices.to_device(ours, scope.device), count)
     works[TEXTBOOK] = partial(_theirs, model.to(scope.device), case.recipe.batch_size, count)
-    found = in_turns({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
+    found = interleaved({name: partial(seconds, work) for name, work in works.items()}, scope.repeats)
     speeds = {name: [count / value for value in values] for name, values in found.items()}
     return compared(case, speeds, TEXTBOOK)
 

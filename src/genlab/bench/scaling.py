@@ -1,4 +1,4 @@
-"""How speed follows the number of threads and processes, the size of images and the batch."""
+"""How speed scales with the number of threads and processes, the image size and the batch size."""
 
 import json
 import os
@@ -13,24 +13,23 @@ from pathlib import Path
 import torch
 
 from genlab.bench.cases import Case, ours, pictures
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds, threads, wait
+from genlab.bench.measure import Scope, Spread, interleaved, ratios, seconds, threads, wait
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 
 SIDES, BATCHES = (32, 64, 128), (16, 32, 64, 128, 256, 512)
 LEAST_IMAGES = 128  # of a measurement
-WARM, STEPS = 20, 100  # of a run in processes of its own; the history has a line every 20
+WARM, STEPS = 20, 100  # of a run in new processes; its history has a line every 20 steps
 METHOD = (
-    "The preset dcgan in colour, batch 64 and 32 pixels where nothing else is said, in the precision that "
-    "`--precision auto` takes here. Threads and processes compute on the same batch; processes are started by "
-    f"`torchrun`, each with an equal part of the threads, and timed from step {WARM} to {WARM + STEPS} of a run "
-    "on digits. Time per image is that of training on it once; `per pixel` is beside 32 pixels, `of batch 64` "
-    "beside that batch."
+    "The preset dcgan in colour, by default with batch 64 and 32 pixels, in the precision that `--precision auto` "
+    "chooses here. Threads and processes compute on the same batch; processes are started by `torchrun`, each "
+    f"with an equal part of the threads, and timed from step {WARM} to {WARM + STEPS} of a run on digits. Time "
+    "per image is that of training on it once; `per pixel` is relative to 32 pixels, `of batch 64` to that batch."
 )
 
 
 def measure(scope: Scope) -> Section:
-    """Time threads, processes, sides and batches."""
+    """Time different numbers of threads and processes, image sizes and batch sizes."""
     rows = [*_threads(scope), *_processes(scope)] if scope.device.type == "cpu" else []
     return Section("Scaling", METHOD, [*rows, *_sides(scope), *_batches(scope)])
 
@@ -43,7 +42,7 @@ def _threads(scope: Scope) -> list[Row]:
             with threads(count):
                 return speed()
 
-        found = in_turns({str(count): partial(with_threads, count) for count in counts}, scope.repeats)
+        found = interleaved({str(count): partial(with_threads, count) for count in counts}, scope.repeats)
     rows = [Row(f"threads: {count}", Spread.of(values), "images/s") for count, values in found.items()]
     return rows + [
         Row(f"threads: {count} to 1", ratios(found[count], found["1"]), "times") for count in list(found)[1:]
@@ -55,7 +54,7 @@ def _processes(scope: Scope) -> list[Row]:
     if cores < 2:
         return []
     names = {1: f"1 process of {cores} threads", 2: f"2 processes of {cores // 2}"}
-    found = in_turns(
+    found = interleaved(
         {name: partial(_run, count, cores // count) for count, name in names.items()}, max(1, scope.repeats // 2)
     )
     return [
@@ -65,7 +64,7 @@ def _processes(scope: Scope) -> list[Row]:
 
 
 def _run(processes: int, each: int) -> float:
-    """Return the images a second of a run in so many processes, as its history tells it."""
+    """Return the images per second of a run in `processes` processes with `each` threads, from its history."""
     with tempfile.TemporaryDirectory() as place:
         options: dict[str, object] = {
             "--data": "digits",
@@ -118,16 +117,16 @@ def _batches(scope: Scope) -> list[Row]:
 
 
 def _milliseconds(cases: Mapping[str, Case], scope: Scope) -> dict[str, list[float]]:
-    """Return the milliseconds that training on an image takes in each case."""
+    """Return the milliseconds per training image of each case."""
     with ExitStack() as stack:
         speeds = {name: stack.enter_context(_speed(case, scope)) for name, case in cases.items()}
-        found = in_turns(speeds, scope.repeats)
+        found = interleaved(speeds, scope.repeats)
     return {name: [1000 / value for value in values] for name, values in found.items()}
 
 
 @contextmanager
 def _speed(case: Case, scope: Scope) -> Iterator[Callable[[], float]]:
-    """Give what measures the images a second of a case."""
+    """Yield a function that measures the images per second of a case."""
     dtype = devices.precision("auto", scope.device)
     steps = max(1, LEAST_IMAGES // case.recipe.batch_size)
     with ours(case.recipe, pictures(case), scope.device, dtype) as advance:

@@ -1,4 +1,4 @@
-"""How long a user waits for help."""
+"""The time of `genlab --help`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from genlab.bench.measure import Scope, Spread, in_turns, ratios, seconds
+from genlab.bench.measure import Scope, Spread, interleaved, ratios, seconds
 from genlab.bench.page import Row, Section
 
 HELP = {"genlab --help": ["--help"], "genlab train dcgan --help": ["train", "dcgan", "--help"]}
@@ -16,7 +16,7 @@ _LISTED = "import sys; from genlab.cli.main import run; run({tokens}); sys.exit(
 
 
 def measure(scope: Scope) -> Section:
-    """Time the help against an empty Python and the import of torch."""
+    """Compare the time of the help with an empty Python program and the import of torch."""
     genlab = str(Path(sysconfig.get_path("scripts")) / "genlab")
     commands = {name: [genlab, *tokens] for name, tokens in HELP.items()}
     commands |= {
@@ -26,7 +26,7 @@ def measure(scope: Scope) -> Section:
     timers: dict[str, Callable[[], float]] = {
         name: partial(seconds, partial(_run, command)) for name, command in commands.items()
     }
-    found = in_turns(timers, scope.repeats)
+    found = interleaved(timers, scope.repeats)
     rows = [
         Row(f"`{name}`", Spread.of(values), "s", most=LIMIT if name in HELP else None)
         for name, values in found.items()
@@ -36,7 +36,7 @@ def measure(scope: Scope) -> Section:
     rows += [Row(f"`{slowest}` to `{other}`", ratios(found[slowest], found[other]), "times") for other in others]
     loaded = sum(_loads_torch(tokens) for tokens in HELP.values())
     rows.append(Row("of these two, commands that import torch", loaded, "commands", most=0))
-    method = "Wall time of a whole process whose output goes nowhere, with a warm file cache."
+    method = "Wall time of a whole process without terminal output, with a warm file cache."
     return Section("Start-up", method, rows)
 
 

@@ -1,7 +1,7 @@
-"""The training loops that tutorials teach: what genlab is timed against.
+"""The training loops of tutorials, with which genlab is compared.
 
-Plain PyTorch in float32 on contiguous tensors, one network call after the other, a `DataLoader`, optimizers as
-they come, losses read back in every step. The networks are genlab's own, so that both compute the same.
+Plain PyTorch in float32 on contiguous tensors, with a `DataLoader`, default optimizers, and losses read back in
+every step. The networks are genlab's, so that both compute the same.
 
 References:
     Inkawhich, 2018. DCGAN Tutorial. pytorch.org.
@@ -33,11 +33,11 @@ DiscriminatorLoss = Callable[[GANRecipe, Discriminator, Tensor, Tensor], Tensor]
 
 
 def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
-    """Return what takes one step, of all its discriminator steps, of the loop that a tutorial has for a recipe.
+    """Return a function that takes one step, with all discriminator updates, of the tutorial loop for a recipe.
 
     Args:
-        recipe: whose hyperparameters are taken.
-        model: what it builds, on the device to train on.
+        recipe: gives the hyperparameters.
+        model: of the recipe, on the device of the training.
         images: (N, C, H, W) in [-1, 1], in memory.
     """
     batches = _batches(images, recipe.batch_size, next(model.parameters()).device)
@@ -99,7 +99,7 @@ def _gan(recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step
 def _discriminator_first(
     recipe: GANRecipe, model: nn.Module, batches: Iterator[Tensor], discriminator_loss: DiscriminatorLoss
 ) -> Step:
-    """Return the step of a discriminator that takes several turns, and whose scores the generator raises."""
+    """Return a step with several updates of the discriminator, after which the generator raises its scores."""
     generator, discriminator, (of_discriminator, of_generator) = _players(recipe, model)
 
     def step() -> dict[str, float]:
@@ -123,8 +123,8 @@ def _discriminator_first(
 
 def _wgan_gp(recipe: GANRecipe, discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
     between = (real + torch.rand(len(real), 1, 1, 1, device=real.device) * (fake - real)).requires_grad_()
-    (slope,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
-    penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    (gradient,) = torch.autograd.grad(discriminator(between).sum(), between, create_graph=True)
+    penalty = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     loss: Tensor = discriminator(fake).mean() - discriminator(real).mean() + recipe.gradient_penalty * penalty
     return loss
 
@@ -150,7 +150,7 @@ def _vae(recipe: VAERecipe, model: nn.Module, batches: Iterator[Tensor]) -> Step
         real = next(batches)
         mean, log_variance = encoder(real).chunk(2, dim=1)
         latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        # The decoder's a means tanh a in [-1, 1], which is sigmoid 2a in [0, 1].
+        # A pre-activation a gives tanh a in [-1, 1], which is sigmoid 2a in [0, 1].
         distortion = binary_cross_entropy_with_logits(2 * decoder(latents), (real + 1) / 2, reduction="sum")
         rate = -0.5 * torch.sum(1 + log_variance - mean.square() - log_variance.exp())
         loss = (distortion + rate) / len(real)

@@ -1,4 +1,4 @@
-"""How many images a second a model is trained on: genlab against the textbook loop, and against the machine."""
+"""The speed of training: genlab compared with the textbook loop and with the peak of the machine."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,26 +11,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from genlab.bench.cases import CASES, TEXTBOOK, Case, chosen, compared, ours, pictures, theirs
-from genlab.bench.measure import Scope, Spread, in_turns, seconds, wait
+from genlab.bench.measure import Scope, Spread, interleaved, seconds, wait
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
 from genlab.recipes.gan import GANRecipe
 
 LEAST_SECONDS = 0.3  # of a measurement
 METHOD = (
-    "Images that a model, of a GAN its discriminator, is trained on in a second. genlab is `fit` as users get "
-    "it: its "
-    "loader, the average of the weights, every check and a line of the history now and then, without previews, "
-    "evaluations and checkpoints. The textbook loop is plain PyTorch as tutorials teach it, with the same "
-    "networks, batch and pictures: float32, contiguous, a DataLoader over tensors in memory, plain optimizers, "
-    "losses read back in each step. They take turns. The share of the peak is that of what a large convolution "
-    "reaches here in the same type, in the arithmetic of convolutions and matrix products alone. bf16 is measured "
-    "where the device has units for it."
+    "Training images per second of a model; for a GAN, of its discriminator. genlab is `fit` as users run it, "
+    "with its loader, averaged weights, all checks and lines of the history, but without previews, evaluations "
+    "and checkpoints. The textbook loop is plain PyTorch as in tutorials, with the same networks, batch size and "
+    "pictures: float32, contiguous, a DataLoader over tensors in memory, default optimizers, losses read back in "
+    "each step. They are measured in turns. The percentage of the peak counts only convolutions and matrix "
+    "products, relative to a large convolution here in the same type. bf16 is measured if the device has units "
+    "for it."
 )
 
 
 def measure(scope: Scope) -> Section:
-    """Time each case in the precisions that the device has units for, and as the textbook does."""
+    """Time each case in the precisions that the device has units for, and the textbook loop."""
     rows: list[Row] = []
     peaks = {name: _peak(dtype, scope.device) for name, dtype in devices.precisions(scope.device).items()}
     for case in chosen(CASES, scope):
@@ -52,7 +51,7 @@ def _rows(case: Case, repeats: int, where: torch.device, peaks: Mapping[str, flo
             works["float32"](1)
         steps = {name: _steps(work) for name, work in works.items()}
         speeds = {name: partial(_speed, work, steps[name], images, where) for name, work in works.items()}
-        found = in_turns(speeds, repeats)
+        found = interleaved(speeds, repeats)
     work = counted.total / images
     return compared(case, found, TEXTBOOK) + [
         Row(f"{case.name}: {name}, of the peak", 100 * Spread.of(found[name]).median * work / peaks[name], "%")
@@ -61,9 +60,9 @@ def _rows(case: Case, repeats: int, where: torch.device, peaks: Mapping[str, flo
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the operations of all convolutions and matrix products within.
+    """Counts the operations of all convolutions and matrix products inside the context.
 
-    torch's own FlopCounterMode, whose formulas these are, cannot count where a gradient is taken within a step.
+    It uses the formulas of torch's FlopCounterMode, which fails if a gradient is computed within a step.
     """
 
     def __init__(self) -> None:
@@ -84,7 +83,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _steps(work: Callable[[int], object]) -> int:
-    """Return how many steps take long enough to be measured."""
+    """Return the number of steps that take at least `LEAST_SECONDS`."""
     work(1)
     return max(1, round(LEAST_SECONDS / seconds(lambda: work(1))))
 
@@ -98,8 +97,8 @@ def _speed(work: Callable[[int], object], steps: int, images: int, where: torch.
 
 
 def _peak(dtype: torch.dtype, where: torch.device) -> float:
-    """Return the operations a second of a 3×3 convolution of 256 channels, the best of several."""
-    layer = devices.place(nn.Conv2d(256, 256, 3, padding=1, bias=False).to(dtype), where)
+    """Return the operations per second of a 3×3 convolution with 256 channels, the best of several."""
+    layer = devices.to_device(nn.Conv2d(256, 256, 3, padding=1, bias=False).to(dtype), where)
     maps = torch.randn(32, 256, 32, 32, device=where, dtype=dtype).to(memory_format=torch.channels_last)
     operations = 2 * maps.numel() * 256 * 9
 

@@ -62,7 +62,7 @@ def bench(
     from genlab.bench.cases import CASES
     from genlab.bench.measure import Scope
     from genlab.bench.parts import PARTS
-    from genlab.core.device import find
+    from genlab.core.device import find_device
     from genlab.core.files import replace
 
     known = dict.fromkeys(case.preset for case in CASES)
@@ -72,7 +72,7 @@ def bench(
         )
     if repeats < 1:
         raise UsageError(f"--repeats must be at least 1, not {repeats}")
-    scope, about, sections = Scope(repeats, find(device), presets), page.machine(), {}
+    scope, about, sections = Scope(repeats, find_device(device), presets), page.machine(), {}
     for name in parts or PARTS:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         sections[name] = PARTS[name](scope)

@@ -71,7 +71,7 @@ def checks() -> None:
 
     import torch
 
-    from genlab.core.device import bf16_units, find, float16_units
+    from genlab.core.device import bf16_units, find_device, float16_units
     from genlab.data.cache import cache_folder
     from genlab.version import __version__
 
@@ -82,7 +82,7 @@ def checks() -> None:
             "genlab": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "device": str(find("auto")),
+            "device": str(find_device("auto")),
             "threads": torch.get_num_threads(),
             "bf16 units": ", ".join(bf16_units()) or "none",
             "float16 units": ", ".join(float16_units()) or "none",

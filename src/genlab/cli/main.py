@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter, Token, UnknownOptionError, convert
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, UnknownOptionError, convert
 
 from genlab.cli import bench, doctor, look, measure, use
 from genlab.cli.train import resume, training_app
-from genlab.core.errors import GenlabError, UsageError
+from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
 from genlab.version import __version__
@@ -32,8 +32,8 @@ def build_app(tokens: Sequence[str]) -> App:
         suppress_keyboard_interrupt=False,  # `run` handles it
         default_parameter=Parameter(converter=_read),
     )
-    asked = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
-    app.command(training_app(asked))
+    typed = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
+    app.command(training_app(typed))
     app.command(resume)
     commands: tuple[Callable[..., None], ...] = (
         *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
@@ -61,18 +61,8 @@ def run(tokens: Sequence[str]) -> int:
     """
     try:
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
-    except UnknownOptionError as error:
-        typed = error.token.keyword or error.token.value
-        whose = (
-            owners(typed.removeprefix("--").replace("-", "_"))
-            if tokens[0] == "train" and tokens[1] in PRESETS
-            else ""
-        )
-        return _complain(
-            UsageError(f"{tokens[1]} has no {typed}.{whose}") if whose else error, UsageError.exit_code
-        )
     except CycloptsError as error:
-        return _complain(error, UsageError.exit_code)
+        return _complain(_explained(error, tokens), UsageError.exit_code)
     except GenlabError as error:
         return _complain(error, error.exit_code)
     except KeyboardInterrupt:
@@ -82,6 +72,22 @@ def run(tokens: Sequence[str]) -> int:
     except OSError as error:
         return _complain(error, GenlabError.exit_code)
     return 0
+
+
+def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
+    """Return an error of the command line, in our own words where Cyclopts does not know what was meant."""
+    command, name, *_ = *tokens, "", ""
+    if isinstance(error, UnknownCommandError) and command == "train":
+        return UsageError(f'no preset "{name}".{suggestion(name, PRESETS)} Presets: {", ".join(PRESETS)}.')
+    if isinstance(error, UnknownOptionError):
+        typed = error.token.keyword or error.token.value
+        families = owners(typed.removeprefix("--").replace("-", "_"))
+        if families and command == "train" and name in PRESETS:
+            return UsageError(f"{name} has no {typed}.{families}")
+        if families and command == "resume":
+            start = f"start a new run with `genlab train RUN/recipe.yaml {typed} …`"
+            return UsageError(f"resume cannot change {typed}, which belongs to the recipe; {start}")
+    return error
 
 
 def _complain(error: Exception, code: int) -> int:

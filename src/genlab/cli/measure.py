@@ -75,13 +75,13 @@ def evaluate(
     import json as encoder
 
     from genlab.applications.evaluate import Request, evaluate_pictures, evaluate_run
-    from genlab.core.distributed import launched
+    from genlab.core.distributed import torchrun_shard
     from genlab.core.errors import UsageError
     from genlab.training.run_folder import find
 
     if (real is None) != (fake is None):
         raise UsageError("--real and --fake are compared with each other: give both, or a run instead")
-    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
+    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.given())
     if real is not None and fake is not None:
         if run is not None:
             raise UsageError(f"give either a run ({run}) or --real and --fake, not both")
@@ -92,7 +92,7 @@ def evaluate(
                 f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
             )
         result = evaluate_run(find(run or "latest", root), request, device, again=again)
-    if launched().rank == 0:
+    if torchrun_shard().rank == 0:
         print(encoder.dumps(result.values(), indent=1) if json else _text(result))
 
 
@@ -131,7 +131,7 @@ def compare(
     from genlab.applications.compare import as_csv, as_html
     from genlab.applications.compare import compare as rank
     from genlab.applications.evaluate import Request, evaluate_run, requests_for
-    from genlab.core.distributed import launched
+    from genlab.core.distributed import torchrun_shard
     from genlab.core.errors import UsageError
     from genlab.core.files import replace
     from genlab.training.run_folder import find
@@ -140,12 +140,12 @@ def compare(
         raise UsageError(
             f"a comparison needs two runs or more, not {len(runs)}. Give their folders or names, such as dcgan vae"
         )
-    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.asked())
+    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling.given())
     folders = [find(run, root) for run in runs]
     measured = list(zip(folders, requests_for(folders, request), strict=True))
     evaluations = [evaluate_run(*each, device) for each in measured]
     comparison = rank(evaluations)
-    if launched().rank != 0:
+    if torchrun_shard().rank != 0:
         return
     print(encoder.dumps(comparison.values(), indent=1) if json else _comparison_text(comparison))
     if csv:

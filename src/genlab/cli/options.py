@@ -48,7 +48,7 @@ class Sampling:
     guidance_interval: tuple[float, float] | None = None
     temperature: float | None = None
 
-    def asked(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """Return the options that the user gave."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 

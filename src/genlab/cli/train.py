@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from genlab.runs.train import Result
 
 
-def training_app(asked: str | None) -> App:
-    """Return the command `train`; `asked` is the preset or YAML file that the user typed, if any."""
+def training_app(typed: str | None) -> App:
+    """Return the command `train`; `typed` is the preset or YAML file that the user typed, if any."""
     app = App(
         name="train",
         help="Train a preset or a YAML file. `genlab train dcgan --help` lists the options of a preset.",
@@ -26,8 +26,8 @@ def training_app(asked: str | None) -> App:
     app.help_format = "markdown"
     for name in PRESETS:
         app.command(_command(resolve(name), SUMMARIES[name]), name=name)
-    if asked and asked.endswith((".yaml", ".yml")):
-        app.command(_command(resolve(asked), f"Train the recipe in {asked}."), name=asked)
+    if typed and typed.endswith((".yaml", ".yml")):
+        app.command(_command(resolve(typed), f"Train the recipe in {typed}."), name=typed)
     return app
 
 
@@ -112,10 +112,10 @@ def resume(
 
 def conclude(result: "Result") -> None:
     """Print where the results are and what to try next."""
-    from genlab.core.distributed import WHOLE, launched
+    from genlab.core.distributed import WHOLE, torchrun_shard
     from genlab.training.report import duration
 
-    if launched().rank != WHOLE.rank:
+    if torchrun_shard().rank != WHOLE.rank:
         return
     folder, progress = result.folder, result.progress
     further = result.planned_steps if progress.step < result.planned_steps else 2 * progress.step

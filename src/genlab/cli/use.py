@@ -52,7 +52,7 @@ def sample(
     if out and out.suffix.lower() in (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"):
         raise UsageError(f"--out {out} must be a .png for a grid, or a folder for single PNGs")
     into = out if out and out.suffix.lower() != ".png" else None
-    folder, model, step = _load(run, root, checkpoint, device, sampling.asked())
+    folder, model, step = _load(run, root, checkpoint, device, sampling.given())
     if into:
         _refuse_as_folder(into, spec_of(folder, step).target)  # before sampling, which may take minutes
     chosen = None if label is None else find_class(folder, label)
@@ -66,7 +66,7 @@ def sample(
     if label is None and 1 < spec.classes <= MOST_COLUMNS and "label" in getattr(model, "conditions", {}):
         columns = columns_of(number, spec.classes)
     sources = [spec.conditions[name].draw(value) for name, value in condition.items() if name != "label"]
-    name = _named(step, number, chosen, seed=seed, **sampling.asked())
+    name = _named(step, number, chosen, seed=seed, **sampling.given())
     _write_png(out or folder.path / "samples" / name, stacked([*sources, spec.target.draw(samples, columns)]))
 
 
@@ -95,7 +95,7 @@ def reconstruct(
         The .png to write. By default in the run folder.
     """
     from genlab.applications.reconstruct import reconstruct as send
-    from genlab.core.device import of
+    from genlab.core.device import device_of
     from genlab.data.read import read_images
     from genlab.runs.data import spec_of
     from genlab.training.preview import side_by_side
@@ -103,7 +103,7 @@ def reconstruct(
     _refuse_other_than_png(out)
     folder, model, step = _load(run, root, checkpoint, device)
     names, images, rejected = read_images(path, spec_of(folder, step).target)
-    again, errors = send(model, images.to(of(model)), seed if draw else None)
+    again, errors = send(model, images.to(device_of(model)), seed if draw else None)
     for name, error in zip(names, errors.tolist(), strict=True):
         print(f"{error:.5f}  {name}")
     for item in rejected:
@@ -221,7 +221,7 @@ def _load(
 def _ends(folder: "RunFolder", step: int, model: "nn.Module", between: Path | None, count: int) -> "Tensor | None":
     """Return the images to interpolate between, or None for draws from the prior."""
     from genlab.core.contract import HasPrior
-    from genlab.core.device import of
+    from genlab.core.device import device_of
     from genlab.core.errors import UsageError
     from genlab.data.read import read_images
     from genlab.runs.data import held_out_of, spec_of
@@ -235,7 +235,7 @@ def _ends(folder: "RunFolder", step: int, model: "nn.Module", between: Path | No
     if len(images) < count:
         place = between or "the held-out part"
         raise UsageError(f"{place} has {len(images)} images, but --stretches {count - 1} needs {count}")
-    return images[:count].to(of(model))
+    return images[:count].to(device_of(model))
 
 
 def _named(step: int, *parts: object, **options: object) -> str:

@@ -1,4 +1,4 @@
-"""What the data room hands to a family."""
+"""A batch of examples with their conditions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,32 +11,30 @@ from genlab.core.condition import Condition, condition_rows
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples, and what is given with them.
+    """Examples and their conditions.
 
-    On more than one process a batch holds this process's rows of the global batch.
+    With several processes, a batch holds this process's rows of the global batch.
     """
 
-    x: Tensor  # (B, *shape) float32, what is generated
+    x: Tensor  # (B, *shape) float32, the examples
     index: Tensor  # (B,) int64, position in the dataset
-    condition: Condition = field(
-        default_factory=dict
-    )  # what is given, by name: "label" (B,), "source" (B, C, H, W), …
+    condition: Condition = field(default_factory=dict)  # by name: "label" (B,), "source" (B, C, H, W), …
 
     def __len__(self) -> int:
         return self.x.shape[0]
 
     def __getitem__(self, index: Tensor | slice) -> "Batch":
-        """Return some rows."""
-        places = index.to(self.index.device) if isinstance(index, Tensor) else index
-        return Batch(self.x[index], self.index[places], condition_rows(self.condition, index))
+        """Return the rows at `index`."""
+        positions = index.to(self.index.device) if isinstance(index, Tensor) else index
+        return Batch(self.x[index], self.index[positions], condition_rows(self.condition, index))
 
     def parts(self, count: int) -> Sequence["Batch"]:
-        """Return `count` batches of equally many rows, in their order."""
+        """Return `count` batches of equal size, in order."""
         each = len(self) // count
         return [self] if count == 1 else [self[part * each : (part + 1) * each] for part in range(count)]
 
     def condition_for(self, names: Iterable[str]) -> Condition:
-        """Return the conditions called `names` that the batch has, as in `condition_for(model.conditions)`."""
+        """Return only the conditions `names`, for a model that does not take all of them."""
         return {name: self.condition[name] for name in names if name in self.condition}
 
     def to(self, device: torch.device) -> "Batch":

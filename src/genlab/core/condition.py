@@ -1,4 +1,4 @@
-"""What samples are to be like: a class, a source picture, a text."""
+"""Conditions on samples, such as a class, a source picture or a text."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from genlab.core.errors import UsageError, suggestion
 from genlab.core.modality import Modality
 
 Condition: TypeAlias = Mapping[str, Tensor]
-"""Conditions of a batch by name: "label" (B,), "source" (B, C, H, W), …"""
+"""The conditions of a batch, by name: "label" (B,), "source" (B, C, H, W), …"""
 
 NONE: Condition = MappingProxyType({})
 
@@ -19,13 +19,13 @@ NONE: Condition = MappingProxyType({})
 def fill(
     conditions: Mapping[str, Modality], given: Condition, count: int, device: torch.device | str | None = None
 ) -> dict[str, Tensor]:
-    """Return every condition of `count` samples on `device`: what is `given`, else the default of its modality.
+    """Return all conditions of `count` samples on `device`: the `given` ones, and defaults for the others.
 
-    Labels have a default: the classes in turn.
+    Only labels have a default: they cycle through the classes.
 
     Raises:
-        UsageError: a condition that the model does not take, or a value that it cannot; or one that is not given
-            and has no default.
+        UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
+            without a default.
     """
     for name in given.keys() - conditions.keys():
         takes = f"Choices: {', '.join(conditions)}." if conditions else "It takes none."
@@ -45,10 +45,10 @@ def fill(
 
 
 def condition_rows(condition: Condition, index: Tensor | slice) -> dict[str, Tensor]:
-    """Return the rows `index` of every condition."""
+    """Return the rows at `index` of every condition."""
     return {name: value[index] for name, value in condition.items()}
 
 
 def required_conditions(conditions: Mapping[str, Modality]) -> list[str]:
-    """Return the names of the conditions that must be given, because they have no default."""
+    """Return the names of the conditions without a default, which must be given."""
     return [name for name, modality in conditions.items() if modality.default(1) is None]

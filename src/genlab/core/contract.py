@@ -1,8 +1,8 @@
-"""The contract between a family and the rest of the house.
+"""The contract between model families and the rest of genlab.
 
-A *model* is a plain `nn.Module` that says what it can do by the methods it has: the protocols below. An
-application asks for a protocol, never for a family. A *training* owns a model and its optimizers and knows
-one step of its algorithm.
+A *model* is a plain `nn.Module`; its methods say what it can do, by the protocols below. An application asks for
+a protocol, never for a family. A *training* owns a model and its optimizers and implements one step of the
+training algorithm.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,136 +19,137 @@ from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 
 Signals: TypeAlias = dict[str, Tensor]
-"""What a step reports: tensors by name, not yet read back from the device; 0-dimensional, or a profile (n,)."""
+"""What a step reports, by name: 0-dimensional tensors or profiles (n,), not yet read back from the device."""
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator says of n images, or of n packs of images."""
+    """The output of a discriminator for n images, or for n packs of images."""
 
-    scores: Tensor  # (n,), the higher the more real; what they mean is up to the loss
-    features: Tensor  # (n, F), what the scores are made from
+    scores: Tensor  # (n,), higher means more real; their scale depends on the loss
+    features: Tensor  # (n, F), from which the scores are computed
     classes: Tensor | None = None  # (n, classes), logits of an auxiliary classifier
 
 
 class Training(Protocol):
-    """How a model learns."""
+    """A model, its optimizers and its training algorithm."""
 
     @property
     def model(self) -> nn.Module:
-        """Everything that is learned, all players together."""
+        """All networks that are trained, as one module."""
         ...
 
     @property
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers by the name of the player that they improve."""
+        """The optimizers, by the name of the network that each one updates."""
         ...
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Take step number `step` of the algorithm, drawing as many batches as it needs."""
+        """Take step number `step` of the algorithm, which draws the batches that it needs."""
         ...
 
 
 @runtime_checkable
 class HasObjective(Protocol):
-    """A training of one player, whose loss can be had for any images."""
+    """A training with a single loss, which can be computed for any batch."""
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean loss of a batch, and what there is to say about it."""
+        """Return the mean loss of a batch, and its signals."""
         ...
 
 
 @runtime_checkable
 class HasPrior(Protocol):
-    """Draws the latents that samples are made of: from N(0, 1), but for a flow's temperature."""
+    """Has a prior over latents: N(0, 1), or N(0, temperature²) in a flow."""
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` latents, shaped (count, latent)."""
+        """Return `count` draws from the prior, (count, latent)."""
         ...
 
 
 @runtime_checkable
 class Samples(Protocol):
-    """Generates new examples, of a class or from a source where the model takes conditions."""
+    """Generates new examples, under conditions such as a class or a source if the model takes any."""
 
     @property
     def conditions(self) -> Mapping[str, Modality]:
-        """What may be given, by name; empty for an unconditional model."""
+        """The conditions that the model takes, by name; empty for an unconditional model."""
         ...
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` new examples (count, *shape).
 
-        What is not given takes the default of its modality: labels go round the classes.
+        Labels that are not given cycle through the classes.
 
         Raises:
-            UsageError: a condition that the model does not take, or lacks.
+            UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
+                without a default.
         """
         ...
 
 
 @runtime_checkable
 class SamplesInSteps(Protocol):
-    """Goes from noise to images in many passes of its network, as many as one wants to pay for."""
+    """Samples in many steps, each of one or more passes of its network; fewer steps take less time."""
 
     progress_callback: Callable[[int, int], None] | None
-    """Called after each step with the number of steps taken and of all steps."""
+    """Called after each step with the number of steps taken and the total."""
 
     def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
-        """Sample in few steps within the block, for previews. Yields the options used, as plain values."""
+        """Sample in few steps inside the context, for previews; yields the options used, as plain values."""
         ...
 
 
 @runtime_checkable
 class Encodes(Protocol):
-    """Maps an example to a latent."""
+    """Maps examples to latents."""
 
     def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return latents (B, latent) of examples (B, *shape)."""
+        """Return the latents (B, latent) of examples (B, *shape)."""
         ...
 
 
 @runtime_checkable
 class Decodes(Protocol):
-    """Maps a latent to an example."""
+    """Maps latents to examples."""
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples (B, *shape) of latents (B, latent)."""
+        """Return the examples (B, *shape) of latents (B, latent)."""
         ...
 
 
 @runtime_checkable
 class Reconstructs(Protocol):
-    """Gives an example back after a bottleneck."""
+    """Reconstructs examples through a bottleneck."""
 
     def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples (B, *shape), as near to the given ones as the model can."""
+        """Return the reconstructions of examples (B, *shape)."""
         ...
 
 
 @runtime_checkable
 class Inverts(Protocol):
-    """Maps examples to latents and back exactly, up to the rounding of its arithmetic."""
+    """Maps examples to latents and back exactly, up to rounding errors."""
 
     def inversion_error(self, x: Tensor) -> Tensor:
-        """Return the largest difference between the numbers of each example and of what comes back, (B,)."""
+        """Return max |decode(encode(x)) − x| over the numbers of each example, (B,)."""
         ...
 
 
 @runtime_checkable
 class Resamples(Protocol):
-    """Draws from its posterior over the latents of an example."""
+    """Reconstructs examples from draws of the posterior over their latents."""
 
     def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return the examples (B, *shape) of one draw from the posterior of each."""
+        """Return the reconstructions of examples (B, *shape), each from one draw of its posterior."""
         ...
 
 
 @runtime_checkable
 class Corrupts(Protocol):
-    """Corrupts examples as in training, where it learned to restore them."""
+    """Corrupts examples as in training, where it learns to restore them."""
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return corrupted examples (B, *shape)."""
+        """Return examples (B, *shape), corrupted as in training."""
         ...
 
 
@@ -167,7 +168,7 @@ class BoundsLikelihood(Protocol):
 
     @property
     def levels(self) -> int | None:
-        """256 where it is the likelihood of bytes, so that bits per dimension can be told; else None."""
+        """256 if the likelihood is of bytes, which gives bits per dimension; else None."""
         ...
 
     def evidence_bound(
@@ -179,18 +180,18 @@ class BoundsLikelihood(Protocol):
 
 @runtime_checkable
 class SplitsBound(Protocol):
-    """Gives the two parts of its bound on the likelihood, and a tighter one."""
+    """Splits its bound on the likelihood into distortion and rate, and has a tighter bound."""
 
     def distortion_and_rate(
         self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each in nats, (B,)."""
+        """Return E_q[−log p(x | z)] by one draw of z, and KL(q(z | x) ‖ p(z)), of each example in nats, (B,)."""
         ...
 
     def importance_bound(
         self, x: Tensor, samples: int, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return the importance-weighted bound with so many draws, of each example in nats, (B,)."""
+        """Return the importance-weighted bound with `samples` draws, of each example in nats, (B,)."""
         ...
 
 
@@ -207,23 +208,23 @@ CAPABILITIES: Mapping[str, type] = {
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A row of a table of measures: what a model must be able to do for it, and the measure itself."""
+    """A row of a table of measures: the measure, and the capabilities that a model needs for it."""
 
     requires: tuple[type, ...]
     measure: Callable[..., Any]
     without: tuple[type, ...] = ()  # capabilities that rule it out
 
     def fits(self, model: nn.Module) -> bool:
-        """Whether `model` has the capabilities."""
+        """Whether `model` has the required capabilities, and none that rules the measure out."""
         able = all(isinstance(model, capability) for capability in self.requires)
         return able and not any(isinstance(model, capability) for capability in self.without)
 
 
 def capabilities(model: nn.Module) -> list[str]:
-    """Return what `model` can do, in words."""
+    """Return the names of the capabilities of `model`."""
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
 
 
 def preview_sampling(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
-    """Sample in few steps within the block, where `model` takes steps; yields the options as plain values."""
+    """Sample in few steps inside the context, if `model` samples in steps; yields the options, as plain values."""
     return model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})

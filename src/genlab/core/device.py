@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Devices and the precision of computations on them."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ from torch import nn
 from genlab.core.errors import UsageError, lookup
 
 
-def find(name: str) -> torch.device:
-    """Return the device of that name; "auto" takes the first GPU there is, else the CPU.
+def find_device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" is a GPU if there is one, else the CPU.
 
-    Under `torchrun` each process takes the GPU of its local rank. From then on this process computes convolutions
-    of float32 in float32, as it does products of matrices: by default torch lets them drop 13 bits (TF32).
+    Under `torchrun` each process takes the GPU of its local rank. On CUDA it also switches TF32 off for
+    convolutions, which would drop 13 bits of float32; matrix products do not use TF32 by default.
 
     Raises:
         UsageError: this machine has no such device.
@@ -31,24 +31,24 @@ def find(name: str) -> torch.device:
         there = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
         raise UsageError(f'no device "{name}" here. Choices on this machine: {there}.')
     if kind == "cuda":
-        # Else the inverse of a flow is none, and figures depend on the machine.
+        # With TF32 flows cannot be inverted accurately, and results depend on the GPU.
         torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(kind)
 
 
-def place(model: nn.Module, device: torch.device | str) -> nn.Module:
-    """Move `model` to `device` in channels-last layout, in which convolutions are fastest there."""
+def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:
+    """Move `model` to `device` in channels-last layout, in which convolutions are fastest."""
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def of(model: nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
     """Return the device that `model` is on."""
     return next(model.parameters()).device
 
 
-def whole(device: torch.device) -> AbstractContextManager[Any]:
-    """Compute in the type of the tensors within, also inside a network that multiplies in a shorter one."""
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Compute in the dtype of the tensors inside the context, even in a network that runs under autocast."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
@@ -56,10 +56,10 @@ def whole(device: torch.device) -> AbstractContextManager[Any]:
 
 @contextmanager
 def subnormals_flushed() -> Iterator[None]:
-    """Let the CPU take numbers below 1.2e-38 for 0, because it takes up to a hundred times as long for them.
+    """Round numbers below 1.2e-38 to 0 on the CPU, which is up to a hundred times slower with them.
 
-    They come up wherever a factor vanishes: the weight of an unlikely draw, the slope of a saturated sigmoid, the
-    mean gradient of a unit that is dead. None of them moves a weight.
+    They occur where a factor vanishes: the weight of an unlikely draw, the slope of a saturated sigmoid, the mean
+    gradient of a dead unit. None of them changes a weight.
     """
     before = not torch.tensor(1e-39).mul(0.5).item()
     torch.set_flush_denormal(True)
@@ -70,14 +70,14 @@ def subnormals_flushed() -> Iterator[None]:
 
 
 def float16_units() -> list[str]:
-    """Return the names of the units that multiply float16 here: of the GPU, else of the CPU (on Linux)."""
+    """Return the names of the units that multiply float16: of the GPU if there is one, else of the CPU (Linux)."""
     if torch.cuda.is_available():
         return ["tensor cores"] if torch.cuda.get_device_capability() >= (7, 0) else []
     return _units("avx512_fp16", "amx_fp16")
 
 
 def bf16_units(device: torch.device | None = None) -> list[str]:
-    """Return the names of the units that multiply bf16 matrices: of `device`, else of the GPU, else of the CPU."""
+    """Return the names of the units that multiply bf16: of `device`, by default of the GPU, else of the CPU."""
     kind = device.type if device else "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cuda":
         return ["tensor cores"] if torch.cuda.get_device_capability(device) >= (8, 0) else []
@@ -88,19 +88,19 @@ PRECISIONS: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "float32": torc
 
 
 def precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type of that name; "auto" is bf16 where `device` has units for it."""
+    """Return the dtype called `name`; "auto" is bf16 if `device` has units for it, else float32."""
     if name == "auto":
         name = "bf16" if bf16_units(device) else "float32"
     return lookup(PRECISIONS, name, "precision")
 
 
 def precisions(device: torch.device) -> Mapping[str, torch.dtype]:
-    """Return the types by name, bf16 only where `device` has units for it: else it takes far longer."""
+    """Return the dtypes by name; bf16 only if `device` has units for it, because it is far slower without."""
     return {name: dtype for name, dtype in PRECISIONS.items() if name != "bf16" or bf16_units(device)}
 
 
 def _units(*names: str) -> list[str]:
-    """Return those of the names that the processor's flags hold."""
-    about = Path("/proc/cpuinfo")
-    flags = about.read_text().split() if about.is_file() else []
+    """Return the `names` that are among the processor's flags."""
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text().split() if info.is_file() else []
     return [unit for unit in names if unit in flags]

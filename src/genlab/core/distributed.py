@@ -1,4 +1,4 @@
-"""More than one process: who am I, and the three collectives that training needs.
+"""Training in several processes: the rank and rows of each process, and the collectives.
 
 Networks are not wrapped. Each process computes on its rows of the global batch; gradients are averaged in
 `Player.update`, batch statistics in `BatchNorm`, signals when they are logged.
@@ -17,9 +17,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 if dist.is_available():
-    # Its functions have the process group of the moment it is imported as their default argument. The first
-    # optimizer imports it; were that after `join`, gloo's threads would outlive `leave`, and one that drops a
-    # tensor while the interpreter goes down aborts the process ("terminate called without an active exception").
+    # Its functions keep the process group that exists at import as a default argument. The first optimizer imports
+    # it; if that happened after `join`, gloo's threads would outlive `leave`, and a thread that frees a tensor at
+    # interpreter shutdown aborts the process ("terminate called without an active exception").
     import torch.distributed.nn.functional
 
 T = TypeVar("T")
@@ -27,58 +27,58 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of every global batch belongs to this process."""
+    """The part of every global batch that belongs to this process."""
 
     rank: int = 0
     size: int = 1
 
     def rows(self, whole: Tensor) -> Tensor:
-        """Return this process's rows of a tensor that holds the global batch along dimension 0."""
+        """Return this process's rows of a tensor whose dimension 0 is the global batch."""
         each = len(whole) // self.size
         return whole[self.rank * each : (self.rank + 1) * each]
 
     def part(self, number: int, count: int) -> "Shard":
-        """Return the shard of part `number` of this process's rows, which are cut into `count`."""
+        """Return the shard of part `number` of this process's rows, cut into `count` parts."""
         return Shard(self.rank * count + number, self.size * count)
 
 
 WHOLE = Shard()
 
-_meetings = itertools.count()  # each process counts alike, for each takes part in all of them
+_group_numbers = itertools.count()  # the same in every process, because each joins every group
 
 
 def join(device: torch.device) -> Shard:
-    """Join the process group that `torchrun` describes in the environment; without one, `WHOLE`.
+    """Join the process group that `torchrun` describes in the environment; return `WHOLE` if there is none.
 
-    On GPUs `device` becomes this process's current one: NCCL refuses two processes on the same GPU.
+    On GPUs `device` becomes this process's current device: NCCL refuses two processes on the same GPU.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    if launched().size == 1:
+    if torchrun_shard().size == 1:
         return WHOLE
-    if not joined():
+    if not in_group():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        store, rank, size = _meeting()
-        # Under the name of an earlier meeting lie the addresses of threads that are gone.
-        place = dist.PrefixStore(f"genlab-{next(_meetings)}", store)  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=place, rank=rank, world_size=size)
-    return here()
+        store, rank, size = _rendezvous()
+        # Each group needs a new prefix: under an old one the store has the addresses of closed connections.
+        prefixed = dist.PrefixStore(f"genlab-{next(_group_numbers)}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=prefixed, rank=rank, world_size=size)
+    return current_shard()
 
 
 @contextmanager
-def together(device: torch.device) -> Iterator[Shard]:
-    """Join the other processes for a while; a group that the caller is in already stays as it is."""
-    found = joined()
+def process_group(device: torch.device) -> Iterator[Shard]:
+    """Join the process group inside the context; a group that the caller has joined already is kept."""
+    joined_before = in_group()
     try:
         yield join(device)
     finally:
-        if not found:
+        if not joined_before:
             leave()
 
 
 @cache
-def _meeting() -> tuple[Any, int, int]:
-    """Return the store in which processes leave their addresses, and rank and size; once, for it takes a port."""
+def _rendezvous() -> tuple[Any, int, int]:
+    """Return the store in which processes find each other, rank and size; cached, because it binds a port."""
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, size = next(rendezvous("env://"))
@@ -86,39 +86,39 @@ def _meeting() -> tuple[Any, int, int]:
 
 
 def rank0_first(work: Callable[[], T]) -> T:
-    """Return what `work` returns; the first process does it before the others, who find what it left behind."""
-    if here().rank == 0:
-        done = work()
+    """Return the result of `work`; the first process runs it before the others, which find its files ready."""
+    if current_shard().rank == 0:
+        result = work()
         barrier()
-        return done
+        return result
     barrier()
     return work()
 
 
-def launched() -> Shard:
-    """Return what `torchrun` says of this process, whether or not the group is joined."""
+def torchrun_shard() -> Shard:
+    """Return the rank and size that `torchrun` gave this process, whether or not it has joined the group."""
     return Shard(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def leave() -> None:
-    """Leave the process group, if one was joined."""
-    if joined():
+    """Leave the process group, if this process is in one."""
+    if in_group():
         dist.destroy_process_group()
 
 
-def joined() -> bool:
-    """Return whether this process is in a group; PyTorch may be built without any."""
+def in_group() -> bool:
+    """Return whether this process is in a process group; PyTorch may be built without support for them."""
     return dist.is_available() and dist.is_initialized()
 
 
-def here() -> Shard:
-    """Return which rows of the global batch this process computes on."""
-    return Shard(dist.get_rank(), dist.get_world_size()) if joined() else WHOLE
+def current_shard() -> Shard:
+    """Return the shard of this process in its group; `WHOLE` outside a group."""
+    return Shard(dist.get_rank(), dist.get_world_size()) if in_group() else WHOLE
 
 
 def world_size() -> int:
-    """Return how many processes train together."""
-    return here().size
+    """Return the number of processes."""
+    return current_shard().size
 
 
 def all_reduce_mean_(tensor: Tensor) -> Tensor:
@@ -130,14 +130,14 @@ def all_reduce_mean_(tensor: Tensor) -> Tensor:
 
 
 def broadcast_(tensor: Tensor) -> Tensor:
-    """Replace `tensor` by the first process's, in place."""
+    """Replace `tensor` by that of the first process, in place."""
     if world_size() > 1:
         dist.broadcast(tensor, 0)
     return tensor
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait for all processes."""
     if world_size() > 1:
         dist.barrier()
 
@@ -151,7 +151,7 @@ def broadcast_object(text: str) -> str:
 
 
 def all_gather_object(value: T) -> list[T]:
-    """Return the `value` of every process, on each of them."""
+    """Return the values of all processes, on every process."""
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size()
@@ -172,8 +172,8 @@ class _AverageOverProcesses(torch.autograd.Function):
 def all_reduce_mean(tensor: Tensor) -> Tensor:
     """Return the mean of `tensor` over all processes, differentiably.
 
-    With the loss of the run the mean of the processes' losses, and gradients averaged in the end, the
-    derivative of a mean over processes is the mean of the processes' derivatives.
+    A run's loss is the mean of the processes' losses, and their gradients are averaged at the end. So the gradient
+    of a mean over processes is the mean of the processes' gradients.
     """
     if world_size() == 1:
         return tensor
@@ -181,8 +181,8 @@ def all_reduce_mean(tensor: Tensor) -> Tensor:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Return the global batch of which each process has `rows`, differentiably, by the convention of `average`."""
-    shard = here()
+    """Return the global batch of which each process has `rows`, differentiably, as `all_reduce_mean` does."""
+    shard = current_shard()
     if shard.size == 1:
         return rows
     whole = rows.new_zeros(len(rows) * shard.size, *rows.shape[1:])

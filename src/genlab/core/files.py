@@ -1,4 +1,4 @@
-"""Every byte of a run that genlab writes goes through here: durable, and honest when the disk refuses."""
+"""Writes the files of a run durably, with clear errors if the disk refuses."""
 
 import errno
 import os
@@ -11,13 +11,13 @@ from genlab.core.errors import StorageError
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `StorageError` that names `path` and the next step."""
+    """Turn an `OSError` inside the context into a `StorageError` that names `path` and the next step."""
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}. What was saved before it is whole. "
-            "Make room (or mend the permissions) and try again; a run goes on with `genlab resume`."
+            f"cannot write {path}: {error.strerror or error}. Files that were saved before are intact. "
+            "Free some space (or fix the permissions) and try again; `genlab resume` continues a run."
         ) from error
 
 
@@ -34,7 +34,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a whole file beside `path` and swap it in, so that a reader sees the old or the new one.
+    """Write a whole file next to `path` and move it there, so that a reader sees the old or the new one.
 
     Raises:
         StorageError: the disk refused; the old file is untouched.
@@ -45,19 +45,19 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, line: str) -> None:
-    """Append one line in a single write, so that a kill leaves at most one torn line, the last.
+    """Append one line in a single write, so that a kill leaves at most one incomplete line, the last.
 
     Raises:
         StorageError: the disk refused.
     """
     data = line.encode() + b"\n"
     with storage(path), path.open("ab", buffering=0) as file:
-        if file.write(data) != len(data):  # room for a part of it was left
+        if file.write(data) != len(data):  # there was room for a part of it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename and wait until the folder's new listing is on the disk.
+    """Rename a file and wait until its new name is on the disk.
 
     Raises:
         StorageError: the disk refused.

@@ -1,14 +1,14 @@
-"""Paths between latents."""
+"""Interpolation between latents."""
 
 import torch
 from torch import Tensor
 
 
 def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
-    """Slerp: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
+    """Spherical interpolation: [sin((1−t)ω) a + sin(tω) b] / sin ω, with ω the angle between a and b.
 
-    Between draws of N(0, 1) in many dimensions it keeps the length that the decoder was trained on, which a
-    straight line does not. Where a and b are parallel, or one is 0, it is the straight line.
+    Between draws from N(0, 1) in many dimensions it keeps the norm that the decoder was trained on, which linear
+    interpolation does not. If a and b are parallel, or one is 0, it is linear.
 
     Args:
         start: a, (latent,) or (T, latent).
@@ -25,10 +25,10 @@ def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
     angle = torch.acos(((start * end).sum(-1) / lengths).clamp(-1, 1))[..., None]
     t, sine = weights[:, None], torch.sin(angle)
     curved = (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / sine
-    return torch.where(sine > 1e-6, curved, linear(start, end, weights))  # not where the angle of a 0 is NaN
+    return torch.where(sine > 1e-6, curved, lerp(start, end, weights))  # not where the angle of a 0 is NaN
 
 
-def linear(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
-    """(1 − t) a + t b, (T, latent), for latents without a known prior."""
+def lerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
+    """Linear interpolation: (1 − t) a + t b, (T, latent), for latents without a known prior."""
     t = weights[:, None]
     return start * (1 - t) + end * t

@@ -1,4 +1,4 @@
-"""What genlab 0.1 called things: its run folders are converted while they are read."""
+"""Converts run folders of genlab 0.1, which had other names, while they are read."""
 
 import re
 from collections.abc import Mapping
@@ -35,30 +35,30 @@ _SIGNALS = {
     "wgan-gp": "wgan-gp_penalty",
 }
 _CRITIC = re.compile(r"(?:^|(?<=/))critic(?=[._])")
-_POINT = [2, 1, 1]
+_POINT_SHAPE = [2, 1, 1]
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a recipe.yaml under the names that they have now."""
+    """Return the options of a recipe.yaml under their present names."""
     renamed = {_OPTIONS.get(name, name): value for name, value in values.items()}
     return {name: _VALUES.get((name, str(value)), value) for name, value in renamed.items()}
 
 
 def tensor(name: str) -> str:
-    """Return the name that a tensor of a checkpoint has now."""
+    """Return the present name of a tensor of a checkpoint."""
     return _CRITIC.sub("discriminator", name)
 
 
 def signals(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line of history.jsonl under the names that its signals have now."""
+    """Return a line of history.jsonl with the present names of its signals."""
     return {_SIGNALS.get(name, _CRITIC.sub("discriminator", name)): value for name, value in line.items()}
 
 
 def data(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a data.yaml as it is written now, without the fingerprints of points, whose shape has changed."""
+    """Return a data.yaml in its present form, without the fingerprints of points, whose shape has changed."""
     rest = {name: value for name, value in values.items() if name not in ("shape", "classes", "images")}
     shape = list(values["shape"])
-    if shape == _POINT:
+    if shape == _POINT_SHAPE:
         target: dict[str, Any] = {"kind": "points", "dimensions": 2}
         rest.pop("fingerprints")
     else:

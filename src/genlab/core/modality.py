@@ -1,7 +1,7 @@
-"""Kinds of data: images, points, class labels. Whatever depends on the kind of what is generated is here.
+"""Kinds of data (images, points, class labels), and everything that depends on the kind.
 
-A model generates a *target* of one modality, given *conditions* that each have one too. Networks, losses, the
-loop, metrics and commands ask a modality for what they need and never which one it is.
+A model generates a *target* under *conditions*, and each of these has a modality. Networks, losses, training,
+metrics and commands ask a modality for what they need, never which one it is.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ class Modality(Protocol):
     kind: ClassVar[str]
     """Its name in data.yaml, and the key of `MODALITIES`."""
     noun: ClassVar[str]
-    """What messages call several examples: "pictures"."""
+    """What messages call the examples: "pictures"."""
     spatial: ClassVar[int]
-    """How many trailing dimensions have neighbours: 2 for images, 0 for points."""
+    """Number of spatial dimensions, which come last: 2 for images, 0 for points."""
     bounded: ClassVar[bool]
     """Whether every value lies in [-1, 1]."""
     fine: ClassVar[bool]
-    """Whether details are finer than bf16 or untrained layers resolve: networks scale it up and keep float32."""
+    """Whether details are too fine for bf16 or for untrained layers: networks scale inputs up and keep float32."""
     shown: ClassVar[int]
-    """How many examples a preview shows."""
+    """Number of examples in a preview."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ class Modality(Protocol):
 
     @property
     def levels(self) -> int | None:
-        """How many values a number can take, 256 for bytes; None for real numbers, which have a density."""
+        """Number of values of each entry, 256 for bytes; None for real numbers, which have a density."""
         ...
 
     def squash(self, x: Tensor) -> Tensor:
@@ -48,31 +48,31 @@ class Modality(Protocol):
         ...
 
     def widened(self, channels: int) -> Self:
-        """Return the modality with so many more channels (dimension 0), for what is joined to an example."""
+        """Return the modality with `channels` more channels (dimension 0), for inputs that are concatenated."""
         ...
 
     def default(self, count: int) -> Tensor | None:
-        """Return `count` values to use as a condition where none is given; None where one must be given."""
+        """Return `count` values for a condition that is not given; None if it must be given."""
         ...
 
     def check(self, given: Tensor, count: int, name: str) -> None:
-        """Raise UsageError unless `given`, the condition called `name`, are `count` examples."""
+        """Raise UsageError unless `given`, the condition called `name`, holds `count` valid examples."""
         ...
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
-        """Draw examples (B, *shape) for a person, in so many columns where they are tiles."""
+        """Draw examples (B, *shape) as a picture; `columns` of tiles, where there are tiles."""
         ...
 
 
 class _Numbers:
-    """What images and points share: float tensors, of which none can be invented as a condition."""
+    """What images and points share: they are float tensors, and have no default as a condition."""
 
     kind: ClassVar[str]
     noun: ClassVar[str]
     shape: tuple[int, ...]
 
     def default(self, count: int) -> Tensor | None:
-        """Return None: it must be given."""
+        """Return None: the condition must be given."""
         return None
 
     def check(self, given: Tensor, count: int, name: str) -> None:
@@ -110,7 +110,7 @@ class Images(_Numbers):
         return torch.tanh(x)
 
     def widened(self, channels: int) -> "Images":
-        """Return images with so many more channels."""
+        """Return images with `channels` more channels."""
         return replace(self, channels=self.channels + channels)
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
@@ -146,7 +146,7 @@ class Points(_Numbers):
         return torch.tanh(x)
 
     def widened(self, channels: int) -> "Points":
-        """Return points with so many more numbers."""
+        """Return points with `channels` more dimensions."""
         return Points(self.dimensions + channels)
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
@@ -156,7 +156,7 @@ class Points(_Numbers):
 
 @dataclass(frozen=True)
 class Classes:
-    """Class labels, () of int64: the position of a name in `names`."""
+    """Class labels, () int64: positions in `names`."""
 
     kind: ClassVar[str] = "classes"
     noun: ClassVar[str] = "labels"
@@ -177,7 +177,7 @@ class Classes:
 
     @property
     def levels(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.names)
 
     def squash(self, x: Tensor) -> Tensor:
@@ -189,18 +189,18 @@ class Classes:
         raise TypeError("labels have no channels to add to")
 
     def default(self, count: int) -> Tensor:
-        """Return i % K for each row i, (count,): the classes in turn."""
+        """Return i % K for each row i, (count,): labels that cycle through the classes."""
         return torch.arange(count) % len(self.names)
 
     def check(self, given: Tensor, count: int, name: str) -> None:
-        """Raise UsageError unless `given` are `count` labels of these classes."""
+        """Raise UsageError unless `given` holds `count` labels of these classes."""
         if tuple(given.shape) != (count,):
             raise UsageError(f"labels of shape {tuple(given.shape)} for {count} samples, which take ({count},).")
         if given.is_floating_point():
             raise UsageError(f"labels are whole numbers, not {given.dtype}.")
         if count and not 0 <= int(given.min()) <= int(given.max()) < len(self.names):
             raise UsageError(
-                f"labels {given.min()} to {given.max()} are asked for; the model knows 0 to {len(self.names) - 1}."
+                f"labels {given.min()} to {given.max()} were given; the model knows 0 to {len(self.names) - 1}."
             )
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
@@ -217,11 +217,11 @@ MODALITIES: Mapping[str, type[Images] | type[Points] | type[Classes]] = {
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What networks are built for: what is generated, and what may be given.
+    """The target and the conditions that networks are built for.
 
     Args:
-        target: what a model generates.
-        conditions: by name, what comes with each example: "label", "source", …
+        target: the modality that a model generates.
+        conditions: the modality of each condition, by name: "label", "source", …
     """
 
     target: Modality
@@ -229,7 +229,7 @@ class DataSpec:
 
     @property
     def classes(self) -> int:
-        """How many classes the labels have; 0 for data without labels."""
+        """Number of classes; 0 for data without labels."""
         return len(self.class_names)
 
     @property
@@ -239,16 +239,16 @@ class DataSpec:
         return label.names if isinstance(label, Classes) else ()
 
     def values(self) -> dict[str, Any]:
-        """Return it as plain values for YAML."""
+        """Return the spec as plain values for YAML."""
         given = {name: _values(modality) for name, modality in self.conditions.items()}
         return {"target": _values(self.target), "conditions": given}
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "DataSpec":
-        """Return what `values()` wrote.
+        """Return the spec that `values` describe, as `values()` returns them.
 
         Raises:
-            CheckpointError: a kind of data that this genlab does not know.
+            CheckpointError: a kind of data that this version of genlab does not know.
         """
         given = {name: _modality(plain) for name, plain in values["conditions"].items()}
         return cls(_modality(values["target"]), given)
@@ -269,7 +269,7 @@ def _modality(values: Mapping[str, Any]) -> Modality:
     }
     if kind not in MODALITIES:
         raise CheckpointError(
-            f'data of kind "{kind}" are not known to this genlab. Choices: {", ".join(MODALITIES)}.'
+            f'this version of genlab knows no data of kind "{kind}". Choices: {", ".join(MODALITIES)}.'
         )
     modality: Modality = MODALITIES[kind](**fields)
     return modality

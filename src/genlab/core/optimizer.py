@@ -1,4 +1,4 @@
-"""Optimizers with named parameters, and the check that a step is finite."""
+"""Optimizers with named parameters, and checks that losses, gradients and weights are finite."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,7 +10,7 @@ from genlab.core.errors import NonFiniteError
 
 
 def adam(network: nn.Module, player: str, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Return Adam over `network`; `player` is what errors and checkpoints call the network.
+    """Return Adam for `network`; `player` is the name of the network in errors and checkpoints.
 
     References:
         Kingma and Ba, 2015. Adam: A Method for Stochastic Optimization. arXiv:1412.6980.
@@ -19,7 +19,7 @@ def adam(network: nn.Module, player: str, lr: float, betas: tuple[float, float])
 
 
 def rmsprop(network: nn.Module, player: str, lr: float) -> torch.optim.RMSprop:
-    """Return RMSProp over `network`, with the decay 0.99; `player` as in `adam`.
+    """Return RMSProp for `network`, with decay 0.99; `player` as in `adam`.
 
     References:
         Tieleman and Hinton, 2012. Lecture 6.5, RMSProp. Coursera: Neural Networks for Machine Learning.
@@ -28,7 +28,7 @@ def rmsprop(network: nn.Module, player: str, lr: float) -> torch.optim.RMSprop:
 
 
 def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Set each optimizer's learning rate to `factor` times the one it was made with."""
+    """Set each optimizer's learning rate to `factor` times its initial one."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = factor * optimizer.defaults["lr"]
@@ -39,18 +39,18 @@ def _named(network: nn.Module, player: str) -> list[tuple[str, nn.Parameter]]:
 
 
 def require_finite(optimizers: Iterable[torch.optim.Optimizer]) -> None:
-    """Prove that no step has overflowed.
+    """Check that no weight has overflowed.
 
     Raises:
         NonFiniteError: a weight, or the norm of a player's weights, is NaN or infinite.
     """
     for optimizer in optimizers:
         if not torch.isfinite(get_total_norm([p for group in optimizer.param_groups for p in group["params"]])):
-            raise _culprit(optimizer, "value", lambda parameter: parameter)
+            raise _first_not_finite(optimizer, "value", lambda parameter: parameter)
 
 
 def require_finite_step(player: str, optimizer: torch.optim.Optimizer, loss: Tensor, norm: Tensor) -> None:
-    """Check the loss of a player and the norm of its gradient, before the optimizer moves a weight.
+    """Check the loss of a player and the norm of its gradient, before the optimizer changes a weight.
 
     Raises:
         NonFiniteError: the loss, a gradient or the norm is NaN or infinite.
@@ -59,13 +59,13 @@ def require_finite_step(player: str, optimizer: torch.optim.Optimizer, loss: Ten
         return
     if not torch.isfinite(loss):
         raise NonFiniteError(player, f"the {player}'s loss", _kind(loss))
-    raise _culprit(optimizer, "gradient", lambda parameter: parameter.grad)
+    raise _first_not_finite(optimizer, "gradient", lambda parameter: parameter.grad)
 
 
-def _culprit(
+def _first_not_finite(
     optimizer: torch.optim.Optimizer, what: str, part: Callable[[Tensor], Tensor | None]
 ) -> NonFiniteError:
-    """Name the first parameter whose `part`, called `what`, is not finite, else the norm of all of them."""
+    """Return the error for the first parameter whose `part`, called `what`, is not finite, else for their norm."""
     for group in optimizer.param_groups:
         for name, parameter in zip(group["param_names"], group["params"], strict=True):
             tensor = part(parameter)

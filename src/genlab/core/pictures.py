@@ -1,4 +1,4 @@
-"""From tensors of images to pictures for people: the border where [-1, 1] becomes bytes."""
+"""Draws tensors as pictures of bytes: grids, scatter plots, label tiles, PNG and GIF."""
 
 import io
 import math
@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
-TILE = 64  # pixels a side of the drawing of a label
-POINT_CANVAS = 256  # pixels a side of the drawing of a set of points
+TILE = 64  # side of the tile of a label, in pixels
+POINT_CANVAS = 256  # side of a scatter plot, in pixels
 
 
 def to_bytes(images: Tensor) -> NDArray[np.uint8]:
-    """Return images (B, C, H, W) in [-1, 1] as bytes (B, H, W, C), rounded to the nearest."""
+    """Return images (B, C, H, W) in [-1, 1] as bytes (B, H, W, C), rounded to the nearest one."""
     scaled = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
     array: NDArray[np.uint8] = scaled.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return array
 
 
 def image_grid(images: Tensor, columns: int | None = None) -> Picture:
-    """Lay images (B, C, H, W) in [-1, 1] out in rows, two pixels apart.
+    """Lay out images (B, C, H, W) in [-1, 1] in a grid, two pixels apart.
 
-    Without `columns` the grid is about square. Images smaller than 32 pixels are shown at twice their size or
-    more, so that a person can see them.
+    Without `columns` the grid is about square. Images smaller than 32 pixels are shown at least twice as large.
     """
     tiles = to_bytes(images)
     scale = -(-32 // tiles.shape[1])
@@ -47,7 +46,7 @@ def image_grid(images: Tensor, columns: int | None = None) -> Picture:
 
 
 def columns_of(count: int, classes: int) -> int:
-    """Return the columns of a grid of images of each class in turn: about square, of one class in each."""
+    """Return the number of columns of an about square grid whose labels cycle: each column shows one class."""
     return classes * max(1, round(math.sqrt(count) / classes))
 
 
@@ -65,7 +64,7 @@ def scatter_plot(points: Tensor) -> Picture:
 
 
 def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
-    """Write each name on a tile of its own; tiles lie as images do in a grid."""
+    """Write each name on a tile, and lay out the tiles in a grid."""
     from PIL import Image, ImageDraw
 
     tiles = np.full((len(names), 1, TILE, TILE), 255, np.uint8)
@@ -77,7 +76,7 @@ def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
 
 
 def stacked(pictures: Sequence[Picture]) -> Picture:
-    """Lay pictures out below each other, two pixels apart; narrower ones are filled up with white."""
+    """Stack pictures vertically, two pixels apart; narrower ones are padded with white."""
     width, channels = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
     parts = []
     for picture in pictures:
@@ -103,7 +102,7 @@ def png(picture: Picture) -> bytes:
 
 
 def gif(pictures: Sequence[Picture], milliseconds: int = 80) -> bytes:
-    """Return pictures of one size as an endless animation, each shown for `milliseconds`."""
+    """Return pictures of one size as a looping animation, each shown for `milliseconds`."""
     first, *others = [to_pillow(picture) for picture in pictures]
     stream = io.BytesIO()
     first.save(stream, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)

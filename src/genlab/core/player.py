@@ -1,4 +1,4 @@
-"""A player: a network, its optimizer, and the only code that runs `backward` and moves weights."""
+"""A player: a network with its optimizer, and the only code that runs `backward` and updates weights."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ from genlab.core.distributed import all_reduce_mean_, world_size
 from genlab.core.optimizer import require_finite_step
 
 WeightRegularizer: TypeAlias = Callable[[torch.optim.Optimizer], Tensor]
-"""A scalar added to the losses, from the weights of an optimizer."""
+"""A penalty on the weights of an optimizer, added to the losses."""
 
 AfterStep: TypeAlias = Callable[[torch.optim.Optimizer, int], None]
-"""A hook that runs after an update, given the optimizer and the number of the update, from 0 on."""
+"""A hook that runs after an update, called with the optimizer and the number of the update, counted from 0."""
 
 
 @dataclass(eq=False)
 class Player:
-    """A network that minimises losses of its own.
+    """A network that minimises its own losses.
 
     One update of its weights:
 
@@ -31,13 +31,13 @@ class Player:
             signals = player.update(step)
 
     Args:
-        name: what errors and signals call the network.
-        network: what learns.
-        optimizer: of the network's parameters, with named parameters as `adam` makes it.
-        among: the model that the network is a part of; its other parameters are frozen while the network learns.
-            None if the network is the whole model.
-        turns: updates in each step of the algorithm.
-        clip_norm: the largest norm of the gradient; a longer one is scaled down to it.
+        name: of the network in errors and signals.
+        network: what is trained.
+        optimizer: of the network's parameters, which must have names, as `adam` gives them.
+        among: the model that contains the network; its other parameters are frozen during an update. None if the
+            network is the whole model.
+        turns: updates per step of the algorithm.
+        clip_norm: the largest norm of the gradient; a larger one is scaled down to it.
         weight_regularizer: added to the losses, as `<name>_weight_regularizer`.
         after_step: hooks that run after each update.
     """
@@ -58,7 +58,7 @@ class Player:
     def learning(self, parts: int = 1) -> Iterator[None]:
         """Prepare one update: set the gradients to zero, and freeze the other players inside the context.
 
-        `parts` is the number of parts of the batch: `backward` is called once for each.
+        `parts` is the number of parts of the batch; `backward` has to be called once for each.
         """
         self.optimizer.zero_grad(set_to_none=True)
         self._parts, self._loss, self._signals = parts, torch.zeros(()), []
@@ -79,12 +79,12 @@ class Player:
         self._signals.append({name: value.detach() for name, value in {**losses, **(signals or {})}.items()})
 
     def update(self, step: int) -> Signals:
-        """Move the weights; return the mean signals of the parts and the norm of the gradient before clipping.
+        """Update the weights; return the mean signals of the parts and the norm of the gradient before clipping.
 
-        In this order: gradients and loss are averaged over the processes, checked to be finite and clipped; the
-        optimizer moves the weights; the hooks run with `step`, the number of this update, from 0 on. A step of
-        finite gradients overflows only at absurd learning rates, so the weights are checked less often
-        (`require_finite`).
+        In this order: gradients and loss are averaged over the processes and checked to be finite; gradients are
+        clipped; the optimizer updates the weights; the hooks run with `step`, the number of this update, counted
+        from 0. With finite gradients, weights overflow only at extreme learning rates, so they are checked less
+        often (`require_finite`).
 
         Raises:
             NonFiniteError: the loss or a gradient is NaN or infinite; no weight has changed.
@@ -104,9 +104,9 @@ class Player:
 
 @contextmanager
 def freeze_except(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
-    """Freeze the parameters of `among`, except those of `player`: they get no gradient, and none is computed.
+    """Freeze the parameters of `among`, except those of `player`: no gradients are computed for them.
 
-    A frozen opponent still passes gradients through to its input, at about two thirds of the cost.
+    A frozen network still passes gradients on to its input, at about two thirds of the cost.
     """
     learning = set(player.parameters())
     frozen = [p for p in among.parameters() if p.requires_grad and p not in learning]
@@ -120,9 +120,9 @@ def freeze_except(player: nn.Module, *, among: nn.Module) -> Iterator[None]:
 
 
 def _average_over_processes(loss: Tensor, gradients: Sequence[Tensor]) -> Tensor:
-    """Average gradients over the processes in one message, and the loss with them; return the loss.
+    """Average the gradients and the loss over the processes in one message; return the loss.
 
-    The loss travels along so that every process sees a NaN in the same step and none waits for another.
+    The loss is included so that all processes see a NaN in the same step, and none waits for another.
     """
     if world_size() == 1:
         return loss

@@ -1,8 +1,8 @@
 """Randomness as a function of (seed, purpose, step).
 
-No stream is ever continued, so none has to be saved: a resumed run draws what the uninterrupted run drew.
-On several processes every process draws the rows of the whole batch and keeps its own, so that the numbers
-do not depend on how many processes there are.
+No stream is continued from step to step, so none has to be saved: a resumed run draws the same numbers as an
+uninterrupted one. With several processes, each draws the whole batch and keeps its own rows, so that the numbers
+do not depend on the number of processes.
 """
 
 import hashlib
@@ -15,21 +15,21 @@ from torch import Tensor
 from genlab.core.distributed import WHOLE, Shard
 
 
-def derive(seed: int, *keys: int | str) -> int:
-    """Return a 63-bit seed that depends on every argument; equal arguments give equal seeds anywhere."""
+def derive_seed(seed: int, *keys: int | str) -> int:
+    """Return a 63-bit seed that depends on all arguments, and is the same on every machine."""
     text = "\x1f".join(str(key) for key in (seed, *keys))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 
 
 def generator(seed: int, *keys: int | str) -> torch.Generator:
-    """Return a CPU generator at the start of the stream (seed, keys)."""
-    return torch.Generator().manual_seed(derive(seed, *keys))
+    """Return a CPU generator seeded with (seed, keys)."""
+    return torch.Generator().manual_seed(derive_seed(seed, *keys))
 
 
 def restart_stream(seed: int, device: torch.device) -> None:
-    """Start torch's global stream anew, on the CPU and on `device`.
+    """Seed torch's global generators of the CPU and of `device`.
 
-    `torch.manual_seed` does the same for every device there might be, at a hundred times the price.
+    `torch.manual_seed` seeds those of all devices, which takes a hundred times as long.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
@@ -40,14 +40,14 @@ def restart_stream(seed: int, device: torch.device) -> None:
 
 @dataclass(frozen=True)
 class Randomness:
-    """Draws for one run: each call names its purpose and step and is repeatable."""
+    """The random numbers of a run: each call names its purpose and step, and is repeatable."""
 
     seed: int
     shard: Shard = WHOLE
     device: torch.device | str = "cpu"
 
     def part(self, number: int, count: int) -> "Randomness":
-        """Return what draws for part `number` of this process's rows, which are cut into `count`."""
+        """Return the randomness of part `number` of this process's rows, cut into `count` parts."""
         return replace(self, shard=self.shard.part(number, count))
 
     def normal(self, rows: int, shape: Sequence[int], *keys: int | str) -> Tensor:
@@ -55,13 +55,13 @@ class Randomness:
         return self.draws(rows, *keys).normal(*shape)
 
     def draws(self, rows: int, *keys: int | str) -> "Draws":
-        """Return the stream (seed, keys) for a batch of which this process has `rows`."""
+        """Return the draws of (seed, keys) for a batch of which this process has `rows` rows."""
         return Draws(generator(self.seed, *keys), rows, self.shard, self.device)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What one step draws for the rows of one batch: successive calls go on in one stream."""
+    """The random numbers of one step, for the rows of one batch; successive calls continue one stream."""
 
     generator: torch.Generator
     rows: int
@@ -70,11 +70,11 @@ class Draws:
 
     def normal(self, *shape: int) -> Tensor:
         """Return standard normal draws for this process's rows, (rows, *shape)."""
-        return self._mine(torch.randn(self.rows * self.shard.size, *shape, generator=self.generator))
+        return self._own_rows(torch.randn(self.rows * self.shard.size, *shape, generator=self.generator))
 
     def uniform(self, *shape: int) -> Tensor:
         """Return uniform draws from [0, 1) for this process's rows, (rows, *shape)."""
-        return self._mine(torch.rand(self.rows * self.shard.size, *shape, generator=self.generator))
+        return self._own_rows(torch.rand(self.rows * self.shard.size, *shape, generator=self.generator))
 
-    def _mine(self, whole: Tensor) -> Tensor:
+    def _own_rows(self, whole: Tensor) -> Tensor:
         return self.shard.rows(whole).to(self.device, non_blocking=True)

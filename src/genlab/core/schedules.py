@@ -1,4 +1,4 @@
-"""Values that change over a run as a function of the step, so that a resumed run needs no memory of them."""
+"""Schedules: values as functions of the step, so that a resumed run needs no saved state for them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ def constant() -> Schedule:
     return lambda step: 1.0
 
 
-def linear(steps: int) -> Schedule:
+def linear_decay(steps: int) -> Schedule:
     """Return 1 − t/steps: from 1 to 0 over `steps` steps, then 0."""
     return lambda step: 1 - min(step / steps, 1.0)
 
 
-def cosine(steps: int) -> Schedule:
+def cosine_decay(steps: int) -> Schedule:
     """Return ½ (1 + cos(π t/steps)): from 1 to 0 over `steps` steps, then 0.
 
     References:
@@ -39,7 +39,7 @@ def warm_up(steps: int) -> Schedule:
 def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
     """Return min(τ/ratio, 1) with τ = (t mod ⌈steps/cycles⌉) / (steps/cycles).
 
-    In each cycle the value rises from 0 to 1 over a share `ratio` of it, and stays there for the rest.
+    In each cycle the value rises from 0 to 1 over the fraction `ratio` of the cycle, and stays at 1 for the rest.
 
     References:
         Fu et al., 2019. Cyclical Annealing Schedule, equations 6 and 7. arXiv:1903.10145.
@@ -50,6 +50,6 @@ def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
 
 RATES: Mapping[str, Callable[[int], Schedule]] = {
     "constant": lambda steps: constant(),
-    "linear": linear,
-    "cosine": cosine,
+    "linear": linear_decay,
+    "cosine": cosine_decay,
 }

@@ -1,7 +1,7 @@
-"""The table of signals: every number that a run reports, what it means and how it is drawn.
+"""The table of signals: every number that a run reports, what it means and how it is plotted.
 
 A run reports signals in history.jsonl (losses, gradient norms, probes …) and in its evaluations (bounds, errors,
-distances). Curves, the terminal, the report, the rules of the diagnosis and the reader of other programs' logs all
+distances). Curves, the terminal, the report, the rules of the diagnosis and the reader of other programs' logs
 look signals up here.
 """
 
@@ -13,13 +13,13 @@ from typing import Literal, TypeAlias
 
 Better: TypeAlias = Literal["lower", "higher", "none"]
 
-CRITERION = "criterion"  # the signal that holds the evaluated value which decides the best checkpoint
+CRITERION = "criterion"  # the evaluated value that decides which checkpoint is the best
 INDEX = "[{index}]"  # ends the name of a profile: kl[0], kl[1], …
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What signals on one axis have in common."""
+    """A kind of signals, which share an axis."""
 
     name: str
     log: bool = False  # whether the axis is logarithmic
@@ -32,9 +32,9 @@ class Signal:
     Args:
         name: as it is reported; `{player}`, `{part}`, `{penalty}`, `{extractor}` and `{index}` stand for any name.
         kind: signals of one kind share an axis.
-        better: which direction is an improvement, if any is.
+        better: the direction of improvement, if there is one.
         meaning: one sentence.
-        foreign: whether only the logs of other programs have it.
+        foreign: whether it occurs only in logs of other programs.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Signal:
 
     @property
     def profile(self) -> bool:
-        """Whether it is one value of a list, such as kl[0]."""
+        """Whether it is one value of a profile, such as kl[0]."""
         return self.name.endswith(INDEX)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What reported names match."""
+        """The pattern of its reported names."""
         return re.compile(".+".join(map(re.escape, re.split(r"\{\w+\}", self.name))))
 
 
@@ -75,9 +75,9 @@ MSE = Kind("mean squared error")
 FD = Kind("Fréchet distance")
 
 SIGNALS: Sequence[Signal] = (
-    Signal("seconds", Kind("seconds"), "none", "Seconds that the run has trained."),
-    # Losses. What lowers one player's loss raises the other's, so that neither direction is better in a GAN.
-    Signal("loss", LOSS, "lower", "What the optimizer minimises, averaged over a batch."),
+    Signal("seconds", Kind("seconds"), "none", "Seconds of training so far."),
+    # Losses. In a GAN neither direction is better: what lowers one network's loss raises the other's.
+    Signal("loss", LOSS, "lower", "The loss that the optimizer minimises, averaged over a batch."),
     Signal("discriminator_loss", LOSS, "none", "The discriminator's loss on real and generated images."),
     Signal("generator_loss", LOSS, "none", "The generator's loss on the images that it generates."),
     Signal(
@@ -253,12 +253,12 @@ SIGNALS: Sequence[Signal] = (
         "fd[{extractor}]",
         FD,
         "lower",
-        "Fréchet distance between samples and held-out images in the extractor's features; it is no FID.",
+        "Fréchet distance between samples and held-out images in the extractor's features; it is not the FID.",
     ),
     Signal(CRITERION, Kind(CRITERION), "lower", "The evaluated value that decides which checkpoint is the best."),
 )
 
-# What other programs call a signal: lower case, letters and digits only.
+# The names of signals in logs of other programs: lower case, letters and digits only.
 ALIASES: Mapping[str, Sequence[str]] = {
     "discriminator_loss": (
         *("dloss", "lossd", "errd", "ld", "dlosstotal", "discloss", "lossdisc", "disloss", "lossdis"),
@@ -306,7 +306,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 
 @cache
 def signal(name: str) -> Signal:
-    """Return the row of a reported name; one that the table lacks, such as a plugin's, gets a row of its own."""
+    """Return the row of a reported name; an unknown name, such as a plugin's, gets a new row."""
     matching = [row for row in SIGNALS if row.pattern.fullmatch(name)]
     exact = [row for row in matching if row.name == name]
     own = re.sub(r"\[\d+\]$", INDEX, name)

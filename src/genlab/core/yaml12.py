@@ -1,6 +1,6 @@
-"""YAML as people write it: PyYAML's safe subset, with the numbers of YAML 1.2.
+"""Reads and writes YAML: PyYAML's safe subset, with the numbers of YAML 1.2.
 
-To YAML 1.1, which PyYAML speaks, `1e-3` without a dot is text.
+In YAML 1.1, which PyYAML implements, `1e-3` without a dot is text.
 """
 
 import re
@@ -23,10 +23,10 @@ for _kind in (_Loader, _Dumper):
 
 
 def read(text: str) -> Any:  # noqa: ANN401 (whatever the text holds)
-    """Return what `text` holds; raises `yaml.YAMLError` if it is no YAML."""
+    """Return the value of a YAML text; raises `yaml.YAMLError` if it is not YAML."""
     return yaml.load(text, _Loader)
 
 
 def written(values: dict[str, Any]) -> str:
-    """Return `values` as text, in their order, such that `read` gives them back."""
+    """Return `values` as YAML text, in their order; `read` gives them back."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""Pictures in a zip, read without extracting anything to disk."""
+"""Lists and reads the pictures in a zip, without extracting it to disk."""
 
 import io
 import zipfile
@@ -13,19 +13,19 @@ from genlab.data.listing import Entry, Listing, hidden, printable
 
 _MiB = 2**20
 MEMBER_LIMIT = 256 * _MiB  # bytes of one member when decompressed
-RATIO_LIMIT = 200  # times its compressed size, which no picture format comes near
-MEMBER_FLOOR, ARCHIVE_FLOOR = _MiB, 64 * _MiB  # sizes at which no ratio is looked at
+RATIO_LIMIT = 200  # times its compressed size, far above that of any picture format
+MEMBER_FLOOR, ARCHIVE_FLOOR = _MiB, 64 * _MiB  # up to these sizes the ratio is not checked
 
 
 @contextmanager
 def list_zip(path: Path) -> Iterator[Listing]:
-    """Yield what lies in a zip, under the same rule as a folder, while the zip is open.
+    """Yield the listing of a zip, by the same rule as for a folder, while the zip is open.
 
-    Encrypted members and those that would grow beyond the limits of this module are rejected. A member is
-    read up to its declared size and checked against its checksum, so that a false declaration is found.
+    Encrypted members, and members that would exceed the limits of this module, are rejected. A member is read up
+    to its declared size and its checksum is checked, so that a false size is noticed.
 
     Raises:
-        DataError: the file is no intact zip.
+        DataError: the file is not an intact zip.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -51,7 +51,7 @@ def list_zip(path: Path) -> Iterator[Listing]:
         def read(at: int) -> BinaryIO:
             return io.BytesIO(archive.read(members[at][1]))
 
-        # Sizes and checksums tell one archive from another: it may be moved and is still known.
+        # Sizes and checksums identify an archive, so that the cache still knows it after a move.
         yield Listing("zip", [entry for entry, _ in members], rejected, read)
 
 

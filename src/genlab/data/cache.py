@@ -1,4 +1,4 @@
-"""Decoded data on disk: prepared once, complete or not there at all."""
+"""The cache of decoded data: an entry is built once, and is either complete or absent."""
 
 import errno
 import hashlib
@@ -24,14 +24,14 @@ def cache_folder() -> Path:
 
 
 def prepared(cache: Path, key: object, build: Callable[[Path], None]) -> Path:
-    """Return the folder that `build` once filled for `key`; build it if it is not there.
+    """Return the folder of `key` in the cache; if it is not there, let `build` fill it.
 
-    `build` fills a sibling folder that gets its name when it is complete, so that a killed preparation
-    leaves nothing that could be taken for a result, and two preparations at once do not disturb each other.
+    `build` fills a temporary folder next to it, which is renamed when it is complete. So a killed process leaves
+    nothing that looks like a result, and two processes can build at the same time.
 
     Args:
-        cache: folder of all results.
-        key: what the result depends on; anything that JSON can write.
+        cache: the folder of all entries.
+        key: what the entry depends on; any value that JSON can write.
         build: fills the empty folder that it is given.
 
     Raises:
@@ -59,20 +59,20 @@ def _rename(part: Path, final: Path) -> None:
     try:
         part.rename(final)
     except OSError:
-        if not final.is_dir():  # otherwise another process was faster, with the same result
+        if not final.is_dir():  # else another process was faster, with the same result
             raise
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what preparations left that were killed long ago."""
+    """Remove what processes left that were killed long ago."""
     for part in cache.glob("*.part"):
-        with suppress(FileNotFoundError):  # another process sweeps too
+        with suppress(FileNotFoundError):  # another process may remove it too
             if time.time() - part.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(part, ignore_errors=True)
 
 
 def _explain(error: OSError, cache: Path) -> str:
-    advice = "Choose another place by the environment variable GENLAB_CACHE"
+    advice = "Choose another folder with the environment variable GENLAB_CACHE"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f'the disk that holds the cache "{cache}" is full. {advice}, or free some space.'
     return f'the cache "{cache}" cannot be written: {error.strerror or error}. {advice}.'

@@ -1,4 +1,4 @@
-"""One split of a source: images that behave like an array, their labels, and a fingerprint of both."""
+"""Sources and their splits: examples that behave like an array, their labels, and a fingerprint of both."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,11 @@ from genlab.core.modality import BYTES, Classes, DataSpec, Images, Modality, Poi
 Array = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
 
-_CHUNK = 4096  # images read at a time where a whole split is walked through
+_CHUNK = 4096  # examples read at a time when a whole split is read
 
 
 class Values(Protocol):
-    """What behaves like an array of images: an ndarray, a memory map, or a view of either."""
+    """Examples as an array: an ndarray, a memory map, or a view of either."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -28,7 +28,7 @@ class Values(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """`(N, C, H, W)` of images, `(N, D)` of points."""
+        """`(N, C, H, W)` for images, `(N, D)` for points."""
 
     def __len__(self) -> int: ...
 
@@ -37,14 +37,14 @@ class Values(Protocol):
 
 @dataclass(frozen=True)
 class Subset:
-    """Some rows of other values, in the order of `rows`."""
+    """The given rows of other values, in their order."""
 
     values: Values
     rows: IntArray
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the values below."""
+        """The type of the other values."""
         return self.values.dtype
 
     @property
@@ -61,14 +61,14 @@ class Subset:
 
 @dataclass(frozen=True)
 class Stacked:
-    """Colour images composed on reading: row i shows three grey images, one per colour channel."""
+    """Colour images composed when they are read: image i has three grey images as its colour channels."""
 
     values: Values  # (N, 1, H, W)
     triples: IntArray  # (M, 3) rows of `values` for red, green, blue
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the grey images."""
+        """The type of the grey images."""
         return self.values.dtype
 
     @property
@@ -86,14 +86,14 @@ class Stacked:
 
 @dataclass(frozen=True)
 class Joined:
-    """The rows of one array and then those of another."""
+    """The rows of one array, followed by those of another."""
 
     first: Values
     second: Values
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of both."""
+        """The type of both arrays."""
         return self.first.dtype
 
     @property
@@ -106,57 +106,57 @@ class Joined:
 
     def __getitem__(self, index: IntArray, /) -> Array:
         out = np.empty((len(index), *self.first.shape[1:]), dtype=self.dtype)
-        early = index < len(self.first)
-        out[early] = self.first[index[early]]
-        out[~early] = self.second[index[~early] - len(self.first)]
+        in_first = index < len(self.first)
+        out[in_first] = self.first[index[in_first]]
+        out[~in_first] = self.second[index[~in_first] - len(self.first)]
         return out
 
 
 class Split(Protocol):
-    """What a loader reads: examples with their conditions, by position."""
+    """One part of a source, such as its training data: examples with their conditions, by position."""
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal; the same wherever the same examples were decoded to the same bytes."""
+        """A hexadecimal hash: the same on every machine that decodes the same examples to the same bytes."""
 
     @property
     def spec(self) -> DataSpec:
-        """What an example is, and what comes with it."""
+        """The modalities of the examples and of their conditions."""
 
     @property
     def values(self) -> Values:
-        """The targets as they are stored."""
+        """The examples as they are stored."""
 
     @property
     def labels(self) -> IntArray | None:
-        """The class of each, (N,); None where they have none."""
+        """The class of each example, (N,); None for data without labels."""
 
     def __len__(self) -> int: ...
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
-        """Return the examples at `index` (B,), as they are in the epochs `epoch` (B,); by default in the first."""
+        """Return the examples at `index` (B,) as of the epochs `epoch` (B,), by default of the first."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split of a source."""
+    """One part of a source, held as arrays."""
 
     name: str
     values: Values  # images (N, C, H, W), uint8 in 0..255 or float32 in [-1, 1], or points (N, D)
     labels: IntArray | None  # (N,)
-    classes: tuple[str, ...]  # names of the labels; () where unlabelled
-    fingerprint: str  # sha256 (hex) of values and labels: the same wherever pictures decode to the same bytes
+    classes: tuple[str, ...]  # names of the labels; () without labels
+    fingerprint: str  # sha256 (hex) of values and labels
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def modality(self) -> Modality:
-        """Images of bytes or of real numbers where there are maps, points where there are vectors."""
+        """Images of bytes or of real numbers, or points, by the shape and type of the values."""
         shape = self.values.shape[1:]
         if len(shape) == 1:
             return Points(shape[0])
@@ -165,7 +165,7 @@ class Dataset:
 
     @property
     def spec(self) -> DataSpec:
-        """The modality, and the label where there are any."""
+        """The modality, with the condition "label" if there are labels."""
         return DataSpec(self.modality, {} if self.labels is None else {"label": Classes(self.classes)})
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
@@ -180,18 +180,18 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that was found but is no picture of the dataset."""
+    """A file that was found but could not be used as a picture."""
 
-    path: str  # printable (other bytes are escaped), relative to the source
+    path: str  # relative to the source; unprintable characters are escaped
     reason: str
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the user named, opened: two splits and an account of everything that was found.
+    """An opened source: its two splits, and an account of all files that were found.
 
-    For a folder or a zip, `total` counts every file outside dot-folders and `__MACOSX` that is itself no
-    dotfile, and `len(train) + len(held_out) + len(rejected) == total`.
+    For a folder or a zip, `total` counts all files except dotfiles and those in dot-folders and `__MACOSX`, and
+    `len(train) + len(held_out) + len(rejected) == total`.
     """
 
     name: str
@@ -199,13 +199,13 @@ class Source:
     held_out: Split
     total: int
     rejected: tuple[Rejected, ...] = ()
-    modes: Array | None = None  # (K, 2) centres of a toy, scaled like its points
+    modes: Array | None = None  # (K, 2), centres of the modes of a toy, scaled like its points
     mode_spread: float | None = None  # standard deviation of each mode, in the same units
     notes: Mapping[str, str] = field(default_factory=dict)  # what was recognised and decided, in words
 
 
 def chunks(values: Values) -> Iterator[Array]:
-    """Yield all images in order, some thousand at a time."""
+    """Yield all examples in order, a few thousand at a time."""
     for start in range(0, len(values), _CHUNK):
         yield values[np.arange(start, min(start + _CHUNK, len(values)))]
 
@@ -223,7 +223,7 @@ def as_floats(values: Array) -> Array:
 
 
 def fingerprint(values: Values, labels: IntArray | None) -> str:
-    """Return the sha256 (hex) of the type, the shape, the images and the labels."""
+    """Return the sha256 (hex) of the type, the shape, the values and the labels."""
     digest = hashlib.sha256(f"{values.dtype.name} {tuple(values.shape)}".encode())
     for chunk in chunks(values):
         digest.update(np.ascontiguousarray(chunk).data)
@@ -233,12 +233,12 @@ def fingerprint(values: Values, labels: IntArray | None) -> str:
 
 
 def make_dataset(name: str, values: Values, labels: IntArray | None, classes: tuple[str, ...]) -> Dataset:
-    """Return a split with its fingerprint."""
+    """Return a dataset with its fingerprint."""
     return Dataset(name, values, labels, classes, fingerprint(values, labels))
 
 
 def conditions_of(split: Split, index: IntArray, names: Iterable[str]) -> Condition:
-    """Return the conditions `names` of some examples, without the examples themselves."""
+    """Return the conditions `names` of the examples at `index`, without the examples themselves."""
     wanted = set(names) & split.spec.conditions.keys()
     if split.labels is not None and wanted <= {"label"}:
         return {name: torch.from_numpy(split.labels[index]) for name in wanted}
@@ -248,7 +248,7 @@ def conditions_of(split: Split, index: IntArray, names: Iterable[str]) -> Condit
 
 
 def joined(one: Split, two: Split) -> Dataset:
-    """Return the targets of two splits of a source as one."""
+    """Return two splits of a source as one dataset."""
     labels = None
     if one.labels is not None and two.labels is not None:
         labels = np.concatenate([one.labels, two.labels])

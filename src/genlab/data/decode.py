@@ -1,7 +1,7 @@
-"""One file to one picture: header, decoding, orientation, and every pixel type to 8-bit grey or RGB.
+"""Decodes a file to a picture: header, orientation, and any pixel type to 8-bit grey or RGB.
 
-Orientation from EXIF is applied before anything else; transparency is laid on white; 16-bit values are
-divided by 257; of an animation the first frame counts; embedded colour profiles are not applied.
+The orientation in EXIF is applied first; transparent pictures are put on white; 16-bit values are divided by 257;
+of an animation the first frame is used; embedded colour profiles are ignored.
 """
 
 import warnings
@@ -17,23 +17,23 @@ from genlab.data.fit import fit
 if TYPE_CHECKING:
     from PIL import Image
 
-# Named, so that nothing else is tried: Pillow would hand an EPS file to Ghostscript.
+# A fixed list, so that nothing else is tried: Pillow would hand an EPS file to Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _WORDS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
 class Header(NamedTuple):
-    """What a file says about itself before it is decoded."""
+    """The header of an image file."""
 
     width: int
     height: int
-    grey: bool  # by its pixel type: a colour picture of a grey thing is colour
+    grey: bool  # by the pixel type: a grey picture that is stored in colour counts as colour
 
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Make a decompression bomb an error and quiet remarks on odd metadata; to be entered by one thread."""
+    """Turn decompression bombs into errors and hide warnings about metadata; enter it from one thread only."""
     from PIL import Image
 
     Image.init()  # loads the plugins, which threads must not do at once
@@ -44,7 +44,7 @@ def strict() -> Iterator[None]:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Return the header of an image file; raises what Pillow raises for anything else."""
+    """Return the header of an image file; raises what Pillow raises if it is not one."""
     with _open(file) as picture:
         return Header(picture.width, picture.height, picture.mode in _GREY)
 
@@ -55,13 +55,13 @@ def decode(file: BinaryIO, size: int, channels: int) -> Array:
 
     with _open(file) as picture:
         if picture.format in ("JPEG", "MPO"):
-            picture.draft(None, (2 * size, 2 * size))  # decodes at a fraction that is still twice too large
+            picture.draft(None, (2 * size, 2 * size))  # decodes at a lower resolution, but at least twice `size`
         ImageOps.exif_transpose(picture, in_place=True)
         return fit(to_bytes(picture), size, channels)
 
 
 def reason(error: Exception) -> str:
-    """Return in words why a file was rejected."""
+    """Return the reason why a file was rejected, in words."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -77,12 +77,12 @@ def to_bytes(picture: "Image.Image") -> "Image.Image":
     """Return the picture in mode L or RGB.
 
     Raises:
-        ValueError: float pixels, whose range is not known, or integers beyond 16 bits.
+        ValueError: float pixels, whose range is unknown, or integers of more than 16 bits.
     """
     if picture.mode in _WORDS:
         return _from_words(picture)
     if picture.mode == "F":
-        raise ValueError("float pixels, whose range is not known")
+        raise ValueError("float pixels, whose range is unknown")
     if picture.has_transparency_data:
         return _on_white(picture)
     if picture.mode == "LAB":
@@ -104,7 +104,7 @@ def _from_words(picture: "Image.Image") -> "Image.Image":
 
     words = np.asarray(picture).astype(np.int64)
     if words.min() < 0 or words.max() > 65535:
-        raise ValueError("integer pixels beyond 16 bits, whose range is not known")
+        raise ValueError("integer pixels of more than 16 bits, whose range is unknown")
     return Image.fromarray(((words + 128) // 257).astype(np.uint8))
 
 

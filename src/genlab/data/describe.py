@@ -1,4 +1,4 @@
-"""What there is to say about a source, as plain values."""
+"""Describes a source as plain values: counts, classes, shape, range, rejected files."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from genlab.data.dataset import Source, Split, chunks
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """Return counts, classes, shape, range of values, what was rejected and how everything was decided.
+    """Return counts, classes, shape, range of values, rejected files and notes on what was decided.
 
-    The result holds only what JSON and YAML can write. All values are read once.
+    The result is plain values for JSON and YAML. All examples are read once.
     """
     sides = {"train": source.train, "held_out": source.held_out}
     return {

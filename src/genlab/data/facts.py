@@ -1,25 +1,25 @@
-"""Numbers that tell whether images are fit to be trained on."""
+"""Numbers that show whether data are fit for training."""
 
 import hashlib
 import math
 
 import numpy as np
 
-from genlab.core.random import derive
+from genlab.core.random import derive_seed
 from genlab.data.dataset import Split
 
-LOOKED_AT = 3e7  # pixel values; of more, some images that are random and the same every time
+LOOKED_AT = 3e7  # pixel values that are read; of larger data a random subset, the same every time
 CHUNK = 256  # images in memory at a time
-LEVEL = 1 / 255  # a deviation below it, in [-1, 1], is that of a picture of one colour
+LEVEL = 1 / 255  # standard deviation of pixels in [-1, 1] below which an image has a single colour
 
 
 def facts(data: Split) -> dict[str, float]:
-    """Return what the doctor knows of a split.
+    """Return what the doctor needs to know about a split.
 
-    - images, classes;
-    - rarest: images of the smallest class, by the mean over classes;
-    - of images, not of points: constant, the share of images of one colour; duplicates, that of images that equal
-      another one before them; low and high, the 0.5 % and 99.5 % quantiles of pixels, in [-1, 1].
+    - images, classes: their numbers;
+    - rarest: images in the smallest class, divided by the mean over classes;
+    - only for images: constant, the share of images with a single colour; duplicates, the share of images that are
+      equal to an earlier one; low and high, the 0.5 % and 99.5 % quantiles of the pixels, in [-1, 1].
     """
     found = {"images": float(len(data)), "classes": float(data.spec.classes)}
     if data.labels is not None and data.spec.classes > 1:
@@ -28,7 +28,7 @@ def facts(data: Split) -> dict[str, float]:
     if not data.spec.target.spatial:
         return found
     count = min(len(data), max(CHUNK, int(LOOKED_AT) // math.prod(data.spec.target.shape)))
-    order = np.random.default_rng(derive(0, "facts")).permutation(len(data))[:count]
+    order = np.random.default_rng(derive_seed(0, "facts")).permutation(len(data))[:count]
     constant, different, lows, highs = 0, set(), [], []
     for rows in np.array_split(order, -(-count // CHUNK)):
         images = data.batch(rows).x.flatten(1).numpy()

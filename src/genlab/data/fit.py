@@ -1,4 +1,4 @@
-"""Pictures of any size to squares of one size."""
+"""Resizes and crops pictures of any size to squares of one size."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ RULE = "shorter side to {size} px (bicubic, antialiased), centre square"
 
 
 def check_request(size: int | None, channels: int | None) -> None:
-    """Raise UsageError unless size and channels are None or values that genlab trains with."""
+    """Raise UsageError unless size and channels are None or supported values."""
     if size is not None and not LEAST <= size <= MOST:
         raise UsageError(f"no size {size}. Choices: {LEAST} to {MOST} (pixels of the shorter side).")
     if channels is not None and channels not in CHANNELS:
@@ -26,7 +26,7 @@ def check_request(size: int | None, channels: int | None) -> None:
 
 
 def default_size(shorter_sides: Sequence[int] | Array) -> int:
-    """Return 32 where half the shorter sides are no longer than that, else 64."""
+    """Return 32 if the median of the shorter sides is at most 32 pixels, else 64."""
     small, large = _DEFAULTS
     return small if float(np.median(shorter_sides)) <= small else large
 
@@ -34,17 +34,17 @@ def default_size(shorter_sides: Sequence[int] | Array) -> int:
 def fit(picture: "Image.Image", size: int, channels: int) -> Array:
     """Return an 8-bit grey or RGB picture as uint8 `(channels, size, size)`.
 
-    The shorter side becomes `size` and the centre square is cut out, in one antialiased step. Colour becomes
-    grey by ITU-R 601 luma.
+    The shorter side is resized to `size` and the centre square is cropped, in one antialiased step. Colour is
+    converted to grey by ITU-R 601 luma.
 
     References:
-        Parmar et al. 2022, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation": this filter.
+        Parmar et al., 2022. On Aliased Resizing and Surprising Subtleties in GAN Evaluation. arXiv:2104.11222.
     """
     from PIL import Image
 
     width, height = picture.size
     side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2  # whole pixels: half ones would blur
+    left, top = (width - side) // 2, (height - side) // 2  # whole pixels: a crop at half pixels would blur
     box = (left, top, left + side, top + side)
     square = picture.resize((size, size), Image.Resampling.BICUBIC, box, reducing_gap=2.0)
     if channels == 1:
@@ -53,7 +53,7 @@ def fit(picture: "Image.Image", size: int, channels: int) -> Array:
 
 
 def fit_all(images: Array, size: int, channels: int) -> Array:
-    """Return uint8 images `(N, C, H, W)` with C of 1 or 3 as `(N, channels, size, size)`."""
+    """Return uint8 images `(N, C, H, W)`, with C 1 or 3, as `(N, channels, size, size)`, by `fit`."""
     from PIL import Image
 
     if images.shape[1:] == (channels, size, size):

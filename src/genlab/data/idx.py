@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its relatives."""
+"""Reads the IDX format of MNIST and similar data sets."""
 
 import gzip
 import struct
@@ -21,12 +21,12 @@ _PADDING = 2  # MNIST's 28 pixels to 32
 
 
 def find(folder: Path, file: str) -> Path | None:
-    """Return `file` in `folder`, plain or gzipped, if it is there."""
+    """Return the path of `file` in `folder`, plain or gzipped, or None."""
     return next((path for path in (folder / file, folder / f"{file}.gz") if path.is_file()), None)
 
 
 def holds_idx(folder: Path) -> bool:
-    """Say whether a folder holds MNIST-like files."""
+    """Return whether a folder holds IDX files named as those of MNIST."""
     return find(folder, FILES[0]) is not None
 
 
@@ -34,7 +34,7 @@ def read_bytes(path: Path) -> bytes:
     """Return the content of a plain or gzipped file.
 
     Raises:
-        DataError: it is not there, cannot be read, is damaged or is larger than 2 GiB.
+        DataError: the file is missing, unreadable, damaged or larger than 2 GiB.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -47,14 +47,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(content: bytes, dimensions: int, path: Path) -> Array:
-    """Return an IDX file of unsigned bytes as an array of so many `dimensions`.
+    """Return the content of an IDX file of unsigned bytes as an array with `dimensions` dimensions.
 
     Raises:
-        DataError: another type of content, or a length that is not the declared one.
+        DataError: another type of content, or a length that differs from the declared one.
     """
     head = 4 + 4 * dimensions
     if len(content) < head or content[:4] != bytes((0, 0, 8, dimensions)):
-        raise DataError(f'"{path}" is no IDX file of unsigned bytes in {dimensions} dimension(s).')
+        raise DataError(f'"{path}" is not an IDX file of unsigned bytes in {dimensions} dimension(s).')
     shape = struct.unpack(f">{dimensions}I", content[4:head])
     if len(content) - head != int(np.prod(shape, dtype=np.int64)):
         raise DataError(f'"{path}" declares {shape} but holds {len(content) - head} bytes: fetch it again.')
@@ -69,13 +69,13 @@ def open_idx(
     cache: Path,
     classes: tuple[str, ...] | None = None,
 ) -> Source:
-    """Return the four IDX files in `folder`, with the splits that they have.
+    """Open the four IDX files in `folder`, with their own training and test splits.
 
-    Images of 28×28 become 32×32 by two pixels of background (0) on every side, without resampling; to any
-    other size they are resized.
+    For size 32, images of 28×28 are padded with two pixels of background (0) on every side, without resampling;
+    for other sizes images are resized.
 
     Raises:
-        DataError: a file that is missing or damaged, or labels that do not fit.
+        DataError: a missing or damaged file, or labels that do not fit.
     """
     found = [find(folder, file) for file in FILES]
     paths = [path for path in found if path]

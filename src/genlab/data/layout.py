@@ -1,4 +1,4 @@
-"""What the folders of a source mean: splits and classes."""
+"""Reads splits and classes from the folders of a source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ _HELD_OUT = frozenset({"test", "val", "valid", "validation", "held-out"})
 
 @dataclass(frozen=True)
 class Layout:
-    """Label and side of each picture, in the order of the paths."""
+    """The label and the split of each picture, in the order of the paths."""
 
     labels: IntArray | None  # (N,)
     classes: tuple[str, ...]
     held_out: npt.NDArray[np.bool_]  # (N,)
-    rule: str  # how the sides were decided, in words
+    rule: str  # how the splits were decided, in words
 
 
 def lay_out(paths: Sequence[str]) -> Layout:
-    """Return what the folders of the accepted pictures say.
+    """Return the labels and splits that the folders of the accepted pictures give.
 
-    A single folder around everything means nothing. Where the folders below are `train` and one or more of
-    `test`, `val`, `valid`, `validation`, `held-out`, they are the splits. Below that, the first folder of
-    each picture is its class, if every picture lies in one and there are at least two.
+    A single folder around everything is ignored. If the folders in it are `train` and one or more of `test`,
+    `val`, `valid`, `validation`, `held-out`, they are the splits. Below that, the first folder of each picture is
+    its class, if every picture lies in a folder and there are at least two folders.
 
     Raises:
-        DataError: fewer than two pictures and no splits of their own.
+        DataError: fewer than two pictures, and no folders for the splits.
     """
     inner = _unwrap(list(paths))
     tops = [_top(path) for path in inner]

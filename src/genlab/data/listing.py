@@ -1,6 +1,6 @@
-"""What lies in a folder or a zip, before anything of it is decoded.
+"""Lists the files of a folder or a zip, before any of them is decoded.
 
-The rule of both: every file counts that is no dotfile and lies in no dot-folder and no `__MACOSX`.
+All files count, except dotfiles and files in dot-folders or in `__MACOSX`.
 """
 
 import hashlib
@@ -18,26 +18,26 @@ from genlab.data.dataset import Rejected
 class Entry(NamedTuple):
     """A file that may be a picture."""
 
-    path: str  # relative to the source, "/" between folders; odd bytes as surrogates
-    stamp: tuple[int, ...]  # changes when the content does
+    path: str  # relative to the source, "/" between folders; invalid UTF-8 as surrogates
+    stamp: tuple[int, ...]  # changes with the content
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All files of a source, sorted by path. `rejected` are those that need not be opened to be refused."""
+    """All files of a source, sorted by path; `rejected` are those that are refused without being opened."""
 
-    place: str  # what distinguishes this source from another with equal entries
+    place: str  # distinguishes this source from another one with equal entries
     entries: list[Entry]
     rejected: list[Rejected]
     open: Callable[[int], BinaryIO]  # by position in `entries`
 
     @property
     def total(self) -> int:
-        """How many files were found."""
+        """Number of files that were found."""
         return len(self.entries) + len(self.rejected)
 
     def digest(self) -> str:
-        """Return a hash of all that `entries` says and of where they lie."""
+        """Return a hash of the entries and of their place."""
         digest = hashlib.sha256(os.fsencode(self.place))
         for entry in self.entries:
             digest.update(os.fsencode(f"\0{entry.path}\0{entry.stamp}"))
@@ -45,7 +45,7 @@ class Listing:
 
 
 def printable(path: str) -> str:
-    """Return `path` with everything that a terminal would not show as one character escaped."""
+    """Return `path` with unprintable characters escaped."""
     if path.isprintable():
         return path
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -53,15 +53,15 @@ def printable(path: str) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Say whether one component of a path is left out of every count."""
+    """Return whether files or folders of this name are ignored."""
     return name.startswith(".") or name == "__MACOSX"
 
 
 def list_folder(root: Path) -> Listing:
-    """Return what lies under `root`, recursively.
+    """Return the listing of `root` and its subfolders.
 
-    Links are followed; a link to a folder that is read anyway is rejected, so that loops end. Nothing but
-    regular files is ever opened: a FIFO would block for ever.
+    Links are followed; a link to a folder that is read anyway is rejected, so that loops end. Only regular files
+    are opened: a FIFO would block forever.
     """
     files: list[Entry] = []
     rejected: list[Rejected] = []
@@ -101,7 +101,7 @@ def _sort_in(
         else:
             folders.appendleft(path)
     elif stat.S_ISREG(about.st_mode):
-        # The time of change as well: a chmod may make readable what the cache has as rejected.
+        # With the time of the last status change: a chmod may make a file readable that the cache has as rejected.
         files.append(Entry(path, (about.st_size, about.st_mtime_ns, about.st_ctime_ns)))
     else:
         rejected.append(Rejected(printable(path), f"not a file but {_KINDS[stat.S_IFMT(about.st_mode)]}"))

@@ -1,4 +1,4 @@
-"""Batches without an end, in an order that is a function of the seed and the position alone."""
+"""Endless batches, in an order that depends only on the seed and the position."""
 
 import threading
 import time
@@ -17,15 +17,15 @@ from genlab.core.batch import Batch
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
-from genlab.core.random import derive, generator
+from genlab.core.random import derive_seed, generator
 from genlab.data.dataset import IntArray, Split
 
 _CPU = torch.device("cpu")
-_AHEAD = 3  # batches made before they are asked for
+_AHEAD = 3  # batches that are prefetched
 
 
 class Order:
-    """The endless stream of sample positions: one seeded permutation after the other."""
+    """The endless stream of dataset indices: one seeded permutation per epoch."""
 
     def __init__(self, length: int, seed: int, purpose: str = "order") -> None:
         self.length = length
@@ -42,7 +42,7 @@ class Order:
         return known[1]
 
     def samples(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
-        """Return dataset index and epoch of the samples `start` to `stop` of the stream."""
+        """Return the dataset index and the epoch of the samples `start` to `stop` of the stream."""
         epochs = np.arange(start, stop, dtype=np.int64) // self.length
         parts = []
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
@@ -52,11 +52,8 @@ class Order:
 
 
 def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.bool_]:
-    """Return which samples are mirrored: a fair coin for each (seed, epoch, index).
-
-    The coin is the top bit of splitmix64's finaliser.
-    """
-    key = np.uint64(derive(seed, "flip"))
+    """Return which samples are mirrored, each with probability 1/2: the top bit of splitmix64's finaliser."""
+    key = np.uint64(derive_seed(seed, "flip"))
     x = epochs.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + key
     x = (x ^ index.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -65,7 +62,7 @@ def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.boo
 
 
 class _Plan:
-    """What the prefetch thread needs; it must not hold the loader, or that could never be collected."""
+    """What the prefetch thread works on: not the loader itself, which could then never be garbage-collected."""
 
     def __init__(
         self,
@@ -74,14 +71,14 @@ class _Plan:
         seed: int,
         shard: Shard,
         device: torch.device,
-        layout: bool,
+        channels_last: bool,
         flip: bool,
     ) -> None:
         self.dataset = dataset
         self.batch = batch
         self.shard = shard
         self.device = device
-        self.channels_last = layout
+        self.channels_last = channels_last
         self.flip = flip
         self.order = Order(len(dataset), seed)
         self.slots = threading.Semaphore(_AHEAD)
@@ -101,17 +98,17 @@ class _Plan:
         return replace(batch, x=self._laid_out(batch.x, spec.target, which), condition=condition).to(self.device)
 
     def _laid_out(self, x: Tensor, modality: Modality, mirror: npt.NDArray[np.bool_] | None) -> Tensor:
-        """Return examples as networks want them in memory; images are mirrored where `mirror` (B,) says so."""
+        """Return examples in the memory format for networks; images are mirrored where `mirror` (B,) is true."""
         if modality.spatial == 2:
             values = x.numpy()
             if mirror is not None:
                 values[mirror] = values[mirror][..., ::-1]
-            if self.channels_last:  # copied by NumPy for the reason given in `Dataset`
+            if self.channels_last:  # copied by NumPy, for the reason given in `Dataset.batch`
                 x = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
         return x.pin_memory() if self.device.type == "cuda" else x
 
     def run(self, position: int) -> None:
-        """Make batches from `position` on until stopped; an exception is handed over in their place."""
+        """Make batches from `position` on until stopped; an exception is passed on in place of a batch."""
         try:
             if self.device.type == "cuda":
                 torch.cuda.set_device(self.device)  # each thread has a current GPU of its own
@@ -125,34 +122,34 @@ class _Plan:
             self.ready.put(error)
 
     def stop(self, thread: threading.Thread) -> None:
-        """End the thread and wait for it; whoever waits for a batch gets a RuntimeError."""
+        """End the thread and wait for it; a pending `next` raises RuntimeError."""
         self.stopped.set()
         self.slots.release()
         self.ready.put(RuntimeError("the loader is closed"))
-        if thread is not threading.current_thread():  # the collector may run in the thread itself
+        if thread is not threading.current_thread():  # the garbage collector may run in the thread itself
             thread.join()
 
 
 class Loader:
-    """An endless iterator of batches, made ahead of time by one thread.
+    """An endless iterator of batches, prefetched by one thread.
 
-    The stream of samples is one permutation of the dataset per epoch, one after the other; global batch k
-    holds samples kB to (k+1)B of it, so batches straddle epochs, nothing is dropped, and a dataset may be
-    smaller than a batch. A loader that starts at `position=k` continues bit for bit.
+    The stream of samples is one permutation of the dataset per epoch. Global batch k holds samples kB to (k+1)B of
+    the stream, so batches cross epochs, no sample is dropped, and a dataset may be smaller than a batch. A loader
+    that starts at `position=k` continues bit for bit.
 
     Args:
         dataset: the split to read.
         batch: B, the size of the global batch.
-        seed: decides order and mirroring.
-        shard: which contiguous rows of every global batch this process gets.
-        position: global batches that were delivered before.
-        device: where batches lie.
-        channels_last: memory format of the images.
-        flip: mirror each image left to right with probability 1/2, decided by (seed, epoch, index); a source
-            picture is mirrored with its target.
+        seed: of order and mirroring.
+        shard: the contiguous rows of every global batch that this process gets.
+        position: number of global batches that were delivered before.
+        device: of the batches.
+        channels_last: whether images are stored channels-last.
+        flip: mirror each image left to right with probability 1/2, by (seed, epoch, index); a source picture is
+            mirrored with its target.
 
     Raises:
-        UsageError: a batch that is not positive or not divisible by the number of processes, or an empty
+        UsageError: a batch size that is not positive or not divisible by the number of processes, or an empty
             dataset.
     """
 
@@ -170,18 +167,18 @@ class Loader:
     ) -> None:
         if batch < 1 or batch % shard.size:
             raise UsageError(
-                f"a batch of {batch} cannot be shared by {shard.size} process(es): "
+                f"a batch of {batch} cannot be divided among {shard.size} process(es): "
                 f"choose a positive multiple of {shard.size}."
             )
         if not len(dataset):
-            raise UsageError(f'the dataset "{dataset.name}" is empty: there is nothing to make batches of.')
+            raise UsageError(f'the dataset "{dataset.name}" is empty.')
         self.position = position
         self.waited = 0.0
         self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip)
         thread = threading.Thread(target=self._plan.run, args=(position,), name="genlab-loader", daemon=True)
         thread.start()
-        # Also runs when the loader is collected and at exit: a thread that computes while the interpreter
-        # goes down can abort the process.
+        # Also runs at garbage collection and at exit: a thread that computes during interpreter shutdown can abort
+        # the process.
         self._close = weakref.finalize(self, self._plan.stop, thread)
 
     def __iter__(self) -> Self:
@@ -199,7 +196,7 @@ class Loader:
         return made
 
     def close(self) -> None:
-        """Stop the prefetch thread. A later `next` delivers what was ready, then raises RuntimeError."""
+        """Stop the prefetch thread. Later calls of `next` return the ready batches, then raise RuntimeError."""
         self._close()
 
     def __enter__(self) -> Self:

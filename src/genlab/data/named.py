@@ -1,4 +1,4 @@
-"""Sources known by name."""
+"""Sources that are known by name: MNIST, Fashion-MNIST, Stacked MNIST, digits."""
 
 import os
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.errors import UsageError
-from genlab.core.random import derive
+from genlab.core.random import derive_seed
 from genlab.data.dataset import Dataset, Source, Split, Stacked, fingerprint, make_dataset
 from genlab.data.download import fetch
 from genlab.data.fit import fit_all
@@ -20,18 +20,18 @@ _DIGITS = tuple(map(str, range(10)))
 
 @dataclass(frozen=True)
 class Published:
-    """Where a set in IDX format comes from."""
+    """A public data set in IDX format, and where to find it."""
 
     name: str
     url: str
     sha256: dict[str, str]  # of the decompressed files
-    installed: Path | None  # where a package of the system puts them
+    installed: Path | None  # the folder in which a package of the operating system installs them
     advice: str
     classes: tuple[str, ...]
 
     @property
     def variable(self) -> str:
-        """Name of the environment variable that names a folder of the files."""
+        """The environment variable that holds the folder of the files."""
         return f"GENLAB_{self.name.upper().replace('-', '_')}"
 
 
@@ -72,7 +72,7 @@ NAMED = {"fashion-mnist": FASHION, "mnist": MNIST, "stacked-mnist": MNIST}
 def open_named(
     name: str, folder: Path | None, size: int | None, channels: int | None, cache: Path, progress: bool
 ) -> Source:
-    """Return one of `NAMED`, from `folder` or wherever else its files are found, else downloaded.
+    """Open one of `NAMED`: from `folder`, else from where its files are found, else downloaded.
 
     Raises:
         UsageError: a folder without the files, or `stacked-mnist` in grey.
@@ -83,7 +83,7 @@ def open_named(
     if name != "stacked-mnist":
         return open_idx(name, folder, size, channels, cache, published.classes)
     if channels == 1:
-        raise UsageError("stacked-mnist shows a digit in each of three channels: channels can only be 3.")
+        raise UsageError("stacked-mnist has one digit in each of three channels: channels can only be 3.")
     digits = open_idx(name, folder, size, 1, cache, published.classes)
     return replace(
         digits,
@@ -110,9 +110,9 @@ def _locate(published: Published, folder: Path | None, cache: Path, progress: bo
 
 
 def _stack(digits: Split, count: int) -> Dataset:
-    """Return `count` seeded triples of digits as colours; the label is the number they spell."""
-    # RandomState, because numpy promises its stream for ever; that of default_rng may change.
-    random = np.random.RandomState(derive(0, "stacked", digits.name) % 2**32)
+    """Return `count` seeded triples of digits as colour channels; the label is the three-digit number."""
+    # RandomState, because NumPy guarantees its stream; that of default_rng may change.
+    random = np.random.RandomState(derive_seed(0, "stacked", digits.name) % 2**32)
     triples = random.randint(len(digits), size=(count, 3)).astype(np.int64)
     assert digits.labels is not None  # IDX files always have them
     labels = digits.labels[triples] @ np.array([100, 10, 1])
@@ -127,7 +127,7 @@ def _stack(digits: Split, count: int) -> Dataset:
 
 
 def open_digits(size: int | None, channels: int | None) -> Source:
-    """Return scikit-learn's 1,797 handwritten digits of 8×8 pixels, resized (to 32 unless told)."""
+    """Open scikit-learn's 1,797 handwritten digits of 8×8 pixels, resized to `size`, by default 32."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

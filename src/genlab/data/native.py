@@ -1,4 +1,4 @@
-"""The size that pictures have before anything is made of them."""
+"""Finds the original size of pictures, before resizing."""
 
 import zipfile
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ _HEIGHT_AND_WIDTH = slice(1, 3)
 
 
 def native_sides(source: str) -> tuple[int, int] | None:
-    """Return the shortest and the longest of the shorter sides of the pictures in a folder, a zip or an .npz.
+    """Return the least and the greatest shorter side of the pictures in a folder, a zip or an .npz.
 
-    None for a source that is a name, and where no picture can be read: opening it says what is wrong.
+    None for a named source, and if no picture can be read: opening the source will say what is wrong.
     """
     path = Path(source).expanduser()
     if source in NAMES or not path.exists():
@@ -50,7 +50,7 @@ def _of_arrays(path: Path) -> tuple[int, int] | None:
             shape = arrays["images"].shape
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is the least
+    # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is the smallest
     sides = shape[1:] if len(shape) == 3 else sorted(shape[1:])[_HEIGHT_AND_WIDTH]
     return _extremes([min(sides)] if len(sides) == 2 else [])
 

@@ -1,4 +1,4 @@
-"""Images in an `.npz` file."""
+"""Opens images in an `.npz` file."""
 
 import zipfile
 import zlib
@@ -18,11 +18,11 @@ _HELD_OUT = ("held_out", "test")  # prefixes of the keys of a held-out part
 
 
 def open_npz(name: str, path: Path, size: int | None, channels: int | None, cache: Path) -> Source:
-    """Return `images`, with `labels` where there are some, and a held-out part where the file has its own.
+    """Open the arrays `images` and, if present, `labels` and a held-out part.
 
-    Images are `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C of 1 or 3, bytes or floats in [0, 1] or
-    [-1, 1]; labels are integers or strings. The held-out part is `held_out_images` and `held_out_labels`, or
-    `test_images` and `test_labels`. No pickle is ever read.
+    Images are `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C 1 or 3, bytes or floats in [0, 1] or [-1, 1];
+    labels are integers or strings. The held-out part is `held_out_images` and `held_out_labels`, or `test_images`
+    and `test_labels`. Pickled arrays are never read.
 
     Raises:
         DataError: a damaged file, a missing key, or an array of another shape, type or range.
@@ -33,7 +33,7 @@ def open_npz(name: str, path: Path, size: int | None, channels: int | None, cach
 def _make(name: str, path: Path, size: int | None, channels: int | None) -> Source:
     arrays = _load(path)
     if "images" not in arrays:
-        raise DataError(f'"{path}" has no "images", only {", ".join(arrays) or "nothing"}.')
+        raise DataError(f'"{path}" has no array "images". It has: {", ".join(arrays) or "none"}.')
     prefix = next((prefix for prefix in _HELD_OUT if f"{prefix}_images" in arrays), None)
     keys = ["images", f"{prefix}_images"] if prefix else ["images"]
     laid_out = [_layout(arrays[key], f"{path}: {key}") for key in keys]
@@ -67,7 +67,7 @@ def _load(path: Path) -> dict[str, Array]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
     except (OSError, ValueError, TypeError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
-        raise DataError(f'"{path}" is no .npz of plain arrays: {error}') from error
+        raise DataError(f'"{path}" is not an .npz of plain arrays: {error}') from error
 
 
 def _layout(images: Array, what: str) -> tuple[Array, str]:
@@ -82,7 +82,7 @@ def _layout(images: Array, what: str) -> tuple[Array, str]:
 
 
 def _bytes(parts: Sequence[Array], what: str) -> tuple[list[Array], str]:
-    """Return the images as bytes and which range was recognised, over all parts together."""
+    """Return the images as bytes, and the range that was recognised from all parts together."""
     kinds = {part.dtype.name for part in parts}
     if kinds == {"uint8"}:
         return list(parts), "bytes 0..255"
@@ -93,8 +93,8 @@ def _bytes(parts: Sequence[Array], what: str) -> tuple[list[Array], str]:
         raise DataError(f"{what}: NaN or infinite values.")
     if low < -1 or high > 1:
         raise DataError(f"{what}: from {low:g} to {high:g}; give floats in [0, 1] or [-1, 1], or uint8.")
-    scale, shift, heard = (127.5, 1, "floats in [-1, 1]") if low < 0 else (255, 0, "floats in [0, 1]")
-    return [np.rint((part.astype(np.float32) + shift) * scale).astype(np.uint8) for part in parts], heard
+    scale, shift, range_ = (127.5, 1, "floats in [-1, 1]") if low < 0 else (255, 0, "floats in [0, 1]")
+    return [np.rint((part.astype(np.float32) + shift) * scale).astype(np.uint8) for part in parts], range_
 
 
 def _labels(

@@ -1,4 +1,4 @@
-"""A listing of files to a source: headers, decoding into a memory map, splits, and what was rejected."""
+"""Turns a listing of files into a source: reads headers, decodes into a memory map, finds splits and classes."""
 
 import json
 import math
@@ -22,9 +22,9 @@ from genlab.data.progress import bar
 
 T = TypeVar("T")
 
-_RULES = 1  # to be counted up when the same files would be decoded to something else
+_VERSION = 1  # of the cache's contents: increase it when the same files would be decoded differently
 _CHUNK = 32  # files per task
-# Files that do not claim to be pictures: listed as rejected, but no sign of a damaged source.
+# Files that are not meant to be pictures: they are rejected, but are no sign of a damaged source.
 _COMPANIONS = frozenset(
     {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
     | {".xml", ".yaml", ".yml"}
@@ -40,22 +40,22 @@ def open_pictures(
     cache: Path,
     progress: bool,
 ) -> Source:
-    """Return the pictures of a listing, decoded into the cache unless they are there already.
+    """Open the pictures of a listing, decoded into the cache unless they are there already.
 
     Raises:
-        DataError: no readable picture, only one and no splits, more than `max_rejected` of all files
-            rejected, or a cache that cannot be written.
+        DataError: no readable picture, or only one and no splits; more than the share `max_rejected` of damaged
+            files; or a cache that cannot be written.
         UsageError: `max_rejected` outside 0 to 1.
     """
     if not 0 <= max_rejected <= 1:
         raise UsageError(f"the share of rejected files cannot be {max_rejected:g}: choose from 0 to 1.")
     if not listing.total:
-        raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are left out).')
+        raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are ignored).')
 
     def build(folder: Path) -> None:
         _prepare(name, listing, size, channels, folder, progress)
 
-    folder = prepared(cache, [_RULES, listing.digest(), size, channels], build)
+    folder = prepared(cache, [_VERSION, listing.digest(), size, channels], build)
     try:
         source = _open(name, listing, folder)
     except (OSError, ValueError, KeyError) as error:
@@ -70,16 +70,16 @@ def _open(name: str, listing: Listing, folder: Path) -> Source:
     labels: IntArray | None = np.load(folder / "labels.npy") if meta["classes"] else None
     out = np.load(folder / "held_out.npy")
 
-    def side(title: str, chosen: Array) -> Dataset:
-        rows = np.flatnonzero(chosen)
+    def split(title: str, belongs: Array) -> Dataset:
+        rows = np.flatnonzero(belongs)
         its = None if labels is None else labels[rows]
         return Dataset(f"{name}/{title}", Subset(images, rows), its, tuple(meta["classes"]), meta[title])
 
     found = (*listing.rejected, *(Rejected(path, why) for path, why in meta["rejected"]))
     return Source(
         name,
-        side("train", ~out),
-        side("held-out", out),
+        split("train", ~out),
+        split("held-out", out),
         listing.total,
         tuple(sorted(found, key=lambda rejected: rejected.path)),
         notes=meta["notes"],
@@ -93,12 +93,12 @@ def _prepare(
     rejected: list[tuple[str, str]] = []
     with strict():
         every = range(len(listing.entries))
-        # One thread: a header is nearly all Python, and two would only wait for the interpreter's lock. Pillow
-        # decodes and resizes outside of it.
+        # One thread: reading headers is nearly all Python, and two threads would wait for the interpreter's lock.
+        # Decoding and resizing release it.
         found = _map(listing, every, read_header, "headers", progress, workers=1)
         headers = dict(_accepted(found, listing, rejected))
         if not headers:
-            raise DataError(_nothing(name, listing, rejected))
+            raise DataError(_no_picture(name, listing, rejected))
         sides = np.array([min(header.width, header.height) for header in headers.values()])
         size = size or fit.default_size(sides)
         channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
@@ -111,7 +111,7 @@ def _prepare(
         decoded = _accepted(pictures, listing, rejected)
         at = _write(folder / "images.npy", shape, decoded)
     if not at:
-        raise DataError(_nothing(name, listing, rejected))
+        raise DataError(_no_picture(name, listing, rejected))
     layout = lay_out([listing.entries[position].path for position in at])
     np.save(folder / "held_out.npy", layout.held_out)
     if layout.labels is not None:
@@ -120,12 +120,12 @@ def _prepare(
         "split": layout.rule,
         "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
         "resize": fit.RULE.format(size=size),
-        "counted": "every file outside dot-folders and __MACOSX that is no dotfile",
+        "counted": "all files except dotfiles and those in dot-folders and __MACOSX",
     }
     meta: dict[str, Any] = {"classes": layout.classes, "rejected": rejected, "notes": notes}
     images: Array = np.load(folder / "images.npy", mmap_mode="r").view(np.ndarray)
-    for title, chosen in (("train", ~layout.held_out), ("held-out", layout.held_out)):
-        rows = np.flatnonzero(chosen)
+    for title, belongs in (("train", ~layout.held_out), ("held-out", layout.held_out)):
+        rows = np.flatnonzero(belongs)
         meta[title] = fingerprint(Subset(images, rows), None if layout.labels is None else layout.labels[rows])
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
@@ -133,9 +133,9 @@ def _prepare(
 def _map(
     listing: Listing, at: Sequence[int], read: Callable[[BinaryIO], T], title: str, progress: bool, workers: int
 ) -> Iterator[tuple[int, T | str]]:
-    """Yield each position with what `read` makes of its file, or with the reason why it cannot; in order.
+    """Yield each position with the result of `read` for its file, or with the reason why it failed; in order.
 
-    Work runs in `workers` threads, a bounded number of files ahead.
+    `workers` threads read a bounded number of files ahead.
     """
 
     def attempt(positions: Sequence[int]) -> list[tuple[int, T | str]]:
@@ -157,7 +157,7 @@ def _try(listing: Listing, position: int, read: Callable[[BinaryIO], T]) -> T | 
     try:
         with listing.open(position) as file:
             return read(file)
-    except Exception as error:  # Pillow's plugins raise nearly every type there is on damaged files
+    except Exception as error:  # for damaged files Pillow's plugins raise almost any type
         return reason(error)
 
 
@@ -174,7 +174,7 @@ def _accepted(
 def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, Array]]) -> list[int]:
     """Write the images as one `.npy` and return their positions.
 
-    Written as a file and not through a memory map: on a full disk a map ends the process by SIGBUS.
+    Not through a memory map: if the disk is full, writing to a map kills the process with SIGBUS.
     """
     at: list[int] = []
 
@@ -193,20 +193,20 @@ def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, 
 
 
 def _check_rejected(source: Source, limit: float) -> None:
-    """Raise DataError if too many files are damaged; what does not claim to be a picture does not count."""
+    """Raise DataError if too many files are damaged; files that are not meant to be pictures do not count."""
     damaged = [r for r in source.rejected if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
-    claimed = source.total - len(source.rejected) + len(damaged)  # files that claim to be pictures
+    claimed = source.total - len(source.rejected) + len(damaged)  # files that are meant to be pictures
     share = len(damaged) / claimed
     if share > limit:
         enough = math.ceil(share * 100) / 100
         raise DataError(
-            f'"{source.name}": {len(damaged)} of {claimed} files ({share:.1%}) are no readable pictures; '
+            f'"{source.name}": {len(damaged)} of {claimed} files ({share:.1%}) are not readable pictures; '
             f"the limit is {limit:.1%}. {_examples(damaged)} "
-            f"Mend or remove them, or go on without them: --max-rejected {enough:g}."
+            f"Repair or remove them, or continue without them: --max-rejected {enough:g}."
         )
 
 
-def _nothing(name: str, listing: Listing, rejected: Sequence[tuple[str, str]]) -> str:
+def _no_picture(name: str, listing: Listing, rejected: Sequence[tuple[str, str]]) -> str:
     every = [*listing.rejected, *(Rejected(path, why) for path, why in rejected)]
     return f'"{name}" holds no readable picture; files found: {listing.total}. {_examples(every)}'
 

@@ -1,4 +1,4 @@
-"""A bar on the terminal, and nothing anywhere else."""
+"""A progress bar, shown only on a terminal."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def bar(show: bool) -> "Progress":
-    """Return a progress bar on stderr that stays silent unless `show` and stderr is a terminal."""
+    """Return a progress bar on stderr; it is shown only if `show` is true and stderr is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

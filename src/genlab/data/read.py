@@ -1,4 +1,4 @@
-"""Pictures that are not to be learned from: read as they are, for a model to look at."""
+"""Reads pictures as inputs of a trained model."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from genlab.data.listing import Entry, Listing, list_folder, printable
 
 
 def read_images(path: Path, modality: Modality) -> tuple[list[str], Tensor, list[Rejected]]:
-    """Read one picture or a folder of them, resized and cropped to the shape of `modality`.
+    """Read one picture or a folder of pictures, resized and cropped to the shape of `modality`.
 
     Returns:
-        The paths of the pictures, relative to the folder; the images (N, C, H, W) in [-1, 1]; and what could
-        not be read.
+        The paths of the pictures, relative to the folder; the images (N, C, H, W) in [-1, 1]; and the files that
+        could not be read.
 
     Raises:
-        UsageError: there is nothing at `path`, or the modality is no square picture.
+        UsageError: there is nothing at `path`, or the modality is not square pictures.
         DataError: no file at `path` could be read.
     """
     if not path.exists():
@@ -41,7 +41,7 @@ def read_images(path: Path, modality: Modality) -> tuple[list[str], Tensor, list
             try:
                 with listing.open(at) as file:
                     images.append(decode(file, side, channels))
-            except Exception as error:  # as in training: Pillow raises nearly every type on damaged files
+            except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 rejected.append(Rejected(printable(entry.path), reason(error)))
             else:
                 names.append(printable(entry.path))

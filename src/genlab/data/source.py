@@ -1,4 +1,4 @@
-"""Opens whatever the user named as a source of pictures."""
+"""Opens a source of data: a folder, a zip, an .npz, IDX files, or a name."""
 
 import zipfile
 from collections.abc import Iterable
@@ -31,17 +31,17 @@ def open_source(
     """Open a folder or a zip of pictures, an `.npz`, a folder of IDX files, or a name.
 
     Args:
-        source: a path or one of `NAMES`; `mnist:FOLDER` names the folder of its IDX files. A name wins over
-            a folder that is called the same; `./digits` is the folder.
-        size: pixels of the shorter side after resizing, 8 to 512; None takes 32 for small pictures and 64 for
+        source: a path or one of `NAMES`; `mnist:FOLDER` gives the folder of its IDX files. A name takes precedence
+            over a folder of the same name; `./digits` is the folder.
+        size: the shorter side after resizing in pixels, 8 to 512; None takes 32 for small pictures and 64 for
             others.
-        channels: 1 (grey) or 3 (colour); None takes 1 where every picture is stored as grey.
-        max_rejected: largest share of files, of all that were found, that may be damaged.
-        cache: folder for decoded pictures and downloads; None takes that of the environment.
-        progress: show bars on a terminal.
+        channels: 1 (grey) or 3 (colour); None takes 1 if all pictures are stored in grey.
+        max_rejected: the largest share of the files that may be damaged.
+        cache: the folder of decoded pictures and downloads; None takes `cache_folder()`.
+        progress: show progress bars on a terminal.
 
     Raises:
-        UsageError: an unknown name, a path that is not there, or a size or channels that do not fit.
+        UsageError: an unknown name, a missing path, or a size or number of channels that does not fit.
         DataError: a source that cannot be used as it is.
     """
     check_request(size, channels)
@@ -49,7 +49,7 @@ def open_source(
     name, _, folder = source.partition(":")
     if source in TOYS:
         if size or channels:
-            raise UsageError(f'"{source}" holds points, not pictures: leave size and channels out.')
+            raise UsageError(f'"{source}" holds points, not pictures: it takes no size or channels.')
         return open_toy(source)
     if source == "digits":
         return open_digits(size, channels)
@@ -71,7 +71,7 @@ def open_source(
 
 
 def locate(source: str) -> str:
-    """Return `source` so that it means the same from every folder: paths become absolute."""
+    """Return `source` with its path made absolute, so that it is valid from any working directory."""
     name, _, folder = source.partition(":")
     if source in NAMES:
         return source
@@ -82,13 +82,13 @@ def locate(source: str) -> str:
 
 
 def _unknown(source: str, path: Path) -> str:
-    """Say what was probably meant: a name, or the neighbour of the first folder that is not there."""
+    """Return the error for an unknown source; suggest a name, or a sibling of the first missing folder."""
     missing = path
     while not missing.parent.is_dir():
         missing = missing.parent
     near = {item.name: str(item) for item in missing.parent.iterdir() if not item.name.startswith(".")}
     near |= {name: name for name in NAMES}
-    # Whole paths would be alike by the folder that they share.
+    # Only the last part is compared: whole paths are similar because of the folder that they share.
     meant = suggestion(missing.name, near, near.__getitem__)
     return f'no source "{source}".{meant} {_what(NAMES)}'
 

@@ -1,4 +1,4 @@
-"""Which pictures are held out where the source does not say so itself."""
+"""Decides which examples are held out, if the source has no split of its own."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ import numpy.typing as npt
 from genlab.core.errors import DataError
 
 SHARE = 0.1
-RULE = "about 10% by a hash of each name: a picture keeps its side however the others change"
+RULE = "about 10% by a hash of each name: a picture stays in its split when others are added or removed"
 
 
 def held_out(names: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return which of `names` (N,) are held out: about 10% of them, at least one, never all.
+    """Return which of `names` are held out, (N,): about 10% of them, at least one, never all.
 
-    The side is a function of the name alone, so that files added later move no other file across; only
-    where no hash falls below the threshold is the smallest one taken.
+    It depends on each name alone, so adding files does not move others to the other split; only if no hash is
+    below the threshold, the smallest one is held out.
 
     Raises:
         DataError: fewer than two names.
@@ -26,12 +26,12 @@ def held_out(names: Sequence[str]) -> npt.NDArray[np.bool_]:
             f"{len(names)} picture(s) cannot be split into a training and a held-out part: give at least 2."
         )
     hashes = np.array([_hash(name) for name in names], dtype=np.uint64)
-    chosen = hashes < np.uint64(int(SHARE * 2**64))
-    if not chosen.any():
-        chosen[hashes.argmin()] = True
-    if chosen.all():
-        chosen[hashes.argmax()] = False
-    return chosen
+    out = hashes < np.uint64(int(SHARE * 2**64))
+    if not out.any():
+        out[hashes.argmin()] = True
+    if out.all():
+        out[hashes.argmax()] = False
+    return out
 
 
 def _hash(name: str) -> int:

@@ -1,4 +1,4 @@
-"""A source whose arrays lie in the cache, so that opening it again reads nothing and shares its memory."""
+"""Keeps the arrays of a source in the cache, so that opening it again is fast and processes share the memory."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, Source
 
-_RULES = 1  # to be counted up when the same files would be made into something else
+_VERSION = 1  # of the cache's contents: increase it when the same files would be converted differently
 _SIDES = ("train", "held_out")
 
 
@@ -21,13 +21,13 @@ def stored(
     cache: Path,
     make: Callable[[], Source],
 ) -> Source:
-    """Return what `make` makes of `files`, from the cache as long as they stay as they are.
+    """Return the source that `make` builds from `files`, from the cache as long as the files do not change.
 
     Raises:
-        DataError: the cache cannot be written; or as `make`.
+        DataError: the cache cannot be written, or an error of `make`.
     """
     stamps = [(str(path.resolve()), about.st_size, about.st_mtime_ns) for path in files for about in [path.stat()]]
-    key = ["stored", _RULES, name, stamps, size, channels]
+    key = ["stored", _VERSION, name, stamps, size, channels]
     return _read(prepared(cache, key, lambda folder: _write(make(), folder)))
 
 

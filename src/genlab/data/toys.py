@@ -1,12 +1,13 @@
-"""Mixtures of Gaussians in the plane, on which mode collapse can be counted.
+"""Mixtures of Gaussians in the plane, on which mode collapse can be measured by counting modes.
 
-The protocol is that of VEEGAN and PacGAN: eight modes on a circle of radius 1 with standard deviation 0.01,
-and a 5 × 5 grid with spacing 2 and standard deviation 0.05. Everything is scaled so that the modes lie
-within [-0.8, 0.8]; the ratio of spread to spacing is as published.
+The protocol is that of VEEGAN and PacGAN: eight modes on a circle of radius 1 with standard deviation 0.01, and a
+5 × 5 grid with spacing 2 and standard deviation 0.05. Both are scaled so that the modes lie within [-0.8, 0.8];
+the ratio of standard deviation to spacing is as published.
 
 References:
-    Srivastava et al. 2017, "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning".
-    Lin et al. 2018, "PacGAN: The power of two samples in generative adversarial networks".
+    Srivastava et al., 2017. VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning.
+    arXiv:1705.07761.
+    Lin et al., 2018. PacGAN: The power of two samples in generative adversarial networks. arXiv:1712.04086.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from genlab.core.random import derive
+from genlab.core.random import derive_seed
 from genlab.data.dataset import Dataset, Source, make_dataset
 from genlab.data.wrappers import Paired
 
@@ -39,9 +40,9 @@ TOYS: dict[str, Callable[[], tuple[Modes, float]]] = {"ring8": _ring, "grid25": 
 
 
 def open_toy(name: str) -> Source:
-    """Return the points (N, 2) of a toy, labelled by mode; the same ones every time.
+    """Open the points (N, 2) of a toy, labelled by mode; they are the same every time.
 
-    Those of `rotated-ring8` have no labels but a source each: the point a quarter turn clockwise.
+    The points of `rotated-ring8` have no labels, but each has a source: the point rotated clockwise by 90°.
     """
     modes, spread = TOYS[name]()
     scale = _REACH / float(np.abs(modes).max())
@@ -54,18 +55,18 @@ def open_toy(name: str) -> Source:
         modes=modes,
         mode_spread=spread,
         notes={
-            "split": f"drawn apart: {TRAIN} and {HELD_OUT} points",
+            "split": f"drawn separately: {TRAIN} and {HELD_OUT} points",
             "scale": f"published coordinates times {scale:g}",
         },
     )
 
 
 def _draw(name: str, modes: Modes, spread: float, count: int) -> Dataset | Paired:
-    # RandomState, because numpy promises its stream for ever; that of default_rng may change.
-    random = np.random.RandomState(derive(0, "toy", name) % 2**32)
+    # RandomState, because NumPy guarantees its stream; that of default_rng may change.
+    random = np.random.RandomState(derive_seed(0, "toy", name) % 2**32)
     labels = random.randint(len(modes), size=count).astype(np.int64)
     points = (modes[labels] + spread * random.standard_normal((count, 2))).astype(np.float32)
     if name.startswith(ROTATED):
-        turned = np.stack([points[:, 1], -points[:, 0]], axis=1)
-        return Paired(make_dataset(name, points, None, ()), make_dataset(f"{name} sources", turned, None, ()))
+        rotated = np.stack([points[:, 1], -points[:, 0]], axis=1)
+        return Paired(make_dataset(name, points, None, ()), make_dataset(f"{name} sources", rotated, None, ()))
     return make_dataset(name, points, labels, tuple(f"mode {k}" for k in range(len(modes))))

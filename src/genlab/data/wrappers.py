@@ -1,6 +1,6 @@
 """Data made of other data: pairs, two unpaired sets, examples that are degraded on purpose, smaller images.
 
-Each reads other splits and is one itself, so that a loader orders, shards, mirrors and resumes it as any other.
+Each wraps other splits and is a split itself, so that a loader shuffles, shards, mirrors and resumes it as usual.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class _Wrapper:
-    """What all wrappers have: the target is that of another split."""
+    """What all wrappers share: the target is that of another split."""
 
     target: Split
 
@@ -55,7 +55,7 @@ class _WithSource(_Wrapper):
     def _spec(self, source: Split) -> DataSpec:
         spec = self.target.spec
         if SOURCE in spec.conditions:
-            raise DataError(f"{self.target.name} has a {SOURCE} already: each target takes one.")
+            raise DataError(f"{self.target.name} already has a {SOURCE}; each target takes only one.")
         return DataSpec(spec.target, {**spec.conditions, SOURCE: source.spec.target})
 
     def _given(self, batch: Batch, source: Tensor) -> Batch:
@@ -64,7 +64,7 @@ class _WithSource(_Wrapper):
 
 @dataclass(frozen=True)
 class Paired(_WithSource):
-    """Targets, each with the source of the same position: a photo and its sketch.
+    """Targets, each with the source at the same position, such as a photo and its sketch.
 
     Raises:
         DataError: the two splits are not equally long.
@@ -76,30 +76,30 @@ class Paired(_WithSource):
         if len(self.source) != len(self.target):
             raise DataError(
                 f"{len(self.target)} targets of {self.target.name} cannot be paired with {len(self.source)} "
-                f"sources of {self.source.name}. Give each its pair, or take them as unpaired."
+                f"sources of {self.source.name}. Give as many of each, or use them unpaired."
             )
 
     @property
     def spec(self) -> DataSpec:
-        """The target's, with the source as a condition."""
+        """The spec of the targets, with the source as a condition."""
         return self._spec(self.source)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of both splits."""
+        """The fingerprint of both splits."""
         return _digest("paired", self.target.fingerprint, self.source.fingerprint)
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
-        """Return targets and their sources."""
+        """Return the targets at `index` with their sources."""
         return self._given(self.target.batch(index, epoch), self.source.batch(index, epoch).x)
 
 
 @dataclass(frozen=True)
 class Unpaired(_WithSource):
-    """Targets, each with some source: the second split is read in a seeded order of its own.
+    """Targets, each with a random source from a second split.
 
-    The stream of sources is one permutation after the other, so that all are used equally often, however many
-    there are. The source of a target depends on the seed, the epoch and the position alone.
+    Sources are read in seeded permutations, one after the other, so that all are used equally often. The source of
+    a target depends only on the seed, the epoch and the position.
     """
 
     source: Split
@@ -107,12 +107,12 @@ class Unpaired(_WithSource):
 
     @property
     def spec(self) -> DataSpec:
-        """The target's, with the source as a condition."""
+        """The spec of the targets, with the source as a condition."""
         return self._spec(self.source)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of both splits."""
+        """The fingerprint of both splits."""
         return _digest("unpaired", self.target.fingerprint, self.source.fingerprint)
 
     @cached_property
@@ -120,12 +120,12 @@ class Unpaired(_WithSource):
         return Order(len(self.source), self.seed, "unpaired")
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
-        """Return targets, and the sources whose turn it is."""
+        """Return the targets at `index`, each with the next source of the stream."""
         epoch = np.zeros(len(index), dtype=np.int64) if epoch is None else epoch
-        rounds, places = np.divmod(epoch * len(self.target) + index, len(self.source))
+        passes, places = np.divmod(epoch * len(self.target) + index, len(self.source))
         rows = np.empty(len(index), dtype=np.int64)
-        for number in np.unique(rounds):
-            rows[rounds == number] = self._order.epoch(int(number))[places[rounds == number]]
+        for number in np.unique(passes):
+            rows[passes == number] = self._order.epoch(int(number))[places[passes == number]]
         return self._given(self.target.batch(index, epoch), self.source.batch(rows, epoch).x)
 
 
@@ -135,9 +135,9 @@ class Degraded(_WithSource):
 
     Args:
         target: the clean examples.
-        degrade: (examples (1, *shape), draws) -> the degraded ones. Its stream of draws depends on the seed, the
-            epoch and the position alone.
-        how: names the degradation in the fingerprint.
+        degrade: (examples (1, *shape), draws) -> degraded examples. The draws depend only on the seed, the epoch
+            and the position.
+        how: the name of the degradation in the fingerprint.
         seed: of the draws.
     """
 
@@ -147,16 +147,16 @@ class Degraded(_WithSource):
 
     @property
     def spec(self) -> DataSpec:
-        """The target's, with the degraded example as a condition of the same modality."""
+        """The spec of the targets, with the degraded example as a condition of the same modality."""
         return self._spec(self.target)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the split and of the degradation's name."""
+        """The fingerprint of the split and of the degradation's name."""
         return _digest("degraded", self.target.fingerprint, self.how)
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
-        """Return targets and their degraded copies."""
+        """Return the targets at `index` with their degraded copies."""
         batch = self.target.batch(index, epoch)
         epochs = np.zeros(len(index), dtype=np.int64) if epoch is None else epoch
         sources = [

@@ -7,27 +7,27 @@ from genlab.diagnosis.general_rules import BALANCED
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, flat_loss
 
-ALIKE, APART = 0.15, 0.4  # nearest-neighbour distances, 1 as of real images, at which samples are alike, are not
+ALIKE, APART = 0.15, 0.4  # nearest_neighbour_distance below which samples are alike, above which they are not
 FEW = 0.3  # of the diversity of real images
 POOR = 0.6
 LATE = 0.85  # of a run: earlier samples may still look like those of untrained weights
 SURE = 0.01  # D of generated images, and 1 − D of real ones
 WON = 0.01  # the discriminator's loss, in logs without D(x)
-EVEN = 0.03  # of the size of the scores: the difference by which a guessing discriminator prefers real images
+EVEN = 0.03  # difference of real and fake scores, relative to their size, of a discriminator that guesses
 FLAT = 1e-2  # of the generator's first gradient norm
 STEEP = 300.0  # a score that no bounded discriminator reaches
-GAP = 0.15  # r_v: how far held-out images are behind training images, as a share of how far samples are
-SATURATED = 0.3  # more saturated pixels than in real images, as a share of all
+GAP = 0.15  # r_v, as defined in `discriminator_overfitting`
+SATURATED = 0.3  # saturated_pixels
 STILL = 1e-2  # of the discriminator's update ratio
 SWING = 0.25  # relative change of the criterion from one evaluation to the next
-SWINGS = 5  # evaluations at least: fewer may swing by chance
+SWINGS = 5  # least number of evaluations: fewer may swing by chance
 UNBALANCED = 25.0  # ratio of the players' update ratios
 
 
 def mode_collapse(history: History, context: Context) -> Sign | None:
     """Each sample has a near copy among the others, and had none before, or the run is nearly over."""
     nearest = history["nearest_neighbour_distance"].smooth()
-    since = nearest.held(nearest.values < ALIKE, POINTS)
+    since = nearest.true_since(nearest.values < ALIKE, POINTS)
     if since is None:
         return None
     if nearest.until(since).values.max(initial=0.0) < APART and not _is_late(history, context, nearest, since):
@@ -38,14 +38,14 @@ def mode_collapse(history: History, context: Context) -> Sign | None:
 def mode_dropping(history: History, context: Context) -> Sign | None:
     """Late in a run samples vary far less than real images do."""
     diversity = history["diversity"].smooth()
-    since = diversity.held(diversity.values < FEW, POINTS)
+    since = diversity.true_since(diversity.values < FEW, POINTS)
     if since is None or not _is_late(history, context, diversity, since):
         return None
     return Sign(since, [diversity.shows("diversity", f"above {FEW}")])
 
 
 def _is_late(history: History, context: Context, series: Series, since: int) -> bool:
-    """Whether a run is nearly over, and a symptom has been there for long."""
+    """Return whether a run is nearly over and a symptom has lasted for long."""
     return history.step >= context.share(history, LATE) and len(series.after(since)) >= LONG
 
 
@@ -54,10 +54,10 @@ def discriminator_too_strong(history: History, context: Context) -> Sign | None:
     real, fake = history["D(x)"].smooth(), history["D(G(z))"].smooth()
     if len(real) and len(fake):
         sure = np.maximum(1 - real.values, fake.at(real.steps)) < SURE
-        since = real.held(sure & ~(history["diversity"].smooth().at(real.steps) >= POOR), POINTS)
+        since = real.true_since(sure & ~(history["diversity"].smooth().at(real.steps) >= POOR), POINTS)
         return None if since is None else Sign(since, [fake.shows("D(G(z))", f"above {SURE}")])
     loss, other = history["discriminator_loss"].smooth(), history["generator_loss"].smooth()
-    since = loss.held((np.abs(loss.values) < WON) & (other.at(loss.steps) > 4), 2 * POINTS)
+    since = loss.true_since((np.abs(loss.values) < WON) & (other.at(loss.steps) > 4), 2 * POINTS)
     return None if since is None else Sign(since, [loss.shows("discriminator_loss", f"above {WON}")])
 
 
@@ -67,7 +67,7 @@ def discriminator_too_weak(history: History, context: Context) -> Sign | None:
     size = np.maximum(np.maximum(np.abs(real.values), np.abs(fake.at(real.steps))), 1.0)
     lead = Series(real.steps, (real.values - fake.at(real.steps)) / size).smooth(9)
     poor = history["diversity"].smooth().at(lead.steps) < POOR
-    since = lead.held((lead.values < EVEN) & poor, LONG)
+    since = lead.true_since((lead.values < EVEN) & poor, LONG)
     return None if since is None else Sign(since, [lead.shows("score_real − score_fake", f"above {EVEN}")])
 
 
@@ -78,7 +78,7 @@ def vanishing_gradients(history: History, context: Context) -> Sign | None:
     if not len(first):
         return None
     began, norm = float(first.values.max()), norm.smooth()
-    since = norm.held(norm.values < FLAT * began, POINTS)
+    since = norm.true_since(norm.values < FLAT * began, POINTS)
     return None if since is None else Sign(since, [norm.shows("generator_gradient_norm", f"near {began:.2g}")])
 
 
@@ -89,7 +89,7 @@ def divergence(history: History, context: Context) -> Sign | None:
         names.remove("generator_loss")  # a distance of features has no natural scale
     for name in names:
         size = history[name].apply(np.abs).smooth()
-        since = size.held(size.values > STEEP, POINTS)
+        since = size.true_since(size.values > STEEP, POINTS)
         if since is not None:
             return Sign(since, [history[name].shows(name, f"within ±{STEEP:g}")])
     return None
@@ -104,17 +104,17 @@ def discriminator_overfitting(history: History, context: Context) -> Sign | None
     train, other, fake = (history[name].smooth(9) for name in ("score_train", "score_held_out", "score_sample"))
     lead = train.values - fake.at(train.steps)
     share = Series(train.steps, (train.values - other.at(train.steps)) / np.maximum(lead, 1e-6))
-    since = share.held((share.values > GAP) & (lead > 0.1), 2 * POINTS)
+    since = share.true_since((share.values > GAP) & (lead > 0.1), 2 * POINTS)
     if since is None:
         return None
-    # Only a warning: augmentation takes long to help, and in the runs of docs/doctor.md it never did in time.
+    # Only a warning: augmentation takes long to help; in the runs of docs/doctor.md it never helped in time.
     return Sign(since, [share.shows("discriminator's preference for training images", f"below {GAP}")], "warning")
 
 
 def saturated_samples(history: History, context: Context) -> Sign | None:
     """Many more pixels are fully black or white in samples than in real images."""
     saturation = history["saturated_pixels"].smooth().after(context.share(history, START))
-    since = saturation.held(saturation.values > SATURATED, POINTS)
+    since = saturation.true_since(saturation.values > SATURATED, POINTS)
     return None if since is None else Sign(since, [saturation.shows("saturated_pixels", f"below {SATURATED}")])
 
 
@@ -123,7 +123,7 @@ def generator_not_learning(history: History, context: Context) -> Sign | None:
     ratio, discriminator = (
         history[f"{player}_update_ratio"].smooth() for player in ("generator", "discriminator")
     )
-    since = ratio.held(ratio.values < STILL * discriminator.at(ratio.steps), POINTS)
+    since = ratio.true_since(ratio.values < STILL * discriminator.at(ratio.steps), POINTS)
     if since is None:
         return None
     return Sign(
@@ -162,7 +162,7 @@ def unbalanced_updates(history: History, context: Context) -> Sign | None:
     one, two = (history[f"{player}_update_ratio"].smooth() for player in ("generator", "discriminator"))
     times = Series(one.steps, one.values / np.maximum(two.at(one.steps), 1e-12))
     times = times.after(context.share(history, START))
-    since = times.held((times.values > UNBALANCED) | (times.values < 1 / UNBALANCED), LONG)
+    since = times.true_since((times.values > UNBALANCED) | (times.values < 1 / UNBALANCED), LONG)
     if since is None:
         return None
     expected = f"{1 / UNBALANCED:.2g} to {UNBALANCED:g}"
@@ -176,7 +176,7 @@ def uninformative_labels(history: History, context: Context) -> Sign | None:
     if not classes or not len(accuracy):
         return None
     least = 1.5 / classes
-    since = accuracy.held(accuracy.values < least, LONG)
+    since = accuracy.true_since(accuracy.values < least, LONG)
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_real", f"above {least:.2g}")])
 
 
@@ -353,7 +353,7 @@ RULES = (
         "Oscillation: evaluations go up and down without improving",
         oscillation,
         "The players circle around their equilibrium, and each undoes what the other did. The steps are too "
-        "large, or nothing damps the game.",
+        "large, or nothing damps the oscillation.",
         "Mescheder, Geiger and Nowozin, 2018. Which Training Methods for GANs do actually Converge? "
         "arXiv:1801.04406",
         ("criterion",),

@@ -8,7 +8,7 @@ from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import LONG, POINTS, START, Context, Rule, flat_loss
 
 NO_RATE = 0.05  # nats, at any time
-LITTLE_RATE, LATE = 0.5, 0.3  # nats, after this share of a run
+LITTLE_RATE, LATE = 0.5, 0.3  # nats, and the share of a run after which it applies
 BLURRED, STILL_BLURRED = 0.35, 0.5  # of the sharpness of real images, at any time and late
 POOR, STILL_POOR = 0.4, 0.55  # R², at any time and late
 WIDE = 3.0  # variance of the latents of images; the prior's is 1
@@ -17,7 +17,7 @@ APART = 2.0  # validation loss by training loss
 MORE_ERROR = 1.2  # a diffusion model's loss of held-out images by that of training images
 MORE_BITS = 0.2  # a flow's loss of held-out images above that of training images, in bits per dimension or nats
 RISEN = 0.1  # of the decrease of a validation loss up to its minimum
-BEHIND, MUCH = 0.12, 0.6  # R² of training images above that of held-out ones, and at least
+BEHIND, MUCH = 0.12, 0.6  # R² of training images: above that of held-out ones by this, and at least this
 COPIED = 0.8  # of the squared error before denoising
 INACTIVE = 0.9  # of the dimensions
 HEAVY = 0.4  # of the reconstruction loss
@@ -28,7 +28,7 @@ def posterior_collapse(history: History, context: Context) -> Sign | None:
     """The KL divergence of the posterior is close to 0."""
     rate = _at_full_weight(history, context, history["rate"].smooth()).after(context.share(history, START))
     least = np.where(rate.steps < context.share(history, LATE), NO_RATE, LITTLE_RATE)
-    since = rate.held(rate.values < least, POINTS)
+    since = rate.true_since(rate.values < least, POINTS)
     return None if since is None else Sign(since, [rate.shows("rate", f"above {LITTLE_RATE} nats")])
 
 
@@ -38,7 +38,7 @@ def over_regularised(history: History, context: Context) -> Sign | None:
     detail = detail.after(context.share(history, START))
     late = detail.steps >= context.share(history, LATE)
     sharp, rich = np.where(late, STILL_BLURRED, BLURRED), np.where(late, STILL_POOR, POOR)
-    since = detail.held((detail.values < sharp) & (explained.at(detail.steps) < rich), LONG)
+    since = detail.true_since((detail.values < sharp) & (explained.at(detail.steps) < rich), LONG)
     rate = history["rate"].smooth()
     if since is None or not len(rate) or rate.last < LITTLE_RATE:
         return None
@@ -57,9 +57,9 @@ def under_regularised(history: History, context: Context) -> Sign | None:
         _at_full_weight(history, context, history[name].smooth()).after(context.share(history, START))
         for name in ("posterior_std", "aggregate_variance")
     )
-    if (since := spread.held(spread.values < NARROW, POINTS)) is not None:
+    if (since := spread.true_since(spread.values < NARROW, POINTS)) is not None:
         return Sign(since, [spread.shows("posterior_std", f"above {NARROW}")])
-    if (since := whole.held(whole.values > WIDE, POINTS)) is not None:
+    if (since := whole.true_since(whole.values > WIDE, POINTS)) is not None:
         return Sign(since, [whole.shows("aggregate_variance", f"below {WIDE}")])
     return None
 
@@ -72,7 +72,7 @@ def overfitting(history: History, context: Context) -> Sign | None:
         return _turned(history["validation_loss"].smooth(3), history["loss"].smooth(3))
     train, other = history["r2_train"].smooth(), history["r2_held_out"].smooth()
     behind = train.values - other.at(train.steps)
-    since = train.held((behind > BEHIND) & (train.values > MUCH), POINTS)
+    since = train.true_since((behind > BEHIND) & (train.values > MUCH), POINTS)
     if since is None:
         return None
     return Sign(
@@ -82,11 +82,11 @@ def overfitting(history: History, context: Context) -> Sign | None:
 
 
 def _losses_apart(history: History, context: Context) -> Sign | None:
-    """Return since when the loss of held-out images is above that of training images, with the same noise."""
+    """Find the step since which the loss of held-out images is above that of training images, with equal noise."""
     train, other = history["loss_train"], history["loss_held_out"]
     held_out, flow = other.at(train.steps), context.family == "flow"
     gap = Series(train.steps, held_out - train.values if flow else held_out / train.values).smooth(LONG)
-    since = gap.held(gap.values > (MORE_BITS if flow else MORE_ERROR), POINTS)
+    since = gap.true_since(gap.values > (MORE_BITS if flow else MORE_ERROR), POINTS)
     if since is None:
         return None
     return Sign(
@@ -95,15 +95,16 @@ def _losses_apart(history: History, context: Context) -> Sign | None:
 
 
 def _turned(other: Series, loss: Series) -> Sign | None:
-    """Return since when the validation loss is twice the loss, or rises while the loss falls."""
+    """Find the step since which the validation loss is twice the loss, or rises while the loss falls."""
     if len(other) < 2 * POINTS or not len(loss):
         return None
     least = f"near that of training, {loss.last:.3g}"
-    if (since := other.held(other.values > APART * loss.at(other.steps), LONG)) is not None and loss.last > 0:
+    since = other.true_since(other.values > APART * loss.at(other.steps), LONG)
+    if since is not None and loss.last > 0:
         return Sign(since, [other.shows("validation_loss", least)])
     low = int(other.values.argmin())
     fallen = other.values[0] - other.values[low]
-    since = other.held(
+    since = other.true_since(
         (other.values > other.values[low] + RISEN * fallen) & (other.steps > other.steps[low]), POINTS
     )
     if since is None or fallen <= 0 or loss.last > loss.at(other.steps[low : low + 1])[0]:
@@ -114,14 +115,14 @@ def _turned(other: Series, loss: Series) -> Sign | None:
 def identity_mapping(history: History, context: Context) -> Sign | None:
     """The error after denoising is nearly that of the corrupted images."""
     error = history["denoised_error"].smooth().after(context.share(history, START))
-    since = error.held(error.values > COPIED, LONG)
+    since = error.true_since(error.values > COPIED, LONG)
     return None if since is None else Sign(since, [error.shows("denoised_error", f"below {COPIED}")])
 
 
 def inactive_latents(history: History, context: Context) -> Sign | None:
     """Nearly all latent dimensions are the same for every image."""
     inactive = history["inactive_latents"].smooth().after(context.share(history, START))
-    since = inactive.held(inactive.values > INACTIVE, POINTS)
+    since = inactive.true_since(inactive.values > INACTIVE, POINTS)
     return None if since is None else Sign(since, [inactive.shows("inactive_latents", f"below {INACTIVE}")])
 
 
@@ -130,7 +131,7 @@ def penalty_dominates(history: History, context: Context) -> Sign | None:
     loss, picture = history["loss"], history["reconstruction_loss"]
     added = Series(loss.steps, loss.values - picture.at(loss.steps)).smooth().after(context.share(history, START))
     share = added.values / picture.smooth().at(added.steps)
-    since = added.held(share > HEAVY, LONG)
+    since = added.true_since(share > HEAVY, LONG)
     if since is None:
         return None
     return Sign(since, [added.shows("loss - reconstruction_loss", f"below {HEAVY} × {picture.last:.3g}")])
@@ -141,16 +142,16 @@ def no_learning(history: History, context: Context) -> Sign | None:
     if "r2_held_out" not in history:
         return flat_loss(history["loss" if "loss" in history else "distortion"], "loss")
     explained = history["r2_held_out"].smooth().after(context.share(history, 2 * START))
-    since = explained.held(explained.values < NOTHING, LONG)
+    since = explained.true_since(explained.values < NOTHING, LONG)
     return None if since is None else Sign(since, [explained.shows("r2_held_out", f"above {NOTHING}")])
 
 
 def _at_full_weight(history: History, context: Context, series: Series) -> Series:
     """Return the values from the steps at which annealing has raised the weight of the rate to the full β."""
-    weight, asked = history["beta"], context.options.get("beta")
-    if not len(weight) or not asked:
+    weight, beta = history["beta"], context.options.get("beta")
+    if not len(weight) or not beta:
         return series
-    kept = weight.at(series.steps) >= 0.99 * float(asked)
+    kept = weight.at(series.steps) >= 0.99 * float(beta)
     return Series(series.steps[kept], series.values[kept])
 
 
@@ -189,7 +190,7 @@ RULES = (
         "Over-regularisation: reconstructions are blurred, because the latent carries too little information",
         over_regularised,
         "The weight of the rate leaves only a few dimensions in use, which encode brightness and layout but no "
-        "detail. Posterior and prior agree at the expense of the reconstructions.",
+        "detail. Posterior and prior match at the expense of the reconstructions.",
         "Higgins et al., 2017. beta-VAE. ICLR",
         ("reconstruction_sharpness", "r2_held_out", "rate"),
         ("vae",),

@@ -6,7 +6,7 @@ from genlab.diagnosis.rule import Context, Rule
 
 CONSTANT, DUPLICATES = 0.05, 0.2  # shares
 NARROW = 0.5  # of the range from -1 to 1
-RARE = 0.1  # of the mean over classes
+RARE = 0.1  # of the mean number of images per class
 TINY = 256  # images
 
 
@@ -29,12 +29,12 @@ def narrow_range(history: History, context: Context) -> Sign | None:
 
 
 def rare_class(history: History, context: Context) -> Sign | None:
-    """A class has a small fraction of the images that the others have."""
+    """A class has far fewer images than the others."""
     share = context.facts.get("rarest")
     conditional = any(context.options.get(name, "none") != "none" for name in ("discriminator_labels", "labels"))
     if share is None or share >= RARE or not conditional:
         return None
-    return Sign(0, [Evidence("images of the smallest class by the mean", share, f"above {RARE:g}")], "warning")
+    return Sign(0, [Evidence("smallest class / mean over classes", share, f"above {RARE:g}")], "warning")
 
 
 def tiny_data(history: History, context: Context) -> Sign | None:

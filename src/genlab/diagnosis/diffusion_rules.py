@@ -22,7 +22,7 @@ def no_denoising(history: History, context: Context) -> Sign | None:
     if "r2" not in history:
         return flat_loss(history["loss"], "loss")
     r2 = history["r2"].smooth().after(min(SLOW, context.share(history, SLOW_SHARE)))
-    since = r2.held(r2.values < LEAST_R2, LONG)
+    since = r2.true_since(r2.values < LEAST_R2, LONG)
     return None if since is None else Sign(since, [r2.shows("r2", f"above {LEAST_R2}")])
 
 
@@ -32,7 +32,7 @@ def diverging_loss(history: History, context: Context) -> Sign | None:
     if len(loss) < 4 * LONG:
         return None
     least = np.minimum.accumulate(loss.values)
-    since = loss.held(loss.values > RISEN * least, LONG)
+    since = loss.true_since(loss.values > RISEN * least, LONG)
     return None if since is None else Sign(since, [loss.shows("loss", f"near its minimum, {least[-1]:.3g}")])
 
 

@@ -17,7 +17,7 @@ from genlab.diagnosis.finding import Change, Finding, Remedy
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
 
-MOST = 2000  # lines that a doctor remembers; in a longer history it drops every other one of the older half
+MOST = 2000  # lines that a doctor keeps; of a longer history it drops every other line of the older half
 LEAST_STEPS, SHARE = 20, 0.01  # between two examinations: steps, and a share of the steps so far
 
 # In the order in which they are reported: causes before their effects.
@@ -58,20 +58,20 @@ def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -
     """Return the findings of all rules of the run's family at the end of `history`."""
     findings, unchecked = [], {}
     for rule in rules:
-        if context.family and context.family not in rule.families:
+        if context.family and rule.families and context.family not in rule.families:
             continue
         missing = rule.missing(history)
         if missing:
             unchecked[rule.name] = missing
         elif finding := rule(history, context):
-            findings.append(to_be_tried(finding, context))
+            findings.append(with_possible_remedies(finding, context))
     return Diagnosis(findings, unchecked)
 
 
-def to_be_tried(finding: Finding, context: Context) -> Finding:
-    """Return a finding with those remedies that are possible.
+def with_possible_remedies(finding: Finding, context: Context) -> Finding:
+    """Return a finding with only the possible remedies.
 
-    If the run's recipe is known, a remedy has to change it, and its changes are given as new values.
+    If the run's recipe is known, a remedy must change it, and its changes are given as new values.
     """
     remedies = list(finding.remedies)
     if context.options:
@@ -85,16 +85,16 @@ class Doctor:
     """Watches a run while it trains, and reports each finding once."""
 
     def __init__(
-        self, context: Context, lines: Iterable[Mapping[str, Any]] = (), told: Iterable[str] = ()
+        self, context: Context, lines: Iterable[Mapping[str, Any]] = (), reported: Iterable[str] = ()
     ) -> None:
-        """Take what is known of the run, what it has reported so far, and the rules that have been told."""
+        """Start with the context of the run, its history so far, and the rules already reported."""
         self.context = context
         self.lines = [_plain(line) for line in lines]
-        self.told = set(told)
+        self.reported = set(reported)
         self.due = 0  # the next step at which it examines
 
-    def see(self, step: int, values: Mapping[str, Any]) -> list[Finding]:
-        """Remember the values of a step; return what is found now and was not before."""
+    def update(self, step: int, values: Mapping[str, Any]) -> list[Finding]:
+        """Add the values of a step to the history; return new findings."""
         self.lines.append(_plain({"step": step, **values}))
         if len(self.lines) > MOST:
             half = MOST // 2
@@ -102,12 +102,12 @@ class Doctor:
         if step < self.due:
             return []
         self.due = step + max(LEAST_STEPS, int(SHARE * step))
-        found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.told]
-        self.told |= {finding.rule for finding in found}
+        found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.reported]
+        self.reported |= {finding.rule for finding in found}
         return found
 
     def now(self) -> Diagnosis:
-        """Return what is wrong now; earlier findings may be over."""
+        """Return the present diagnosis; earlier findings may be over."""
         return examine(History(self.lines), self.context)
 
 

@@ -17,7 +17,7 @@ class Evidence:
     expected: str  # in words: "above 0.5"
 
     def values(self) -> dict[str, Any]:
-        """Return it as plain values for JSON, which knows no NaN."""
+        """Return it as plain values for JSON, with NaN as None."""
         return {
             "signal": self.signal,
             "value": self.value if math.isfinite(self.value) else None,
@@ -42,7 +42,7 @@ class Change:
     only: Literal["down", "up"] | None = None
 
     def value(self, now: Any, published: Any) -> Any:  # noqa: ANN401
-        """Return the new value of an option that is `now`, and `published` in the preset."""
+        """Return the new value of an option whose value is `now`, and `published` in the preset."""
         if (self.only == "down" and published > now) or (self.only == "up" and published < now):
             return now
         before = published if self.published else now
@@ -50,7 +50,7 @@ class Change:
             return before if self.published else self.to
         if isinstance(before, int):
             return max(1, round(before * self.times))
-        return float(f"{before * self.times:.6g}")  # 0.1 × 0.1 is 0.01 to people
+        return float(f"{before * self.times:.6g}")  # so that 0.1 × 0.1 is 0.01
 
     def __str__(self) -> str:
         option = f"--{self.option.replace('_', '-')}"
@@ -61,7 +61,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Remedy:
-    """Something to change, which a machine can do."""
+    """Changes of a recipe that can be applied automatically."""
 
     changes: Sequence[Change]
     why: str
@@ -87,7 +87,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Sign:
-    """What a rule has recognised."""
+    """A symptom that a rule has recognised."""
 
     since: int  # the first step of the symptom
     evidence: Sequence[Evidence]

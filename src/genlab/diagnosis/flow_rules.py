@@ -7,15 +7,15 @@ from genlab.diagnosis.general_rules import CLIPPED, LOWERED, TENTH
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import LONG, POINTS, Context, Rule
 
-LOST = 0.01  # error of a pixel in [-1, 1]: more than a grey level of 8 bits
-RISEN = 1.0  # bits per dimension, or nats of a point
+LOST = 0.01  # error of a pixel in [-1, 1]: more than an 8-bit grey level
+RISEN = 1.0  # bits per dimension of images, nats of points
 FAR = 3.0  # times the root mean square of the prior
 
 
 def not_invertible(history: History, context: Context) -> Sign | None:
-    """An image does not come back from its latents."""
+    """Images are not recovered from their latents."""
     error = history["inversion_error"]
-    since = error.held(error.values > LOST, POINTS)
+    since = error.true_since(error.values > LOST, POINTS)
     return None if since is None else Sign(since, [error.shows("inversion_error", f"below {LOST}")])
 
 
@@ -25,21 +25,21 @@ def diverging_likelihood(history: History, context: Context) -> Sign | None:
     if len(loss) < 4 * LONG:
         return None
     least = np.minimum.accumulate(loss.values)
-    since = loss.held(loss.values > least + RISEN, LONG)
+    since = loss.true_since(loss.values > least + RISEN, LONG)
     return None if since is None else Sign(since, [loss.shows("loss", f"near its minimum, {least[-1]:.3g}")])
 
 
 def prior_mismatch(history: History, context: Context) -> Sign | None:
     """The latents of images are far larger than draws from the prior."""
     size = history["latent_rms"].smooth()
-    since = size.held(size.values > FAR, LONG)
+    since = size.true_since(size.values > FAR, LONG)
     return None if since is None else Sign(since, [size.shows("latent_rms", "near 1")])
 
 
 RULES = (
     Rule(
         "not-invertible",
-        "Not invertible: images do not come back from their latents",
+        "Not invertible: images are not recovered from their latents",
         not_invertible,
         "Scales have grown so large that rounding errors destroy what they multiply. The network is invertible in "
         "theory only, and neither its samples nor its densities can be trusted.",

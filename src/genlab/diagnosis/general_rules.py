@@ -32,7 +32,7 @@ def rate_too_high(history: History, context: Context) -> Sign | None:
         if len(first) and first.last > FIRST_UPDATE:
             return Sign(1, [first.shows(f"first {name}", f"below {FIRST_UPDATE:g}")])
         ratio = ratio.smooth().after(context.share(history, START))
-        since = ratio.held(ratio.values > LARGE_UPDATE, POINTS)
+        since = ratio.true_since(ratio.values > LARGE_UPDATE, POINTS)
         if since is not None:
             return Sign(since, [ratio.shows(name, f"below {LARGE_UPDATE:g}")])
     return None
@@ -41,7 +41,7 @@ def rate_too_high(history: History, context: Context) -> Sign | None:
 def rate_too_low(history: History, context: Context) -> Sign | None:
     """The weights of all players have hardly changed since the beginning."""
     ratios = {name: ratio.smooth() for name, ratio in _updates(history).items() if len(ratio)}
-    still = [ratio.held(ratio.values < SMALL_UPDATE, POINTS) == ratio.steps[0] for ratio in ratios.values()]
+    still = [ratio.true_since(ratio.values < SMALL_UPDATE, POINTS) == ratio.steps[0] for ratio in ratios.values()]
     if not still or not all(still):
         return None
     evidence = [ratio.shows(name, f"above {SMALL_UPDATE:g}") for name, ratio in ratios.items()]
@@ -61,7 +61,7 @@ def exploding_gradients(history: History, context: Context) -> Sign | None:
         if len(norm) < 4 * POINTS:
             continue
         usual = float(np.median(norm.values[: len(norm) // 2]))
-        since = norm.held(norm.values > EXPLODED * max(usual, LEAST_NORM), POINTS)
+        since = norm.true_since(norm.values > EXPLODED * max(usual, LEAST_NORM), POINTS)
         if since is not None:
             return Sign(since, [norm.shows(name, f"near {usual:.2g}, as before")])
     return None
@@ -71,7 +71,7 @@ def dead_units(history: History, context: Context) -> Sign | None:
     """Half of the ReLU units of a part of the model output 0 for every input."""
     for name in history.names(DEAD_UNITS):
         dead = history[name].smooth()
-        since = dead.held(dead.values > DEAD, POINTS)
+        since = dead.true_since(dead.values > DEAD, POINTS)
         if since is not None:
             return Sign(since, [dead.shows(name, f"below {DEAD:g}")])
     return None
@@ -83,14 +83,14 @@ def training_collapse(history: History, context: Context) -> Sign | None:
     if len(criterion) < 2 * LATE:
         return None
     best = np.minimum.accumulate(criterion.values)
-    since = criterion.held((criterion.values > WORSE * best) & (best > 0), LATE)
+    since = criterion.true_since((criterion.values > WORSE * best) & (best > 0), LATE)
     return None if since is None else Sign(since, [criterion.shows("criterion", f"near its best, {best[-1]:.3g}")])
 
 
 def slow_data_loading(history: History, context: Context) -> Sign | None:
     """A large fraction of the time is spent waiting for batches."""
     waiting = history["data_wait_fraction"].smooth()
-    since = waiting.held(waiting.values > WAITING, POINTS)
+    since = waiting.true_since(waiting.values > WAITING, POINTS)
     return (
         None
         if since is None

@@ -1,4 +1,4 @@
-"""What a run reported, as arrays."""
+"""The history of a run as arrays."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ SMOOTH = 5  # points of the running median: one odd batch is no symptom
 
 @dataclass(frozen=True)
 class Series:
-    """The values of one signal, at the steps at which there were any."""
+    """The values of one signal, and the steps at which it was reported."""
 
-    steps: Array  # (N,), rising
+    steps: Array  # (N,), increasing
     values: Array  # (N,), finite
     _smoothed: dict[int, "Series"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -42,7 +42,7 @@ class Series:
 
     def smooth(self, points: int = SMOOTH) -> "Series":
         """Return the running median over the last `points` values, shorter at the beginning."""
-        if points not in self._smoothed:  # many rules ask for the same
+        if points not in self._smoothed:  # cached, because many rules need the same
             values = np.array([np.median(self.values[:end]) for end in range(1, min(points, len(self) + 1))])
             if len(self) >= points:
                 windows = np.lib.stride_tricks.sliding_window_view(self.values, points)
@@ -51,24 +51,24 @@ class Series:
         return self._smoothed[points]
 
     def after(self, step: float) -> "Series":
-        """Return what came at `step` and later."""
+        """Return the values at `step` and later."""
         kept = self.steps >= step
         return Series(self.steps[kept], self.values[kept])
 
     def until(self, step: float) -> "Series":
-        """Return what came at `step` and before."""
+        """Return the values at `step` and before."""
         kept = self.steps <= step
         return Series(self.steps[kept], self.values[kept])
 
     def at(self, steps: Array) -> Array:
-        """Return the newest values at other steps; NaN before the first."""
+        """Return the latest values at other steps; NaN before the first."""
         if not len(self):
             return np.full(len(steps), np.nan)
         place = np.searchsorted(self.steps, steps, side="right") - 1
         return np.where(place >= 0, self.values[np.maximum(place, 0)], np.nan)
 
-    def held(self, marks: Marks, points: int) -> int | None:
-        """Return the step since when `marks` (N,) hold without a gap up to now; None if for less than `points`."""
+    def true_since(self, marks: Marks, points: int) -> int | None:
+        """Return the step since which all `marks` (N,) are true; None if fewer than the last `points` are."""
         if len(marks) < points or not marks[-points:].all():
             return None
         broken = np.flatnonzero(~marks)
@@ -79,10 +79,10 @@ EMPTY = Series(np.empty(0), np.empty(0))
 
 
 class History:
-    """The signals of a run by name. What was not finite is left out of the series and counted."""
+    """The signals of a run, by name; values that are not finite are noted apart and not part of the series."""
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take lines that each have a `step`; those of a step that comes again replace the earlier ones."""
+        """Take lines that each have a `step`; later lines of the same step replace earlier values."""
         by_step: dict[float, dict[str, Any]] = {}
         for line in lines:
             by_step.setdefault(float(line["step"]), {}).update(line)
@@ -103,7 +103,7 @@ class History:
         self.lines = len(by_step)
 
     def __len__(self) -> int:
-        """Return at how many steps there was anything."""
+        """Return the number of steps with any values."""
         return self.lines
 
     def __contains__(self, name: str) -> bool:

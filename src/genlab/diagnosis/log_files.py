@@ -1,4 +1,4 @@
-"""Reads the numbers of a log file, whatever its format: each line's, by the names that its writer gave them."""
+"""Reads the numbers of a log file in any of several formats, by the names in the file."""
 
 import csv
 import json
@@ -10,8 +10,8 @@ from typing import Any
 
 from genlab.core.errors import GenlabError, UsageError
 
-MOST = 20_000  # lines that are read of a longer log, evenly spread; those with NaN or Inf all
-Row = tuple[int, Mapping[str, float]]  # number of a line, and what it says
+MOST = 20_000  # lines that are read of a longer log, evenly spaced, besides all lines with NaN or Inf
+Row = tuple[int, Mapping[str, float]]  # number of a line, and its values
 Line = tuple[int, str]
 
 _PAIR = re.compile(r"([A-Za-z][\w()/. -]*?)\s*[:=]\s*(-?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|nan|inf(?:inity)?))", re.I)
@@ -20,7 +20,7 @@ _PAIR = re.compile(r"([A-Za-z][\w()/. -]*?)\s*[:=]\s*(-?(?:\d+\.?\d*(?:[eE][+-]?
 def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
     """Yield the numbers of each line of a file, or of TensorBoard's event files in a folder.
 
-    What was odd about it is added to `notes`.
+    Anything unusual about the file is added to `notes`.
 
     Raises:
         UsageError: a folder without event files.
@@ -29,7 +29,7 @@ def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
     if path.is_dir():
         files = sorted(path.rglob("*tfevents*"))
         if not files:
-            raise UsageError(f"{path} is no run folder and holds no TensorBoard event files")
+            raise UsageError(f"{path} is not a run folder and holds no TensorBoard event files")
         yield from enumerate(row for file in files for row in _events(file))
         return
     if "tfevents" in path.name:
@@ -51,7 +51,7 @@ def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
 
 
 def _thinned(lines: Sequence[str], notes: list[str]) -> Iterable[Line]:
-    """Return lines with their numbers; of very many every few, and each with NaN or Inf."""
+    """Return numbered lines; of a long log every n-th one, and all with NaN or Inf."""
     if len(lines) <= MOST:
         return enumerate(lines)
     every = -(-len(lines) // MOST)
@@ -64,7 +64,7 @@ def _thinned(lines: Sequence[str], notes: list[str]) -> Iterable[Line]:
 
 
 def _is_table(lines: Sequence[str]) -> bool:
-    """Whether the first line names columns, and the next ones fill them."""
+    """Return whether the first line names the columns of a table."""
     head = re.split(r"[,;\t]", lines[0])
     if len(head) == 1:
         return len(lines) > 1 and _number(lines[0]) is None and _number(lines[1]) is not None
@@ -78,7 +78,7 @@ def _table(head: str, lines: Iterable[Line], notes: list[str]) -> Iterator[Row]:
     for number, line in lines:
         try:
             (cells,) = csv.reader([line], delimiter=separator)
-        except csv.Error:  # a cell of more than 128 KiB, say
+        except csv.Error:  # such as a cell of more than 128 KiB
             broken += 1
             continue
         row = {n: value for n, cell in zip(names, cells, strict=False) if (value := _number(cell)) is not None}
@@ -102,7 +102,7 @@ def _json_lines(lines: Iterable[Line], notes: list[str]) -> Iterator[Row]:
             if row:
                 yield number, row
     if broken:
-        notes.append(f"{broken} lines are no JSON and were left out")
+        notes.append(f"{broken} lines are not JSON and were left out")
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -129,13 +129,13 @@ def _number(text: str) -> float | None:
 
 
 def _events(path: Path) -> Iterator[dict[str, float]]:
-    """Read TensorBoard's records: length (8 bytes), its check (4), an Event message, its check (4)."""
+    """Read TensorBoard's records: length (8 bytes), its checksum (4), an Event message, its checksum (4)."""
     data, place = path.read_bytes(), 0
     records = []
     while place + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, place)
         if place + 16 + length > len(data):
-            break  # the program that writes it has not finished this one
+            break  # this record is still being written
         records.append((place + 12, length))
         place += 16 + length
     if len(records) > 10 * MOST:
@@ -173,7 +173,7 @@ def _tensor(data: bytes) -> float | None:
 
 
 def _message(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Yield number and value of each field of a protocol buffer."""
+    """Yield the number and the value of each field of a protocol buffer."""
     place = 0
     while place < len(data):
         key, place = _varint(data, place)

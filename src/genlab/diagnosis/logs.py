@@ -1,6 +1,6 @@
-"""Logs that other programs wrote: comma-separated, JSON lines, TensorBoard's event files, or printed text.
+"""Reads logs of other programs: comma-separated, JSON lines, TensorBoard's event files, or printed text.
 
-Columns are recognised by name, whatever their capitals and punctuation: `d_loss`, `Loss/D` and `errD` are all the
+Columns are recognised by name, ignoring case and punctuation: `d_loss`, `Loss/D` and `errD` are all the
 discriminator's loss.
 """
 
@@ -18,7 +18,7 @@ from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.history import History
 from genlab.diagnosis.log_files import Row, rows_of
 
-# Columns that say when; the aliases of signals stand beside the table of signals.
+# Columns of steps and epochs; the aliases of signals are in the table of signals.
 COLUMNS: Mapping[str, Sequence[str]] = {
     "step": (
         *("step", "steps", "iter", "iters", "iteration", "iterations", "globalstep", "batchesdone", "it", "kimg"),
@@ -26,19 +26,19 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "epoch": ("epoch", "epochs", "ep"),
 }
 _OURS = {alias: name for name, aliases in {**COLUMNS, **ALIASES}.items() for alias in aliases}
-# What else rules need is known by our names alone: runs of genlab export it.
+# Other signals of rules are recognised only by genlab's own names.
 RECOGNISED = list(dict.fromkeys([*COLUMNS, *ALIASES, *sorted({name for rule in RULES for name in rule.signals})]))
 
 
 @dataclass(frozen=True)
 class Log:
-    """What could be read of a log."""
+    """The signals that were read from a log."""
 
     history: History
     family: str | None
-    recognised: Mapping[str, str]  # their name -> ours
-    ignored: Sequence[str]  # columns of numbers that mean nothing to us
-    notes: Sequence[str]  # what was odd about the file
+    recognised: Mapping[str, str]  # name in the log -> name of the signal
+    ignored: Sequence[str]  # columns of numbers that were not recognised
+    notes: Sequence[str]  # anything unusual about the file
 
 
 def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str | None = None) -> Log:
@@ -46,12 +46,12 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str |
 
     Args:
         path: a file, or a folder with TensorBoard's event files.
-        mapping: our name of a signal to the name of its column, where that would not be recognised.
-        family: of the model, if it is known: an `nll` is all that a flow minimises, but a part of a VAE's loss.
+        mapping: from the name of a signal to the name of its column, for columns that would not be recognised.
+        family: of the model, if it is known: an `nll` is the loss of a flow, but only a part of a VAE's loss.
 
     Raises:
-        UsageError: no such file, or a name in `mapping` that is none.
-        GenlabError: nothing in it is a number over steps.
+        UsageError: no such file, or an unknown signal or column in `mapping`.
+        GenlabError: no column of the log is recognised.
     """
     if not path.exists():
         raise UsageError(f"there is no file {path}")
@@ -62,8 +62,8 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str |
     if not set(names.values()) - {"step", "epoch"}:
         shown = ", ".join(columns[:20]) or "nothing"
         raise GenlabError(
-            f"no column of {path} is known here. It has: {shown}. Say which is which, for example "
-            "--map discriminator_loss=NAME; ours are: " + ", ".join(RECOGNISED)
+            f"no column of {path} is recognised. It has: {shown}. Name the columns of signals, for example "
+            "--map discriminator_loss=NAME. Signals: " + ", ".join(RECOGNISED)
         )
     known = [(number, {names[n]: v for n, v in row.items() if n in names}) for number, row in rows]
     history = History(_in_order(known, notes))
@@ -75,7 +75,7 @@ def read_log(path: Path, mapping: Mapping[str, str] | None = None, family: str |
 
 
 def _family(signals: Collection[str]) -> str | None:
-    """Return the family that has such signals."""
+    """Return the family of a model that reports such signals."""
     for name in ("diffusion", "flow"):
         if f"{name}_update_ratio" in signals:
             return name
@@ -87,7 +87,7 @@ def _family(signals: Collection[str]) -> str | None:
 
 
 def _recognise(columns: Sequence[str], mapping: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """Return our name for each column that has one; the first of several columns with one meaning counts."""
+    """Return the signal of each recognised column; of several columns for one signal, the first counts."""
     names: dict[str, str] = {}
     for ours, theirs in mapping.items():
         if ours not in RECOGNISED:
@@ -106,7 +106,7 @@ def _recognise(columns: Sequence[str], mapping: Mapping[str, str], known: Mappin
 
 
 def _in_order(rows: Sequence[Row], notes: list[str]) -> list[dict[str, Any]]:
-    """Return rows with steps that rise: their own, or lines' numbers where these start again or are missing."""
+    """Return rows with increasing steps: their own, or line numbers if steps are missing or start again."""
     steps = [row.get("step") for _, row in rows]
     unnamed = sum(step is None or not math.isfinite(step) for step in steps)
     back = 0 if unnamed else sum(later < earlier for earlier, later in pairwise(steps))  # type: ignore[operator]

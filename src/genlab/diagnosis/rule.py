@@ -1,4 +1,4 @@
-"""A rule: one symptom, recognised by signals."""
+"""Rules: each recognises one symptom by signals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from genlab.diagnosis.finding import Finding, Remedy, Sign
 from genlab.diagnosis.history import SMOOTH, History, Series
 
 POINTS = 4  # values in a row that must show a symptom
-LONG = 10  # values in a row for a symptom that healthy runs have for a while
-FLAT = 0.02  # relative change of a loss that is no progress
-START = 0.05  # of a run: earlier, weights settle and samples are those of untrained weights
+LONG = 10  # values in a row for a symptom that healthy runs show for a while
+FLAT = 0.02  # relative change of a loss below which there is no progress
+START = 0.05  # share of a run that is ignored, in which weights settle and samples are untrained
 
 
 def flat_loss(loss: Series, name: str) -> Sign | None:
-    """Return the sign of a loss that is still where it began."""
+    """Return a sign if a loss is still where it began."""
     smooth = loss.smooth()
     if len(smooth) < 2 * LONG:
         return None
     began = float(np.median(loss.values[:3]))
-    since = smooth.held(np.abs(smooth.values - began) <= FLAT * abs(began), 2 * LONG)
+    since = smooth.true_since(np.abs(smooth.values - began) <= FLAT * abs(began), 2 * LONG)
     if since is None or since > smooth.steps[SMOOTH]:
         return None
     return Sign(since, [smooth.shows(name, f"away from where it began, {began:.4g}")])
@@ -40,7 +40,7 @@ class Context:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     published: Mapping[str, Any] = field(default_factory=dict)  # of its preset
     facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
-    possible: Callable[[Mapping[str, Any]], bool] = _any  # whether the recipe can be changed so
+    possible: Callable[[Mapping[str, Any]], bool] = _any  # whether these changes of the recipe are possible
 
     def share(self, history: History, part: float) -> float:
         """Return the step at which `part` of the run is over."""
@@ -51,7 +51,7 @@ class Context:
 class Rule:
     """A symptom, how it is recognised, why it happens, and what helps.
 
-    `check` is a pure function. A rule applies to the families that it names. It can be checked if the history has
+    `check` is a pure function. A rule applies to its `families`. It can be checked if the history has
     each of its `needs`; a need is the name of a signal, or several names of which one is enough.
     """
 
@@ -61,7 +61,7 @@ class Rule:
     why: str  # two sentences
     references: str = ""
     needs: Sequence[str | Sequence[str]] = ()
-    families: Sequence[str] = ("gan", "vae", "autoencoder", "diffusion", "flow")
+    families: Sequence[str] = ()  # all if empty
     remedies: Sequence[Remedy] = ()
 
     @property

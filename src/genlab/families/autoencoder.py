@@ -1,4 +1,4 @@
-"""The autoencoder: an image through a bottleneck and back; sparse and denoising, if asked for.
+"""Autoencoders: plain, sparse and denoising.
 
 References:
     Hinton and Salakhutdinov, 2006. Reducing the Dimensionality of Data with Neural Networks. Science 313.
@@ -22,14 +22,14 @@ from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.reconstruction import Reconstruction
 
 Corruption: TypeAlias = Callable[[Tensor, Draws], Tensor]  # examples (B, *shape) -> corrupted ones
-Sparsity: TypeAlias = Callable[[Tensor], Tensor]  # codes (B, latent) -> scalar
+Sparsity: TypeAlias = Callable[[Tensor], Tensor]  # latents (B, latent) -> scalar
 
 
 class Autoencoder(nn.Module):
     """z = activation(encoder(x)), x̂ = tanh(decoder(z)).
 
-    A sparse code needs an activation: a sigmoid, so that each unit has a rate of being on, or a rectifier, so that
-    a unit can be exactly 0.
+    Sparse latents need an activation: a sigmoid, so that the mean activation of each unit lies between 0 and 1, or
+    a ReLU, so that units can be exactly 0.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
 
     def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return latents (B, latent) of examples (B, *shape)."""
+        """Return the latents (B, latent) of examples (B, *shape)."""
         latents: Tensor = self.activation(self.encoder(x))
         return latents
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples (B, *shape) of latents (B, latent)."""
+        """Return the examples (B, *shape) of latents (B, latent)."""
         return self.modality.squash(self.decoder(latents))
 
     def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return decode(encode(x))."""
+        """Return the reconstructions of examples (B, *shape): decode(encode(x))."""
         return self.decode(self.encode(x))
 
 
 class DenoisingAutoencoder(Autoencoder):
-    """An autoencoder that is given corrupted examples and learns to restore the clean ones."""
+    """An autoencoder that learns to reconstruct clean examples from corrupted ones."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class DenoisingAutoencoder(Autoencoder):
 
 @dataclass(eq=False, kw_only=True)
 class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
-    """Minimises the mean over images of the reconstruction error, plus λ times the sparsity penalty of the codes.
+    """Minimises the mean reconstruction error of a batch, plus λ times the sparsity penalty of its latents.
 
-    A denoising autoencoder encodes corrupted images; the error is always that to the clean ones.
+    A denoising autoencoder encodes corrupted examples; its target is always the clean ones.
     """
 
     reconstruction: Reconstruction
@@ -88,7 +88,7 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
     sparsity_weight: float = 1.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean loss of a batch, and what there is to say about it."""
+        """Return the mean loss of a batch, and its signals."""
         x = batch.x
         latents = self.model.encode(self._input(x, step, randomness))
         loss = error = self.reconstruction(self.model.decoder(latents), x).mean()
@@ -100,7 +100,7 @@ class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
         return loss, {"loss": loss, **signals, "latent_std": latents.std()}
 
     def _input(self, x: Tensor, step: int, randomness: Randomness) -> Tensor:
-        """Return what the encoder sees."""
+        """Return the input of the encoder: `x`, corrupted for a denoising autoencoder."""
         if not isinstance(self.model, DenoisingAutoencoder):
             return x
         return self.model.corruption(x, randomness.draws(len(x), "corruption", step))

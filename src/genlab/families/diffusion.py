@@ -1,7 +1,6 @@
-"""Denoising diffusion and flow matching: a network that tells an image from the noise in it.
+"""Denoising diffusion and flow matching: a network that learns to separate examples from noise.
 
-A schedule says how noisy images become, a prediction what the network is asked for, a sampler how to go from noise
-to images. Each can be any of its kind.
+A noise schedule, a prediction target and a sampler can be combined freely.
 
 References:
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
@@ -38,17 +37,17 @@ from genlab.objectives.diffusion import (
 )
 
 PREVIEW_STEPS = 16
-DRAWS = 4  # noise levels of each image by which its bound is estimated
+DRAWS = 4  # noise levels that are drawn to estimate the bound of each example
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a diffusion model makes images; a trained model can be given another one.
+    """How a diffusion model samples; it can be changed after training.
 
     Args:
-        sampler: how to go from noise to images.
-        steps: of the sampler; None for one per level of the schedule.
-        guidance: of images of a class.
+        sampler: goes from noise to examples.
+        steps: of the sampler; None for one per noise level.
+        guidance: of samples of a class.
     """
 
     sampler: Sampler = Ancestral()
@@ -57,14 +56,14 @@ class Sampling:
 
 
 class Diffusion(nn.Module):
-    """A denoiser between images and noise.
+    """A diffusion model or a flow-matching model.
 
     Args:
-        network: (noisy examples (B, *shape), times (B,) in [0, 1], condition) -> (B, *shape), what is predicted.
-        spec: what is generated, and the conditions that the network takes.
-        schedule: how noisy examples become.
-        prediction: a name in `PREDICTIONS`.
-        sampling: how images are made.
+        network: (noisy examples (B, *shape), times (B,) in [0, 1], condition) -> its prediction (B, *shape).
+        spec: the target, and the conditions that the network takes.
+        schedule: the noise schedule.
+        prediction: what the network predicts, a name in `PREDICTIONS`.
+        sampling: how to sample.
     """
 
     def __init__(
@@ -86,28 +85,28 @@ class Diffusion(nn.Module):
 
     @property
     def levels(self) -> int | None:
-        """256 where its bound is on the likelihood of bytes; None where it is on a density."""
+        """256 if the likelihood is of bytes, which gives bits per dimension; else None."""
         return self.modality.levels
 
     @property
     def no_label(self) -> int:
-        """The label that stands for none: the one after those of the classes."""
+        """The label that means no label: the number of classes."""
         return self.conditions["label"].levels or 0
 
     def predict(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return what the network predicts of noisy images (B, C, H, W) at times t (B,), float64 on the CPU."""
+        """Return the network's prediction for noisy examples (B, *shape) at times t (B,), float64 on the CPU."""
         predicted: Tensor = self.network(noisy, t.float().to(noisy.device), condition)
         return predicted
 
     def denoise(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> tuple[Tensor, Tensor]:
-        """Return the images x̂ and the noise ε̂ (B, C, H, W) in noisy images at times t (B,).
+        """Return the clean examples x̂ and the noise ε̂ (B, *shape) in noisy examples at times t (B,).
 
-        No pixel of x̂ is outside [-1, 1]; ε̂ is what x̂ leaves.
+        Images x̂ are clipped to [-1, 1], and ε̂ is computed from the clipped x̂.
         """
         return self._image_and_noise(noisy, t, self.predict(noisy, t, condition))
 
     def denoiser(self, condition: Condition = NONE, guidance: Guidance | None = None) -> Denoiser:
-        """Return `denoise` for examples that all have the same time, guided towards the label in `condition`."""
+        """Return `denoise` for examples that share one time, guided towards the label in `condition`."""
 
         def predictor(condition: Condition) -> Predictor:
             return lambda noisy, t: self.predict(noisy, _times(noisy, t), condition)
@@ -127,10 +126,13 @@ class Diffusion(nn.Module):
         return image, (noisy - level.alpha * image) / level.sigma
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` new examples (count, *shape), made as `sampling` says.
+        """Return `count` new examples (count, *shape).
+
+        Labels that are not given cycle through the classes.
 
         Raises:
-            UsageError: labels that are none of the model's classes, or another condition.
+            UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
+                without a default.
         """
         device, how = next(self.parameters()).device, self.sampling
         given = fill(self.conditions, condition, count, device)
@@ -145,7 +147,7 @@ class Diffusion(nn.Module):
 
     @contextmanager
     def preview_sampling(self) -> Iterator[Mapping[str, Any]]:
-        """Sample in few steps of DPM-Solver++(2M) within the block."""
+        """Sample in few steps of DPM-Solver++(2M) inside the context; yields the options used, as plain values."""
         before, steps = self.sampling, min(PREVIEW_STEPS, self.sampling.steps or self.schedule.steps)
         self.sampling = replace(before, sampler=DPMSolver2M(), steps=steps)
         try:
@@ -154,50 +156,48 @@ class Diffusion(nn.Module):
             self.sampling = before
 
     def evidence_bound(
-        self, images: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+        self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return the variational lower bound on log P(x) of images of bytes, or log p(x) of points, in nats, (B,).
+        """Return the evidence lower bound of each example in nats, (B,): of bytes log P(x), of points log p(x).
 
-        −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_l)], the sum over
-        k = l + 1 … T by `DRAWS` levels of each image: right on average. Half of them are drawn evenly and half in
-        proportion to 1/k, because the quietest levels cost most. l is 1 of points; of bytes it is the first level
-        whose noise is as wide as they are apart, which of DDPM's schedule is 1 too.
+        −[KL(q(x_T | x) ‖ N(0, 1)) + Σ_k KL(q(x_{k−1} | x_k, x) ‖ p(x_{k−1} | x_k)) − log P(x | x_l)], with the sum
+        over k = l + 1 … T estimated without bias from `DRAWS` levels of each example. The levels are drawn from an
+        equal mixture of a uniform distribution and one proportional to 1/k, because the least noisy levels cost
+        most. For points l = 1; for bytes l is the first level whose σ is at least the distance of neighbouring
+        bytes, which in DDPM's schedule is level 1 too.
         """
         last = self._last_level()
-        cost = prior_cost(self.schedule, images) + self._last_cost(last, images, condition, generator)
+        cost = prior_cost(self.schedule, x) + self._last_cost(last, x, condition, generator)
         levels = torch.arange(last + 1, self.schedule.steps + 1, dtype=torch.float64)
-        chances = 0.5 / len(levels) + 0.5 / levels / (1 / levels).sum()
+        probabilities = 0.5 / len(levels) + 0.5 / levels / (1 / levels).sum()
         for number in range(DRAWS):
-            place = (number + torch.rand(images.shape[0], generator=generator, dtype=torch.float64)) / DRAWS
-            row = torch.searchsorted(chances.cumsum(0), place).clamp(max=len(levels) - 1)
+            place = (number + torch.rand(x.shape[0], generator=generator, dtype=torch.float64)) / DRAWS
+            row = torch.searchsorted(probabilities.cumsum(0), place).clamp(max=len(levels) - 1)
             k = row + last + 1
-            made = self._denoised(images, k, condition, generator)
-            share = (1 / (DRAWS * chances[row])).to(images.device, images.dtype)
-            cost = cost + share * step_cost(self.schedule, k, images, made)
+            denoised = self._denoised(x, k, condition, generator)
+            weight = (1 / (DRAWS * probabilities[row])).to(x.device, x.dtype)
+            cost = cost + weight * step_cost(self.schedule, k, x, denoised)
         return -cost
 
     def _last_level(self) -> int:
-        """Return l, from which the bound takes the image at once: level 1, as in DDPM, or of bytes a later one.
+        """Return l, the level from which the bound predicts the example in one step: 1, or a later one for bytes.
 
-        Noise much narrower than bytes are apart could be told from the image by rounding, which no network learns:
-        steps among such levels, of which a straight line has many, cost more than the byte that they settle.
+        If σ is much smaller than the distance of neighbouring bytes, rounding would remove the noise, which no
+        network learns. Steps between such levels, of which a straight schedule has many, would cost more nats than
+        the bytes that they determine.
         """
         return int((self.schedule.sigmas[1:] >= BIN).nonzero()[0]) + 1 if self.levels else 1
 
-    def _last_cost(
-        self, level: int, images: Tensor, condition: Condition, generator: torch.Generator | None
-    ) -> Tensor:
+    def _last_cost(self, level: int, x: Tensor, condition: Condition, generator: torch.Generator | None) -> Tensor:
         """Return −log P(x | x_l) with one draw of x_l, (B,)."""
-        made = self._denoised(images, torch.full((images.shape[0],), level), condition, generator)
-        return (pixel_cost if self.levels else point_cost)(self.schedule.sigmas[level].item(), images, made)
+        denoised = self._denoised(x, torch.full((x.shape[0],), level), condition, generator)
+        return (pixel_cost if self.levels else point_cost)(self.schedule.sigmas[level].item(), x, denoised)
 
-    def _denoised(
-        self, images: Tensor, k: Tensor, condition: Condition, generator: torch.Generator | None
-    ) -> Tensor:
-        """Return x̂ of one draw of x_t at the levels k (B,) of each image."""
+    def _denoised(self, x: Tensor, k: Tensor, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        """Return x̂ for one draw of x_t at the level k (B,) of each example."""
         t = k.double() / self.schedule.steps
-        noise = torch.randn(images.shape, generator=generator).to(images.device)
-        return self.denoise(self.schedule.noisy(t, images, noise), t, condition)[0]
+        noise = torch.randn(x.shape, generator=generator).to(x.device)
+        return self.denoise(self.schedule.noisy(t, x, noise), t, condition)[0]
 
 
 def _times(noisy: Tensor, t: float) -> Tensor:
@@ -206,19 +206,20 @@ def _times(noisy: Tensor, t: float) -> Tensor:
 
 @dataclass(eq=False)
 class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
-    """Minimises the squared error of what the network predicts, at a noise level drawn anew for each image.
+    """Minimises the mean squared error of the network's prediction, at a random noise level for each example.
 
     Args:
-        label_dropout: share of the images whose label is kept from the network, which so learns to do without.
+        label_dropout: fraction of the examples whose label is dropped, so that the network also learns to predict
+            without a label.
     """
 
     label_dropout: float = 0.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean squared error of a batch.
+        """Return the mean loss of a batch, and its signals.
 
-        Signals: the same at the quieter and at the noisier half of the levels, and r2, the share of the error of
-        `gaussian_baseline` that the network avoids: 0 where it is as good as that, 1 where it makes no error.
+        Signals: the loss at the lower and at the upper half of the noise levels, and r2, the R² of the prediction
+        compared with `gaussian_baseline`: 0 if it is no better than the baseline, 1 if it is perfect.
         """
         model, images, draws = self.model, batch.x, randomness.draws(len(batch), "diffusion", step)
         levels = model.schedule.steps
@@ -237,7 +238,7 @@ class DiffusionTraining(SingleObjectiveTraining[Diffusion]):
         noisier, quieter = (2 * k > levels).to(errors.device), levels // 2 / levels
         return errors.mean(), {
             "loss": errors.mean(),
-            # Over the share of such levels, not of such images: a small part of a batch may have none of them.
+            # Divided by the fraction of such levels, not of such examples: a small part of a batch may have none.
             "loss_low_noise": (errors * ~noisier).mean() / quieter,
             "loss_high_noise": (errors * noisier).mean() / (1 - quieter),
             "r2": 1 - errors.mean() / (baseline - wanted).square().mean(),

@@ -1,4 +1,4 @@
-"""Normalising flows: an invertible network between images and noise, and the exact density that comes of it.
+"""Normalising flows: an invertible network between examples and latents, which gives an exact density.
 
 References:
     Dinh, Sohl-Dickstein and Bengio, 2017. Density Estimation Using Real NVP. arXiv:1605.08803.
@@ -22,21 +22,20 @@ from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
 
-EDGE = 0.05  # how far from 0 and 1 pixels are kept before their logit is taken, after Dinh et al.
-MIDDLE = 0.5  # of the interval that stands for a byte
+EDGE = 0.05  # the distance from 0 and 1 that pixels keep before their logit is taken, after Dinh et al.
+MIDDLE = 0.5  # of the interval of a byte
 
 
 class Flow(nn.Module):
-    """An invertible network and the prior N(0, 1) over its latents, as many as an image has numbers.
+    """An invertible network with the prior N(0, 1) over its latents, which have as many numbers as an example.
 
-    A byte b becomes the point (b + u)/256 with u uniform in [0, 1), so that a density can be had for it
-    (dequantisation), and that its logit, so that it is not bounded. Points of a toy are taken as they are.
+    A byte b is dequantised to (b + u)/256 with u uniform in [0, 1), so that it has a density, and mapped to its
+    logit, so that it is unbounded. Points are used as they are.
 
     Args:
-        network: examples (B, *shape) to latents (B, numbers) and log |det| of the Jacobian, (B,); has an
-            `inverse`.
-        modality: of what is generated.
-        temperature: deviation of the latents that samples are made of; below 1 for typical images.
+        network: examples (B, *shape) to latents (B, latent) and log |det| of the Jacobian, (B,); has an `inverse`.
+        modality: of the examples.
+        temperature: standard deviation of the latents of samples; below 1 for more typical, less diverse samples.
     """
 
     def __init__(self, network: nn.Module, modality: Modality, *, temperature: float = 1.0) -> None:
@@ -48,21 +47,21 @@ class Flow(nn.Module):
 
     @property
     def latent(self) -> int:
-        """How many dimensions the latent has."""
+        """Number of latent dimensions."""
         return math.prod(self.modality.shape)
 
     @property
     def levels(self) -> int | None:
-        """256 for bytes, whose density is one of the points that stand for them; None for real numbers."""
+        """256 if the likelihood is of bytes, which gives bits per dimension; else None."""
         return self.modality.levels
 
     def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return the latents (B, numbers) of images; of a byte, those of the middle of what stands for it."""
+        """Return the latents (B, latent) of examples (B, *shape), with each byte at the middle of its interval."""
         latents: Tensor = self.network(self._unbounded(x, MIDDLE)[0])[0]
         return latents
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return the examples (B, *shape) of latents (B, numbers): the inverse of `encode`."""
+        """Return the examples (B, *shape) of latents (B, latent): the inverse of `encode`."""
         points: Tensor = self.network.inverse(latents)  # type: ignore[operator]
         if self.levels is None:
             return points
@@ -70,40 +69,44 @@ class Flow(nn.Module):
         return ((self.levels * places - MIDDLE) / (self.levels - 1) * 2 - 1).clamp(-1, 1)
 
     def inversion_error(self, x: Tensor) -> Tensor:
-        """Return the largest difference between the numbers of each image and of what comes back, (B,)."""
+        """Return max |decode(encode(x)) − x| over the numbers of each example, (B,)."""
         return (self.decode(self.encode(x)) - x).abs().flatten(1).amax(1)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` draws from N(0, temperature²), (count, numbers)."""
+        """Return `count` draws from the prior N(0, temperature²), (count, latent)."""
         draws = torch.randn(count, self.latent, generator=generator).to(next(self.parameters()).device)
         return self.temperature * draws
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return the examples of `count` draws from the prior, (count, *shape)."""
+        """Return `count` new examples (count, *shape).
+
+        Raises:
+            UsageError: a condition, because flows take none.
+        """
         fill(self.conditions, condition, count)
         return self.decode(self.prior(count, generator))
 
     def evidence_bound(
         self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return log p(x) of points, or for bytes log p of one draw of what stands for them, in nats, (B,).
+        """Return the evidence lower bound of each example in nats, (B,): for points log p(x), which is exact.
 
-        The mean over draws is a lower bound on log P(x) of the bytes.
+        For bytes it is log p of one dequantised draw; its mean over draws is a lower bound on log P(x).
         """
         draws = torch.rand(x.shape, generator=generator).to(x.device) if self.levels else MIDDLE
         return self.log_density(x, draws)[0]
 
     def log_density(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return log p of examples (B, *shape) dequantised by `draws` from [0, 1), (B,), and their latents."""
+        """Return log p (B,) of examples (B, *shape) dequantised with `draws` in [0, 1), and their latents."""
         points, gained = self._unbounded(x, draws)
         latents, volume = self.network(points)
         normal = -0.5 * (latents.square() + math.log(2 * math.pi)).sum(1)
         return normal + volume + gained, latents
 
     def _unbounded(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return what the network works on, and the log-volume that the way there gained, (B,).
+        """Return the unbounded inputs of the network, and log |det| of the Jacobian of the map to them, (B,).
 
-        It includes log 256 for each byte: P(b) is the density over (b + u)/256 on an interval of 1/256.
+        For bytes the map starts at b + u, whose density integrates to P(b) over [b, b + 1).
         """
         if self.levels is None:
             return x, x.new_zeros(x.shape[0])
@@ -116,10 +119,13 @@ class Flow(nn.Module):
 
 @dataclass(eq=False)
 class FlowTraining(SingleObjectiveTraining[Flow]):
-    """Maximises the likelihood: minimises −log P(x) in bits for each number of an image, for a point in nats."""
+    """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats."""
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean loss of a batch, and the root of the mean square of its latents, which nears 1."""
+        """Return the mean loss of a batch, and its signals.
+
+        Signals: the root mean square of the latents, which approaches 1.
+        """
         model, x = self.model, batch.x
         draws = randomness.draws(len(batch), "dequantisation", step).uniform(*x.shape[1:])
         density, latents = model.log_density(x, draws)

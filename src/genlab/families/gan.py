@@ -1,4 +1,4 @@
-"""The generative adversarial network: a generator against a discriminator.
+"""Generative adversarial networks: a generator trained against a discriminator.
 
 References:
     Goodfellow et al., 2014. Generative Adversarial Networks. arXiv:1406.2661.
@@ -30,24 +30,24 @@ DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOu
 """A discriminator: (x, condition) -> output."""
 
 Augment: TypeAlias = Callable[[Tensor, int, Draws], Tensor]
-"""What is done to the discriminator's inputs: (images, step, draws) -> images."""
+"""An augmentation of the discriminator's inputs: (images, step, draws) -> images."""
 
 FlipLabels: TypeAlias = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
-"""Outputs of real and of generated images, some of them exchanged: (real, fake, draws) -> (real, fake)."""
+"""Swaps some outputs of real and generated images: (real, fake, draws) -> (real, fake)."""
 
 Penalty: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Draws], Tensor]
-"""A penalty with its weight: (scores of images, real, fake, draws) -> scalar."""
+"""A penalty with its weight: (function from images to scores, real, fake, draws) -> scalar."""
 
 Unroll: TypeAlias = Callable[
     [nn.Module, torch.optim.Optimizer, Callable[[DiscriminatorFunction], Tensor]], DiscriminatorFunction
 ]
-"""(discriminator, its optimizer, its loss) -> the discriminator after some more steps."""
+"""(discriminator, its optimizer, its loss) -> the discriminator after some further updates."""
 
 
 class GAN(nn.Module):
-    """A generator of images from N(0, 1) latents, and the discriminator that taught it.
+    """A generator with the prior N(0, 1) over its latents, and its discriminator.
 
-    Both networks get the conditions of the spec; labels that nobody gives go round the classes.
+    Both networks get the conditions of the spec; labels that are not given cycle through the classes.
     """
 
     def __init__(self, spec: DataSpec, generator: nn.Module, discriminator: nn.Module, latent: int) -> None:
@@ -58,28 +58,31 @@ class GAN(nn.Module):
         self.latent = latent
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples (B, *shape) of latents (B, latent)."""
+        """Return the examples (B, *shape) of latents (B, latent)."""
         return self.generate(latents, fill(self.conditions, condition, latents.shape[0], latents.device))
 
     def generate(self, latents: Tensor, condition: Condition) -> Tensor:
-        """Return the examples of latents and of every condition that the model takes."""
+        """Return the examples (B, *shape) of latents (B, latent); all the model's conditions must be given."""
         return self.modality.squash(self.generator(latents, condition))
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` draws from N(0, 1), (count, latent)."""
+        """Return `count` draws from the prior N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
         return torch.randn(count, self.latent, generator=generator).to(device)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` new examples, (count, *shape).
+        """Return `count` new examples (count, *shape).
+
+        Labels that are not given cycle through the classes.
 
         Raises:
-            UsageError: labels that are none of the model's classes, or another condition.
+            UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
+                without a default.
         """
         return self.decode(self.prior(count, generator), condition)
 
     def discriminate(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
-        """Return what the discriminator says of examples (B, *shape); what the model takes must be given."""
+        """Return the discriminator's output for examples (B, *shape); all the model's conditions must be given."""
         output: DiscriminatorOutput = self.discriminator(x, condition)
         return output
 
@@ -90,23 +93,25 @@ def _unchanged(images: Tensor, step: int, draws: Draws) -> Tensor:
 
 @dataclass(eq=False)
 class GANTraining:
-    """Trains the discriminator and the generator in turns (Goodfellow et al., algorithm 1).
+    """Trains the discriminator and the generator alternately (Goodfellow et al., algorithm 1).
 
     Args:
         model: both networks.
         discriminator: the player of `model.discriminator`.
         generator: the player of `model.generator`.
-        loss: what the two players minimise.
-        randomness: of all that a step draws.
+        loss: the adversarial losses of both networks.
+        randomness: of all draws of a step.
         augment: applied to all inputs of the discriminator, real and generated (noise, augmentation).
-        flip_labels: exchanges some outputs of real and generated images in the discriminator's loss.
+        flip_labels: swaps some outputs of real and generated images in the discriminator's loss.
         penalties: added to the discriminator's loss, by name.
-        penalty_every: updates of the discriminator between penalties, which weigh as many times more.
-        unroll: the generator learns against the discriminator after some more steps. Each of them has all
+        penalty_every: n: penalties are added in every n-th update of the discriminator, with n times their weight.
+        unroll: if given, the generator learns against the discriminator after some further updates, each with all
             penalties.
-        feature_matching: the generator matches the discriminator's mean features instead of minimising its loss.
-        one_pass: real and generated images go through the discriminator in one batch. It must not mix images.
-        accumulate: parts of a batch that go through the networks one after the other.
+        feature_matching: whether the generator matches the discriminator's mean features instead of minimising
+            its adversarial loss.
+        one_pass: whether real and generated images go through the discriminator as one batch; only for a
+            discriminator that does not mix images.
+        accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
     model: GAN
@@ -125,14 +130,14 @@ class GANTraining:
 
     @property
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both players."""
+        """The optimizers of both networks, by name."""
         return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Update the discriminator, on a fresh batch in each of its turns, then the generator.
+        """Update the discriminator, each time on a new batch, then the generator.
 
-        The generator's first turn takes the fakes of the discriminator's last one. They are generated once for
-        both, unless the batch goes through the networks in parts, of which memory holds one at a time.
+        The generator's first update uses the generated images of the discriminator's last one. They are generated
+        only once, unless the batch goes through the networks in parts.
         """
         d, g, signals = self.discriminator, self.generator, Signals()
         real: Tensor | None
@@ -171,18 +176,18 @@ class GANTraining:
 
     @property
     def generator_needs_real(self) -> bool:
-        """Whether the generator's turn looks at real images."""
+        """Whether the generator's update needs real images."""
         return self.unroll is not None or self.loss.compares_real or self.feature_matching
 
     def generate(self, batch: Batch, randomness: Randomness, *stream: int | str) -> Tensor:
-        """Return as many generated images as a batch has, under the same conditions."""
+        """Return as many generated examples as `batch` has, with the same conditions."""
         latents = randomness.normal(len(batch), (self.model.latent,), *stream)
         return self.model.generate(latents, batch.condition_for(self.model.conditions))
 
     def discriminate(
         self, real: Tensor, fake: Tensor, given: Condition
     ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
-        """Return the discriminator's outputs for real images and for as many generated ones."""
+        """Return the discriminator's outputs for real and for generated examples."""
         discriminator = self.model.discriminator
         if not self.one_pass:
             return discriminator(real, given), discriminator(fake, given)
@@ -195,13 +200,13 @@ class GANTraining:
     def discriminator_losses(
         self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, given: Condition, draws: Draws
     ) -> dict[str, Tensor]:
-        """Return the discriminator's loss and that of its auxiliary classifier."""
+        """Return the discriminator's adversarial loss, and the loss of its auxiliary classifier if it has one."""
         scores = real_out.scores, fake_out.scores
         if self.flip_labels:
             scores = self.flip_labels(*scores, draws)
         losses = {"discriminator_loss": self.loss.discriminator(*scores)}
         if real_out.classes is not None and fake_out.classes is not None:
-            # Odena et al.: on real and on generated images.
+            # As Odena et al., on real and on generated images.
             labels = given["label"]
             classified = cross_entropy(real_out.classes, labels) + cross_entropy(fake_out.classes, labels)
             losses["discriminator_class_loss"] = classified
@@ -210,12 +215,12 @@ class GANTraining:
     def slope_penalties(
         self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, given: Condition, draws: Draws
     ) -> dict[str, Tensor]:
-        """Return the penalties on the slope of a discriminator."""
+        """Return the gradient penalties of a discriminator, by name."""
         score = partial(_scores, discriminator, given)
         return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
 
     def opponent(self, real: Tensor | None, fake: Tensor, given: Condition, draws: Draws) -> DiscriminatorFunction:
-        """Return the discriminator that the generator learns against: the present one, or the unrolled one."""
+        """Return the discriminator that the generator learns against: the current or the unrolled one."""
         d = self.discriminator
         if self.unroll is None:
             return d.network
@@ -230,7 +235,7 @@ class GANTraining:
         draws: Draws,
         discriminator: DiscriminatorFunction,
     ) -> Tensor:
-        """Return what the discriminator minimises in its unrolled steps: everything but its weight regularizer."""
+        """Return the discriminator's loss in its unrolled updates: all terms except the weight regularizer."""
         losses = self.discriminator_losses(
             discriminator(real, given), discriminator(fake, given), given, draws
         ) | self.slope_penalties(discriminator, real, fake, given, draws)
@@ -239,7 +244,7 @@ class GANTraining:
     def generator_losses(
         self, discriminator: DiscriminatorFunction, real: Tensor | None, fake: Tensor, given: Condition
     ) -> dict[str, Tensor]:
-        """Return the generator's loss, or the squared distance of mean features, and that of the classifier."""
+        """Return the generator's adversarial or feature-matching loss, and that of the auxiliary classifier."""
         if self.loss.compares_real or self.feature_matching:
             assert real is not None
             real_out, fake_out = discriminator(real, given), discriminator(fake, given)
@@ -259,7 +264,7 @@ class GANTraining:
     def statistics(
         self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, given: Condition
     ) -> Signals:
-        """Return means of the discriminator's outputs and, where they are decisions, how often they are right."""
+        """Return the mean outputs of the discriminator, and its accuracies where outputs are decisions."""
         real, fake = real_out.scores.detach(), fake_out.scores.detach()
         signals = {"score_real": real.mean(), "score_fake": fake.mean()}
         if self.loss.log_odds:

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: samples that fit their condition better, at the price of variety.
+"""Classifier-free guidance: samples that fit their condition better, at the cost of diversity.
 
 References:
     Ho and Salimans, 2022. Classifier-Free Diffusion Guidance. arXiv:2207.12598.
@@ -12,23 +12,23 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-Predictor: TypeAlias = Callable[[Tensor, float], Tensor]  # x_t and t to what the network predicts
+Predictor: TypeAlias = Callable[[Tensor, float], Tensor]  # (x_t, t) -> the network's prediction
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """Guides a prediction y with a condition away from that without one, y_∅: to y_∅ + w (y − y_∅).
+    """Replaces the conditional prediction y by y_∅ + w (y − y_∅), with y_∅ the unconditional prediction.
 
     Args:
-        scale: w; 1 changes nothing.
-        interval: (low, high) of the times t, low < t ≤ high, that are guided.
+        scale: w; 1 means no guidance.
+        interval: (low, high): guidance is applied at times low < t ≤ high.
     """
 
     scale: float = 1.0
     interval: tuple[float, float] = (0.0, 1.0)
 
     def __call__(self, conditional: Predictor, unconditional: Predictor) -> Predictor:
-        """Return the guided predictor; it calls `unconditional` only at times that are guided."""
+        """Return the guided predictor; it calls `unconditional` only at times in the interval."""
         low, high = self.interval
 
         def guided(noisy: Tensor, t: float) -> Tensor:

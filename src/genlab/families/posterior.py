@@ -1,4 +1,4 @@
-"""What an encoder believes about the latent of an image.
+"""The Gaussian posterior of a VAE, and signals of how much the latent is used.
 
 References:
     Kingma and Welling, 2013. Auto-Encoding Variational Bayes. arXiv:1312.6114.
@@ -14,7 +14,7 @@ from genlab.core.contract import Signals
 from genlab.core.distributed import all_reduce_mean_
 from genlab.objectives.divergence import gaussian_kl
 
-ACTIVE = 0.01  # the variance over images that the posterior mean of a dimension in use exceeds (Burda et al.)
+ACTIVE = 0.01  # variance over examples above which the posterior mean of a dimension is active (Burda et al.)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class Posterior:
 
 @torch.no_grad()
 def usage(posterior: Posterior) -> Signals:
-    """Return what tells whether the latent is in use: a collapsed dimension has mean 0, spread 1 and KL 0.
+    """Return signals of how much the latent is used; a collapsed dimension has μ = 0, σ = 1 and KL 0.
 
     - posterior_mean: mean of |μ|;
     - posterior_std: mean of σ;
-    - aggregate_variance: of z over images and draws, the mean over dimensions of var μ + E σ²; 1 as the prior has;
-    - active_units: how many dimensions have a μ whose variance over the batch is above `ACTIVE`;
+    - aggregate_variance: var μ + E σ², the variance of z over examples and draws, averaged over dimensions; the
+      prior's is 1;
+    - active_units: number of dimensions whose μ has a variance above `ACTIVE` over the batch;
     - kl: mean KL of each dimension in nats, (latent,).
     """
     variance = posterior.log_variance.exp()

@@ -1,7 +1,7 @@
-"""Samplers: from noise to images, given a denoiser.
+"""Samplers: they go from noise to images, given a denoiser.
 
-A sampler goes from time t = 1 (noise) to t = 0 (the image) in as many steps as one wants to pay for. It is a
-frozen dataclass of its options; what a multistep method remembers is kept in the `Trajectory` of one call.
+A sampler goes from time t = 1 (noise) to t = 0 (the image) in any number of steps. It is a frozen dataclass of its
+options; what a multistep method remembers is kept in the `Trajectory` of a call.
 
 References:
     Ho, Jain and Abbeel, 2020. Denoising Diffusion Probabilistic Models. arXiv:2006.11239.
@@ -25,11 +25,11 @@ from torch import Tensor
 from genlab.core.errors import UsageError
 from genlab.objectives.diffusion import NoiseSchedule
 
-Denoiser: TypeAlias = Callable[[Tensor, float], tuple[Tensor, Tensor]]  # x_t and t to image x̂ and noise ε̂
+Denoiser: TypeAlias = Callable[[Tensor, float], tuple[Tensor, Tensor]]  # (x_t, t) -> image x̂, noise ε̂
 
 
 class Prediction(NamedTuple):
-    """The image that a denoiser predicted at a time."""
+    """The image that a denoiser predicted, and the time at which it did."""
 
     time: float
     image: Tensor
@@ -37,13 +37,13 @@ class Prediction(NamedTuple):
 
 @dataclass
 class Trajectory:
-    """One sampling call: what the sampler works with and what it remembers.
+    """The state of one sampling call.
 
     Args:
-        schedule: α and σ of every time.
+        schedule: the noise schedule.
         denoiser: returns the image x̂ and the noise ε̂ in x_t.
-        draw: returns normal noise in the shape of x_t.
-        last: the prediction of the step before, kept by multistep samplers.
+        draw: returns standard normal noise in the shape of x_t.
+        last: the prediction of the previous step, kept by multistep samplers.
     """
 
     schedule: NoiseSchedule
@@ -54,14 +54,14 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Sampler(ABC):
-    """A way from noise to images; its fields are its options."""
+    """A sampling method; its fields are its options."""
 
     name: ClassVar[str]
 
     def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
-        """Return the `steps` + 1 times from 1 to 0 that the sampler goes through.
+        """Return the `steps` + 1 times of the sampler, from 1 to 0.
 
-        By default they are as even as the levels k/T that the network was trained on allow.
+        By default they are noise levels k/T of training, spaced as evenly as possible.
 
         Raises:
             UsageError: fewer than one step, or more steps than levels.
@@ -70,7 +70,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        """Return x_s (B, …) of `noisy`, x_t (B, …), where s < t."""
+        """Return x_s (B, …), given `noisy`, which is x_t (B, …), and s < t."""
 
 
 def generate(
@@ -80,9 +80,9 @@ def generate(
     times: Sequence[float],
     progress_callback: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Return what `sampler` makes of `noise` (B, …) on its way through `times`, which fall.
+    """Return the examples (B, …) that `sampler` makes from `noise` (B, …) at decreasing `times`.
 
-    The callback is given the number of steps taken and of all steps, after each one.
+    After each step the callback is called with the number of steps taken and the total.
     """
     noisy = noise
     for number, (t, s) in enumerate(pairwise(times), 1):
@@ -93,7 +93,7 @@ def generate(
 
 
 def even_levels(steps: int, levels: int) -> list[int]:
-    """Return `steps` + 1 noise levels from `levels` to 0, as evenly as whole numbers allow.
+    """Return `steps` + 1 noise levels from `levels` to 0, whole numbers spaced as evenly as possible.
 
     Raises:
         UsageError: fewer than one step, or more steps than levels.
@@ -103,9 +103,9 @@ def even_levels(steps: int, levels: int) -> list[int]:
 
 
 def angular_levels(schedule: NoiseSchedule, steps: int) -> list[int]:
-    """Return `steps` + 1 noise levels from T to 0 that are closer to each other near the image.
+    """Return `steps` + 1 noise levels from T to 0, which are closer to each other near the image.
 
-    They are the different levels nearest to the angles φ_i = φ_T (1 − i/n)^1.5, with φ = arctan(σ/α) of Salimans
+    They are the distinct levels nearest to the angles φ_i = φ_T (1 − i/n)^1.5, with φ = arctan(σ/α) as in Salimans
     and Ho (2022). Their noise hardly depends on the schedule.
 
     Raises:
@@ -121,7 +121,7 @@ def angular_levels(schedule: NoiseSchedule, steps: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Ancestral(Sampler):
-    """DDPM: draws x_s from q(x_s | x_t, x̂), the posterior of the forward process at the predicted image."""
+    """DDPM: draws x_s from q(x_s | x_t, x̂), the posterior of the forward process given the predicted image."""
 
     name = "ancestral"
 
@@ -140,8 +140,8 @@ class DDIM(Sampler):
     """DDIM: x_s = α_s x̂ + √(σ_s² − ς²) ε̂ + ς z with z ~ N(0, 1).
 
     Args:
-        eta: share of the posterior's standard deviation, ς = η √Var q(x_s | x_t, x̂). With 0 only the start is
-            random; with 1 x_s is distributed as in `Ancestral`.
+        eta: η, the fraction of the posterior's standard deviation: ς = η √Var q(x_s | x_t, x̂). With 0 only the
+            initial noise is random; with 1 x_s is distributed as in `Ancestral`.
     """
 
     name = "ddim"
@@ -159,23 +159,26 @@ class DDIM(Sampler):
 
 @dataclass(frozen=True)
 class Euler(Sampler):
-    """Euler's method on the flow from noise to images, dx = x̂ dα + ε̂ dσ: DDIM with η = 0."""
+    """Euler's method for the ODE from noise to images, dx = x̂ dα + ε̂ dσ: DDIM with η = 0."""
 
     name = "euler"
 
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        """Follow the slope at t."""
+        """Take a step along the slope at t."""
         return DDIM().step(path, noisy, t, s)
 
 
 @dataclass(frozen=True)
 class Heun(Sampler):
-    """Heun's method on that flow: the mean of the slopes at t and at Euler's x_s. Two passes a step, order 2."""
+    """Heun's method for the same ODE, with the mean of the slopes at t and at Euler's x_s.
+
+    It is of second order and takes two passes a step.
+    """
 
     name = "heun"
 
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        """Follow the mean slope; the last step is Euler's, because x̂ and ε̂ are not defined without noise."""
+        """Take a step along the mean slope; the last step is Euler's, because x̂ and ε̂ are undefined at s = 0."""
         image, noise = path.denoiser(noisy, t)
         reached = _along(path.schedule, noisy, (t, s), image, noise)
         if s == 0:
@@ -186,24 +189,24 @@ class Heun(Sampler):
 
 @dataclass(frozen=True)
 class DPMSolver2M(Sampler):
-    """DPM-Solver++(2M): second order with one pass a step, from the predicted images of two steps.
+    """DPM-Solver++(2M): second order with one pass a step, from the predictions of two steps.
 
-    With λ = log α/σ, u the time before t, h = λ_s − λ_t and r = (λ_t − λ_u)/h it is algorithm 2 of Lu et al.:
+    With λ = log α/σ, u the previous time, h = λ_s − λ_t and r = (λ_t − λ_u)/h it is algorithm 2 of Lu et al.:
 
         D = (1 + 1/(2r)) x̂_t − 1/(2r) x̂_u,  x_s = σ_s/σ_t x_t − α_s (e^{−h} − 1) D
 
-    The first and the last step are of first order, D = x̂_t; the last one returns x_0 = x̂_t exactly. Its times are
-    those of `angular_levels`.
+    The first and the last step are of first order, D = x̂_t; the last one returns x_0 = x̂_t exactly. Its times
+    come from `angular_levels`.
     """
 
     name = "dpm++2m"
 
     def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
-        """Return times that are closer to each other near the image, where λ changes fastest."""
+        """Return the `steps` + 1 times, which are closer to each other near the image, where λ changes fastest."""
         return [k / schedule.steps for k in angular_levels(schedule, steps)]
 
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        """Take one step of algorithm 2 and remember its prediction."""
+        """Take a step of algorithm 2 and remember its prediction."""
         schedule, last = path.schedule, path.last
         image, _ = path.denoiser(noisy, t)
         path.last = Prediction(t, image)
@@ -228,7 +231,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = {
 
 def _check(steps: int, levels: int) -> None:
     if not 1 <= steps <= levels:
-        raise UsageError(f"{steps} steps cannot go through {levels} levels of noise. Choose 1 to {levels}.")
+        raise UsageError(f"{steps} steps do not fit into {levels} noise levels. Choose 1 to {levels}.")
 
 
 def _along(
@@ -242,7 +245,7 @@ def _along(
 
 
 def _between(schedule: NoiseSchedule, t: float, s: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return α_s, σ_s, and of the forward process from s to t the factor α_t/α_s and the noise that it adds."""
+    """Return α_s, σ_s and, of the forward process from s to t, the factor α_t/α_s and the σ of the added noise."""
     alpha, sigma = schedule.alpha(s), schedule.sigma(s)
     kept = schedule.alpha(t) / alpha
     added = (schedule.sigma(t).square() - (kept * sigma).square()).clamp(min=0).sqrt()

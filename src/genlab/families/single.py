@@ -1,4 +1,4 @@
-"""A training of one player that minimises one objective."""
+"""The training of one network that minimises one objective."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ M = TypeVar("M", bound=nn.Module)
 
 @dataclass(eq=False)
 class SingleObjectiveTraining(Generic[M]):
-    """Minimises `objective`, on a fresh batch in each step.
+    """Minimises `objective`, on a new batch in each step.
 
     Args:
         model: what is trained.
         player: the model with its optimizer.
-        randomness: of all that a step draws.
-        accumulate: parts of a batch that go through the network one after the other.
+        randomness: of all draws of a step.
+        accumulate: number of parts of a batch, which go through the network one after another.
     """
 
     model: M
@@ -35,11 +35,11 @@ class SingleObjectiveTraining(Generic[M]):
 
     @property
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizer of the one player."""
+        """The only optimizer, by name."""
         return {self.player.name: self.player.optimizer}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
-        """Update the weights once, on one batch."""
+        """Update the weights once, on a new batch."""
         with self.player.learning(self.accumulate):
             for part, randomness in parts(next(batches), self.randomness, self.accumulate):
                 self.player.backward(*self.objective(step, part, randomness))
@@ -47,4 +47,4 @@ class SingleObjectiveTraining(Generic[M]):
 
     @abstractmethod
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean loss of a batch, and other signals of it."""
+        """Return the mean loss of a batch, and its signals."""

@@ -1,4 +1,4 @@
-"""The variational autoencoder: β-weighted, annealed, importance-weighted, conditional, if asked for.
+"""Variational autoencoders, with options for β, annealing, free bits, importance weighting and conditions.
 
 References:
     Kingma and Welling, 2013. Auto-Encoding Variational Bayes. arXiv:1312.6114.
@@ -26,16 +26,16 @@ from genlab.objectives.divergence import free_bits
 from genlab.objectives.likelihood import importance_bound
 from genlab.objectives.reconstruction import Reconstruction
 
-CHUNK = 4096  # images that `VAE.importance_bound` decodes at a time
+CHUNK = 4096  # examples that `VAE.importance_bound` decodes at a time
 
 
 class VAE(nn.Module):
-    """An encoder that gives a posterior, a decoder, and the prior N(0, 1) over `latent` dimensions.
+    """An encoder that outputs a posterior, a decoder, and the prior N(0, 1) over `latent` dimensions.
 
     The encoder has 2·latent outputs: means, then log-variances. `reconstruction` is −log p(x | z).
 
-    With the condition "label" both networks get the class: q(z | x, y) and p(x | z, y), with y uniform. Where no
-    labels are given, those of examples are inferred (`classify`), and those of latents go round the classes.
+    With the condition "label" both networks get the class: q(z | x, y) and p(x | z, y), with y uniform. Labels
+    that are not given are inferred for examples (`classify`) and cycle through the classes for latents.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class VAE(nn.Module):
 
     @property
     def levels(self) -> None:
-        """None: the likelihood is of real numbers, whatever the data are."""
+        """None: the likelihood is of real numbers, for all data."""
         return None
 
     def posterior(self, x: Tensor, condition: Condition = NONE) -> Posterior:
@@ -68,42 +68,45 @@ class VAE(nn.Module):
         return Posterior(mean, log_variance)
 
     def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return the posterior mean, (B, latent)."""
+        """Return the latents (B, latent) of examples (B, *shape): the posterior means."""
         return self.posterior(x, condition).mean
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return examples (B, *shape) of latents (B, latent)."""
+        """Return the examples (B, *shape) of latents (B, latent)."""
         condition = fill(self.conditions, condition, latents.shape[0], latents.device)
         return self.modality.squash(self.decoder(latents, condition))
 
     def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
-        """Return the example of the posterior mean."""
+        """Return the reconstructions of examples (B, *shape): decode(encode(x))."""
         condition = self._inferred(x, condition)
         return self.decode(self.encode(x, condition), condition)
 
     def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return the example of one draw from the posterior of each."""
+        """Return the reconstructions of examples (B, *shape), each from one draw of its posterior."""
         condition = self._inferred(x, condition)
         noise = self.prior(x.shape[0], generator)
         return self.decode(self.posterior(x, condition).sample(noise), condition)
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` draws from N(0, 1), (count, latent)."""
+        """Return `count` draws from the prior N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
         return torch.randn(count, self.latent, generator=generator).to(device)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` examples of latents drawn from the prior, (count, *shape).
+        """Return `count` new examples (count, *shape).
+
+        Labels that are not given cycle through the classes.
 
         Raises:
-            UsageError: labels that are none of the model's classes, or another condition.
+            UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
+                without a default.
         """
         return self.decode(self.prior(count, generator), condition)
 
     def classify(self, x: Tensor) -> Tensor:
-        """Return for each example the class of the highest evidence bound, (B,).
+        """Return the class with the highest evidence lower bound for each example, (B,).
 
-        The bound is taken at the posterior mean, so that the same example always gets the same class.
+        The bound is computed at the posterior mean, so that the same example always gets the same class.
         """
         bounds = []
         for condition in self._each_class(x):
@@ -113,7 +116,7 @@ class VAE(nn.Module):
         return torch.stack(bounds).argmax(0)
 
     def distortion(self, latents: Tensor, x: Tensor, condition: Condition) -> Tensor:
-        """Return −log p(x | z, y) of k latents (k, B, latent) for each example, (k, B)."""
+        """Return −log p(x | z, y) for k latents of each example, (k, B), given latents (k, B, latent)."""
         count = latents.shape[0]
         repeated = {name: torch.cat([value] * count) for name, value in condition.items()}
         outputs = self.decoder(latents.flatten(0, 1), repeated)
@@ -123,10 +126,11 @@ class VAE(nn.Module):
     def evidence_bound(
         self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)) with one draw of z, in nats, (B,).
+        """Return the evidence lower bound of each example in nats, (B,): E_q[log p(x | z)] − KL(q(z | x) ‖ p(z)).
 
-        With `importance_samples`, or without the labels of a conditional model, it is `importance_bound` with as
-        many draws. log p(x | z) is −`reconstruction`, so that the bound is up to a constant where that is.
+        The expectation is by one draw of z. With `importance_samples` above 1, or without the labels of a
+        conditional model, it is `importance_bound` with as many draws. log p(x | z) is −`reconstruction`: if that
+        omits a constant, so does the bound.
         """
         if self.importance_samples > 1 or self._unlabelled(condition):
             return self.importance_bound(x, self.importance_samples, condition, generator)
@@ -136,7 +140,7 @@ class VAE(nn.Module):
     def distortion_and_rate(
         self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return E_q[−log p(x | z)] with one draw of z, and KL(q(z | x) ‖ p(z)), of each example in nats, (B,)."""
+        """Return E_q[−log p(x | z)] by one draw of z, and KL(q(z | x) ‖ p(z)), of each example in nats, (B,)."""
         condition = self._inferred(x, condition)
         posterior = self.posterior(x, condition)
         latents = posterior.sample(self.prior(x.shape[0], generator))
@@ -151,17 +155,18 @@ class VAE(nn.Module):
         *,
         chunk: int = CHUNK,
     ) -> Tensor:
-        """Return log (1/k) Σᵢ p(x | zᵢ) p(zᵢ) / q(zᵢ | x) with k = `samples` draws of z, in nats, (B,).
+        """Return the importance-weighted bound with `samples` draws, of each example in nats, (B,).
 
-        Its mean rises with k to log p(x). Without the labels of a conditional model there are k draws for each
-        class, and it is the bound of the mixture (1/K) Σ_y p(x | y).
+        It is log (1/k) Σᵢ p(x | zᵢ) p(zᵢ) / q(zᵢ | x) with k draws of z; its mean increases with k to log p(x).
+        Without the labels of a conditional model there are k draws for each class, and it is the bound of the
+        mixture (1/K) Σ_y p(x | y).
 
         Args:
             x: examples (B, *shape).
             samples: k.
             condition: may hold the label, (B,).
             generator: of the draws.
-            chunk: about how many examples are decoded at a time: the memory that it takes does not depend on k.
+            chunk: about how many examples are decoded at a time, so that the memory does not depend on k.
         """
         most, weights = max(1, chunk // x.shape[0]), []
         for given in self._each_class(x) if self._unlabelled(condition) else [condition]:
@@ -179,21 +184,21 @@ class VAE(nn.Module):
         return self.classes > 0 and "label" not in condition
 
     def _inferred(self, x: Tensor, condition: Condition) -> Condition:
-        """Return the condition, with the label inferred where a conditional model is given none."""
+        """Return the condition; if a conditional model is given no label, with the inferred one."""
         return {**condition, "label": self.classify(x)} if self._unlabelled(condition) else condition
 
     def _each_class(self, x: Tensor) -> list[Condition]:
-        """Return for each class the condition that all examples are of that class."""
+        """Return, for each class, the condition that all examples belong to it."""
         return [{"label": torch.full((x.shape[0],), label, device=x.device)} for label in range(self.classes)]
 
 
 @dataclass(eq=False, kw_only=True)
 class VAETraining(SingleObjectiveTraining[VAE]):
-    """Minimises the negative evidence bound, its rate weighted by β: distortion + β·rate.
+    """Minimises the negative evidence lower bound with a weight β on the rate: distortion + β·rate.
 
-    Distortion is E[−log p(x | z)] and rate E[KL(q(z | x) ‖ p(z))], both in nats per image. With free bits the rate
-    of a dimension below `floor` nats counts as `floor`, so that nothing is won by giving the dimension up. With
-    the model's `importance_samples` above 1 it is the importance bound that is maximised, without β.
+    The distortion is E[−log p(x | z)], the rate E[KL(q(z | x) ‖ p(z))], both in nats per example. With free bits,
+    the rate of a dimension counts as at least `floor` nats, so that collapsing it gains nothing. If the model's
+    `importance_samples` is above 1, the importance-weighted bound is maximised instead, without β.
     """
 
     beta: Schedule
@@ -201,7 +206,7 @@ class VAETraining(SingleObjectiveTraining[VAE]):
     binarise: bool = False
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
-        """Return the mean loss of a batch, and what there is to say about it."""
+        """Return the mean loss of a batch, and its signals."""
         model, x, rows = self.model, batch.x, len(batch)
         if self.binarise:
             x = binarised(x, randomness.draws(rows, "binarise", step))
@@ -225,7 +230,7 @@ class VAETraining(SingleObjectiveTraining[VAE]):
 
 
 def binarised(images: Tensor, draws: Draws) -> Tensor:
-    """Return each pixel as 1 (white) with its grey level (x + 1)/2 as probability, else −1.
+    """Return images whose pixels are 1 (white) with probability (x + 1)/2, their grey level, else −1.
 
     References:
         Salakhutdinov and Murray, 2008. On the Quantitative Analysis of Deep Belief Networks. ICML.

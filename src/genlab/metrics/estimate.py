@@ -1,10 +1,10 @@
-"""A number with how sure it is."""
+"""An estimated number with its standard error."""
 
 from typing import NamedTuple
 
 
 class Estimate(NamedTuple):
-    """A mean and its standard error, which is NaN where it is not known."""
+    """A value and its standard error, which is NaN if it is unknown."""
 
     value: float
     error: float

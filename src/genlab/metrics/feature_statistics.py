@@ -1,4 +1,4 @@
-"""What an extractor has seen of a set of images: all of it in moments, some of it image by image."""
+"""Statistics of an extractor's features over a set of images: moments of all, and the features of some."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from operator import add
 import torch
 from torch import Tensor
 
-from genlab.core.distributed import all_gather_object, here
+from genlab.core.distributed import all_gather_object, current_shard
 from genlab.core.errors import GenlabError
 from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.frechet import Moments, moments
 
-KEPT = 10_000  # images whose features are kept: measures of neighbours and subsets see these
+KEPT = 10_000  # images whose features are kept, for measures that use neighbours or subsets
 
 
 @dataclass(frozen=True)
@@ -26,31 +26,31 @@ class FeatureStatistics:
 
     @property
     def count(self) -> int:
-        """How many images were seen."""
+        """Number of images."""
         return self.whole.count
 
 
 def feature_statistics(
     extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], keep: int = KEPT
 ) -> FeatureStatistics:
-    """Return what `extractor` sees of the batches of images that `pieces` make, (B, C, H, W) in [-1, 1].
+    """Return the statistics of the batches of images (B, C, H, W) in [-1, 1] that `pieces` make.
 
-    Memory does not grow with their number once `keep` features are kept. On several processes each makes every
-    n-th batch, and all return the same statistics.
+    Memory does not grow with their number once `keep` features are kept. With n processes, each makes every n-th
+    batch, and all return the same statistics.
 
     Raises:
-        GenlabError: there are no images, or they differ in their shape, or features are NaN or infinite.
+        GenlabError: no images, images of different shapes, or features that are NaN or infinite.
     """
-    shard, whole, shape, kept = here(), None, None, 0
+    shard, whole, shape, kept = current_shard(), None, None, 0
     seen: dict[int, ExtractorOutput] = {}
     for place in range(shard.rank, len(pieces), shard.size):
         images = pieces[place]()
         if shape not in (None, images.shape[1:]):
-            raise GenlabError(f"images of {tuple(images.shape[1:])} among images of {tuple(shape or ())}")
+            raise GenlabError(f"images of shape {tuple(images.shape[1:])} among images of {tuple(shape or ())}")
         shape = images.shape[1:]
         output = extractor(images)
         if not torch.isfinite(output.features).all():
-            raise GenlabError(f"{extractor.name} sees NaN or infinite features: the images are not finite")
+            raise GenlabError(f"{extractor.name} returned NaN or infinite features: the images are not finite")
         new = moments(output.features)
         whole = new if whole is None else whole + new
         if kept < keep:
@@ -62,7 +62,7 @@ def feature_statistics(
 def _joined(
     of_processes: Sequence[tuple[Moments | None, Mapping[int, ExtractorOutput]]], keep: int
 ) -> FeatureStatistics:
-    """Return one statistics of what all processes saw, in the order of the batches."""
+    """Return the statistics of the images of all processes, in the order of the batches."""
     sums = [whole for whole, _ in of_processes if whole is not None]
     if not sums:
         raise GenlabError("there are no images to measure")

@@ -1,4 +1,4 @@
-"""A figure and the protocol that it was computed by."""
+"""Measured figures, each with its error and the protocol by which it was computed."""
 
 import math
 from collections.abc import Mapping
@@ -6,22 +6,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Better = Literal["lower", "higher", "none"]
-SIGMAS = 1.96  # of a difference that is hardly chance (95 %)
+SIGMAS = 1.96  # standard errors of a difference that is significant (95 %)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, what is known of its error, and all that its value depends on."""
+    """A number with its error, and everything that its value depends on."""
 
     name: str
     value: float
-    error: float | None = None  # standard error
+    error: float | None = None  # standard error; None if unknown
     better: Better = "none"
     protocol: Mapping[str, Any] = field(default_factory=dict)
-    note: str = ""  # why not to trust it, if so
+    note: str = ""  # a caveat, if there is one
 
     def values(self) -> dict[str, Any]:
-        """Return it as plain values for JSON, where NaN is null."""
+        """Return the figure as plain values for JSON, with NaN as null."""
         plain = asdict(self)
         for name in ("value", "error"):
             number = plain[name]
@@ -30,13 +30,13 @@ class Figure:
 
 
 def significantly_different(one: Figure, two: Figure) -> bool | None:
-    """Whether two figures differ by more than their errors explain (95 %); None where these are not known.
+    """Return whether two figures differ significantly (95 %); None if an error is unknown.
 
     Raises:
-        ValueError: they are of different protocols, so that their difference means nothing.
+        ValueError: the figures have different names or protocols, so they cannot be compared.
     """
     if one.name != two.name or dict(one.protocol) != dict(two.protocol):
-        raise ValueError(f"{one.name} and {two.name} were not computed alike")
+        raise ValueError(f"{one.name} and {two.name} were computed by different protocols")
     if one.error is None or two.error is None:
         return None
     return abs(one.value - two.value) > SIGMAS * math.hypot(one.error, two.error)

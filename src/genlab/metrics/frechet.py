@@ -1,8 +1,8 @@
-"""The Fréchet distance between two sets of features, each seen as a Gaussian.
+"""The Fréchet distance between two sets of features, each approximated by a Gaussian.
 
-A Gaussian is held as its mean and a root R of its covariance, C = RᵀR. Then tr (C₁C₂)^½ is the sum of the singular
-values of R₁R₂ᵀ, which needs no square root of a matrix, keeps the digits that C₁C₂ would lose, and is small where
-there are few images: the root of N centred features is the features themselves, over √(N − 1).
+A Gaussian is stored as its mean and a root R of its covariance, C = RᵀR. Then tr (C₁C₂)^½ is the sum of the
+singular values of R₁R₂ᵀ. This needs no square root of a matrix, keeps digits that C₁C₂ would lose, and is cheap
+for few images: the root of N centred features is the features themselves, divided by √(N − 1).
 
 References:
     Fréchet, 1957. Sur la distance de deux lois de probabilité.
@@ -22,18 +22,18 @@ from torch import Tensor
 from genlab.core.errors import GenlabError
 from genlab.metrics.estimate import Estimate
 
-NEGLIGIBLE = 1e-7  # singular values beside the largest: directions that one of the sets does not have
-TOLERANCE = 1e-7  # of the sum of the singular values: what the faster way to them may cost
-LARGE = 256  # rows: below, the slower way takes no time
-ROUNDING = 10 * torch.finfo(torch.float64).eps  # of the largest eigenvalue: how wrong each may be
-FEW = 0.75  # of the dimensions: with fewer images the features themselves are the cheaper root
+NEGLIGIBLE = 1e-7  # of the largest singular value: smaller ones belong to directions that one of the sets lacks
+TOLERANCE = 1e-7  # largest relative error of the sum of the singular values by the faster method
+LARGE = 256  # rows from which the faster method is tried
+ROUNDING = 10 * torch.finfo(torch.float64).eps  # error of an eigenvalue, as a fraction of the largest
+FEW = 0.75  # images per dimension up to which the features themselves are the cheaper root
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, mean and scatter of features; those of a union are the sum.
+    """Number, mean and scatter matrix of features; the moments of a union are their sum.
 
-    A set of any size is described in D² numbers, so that it can be streamed and shared among processes.
+    They have about D² numbers for a set of any size, so that sets can be streamed and shared among processes.
     """
 
     count: int
@@ -41,7 +41,7 @@ class Moments:
     scatter: Tensor  # Σ (x − μ)(x − μ)ᵀ, (D, D), float64
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Return the moments of both sets together."""
+        """Return the moments of the union of both sets."""
         count = self.count + other.count
         shift = other.mean - self.mean
         scatter = self.scatter + other.scatter + torch.outer(shift, shift) * (self.count * other.count / count)
@@ -73,8 +73,8 @@ def gaussian(features: Tensor | Moments, name: str = "") -> Gaussian:
     """Return the Gaussian with the mean and the unbiased covariance of features (N, D) or of their moments.
 
     Args:
-        features: or their moments, which are the cheaper the more images there are.
-        name: of the images, for the error.
+        features: features, or their moments, which are cheaper for many images.
+        name: of the images in errors.
 
     Raises:
         GenlabError: fewer than two images, or features that are NaN or infinite.
@@ -98,14 +98,15 @@ def gaussian(features: Tensor | Moments, name: str = "") -> Gaussian:
 def frechet_distance(real: Tensor | Moments | Gaussian, fake: Tensor | Moments | Gaussian) -> float:
     """|μ₁ − μ₂|² + tr(C₁ + C₂ − 2 (C₁C₂)^½) for the means and covariances of two sets of features.
 
-    It exists for covariances of any rank; rounding below zero is cut off.
+    Covariances may have any rank; a result that is negative by rounding becomes 0.
 
     Args:
-        real: features (N, D), N ≥ 2, or what is known of them.
-        fake: features (M, D), M ≥ 2, or what is known of them.
+        real: features (N, D), N ≥ 2, or their moments or Gaussian.
+        fake: features (M, D), M ≥ 2, or their moments or Gaussian.
 
     Raises:
-        GenlabError: fewer than two rows, a feature that is NaN or infinite, or another number of features.
+        GenlabError: fewer than two images, features that are NaN or infinite, or sets with different numbers of
+            features.
     """
     one = real if isinstance(real, Gaussian) else gaussian(real, "real")
     two = fake if isinstance(fake, Gaussian) else gaussian(fake, "fake")
@@ -117,20 +118,20 @@ def frechet_distance(real: Tensor | Moments | Gaussian, fake: Tensor | Moments |
 
 
 def frechet_estimate(real: Gaussian, fake: Gaussian, features: Tensor, count: int) -> Estimate:
-    """Return the distance and its standard error: how far it would move with other samples of the model.
+    """Return the distance and its standard error over samples of the model.
 
-    By the delta method: the distance changes with one sample y as
+    By the delta method, the influence of one sample y on the distance is
 
         ψ(y) = 2 (μ₂ − μ₁)ᵀ(y − μ₂) + (y − μ₂)ᵀ(I − T)(y − μ₂)
 
-    where T is the optimal transport from fake to real, T C₂ T = C₁, and the error is the deviation of ψ over
-    √count. The bias that comes from how many images there are is not in it: two models measured alike share it.
+    where T is the optimal transport from fake to real, T C₂ T = C₁; the error is the standard deviation of ψ over
+    √count. It does not include the bias from the number of images, which two models measured alike share.
 
     Args:
-        real: of the real images.
-        fake: of the generated images.
-        features: of some of them, (N, D).
-        count: how many generated images `fake` was computed from.
+        real: Gaussian of the real images.
+        fake: Gaussian of the generated images.
+        features: features of some of the generated images, (N, D).
+        count: number of generated images from which `fake` was computed.
     """
     left, values, _ = torch.linalg.svd(real.root @ fake.root.T, full_matrices=False)
     kept = values > values[0] * NEGLIGIBLE
@@ -148,17 +149,17 @@ def _distance(one: Gaussian, two: Gaussian, singular_values: Tensor) -> float:
 
 
 def _singular_values(product: Tensor) -> Tensor:
-    """Return the singular values of P: the roots of the eigenvalues of PPᵀ, where these are exact enough.
+    """Return the singular values of P: if accurate enough, as square roots of the eigenvalues of PPᵀ.
 
-    They take a third of the time. An eigenvalue λ ± δ has the root √λ ± δ/(2√λ), at most ± √δ, so that what
-    the small ones lose is known and can be refused.
+    This takes a third of the time. An eigenvalue λ ± δ has the root √λ ± δ/(2√λ), at most ± √δ, so the error of
+    the sum can be bounded, and the method is rejected if it is too large.
     """
     narrow = product if len(product) <= product.shape[1] else product.T
     if len(narrow) >= LARGE:
         squares: Tensor = torch.linalg.eigvalsh(narrow @ narrow.T).clamp(min=0)
         values = squares.sqrt()
-        doubt = ROUNDING * squares.max()
-        error = torch.minimum(doubt.sqrt(), doubt / (2 * values)).sum()
+        rounding = ROUNDING * squares.max()
+        error = torch.minimum(rounding.sqrt(), rounding / (2 * values)).sum()
         if error <= TOLERANCE * values.sum():
             return values
     exact: Tensor = torch.linalg.svdvals(product)
@@ -166,13 +167,13 @@ def _singular_values(product: Tensor) -> Tensor:
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """Return R (rank, D) with RᵀR = C: Cholesky's factor, with pivots unless the covariance has full rank."""
+    """Return R (rank, D) with RᵀR = C: the Cholesky factor, with pivoting unless C has full rank."""
     if not torch.isfinite(covariance).all():
-        return covariance  # the caller's check of the mean names the fault
-    whole: Tensor
-    whole, failed = torch.linalg.cholesky_ex(covariance, upper=True)
+        return covariance  # the caller reports it, by its check of the mean
+    full: Tensor
+    full, failed = torch.linalg.cholesky_ex(covariance, upper=True)
     if not failed:
-        return whole
+        return full
     factor, pivots, rank, _ = dpstrf(covariance.cpu().numpy(), lower=0)
     upper = torch.from_numpy(factor).triu()[:rank]
     root = torch.empty_like(upper)

@@ -1,8 +1,8 @@
-"""How sure a classifier is of each image, and how evenly it spreads them over its classes.
+"""The Inception score: how confident a classifier is about each image, and how evenly it predicts the classes.
 
 References:
     Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
-    Barratt and Sharma, 2018. A Note on the Inception Score. arXiv:1801.01973: what it does not say.
+    Barratt and Sharma, 2018. A Note on the Inception Score. arXiv:1801.01973: its limitations.
 """
 
 import torch
@@ -16,16 +16,16 @@ SPLITS = 10
 
 
 def inception_score(probabilities: Tensor, splits: int = SPLITS) -> Estimate:
-    """exp(E KL(p(y|x) ‖ p(y))), from 1 to the number of classes: its mean over splits and the standard error.
+    """exp(E KL(p(y|x) ‖ p(y))), between 1 and the number of classes: its mean over splits and the standard error.
 
-    It knows of no real image, so that a model that copies one image of each class has the best score.
+    It does not use real images: a model that repeats one image of each class has the best score.
 
     Args:
         probabilities: p(y|x) of a classifier, (N, K), in random order.
-        splits: parts that it is computed on.
+        splits: number of parts on which it is computed.
 
     Raises:
-        GenlabError: fewer images than splits, or what is no probability.
+        GenlabError: fewer images than splits, or values that are not probabilities.
     """
     if len(probabilities) < splits:
         raise GenlabError(f"the score of a classifier needs {splits} images or more, not {len(probabilities)}")
@@ -38,6 +38,6 @@ def inception_score(probabilities: Tensor, splits: int = SPLITS) -> Estimate:
 
 
 def _score(conditional: Tensor) -> Tensor:
-    """E KL(p(y|x) ‖ p(y)) is the entropy of the mean less the mean of the entropies."""
+    """exp(E KL(p(y|x) ‖ p(y))); the KL is the entropy of the mean minus the mean of the entropies."""
     information: Tensor = entr(conditional.mean(0)).sum() - entr(conditional).sum(1).mean()
     return information.exp()

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features: the squared maximum mean discrepancy, without bias.
+"""The kernel distance between two sets of features: an unbiased estimate of the squared maximum mean discrepancy.
 
 References:
     Bińkowski et al., 2018. Demystifying MMD GANs. arXiv:1801.01401.
@@ -21,15 +21,15 @@ def kernel_distance(
 ) -> Estimate:
     """Return the mean over subsets of the unbiased MMD² with the kernel k(x, y) = (xᵀy/D + 1)³.
 
-    Unlike the Fréchet distance it does not depend on how many images there are; where the two sets are alike it
-    may come out just below zero. The error is the deviation over the subsets, divided by the root of their number
-    if they are as many as fit into the sets side by side, as if they were independent.
+    Unlike the Fréchet distance, its mean does not depend on the number of images; for similar sets the estimate
+    may be slightly negative. The error is the standard deviation over the subsets, divided by √n, where n is the
+    number of subsets, or the number of disjoint ones that fit into the sets if that is less.
 
     Args:
         real: features (N, D).
         fake: features (M, D).
-        subsets: how many pairs of subsets.
-        size: images in each; by default 1,000, or half of them where that is less, so that subsets differ.
+        subsets: number of pairs of subsets.
+        size: images in each; by default 1,000, or half of the smaller set if that is less, so that subsets differ.
         seed: of the subsets.
 
     Raises:
@@ -48,7 +48,7 @@ def kernel_distance(
         for _ in range(subsets)
     ]
     deviation = torch.tensor(values, dtype=torch.float64)
-    # More subsets than the sets hold say nothing new: their mean cannot be surer than that of disjoint ones.
+    # Overlapping subsets add little information: the error cannot be smaller than that of disjoint ones.
     independent = min(len(values), least // size)
     error = float(deviation.std()) / math.sqrt(independent) if len(values) > 1 and least > size else math.nan
     return Estimate(float(deviation.mean()), error)
@@ -57,7 +57,7 @@ def kernel_distance(
 def squared_mmd(real: Tensor, fake: Tensor) -> float:
     """Return the unbiased estimate of MMD² of features (N, D) and (M, D).
 
-    It is mean k(x, x′) over x ≠ x′, plus the same of y, minus 2 mean k(x, y).
+    It is the mean of k(x, x′) over x ≠ x′, plus the same for y, minus twice the mean of k(x, y).
     """
     real, fake = real.double(), fake.double()
     within = sum(_off_diagonal(_kernel(each, each)) for each in (real, fake))

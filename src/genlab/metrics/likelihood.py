@@ -1,4 +1,4 @@
-"""Likelihood in the units of the literature."""
+"""Converts log-likelihoods to bits per dimension."""
 
 from math import log
 
@@ -9,7 +9,7 @@ def bits_per_dimension(nats: float, dimensions: int, *, levels: int = 0) -> floa
     Args:
         nats: −log p(x) per image.
         dimensions: D, pixels times channels.
-        levels: of a density of pixels in [-1, 1], how many levels they were quantised to, 256 for bytes: each is
-            then worth the interval 2 / levels. 0 where the likelihood is of discrete pixels already.
+        levels: for a density over pixels in [-1, 1], the number of quantisation levels, 256 for bytes; each level
+            then has an interval of length 2 / levels. 0 if the likelihood is of discrete pixels already.
     """
     return (nats / dimensions - (log(2 / levels) if levels else 0.0)) / log(2)

@@ -1,4 +1,4 @@
-"""How many modes of a known mixture a model reaches, and how evenly.
+"""Mode coverage: how many modes of a known mixture a model reaches, and how evenly.
 
 References:
     Srivastava et al., 2017. VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning.
@@ -17,19 +17,19 @@ WITHIN = 3.0  # standard deviations of a mode
 
 @dataclass(frozen=True)
 class Coverage:
-    """What became of the modes of a mixture."""
+    """How samples cover the modes of a mixture."""
 
-    modes: int  # that at least one sample of high quality belongs to
-    high_quality: float  # share of the samples within `WITHIN` standard deviations of their mode
-    reverse_kl: float  # of the modes of the samples of high quality, in nats; NaN without any
+    modes: int  # number of modes with at least one high-quality sample
+    high_quality: float  # share of samples within `WITHIN` standard deviations of their nearest mode
+    reverse_kl: float  # of the modes of high-quality samples to the uniform distribution, in nats; NaN without any
 
 
 def cover(points: npt.NDArray[Any], centres: npt.NDArray[Any], spread: float) -> Coverage:
-    """Assign each point to its nearest mode and say which modes are reached.
+    """Assign each point to its nearest mode and return the coverage.
 
     Args:
         points: samples, (N, D).
-        centres: of the K modes, (K, D).
+        centres: centres of the K modes, (K, D).
         spread: standard deviation of each mode along each axis.
     """
     distances = np.linalg.norm(points[:, None] - centres[None], axis=2)
@@ -39,9 +39,9 @@ def cover(points: npt.NDArray[Any], centres: npt.NDArray[Any], spread: float) ->
 
 
 def reverse_kl(counts: npt.NDArray[Any]) -> float:
-    """KL(p ‖ uniform) = Σ p_k log(p_k·K) in nats, with p the shares of the K counts; NaN where all are 0.
+    """KL(p ‖ uniform) = Σ p_k log(p_k·K) in nats, with p the shares of the K counts; NaN if all counts are 0.
 
-    A mode that the model never reaches adds nothing by itself; the others then have too much.
+    A mode that is never reached adds 0 itself, but raises the shares of the others.
     """
     total = counts.sum()
     if total == 0:

@@ -1,4 +1,4 @@
-"""What the nearest neighbours in feature space say: fidelity, diversity, memorisation.
+"""Measures by nearest neighbours in feature space: fidelity, diversity and memorisation.
 
 References:
     Kynkäänniemi et al., 2019. Improved Precision and Recall Metric for Assessing Generative Models.
@@ -23,12 +23,12 @@ CHUNK = 1000
 
 
 class Manifold(NamedTuple):
-    """How two clouds lie in each other."""
+    """How the manifolds of real and generated images overlap."""
 
-    precision: float  # share of fakes inside a ball of a real image: fidelity
-    recall: float  # share of reals inside a ball of a fake image: diversity
-    density: float  # real balls that a fake lies in, over how many it would be for a real; may exceed 1
-    coverage: float  # share of reals whose ball holds a fake
+    precision: float  # share of generated images inside a ball of a real image: fidelity
+    recall: float  # share of real images inside a ball of a generated image: diversity
+    density: float  # mean number of real balls around a generated image, divided by k; may exceed 1
+    coverage: float  # share of real images whose ball holds a generated image
 
 
 def manifold(
@@ -40,8 +40,8 @@ def manifold(
 ) -> Manifold:
     """Return improved precision and recall, density and coverage.
 
-    Around each image lies a ball that reaches to its k-th nearest neighbour in its own set. All four depend on
-    how many images there are: compare them at equal counts only.
+    The ball of an image reaches to its k-th nearest neighbour in its own set. All four measures depend on the
+    number of images: compare them only at equal numbers.
 
     Args:
         real: features (N, D).
@@ -71,26 +71,26 @@ def manifold(
 
 
 def radii(features: Tensor, neighbours: int) -> Tensor:
-    """Return the distances of each image to its nearest others, (N, neighbours), the nearest first."""
+    """Return the distances of each image to its nearest neighbours, (N, neighbours), the nearest first."""
     found = []
     for rows, distances in _distances(features, features):
-        distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf  # itself
+        distances[torch.arange(len(rows), device=rows.device), rows] = torch.inf  # not itself
         found.append(distances.topk(neighbours, largest=False).values)
     return torch.cat(found)
 
 
 def nearest(features: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the distance of each of `features` (N, D) to its nearest of `among` (M, D), and which that is."""
+    """Return the distance of each of `features` (N, D) to the nearest of `among` (M, D), and the index of that."""
     found = [distances.min(1) for _, distances in _distances(features, among)]
     return torch.cat([pair.values for pair in found]), torch.cat([pair.indices for pair in found])
 
 
 class Memorisation(NamedTuple):
-    """How near samples come to the images that the model was trained on, beside images that it never saw."""
+    """How close samples are to training images, compared with held-out images."""
 
     ratio: float  # of the median distances to the nearest training image; 1 for new images, 0 for copies
-    copies: float  # share of samples nearer than all but 1 % of the held-out images; 0.01 for new images
-    z_score: float  # of the rank-sum test that samples are as far as held-out images; below −3: they are nearer
+    copies: float  # share of samples closer than the closest 1 % of held-out images; 0.01 for new images
+    z_score: float  # of a rank-sum test for equal distances; below −3 samples are closer
 
 
 def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
@@ -98,7 +98,7 @@ def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
 
     Args:
         train: features of the training images, (N, D).
-        held_out: features of images of the same kind that the model never saw, (M, D).
+        held_out: features of held-out images of the same kind, (M, D).
         fake: features of samples, (K, D).
 
     Raises:
@@ -106,15 +106,15 @@ def memorisation(train: Tensor, held_out: Tensor, fake: Tensor) -> Memorisation:
     """
     for name, features in (("training", train), ("held-out", held_out), ("fake", fake)):
         _check(features, name, 1)
-    unseen, ours = nearest(held_out, train)[0], nearest(fake, train)[0]
-    usual = float(unseen.median())
-    ratio = float(ours.median()) / usual if usual > 0 else float("nan")
-    copies = float((ours < unseen.quantile(COPY_QUANTILE)).double().mean())
-    return Memorisation(ratio, copies, _rank_sum(ours, unseen))
+    of_held_out, of_fake = nearest(held_out, train)[0], nearest(fake, train)[0]
+    usual = float(of_held_out.median())
+    ratio = float(of_fake.median()) / usual if usual > 0 else float("nan")
+    copies = float((of_fake < of_held_out.quantile(COPY_QUANTILE)).double().mean())
+    return Memorisation(ratio, copies, _rank_sum(of_fake, of_held_out))
 
 
 def _rank_sum(one: Tensor, two: Tensor) -> float:
-    """Return the z-score of Mann and Whitney's U, which counts the pairs where `one` is the larger."""
+    """Return the z-score of the Mann–Whitney U statistic, the number of pairs in which `one` is larger."""
     ordered = two.sort().values.contiguous()
     below = torch.searchsorted(ordered, one.contiguous())
     up_to = torch.searchsorted(ordered, one.contiguous(), right=True)
@@ -126,7 +126,7 @@ def _rank_sum(one: Tensor, two: Tensor) -> float:
 def _distances(one: Tensor, two: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the rows of a chunk of `one` and their distances to all of `two`, (chunk, M).
 
-    In float64, where |x|² + |y|² − 2xᵀy keeps its digits for neighbours too.
+    In float64, so that |x|² + |y|² − 2xᵀy is accurate for close neighbours too.
     """
     one, two = one.double(), two.double()
     centre = two.mean(0)

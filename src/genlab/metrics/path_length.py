@@ -1,4 +1,4 @@
-"""How smoothly images change with the latent.
+"""Perceptual path length: how smoothly images change with the latent.
 
 References:
     Karras, Laine and Aila, 2019. A Style-Based Generator Architecture for Generative Adversarial Networks.
@@ -26,14 +26,14 @@ def path_length(
 ) -> Estimate:
     """E ‖f(G(z_t)) − f(G(z_{t+ε}))‖² / ε² along great circles between latents, and its standard error.
 
-    Features come from the extractor that is named with the figure, not from the network of the paper, so that it
-    compares models of one table. Images must not be rounded to bytes on the way: the steps are small.
+    Features come from the extractor that the figure names, not from the network of the paper, so values are
+    comparable only among each other. Images must not be rounded to bytes before: the steps are too small.
 
     Args:
-        decode: latents (B, latent) to images.
-        features: images to features (B, D).
-        starts: latents (N, latent).
-        ends: latents (N, latent).
+        decode: maps latents (B, latent) to images.
+        features: maps images to features (B, D).
+        starts: latents, (N, latent).
+        ends: latents, (N, latent).
         places: t in [0, 1], (N,).
         epsilon: ε.
 
@@ -42,6 +42,6 @@ def path_length(
     """
     if len(starts) < 2:
         raise GenlabError(f"the path length needs 2 paths or more, not {len(starts)}")
-    here, there = (features(decode(slerp(starts, ends, t))) for t in (places, places + epsilon))
-    squares = (here.double() - there.double()).square().sum(1) / epsilon**2
+    one, two = (features(decode(slerp(starts, ends, t))) for t in (places, places + epsilon))
+    squares = (one.double() - two.double()).square().sum(1) / epsilon**2
     return Estimate(float(squares.mean()), float(squares.std()) / len(squares) ** 0.5)

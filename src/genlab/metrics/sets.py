@@ -1,4 +1,4 @@
-"""All that is said of a set of generated images beside a set of real ones, through one extractor."""
+"""All figures that compare generated with real images in the features of one extractor."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,16 +15,16 @@ from genlab.metrics.inception_score import SPLITS, inception_score
 from genlab.metrics.kernel import kernel_distance
 from genlab.metrics.neighbours import DENSITY_NEIGHBOURS, manifold
 
-FEW_PER_FEATURE = 2  # images for each feature, below which a covariance is hardly known
+FEW_PER_FEATURE = 2  # images per feature below which a covariance is poorly estimated
 
 
 def compare(
     real: FeatureStatistics, fake: FeatureStatistics, extractor: Extractor, protocol: Mapping[str, Any]
 ) -> list[Figure]:
-    """Return the figures of `fake` beside `real`, each with `protocol` and what the extractor and counts add.
+    """Return the figures of `fake` compared with `real`, each with `protocol`, the extractor and the counts.
 
-    Only the network that the Fréchet Inception Distance is defined by gives figures called fid, kid and
-    inception_score; those of others carry the extractor's name.
+    Only the network that defines the Fréchet Inception Distance gives figures called fid, kid and inception_score;
+    those of other extractors have the extractor's name in theirs.
 
     Raises:
         GenlabError: too few images, or features that are not finite.
@@ -44,9 +44,9 @@ def _measured(real: FeatureStatistics, fake: FeatureStatistics) -> Iterator[tupl
     if fake.probabilities is not None and len(fake.probabilities) >= SPLITS:
         yield "score", inception_score(fake.probabilities), "higher", ""
     if min(len(real.features), len(fake.features)) > DENSITY_NEIGHBOURS:
-        clouds = manifold(real.features, fake.features)
-        for name, value, count in zip(clouds._fields, clouds, _counts(real, fake), strict=True):
-            yield name, Estimate(value, _of_share(value, count)), "higher", ""
+        overlap = manifold(real.features, fake.features)
+        for name, value, count in zip(overlap._fields, overlap, _counts(real, fake), strict=True):
+            yield name, Estimate(value, _error_of_share(value, count)), "higher", ""
 
 
 def frechet(real: FeatureStatistics, fake: FeatureStatistics) -> Estimate:
@@ -56,20 +56,20 @@ def frechet(real: FeatureStatistics, fake: FeatureStatistics) -> Estimate:
 
 
 def classes_reached(real: Tensor, fake: Tensor) -> tuple[int, float]:
-    """Return how many classes samples are named as, and the reverse KL of their shares to those of real images.
+    """Return how many classes a classifier finds in samples, and KL(shares in samples ‖ shares in real images).
 
     Args:
-        real: probabilities of a classifier, (N, K).
-        fake: probabilities of a classifier, (M, K).
+        real: its probabilities for real images, (N, K).
+        fake: its probabilities for samples, (M, K).
     """
     counts = fake.argmax(1).bincount(minlength=fake.shape[1]).double()
     expected = real.argmax(1).bincount(minlength=real.shape[1]).double()
     if not (expected > 0).all():
-        raise GenlabError("a class has no real image that the classifier names so")
+        raise GenlabError("the classifier assigns no real image to one of the classes")
     shares = counts / counts.sum()
-    there = shares > 0
-    divergence = (shares[there] * (shares[there] / (expected / expected.sum())[there]).log()).sum()
-    return int(there.sum()), float(divergence)
+    reached = shares > 0
+    divergence = (shares[reached] * (shares[reached] / (expected / expected.sum())[reached]).log()).sum()
+    return int(reached.sum()), float(divergence)
 
 
 def _named(name: str, extractor: Extractor) -> str:
@@ -80,11 +80,11 @@ def _named(name: str, extractor: Extractor) -> str:
 
 
 def _counts(real: FeatureStatistics, fake: FeatureStatistics) -> tuple[int, int, int, int]:
-    """Return of how many images each of precision, recall, density and coverage is a mean."""
+    """Return the number of images over which precision, recall, density and coverage are means."""
     reals, fakes = len(real.features), len(fake.features)
     return fakes, reals, fakes, reals
 
 
-def _of_share(value: float, count: int) -> float:
-    """Return the standard error of a share of `count` images as if they were independent; of density too small."""
+def _error_of_share(value: float, count: int) -> float:
+    """Return the standard error of a share of `count` independent images; for density it is too small."""
     return (max(value * (1 - value), 0.0) / count) ** 0.5 if 0 <= value <= 1 else float("nan")

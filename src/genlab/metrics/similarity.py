@@ -1,10 +1,10 @@
-"""How like two images are, pair by pair: what reconstructions are measured by, and the likeness of samples.
+"""Similarity of pairs of images: of examples and reconstructions, and among samples.
 
 References:
     Wang et al., 2004. Image Quality Assessment: From Error Visibility to Structural Similarity. IEEE TIP 13(4).
     Wang, Simoncelli and Bovik, 2003. Multi-Scale Structural Similarity for Image Quality Assessment.
     Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. arXiv:1610.09585:
-    MS-SSIM between samples as a measure of their diversity.
+    MS-SSIM between samples, as a measure of their diversity.
 """
 
 import torch
@@ -34,8 +34,8 @@ def psnr(one: Tensor, two: Tensor) -> Tensor:
 def ssim(one: Tensor, two: Tensor) -> Tensor:
     """Return the structural similarity of each pair of images (B, C, H, W) in [-1, 1], (B,); 1 where equal.
 
-    Gaussian windows of 11 pixels, σ = 1.5, around every pixel of the image mirrored at its border; the mean over
-    places and channels.
+    Gaussian windows of 11 pixels with σ = 1.5 around every pixel, with mirrored borders; the mean over windows and
+    channels.
 
     Raises:
         GenlabError: images smaller than the window.
@@ -48,8 +48,8 @@ def ssim(one: Tensor, two: Tensor) -> Tensor:
 def ms_ssim(one: Tensor, two: Tensor) -> Tensor:
     """Return the structural similarity over several scales of each pair of images in [-1, 1], (B,).
 
-    Each scale has half the size of the one before. Five scales need images of 176 pixels; smaller ones get as many
-    as the window fits into, with the published exponents of those, made to sum to 1.
+    Each scale is half the size of the previous one. Five scales need images of 176 pixels; smaller images have as
+    many scales as the window fits into, with the published exponents rescaled to sum to 1.
 
     Raises:
         GenlabError: images smaller than the window.
@@ -66,24 +66,24 @@ def ms_ssim(one: Tensor, two: Tensor) -> Tensor:
 
 
 def scales(images: Tensor) -> int:
-    """Return how many scales of MS-SSIM fit into images."""
+    """Return the number of scales of MS-SSIM that fit into images."""
     side = min(images.shape[2:])
     return sum(side // 2**scale >= WINDOW for scale in range(len(SCALES)))
 
 
 def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int = PAIRS, seed: int = 0) -> float:
-    """Return the mean MS-SSIM of random pairs of images, of one class each where there are labels.
+    """Return the mean MS-SSIM of random pairs of images; with labels, both images of a pair are of one class.
 
-    The lower, the more diverse. Compare it with that of the real images: far above it, samples are alike.
+    Lower means more diverse. Compare it with the value of real images: if it is far above, samples are too alike.
 
     Args:
         images: (N, C, H, W) in [-1, 1], N ≥ 2.
         labels: (N,).
-        pairs: how many.
+        pairs: number of pairs.
         seed: of the pairs.
 
     Raises:
-        GenlabError: fewer than two images, or of each class, or images smaller than the window.
+        GenlabError: fewer than two images, or no class with two images, or images smaller than the window.
     """
     _check(images, 2)
     draws = generator(seed, "pairs")
@@ -93,14 +93,14 @@ def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int = PAIRS
         groups = [group for group in groups if len(group) > 1]
         if not groups:
             raise GenlabError("MS-SSIM within classes needs 2 images or more of a class")
-    chosen = torch.randint(len(groups), (pairs,), generator=draws).tolist()
-    rows = torch.stack([groups[g][torch.randperm(len(groups[g]), generator=draws)[:2]] for g in chosen])
+    drawn = torch.randint(len(groups), (pairs,), generator=draws).tolist()
+    rows = torch.stack([groups[g][torch.randperm(len(groups[g]), generator=draws)[:2]] for g in drawn])
     parts = [ms_ssim(images[part[:, 0]], images[part[:, 1]]) for part in torch.split(rows, 100)]
     return float(torch.cat(parts).mean())
 
 
 def _compare(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the means of luminance·contrast·structure, and of contrast·structure off the border, (B,) each."""
+    """Return the means of luminance·contrast·structure, and of contrast·structure without borders, (B,) each."""
     channels, half = one.shape[1], WINDOW // 2
     one, two = (pad(images, (half, half, half, half), mode="reflect") for images in (one, two))
     stacked = torch.cat([one, two, one * one, two * two, one * two], 1)
@@ -113,7 +113,7 @@ def _compare(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blur(maps: Tensor) -> Tensor:
-    """Return the Gaussian-weighted means of all windows that fit, along one axis and then the other."""
+    """Return the Gaussian-weighted means of all windows, computed along one axis and then the other."""
     place = torch.arange(WINDOW, dtype=maps.dtype, device=maps.device) - WINDOW // 2
     weights = torch.exp(-(place**2) / (2 * SIGMA**2))
     weights = (weights / weights.sum()).expand(maps.shape[1], 1, 1, WINDOW)

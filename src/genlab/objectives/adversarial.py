@@ -1,4 +1,4 @@
-"""Adversarial losses: a row for each game, with the discriminator's loss, the generator's and what both assume.
+"""Adversarial losses: each row of the table has the discriminator's loss, the generator's, and what they assume.
 
 The discriminator's outputs (n,) are unbounded; a higher output means more real. Every loss is a mean over them.
 """
@@ -16,19 +16,18 @@ from genlab.core.errors import GenlabError
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """The two losses of a game.
+    """The losses of the discriminator and of the generator.
 
     Args:
-        discriminator: called with the outputs of real and of generated images.
-        generator: called with the outputs of generated images; with `compares_real`, with those of real images
-            before them.
-        log_odds: the outputs are logits of the probability that an image is real, D = sigmoid(output).
-        targets: the discriminator's loss pulls the outputs to two values, its keywords `real_label` and
-            `fake_label`.
-        compares_real: the generator's loss needs the outputs of real images.
+        discriminator: (outputs of real images, outputs of generated images) -> loss.
+        generator: (outputs of generated images) -> loss; with `compares_real`, (outputs of real images, outputs of
+            generated images) -> loss.
+        log_odds: whether outputs are logits of the probability that an image is real, D = sigmoid(output).
+        targets: whether the discriminator's loss has target outputs, its keywords `real_label` and `fake_label`.
+        compares_real: whether the generator's loss needs the outputs of real images.
 
     Raises:
-        GenlabError: `targets` or `compares_real` is not what the two functions take.
+        GenlabError: the arguments of the two functions do not fit `targets` or `compares_real`.
     """
 
     discriminator: Callable[..., Tensor]
@@ -50,7 +49,7 @@ class AdversarialLoss:
 def _check(
     loss: Callable[..., Tensor], outputs: list[str], declared: str, keywords: list[str] | None = None
 ) -> None:
-    """Raise GenlabError unless `loss` takes exactly these arguments by position and, if given, by keyword."""
+    """Raise GenlabError unless `loss` takes exactly these positional and, if given, keyword arguments."""
     signature = inspect.signature(loss)
     by_keyword = {name for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY}
     by_position = [name for name in signature.parameters if name not in by_keyword]
@@ -58,7 +57,7 @@ def _check(
         wanted = ", ".join([*outputs, "*", *keywords] if keywords else outputs)
         raise GenlabError(
             f"the loss {getattr(loss, '__name__', loss)} takes {signature}, but {declared} means ({wanted}). "
-            "Change the arguments of the function, or the row."
+            "Change the arguments of the function, or the row of the table."
         )
 
 
@@ -72,15 +71,15 @@ def cross_entropy_discriminator(
 ) -> Tensor:
     """−E[log D(x)] − E[log(1 − D(G(z)))] in nats.
 
-    At the best discriminator it is log 4 − 2·JS(data, model).
+    For the optimal discriminator it is log 4 − 2·JS(data, model).
 
     Args:
         real: logits of real images, (n,).
         fake: logits of generated images, (n,).
-        real_label: the target for real images; below 1 it is smoothed, which keeps the discriminator from becoming
-            sure of itself.
+        real_label: the target for real images; below 1 (label smoothing) it keeps the discriminator from becoming
+            overconfident.
         fake_label: the target for generated images. Salimans et al. leave it at 0 (one-sided smoothing): above 0,
-            fakes far from the data would be rewarded for staying where they are.
+            generated images far from the data have no incentive to move.
 
     References:
         Goodfellow et al., 2014. Generative Adversarial Networks, equation 1. arXiv:1406.2661.
@@ -92,7 +91,7 @@ def cross_entropy_discriminator(
 def minimax_generator(fake: Tensor) -> Tensor:
     """E[log(1 − D(G(z)))] in nats: the generator minimises what the discriminator maximises.
 
-    Its gradient vanishes where the discriminator is sure, so `non_saturating_generator` is the default.
+    Its gradient vanishes where the discriminator is confident, so `non_saturating_generator` is the default.
 
     References:
         Goodfellow et al., 2014. Generative Adversarial Networks, equation 1. arXiv:1406.2661.
@@ -103,8 +102,8 @@ def minimax_generator(fake: Tensor) -> Tensor:
 def non_saturating_generator(fake: Tensor) -> Tensor:
     """−E[log D(G(z))] in nats.
 
-    It has the same fixed points as `minimax_generator`, but its gradient is strongest where the discriminator
-    rejects the fakes: for each logit it is that of `minimax_generator` times (1 − D) / D.
+    It has the same fixed points as `minimax_generator`, but its gradient is largest where the discriminator
+    rejects generated images: for each logit it is the gradient of `minimax_generator` times (1 − D) / D.
 
     References:
         Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661.
@@ -132,12 +131,12 @@ def least_squares_discriminator(
 def least_squares_generator(fake: Tensor, *, wanted_label: float = 1.0) -> Tensor:
     """½ E[(D(G(z)) − c)²].
 
-    With b − c = 1 and b − a = 2 the generator minimises the Pearson χ² divergence at the best discriminator; a =
-    0, b = c = 1 is what the paper trains with.
+    With b − c = 1 and b − a = 2 the generator minimises the Pearson χ² divergence for the optimal discriminator;
+    the paper trains with a = 0, b = c = 1.
 
     Args:
         fake: outputs of generated images, (n,).
-        wanted_label: c, the output that the generator wants for its images.
+        wanted_label: c, the generator's target for its images.
 
     References:
         Mao et al., 2017. Least Squares Generative Adversarial Networks, equation 2. arXiv:1611.04076.
@@ -148,8 +147,8 @@ def least_squares_generator(fake: Tensor, *, wanted_label: float = 1.0) -> Tenso
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E[D(G(z))] − E[D(x)].
 
-    Among critics of Lipschitz constant 1 the smallest loss is minus the earth mover's distance. A weight clip, a
-    gradient penalty or a spectral norm must keep the constant bounded.
+    Its minimum over critics with Lipschitz constant 1 is minus the earth mover's distance. Weight clipping, a
+    gradient penalty or spectral normalisation has to bound the constant.
 
     References:
         Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875.
@@ -158,7 +157,7 @@ def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def wasserstein_generator(fake: Tensor) -> Tensor:
-    """−E[D(G(z))], also the generator's side of the hinge loss.
+    """−E[D(G(z))], also the generator's loss for the hinge loss.
 
     References:
         Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875.
@@ -177,10 +176,10 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def relativistic_average_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """−E[log D(x)] − E[log(1 − D(G(z)))] in nats, of images relative to the mean of the other kind.
+    """−E[log D(x)] − E[log(1 − D(G(z)))] in nats, with each output relative to the mean of the other kind.
 
-    D(x) = sigmoid(C(x) − E[C(G(z))]) and D(G(z)) = sigmoid(C(G(z)) − E[C(x)]), where C is the output: D says
-    whether an image is more real than the images of the other kind are on average.
+    D(x) = sigmoid(C(x) − E[C(G(z))]) and D(G(z)) = sigmoid(C(G(z)) − E[C(x)]), where C is the output: D is the
+    probability that an image is more real than the average image of the other kind.
 
     References:
         Jolicoeur-Martineau, 2018. The relativistic discriminator, section 4.2. arXiv:1807.00734.
@@ -200,7 +199,7 @@ def relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def _relative(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the outputs of each kind less the mean of the other, over all processes."""
+    """Return the outputs of each kind minus the mean of the other, over all processes."""
     return real - all_reduce_mean(fake.mean()), fake - all_reduce_mean(real.mean())
 
 

@@ -1,4 +1,4 @@
-"""Between an image and noise: the schedule, what a network predicts of the two, and what its errors cost in nats.
+"""Noise schedules, prediction targets, and the terms of the variational bound of diffusion models.
 
 A noisy image is x_t = α x + σ ε with ε ~ N(0, 1), from the image itself at time t = 0 to noise at t = 1. A network
 predicts a sum a·x + b·ε, which together with x_t gives both, image and noise. Training and the bound use the T
@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 from torch.special import log_ndtr
 
-LEVELS = 256  # of a byte
-BIN = 2 / (LEVELS - 1)  # their distance in [-1, 1]
+LEVELS = 256  # values of a byte
+BIN = 2 / (LEVELS - 1)  # the distance of neighbouring bytes in [-1, 1]
 
 
 class Level(NamedTuple):
-    """α and σ of one noise level per image, each (B, 1, …), to be multiplied with images (B, …)."""
+    """α and σ of one noise level per image, each (B, 1, …), which broadcast to images (B, …)."""
 
     alpha: Tensor
     sigma: Tensor
@@ -38,12 +38,12 @@ class Level(NamedTuple):
 class NoiseSchedule:
     """How much of the image (α) and how much noise (σ) there is at time t in [0, 1].
 
-    α falls from α(0) = 1, σ rises from σ(0) = 0. Both are tables at t = k/T for k = 0 … T, in float64 on the CPU
-    because differences of neighbours are small. Between two entries they are linear in t.
+    α decreases from α(0) = 1, σ increases from σ(0) = 0. Both are tables at t = k/T for k = 0 … T, in float64 on
+    the CPU because differences of neighbours are small. Between two entries they are linear in t.
 
     Args:
-        alphas: (T + 1,), falling.
-        sigmas: (T + 1,), rising.
+        alphas: (T + 1,), decreasing.
+        sigmas: (T + 1,), increasing.
     """
 
     alphas: Tensor
@@ -67,9 +67,9 @@ class NoiseSchedule:
         return 2 * (self.alpha(t).log() - self.sigma(t).log())
 
     def at(self, t: Tensor, like: Tensor) -> Level:
-        """Return the levels at times `t` (B,), float64 on the CPU, for images like `like` (B, …)."""
+        """Return the levels at times `t` (B,), float64 on the CPU, for images with the shape of `like` (B, …)."""
         shape = (-1, *[1] * (like.ndim - 1))
-        return Level(*(of(t).view(shape).to(like.device, like.dtype) for of in (self.alpha, self.sigma)))
+        return Level(*(value(t).view(shape).to(like.device, like.dtype) for value in (self.alpha, self.sigma)))
 
     def noisy(self, t: Tensor, images: Tensor, noise: Tensor) -> Tensor:
         """Return x_t = α x + σ ε at times `t` (B,)."""
@@ -88,27 +88,27 @@ class NoiseSchedule:
 def linear_beta(steps: int) -> NoiseSchedule:
     """Return the schedule of DDPM.
 
-    σ_k² = 1 − Π_i (1 − β_i) with β from 10⁻⁴ to 0.02, as of 1,000 steps; α_k² = 1 − σ_k².
+    σ_k² = 1 − Π_i (1 − β_i) and α_k² = 1 − σ_k², with β from 10⁻⁴ to 0.02, times 1000/T.
     """
     scale = 1000 / steps
     return _preserving(torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64))
 
 
 def cosine(steps: int) -> NoiseSchedule:
-    """α_k² = cos²(π/2 · (k/T + s)/(1 + s)) with s = 0.008, up to a factor that makes α_0 = 1; no β above 0.999."""
+    """Return α_k² ∝ cos²(π/2 · (k/T + s)/(1 + s)) with s = 0.008 and α_0 = 1; β is clipped at 0.999."""
     angles = (torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008
     kept = torch.cos(angles * math.pi / 2).square()
     return _preserving(1 - kept[1:] / kept[:-1])
 
 
 def straight(steps: int) -> NoiseSchedule:
-    """α_k = 1 − k/T and σ_k = k/T: the straight lines between images and noise of flow matching."""
+    """Return α_k = 1 − k/T and σ_k = k/T: the straight lines of flow matching between images and noise."""
     sigma = torch.arange(steps + 1, dtype=torch.float64) / steps
     return NoiseSchedule(1 - sigma, sigma)
 
 
 def _preserving(betas: Tensor) -> NoiseSchedule:
-    """Return the schedule that keeps the variance: each step takes a share β of it and puts noise in its place."""
+    """Return the variance-preserving schedule: each step replaces the fraction β of the variance by noise."""
     kept = torch.cat([betas.new_ones(1), (1 - betas.clamp(max=0.999)).cumprod(0)])
     return NoiseSchedule(kept.sqrt(), (1 - kept).sqrt())
 
@@ -121,7 +121,7 @@ SCHEDULES: Mapping[str, Callable[[int], NoiseSchedule]] = {
 
 Weights: TypeAlias = tuple[Tensor | float, Tensor | float]
 
-# What a network predicts, as the weights a and b of the image and of the noise, given α and σ.
+# The prediction targets, as the weights a and b of the image and of the noise, given α and σ.
 PREDICTIONS: Mapping[str, Callable[[Tensor, Tensor], Weights]] = {
     "noise": lambda alpha, sigma: (0.0, 1.0),
     "image": lambda alpha, sigma: (1.0, 0.0),
@@ -131,13 +131,13 @@ PREDICTIONS: Mapping[str, Callable[[Tensor, Tensor], Weights]] = {
 
 
 def target(prediction: str, level: Level, images: Tensor, noise: Tensor) -> Tensor:
-    """Return what the network is to predict, a·x + b·ε, at `level` (of `NoiseSchedule.at`)."""
+    """Return the target of the network, a·x + b·ε, at `level` (from `NoiseSchedule.at`)."""
     image_weight, noise_weight = PREDICTIONS[prediction](*level)
     return image_weight * images + noise_weight * noise
 
 
 def image_and_noise(prediction: str, level: Level, noisy: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the image and the noise that a prediction y means: the solution of αx + σε = x_k and ax + bε = y."""
+    """Return the image x and the noise ε of a prediction y: they solve αx + σε = x_t and ax + bε = y."""
     alpha, sigma = level
     image_weight, noise_weight = PREDICTIONS[prediction](alpha, sigma)
     determinant = alpha * noise_weight - sigma * image_weight
@@ -146,10 +146,10 @@ def image_and_noise(prediction: str, level: Level, noisy: Tensor, predicted: Ten
 
 
 def gaussian_baseline(level: Level, images: Tensor, noisy: Tensor) -> Tensor:
-    """Return the best estimate of the images if every pixel were Gaussian and independent, (B, C, H, W).
+    """Return the best estimate of the images if pixels were Gaussian and independent, (B, C, H, W).
 
-    It is the posterior mean of N(μ, v), x̂ = μ + αv/(α²v + σ²) · (x_t − αμ). Mean μ and variance v of each pixel
-    are those of the batch and of one more image of mean 0 and variance 1, which keeps v > 0 in the smallest batch.
+    It is the posterior mean x̂ = μ + αv/(α²v + σ²) · (x_t − αμ) for N(μ, v). μ and v are the mean and variance of
+    each pixel over the batch and one more image with mean 0 and variance 1, which keeps v > 0 in a batch of one.
     """
     alpha, sigma = level
     count = len(images) + 1
@@ -159,31 +159,32 @@ def gaussian_baseline(level: Level, images: Tensor, noisy: Tensor) -> Tensor:
 
 
 def prior_cost(schedule: NoiseSchedule, images: Tensor) -> Tensor:
-    """Return KL(q(x_T | x) ‖ N(0, 1)) of each image in nats, (B,): what is left of the image in the noise."""
+    """Return KL(q(x_T | x) ‖ N(0, 1)) of each image in nats, (B,)."""
     alpha, sigma = schedule.alphas[-1].item(), schedule.sigmas[-1].item()
     kl = 0.5 * ((alpha * images).square() + sigma**2 - 1 - 2 * math.log(sigma))
     return kl.flatten(1).sum(1)
 
 
 def step_cost(schedule: NoiseSchedule, k: Tensor, images: Tensor, predicted: Tensor) -> Tensor:
-    """Return KL(q(x_{k−1} | x_k, x) ‖ q(x_{k−1} | x_k, x̂)) of each image in nats, (B,), for k (B,) of 2 … T.
+    """Return KL(q(x_{k−1} | x_k, x) ‖ q(x_{k−1} | x_k, x̂)) of each image in nats, (B,), for k (B,) from 2 to T.
 
-    With the posterior's own variance it is ½ (SNR_{k−1} − SNR_k) ‖x − x̂‖², SNR = α²/σ².
+    Both have the variance of the posterior, so it is ½ (SNR_{k−1} − SNR_k) ‖x − x̂‖², SNR = α²/σ².
     """
-    ratios: list[Tensor] = [(schedule.alphas[place] / schedule.sigmas[place]).square() for place in (k - 1, k)]
+    ratios: list[Tensor] = [(schedule.alphas[level] / schedule.sigmas[level]).square() for level in (k - 1, k)]
     weight = (0.5 * (ratios[0] - ratios[1])).to(images.device, images.dtype)
     cost: Tensor = weight * (images - predicted).square().flatten(1).sum(1)
     return cost
 
 
 def pixel_cost(deviation: float, images: Tensor, predicted: Tensor) -> Tensor:
-    """Return −log P(x) of each image of bytes in nats, (B,), given x̂ and a deviation σ.
+    """Return −log P(x) of each image of bytes in nats, (B,), given x̂ and a standard deviation σ.
 
-    P gives a byte what N(x̂, σ²) has between its neighbours' middles; 0 and 255 get all that is beyond them too.
+    P of a byte is the probability under N(x̂, σ²) of the interval that rounds to it; the intervals of 0 and 255
+    extend to infinity.
     """
     upper = torch.where(images > 1 - BIN / 2, torch.inf, (images + BIN / 2 - predicted) / deviation)
     lower = torch.where(images < -1 + BIN / 2, -torch.inf, (images - BIN / 2 - predicted) / deviation)
-    # Of two tails the smaller keeps its digits: mirror what lies above the mean.
+    # The smaller tail keeps more digits, so intervals above the mean are mirrored.
     mirrored = lower > 0
     upper, lower = torch.where(mirrored, -lower, upper), torch.where(mirrored, -upper, lower)
     beyond = log_ndtr(upper.cpu().double())

@@ -1,4 +1,4 @@
-"""Divergences between distributions that have a closed form."""
+"""Divergences between distributions, in closed form."""
 
 from torch import Tensor
 
@@ -19,9 +19,9 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def free_bits(kl: Tensor, floor: float) -> Tensor:
-    """Σ_j max(floor, E[kl_j]): a dimension that says less than `floor` on average gains nothing by saying less.
+    """Σ_j max(floor, E[kl_j]): reducing the mean KL of a dimension below `floor` does not lower the loss.
 
-    The mean is over the whole batch, all processes' rows together.
+    The mean is over the batch of all processes.
 
     Args:
         kl: per image and dimension, (B, latent), in nats.

@@ -1,7 +1,7 @@
-"""How far a reconstruction is from its image, per image, summed over pixels.
+"""Reconstruction errors of each image, summed over pixels.
 
-A decoder gives pre-activations a; the image is tanh(a). Each function takes a, so that it can use the form
-that is exact and stable for it. All return (B,).
+A decoder outputs pre-activations a; the image is tanh(a). Each function takes a, so that it can compute its error
+exactly and stably. All return (B,).
 """
 
 import math
@@ -16,20 +16,20 @@ Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse(activations: Tensor, images: Tensor) -> Tensor:
-    """Σ (tanh(a) − x)²: the negative log-likelihood, up to a constant, of a Gaussian of variance ½."""
+    """Σ (tanh(a) − x)²: the negative log-likelihood, up to a constant, of a Gaussian with variance ½."""
     return (torch.tanh(activations) - images).square().flatten(1).sum(1)
 
 
 def l1(activations: Tensor, images: Tensor) -> Tensor:
-    """Σ |tanh(a) − x|: the negative log-likelihood, up to a constant, of a Laplacian of scale 1."""
+    """Σ |tanh(a) − x|: the negative log-likelihood, up to a constant, of a Laplace distribution with scale 1."""
     return (torch.tanh(activations) - images).abs().flatten(1).sum(1)
 
 
 def bce(activations: Tensor, images: Tensor) -> Tensor:
     """Σ −[y log p + (1 − y) log(1 − p)] in nats, with y = (x + 1)/2 and p = (tanh(a) + 1)/2 = sigmoid(2a).
 
-    Exact for binary images. For grey levels in between it is no density, because it is not normalised
-    (Loaiza-Ganem and Cunningham, 2019); it is used because it trains well.
+    For binary images it is the exact negative log-likelihood. For grey levels in between it is not normalised
+    (Loaiza-Ganem and Cunningham, 2019), but it trains well.
 
     References:
         Kingma and Welling, 2013. Auto-Encoding Variational Bayes, appendix C.1. arXiv:1312.6114.
@@ -43,9 +43,9 @@ def bce(activations: Tensor, images: Tensor) -> Tensor:
 class LearnedVarianceGaussian(nn.Module):
     """Σ ½ [(x − tanh(a))²/σ² + log 2πσ²] in nats: a normalised density, with one learned σ for all pixels.
 
-    log σ = b + softplus(s − b) with s what is learned, 0 at first, and b = −6 the limit that it never reaches,
-    because the density of an image that is reconstructed exactly would have no bound. At the limit σ is a third of
-    a grey level of 8 bits.
+    log σ = b + softplus(s − b) with the learned parameter s, which starts at 0, and the lower limit b = −6:
+    without a limit, the density of an exactly reconstructed image would be unbounded. At the limit σ is a third of
+    an 8-bit grey level.
 
     References:
         Rybkin, Daniilidis and Levine, 2021. Simple and Effective VAE Training with Calibrated Decoders.
@@ -60,7 +60,7 @@ class LearnedVarianceGaussian(nn.Module):
 
     @property
     def log_deviation(self) -> Tensor:
-        """Log σ, 0-dimensional; σ in the units of images in [-1, 1]."""
+        """log σ, 0-dimensional; σ in the units of images in [-1, 1]."""
         return self.LEAST + softplus(self.free_log_deviation - self.LEAST)
 
     def forward(self, activations: Tensor, images: Tensor) -> Tensor:

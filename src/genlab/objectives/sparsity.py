@@ -1,4 +1,4 @@
-"""What makes most entries of a code nearly zero for any one image."""
+"""Sparsity penalties, which keep most entries of an image's code near zero."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
@@ -14,7 +14,7 @@ Sparsity: TypeAlias = Callable[..., Tensor]
 def kl_sparsity(activations: Tensor, target: float = 0.05) -> Tensor:
     """Σ_j KL(ρ ‖ ρ̂_j) = Σ_j ρ log(ρ/ρ̂_j) + (1 − ρ) log((1 − ρ)/(1 − ρ̂_j)), in nats.
 
-    ρ̂_j is the mean activation of unit j over the whole batch, all processes' rows together.
+    ρ̂_j is the mean activation of unit j over the batch of all processes.
 
     Args:
         activations: between 0 and 1, (B, F).
@@ -23,7 +23,7 @@ def kl_sparsity(activations: Tensor, target: float = 0.05) -> Tensor:
     References:
         Ng, 2011. Sparse autoencoder. CS294A lecture notes, Stanford.
     """
-    tiny = torch.finfo(activations.dtype).eps  # a mean that is rounded to 0 or 1 must not cost infinity
+    tiny = torch.finfo(activations.dtype).eps  # a mean that is rounded to 0 or 1 must not give infinity
     mean = all_reduce_mean(activations.mean(0)).clamp(tiny, 1 - tiny)
     return (target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()).sum()
 

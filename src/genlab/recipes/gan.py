@@ -353,11 +353,11 @@ class GANRecipe(LatentRecipe):
 
     def _augment(self) -> Augment:
         """Return the function that augments the discriminator's inputs and then adds instance noise."""
-        from genlab.core.schedules import linear
+        from genlab.core.schedules import linear_decay
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
 
-        fading = linear(self.steps)
+        fading = linear_decay(self.steps)
 
         def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
             if self.diff_augment != "none":

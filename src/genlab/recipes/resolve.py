@@ -68,8 +68,8 @@ class Plan:
         """
         from genlab.core.device import precision
 
-        asked, whole = self.settings.precision, self.recipe.architecture in ("mlp", "spline")
-        return precision("float32" if asked == "auto" and whole else asked, device)
+        wanted, whole = self.settings.precision, self.recipe.architecture in ("mlp", "spline")
+        return precision("float32" if wanted == "auto" and whole else wanted, device)
 
     def values(self) -> dict[str, Any]:
         """Return the keys and values of a YAML file that `resolve` reads."""

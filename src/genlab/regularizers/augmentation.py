@@ -1,7 +1,7 @@
-"""Differentiable augmentation: what a discriminator sees of real and of generated images alike.
+"""Differentiable augmentation of the discriminator's inputs, real and generated images alike.
 
-Every image is changed in its own way. The generator's gradient passes through the change, so that it learns the
-images and not their augmentations. Ranges are those of the authors' code, for images in [-1, 1].
+Each image is augmented randomly and independently. The generator's gradient passes through the augmentation, so
+that it learns the data and not the augmentation. Ranges are those of the authors' code, for images in [-1, 1].
 
 References:
     Zhao et al., 2020. Differentiable Augmentation for Data-Efficient GAN Training. arXiv:2006.10738.
@@ -14,19 +14,19 @@ from torch import Tensor
 
 from genlab.core.random import Draws
 
-FARTHEST = 1 / 8  # translation, of the side
-LARGEST = 1 / 2  # the cut-out square's side, of the image's
+FARTHEST = 1 / 8  # largest translation, as a fraction of the side
+LARGEST = 1 / 2  # side of the cut-out square, as a fraction of the side
 
 
 def diff_augment(images: Tensor, draws: Draws, policy: Sequence[str]) -> Tensor:
-    """Return images (B, C, H, W) changed by each of `policy` in turn, names of `AUGMENTATIONS`."""
+    """Apply the augmentations in `policy`, names in `AUGMENTATIONS`, to images (B, C, H, W), one after another."""
     for name in policy:
         images = AUGMENTATIONS[name](images, draws)
     return images
 
 
 def _color(images: Tensor, draws: Draws) -> Tensor:
-    """Brightness ± ½, then saturation by 0 to 2 about the pixel's mean, contrast by ½ to 3/2 about the image's."""
+    """Shift brightness by ± ½, scale saturation by 0 to 2 about each pixel's mean, and contrast by ½ to 3/2."""
     images = images + draws.uniform(1, 1, 1) - 0.5
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * 2 * draws.uniform(1, 1, 1)
@@ -35,15 +35,15 @@ def _color(images: Tensor, draws: Draws) -> Tensor:
 
 
 def _translation(images: Tensor, draws: Draws) -> Tensor:
-    """A whole number of pixels, up to 1/8 of the side, in each direction; what comes in is 0."""
+    """Shift by a whole number of pixels, up to 1/8 of the side, in each direction; new pixels are 0."""
     for dim in (2, 3):
-        farthest = _share(images.shape[dim], FARTHEST)
-        images = _moved(images, _whole(draws, 2 * farthest + 1) - farthest, dim)
+        farthest = _rounded(images.shape[dim], FARTHEST)
+        images = _moved(images, _integers(draws, 2 * farthest + 1) - farthest, dim)
     return images
 
 
 def _cutout(images: Tensor, draws: Draws) -> Tensor:
-    """0 in a square of half the side, whose centre is anywhere in the image."""
+    """Set a square of half the side to 0; its centre is anywhere in the image."""
     rows, columns = (_cut(images.shape[dim], draws) for dim in (2, 3))
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
 
@@ -60,19 +60,19 @@ def _moved(images: Tensor, shifts: Tensor, dim: int) -> Tensor:
 
 def _cut(side: int, draws: Draws) -> Tensor:
     """Return which of `side` pixels are cut out of each image, (B, side)."""
-    size = _share(side, LARGEST)
-    # A square of even size has its centre between pixels, so that there is one place more.
-    first = _whole(draws, side + 1 - size % 2) - size // 2
+    size = _rounded(side, LARGEST)
+    # The centre of a square of even size is between pixels, so it has one more possible position.
+    first = _integers(draws, side + 1 - size % 2) - size // 2
     place = torch.arange(side, device=first.device) - first[:, None]
     return (place >= 0) & (place < size)
 
 
-def _whole(draws: Draws, choices: int) -> Tensor:
-    """Return whole numbers from 0 to `choices` − 1, (B,)."""
+def _integers(draws: Draws, choices: int) -> Tensor:
+    """Return random integers from 0 to `choices` − 1, (B,)."""
     return (draws.uniform() * choices).long()
 
 
-def _share(side: int, ratio: float) -> int:
+def _rounded(side: int, ratio: float) -> int:
     return int(side * ratio + 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Ways to spoil an image that a denoising autoencoder learns to mend.
+"""Corruptions of images, which a denoising autoencoder learns to undo.
 
 Each is `(images, draws, level) -> images` for images (B, C, H, W) in [-1, 1].
 
@@ -19,23 +19,23 @@ BLACK, WHITE = -1.0, 1.0
 
 
 def gaussian(images: Tensor, draws: Draws, level: float) -> Tensor:
-    """Return x + 2·level·ε with ε ~ N(0, 1): `level` is the deviation on a scale from black 0 to white 1."""
+    """Return x + 2·level·ε, ε ~ N(0, 1): `level` is the standard deviation on a scale from black 0 to white 1."""
     return images + (WHITE - BLACK) * level * draws.normal(*images.shape[1:])
 
 
 def masking(images: Tensor, draws: Draws, level: float) -> Tensor:
-    """Return the images with each pixel black, in all channels, with probability `level`."""
-    return images.masked_fill(_of_pixels(images, draws) < level, BLACK)
+    """Return images in which each pixel is black, in all channels, with probability `level`."""
+    return images.masked_fill(_uniform_of_pixels(images, draws) < level, BLACK)
 
 
 def salt_and_pepper(images: Tensor, draws: Draws, level: float) -> Tensor:
-    """Return the images with each pixel, with probability `level`, black or white by a fair coin."""
-    chance = _of_pixels(images, draws)
+    """Return images in which each pixel is black or white, with probability `level`/2 each."""
+    chance = _uniform_of_pixels(images, draws)
     return images.masked_fill(chance < level, WHITE).masked_fill(chance < level / 2, BLACK)
 
 
-def _of_pixels(images: Tensor, draws: Draws) -> Tensor:
-    """Return uniform draws, one for all channels of a pixel, (B, 1, H, W)."""
+def _uniform_of_pixels(images: Tensor, draws: Draws) -> Tensor:
+    """Return one uniform draw for each pixel, the same for all channels, (B, 1, H, W)."""
     return draws.uniform(1, *images.shape[2:])
 
 

@@ -1,4 +1,4 @@
-"""Noise that keeps a discriminator from being sure of itself."""
+"""Noise on images and labels, which keeps a discriminator from becoming overconfident."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from genlab.core.random import Draws
 def instance_noise(images: Tensor, draws: Draws, spread: float) -> Tensor:
     """Return x + spread·ε with ε ~ N(0, 1) for each pixel; for real and generated images alike.
 
-    Two distributions that have no image in common have all in common after it, so that a best discriminator is
-    unsure and has a slope. `spread` is usually led to 0 over the run.
+    With noise, the distributions of real and generated images overlap everywhere, so that the optimal
+    discriminator is not certain and has a gradient. `spread` usually decays to 0 over the run.
 
     References:
         Sønderby et al., 2016. Amortised MAP Inference for Image Super-resolution, appendix C. arXiv:1610.04490.
@@ -22,13 +22,13 @@ def instance_noise(images: Tensor, draws: Draws, spread: float) -> Tensor:
 def flip_labels(
     real_scores: Tensor, fake_scores: Tensor, draws: Draws, probability: float
 ) -> tuple[Tensor, Tensor]:
-    """Let rows of the two sides trade places with `probability`: for any loss the same as wrong labels.
+    """Swap real and generated scores with `probability`, which for any loss equals flipped labels.
 
     Args:
-        real_scores: of real images or packs of them, (n,).
-        fake_scores: of as many generated ones.
-        draws: for the images, a multiple of n.
-        probability: of a wrong label, the same on both sides.
+        real_scores: of real images or of packs of them, (n,).
+        fake_scores: of generated images or of packs of them, (n,).
+        draws: for the images, whose number is a multiple of n.
+        probability: of a flipped label, the same for real and generated images.
 
     References:
         Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.

@@ -1,4 +1,4 @@
-"""Unrolling: the generator learns against the discriminator as it will be after some steps of its own.
+"""Unrolling: the generator learns against the discriminator after some further updates of the discriminator.
 
 References:
     Metz et al., 2017. Unrolled Generative Adversarial Networks. arXiv:1611.02163.
@@ -33,17 +33,16 @@ def unrolled(
     discriminator_loss: Callable[[DiscriminatorFunction], Tensor],
     steps: int,
 ) -> DiscriminatorFunction:
-    """Return the discriminator after `steps` updates of `optimizer` on `discriminator_loss`, differentiable
-    through them.
+    """Return the discriminator after `steps` updates on `discriminator_loss`, differentiable through the updates.
 
-    The discriminator and its optimizer stay as they are; weights, buffers and Adam's moments are copies.
+    The discriminator and its optimizer do not change: weights, buffers and Adam's moments are copied.
 
     Args:
         discriminator: called with (x, condition).
-        optimizer: plain Adam over the discriminator's parameters, without weight decay or its other options.
-        discriminator_loss: what the discriminator minimises, as a function of a discriminator; its generated
-            images carry the generator's graph. It is called once for each step.
-        steps: how many.
+        optimizer: plain Adam over the discriminator's parameters, without weight decay or other options.
+        discriminator_loss: a function of a discriminator that returns its loss, called once for each step; the
+            generated images in it carry the generator's graph.
+        steps: number of updates.
     """
     parameters = dict(discriminator.named_parameters())
     options = {p: group for group in optimizer.param_groups for p in group["params"]}
@@ -70,14 +69,14 @@ def _with_weights(
 
 
 def _gradients(loss: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the gradients by the weights that have one, as means over the processes."""
+    """Return the gradients of the weights that have one, averaged over the processes."""
     found = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
     gradients = {name: g for name, g in zip(weights, found, strict=True) if g is not None}
     return dict(zip(gradients, _averaged(list(gradients.values())), strict=True))
 
 
 def _averaged(gradients: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Average over the processes in one message, differentiably."""
+    """Average the gradients over the processes in one message, differentiably."""
     if world_size() == 1:
         return gradients
     flat = all_reduce_mean(torch.cat([g.reshape(-1) for g in gradients]))
@@ -89,20 +88,20 @@ def _moments(optimizer: torch.optim.Adam, parameter: Tensor) -> _Moments:
     state = optimizer.state.get(parameter)
     if not state:
         return _Moments(torch.zeros_like(parameter), torch.zeros_like(parameter), 0)
-    # Copies, because the real optimizer moves its own in place before this graph is gone.
+    # Copies, because the real optimizer updates its moments in place while this graph is still in use.
     return _Moments(state["exp_avg"].clone(), state["exp_avg_sq"].clone(), int(state["step"]))
 
 
 def _updated(
     weight: Tensor, gradient: Tensor, moments: _Moments, group: dict[str, Any]
 ) -> tuple[Tensor, _Moments]:
-    """Return the weight after one update, and Adam's state after it."""
+    """Return the weight and Adam's state after one update."""
     beta1, beta2 = group["betas"]
     first = beta1 * moments.first + (1 - beta1) * gradient
     second = beta2 * moments.second + (1 - beta2) * gradient.square()
     steps = moments.steps + 1
     rate = group["lr"] / (1 - beta1**steps)
-    # √0 has an infinite slope; where all gradients were 0, so are the mean and its quotient.
+    # √0 has an infinite derivative; where all gradients were 0, the update is 0 too.
     root = second.where(second > 0, 1.0).sqrt().where(second > 0, 0.0)
     weight = weight - rate * first / (root / (1 - beta2**steps) ** 0.5 + group["eps"])
     return weight, _Moments(first, second, steps)

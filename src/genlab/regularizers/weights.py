@@ -1,14 +1,14 @@
-"""What is done to weights themselves: clipping, and the pull towards their own history."""
+"""Regularizers of weights: clipping and historical averaging."""
 
 import torch
 from torch import Tensor, nn
 
-MEAN = "mean"  # where the running mean lies in the optimizer's state, so that checkpoints save it
+MEAN = "mean"  # the key of the running mean in the optimizer's state, which checkpoints save
 
 
 @torch.no_grad()
 def clip_weights_(network: nn.Module, limit: float) -> None:
-    """Cut every parameter of `network` to [−limit, limit], in place, which bounds its Lipschitz constant.
+    """Clip every parameter of `network` to [−limit, limit], in place, which bounds its Lipschitz constant.
 
     References:
         Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN, algorithm 1. arXiv:1701.07875.
@@ -34,10 +34,9 @@ def historical_distance(optimizer: torch.optim.Optimizer) -> Tensor:
 
 @torch.no_grad()
 def remember_(optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Take the parameters into their running mean, after the optimizer's update number `step` (from 0 on).
+    """Update the running mean of the parameters after the optimizer's update number `step`, counted from 0.
 
-    The mean is made only where the optimizer has a state already: Adam takes a state that is not empty for its
-    own.
+    Only parameters with an optimizer state have a mean: Adam would take a state with nothing else for its own.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:

@@ -30,7 +30,7 @@ PROBE_POOL = 4 * PROBED  # training images that the probes choose from
 
 
 @dataclass(frozen=True)
-class Judge:
+class PhaseInputs:
     """The examples and the distance that a phase is previewed, evaluated and probed with."""
 
     held_out: Batch
@@ -43,25 +43,25 @@ class Judge:
         return len(self.held_out) > 1
 
 
-def judge_of(run: Run, current: CurrentPhase, *, quiet: bool) -> Judge:
+def phase_inputs(run: Run, current: CurrentPhase, *, quiet: bool) -> PhaseInputs:
     """Return the examples and the distance that a phase is previewed, evaluated and probed with."""
     plan, source, seed = replace(run.plan, recipe=current.phase.recipe), current.source, run.plan.settings.seed
     held_out = subset(source.held_out, seed).to(run.device)
     real = subset(source.train, seed, PROBE_POOL).to(run.device)
     distance = sample_distance(plan, source, run.device, current.training.model, quiet=quiet)
-    return Judge(held_out, real, distance)
+    return PhaseInputs(held_out, real, distance)
 
 
 def callbacks_for(
     run: Run,
     current: CurrentPhase,
-    judge: Judge,
+    inputs: PhaseInputs,
     batches: Loader,
     progress: Progress,
     observers: Sequence[Observer],
 ) -> Callbacks:
     """Return the callbacks of a phase."""
-    settings, main, held_out = run.plan.settings, run.shard.rank == 0, judge.held_out
+    settings, main, held_out = run.plan.settings, run.shard.rank == 0, inputs.held_out
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
         if main:
@@ -69,12 +69,12 @@ def callbacks_for(
             saved = current.training, current.average
             saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy)
 
-    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=judge.distance)
+    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance)
     return Callbacks(
         save=save,
-        evaluate=evaluation if judge.evaluates else None,
+        evaluate=evaluation if inputs.evaluates else None,
         preview=partial(preview, held_out=held_out, spec=current.phase.spec, seed=settings.seed),
-        probes=_probes(run, current, judge, batches),
+        probes=_probes(run, current, inputs, batches),
         doctor=_doctor(run, progress.step) if main else None,
         stop_on_failure=settings.on_failure != "warn",
         observers=observers,
@@ -125,14 +125,14 @@ def machine(run: Run, current: CurrentPhase) -> Mapping[str, Any]:
     }
 
 
-def _probes(run: Run, current: CurrentPhase, judge: Judge, batches: Loader) -> Probes | None:
+def _probes(run: Run, current: CurrentPhase, inputs: PhaseInputs, batches: Loader) -> Probes | None:
     """Return the probes of a phase; None if there are too few images to compare."""
     pack = getattr(current.phase.recipe, "pack", 1)
-    count = min(PROBED, len(judge.real), len(judge.held_out)) // pack * pack
+    count = min(PROBED, len(inputs.real), len(inputs.held_out)) // pack * pack
     if count < 2:
         return None
     target, seed = current.phase.spec.target, run.plan.settings.seed
-    return Probes(judge.real, judge.held_out, target, seed, count, lambda: batches.waited)
+    return Probes(inputs.real, inputs.held_out, target, seed, count, lambda: batches.waited)
 
 
 def _doctor(run: Run, step: int) -> Doctor:

@@ -8,12 +8,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from genlab.core.device import of, place
+from genlab.core.device import device_of, to_device
 from genlab.core.errors import UsageError
 from genlab.core.files import replace, storage
 from genlab.core.optimizer import adam, set_learning_rates
 from genlab.core.player import Player
-from genlab.core.random import derive, restart_stream
+from genlab.core.random import derive_seed, restart_stream
 from genlab.core.schedules import RATES
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source, Split
@@ -68,9 +68,9 @@ def accuracy(extractor: Extractor, data: Split) -> float:
 
 def _untrained(train: Split, device: torch.device) -> Classifier:
     with torch.random.fork_rng():
-        torch.manual_seed(derive(SEED, "classifier"))
+        torch.manual_seed(derive_seed(SEED, "classifier"))
         network = Classifier(train.spec.target.shape[0], train.spec.classes)
-    place(network, device)
+    to_device(network, device)
     return network
 
 
@@ -83,10 +83,10 @@ def _fit(network: Classifier, train: Split, *, progress: bool) -> None:
     with (
         torch.random.fork_rng(),
         bar(progress) as show,
-        Loader(train, min(BATCH, len(train)), seed=SEED, device=of(network)) as batches,
+        Loader(train, min(BATCH, len(train)), seed=SEED, device=device_of(network)) as batches,
     ):
         for step in show.track(range(steps), description="training a classifier"):
-            restart_stream(derive(SEED, "dropout", step), of(network))
+            restart_stream(derive_seed(SEED, "dropout", step), device_of(network))
             set_learning_rates([optimizer], rate(step))
             batch = next(batches)
             images: Tensor = resize(batch.x, SIDE, "antialiased")

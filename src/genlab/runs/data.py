@@ -18,7 +18,7 @@ from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, UsageError, suggestion
 from genlab.core.modality import DataSpec
-from genlab.core.random import Draws, derive, generator
+from genlab.core.random import Draws, derive_seed, generator
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.source import open_source
@@ -67,7 +67,7 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
 
 def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
     """Return at most `count` examples of a split with their conditions, chosen by the seed."""
-    order = np.random.default_rng(derive(seed, "held-out images")).permutation(len(split))
+    order = np.random.default_rng(derive_seed(seed, "held-out images")).permutation(len(split))
     return split.batch(order[:count])
 
 

@@ -20,7 +20,7 @@ from genlab.training.evaluation import recorded_criterion
 from genlab.training.run_folder import RunFolder, find
 
 RECIPE = "recipe.yaml"
-FAMILIES = ("gan", "vae", "autoencoder", "flow", "diffusion")
+FAMILIES = list(dict.fromkeys(recipe.family for recipe in PRESETS.values()))
 
 
 def doctor(

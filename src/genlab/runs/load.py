@@ -48,9 +48,9 @@ def load_model(
     with torch.random.fork_rng():
         model = phase.recipe.model(phase.spec)
     load_weights(model, saved.model)
-    where = devices.find(device)
+    where = devices.find_device(device)
     compute_in(replace(plan, recipe=phase.recipe).dtype(where), model)
-    return devices.place(model, where).eval().requires_grad_(False)
+    return devices.to_device(model, where).eval().requires_grad_(False)
 
 
 def refuse_outdated(recipe: Recipe, place: Path) -> None:

@@ -12,7 +12,7 @@ from genlab.core.contract import Training
 from genlab.core.distributed import Shard
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
-from genlab.core.random import Randomness, derive
+from genlab.core.random import Randomness, derive_seed
 from genlab.data.dataset import Source
 from genlab.data.wrappers import Resized
 from genlab.recipes.recipe import Phase, Recipe
@@ -40,7 +40,7 @@ class Run:
     @cached_property
     def device(self) -> torch.device:
         """The device that the run computes on."""
-        return device.find(self.plan.settings.device)
+        return device.find_device(self.plan.settings.device)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ def build(
     """
     purpose = ("initial weights", "phase", phase) if phase else ("initial weights",)
     with torch.random.fork_rng():
-        torch.manual_seed(derive(randomness.seed, *purpose))
+        torch.manual_seed(derive_seed(randomness.seed, *purpose))
         model = recipe.model(spec)
     compute_in(dtype, model)
-    return recipe.training(device.place(model, randomness.device), randomness)
+    return recipe.training(device.to_device(model, randomness.device), randomness)
 
 
 def resized(source: Source, spec: DataSpec) -> Source:

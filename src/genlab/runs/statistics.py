@@ -13,9 +13,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
-from genlab.core.distributed import barrier, here
+from genlab.core.distributed import barrier, current_shard
 from genlab.core.files import replace, storage
-from genlab.core.random import derive
+from genlab.core.random import derive_seed
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source, Split
 from genlab.data.progress import bar
@@ -27,9 +27,11 @@ from genlab.runs.extractors import find_extractor
 from genlab.training.evaluation import SampleDistance
 
 CHUNK = 250
-JUDGED, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
+REAL_IMAGES, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
 FEATURES = "efficientnet-lite0@96"
-WORTH = 20_000  # least training images between evaluations by features: they cost a convolutional GAN up to 5 %
+MIN_IMAGES_BETWEEN = (
+    20_000  # least training images between evaluations by features: they cost a convolutional GAN up to 5 %
+)
 _VERSION = 1  # increase it when the same images would get other statistics
 
 
@@ -48,14 +50,16 @@ def real_statistics(
     known = _read(path)
     barrier()  # all processes have read before the first writes
     if known is None:
-        known = watched(extractor, pieces_of(data, chosen(len(data), count)), "real pictures", progress=progress)
-        if here().rank == 0:
+        known = with_progress(
+            extractor, pieces_of(data, random_rows(len(data), count)), "real pictures", progress=progress
+        )
+        if current_shard().rank == 0:
             _write(known, path)
         barrier()
     return known
 
 
-def watched(
+def with_progress(
     extractor: Extractor, pieces: Sequence[Callable[[], Tensor]], title: str, *, progress: bool
 ) -> FeatureStatistics:
     """Return the statistics of the images that `pieces` make, with a progress bar called `title`."""
@@ -88,7 +92,7 @@ def sample_distance(
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
     return SampleDistance.of(
-        extractor, real_statistics(source.held_out, extractor, JUDGED, progress=not quiet), SAMPLES
+        extractor, real_statistics(source.held_out, extractor, REAL_IMAGES, progress=not quiet), SAMPLES
     )
 
 
@@ -99,15 +103,15 @@ def _uses_features(plan: Plan, model: nn.Module) -> bool:
     """
     between = plan.settings.evaluate_every * plan.recipe.batch_size
     better = isinstance(model, BoundsLikelihood | Reconstructs)
-    return not better and plan.recipe.architecture != "mlp" and between >= WORTH
+    return not better and plan.recipe.architecture != "mlp" and between >= MIN_IMAGES_BETWEEN
 
 
-def chosen(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def random_rows(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Return the indices of `count` images or of all, in a random order that is always the same.
 
     Folders are sorted by class, and some measures use only the first images.
     """
-    return np.random.default_rng(derive(0, "measured images")).permutation(images)[:count]
+    return np.random.default_rng(derive_seed(0, "measured images")).permutation(images)[:count]
 
 
 def pieces_of(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from genlab.core import device, distributed
-from genlab.core.contract import Decodes
+from genlab.core.condition import required_conditions
+from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
 from genlab.data.dataset import Source
@@ -21,7 +22,14 @@ from genlab.data.source import locate
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
 from genlab.runs import phases
-from genlab.runs.callbacks import Judge, cadence_of, callbacks_for, judge_of, machine, observers_for
+from genlab.runs.callbacks import (
+    PhaseInputs,
+    cadence_of,
+    callbacks_for,
+    machine,
+    observers_for,
+    phase_inputs,
+)
 from genlab.runs.data import check_unchanged, open_data, plan_of, record
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, Run
@@ -47,7 +55,7 @@ class Result(os.PathLike[str]):
     progress: Progress
     start_step: int  # where this training started
     planned_steps: int
-    has_latents: bool = False  # whether its model decodes latents and can interpolate
+    has_latents: bool = False  # whether `genlab interpolate` can use its model
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -60,7 +68,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: data, recipe, device or disk cannot be used; or see `fit`.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
-    with distributed.together(device.find(plan.settings.device)) as shard:
+    with distributed.process_group(device.find_device(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
@@ -94,7 +102,7 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
     folder = find(run, root)
     before = plan_of(folder)
     plan = before.changed(options)
-    with distributed.together(device.find(plan.settings.device)) as shard:
+    with distributed.process_group(device.find_device(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
         check_unchanged(folder, source)
         validate(plan.recipe, source, shard)
@@ -170,18 +178,20 @@ def _train_phases(run: Run, treatment: Treatment | None, *, quiet: bool) -> Resu
         start_step = progress.step
         _check_budget(run.plan, progress)
         current = phases.start(run, phases.phase_at(run.phases, progress.step), saved)
-        judge = judge_of(run, current, quiet=quiet)
+        inputs = phase_inputs(run, current, quiet=quiet)
         observers: Sequence[Observer] = []
         if main:
             run.folder.write_yaml("recipe.yaml", run.plan.values())
             run.folder.rewind(progress.step)
             stack.push(partial(_report, run.folder))
             observers = observers_for(run, progress, stack, quiet=quiet)
-            _notify_start(observers, progress.step, machine(run, current), treatment, evaluated=judge.evaluates)
-        while _fit(run, current, judge, progress, observers):
+            _notify_start(observers, progress.step, machine(run, current), treatment, evaluated=inputs.evaluates)
+        while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
-            judge = judge_of(run, current, quiet=True)  # the terminal already shows the run's progress bar
-    has_latents = isinstance(current.training.model, Decodes)
+            inputs = phase_inputs(run, current, quiet=True)  # the terminal already shows the run's progress bar
+    model = current.training.model
+    needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
+    has_latents = isinstance(model, Decodes) and not needs_source
     return Result(run.folder.path, progress, start_step, run.plan.recipe.steps, has_latents)
 
 
@@ -197,7 +207,9 @@ def _check_budget(plan: Plan, progress: Progress) -> None:
         )
 
 
-def _fit(run: Run, current: CurrentPhase, judge: Judge, progress: Progress, observers: Sequence[Observer]) -> bool:
+def _fit(
+    run: Run, current: CurrentPhase, inputs: PhaseInputs, progress: Progress, observers: Sequence[Observer]
+) -> bool:
     """Train a phase; return whether another one follows."""
     settings, recipe = run.plan.settings, current.phase.recipe
     batches = Loader(
@@ -210,7 +222,7 @@ def _fit(run: Run, current: CurrentPhase, judge: Judge, progress: Progress, obse
         flip=settings.flip,
     )
     with batches:
-        callbacks = callbacks_for(run, current, judge, batches, progress, observers)
+        callbacks = callbacks_for(run, current, inputs, batches, progress, observers)
         try:
             return fit(current.training, batches, cadence_of(run, current), progress, callbacks, current.average)
         except Interrupted as interrupted:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
-from genlab.core.device import of, subnormals_flushed
+from genlab.core.device import device_of, subnormals_flushed
 from genlab.core.distributed import all_reduce_mean_, broadcast_, world_size
 from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.optimizer import require_finite, set_learning_rates
-from genlab.core.random import derive, restart_stream
+from genlab.core.random import derive_seed, restart_stream
 from genlab.core.schedules import Schedule
 from genlab.core.signals import CRITERION
 from genlab.diagnosis.finding import Finding
@@ -78,11 +78,11 @@ def fit(
         RunFailureError: the doctor found a failure, and `callbacks.stop_on_failure` is set.
     """
     loop = _Loop(training, batches, cadence, progress, callbacks, average)
-    device = of(training.model)
+    device = device_of(training.model)
     with Interruption() as interruption, loop.faults_reported():
         while not loop.finished():
             # Layers that draw random numbers (dropout) get a stream that depends only on the step.
-            restart_stream(derive(cadence.seed, "layers", progress.step), device)
+            restart_stream(derive_seed(cadence.seed, "layers", progress.step), device)
             if cadence.rate:
                 set_learning_rates(training.optimizers.values(), cadence.rate(progress.step))
             probing = probed_step(callbacks.probes, training, progress.step + 1, cadence.log_every)
@@ -202,7 +202,7 @@ class _Loop:
     def diagnose(self, values: Mapping[str, float]) -> None:
         """Pass values to the doctor, and report its findings."""
         doctor = self.callbacks.doctor
-        for finding in doctor.see(self.progress.step, values) if doctor else ():
+        for finding in doctor.update(self.progress.step, values) if doctor else ():
             self.notify("finding", finding.values())
             if finding.severity == "failure":
                 self.failure = self.failure or finding

@@ -24,7 +24,7 @@ from genlab.core.contract import (
     Training,
 )
 from genlab.core.modality import Modality
-from genlab.core.random import Randomness, derive, generator
+from genlab.core.random import Randomness, derive_seed, generator
 from genlab.training.inference import inference_mode
 from genlab.training.model_probes import MODEL_PROBES, ProbeInput
 
@@ -96,7 +96,7 @@ class Probes:
         """
         if not isinstance(training, HasObjective) or isinstance(training.model, Reconstructs):
             return {}
-        randomness = Randomness(derive(self.seed, "probes: losses"), device=self.real.x.device)
+        randomness = Randomness(derive_seed(self.seed, "probes: losses"), device=self.real.x.device)
         return {
             f"loss_{name}": training.objective(step, self._subset(batch, step, share=0.5), randomness)[0]
             for name, batch in (("train", self.real), ("held_out", self.held_out))

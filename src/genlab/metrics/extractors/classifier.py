@@ -1,4 +1,4 @@
-"""A small classifier of the very classes of a source: what sees digits and garments better than ImageNet does."""
+"""A small classifier of a source's own classes: better features for digits or clothes than those of ImageNet."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ SIDE, FEATURES = 32, 128
 
 
 class Classifier(nn.Module):
-    """Three convolutions and two linear layers: images (B, C, 32, 32) in [-1, 1] to what it sees."""
+    """Three convolutions and two linear layers: images (B, C, 32, 32) in [-1, 1] to features and probabilities."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Classifier(nn.Module):
         return logits
 
     def forward(self, images: Tensor) -> ExtractorOutput:
-        """Return what the last layer sees (B, 128), and the probabilities of the classes (B, classes)."""
+        """Return the inputs of the last layer (B, 128), and the probabilities of the classes (B, classes)."""
         features = self.body(images)
         return ExtractorOutput(features, self.head(features).softmax(1))
 
@@ -41,6 +41,6 @@ def classifier(network: Classifier, weights: str, device: torch.device) -> Extra
     Args:
         network: in evaluation mode, on `device`.
         weights: the first 12 hex digits of the sha256 of its file.
-        device: where it is.
+        device: of the network.
     """
     return Extractor("classifier", network, weights, SIDE, any_channels=True, device=device)

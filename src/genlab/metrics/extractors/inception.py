@@ -1,6 +1,6 @@
-"""Inception V3 as the Fréchet Inception Distance uses it: the network whose weights are of 2015-12-05.
+"""Inception V3 as in the Fréchet Inception Distance: the network with the weights of 2015-12-05.
 
-It differs from other copies in its pooling: averages leave the padding out, and the last block takes maxima.
+It differs from other versions in its pooling: averages exclude the padding, and the last block uses max pooling.
 
 References:
     Szegedy et al., 2015. Rethinking the Inception Architecture for Computer Vision. arXiv:1512.00567.
@@ -30,12 +30,12 @@ def inception(path: Path, device: torch.device, resize: Resize = "antialiased") 
     """Return the extractor: 2,048 features, and the probabilities of 1,008 outputs, always in float32.
 
     Args:
-        path: the published weights, `pt_inception-2015-12-05-6726825d.pth`.
-        device: where to compute.
-        resize: how images come to 299 pixels.
+        path: of the published weights, `pt_inception-2015-12-05-6726825d.pth`.
+        device: of the network.
+        resize: how images are resized to 299 pixels.
 
     Raises:
-        GenlabError: the file cannot be read or is another.
+        GenlabError: the file cannot be read, or is not the published one.
     """
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -43,7 +43,7 @@ def inception(path: Path, device: torch.device, resize: Resize = "antialiased") 
         raise GenlabError(f"cannot read the weights of Inception: {error}") from error
     if not digest.startswith(SHA256_BEGINS):
         raise GenlabError(
-            f"{path} is not the network that the Fréchet Inception Distance is defined by: its sha256 begins with "
+            f"{path} does not hold the weights that define the Fréchet Inception Distance: its sha256 begins with "
             f"{digest[:8]}, not {SHA256_BEGINS}. Get it from {URL}."
         )
     network = Inception()
@@ -54,7 +54,7 @@ def inception(path: Path, device: torch.device, resize: Resize = "antialiased") 
 
 
 class Convolution(nn.Module):
-    """Convolution, normalisation, rectifier."""
+    """Convolution, batch normalisation, ReLU."""
 
     def __init__(self, entering: int, leaving: int, kernel: Size, stride: int = 1, padding: Size = 0) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class BlockA(nn.Module):
         self.branch_pool = Convolution(entering, pooled, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the branches side by side."""
+        """Return the concatenated branches."""
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
         branches = (
             self.branch1x1(maps),
@@ -105,7 +105,7 @@ class BlockB(nn.Module):
         self.branch3x3dbl_3 = Convolution(96, 96, 3, stride=2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the branches side by side."""
+        """Return the concatenated branches."""
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(maps)))
         return torch.cat((self.branch3x3(maps), double, max_pool2d(maps, 3, stride=2)), 1)
 
@@ -127,7 +127,7 @@ class BlockC(nn.Module):
         self.branch_pool = Convolution(entering, 192, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the branches side by side."""
+        """Return the concatenated branches."""
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(maps)))
         branches = (
             self.branch1x1(maps),
@@ -151,17 +151,17 @@ class BlockD(nn.Module):
         self.branch7x7x3_4 = Convolution(192, 192, 3, stride=2)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the branches side by side."""
+        """Return the concatenated branches."""
         wide = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(maps))))
         return torch.cat((self.branch3x3_2(self.branch3x3_1(maps)), wide, max_pool2d(maps, 3, stride=2)), 1)
 
 
 class BlockE(nn.Module):
-    """8×8 maps: 3×3 windows as 1×3 beside 3×1."""
+    """8×8 maps: 3×3 windows as 1×3 and 3×1 side by side."""
 
     def __init__(self, entering: int, *, largest: bool) -> None:
         super().__init__()
-        self.largest = largest  # pool by maxima
+        self.largest = largest  # max pooling
         self.branch1x1 = Convolution(entering, 320, 1)
         self.branch3x3_1 = Convolution(entering, 384, 1)
         self.branch3x3_2a = Convolution(384, 384, (1, 3), padding=(0, 1))
@@ -173,7 +173,7 @@ class BlockE(nn.Module):
         self.branch_pool = Convolution(entering, 192, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the branches side by side."""
+        """Return the concatenated branches."""
         single, double = self.branch3x3_1(maps), self.branch3x3dbl_2(self.branch3x3dbl_1(maps))
         pooled = max_pool2d(maps, 3, stride=1, padding=1) if self.largest else _average(maps)
         branches = (
@@ -186,7 +186,7 @@ class BlockE(nn.Module):
 
 
 class Inception(nn.Module):
-    """Images (B, 3, 299, 299) in [-1, 1] to what it sees. Its parts have the names of the published file."""
+    """Images (B, 3, 299, 299) in [-1, 1] to features and probabilities; layer names are those of the file."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The simplest features: the pixels themselves, made small."""
+"""The simplest features: the pixels of a downsampled image."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ LARGEST = 16
 
 
 def pixel_features(images: Tensor) -> Tensor:
-    """Return images (B, C, H, W), averaged down to at most 16×16, as vectors (B, C·h·w); vectors as they are."""
+    """Return images (B, C, H, W), averaged down to at most 16×16, as vectors (B, C·h·w); vectors are unchanged."""
     if images.ndim < 4:
         return images.float().flatten(1)
     side = min(LARGEST, images.shape[-1])
@@ -18,9 +18,9 @@ def pixel_features(images: Tensor) -> Tensor:
 
 
 def pixels(device: torch.device, *, exact: bool = False) -> Extractor:
-    """Return the extractor of `pixel_features`: layout and tone, no objects; `exact` for points, not bytes."""
-    return Extractor("pixels", _look, any_channels=True, rounds=not exact, device=device)
+    """Return the extractor of `pixel_features`: layout and tone, not objects; `exact` does not round to bytes."""
+    return Extractor("pixels", _forward, any_channels=True, rounds=not exact, device=device)
 
 
-def _look(images: Tensor) -> ExtractorOutput:
+def _forward(images: Tensor) -> ExtractorOutput:
     return ExtractorOutput(pixel_features(images))

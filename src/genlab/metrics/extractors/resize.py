@@ -1,4 +1,4 @@
-"""Brings images to the side and the channels that a network was trained on.
+"""Converts images to the size and the channels that a network was trained on.
 
 References:
     Parmar, Zhang and Zhu, 2022. On Aliased Resizing and Surprising Subtleties in GAN Evaluation. arXiv:2104.11222.
@@ -13,11 +13,10 @@ Resize = Literal["antialiased", "legacy"]
 
 
 def resize(images: Tensor, side: int, how: Resize) -> Tensor:
-    """Return images (B, C, H, W) in [-1, 1] at side × side.
+    """Resize images (B, C, H, W) in [-1, 1] to side × side.
 
-    "antialiased" is Pillow's bicubic filter on each channel as floats, cut off at the range's ends, as clean-fid
-    does it; "legacy" is bilinear interpolation that skips pixels where it makes smaller, as older figures were
-    computed. Images that have the side already stay as they are.
+    "antialiased" is Pillow's bicubic filter on float channels, clipped to the range, as in clean-fid; "legacy" is
+    bilinear interpolation without antialiasing, as in older figures. Images of this size are unchanged.
     """
     if tuple(images.shape[2:]) == (side, side):
         return images
@@ -27,10 +26,10 @@ def resize(images: Tensor, side: int, how: Resize) -> Tensor:
 
 
 def colour(images: Tensor) -> Tensor:
-    """Return images of three channels: a grey one three times."""
+    """Return images with three channels; grey images are repeated."""
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """Return images in [-1, 1] as they are after being stored in 8 bits: a file has the figures of its model."""
+    """Return images in [-1, 1] rounded as if they were stored in 8 bits, so that files and models agree."""
     return ((images * 127.5 + 127.5).round().clamp(0, 255) - 127.5) / 127.5
