@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor import judge, train
+from doctor import examined, train
 from failures import HEALTHY, KINDS, Case, cases
 from genlab.diagnosis.doctor import RULES
 
@@ -24,11 +24,11 @@ def test_what_is_expected_of_a_failure_are_findings_that_there_are() -> None:
 @pytest.mark.parametrize("case", FAILING.values(), ids=FAILING)
 def test_what_fails_is_found(case: Case, tmp_path: Path) -> None:
     train(case, tmp_path, cifar10="")
-    assert judge(case, tmp_path).right is not None
+    assert examined(case, tmp_path).right is not None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [c for c in ON_DIGITS if c.kind == HEALTHY], ids=lambda case: case.preset)
 def test_what_is_healthy_is_left_alone(case: Case, tmp_path: Path) -> None:
     train(case, tmp_path, cifar10="")
-    assert not judge(case, tmp_path).found
+    assert not examined(case, tmp_path).found
