@@ -1,9 +1,11 @@
-"""What all tests share: one thread, a cache of their own, SIGINT as a terminal sends it."""
+"""What all tests share: one thread, their own cache, digits resized once, no curves, SIGINT as from a terminal."""
 
 import signal
 from collections.abc import Iterator
+from functools import cache
 
 import hypothesis
+import numpy as np
 import pytest
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
@@ -24,4 +26,26 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _digits_once() -> Iterator[None]:
+    """Resize the digits once for each size: this takes a third of a short run."""
+    from genlab.data import source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "open_digits", cache(source.open_digits))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_curves() -> Iterator[None]:
+    """Write a blank picture instead of curves, whose drawing takes four fifths of a short run."""
+    from genlab.core.pictures import png
+    from genlab.training import report
+
+    blank = png(np.full((8, 8, 1), 255, np.uint8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw", lambda *_: blank)
         yield

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genlab.data import named, source
 from genlab.data.dataset import Source
 from genlab.data.source import open_source
 
@@ -17,6 +18,11 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _digits_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "open_digits", named.open_digits)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import genlab
 from genlab.core.modality import DataSpec, Images
 from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
+from genlab.training import curves, report
 from genlab.training.evaluation import values_of
 from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
@@ -75,7 +76,9 @@ def page_of(run: RunFolder) -> Page:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     rhythm = {"steps": 30, "log_every": 3, "preview_every": 3, "evaluate_every": 8, "checkpoint_every": 50}
     out = tmp_path_factory.mktemp("report")
-    return RunFolder(Path(genlab.train("vae", quiet=True, out=out, **{**TINY, **rhythm})))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw", curves.draw)
+        return RunFolder(Path(genlab.train("vae", quiet=True, out=out, **{**TINY, **rhythm})))
 
 
 def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> None:
@@ -119,9 +122,9 @@ def test_the_table_holds_every_value_of_the_run(run: RunFolder) -> None:
 
 
 def test_the_curves_are_a_picture(run: RunFolder) -> None:
-    with Image.open(run.path / "results.png") as curves:
-        assert curves.width > 1000
-        assert len(np.unique(np.asarray(curves.convert("L")))) > 50
+    with Image.open(run.path / "results.png") as drawn:
+        assert drawn.width > 1000
+        assert len(np.unique(np.asarray(drawn.convert("L")))) > 50
 
 
 @pytest.fixture
@@ -203,7 +206,8 @@ def test_pictures_of_few_steps_are_said_to_be(bare: RunFolder, brief: dict[str, 
     assert (said in page_of(bare).text) == bool(brief)
 
 
-def test_writing_it_again_changes_nothing(run: RunFolder) -> None:
+def test_writing_it_again_changes_nothing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "draw", curves.draw)
     names = ("results.csv", "report.html", "results.png")
     before = [(run.path / name).read_bytes() for name in names]
     write_report(run)
