@@ -1,26 +1,29 @@
-"""Two processes train what one would: collectives and normalisation in two spawned ones, runs under torchrun."""
+"""Two processes train what one would: two that are forked, and runs under torchrun."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import genlab
+from forks import in_processes, prepare
 from genlab.architectures.normalization import BatchNorm2d
+from genlab.cli.main import run as command
 from genlab.core.batch import Batch
 from genlab.core.distributed import (
     WHOLE,
@@ -43,8 +46,9 @@ from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import feature_statistics
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.recipe import LatentRecipe, Recipe
+from genlab.recipes.recipe import LatentRecipe, Phase, Recipe
 from genlab.recipes.resolve import resolve
+from genlab.recipes.vae import VAERecipe
 from genlab.runs.phases import build
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
@@ -56,11 +60,11 @@ pytestmark = pytest.mark.skipif(not dist.is_available() or sys.platform == "win3
 
 def together(works: Sequence[Callable[[Shard], None]], tmp_path: Path) -> None:
     """Run `works` in two processes that know each other; what one of them asserts fails the test."""
-    mp.spawn(_enter, (works, str(tmp_path / "meeting")), nprocs=SIZE)
+    in_processes(SIZE, _enter, works, str(tmp_path / "meeting"))
 
 
 def _enter(rank: int, works: Sequence[Callable[[Shard], None]], meeting: str) -> None:
-    torch.set_num_threads(1)
+    prepare()
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
     group = weakref.ref(dist.group.WORLD)
@@ -191,6 +195,27 @@ OPTIONS = {"precision": "float32", "size": 16, "batch_size": 16, "latent": 4, "l
 WIDTHS = {"vae": 16, "dcgan": 4}
 
 
+def launched(work: Callable[[], object], folder: Path) -> list[str]:
+    """Run `work` in two processes that are told what torchrun tells; return what each of them printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    in_processes(SIZE, _launch, work, folder, port)
+    return [(folder / f"printed-{rank}").read_text() for rank in range(SIZE)]
+
+
+def _launch(rank: int, work: Callable[[], object], folder: Path, port: int) -> None:
+    prepare()
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": SIZE, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({"GLOO_SOCKET_IFNAME": "lo", **{name: str(value) for name, value in told.items()}})
+    with (folder / f"printed-{rank}").open("w") as printed, redirect_stdout(printed):
+        work()
+
+
+def _succeeds(tokens: Sequence[object]) -> None:
+    assert command([str(token) for token in tokens]) == 0
+
+
 Torchrun = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -263,12 +288,15 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
 ) -> None:
     options = {**OPTIONS, "width": WIDTHS[preset]}
     one = genlab.train(preset, quiet=True, steps=10, out=tmp_path / "one", **options)
-    code, out, err = finished(torchrun(*train(preset, 6 if preset == "dcgan" else 10, tmp_path / "two")))
-    assert code == 0, err
-    assert out.count("Try next:") == 1
     if preset == "dcgan":
-        code, _, err = finished(torchrun("resume", preset, "--steps", 10, "--root", tmp_path / "two"))
+        code, out, err = finished(torchrun(*train(preset, 6, tmp_path / "two")))
         assert code == 0, err
+        resume = ["resume", preset, "--steps", 10, "--root", tmp_path / "two"]
+        assert launched(partial(_succeeds, resume), tmp_path)[1] == ""
+    else:
+        out, nothing = launched(partial(_succeeds, train(preset, 10, tmp_path / "two")), tmp_path)
+        assert nothing == ""
+    assert out.count("Try next:") == 1
     folder = RunFolder(tmp_path / "two" / preset)
     assert {path.name for path in (tmp_path / "two").iterdir()} == {"latest", preset}
     assert_same_way(resolve(preset, options).recipe, DataSpec(Images(1, 16, 16)), one.folder, folder.path)
@@ -281,45 +309,35 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
                 assert theirs[name] == pytest.approx(mine[name], rel=1e-3, abs=1e-4), name
 
 
-def test_two_processes_train_on_sources_the_weights_of_one(tmp_path: Path, torchrun: Torchrun) -> None:
+def test_two_processes_train_on_sources_the_weights_of_one(tmp_path: Path) -> None:
     """Each point comes with a source, which both players get: those of the process's own rows."""
     options = {"data": "rotated-ring8", "precision": "float32", "width": 16, "latent": 4, "batch": 16, "steps": 10}
     one = genlab.train("gan", quiet=True, out=tmp_path / "one", **options)
-    flags = [token for name, value in options.items() for token in (f"--{name}", value)]
-    code, _, err = finished(torchrun("train", "gan", *flags, "--out", tmp_path / "two"))
-    assert code == 0, err
+    launched(partial(genlab.train, "gan", quiet=True, out=tmp_path / "two", **options), tmp_path)
     spec = DataSpec(Points(2), {"source": Points(2)})
     assert_same_way(resolve("gan", options).recipe, spec, one.folder, tmp_path / "two" / "gan")
 
 
-def test_two_processes_train_the_phases_of_one(tmp_path: Path, torchrun: Torchrun) -> None:
-    """From 8 px to 16 px: every process carries over the same weights."""
-    script = tmp_path / "phases.py"
-    script.write_text(
-        f"""
-import sys
-from dataclasses import dataclass, replace
-
-import genlab
-from genlab.recipes.presets import PRESETS
-from genlab.recipes.recipe import Phase
-from genlab.recipes.vae import VAERecipe
-
 @dataclass(frozen=True)
 class Growing(VAERecipe):
-    def phases(self, spec):
-        small = replace(spec, target=replace(spec.target, height=8, width=8))
+    """8 px for five steps, then 16 px."""
+
+    def phases(self, spec: DataSpec) -> Sequence[Phase]:
+        small = replace(spec, target=Images(1, 8, 8))
         return [Phase(5, self, small), Phase(self.steps, self, spec)]
 
-PRESETS["growing"] = Growing(architecture="mlp")
-genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, out=sys.argv[1], **{OPTIONS})
-"""
-    )
-    alone = subprocess.run([sys.executable, script, tmp_path / "one"], capture_output=True, text=True, check=False)
-    assert alone.returncode == 0, alone.stderr
-    code, _, err = finished(torchrun(tmp_path / "two", script=script))
-    assert code == 0, err
-    one, two = (RunFolder(tmp_path / name / "growing") for name in ("one", "two"))
+
+def _train_phases(out: Path) -> RunFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "growing", Growing(architecture="mlp"))  # type: ignore[index]
+        run = genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, out=out, **OPTIONS)
+    return RunFolder(run.folder)
+
+
+def test_two_processes_train_the_phases_of_one(tmp_path: Path) -> None:
+    """From 8 px to 16 px: every process carries over the same weights."""
+    one, two = _train_phases(tmp_path / "one"), RunFolder(tmp_path / "two" / "growing")
+    launched(partial(_train_phases, tmp_path / "two"), tmp_path)
     assert [event["step"] for event in two.events("phase")] == [5]
     expected, weights = trained_weights(one.path), trained_weights(two.path)
     assert expected.keys() == weights.keys()
@@ -327,35 +345,35 @@ genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, out=sys.argv[1]
         torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-4)
 
 
+def _train_twice_and_measure(grouped: bool, out: Path) -> None:
+    if grouped:
+        dist.init_process_group("gloo")
+    for _ in range(2):
+        run = genlab.train("vae", quiet=True, steps=2, out=out, width=4, **OPTIONS)
+        assert dist.is_initialized() == grouped
+    figures = genlab.evaluate(run, extractor="pixels", samples=64).figures
+    print(run.folder.name, figures[0].value)
+    assert dist.is_initialized() == grouped
+    if grouped:
+        dist.destroy_process_group()
+
+
 @pytest.mark.parametrize("grouped", [False, True])
-def test_one_script_trains_again_and_measures(grouped: bool, tmp_path: Path, torchrun: Torchrun) -> None:
+def test_one_script_trains_again_and_measures(grouped: bool, tmp_path: Path) -> None:
     """Each meets anew under a name of its own; a group that the script has made is used and stays."""
-    script = tmp_path / "twice.py"
-    script.write_text(
-        f"""
-import os
-from pathlib import Path
-
-import genlab
-import torch.distributed as dist
-
-if {grouped}:
-    dist.init_process_group("gloo")
-for _ in range(2):
-    run = genlab.train("vae", quiet=True, steps=2, out={str(tmp_path)!r}, width=4, **{OPTIONS})
-    assert dist.is_initialized() == {grouped}
-figures = genlab.evaluate(run, extractor="pixels", samples=64).figures
-Path({str(tmp_path)!r}, "rank" + os.environ["RANK"]).write_text(f"{{run.folder.name}} {{figures[0].value}}")
-assert dist.is_initialized() == {grouped}
-if {grouped}:
-    dist.destroy_process_group()
-"""
-    )
-    code, _, err = finished(torchrun(script=script))
-    assert code == 0, err
-    first, second = (path.read_text() for path in tmp_path.glob("rank*"))
+    first, second = launched(partial(_train_twice_and_measure, grouped, tmp_path), tmp_path)
     assert first == second
     assert first.startswith("vae-2 ")
+
+
+@pytest.mark.slow
+def test_a_script_trains_again_under_torchrun(tmp_path: Path, torchrun: Torchrun) -> None:
+    script = tmp_path / "twice.py"
+    options = {"steps": 2, "width": 4, "out": str(tmp_path), **OPTIONS}
+    script.write_text(f"import genlab\nfor _ in range(2): genlab.train('vae', quiet=True, **{options})\n")
+    code, _, err = finished(torchrun(script=script))
+    assert code == 0, err
+    assert {path.name for path in tmp_path.iterdir()} == {"latest", "twice.py", "vae", "vae-2"}
 
 
 def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,15 +384,15 @@ def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPa
         assert all_reduce_mean_(torch.ones(2)).tolist() == [1, 1]
 
 
-def test_two_processes_measure_what_one_would(tmp_path: Path, torchrun: Torchrun) -> None:
+def test_two_processes_measure_what_one_would(tmp_path: Path) -> None:
     """Also in one process after the other: the second finds what the first has kept."""
     run = genlab.train("dcgan", quiet=True, steps=3, out=tmp_path, width=4, **OPTIONS)
-    alone = genlab.evaluate(run, extractor="pixels", samples=600)
+    alone = genlab.evaluate(run, extractor="pixels", samples=300)
     (kept,) = (run.folder / "evaluations").iterdir()
     kept.unlink()
-    flags = ("--extractor", "pixels", "--samples", 600, "--root", tmp_path, "--json")
-    code, out, err = finished(torchrun("evaluate", "dcgan", *flags))
-    assert code == 0, err
+    flags = ("--extractor", "pixels", "--samples", 300, "--root", tmp_path, "--json")
+    out, nothing = launched(partial(_succeeds, ["evaluate", "dcgan", *flags]), tmp_path)
+    assert nothing == ""
     figures = json.loads(out)["figures"]
     assert [figure["name"] for figure in figures] == [figure.name for figure in alone.figures]
     for mine, theirs in zip(alone.figures, figures, strict=True):
@@ -400,6 +418,7 @@ def test_a_signal_to_all_leaves_one_whole_checkpoint(tmp_path: Path, torchrun: T
     assert saved.state["step"] == interrupted["step"] == folder.history()[-1]["step"] >= 3
 
 
+@pytest.mark.slow  # test_runs_train.py has the refusal; this, how torchrun shows it
 def test_a_batch_that_does_not_divide_is_a_mistake_of_the_user(tmp_path: Path, torchrun: Torchrun) -> None:
     code, out, err = finished(torchrun(*train("vae", 3, tmp_path / "runs", batch_size=7)))
     assert code != 0

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from forks import in_processes, prepare
 from genlab.architectures import compose
 from genlab.architectures.compose import MinibatchName
 from genlab.architectures.dropout import Dropout
@@ -80,7 +80,7 @@ def cases() -> dict[str, tuple[nn.Module, Tensor, Tensor | None]]:
 
 
 def _enter(rank: int, meeting: str, expected: dict[str, tuple[Tensor, list[Tensor]]]) -> None:
-    torch.set_num_threads(1)
+    prepare()
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
     shard = Shard(rank, SIZE)
@@ -99,4 +99,4 @@ def test_two_processes_judge_as_one_would(tmp_path: Path) -> None:
     expected = {name: judged(*case) for name, case in cases().items()}
     for name, (scores, _) in expected.items():
         assert not torch.allclose(*scores.chunk(2)), name  # else a wrong half would not show
-    mp.spawn(_enter, (str(tmp_path / "meeting"), expected), nprocs=SIZE)
+    in_processes(SIZE, _enter, str(tmp_path / "meeting"), expected)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from forks import in_processes, prepare
 from genlab.core.condition import NONE, Condition
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.distributed import WHOLE, Shard, all_reduce_mean_, leave
@@ -103,7 +103,7 @@ def _compare(shard: Shard, expected: dict[str, tuple[Tensor, Tensor]], whole: di
 
 
 def _enter(rank: int, meeting: str, *expected: dict[str, object]) -> None:
-    torch.set_num_threads(1)
+    prepare()
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
     try:
@@ -114,4 +114,4 @@ def _enter(rank: int, meeting: str, *expected: dict[str, object]) -> None:
 
 @pytest.mark.skipif(not dist.is_available() or sys.platform == "win32", reason="needs gloo")
 def test_two_processes_compute_what_one_would(tmp_path: Path) -> None:
-    mp.spawn(_enter, (str(tmp_path / "meeting"), scalars(WHOLE), rows(WHOLE)), nprocs=SIZE)
+    in_processes(SIZE, _enter, str(tmp_path / "meeting"), scalars(WHOLE), rows(WHOLE))

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import pathlib
 import signal
@@ -18,8 +17,8 @@ import pytest
 import torch
 
 import genlab
+from forks import FORKS, prepare
 from genlab.core.errors import GenlabError
-from genlab.training import report
 from genlab.training.run_folder import RunFolder
 
 TINY: Mapping[str, Any] = {
@@ -159,22 +158,6 @@ class End:
     said: Any = None
 
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(
-    [  # all that a run imports, so that a child has it already
-        "genlab.runs.train",
-        "genlab.families.autoencoder",
-        "genlab.families.gan",
-        "genlab.families.vae",
-        "PIL.PngImagePlugin",
-        "sklearn.datasets",
-        "torch._dynamo",
-        "unittest.mock",
-        "pytest",
-    ]
-)
-
-
 def in_child(function: Callable[..., Any], *arguments: Any) -> End:
     """Call `function` in another process, and wait for its end."""
     process, answers = begin(function, *arguments)
@@ -183,9 +166,9 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> End:
 
 def begin(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Connection]:
     """Call `function` in another process; `finish` waits for it."""
-    answers, answer = _forks.Pipe(duplex=False)
+    answers, answer = FORKS.Pipe(duplex=False)
     with mock.patch.dict(os.environ, {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}):
-        process = _forks.Process(target=_child, args=(answer, function, arguments), daemon=True)
+        process = FORKS.Process(target=_child, args=(answer, function, arguments), daemon=True)
         process.start()
     answer.close()
     return process, answers
@@ -202,8 +185,7 @@ def finish(process: Any, answers: Connection) -> End:
 
 
 def _child(answer: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    torch.set_num_threads(1)
-    mock.patch.object(report, "draw", return_value=b"no curves").start()  # more than half of a short run's time
+    prepare()
     try:
         answer.send(function(*arguments))
     except GenlabError as error:

@@ -8,49 +8,76 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
+from functools import partial
 from pathlib import Path
 
 import pytest
-from sabotage import TINY, differences, in_child, outcome, train
+from sabotage import TINY, End, begin, differences, finish, in_child, outcome, train
 
 import genlab
+from genlab.cli.main import run as command
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.run_folder import RunFolder
 
-STEPS = 600
-RHYTHM = {"steps": STEPS, "log_every": 5, "checkpoint_every": 10_000, "evaluate_every": 250, "preview_every": 200}
+STEPS = 400
+RHYTHM = {"steps": STEPS, "log_every": 3, "checkpoint_every": 10_000, "evaluate_every": 150, "preview_every": 120}
 
 
-def _genlab(*words: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "genlab", *map(str, words)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+def _genlab(errors: Path, *words: object) -> int:
+    """Run a command in a process that was forked for it; return its exit code."""
+    with errors.open("w") as stream, redirect_stderr(stream):
+        return command([str(word) for word in words])
 
 
-def _stop(process: subprocess.Popen[str], run: RunFolder, number: signal.Signals) -> str:
-    """Send the signal when there are ten new lines of history; return what the process wrote to stderr."""
+def _lines(run: RunFolder, alive: Callable[[], bool], number: int) -> None:
+    """Wait until the run has `number` new lines of history."""
     before = len(run.history())
-    while len(run.history()) < before + 10:
-        assert process.poll() is None, process.communicate()
+    while len(run.history()) < before + number:
+        assert alive()
         time.sleep(0.01)
-    process.send_signal(number)
+
+
+def _started_and_stopped(words: Sequence[str], run: RunFolder) -> str:
+    """Start the program, and send it SIGTERM; return what it wrote to stderr."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genlab", *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _lines(run, lambda: process.poll() is None, 10)
+    process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 128 + number, stderr
+    assert process.returncode == 128 + signal.SIGTERM, stderr
     assert stdout == ""
     return stderr
+
+
+def _resumed_and_stopped(run: RunFolder, errors: Path) -> str:
+    """Resume the run, and send it SIGINT; return what was written to stderr."""
+    process, answers = begin(_genlab, errors, "resume", run.path)
+    _lines(run, process.is_alive, 10)
+    os.kill(process.pid, signal.SIGINT)
+    assert finish(process, answers) == End(0, 128 + signal.SIGINT), errors.read_text()
+    return errors.read_text()
 
 
 def test_both_signals_save_and_the_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     options = {**TINY, **RHYTHM, "out": str(tmp_path / "whole")}
     assert in_child(train, "gan", options).code == 0
     flags = [f"--{n.replace('_', '-')}={v}" for n, v in (options | {"out": tmp_path}).items()]
-    run = RunFolder(tmp_path / "run")
+    run, errors = RunFolder(tmp_path / "run"), tmp_path / "errors"
     steps = [0]
-    for words, number in ((["train", "gan", *flags], signal.SIGTERM), (["resume", run.path], signal.SIGINT)):
-        process = _genlab(*words)
-        stderr = _stop(process, run, number)
+    for stop, number in (
+        (partial(_started_and_stopped, ["train", "gan", *flags]), signal.SIGTERM),
+        (partial(_resumed_and_stopped, errors=errors), signal.SIGINT),
+    ):
+        stderr = stop(run=run)
         step = run.events("interrupted")[-1]["step"]
         assert run.events("interrupted")[-1]["signal"] == number
         assert run.events("checkpoint")[-1]["step"] == step
@@ -60,9 +87,7 @@ def test_both_signals_save_and_the_run_goes_on_to_the_same_bits(tmp_path: Path) 
         assert "Traceback" not in stderr
     assert steps == sorted(set(steps))
     assert steps[-1] < STEPS
-    process = _genlab("resume", run.path)
-    _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
+    assert in_child(_genlab, errors, "resume", run.path) == End(0, 0)
     assert differences(outcome(run.path), outcome(tmp_path / "whole" / "run")) == []
 
 
