@@ -7,24 +7,27 @@ from typing import Any
 import pytest
 import torch
 
+import fast
 import genlab
 from elsewhere import DEVICE, elsewhere
 from genlab.recipes.presets import PRESETS
 
-SOME = ("conv-vae", "cgan", "wgan-gp", "glow", "conditional-diffusion")  # of each family and second derivatives
-SIDES = {"sagan": 32}
-presets = pytest.mark.parametrize(
-    "preset", [preset if preset in SOME else pytest.param(preset, marks=pytest.mark.slow) for preset in PRESETS]
+SOME = fast.presets(  # one for each family, and one with second derivatives
+    {"conv-vae", "cgan", "wgan-gp", "glow", "conditional-diffusion"}
 )
+SIDES = {"sagan": 32}
 
 
 def options(preset: str, out: Path) -> dict[str, Any]:
-    few = {"flow": {"flow_steps": 1}, "diffusion": {"timesteps": 8, "sampling_steps": 4}}
-    often = {"log_every": 1, "preview_every": 1, "evaluate_every": 2, "extractor": "pixels"}
+    few = {
+        "flow": {"flow_steps": 1},
+        "diffusion": {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8, "attention": 4},
+    }
+    often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch_size": 8, "steps": 2}
     # Not auto: that is bf16 here, and not there, where a processor has units for it.
     alike = {"quiet": True, "out": out, "device": "cpu", "precision": "float32"}
-    return {**few.get(PRESETS[preset].family, {}), **often, **tiny, **alike}
+    return {**often, **tiny, **alike, **few.get(PRESETS[preset].family, {})}
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -56,19 +59,21 @@ def trains_and_is_used_as_on_the_cpu(preset: str, **options: Any) -> None:
         genlab.resume(there.folder, steps=3, quiet=True)
         model = genlab.load(there.folder)
         assert next(model.parameters()).device == DEVICE
-        genlab.evaluate(there.folder, extractor="pixels", samples=64)
+        genlab.evaluate(there.folder, extractor="pixels", samples=32)
     ours, theirs = lines(here.folder), lines(there.folder)
     assert len(theirs) == 3
     for mine, yours in zip(ours, theirs, strict=False):
         assert yours == pytest.approx(mine, rel=1e-3, abs=1e-5)  # other kernels, other rounding
 
 
-@presets
+@SOME
 def test_a_preset_trains_and_is_used_on_another_device_as_on_the_cpu(preset: str, tmp_path: Path) -> None:
     trains_and_is_used_as_on_the_cpu(preset, **options(preset, tmp_path))
 
 
-@pytest.mark.parametrize(("preset", "changes"), [("gan", {}), ("flow-matching", {"architecture": "mlp"})])
+@pytest.mark.parametrize(
+    ("preset", "changes"), [("gan", {}), ("flow-matching", {"architecture": "mlp", "attention": 0})]
+)
 def test_sources_are_where_the_model_is(preset: str, changes: dict[str, Any], tmp_path: Path) -> None:
     given = {**options(preset, tmp_path), **changes, "data": "rotated-ring8", "size": None}
     trains_and_is_used_as_on_the_cpu(preset, **given)

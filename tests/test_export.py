@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+import fast
 from genlab.core.condition import fill
 from genlab.core.modality import DataSpec, Images
 from genlab.recipes.flow import FlowRecipe
@@ -17,27 +17,24 @@ from test_families import LABELS, LATENT, small
 
 TRACED, SIZES = 4, (3, 70)  # 70 are more than a U-Net takes at once where nothing is exported
 SPEC = DataSpec(Images(1, 16, 16), {"label": LABELS})
-ALIKE = {  # presets whose networks are made of the layers of others
-    "autoencoder",
-    "conv-vae",
-    "beta-vae",
-    "cyclical-vae",
-    "iwae",
-    "cgan",
-    "dcgan",
-    "lsgan",
-    "wgan",
-    "dragan",
-    "r1-gan",
-    "sngan",
-    "relativistic-gan",
-    "unrolled-gan",
-    "feature-matching-gan",
-    "ddpm",
-    "cosine-diffusion",
-    "velocity-diffusion",
-    "flow-matching",
-}
+SOME = fast.presets(  # the others are made of the same layers
+    {
+        "sparse-autoencoder",
+        "conditional-vae",
+        "gan",
+        "dcgan-upsample",
+        "acgan",
+        "wgan-gp",
+        "sagan",
+        "projection-gan",
+        "pacgan",
+        "minibatch-gan",
+        "realnvp",
+        "glow",
+        "spline-flow",
+        "conditional-diffusion",
+    }
+)
 
 
 def latents(model: nn.Module, count: int) -> tuple[Tensor, ...]:
@@ -83,9 +80,7 @@ def model_of(preset: str) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize(
-    "preset", [pytest.param(preset, marks=pytest.mark.slow if preset in ALIKE else ()) for preset in PRESETS]
-)
+@SOME
 def test_networks_export_for_a_batch_of_any_size(preset: str) -> None:
     model = model_of(preset)
     packed = getattr(PRESETS[preset], "pack", 1)
