@@ -10,6 +10,7 @@ from genlab.architectures import convolution
 from genlab.architectures.convolution import Conv2d, ConvTranspose2d, _Convolve, _Transposed, upsampled
 
 CASES = [(4, 2, 1, 8), (3, 1, 1, 4), (4, 1, 0, 7), (5, 3, 1, 9)]  # kernel, stride, padding, side of the large map
+SMALL = [(4, 2, 1, 4), (3, 1, 1, 2), (4, 1, 0, 5), (5, 3, 1, 6)]  # the same on maps of fewer pixels
 
 
 @pytest.fixture(params=[0, 2**20], ids=["large weights", "small weights"])
@@ -31,7 +32,7 @@ def test_it_makes_what_torch_makes(kernel: int, stride: int, padding: int, side:
 
 
 @pytest.mark.usefixtures("many")
-@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), CASES)
+@pytest.mark.parametrize(("kernel", "stride", "padding", "side"), SMALL)
 def test_slopes_are_those_of_differences(kernel: int, stride: int, padding: int, side: int) -> None:
     torch.manual_seed(0)
     small = (side + 2 * padding - kernel) // stride + 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -85,6 +86,7 @@ def another(value: Any, hint: Any) -> Any:
     return value + 1 if isinstance(value, int) else 2 * value + 0.001
 
 
+@cache
 def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
     """Return the weights, and samples where there are options of sampling."""
     training = phases.build(recipe, SPEC, Randomness(0))

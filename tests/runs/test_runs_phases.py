@@ -137,7 +137,14 @@ def stopped(out: Path, preset: str, step: int, number: int | None = signal.SIGIN
 
 @pytest.mark.parametrize("preset", ["growing", "stages"])
 @pytest.mark.parametrize("number", [signal.SIGINT, None], ids=["interrupted", "killed"])
-@pytest.mark.parametrize("steps", [(5,), (BORDER,), (BORDER + 1,), (17,), (5, BORDER, BORDER + 1, 17)])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (BORDER,),
+        (5, BORDER, BORDER + 1, 17),  # also each alone, slowly
+        *(pytest.param((step,), marks=pytest.mark.slow) for step in (5, BORDER + 1, 17)),
+    ],
+)
 def test_a_run_resumes_to_the_same_bits_in_each_phase_and_between_two(
     preset: str, number: int | None, steps: Sequence[int], tmp_path: Path, whole: Mapping[str, RunFolder]
 ) -> None:

@@ -62,8 +62,8 @@ def go_on(options: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("once", "every"),
     [
-        (False, 3),
-        (True, 5),
+        (False, 7),
+        (True, 11),
         pytest.param(False, 1, marks=pytest.mark.slow),
         pytest.param(True, 1, marks=pytest.mark.slow),
     ],
