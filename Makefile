@@ -14,7 +14,7 @@ test: $(READY)  ## style, types, tests, the code blocks of the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-slow: $(READY)  ## what takes minutes
 	$(BIN)/pytest -m slow
