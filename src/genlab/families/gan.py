@@ -155,7 +155,7 @@ class GANTraining:
                     real_out, fake_out = self.discriminate(real, fake, given)
                     losses = self.discriminator_losses(real_out, fake_out, given, draws)
                     if update % self.penalty_every == 0:
-                        penalties = self.slope_penalties(d.network, real, fake, given, draws)
+                        penalties = self.gradient_penalties(d.network, real, fake, given, draws)
                         losses |= {name: self.penalty_every * penalty for name, penalty in penalties.items()}
                     d.backward(losses, self.statistics(real_out, fake_out, given))
                 signals = d.update(update)
@@ -212,7 +212,7 @@ class GANTraining:
             losses["discriminator_class_loss"] = classified
         return losses
 
-    def slope_penalties(
+    def gradient_penalties(
         self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, given: Condition, draws: Draws
     ) -> dict[str, Tensor]:
         """Return the gradient penalties of a discriminator, by name."""
@@ -238,7 +238,7 @@ class GANTraining:
         """Return the discriminator's loss in its unrolled updates: all terms except the weight regularizer."""
         losses = self.discriminator_losses(
             discriminator(real, given), discriminator(fake, given), given, draws
-        ) | self.slope_penalties(discriminator, real, fake, given, draws)
+        ) | self.gradient_penalties(discriminator, real, fake, given, draws)
         return torch.stack(list(losses.values())).sum()
 
     def generator_losses(
