@@ -43,7 +43,10 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "out": ["output", "root", "runs", "folder"],
 }
 VALUES: Mapping[tuple[str, Any], Any] = {("spectral_norm", "critic"): "discriminator"}  # by option and old value
-RENAMES: Sequence[tuple[str, str]] = [(r"\bcritic\b", "discriminator")]  # in the names of tensors
+RENAMES: Sequence[tuple[str, str]] = [  # in the names of tensors
+    (r"\bcritic\b", "discriminator"),
+    (r"\btold\b", "time_projection"),
+]
 
 PICTURES: Mapping[str, Any] = {"data": "digits", "size": 16, "batch": 16, "width": 8}
 POINTS: Mapping[str, Any] = {"data": "ring8", "batch": 32, "width": 16}
