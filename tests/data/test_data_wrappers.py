@@ -172,8 +172,10 @@ def test_the_fingerprint_is_that_of_all_that_is_read() -> None:
         Unpaired(one, other, seed=0).fingerprint,
         Unpaired(other, one, seed=0).fingerprint,
         Unpaired(one, third, seed=0).fingerprint,
+        Unpaired(one, other, seed=1).fingerprint,
         Degraded(one, NOISE, "gaussian 0.1", seed=0).fingerprint,
         Degraded(one, NOISE, "gaussian 0.2", seed=0).fingerprint,
+        Degraded(one, NOISE, "gaussian 0.1", seed=1).fingerprint,
         Degraded(other, NOISE, "gaussian 0.1", seed=0).fingerprint,
         Paired(Paired(one, other), third).fingerprint,
     ]

@@ -112,8 +112,8 @@ class Unpaired(_WithSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of both splits."""
-        return _digest("unpaired", self.target.fingerprint, self.source.fingerprint)
+        """The fingerprint of both splits and of the seed, which decides what is read together."""
+        return _digest("unpaired", self.target.fingerprint, self.source.fingerprint, str(self.seed))
 
     @cached_property
     def _order(self) -> Order:
@@ -152,8 +152,8 @@ class Degraded(_WithSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the split and of the degradation's name."""
-        return _digest("degraded", self.target.fingerprint, self.how)
+        """The fingerprint of the split, of the degradation's name and of the seed."""
+        return _digest("degraded", self.target.fingerprint, self.how, str(self.seed))
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
         """Return the targets at `index` with their degraded copies."""
@@ -205,7 +205,7 @@ class Resized(_Wrapper):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the split and of the factor."""
+        """The fingerprint of the split and of the factor."""
         return _digest("resized", self.target.fingerprint, str(self.factor))
 
     @property
