@@ -45,7 +45,7 @@ def sample(
     from genlab.applications.sample import sample as draw
     from genlab.core.errors import UsageError
     from genlab.core.pictures import columns_of, stacked
-    from genlab.runs.data import condition_for, find_class, spec_of
+    from genlab.runs.data import find_class, sampling_condition, spec_of
 
     if number < 1:
         raise UsageError(f"-n must be at least 1, not {number}")
@@ -57,7 +57,7 @@ def sample(
         _refuse_as_folder(into, spec_of(folder, step).target)  # before sampling, which may take minutes
     chosen = None if label is None else find_class(folder, label)
     spec = spec_of(folder, step)
-    condition = condition_for(folder, step, model, number, chosen)
+    condition = sampling_condition(folder, step, model, number, chosen)
     samples = draw(model, number, seed, condition, progress=True)
     if into:
         _write_singly(samples, into)

@@ -123,7 +123,7 @@ def _recorded(folder: RunFolder) -> dict[str, Any]:
     return values if "target" in values else legacy.data(values)
 
 
-def condition_for(
+def sampling_condition(
     folder: RunFolder, step: int, model: nn.Module, count: int, label: int | None = None
 ) -> dict[str, Tensor]:
     """Return the condition of `count` samples: the class `label`, and held-out sources if the model needs them.
