@@ -51,7 +51,7 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
-        raise DataError(_explain(error, cache)) from error
+        raise DataError(explain(error, cache)) from error
     return final
 
 
@@ -71,7 +71,8 @@ def _sweep(cache: Path) -> None:
                 shutil.rmtree(part, ignore_errors=True)
 
 
-def _explain(error: OSError, cache: Path) -> str:
+def explain(error: OSError, cache: Path) -> str:
+    """Return why nothing could be written into the cache, and what to do."""
     advice = "Choose another folder with the environment variable GENLAB_CACHE"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f'the disk that holds the cache "{cache}" is full. {advice}, or free some space.'

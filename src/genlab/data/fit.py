@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 8, 512
 CHANNELS = (1, 3)
-_DEFAULTS = (32, 64)
+DEFAULTS = (32, 64)
 RULE = "shorter side to {size} px (bicubic, antialiased), centre square"
 
 
@@ -27,7 +27,7 @@ def check_request(size: int | None, channels: int | None) -> None:
 
 def default_size(shorter_sides: Sequence[int] | Array) -> int:
     """Return 32 if the median of the shorter sides is at most 32 pixels, else 64."""
-    small, large = _DEFAULTS
+    small, large = DEFAULTS
     return small if float(np.median(shorter_sides)) <= small else large
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.errors import DataError
-from genlab.data.dataset import Array, IntArray, Source, make_dataset
+from genlab.data.arrays import assemble
+from genlab.data.dataset import Array, IntArray, Source
 from genlab.data.fit import CHANNELS, default_size, fit_all
-from genlab.data.split import RULE, held_out
+from genlab.data.keys import find_keys
+from genlab.data.labels import encode
+from genlab.data.split import RULE
 from genlab.data.stored import stored
-
-_HELD_OUT = ("held_out", "test")  # prefixes of the keys of a held-out part
 
 
 def open_npz(name: str, path: Path, size: int | None, channels: int | None, cache: Path) -> Source:
@@ -32,34 +33,20 @@ def open_npz(name: str, path: Path, size: int | None, channels: int | None, cach
 
 def _make(name: str, path: Path, size: int | None, channels: int | None) -> Source:
     arrays = _load(path)
-    if "images" not in arrays:
-        raise DataError(f'"{path}" has no array "images". It has: {", ".join(arrays) or "none"}.')
-    prefix = next((prefix for prefix in _HELD_OUT if f"{prefix}_images" in arrays), None)
-    keys = ["images", f"{prefix}_images"] if prefix else ["images"]
+    keys, label_keys = find_keys(arrays, f'"{path}"')
     laid_out = [_layout(arrays[key], f"{path}: {key}") for key in keys]
     parts, scale = _bytes([images for images, _ in laid_out], f"{path}: {' and '.join(keys)}")
-    classes, labels = _labels(path, arrays, parts, prefix)
+    classes, labels = _labels(path, arrays, label_keys, parts)
     native = parts[0].shape[1:]
     size = size or default_size([min(native[1:])])
     channels = channels or native[0]
     fitted = [fit_all(part, size, channels) for part in parts]
-    if prefix:
-        rule = f'the source\'s own: "{prefix}_images" held out'
-        sides = list(zip(("train", "held-out"), fitted, labels, strict=True))
-    else:
-        rule, (values,), (its,) = RULE, fitted, labels
-        out = held_out([str(row) for row in range(len(values))])
-        sides = [
-            (title, values[rows], None if its is None else its[rows])
-            for title, rows in (("train", ~out), ("held-out", out))
-        ]
-    train, other = (make_dataset(f"{name}/{title}", values, its, classes) for title, values, its in sides)
+    rule = RULE if len(keys) == 1 else f'the source\'s own: "{keys[1]}" held out'
     notes = {
-        "split": rule,
         "recognised": f"{', '.join(layout for _, layout in laid_out)}; {scale}",
         "native size": f"{native[2]}x{native[1]}",
     }
-    return Source(name, train, other, len(train) + len(other), notes=notes)
+    return assemble(name, fitted, labels, classes, rule, notes)
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -98,19 +85,9 @@ def _bytes(parts: Sequence[Array], what: str) -> tuple[list[Array], str]:
 
 
 def _labels(
-    path: Path, arrays: dict[str, Array], parts: list[Array], prefix: str | None
-) -> tuple[tuple[str, ...], list[IntArray | None]]:
-    keys = ["labels", f"{prefix}_labels"] if prefix else ["labels"]
-    present = [key for key in keys if key in arrays]
-    if not present:
-        return (), [None for _ in keys]
-    if present != keys:
-        raise DataError(f'"{path}" has {present[0]} but not {" and ".join(set(keys) - set(present))}.')
-    given = [arrays[key] for key in keys]
-    for key, labels, part in zip(keys, given, parts, strict=True):
-        if labels.shape != (len(part),) or labels.dtype.kind not in "iuU":
-            raise DataError(
-                f'"{path}": {key} is {labels.dtype} {labels.shape}; give {len(part)} integers or strings.'
-            )
-    distinct = np.unique(np.concatenate(given))
-    return tuple(map(str, distinct)), [np.searchsorted(distinct, labels).astype(np.int64) for labels in given]
+    path: Path, arrays: dict[str, Array], keys: Sequence[str], parts: Sequence[Array]
+) -> tuple[tuple[str, ...], Sequence[IntArray | None]]:
+    if not keys:
+        return (), [None for _ in parts]
+    whats = [f'"{path}": {key}' for key in keys]
+    return encode([arrays[key] for key in keys], list(map(len, parts)), whats)

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,7 +17,7 @@ from genlab.data import fit
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
 from genlab.data.decode import decode, read_header, reason, strict
-from genlab.data.layout import lay_out
+from genlab.data.layout import Layout, lay_out
 from genlab.data.listing import Listing, printable
 from genlab.data.progress import bar
 
@@ -31,6 +32,14 @@ _COMPANIONS = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Arrange:
+    """Labels and splits that do not come from folders."""
+
+    lay_out: Callable[[Sequence[int]], Layout]  # of the entries at these positions
+    key: str  # what they depend on
+
+
 def open_pictures(
     name: str,
     listing: Listing,
@@ -39,8 +48,11 @@ def open_pictures(
     max_rejected: float,
     cache: Path,
     progress: bool,
+    arrange: Arrange | None = None,
 ) -> Source:
     """Open the pictures of a listing, decoded into the cache unless they are there already.
+
+    Labels and splits are those of `arrange`; by default those that the folders give.
 
     Raises:
         DataError: no readable picture, or only one and no splits; more than the share `max_rejected` of damaged
@@ -53,9 +65,10 @@ def open_pictures(
         raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are ignored).')
 
     def build(folder: Path) -> None:
-        _prepare(name, listing, size, channels, folder, progress)
+        _prepare(name, listing, size, channels, folder, progress, arrange)
 
-    folder = prepared(cache, [_VERSION, listing.digest(), size, channels], build)
+    key = [_VERSION, listing.digest(), size, channels, *([arrange.key] if arrange else [])]
+    folder = prepared(cache, key, build)
     try:
         source = _open(name, listing, folder)
     except (OSError, ValueError, KeyError) as error:
@@ -87,7 +100,13 @@ def _open(name: str, listing: Listing, folder: Path) -> Source:
 
 
 def _prepare(
-    name: str, listing: Listing, size: int | None, channels: int | None, folder: Path, progress: bool
+    name: str,
+    listing: Listing,
+    size: int | None,
+    channels: int | None,
+    folder: Path,
+    progress: bool,
+    arrange: Arrange | None,
 ) -> None:
     """Fill `folder` with images.npy, labels.npy, held_out.npy and meta.json."""
     rejected: list[tuple[str, str]] = []
@@ -112,7 +131,7 @@ def _prepare(
         at = _write(folder / "images.npy", shape, decoded)
     if not at:
         raise DataError(_no_picture(name, listing, rejected))
-    layout = lay_out([listing.entries[position].path for position in at])
+    layout = arrange.lay_out(at) if arrange else lay_out([listing.entries[position].path for position in at])
     np.save(folder / "held_out.npy", layout.held_out)
     if layout.labels is not None:
         np.save(folder / "labels.npy", layout.labels)

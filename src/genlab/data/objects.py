@@ -1,0 +1,116 @@
+"""Opens data that are given in Python: arrays, tensors, data sets, lists of files."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genlab.core.errors import UsageError
+from genlab.data.arrays import Asked, Layout, as_array, source_of_parts
+from genlab.data.cache import cache_folder
+from genlab.data.check import checked
+from genlab.data.dataset import Source
+from genlab.data.files import open_files
+from genlab.data.fit import check_request
+from genlab.data.items import open_items, read_items
+from genlab.data.kinds import FILES, ITEMS, Pair, kind_of, opened, pair
+from genlab.data.labels import label_array
+from genlab.data.ranges import Part
+from genlab.data.source import open_source
+
+_WHATS = ("data", "held_out")  # in messages
+
+
+def as_source(
+    data: object,
+    *,
+    labels: object = None,
+    classes: Sequence[str] | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
+    layout: Layout | None = None,
+    held_out: object = None,
+    size: int | None = None,
+    channels: int | None = None,
+    max_rejected: float = 0.01,
+    name: str | None = None,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Source:
+    """Return any data as a source to train on; its `notes` say what was recognised and done.
+
+    Bytes (N, C, H, W) that have the wanted size are not copied, so do not change them afterwards.
+
+    Args:
+        data: an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D);
+            (images, labels); a dictionary with "images", "labels", "test_images" and "test_labels", or with "train"
+            and "test"; a data set of torch or Hugging Face; a list of image files; a path or a name, as `open_source`
+            takes it; or a `Source`.
+        labels: (N,) whole numbers or text.
+        classes: the names of the labels 0 to K − 1; None takes those that the data know, else the distinct labels.
+        range: the values that become -1 and 1, such as (0, 255). None recognises bytes, and floats that reach nearly
+            both ends of [0, 1] or of [-1, 1]; anything else is refused, because it may be misread.
+        layout: "NCHW", "NHWC" or "NHW", if the shape does not tell.
+        held_out: data of the same kind that are held out, with labels as (images, labels); None holds out about 10%,
+            by a hash of the row number.
+        size: the shorter side after resizing in pixels; None takes 32 for small pictures and 64 for others.
+        channels: 1 (grey) or 3 (colour); None keeps what there is.
+        max_rejected: the largest share of files that may be damaged.
+        name: of the source; None describes the data.
+        cache: the folder of decoded pictures and large arrays; None takes `cache_folder()`.
+        progress: show progress bars on a terminal.
+
+    Raises:
+        UsageError: options that do not fit the data.
+        DataError: data that cannot be used as they are.
+    """
+    check_request(size, channels)
+    asked = Asked(range, layout, size, channels, classes)
+    if isinstance(data, Mapping):
+        data, labels, held_out = opened(data, labels, held_out)
+    given = {"labels": labels, "classes": classes, "range": range, "layout": layout, "held_out": held_out}
+    if isinstance(data, Source):
+        _refuse("a Source", {**given, "size": size, "channels": channels, "name": name})
+        return checked(data)
+    cache = cache or cache_folder()
+    if isinstance(data, str | os.PathLike):
+        _refuse("a path or a name", {**given, "name": name})
+        sizes: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
+        return open_source(os.fspath(data), **sizes, cache=cache, progress=progress)
+    pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])
+    kinds = [kind_of(part) for part, _ in pairs]
+    if len(set(kinds)) > 1:
+        raise UsageError(f"held_out is {kinds[1]}, but the data are {kinds[0]}: give both in the same kind.")
+    if kinds[0] == FILES:
+        _refuse(FILES, {"range": range, "layout": layout})
+        files, its = zip(*pairs, strict=True)
+        title = name or f"list of {len(files[0]):,} files"
+        return open_files(title, files, its, asked, max_rejected, cache, progress)
+    if kinds[0] == ITEMS:
+        return _of_items(name, pairs, asked, cache, progress)
+    parts = [Part(what, as_array(part), its) for what, (part, its) in zip(_WHATS, pairs, strict=False)]
+    title = f"array {parts[0].values.shape}"
+    return source_of_parts(name or title, parts, asked, {"data": f"{title} of {parts[0].values.dtype}"})
+
+
+def _of_items(name: str | None, pairs: Sequence[Pair], asked: Asked, cache: Path, progress: bool) -> Source:
+    """Return the source of data sets, with the labels of their items or those that are given."""
+    sets = [open_items(part, what) for what, (part, _) in zip(_WHATS, pairs, strict=False)]
+    parts, asked, notes = read_items(sets, asked, cache, progress)
+    for at, (_, labels) in enumerate(pairs):
+        if labels is not None and parts[at].labels is not None:
+            raise UsageError(f"labels are given twice: as labels=… and by the items of {sets[at].name}.")
+        parts[at] = replace(parts[at], labels=parts[at].labels if labels is None else labels)
+    named = all(
+        part.labels is not None and label_array(part.labels, "labels").dtype.kind in "iu" for part in parts
+    )
+    if named and asked.classes is None:
+        asked = replace(asked, classes=sets[0].classes)
+    return source_of_parts(name or sets[0].name, parts, asked, {"data": sets[0].name, **sets[0].notes, **notes})
+
+
+def _refuse(kind: str, options: dict[str, object]) -> None:
+    """Raise UsageError if one of `options` is given."""
+    for option, value in options.items():
+        if value is not None:
+            raise UsageError(f"{kind} takes no {option}: leave it out.")
