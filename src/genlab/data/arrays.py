@@ -106,7 +106,7 @@ def _classes(parts: Sequence[Part], asked: Asked) -> tuple[tuple[str, ...], Sequ
         raise DataError(
             f"only the {present[0].what} have labels: give both parts as (images, labels), or neither."
         )
-    whats = [f"labels of the {part.what}" for part in parts]
+    whats = [f"the label array of the {part.what}" for part in parts]
     given = [label_array(part.labels, what) for part, what in zip(parts, whats, strict=True)]
     return encode(given, [len(part.values) for part in parts], whats, asked.classes)
 

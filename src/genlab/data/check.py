@@ -33,13 +33,9 @@ def checked(source: Source) -> Source:
 
 
 def _check(where: str, part: Split) -> None:
-    missing = [
-        name for name in _PARTS if not hasattr(type(part), name) and name not in getattr(part, "__dict__", {})
-    ]
-    if missing:
-        raise DataError(
-            f"{where} is a {type(part).__name__} without {missing[0]}; a split has {', '.join(_PARTS)}."
-        )
+    if missing := [name for name in _PARTS if not hasattr(part, name)]:
+        found = type(part).__name__
+        raise DataError(f"{where} is a {found} without {missing[0]}; a split has {', '.join(_PARTS)}.")
     if not len(part):
         raise DataError(f"{where} is empty.")
     if not isinstance(part.spec, DataSpec):
@@ -93,8 +89,8 @@ def _check_labels(where: str, part: Split) -> None:
     low, high = int(part.labels.min(initial=0)), int(part.labels.max(initial=0))
     if part.labels.shape != (len(part),) or low < 0 or high >= part.spec.classes:
         raise DataError(
-            f"{where}.labels has shape {part.labels.shape} and values from {low} to {high}, for {len(part)} examples "
-            f"of {part.spec.classes} classes."
+            f"{where}.labels has shape {part.labels.shape} and values from {low} to {high}, for {len(part)} "
+            f"examples of {part.spec.classes} classes."
         )
 
 

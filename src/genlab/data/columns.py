@@ -36,8 +36,8 @@ def find_columns(
             )
     if not images:
         raise DataError(
-            f"{name} has no column of images. It has: {', '.join(map(str, item))}. Images are PIL images or arrays; "
-            'lists become arrays by data.with_format("numpy").'
+            f"{name} has no column of images. It has: {', '.join(map(str, item))}. Images are PIL images or "
+            'arrays; lists become arrays by data.with_format("numpy").'
         )
     column = labels[0] if labels else None
     return images[0], column, named.get(column) if column else None

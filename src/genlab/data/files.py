@@ -38,13 +38,13 @@ def open_files(
 ) -> Source:
     """Open the files of one or two lists, for training and held out, as the files of a folder are opened.
 
-    Labels come from `labels`, one sequence or None for each list, with one label for each file that was given, even
-    if it is rejected. A file is held out by its path below the folder that holds all files, as in that folder.
+    Each list has labels or None in `labels`: one for each file that was given, even if it is rejected. A file is
+    held out by its path below the folder that holds all files, as in that folder.
 
     Raises:
         DataError: unreadable files above the share `max_rejected`, or labels that do not fit.
     """
-    paths = [Path(os.path.abspath(os.path.expanduser(path))) for part in files for path in part]
+    paths = [Path(path).expanduser().absolute() for part in files for path in part]
     listed = _listed(paths)
     classes, codes = _classes(files, labels, asked.classes)
     second = np.arange(len(paths)) >= len(files[0]) if len(files) == 2 else None
@@ -90,7 +90,7 @@ def _classes(
     files: Sequence[Sequence[object]], labels: Sequence[object], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], IntArray | None]:
     """Return the names of the classes, and the class of each file of all lists."""
-    whats = ["labels of the data", "labels of the held_out"][: len(files)]
+    whats = ["the label array of the data", "the label array of the held_out"][: len(files)]
     given = [label_array(its, what) for its, what in zip(labels, whats, strict=True) if its is not None]
     if not given:
         return (), None

@@ -48,7 +48,7 @@ class Items:
                 raise DataError(f"item {at} of {self.name} has no {column}.")
         elif isinstance(item, tuple | list) and item:
             item, label = item[0], item[1] if len(item) > 1 else None
-        if not (is_picture(item) or is_array(item)):
+        if not is_example(item):
             raise DataError(
                 f"item {at} of {self.name} holds {_kind(item)}: give a PIL image, an array (H, W, C) or a tensor "
                 "(C, H, W), alone or first in a tuple with its label."
@@ -87,9 +87,7 @@ def open_items(data: Any, what: str) -> Items:  # noqa: ANN401 any class with __
     items = Items(name, what, data.__getitem__, len(data), _class_names(data), None, {})
     first = items._item(0)
     if isinstance(first, Mapping):
-        columns = find_columns(
-            name, first, getattr(data, "features", None), lambda x: is_picture(x) or is_array(x)
-        )
+        columns = find_columns(name, first, getattr(data, "features", None), is_example)
         note = {"columns": f"{' and '.join(filter(None, columns[:2]))}, of {', '.join(map(str, first))}"}
         return Items(name, what, data.__getitem__, len(data), columns[2] or items.classes, columns[:2], note)
     ignored = len(first) - 2 if isinstance(first, tuple | list) else 0
@@ -124,6 +122,11 @@ def read_items(
         layout = "NHW" if axes == 2 else "NCHW" if isinstance(example, Tensor) else "NHWC"
     arrays = [_read_arrays(items, as_array(example), cache, progress) for items in parts]
     return arrays, replace(asked, layout=layout), {}
+
+
+def is_example(value: object) -> bool:
+    """Return whether `value` may be an example: a PIL image or an array."""
+    return is_picture(value) or is_array(value)
 
 
 def is_picture(example: object) -> bool:
@@ -165,8 +168,8 @@ def _read_arrays(items: Items, like: Array, cache: Path, progress: bool) -> Part
             array = as_array(example)
             if (array.shape, array.dtype) != (like.shape, like.dtype):
                 raise DataError(
-                    f"item {at} of {items.name} is {array.dtype} {array.shape}, but the first item is {like.dtype} "
-                    f"{like.shape}. Give all in one shape, or as PIL images, which genlab resizes."
+                    f"item {at} of {items.name} is {_kind(array)}, but the first item is {_kind(like)}. "
+                    "Give all in one shape, or as PIL images, which genlab resizes."
                 )
             rows.add(array)
             labels.append(label)
@@ -240,3 +243,10 @@ def _class_names(data: Any) -> Sequence[str] | None:  # noqa: ANN401 any class
             return names
         data = getattr(data, "dataset", None)
     return None
+
+
+def _kind(value: object) -> str:
+    """Return the type of a value, and the shape of an array; never what it holds."""
+    return (
+        f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor | np.ndarray) else type(value).__name__
+    )

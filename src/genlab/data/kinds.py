@@ -11,8 +11,8 @@ from genlab.data.keys import find_keys
 ARRAY, FILES, ITEMS = "an array", "a list of files", "a data set"
 CHOICES = (
     "Give an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D); (images, "
-    'labels); a dictionary with "images" or with "train"; a data set of torch or Hugging Face; a list of image files '
-    "or of pairs (image, label); a path or the name of a source; or a genlab Source."
+    'labels); a dictionary with "images" or with "train"; a data set of torch or Hugging Face; a list of image '
+    "files or of pairs (image, label); a path or the name of a source; or a genlab Source."
 )
 _HELD_OUT = ("test", "validation", "valid", "val", "held_out")
 
@@ -42,8 +42,8 @@ def kind_of(data: Any) -> str:  # noqa: ANN401 anything
     readable = hasattr(data, "__len__") and hasattr(data, "__getitem__")
     if isinstance(data, IterableDataset) or (hasattr(data, "__iter__") and not readable):
         raise DataError(
-            f"{found} is a stream, whose items have no positions. Give a data set with a length, or its first items: "
-            "list(itertools.islice(data, 10_000))."
+            f"{found} is a stream, whose items have no positions. Give a data set with a length, or its first "
+            "items: list(itertools.islice(data, 10_000))."
         )
     if not readable or isinstance(data, str | bytes | bytearray | Mapping):
         raise UsageError(f"genlab cannot train on {found}. {CHOICES}")

@@ -22,7 +22,7 @@ def label_array(labels: object, what: str) -> Array:
     try:
         found: Array = np.asarray(labels)
     except ValueError as error:
-        raise DataError(f"{what} are not one label for each example: {error}") from error
+        raise DataError(f"{what} does not hold one label for each example: {error}") from error
     if found.dtype == object and all(isinstance(label, str) for label in found.flat):
         return found.astype(str)
     return found
@@ -48,19 +48,19 @@ def encode(
             raise DataError(f"{what} is {labels.dtype} {labels.shape}; give {count} integers or strings.")
     kinds = [_KINDS[labels.dtype.kind] for labels in given]
     if len(set(kinds)) > 1:
-        raise DataError(f"{whats[0]} are {kinds[0]}, but {whats[1]} are {kinds[1]}: give both in one type.")
+        raise DataError(f"{whats[0]} holds {kinds[0]}, but {whats[1]} {kinds[1]}: give both in one type.")
     if names is None:
         distinct = np.unique(np.concatenate(given))
         return tuple(map(str, distinct)), [np.searchsorted(distinct, its).astype(np.int64) for its in given]
     if kinds[0] == "text":
-        raise UsageError(f"{whats[0]} are text, which names the classes already: leave classes out.")
+        raise UsageError(f"{whats[0]} holds text, which names the classes already: leave classes out.")
     if isinstance(names, str) or len(set(names)) < len(names):
         raise UsageError("classes takes a list of names, each of which occurs once.")
     for what, labels in zip(whats, given, strict=True):
         low, high = int(labels.min()), int(labels.max())
         if low < 0 or high >= len(names):
             raise DataError(
-                f"{what} go from {low} to {high}, but there are {len(names)} names of classes, for labels 0 to "
+                f"{what} goes from {low} to {high}, but there are {len(names)} names of classes, for labels 0 to "
                 f"{len(names) - 1}. Give other names with classes=[…]."
             )
     return tuple(map(str, names)), [labels.astype(np.int64) for labels in given]

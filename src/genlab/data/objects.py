@@ -43,16 +43,16 @@ def as_source(
 
     Args:
         data: an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D);
-            (images, labels); a dictionary with "images", "labels", "test_images" and "test_labels", or with "train"
-            and "test"; a data set of torch or Hugging Face; a list of image files; a path or a name, as `open_source`
-            takes it; or a `Source`.
+            (images, labels); a dictionary with "images", "labels", "test_images" and "test_labels", or with
+            "train" and "test"; a data set of torch or Hugging Face; a list of image files; a path or a name, as
+            `open_source` takes it; or a `Source`.
         labels: (N,) whole numbers or text.
         classes: the names of the labels 0 to K − 1; None takes those that the data know, else the distinct labels.
-        range: the values that become -1 and 1, such as (0, 255). None recognises bytes, and floats that reach nearly
-            both ends of [0, 1] or of [-1, 1]; anything else is refused, because it may be misread.
+        range: the values that become -1 and 1, such as (0, 255). None recognises bytes, and floats that nearly
+            reach both ends of [0, 1] or of [-1, 1]; anything else is refused, because it may be misread.
         layout: "NCHW", "NHWC" or "NHW", if the shape does not tell.
-        held_out: data of the same kind that are held out, with labels as (images, labels); None holds out about 10%,
-            by a hash of the row number.
+        held_out: data of the same kind that are held out, with labels as (images, labels); None holds out about
+            10%, by a hash of the row number.
         size: the shorter side after resizing in pixels; None takes 32 for small pictures and 64 for others.
         channels: 1 (grey) or 3 (colour); None keeps what there is.
         max_rejected: the largest share of files that may be damaged.
@@ -101,10 +101,8 @@ def _of_items(name: str | None, pairs: Sequence[Pair], asked: Asked, cache: Path
         if labels is not None and parts[at].labels is not None:
             raise UsageError(f"labels are given twice: as labels=… and by the items of {sets[at].name}.")
         parts[at] = replace(parts[at], labels=parts[at].labels if labels is None else labels)
-    named = all(
-        part.labels is not None and label_array(part.labels, "labels").dtype.kind in "iu" for part in parts
-    )
-    if named and asked.classes is None:
+    given = [label_array(part.labels, "labels") for part in parts if part.labels is not None]
+    if given and asked.classes is None and all(its.dtype.kind in "iu" for its in given):
         asked = replace(asked, classes=sets[0].classes)
     return source_of_parts(name or sets[0].name, parts, asked, {"data": sets[0].name, **sets[0].notes, **notes})
 

@@ -16,7 +16,7 @@ LIMIT = 2**30  # bytes of an array in memory
 class Rows:
     """At most `count` rows of one shape and type.
 
-    Above `LIMIT` bytes they lie in a file in the folder `cache` that has no name, so that it goes with the process.
+    Above `LIMIT` bytes they lie in a file without a name in the folder `cache`, which goes with the process.
     It is not written through a memory map: if the disk is full, that kills the process with SIGBUS.
     """
 
