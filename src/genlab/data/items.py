@@ -39,15 +39,15 @@ class Items:
         Raises:
             DataError: an item that cannot be read, or is something else.
         """
-        item = self._item(at)
-        label: object = None
-        if self.columns and isinstance(item, Mapping):
+        read = self._item(at)
+        item, label = read, None
+        if self.columns and isinstance(read, Mapping):
             example, column = self.columns
-            item, label = item[example], None if column is None else item[column]
+            item, label = read.get(example), None if column is None else read.get(column)
             if label is None and column is not None:
                 raise DataError(f"item {at} of {self.name} has no {column}.")
-        elif isinstance(item, tuple | list) and item:
-            item, label = item[0], item[1] if len(item) > 1 else None
+        elif isinstance(read, tuple | list) and read:
+            item, label = read[0], read[1] if len(read) > 1 else None
         if not is_example(item):
             raise DataError(
                 f"item {at} of {self.name} holds {_kind(item)}: give a PIL image, an array (H, W, C) or a tensor "

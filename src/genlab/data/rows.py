@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ class Rows:
             return
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=cache)  # noqa: SIM115 it is mapped for as long as it is used
+            self._file = tempfile.TemporaryFile(dir=cache)  # noqa: SIM115 closed with the rows
+            weakref.finalize(self, self._file.close)  # a map of it stays valid
         except OSError as error:
             raise DataError(explain(error, cache)) from error
 
