@@ -212,6 +212,7 @@ def test_points_are_kept_or_scaled() -> None:
         (np.array(["a", "b"]), {}, "does not hold numbers"),
         (np.ma.masked_array(POINTS), {}, "masked"),
         (POINTS * 4, {}, r"points lie in \[-1, 1\].*range=\(-4, 4\)"),
+        (POINTS[:, :1], {}, "points of one number"),
         (POINTS, {"size": 32}, "takes no size"),
         (BYTES, {"size": 4}, "no size 4"),
         (BYTES, {"held_out": GREY}, "differ in shape"),

@@ -115,6 +115,10 @@ def _points(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str,
     """Return points (N, D) as float32 in [-1, 1], and notes."""
     if asked.size or asked.channels or asked.layout:
         raise UsageError(f"{parts[0].about} holds points, not pictures: it takes no size, channels or layout.")
+    if parts[0].values.shape[1] < 2:
+        raise DataError(
+            f"{parts[0].about} holds points of one number; they are drawn in the plane: give two or more."
+        )
     _check_same_shape(parts)
     extents = [extent(part) for part in parts]
     low, high = (-1.0, 1.0) if asked.range is None else limits_given(parts, extents, asked.range)
