@@ -24,6 +24,10 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be 
         from genlab.runs import api
 
         return getattr(api, name)
+    if name in ("part", "plugin"):
+        from genlab import plugins
+
+        return getattr(plugins, name)
     if name == "doctor":
         from genlab.runs.diagnose import doctor
 

@@ -1,8 +1,9 @@
 """The measures of a model: a row of `EVALUATORS` for each, with the capabilities that it requires."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +23,9 @@ from genlab.core.contract import (
     SplitsBound,
 )
 from genlab.core.device import device_of
+from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
+from genlab.core.parts import Part, Table
 from genlab.core.random import generator
 from genlab.data.dataset import IntArray, Source, Split, conditions_of
 from genlab.metrics import modes, similarity
@@ -252,6 +255,52 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((BoundsLikelihood,), likelihood_bound),
     Evaluator((SplitsBound,), split_bound),
 )
+
+
+def own_metric(part: Part, own: Mapping[str, Any]) -> Evaluator:
+    """Return the row of a user's own metric.
+
+    The part is an `Evaluator`; or a function (samples, real) of tensors (B, *shape) that returns a number, or a
+    number and its standard error; or a function (subject) that yields figures, for models with the capabilities
+    `requires`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if isinstance(part.value, Evaluator):
+        return part.value
+    if not callable(part.value):
+        raise UsageError(
+            f'the metric "{part.name}" must be a function (samples, real) that returns a number, or a function '
+            f"(subject) that yields genlab.Figure, not a {type(part.value).__name__}."
+        )
+    requires = part.traits.get("requires", (Samples,))
+    if list(inspect.signature(part.value).parameters) == ["subject"]:
+        return Evaluator(tuple(requires), part.value)
+    return Evaluator((Samples,), partial(_of_samples, part))
+
+
+@torch.no_grad()
+def _of_samples(part: Part, subject: Subject) -> Iterator[Figure]:
+    """Yield the figure of an own metric of samples and real examples, as many of each."""
+    count = min(subject.samples, len(subject.real))
+    index = _index(subject, count)
+    given = conditions_of(subject.real, index, subject.model.conditions)
+    samples = torch.cat([piece() for piece in batches(subject.model, count, subject.seed, given)])
+    made = part.value(samples, subject.real.batch(index).x)
+    value, error = made if isinstance(made, tuple) else (made, None)
+    stamp = {"metric": part.origin.sha256[:12], "real": count, "fake": count, **protocol_of(subject)}
+    try:
+        numbers = float(value), None if error is None else float(error)
+    except (TypeError, ValueError, RuntimeError):
+        raise UsageError(
+            f'the metric "{part.name}" must return a number, or a number and its standard error, not a '
+            f"{type(value).__name__}."
+        ) from None
+    yield Figure(part.name, *numbers, part.traits.get("better", "none"), stamp)
+
+
+METRICS: Table[Evaluator] = Table("metric", {row.measure.__name__: row for row in EVALUATORS}, own_metric)
 
 
 def _measured(subject: Subject) -> tuple[Tensor, dict[str, Any]]:

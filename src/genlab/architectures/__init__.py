@@ -1,16 +1,21 @@
 """Networks: plain `nn.Module`s that know nothing of losses. `compose` builds them from named parts."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from genlab.architectures import dcgan, mlp, resnet
+from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
+from genlab.core.parts import Table
 
-ARCHITECTURES: Mapping[str, Architecture] = {
-    "mlp": Architecture(mlp.decoder, mlp.features, mlp.initialise, "none", deepens=True),
-    "dcgan": Architecture(dcgan.decoder, dcgan.features, dcgan.initialise, "batch"),
-    "dcgan-upsample": Architecture(
-        partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"
-    ),
-    "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
-}
+ARCHITECTURES: Table[Architecture] = Table(
+    "architecture",
+    {
+        "mlp": Architecture(mlp.decoder, mlp.features, mlp.initialise, "none", deepens=True),
+        "dcgan": Architecture(dcgan.decoder, dcgan.features, dcgan.initialise, "batch"),
+        "dcgan-upsample": Architecture(
+            partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"
+        ),
+        "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
+    },
+    own_architecture,
+)

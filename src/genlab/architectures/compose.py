@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -17,9 +17,10 @@ from genlab.architectures.conditional import (
 from genlab.architectures.discriminator import Discriminator
 from genlab.architectures.minibatch import MinibatchDiscrimination, MinibatchStddev
 from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName
-from genlab.architectures.parts import MakeNorm
+from genlab.architectures.parts import Architecture, MakeNorm
 from genlab.core.errors import UsageError, lookup
 from genlab.core.modality import Modality
+from genlab.core.parts import NO_OPTIONS
 
 DecoderLabelsName = Literal["none", "concat", "batch-norm"]
 DiscriminatorLabelsName = Literal["none", "concat", "projection", "auxiliary"]
@@ -41,6 +42,7 @@ def encoder(
     norm: NormName | None = None,
     classes: int = 0,
     depth: int | None = None,
+    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> ConditionalSequential:
     """Return a network (examples (B, *shape), condition) -> (B, outputs).
 
@@ -52,11 +54,12 @@ def encoder(
         norm: the normalisation; by default the architecture's own.
         classes: number of classes; labels enter as extra channels of the image. 0 for no labels.
         depth: hidden layers of mlp; by default its own.
+        own: options of a user's own architecture.
 
     Raises:
         UsageError: the architecture lacks one of these parts, or does not support this size.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
+    parts = _parts(architecture, own).deepened(depth)
     join = JoinLabelToInput(modality, classes) if classes else None
     seen = modality if join is None else modality.widened(join.planes)
     features = parts.features(seen, width, norm=norm or parts.norm, dropout=0.0, attention=None)
@@ -77,6 +80,7 @@ def decoder(
     sources: Mapping[str, Modality] = NO_SOURCES,
     attention: int | None = None,
     depth: int | None = None,
+    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> ConditionalSequential:
     """Return a network (latents (B, latent), condition) -> raw outputs (B, *shape), which the modality squashes.
 
@@ -90,11 +94,12 @@ def decoder(
         sources: the other conditions by name; their values are appended to the latent.
         attention: side of the feature maps that get self-attention.
         depth: hidden layers of mlp; by default its own.
+        own: options of a user's own architecture.
 
     Raises:
         UsageError: the architecture lacks one of these parts, or does not support this size.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
+    parts = _parts(architecture, own).deepened(depth)
     _check_classes(labels, classes)
     joined = JoinSources(sources, flat=True) if sources else None
     join = JoinLabelToLatent(classes) if labels == "concat" else None
@@ -126,6 +131,7 @@ def discriminator(
     classes: int = 0,
     sources: Mapping[str, Modality] = NO_SOURCES,
     depth: int | None = None,
+    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Discriminator:
     """Return a `Discriminator`.
 
@@ -143,12 +149,13 @@ def discriminator(
         classes: number of classes.
         sources: the other conditions by name; they enter as extra channels.
         depth: hidden layers of mlp; by default its own.
+        own: options of a user's own architecture.
 
     Raises:
         UsageError: the architecture lacks one of these parts or does not support this size, or two parts exclude
             each other.
     """
-    parts = lookup(ARCHITECTURES, architecture, "architecture").deepened(depth)
+    parts = _parts(architecture, own).deepened(depth)
     _check_classes(labels, classes)
     if pack > 1 and labels in ("projection", "auxiliary"):
         raise UsageError(
@@ -172,6 +179,11 @@ def discriminator(
     if network.projection is not None:
         nn.init.xavier_uniform_(network.projection.weight)  # as in the authors' code
     return network
+
+
+def _parts(architecture: str, own: Mapping[str, Any]) -> Architecture:
+    lookup(ARCHITECTURES, architecture, "architecture")
+    return ARCHITECTURES.bound(architecture, own)
 
 
 def _check_classes(labels: str, classes: int) -> None:

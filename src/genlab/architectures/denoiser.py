@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genlab.architectures.conditional import LABEL, NO_SOURCES, JoinSources
 from genlab.architectures.mixed import Mixed
+from genlab.architectures.own import own_denoiser
 from genlab.architectures.unet import LabelOrNone, UNet, Wave
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import UsageError, lookup
 from genlab.core.modality import Modality
+from genlab.core.parts import NO_OPTIONS, Table
 
 TIMES = 64  # dimensions of the time embedding of a perceptron
 DEPTH = 3
@@ -74,7 +77,7 @@ class Perceptron(Mixed):
         return torch.cat([numbers, angles.sin(), angles.cos()], dim=1)
 
 
-DENOISERS: Mapping[str, Callable[..., Mixed]] = {"unet": UNet, "mlp": Perceptron}
+DENOISERS: Table[Callable[..., Mixed]] = Table("architecture", {"unet": UNet, "mlp": Perceptron}, own_denoiser)
 
 
 def denoiser(
@@ -87,6 +90,7 @@ def denoiser(
     attention: int | None = None,
     dropout: float = 0.0,
     depth: int | None = None,
+    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Mixed:
     """Return a network (noisy images (B, C, H, W), times (B,) in [0, 1], condition) -> (B, C, H, W).
 
@@ -101,21 +105,25 @@ def denoiser(
         attention: side of the maps that get self-attention; 0 for none, None for the architecture's own.
         dropout: fraction of the activations that is dropped in training.
         depth: hidden layers of mlp; by default its own.
+        own: options of a user's own architecture.
 
     Raises:
         UsageError: the architecture lacks one of these parts, or does not support this size.
     """
-    make = lookup(DENOISERS, architecture, "architecture")
+    lookup(DENOISERS, architecture, "architecture")
+    make = DENOISERS.bound(architecture, own)
     if architecture == "mlp":
         if attention or dropout:
             raise UsageError(
                 "attention and dropout are for --architecture unet. Set --dropout 0 and no --attention."
             )
         return make(modality, width, classes=classes, sources=sources, depth=depth or DEPTH)
+    if depth is not None:
+        raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")
+    if architecture not in DENOISERS.rows:
+        return make(modality, width, classes=classes, sources=sources, attention=attention, dropout=dropout)
     if sources:
         raise UsageError(
             f"the unet architecture cannot be conditioned on {', '.join(sources)} yet. Set --architecture mlp."
         )
-    if depth is not None:
-        raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")
     return make(modality, width, classes=classes, attention=attention, dropout=dropout)

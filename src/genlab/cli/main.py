@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, 
 from genlab.cli import bench, doctor, look, measure, use
 from genlab.cli.train import resume, training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.plugins import of_command_line
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
 from genlab.version import __version__
@@ -60,6 +61,7 @@ def run(tokens: Sequence[str]) -> int:
     0; 1 error, 2 usage, 3 the doctor found a failure, 4 NaN or Inf, 130 and 143 signals.
     """
     try:
+        tokens = of_command_line(tokens)
         build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(_explained(error, tokens), UsageError.exit_code)

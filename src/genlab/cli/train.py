@@ -2,13 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
 from genlab.cli.options import RUNS, Root, Run
-from genlab.recipes.fields import aliases, flag
+from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
 from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
@@ -50,17 +49,19 @@ def _command(plan: Plan, summary: str) -> Callable[..., None]:
 
 def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: ANN401 (any dataclass)
     group = Group(title, sort_key=1 if title == "Model" else 2)
-    hints = get_type_hints(type(options))
-    others = aliases(options)
+    known, others = options_of(options), aliases(options)
     parameters = []
-    for f in fields(options):
-        flags = [flag(f.name), *(flag(alias) for alias, targets in others.items() if targets == [f.name])]
-        about = Parameter(name=flags, help=f.metadata["help"], group=group, negative_iterable=())
-        parameters.append(_parameter(f.name, getattr(options, f.name), hints[f.name], about))
+    for option in known.values():
+        flags = [
+            flag(option.name),
+            *(flag(alias) for alias, targets in others.items() if targets == [option.name]),
+        ]
+        about = Parameter(name=flags, help=option.help, group=group, negative_iterable=())
+        parameters.append(_parameter(option.name, option.value, option.hint, about))
     for alias, targets in others.items():
         if len(targets) > 1:
             about = Parameter(help=f"sets {' and '.join(map(flag, targets))}", group=group)
-            parameters.append(_parameter(alias, None, hints[targets[0]] | None, about))
+            parameters.append(_parameter(alias, None, known[targets[0]].hint | None, about))
     return parameters
 
 

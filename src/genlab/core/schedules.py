@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from genlab.core.parts import Part, Table
 
 Schedule: TypeAlias = Callable[[int], float]
 
@@ -48,8 +50,18 @@ def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
     return lambda step: min(step % math.ceil(period) / period / ratio, 1.0)
 
 
-RATES: Mapping[str, Callable[[int], Schedule]] = {
-    "constant": lambda steps: constant(),
-    "linear": linear_decay,
-    "cosine": cosine_decay,
-}
+def own_rate(part: Part, own: Mapping[str, Any]) -> Callable[[int], Schedule]:
+    """Return a user's own schedule of learning rates: a function (step, steps) -> factor."""
+    factor = part.bound(own)
+    return lambda steps: lambda step: float(factor(step, steps))
+
+
+RATES: Table[Callable[[int], Schedule]] = Table(
+    "lr-schedule",
+    {
+        "constant": lambda steps: constant(),
+        "linear": linear_decay,
+        "cosine": cosine_decay,
+    },
+    own_rate,
+)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genlab.core.errors import UsageError
+from genlab.core.parts import Part, Table
 from genlab.core.signals import signal
 from genlab.diagnosis import (
     adversarial_rules,
@@ -31,6 +33,27 @@ RULES: Sequence[Rule] = (
 )
 
 
+def own_rule(part: Part, own: Mapping[str, Any]) -> Rule:
+    """Return a user's own rule: a `Rule`, or a function (history, context) -> Sign or None with traits.
+
+    Raises:
+        UsageError: it is neither, or lacks a trait.
+    """
+    if isinstance(part.value, Rule):
+        return replace(part.value, name=part.name)
+    missing = [trait for trait in ("symptom", "why") if trait not in part.traits]
+    if missing or not callable(part.value):
+        raise UsageError(
+            f'the rule "{part.name}" must be a function (history, context) that returns a Sign or None, '
+            f'registered as genlab.part("rule", "{part.name}", symptom="…", why="…", needs=["signal"]). '
+            f"Missing: {', '.join(missing) or 'the function'}."
+        )
+    return Rule(part.name, check=part.value, **part.traits)
+
+
+ALL_RULES: Table[Rule] = Table("rule", {rule.name: rule for rule in RULES}, own_rule)
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What was found, and which rules could not be checked because they lack signals."""
@@ -54,10 +77,10 @@ class Diagnosis:
         }
 
 
-def examine(history: History, context: Context, rules: Sequence[Rule] = RULES) -> Diagnosis:
-    """Return the findings of all rules of the run's family at the end of `history`."""
+def examine(history: History, context: Context, rules: Sequence[Rule] | None = None) -> Diagnosis:
+    """Return the findings of the rules of the run's family at the end of `history`; by default of all rules."""
     findings, unchecked = [], {}
-    for rule in rules:
+    for rule in rules if rules is not None else ALL_RULES.values():
         if context.family and rule.families and context.family not in rule.families:
             continue
         missing = rule.missing(history)

@@ -13,16 +13,18 @@ References:
         arXiv:2211.01095.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
+from genlab.core.parts import Part, Table
 from genlab.objectives.diffusion import NoiseSchedule
 
 Denoiser: TypeAlias = Callable[[Tensor, float], tuple[Tensor, Tensor]]  # (x_t, t) -> image x̂, noise ε̂
@@ -220,13 +222,40 @@ class DPMSolver2M(Sampler):
         )  # α_s e^{−h} = shrunk · α_t
 
 
-SAMPLERS: Mapping[str, type[Sampler]] = {
-    "ancestral": Ancestral,
-    "ddim": DDIM,
-    "euler": Euler,
-    "heun": Heun,
-    "dpm++2m": DPMSolver2M,
-}
+def own_sampler(part: Part, own: Mapping[str, Any]) -> Callable[..., Sampler]:
+    """Return a user's own sampler: a subclass of `Sampler`, or a function (path, noisy, t, s) -> x_s.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    bound = part.bound(own)
+    if inspect.isclass(part.value) and issubclass(part.value, Sampler):
+        return bound  # type: ignore[no-any-return]
+    if not inspect.isfunction(part.value):
+        raise UsageError(
+            f'the sampler "{part.name}" must be a subclass of genlab.Sampler, or a function (path, noisy, t, s) '
+            f"that returns x_s, not a {type(part.value).__name__}."
+        )
+    return lambda: OwnSampler(part.name, bound)
+
+
+@dataclass(frozen=True)
+class OwnSampler(Sampler):
+    """A user's function as a sampler."""
+
+    name: str  # type: ignore[misc]
+    function: Callable[[Trajectory, Tensor, float, float], Tensor]
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        """Return what the function does."""
+        return self.function(path, noisy, t, s)
+
+
+SAMPLERS: Table[Callable[..., Sampler]] = Table(
+    "sampler",
+    {"ancestral": Ancestral, "ddim": DDIM, "euler": Euler, "heun": Heun, "dpm++2m": DPMSolver2M},
+    own_sampler,
+)
 
 
 def _check(steps: int, levels: int) -> None:

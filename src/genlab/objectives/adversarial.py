@@ -6,12 +6,15 @@ The discriminator's outputs (n,) are unbounded; a higher output means more real.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from genlab.core.distributed import all_reduce_mean
-from genlab.core.errors import GenlabError
+from genlab.core.errors import GenlabError, UsageError
+from genlab.core.parts import Part, Table
 
 
 @dataclass(frozen=True)
@@ -203,15 +206,60 @@ def _relative(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return real - all_reduce_mean(fake.mean()), fake - all_reduce_mean(real.mean())
 
 
-ADVERSARIAL: Mapping[str, AdversarialLoss] = {
-    "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator, log_odds=True, targets=True),
-    "non-saturating": AdversarialLoss(
-        cross_entropy_discriminator, non_saturating_generator, log_odds=True, targets=True
-    ),
-    "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, targets=True),
-    "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
-    "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
-    "relativistic-average": AdversarialLoss(
-        relativistic_average_discriminator, relativistic_average_generator, compares_real=True
-    ),
-}
+def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
+    """Return the row of a user's own loss: an `AdversarialLoss`, or a class or object with its two functions.
+
+    Raises:
+        UsageError: it has no functions `discriminator` and `generator`.
+        GenlabError: their arguments do not fit the traits.
+    """
+    if isinstance(part.value, AdversarialLoss):
+        return part.value
+    functions = {name: getattr(part.value, name, None) for name in ("discriminator", "generator")}
+    if not all(map(callable, functions.values())):
+        raise UsageError(
+            f'the GAN loss "{part.name}" needs two functions: `discriminator(real, fake)` and `generator(fake)`, '
+            "of the discriminator's outputs (n,), as attributes of a class or in a genlab.AdversarialLoss."
+        )
+    options = {name: own.get(part.flag(name), option.default) for name, option in part.options.items()}
+    bound = {name: _with_options(function, options, part.name) for name, function in functions.items()}
+    traits = {name: getattr(part.value, name, False) for name in ("log_odds", "targets", "compares_real")}
+    return AdversarialLoss(bound["discriminator"], bound["generator"], **{**traits, **part.traits})
+
+
+def _with_options(function: Any, options: Mapping[str, Any], name: str) -> Callable[..., Tensor]:  # noqa: ANN401
+    """Return a loss with its options bound, which checks that it returns one number."""
+    takes = inspect.signature(function).parameters
+    given = {option: value for option, value in options.items() if option in takes}
+
+    @wraps(function)
+    def loss(*outputs: Tensor, **targets: float) -> Tensor:
+        made = function(*outputs, **given, **targets)
+        if not isinstance(made, Tensor) or made.ndim:
+            got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+            raise UsageError(
+                f'the GAN loss "{name}" must return one number, a tensor of shape (), not {got}: take the mean.'
+            )
+        return made
+
+    left = [p for option, p in takes.items() if option not in given]
+    loss.__signature__ = inspect.Signature(left)  # type: ignore[attr-defined]
+    return loss
+
+
+ADVERSARIAL: Table[AdversarialLoss] = Table(
+    "gan-loss",
+    {
+        "minimax": AdversarialLoss(cross_entropy_discriminator, minimax_generator, log_odds=True, targets=True),
+        "non-saturating": AdversarialLoss(
+            cross_entropy_discriminator, non_saturating_generator, log_odds=True, targets=True
+        ),
+        "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, targets=True),
+        "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+        "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
+        "relativistic-average": AdversarialLoss(
+            relativistic_average_discriminator, relativistic_average_generator, compares_real=True
+        ),
+    },
+    own_loss,
+)

@@ -17,11 +17,14 @@ References:
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.special import log_ndtr
+
+from genlab.core.errors import UsageError
+from genlab.core.parts import Part, Table
 
 LEVELS = 256  # values of a byte
 BIN = 2 / (LEVELS - 1)  # the distance of neighbouring bytes in [-1, 1]
@@ -113,11 +116,34 @@ def _preserving(betas: Tensor) -> NoiseSchedule:
     return NoiseSchedule(kept.sqrt(), (1 - kept).sqrt())
 
 
-SCHEDULES: Mapping[str, Callable[[int], NoiseSchedule]] = {
-    "linear": linear_beta,
-    "cosine": cosine,
-    "straight": straight,
-}
+def own_schedule(part: Part, own: Mapping[str, Any]) -> Callable[[int], NoiseSchedule]:
+    """Return a user's own schedule: a function of T that returns a `NoiseSchedule` or its tables α and σ.
+
+    Raises:
+        UsageError: when it is called, if α does not fall from 1 or σ does not rise from 0.
+    """
+    make = part.bound(own)
+
+    def schedule(steps: int) -> NoiseSchedule:
+        made = make(steps)
+        if not isinstance(made, NoiseSchedule):
+            made = NoiseSchedule(*(torch.as_tensor(table, dtype=torch.float64) for table in made))
+        alphas, sigmas = made.alphas, made.sigmas
+        fits = alphas.shape == sigmas.shape == (steps + 1,) and abs(alphas[0] - 1) < 1e-6 and abs(sigmas[0]) < 1e-6
+        if not (fits and (alphas.diff() < 0).all() and (sigmas.diff() > 0).all()):
+            raise UsageError(
+                f'the noise schedule "{part.name}" must return α (falling from 1) and σ (rising from 0) at the '
+                f"{steps + 1} times k/{steps}, k = 0 … {steps}, not tables of {tuple(alphas.shape)} and "
+                f"{tuple(sigmas.shape)} that begin with {alphas.flatten()[0]:g} and {sigmas.flatten()[0]:g}."
+            )
+        return made
+
+    return schedule
+
+
+SCHEDULES: Table[Callable[[int], NoiseSchedule]] = Table(
+    "noise-schedule", {"linear": linear_beta, "cosine": cosine, "straight": straight}, own_schedule
+)
 
 Weights: TypeAlias = tuple[Tensor | float, Tensor | float]
 

@@ -4,13 +4,17 @@ A decoder outputs pre-activations a; the image is tanh(a). Each function takes a
 exactly and stably. All return (B,).
 """
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+
+from genlab.core.errors import UsageError
+from genlab.core.parts import Part, Table
 
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -70,9 +74,59 @@ class LearnedVarianceGaussian(nn.Module):
         return (0.5 * (distances + math.log(2 * math.pi)) + log_deviation).flatten(1).sum(1)
 
 
-RECONSTRUCTION: Mapping[str, Callable[[], Reconstruction]] = {
-    "mse": lambda: mse,
-    "l1": lambda: l1,
-    "bce": lambda: bce,
-    "gaussian": LearnedVarianceGaussian,
-}
+class OwnReconstruction(nn.Module):
+    """A user's own loss of reconstructions and images, (B, *shape) in [-1, 1], one number for each image.
+
+    Args:
+        loss: a function or a module. It gets the reconstructions tanh(a), or a itself if its first parameter is
+            called `activations`.
+        name: of the loss in errors.
+    """
+
+    def __init__(self, loss: Reconstruction, name: str) -> None:
+        super().__init__()
+        self.loss, self.name = loss, name
+        function = loss.forward if isinstance(loss, nn.Module) else loss
+        self.of_activations = next(iter(inspect.signature(function).parameters), "") == "activations"
+
+    def forward(self, activations: Tensor, images: Tensor) -> Tensor:
+        """Return the loss of each image, (B,).
+
+        Raises:
+            UsageError: the loss has another shape.
+        """
+        made = self.loss(activations if self.of_activations else torch.tanh(activations), images)
+        if not isinstance(made, Tensor) or made.shape != images.shape[:1]:
+            got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+            raise UsageError(
+                f'the reconstruction loss "{self.name}" must return one number for each of {len(images)} images, '
+                f"shape ({len(images)},), not {got}: sum over the pixels with .flatten(1).sum(1)."
+            )
+        return made
+
+
+def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[], Reconstruction]:
+    """Return a function that makes a user's own loss: a function, or a module class for one with weights.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not callable(part.value) or isinstance(part.value, nn.Module):
+        raise UsageError(
+            f'the reconstruction loss "{part.name}" must be a function (reconstructions, images) -> (batch,), or '
+            f"a torch.nn.Module class of one, not a {type(part.value).__name__}."
+        )
+    loss = part.bound(own)
+    return lambda: OwnReconstruction(loss() if inspect.isclass(part.value) else loss, part.name)
+
+
+RECONSTRUCTION: Table[Callable[[], Reconstruction]] = Table(
+    "reconstruction",
+    {
+        "mse": lambda: mse,
+        "l1": lambda: l1,
+        "bce": lambda: bce,
+        "gaussian": LearnedVarianceGaussian,
+    },
+    own_reconstruction,
+)

@@ -30,9 +30,12 @@ class AutoencoderRecipe(LatentRecipe):
     """An autoencoder, plain, sparse or denoising."""
 
     family: ClassVar[str] = "autoencoder"
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
     latent: int = option(32, "dimensions of the code; fewer compress more", least=1, aliases=("latent_dim",))
-    reconstruction: DistanceName = option("mse", "reconstruction loss, summed over the pixels of an image")
+    reconstruction: DistanceName = option(
+        "mse", "reconstruction loss, summed over the pixels of an image", part="reconstruction"
+    )
     sparsity: SparsityName = option(
         "none",
         "penalty that keeps most units of the code near 0: kl pulls the mean of each sigmoid unit to "
@@ -67,8 +70,12 @@ class AutoencoderRecipe(LatentRecipe):
 
         parts = (
             spec.target,
-            compose.encoder(self.architecture, spec.target, self.latent, self.width, depth=self.depth),
-            compose.decoder(self.architecture, self.latent, spec.target, self.width, depth=self.depth),
+            compose.encoder(
+                self.architecture, spec.target, self.latent, self.width, depth=self.depth, own=self.own
+            ),
+            compose.decoder(
+                self.architecture, self.latent, spec.target, self.width, depth=self.depth, own=self.own
+            ),
             {"none": nn.Identity, "kl": nn.Sigmoid, "l1": nn.ReLU}[self.sparsity](),
         )
         if self.corruption == "none":
@@ -81,18 +88,15 @@ class AutoencoderRecipe(LatentRecipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""
         from genlab.core.optimizer import adam
-        from genlab.core.player import Player
         from genlab.families.autoencoder import Autoencoder, AutoencoderTraining
         from genlab.objectives.reconstruction import RECONSTRUCTION
 
         assert isinstance(model, Autoencoder)
         return AutoencoderTraining(
             model,
-            Player(
-                "autoencoder", model, adam(model, "autoencoder", self.lr, self.betas), clip_norm=self.clip_norm
-            ),
+            self.player("autoencoder", model, adam(model, "autoencoder", self.lr, self.betas)),
             randomness,
-            reconstruction=RECONSTRUCTION[self.reconstruction](),
+            reconstruction=self.part(RECONSTRUCTION, self.reconstruction)(),
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
             accumulate=self.accumulate,

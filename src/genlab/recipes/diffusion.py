@@ -38,10 +38,13 @@ class DiffusionRecipe(Recipe):
     """A diffusion model: a noise schedule, a prediction and a sampler."""
 
     family: ClassVar[str] = "diffusion"
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
     takes_sources: ClassVar[bool] = True
     of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance", "guidance_interval")
 
-    architecture: DenoiserName = option("unet", "denoising network; mlp is for points and small images")
+    architecture: DenoiserName = option(
+        "unet", "denoising network; mlp is for points and small images", part="architecture"
+    )
     width: int = option(
         128, "channels at full resolution; for mlp, units per hidden layer; lower it on a CPU", least=1
     )
@@ -53,13 +56,15 @@ class DiffusionRecipe(Recipe):
     )
     dropout: float = option(0.0, "dropout probability; raise it if the model overfits", least=0, most=0.9)
     schedule: ScheduleName = option(
-        "linear", "noise schedule; cosine suits small images, straight is flow matching"
+        "linear", "noise schedule; cosine suits small images, straight is flow matching", part="noise-schedule"
     )
     timesteps: int = option(1000, "noise levels in training", least=2)
     prediction: PredictionName = option(
         "noise", "what the network predicts; velocity is more stable than noise at high noise levels"
     )
-    sampler: SamplerName = option("ancestral", "sampling method; ancestral needs all steps, dpm++2m the fewest")
+    sampler: SamplerName = option(
+        "ancestral", "sampling method; ancestral needs all steps, dpm++2m the fewest", part="sampler"
+    )
     sampling_steps: int | None = option(
         None, "steps of the sampler; fewer are faster; by default --timesteps", least=1
     )
@@ -113,7 +118,7 @@ class DiffusionRecipe(Recipe):
         from genlab.objectives.diffusion import SCHEDULES
 
         with torch.device("cpu"):  # a number is read from its tables below
-            schedule = SCHEDULES[self.schedule](self.timesteps)
+            schedule = self.part(SCHEDULES, self.schedule)(self.timesteps)
         noise = (schedule.sigmas[-1] / schedule.alphas[-1]).item()
         if not spec.target.bounded and self.prediction == "noise" and noise > MOST_NOISE:
             raise UsageError(
@@ -134,6 +139,7 @@ class DiffusionRecipe(Recipe):
             attention=self.attention,
             dropout=self.dropout,
             depth=self.depth,
+            own=self.own,
         )
         return Diffusion(
             network,
@@ -148,22 +154,20 @@ class DiffusionRecipe(Recipe):
         from genlab.families.guidance import Guidance
         from genlab.families.samplers import SAMPLERS
 
-        sampler = SAMPLERS[self.sampler]
-        options = {
-            f.name: getattr(self, f.name) for f in fields(sampler)
-        }  # a sampler's options have the same names here
+        sampler = self.part(SAMPLERS, self.sampler)
+        built_in = self.sampler in SAMPLERS.rows  # whose options have the same names here
+        options = {f.name: getattr(self, f.name) for f in fields(sampler)} if built_in else {}  # type: ignore[arg-type]
         return Sampling(sampler(**options), self.sampling_steps, Guidance(self.guidance, self.guidance_interval))
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `DiffusionTraining`."""
         from genlab.core.optimizer import adam
-        from genlab.core.player import Player
         from genlab.families.diffusion import Diffusion, DiffusionTraining
 
         assert isinstance(model, Diffusion)
         return DiffusionTraining(
             model,
-            Player("diffusion", model, adam(model, "diffusion", self.lr, self.betas), clip_norm=self.clip_norm),
+            self.player("diffusion", model, adam(model, "diffusion", self.lr, self.betas)),
             randomness,
             label_dropout=self.label_dropout,
             accumulate=self.accumulate,

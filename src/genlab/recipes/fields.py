@@ -7,17 +7,21 @@ torch, so that `--help` is quick.
 import ast
 import os
 import types
-from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.parts import OwnOption, Part, registered
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     D = TypeVar("D", bound=DataclassInstance)
+
+OWN = "own"  # the field of a recipe with the options of own parts
+REGULARIZER = "regularizer"
 
 
 def option(
@@ -28,13 +32,106 @@ def option(
     most: float | None = None,
     above: float | None = None,
     aliases: tuple[str, ...] = (),
+    part: str | None = None,
 ) -> Any:  # noqa: ANN401
     """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`.
 
-    `aliases` are other names of the option. An alias that several fields share sets all of them.
+    `aliases` are other names of the option. An alias that several fields share sets all of them. The names of own
+    parts of the kind `part` are values, too, besides those in the field's type.
     """
-    metadata = {"help": help, "least": least, "most": most, "above": above, "aliases": aliases}
+    metadata = {"help": help, "least": least, "most": most, "above": above, "aliases": aliases, "part": part}
     return field(default=default, metadata=metadata)
+
+
+def own_options() -> Any:  # noqa: ANN401
+    """Return the field that holds the options of a user's own parts, by the names that `Part.flag` gives them."""
+    return field(default_factory=dict, metadata={"aliases": ()})
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a recipe or of settings, with its value."""
+
+    name: str
+    value: Any
+    hint: Any
+    help: str
+    limits: Mapping[str, Any]
+    aliases: tuple[str, ...] = ()
+
+
+def options_of(options: object) -> dict[str, Option]:
+    """Return all options by name, with the values of `options`; those of own parts come last."""
+    hints, found = get_type_hints(type(options)), {}
+    for f in fields(options):  # type: ignore[arg-type]
+        if f.name == OWN:
+            continue
+        hint = _with_own(hints[f.name], f.metadata["part"])
+        found[f.name] = Option(
+            f.name, getattr(options, f.name), hint, f.metadata["help"], f.metadata, f.metadata["aliases"]
+        )
+    own = getattr(options, OWN, {})
+    for name, part, option in part_options(options):
+        if name in found:
+            raise UsageError(
+                f'the option {flag(name)} of the {part.kind} "{part.name}" ({part.origin.file}) has the name of '
+                "an option of genlab. Rename the option, or the part."
+            )
+        found[name] = Option(name, own.get(name, option.default), option.hint, option.help, {})
+    return found
+
+
+def values_of(options: object) -> dict[str, Any]:
+    """Return the values of all options by name."""
+    return {name: option.value for name, option in options_of(options).items()}
+
+
+def chosen_parts(options: object) -> list[Part]:
+    """Return the own parts that `options` use."""
+    chosen = []
+    for f in fields(options):  # type: ignore[arg-type]
+        if kind := f.metadata.get("part"):
+            parts, value = registered(kind), getattr(options, f.name)
+            chosen += [parts[name] for name in (value if isinstance(value, tuple) else (value,)) if name in parts]
+    own = getattr(options, OWN, {})
+    weights = registered(REGULARIZER).values()
+    return chosen + [part for part in weights if own.get(part.flag(""))]
+
+
+def refuse_unused(options: object) -> None:
+    """Raise UsageError for an option of an own part that `options` do not use."""
+    used = chosen_parts(options)
+    for name, part, its in part_options(options):
+        if part not in used and getattr(options, OWN).get(name, its.default) != its.default:
+            raise UsageError(
+                f'{flag(name)} has no effect: it is an option of the {part.kind} "{part.name}", which is not '
+                "used. Leave it out, or use that part."
+            )
+
+
+def part_options(options: object) -> Iterator[tuple[str, Part, OwnOption]]:
+    """Yield the options of own parts that `options` can use: the name of each, its part, and the option."""
+    if not hasattr(options, OWN):
+        return
+    kinds = dict.fromkeys(f.metadata["part"] for f in fields(options) if f.metadata.get("part"))  # type: ignore[arg-type]
+    parts = [part for kind in kinds for part in registered(kind).values()]
+    forms = getattr(options, "regularized", ())
+    parts += [part for part in registered(REGULARIZER).values() if part.traits["form"] in forms]
+    for part in parts:
+        for name, option in part.options.items():
+            yield part.flag(name), part, option
+
+
+def _with_own(hint: Any, kind: str | None) -> Any:  # noqa: ANN401
+    """Return the type of an option, with the names of own parts among its values."""
+    own = registered(kind) if kind else {}
+    if not own or hint is str:
+        return hint
+    if get_origin(hint) is Literal:
+        return Literal[(*get_args(hint), *own)]
+    if get_origin(hint) is tuple:
+        return hint
+    return Union[tuple(_with_own(part, kind) for part in get_args(hint))]  # noqa: UP007 (made at run time)
 
 
 def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a type that mypy cannot know)
@@ -44,16 +141,17 @@ def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a ty
 
     Args:
         module: the table's module, such as "objectives.adversarial".
-        table: its name; the module must define it as a dictionary literal.
+        table: its name; the module must define it as a dictionary literal, or a `Table` of one.
         *first: further names, before those of the table.
     """
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
     for node in ast.parse(path.read_text()).body:
-        if not (isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict)):
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table):
             continue
-        if isinstance(node.target, ast.Name) and node.target.id == table:
-            keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
-            return Literal[(*first, *keys)]
+        values = node.value.args if isinstance(node.value, ast.Call) else [node.value]
+        for rows in values:
+            if isinstance(rows, ast.Dict):
+                return Literal[(*first, *(key.value for key in rows.keys if isinstance(key, ast.Constant)))]
     raise LookupError(f"{path} has no dictionary literal {table}")
 
 
@@ -94,14 +192,18 @@ def override(options: "D", values: Mapping[str, Any]) -> "D":
     Raises:
         UsageError: an unknown name, or a value of the wrong type, out of range or not among the choices.
     """
-    hints = get_type_hints(type(options))
-    known = {f.name: f for f in fields(options)}
+    known = options_of(options)
     checked = {}
     for name, value in values.items():
         if name not in known:
             raise UsageError(f'unknown option "{name}".{suggestion(name, known)} Choices: {", ".join(known)}.')
-        checked[name] = _checked(name, value, hints[name], known[name].metadata)
-    return replace(options, **checked)
+        checked[name] = _checked(name, value, known[name].hint, known[name].limits)
+    names = {f.name for f in fields(options)}
+    own = {name: value for name, value in checked.items() if name not in names}
+    changed = {name: value for name, value in checked.items() if name in names}
+    if own:
+        changed[OWN] = {**getattr(options, OWN), **own}
+    return replace(options, **changed)
 
 
 def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -138,6 +240,8 @@ def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
         return value if value in get_args(hint) else _NO
     if origin is tuple:
         parts = get_args(hint)
+        if parts[1:] == (...,) and isinstance(value, list | tuple):
+            parts = parts[:1] * len(value)
         if not isinstance(value, list | tuple) or len(value) != len(parts):
             return _NO
         converted = tuple(_convert(v, part) for v, part in zip(value, parts, strict=True))
@@ -156,7 +260,7 @@ def _describe(hint: Any) -> str:  # noqa: ANN401
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in get_args(hint))
     if origin is tuple:
-        return f"{len(get_args(hint))} numbers"
+        return "a list" if ... in get_args(hint) else f"{len(get_args(hint))} numbers"
     return {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}[hint]
 
 

@@ -26,6 +26,7 @@ class FlowRecipe(Recipe):
     """A normalising flow."""
 
     family: ClassVar[str] = "flow"
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
     of_sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
     architecture: FlowName = option("glow", "invertible network; spline is for points and short vectors")
@@ -62,9 +63,8 @@ class FlowRecipe(Recipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `FlowTraining`."""
         from genlab.core.optimizer import adam
-        from genlab.core.player import Player
         from genlab.families.flow import Flow, FlowTraining
 
         assert isinstance(model, Flow)
-        player = Player("flow", model, adam(model, "flow", self.lr, self.betas), clip_norm=self.clip_norm)
+        player = self.player("flow", model, adam(model, "flow", self.lr, self.betas))
         return FlowTraining(model, player, randomness, accumulate=self.accumulate)

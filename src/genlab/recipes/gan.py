@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import names_of, option
+from genlab.recipes.fields import chosen_parts, names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec
@@ -36,10 +37,11 @@ class GANRecipe(LatentRecipe):
 
     family: ClassVar[str] = "gan"
     takes_sources: ClassVar[bool] = True
+    regularized: ClassVar[tuple[str, ...]] = ("weights", "gradient")
 
     # losses and updates
     loss: AdversarialName = option(
-        "non-saturating", "adversarial loss of both networks; hinge if scores grow without bound"
+        "non-saturating", "adversarial loss of both networks; hinge if scores grow without bound", part="gan-loss"
     )
     discriminator_steps: int = option(
         1,
@@ -164,6 +166,7 @@ class GANRecipe(LatentRecipe):
             sources=sources,
             attention=self.attention,
             depth=self.depth,
+            own=self.own,
         )
         discriminator = compose.discriminator(
             self.architecture,
@@ -178,6 +181,7 @@ class GANRecipe(LatentRecipe):
             classes=used.classes,
             sources=sources,
             depth=self.depth,
+            own=self.own,
         )
         for name, network in {"generator": generator, "discriminator": discriminator}.items():
             if self.spectral_norm in (name, "both"):
@@ -257,7 +261,9 @@ class GANRecipe(LatentRecipe):
             "images of a batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
         )
         yield (
-            self.penalty_every > 1 and not (self.gradient_penalty or self.dragan or self.r1 or self.r2),
+            self.penalty_every > 1
+            and not (self.gradient_penalty or self.dragan or self.r1 or self.r2)
+            and not any(part.traits.get("form") == "gradient" for part in chosen_parts(self)),
             f"--penalty-every {self.penalty_every} needs a gradient penalty: set --gradient-penalty, --dragan, "
             "--r1 or --r2.",
         )
@@ -311,15 +317,18 @@ class GANRecipe(LatentRecipe):
 
     def _one_pass(self, discriminator: nn.Module) -> bool:
         """Return whether the discriminator's output for an image depends on that image alone."""
+        from genlab.architectures import ARCHITECTURES
         from genlab.architectures.normalization import BatchNorm2d
 
+        if self.architecture not in ARCHITECTURES.rows:
+            return False  # a user's own network may mix the images in ways that do not show
         norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
         return not (norms or self.discriminator_dropout or self.minibatch != "none")
 
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL
 
-        loss = ADVERSARIAL[self.loss]
+        loss = self.part(ADVERSARIAL, self.loss)
         if loss.targets:
             labels = {"real_label": self.real_label, "fake_label": self.fake_label}
             loss = replace(loss, discriminator=partial(loss.discriminator, **labels))
@@ -330,24 +339,27 @@ class GANRecipe(LatentRecipe):
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
         """Return the player of a network: its optimizer, weight clipping and historical averaging."""
         from genlab.core.optimizer import adam, rmsprop
-        from genlab.core.player import Player
         from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
 
         network: nn.Module = getattr(model, name)
         lr: float = getattr(self, f"{name}_lr")
-        player = Player(
+        player = self.player(
             name,
             network,
             adam(network, name, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, name, lr),
             among=model,
             turns=getattr(self, f"{name}_steps"),
-            clip_norm=self.clip_norm,
         )
-        limit, weight = self.weight_clip, self.historical_averaging
+        limit, weight, own = self.weight_clip, self.historical_averaging, player.weight_regularizer
         if limit is not None and name == "discriminator":
             player.after_step = [lambda optimizer, step: clip_weights_(network, limit)]
         if weight:
-            player.weight_regularizer = lambda optimizer: weight * historical_distance(optimizer)
+
+            def distance(optimizer: Optimizer) -> Tensor:
+                its = weight * historical_distance(optimizer)
+                return its + own(optimizer) if own else its
+
+            player.weight_regularizer = distance
             player.after_step = [*player.after_step, remember_]
         return player
 
@@ -370,11 +382,12 @@ class GANRecipe(LatentRecipe):
 
     def _penalties(self) -> dict[str, Penalty]:
         from genlab.regularizers.gradient import PENALTIES
+        from genlab.regularizers.own import own_regularizers
 
         weights = {"wgan-gp": self.gradient_penalty, "dragan": self.dragan, "r1": self.r1, "r2": self.r2}
         return {
             f"{name}_penalty": _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight
-        }
+        } | {f"{name}_penalty": penalty for name, penalty in own_regularizers(self.own, "gradient").items()}
 
 
 def _weighted(weight: float, penalty: Penalty) -> Penalty:

@@ -1,8 +1,12 @@
 """The presets: named recipes with the hyperparameters of their papers."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from genlab.core.errors import UsageError
+from genlab.core.parts import Part, Table
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
@@ -117,10 +121,31 @@ FLOWS: Mapping[str, Recipe] = {
     "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch_size=256),
 }
 
-PRESETS: Mapping[str, Recipe] = {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}
+
+def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
+    """Return the preset of a user's own family: its recipe class with the default options, or a recipe.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    recipe = part.value() if isinstance(part.value, type) else part.value
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f'the family "{part.name}" must be a frozen dataclass that inherits from genlab.Recipe, not a '
+            f"{type(recipe).__name__}."
+        )
+    return recipe
+
+
+def own_summary(part: Part, own: Mapping[str, Any]) -> str:
+    """Return the docstring of a user's own family."""
+    return inspect.getdoc(part.value) or f"A family in {part.origin.file}."
+
+
+PRESETS: Table[Recipe] = Table("family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}, own_family)
 
 # The first line says what the model is, the others what the paper used and where the preset differs.
-SUMMARIES: Mapping[str, str] = {
+_SUMMARIES: Mapping[str, str] = {
     "autoencoder": """Autoencoder with fully connected layers (Hinton and Salakhutdinov, 2006).
         Published: 784-1000-500-250-30 units, layers pretrained one by one. Here: two hidden layers and Adam.""",
     "conv-autoencoder": """Autoencoder with the convolutions of DCGAN (Masci et al., 2011).
@@ -206,3 +231,5 @@ SUMMARIES: Mapping[str, str] = {
     "conditional-diffusion": """Diffusion with classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598).
         Published: a tenth of the labels dropped. The rest is as `velocity-diffusion`, with guidance scale 2.""",
 }
+
+SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import names_of, option
+from genlab.recipes.fields import names_of, option, own_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
+    from torch.optim import Optimizer
 
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec, Modality
+    from genlab.core.parts import Table
+    from genlab.core.player import Player
     from genlab.core.random import Randomness
     from genlab.core.schedules import Schedule
 
@@ -30,6 +33,8 @@ else:
     ArchitectureName = names_of("architectures.__init__", "ARCHITECTURES")
     ReconstructionName = names_of("objectives.reconstruction", "RECONSTRUCTION")
     RateName = names_of("core.schedules", "RATES")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Recipe(ABC):
     family: ClassVar[str]
     takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
     of_sampling: ClassVar[tuple[str, ...]] = ()  # options that can change after training
+    regularized: ClassVar[tuple[str, ...]] = ()  # forms of own regularizers that it uses: "weights", "gradient"
 
     architecture: str = option("dcgan", "network architecture")
     width: int = option(
@@ -70,7 +76,7 @@ class Recipe(ABC):
     )
     steps: int = option(10_000, "training steps; raise it while evaluations still improve", least=1)
     lr_schedule: RateName = option(
-        "constant", "how learning rates change over the steps; linear and cosine fall to 0"
+        "constant", "how learning rates change over the steps; linear and cosine fall to 0", part="lr-schedule"
     )
     clip_norm: float | None = option(
         None,
@@ -83,6 +89,7 @@ class Recipe(ABC):
         least=0,
         most=0.99999,
     )
+    own: dict[str, Any] = own_options()
 
     @abstractmethod
     def model(self, spec: DataSpec) -> nn.Module:
@@ -104,6 +111,18 @@ class Recipe(ABC):
                 "use. Use a gan or diffusion preset."
             )
 
+    def part(self, table: Table[T], name: str) -> T:
+        """Return the row `name` of a table; an own part gets the options that this recipe has for it."""
+        return table.bound(name, self.own)
+
+    def player(self, name: str, network: nn.Module, optimizer: Optimizer, **rest: Any) -> Player:  # noqa: ANN401
+        """Return the player of a network, its limit on gradients and its own regularizers of weights."""
+        from genlab.core.player import Player
+        from genlab.regularizers.own import weight_regularizer
+
+        own = weight_regularizer(network, self.own)
+        return Player(name, network, optimizer, clip_norm=self.clip_norm, weight_regularizer=own, **rest)
+
     @staticmethod
     def sources(spec: DataSpec) -> dict[str, Modality]:
         """Return the conditions of the data other than a label."""
@@ -121,7 +140,7 @@ class Recipe(ABC):
         """Return the factor on all learning rates as a function of the step."""
         from genlab.core.schedules import RATES
 
-        return RATES[self.lr_schedule](self.steps)
+        return self.part(RATES, self.lr_schedule)(self.steps)
 
 
 @dataclass(frozen=True)
@@ -129,7 +148,9 @@ class LatentRecipe(Recipe):
     """A model between images and vectors."""
 
     architecture: ArchitectureName = option(
-        "dcgan", "network architecture; dcgan-upsample avoids checkerboard artefacts, mlp also takes points"
+        "dcgan",
+        "network architecture; dcgan-upsample avoids checkerboard artefacts, mlp also takes points",
+        part="architecture",
     )
     depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1)
     latent: int = option(

@@ -1,15 +1,16 @@
 """From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from genlab.core import legacy, yaml12
+from genlab.core import legacy, parts, yaml12
 from genlab.core.errors import UsageError, lookup, suggestion
-from genlab.recipes.fields import aliases, by_field, override
+from genlab.core.parts import Part, registered
+from genlab.recipes.fields import aliases, by_field, chosen_parts, options_of, override, refuse_unused, values_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
@@ -34,8 +35,7 @@ class Plan:
             UsageError: an unknown option, a wrong value, or options that cannot be combined.
         """
         options = by_field(options, self.recipe, self.settings)
-        of_recipe = {f.name for f in fields(self.recipe)}
-        of_settings = {f.name for f in fields(self.settings)}
+        of_recipe, of_settings = options_of(self.recipe).keys(), options_of(self.settings).keys()
         for name in options.keys() - of_recipe - of_settings:
             known = sorted({*of_recipe, *of_settings, *aliases(self.recipe, self.settings)})
             raise UsageError(
@@ -44,9 +44,10 @@ class Plan:
             )
         recipe = override(self.recipe, {n: v for n, v in options.items() if n in of_recipe})
         recipe.refuse()
-        return Plan(
-            self.preset, recipe, override(self.settings, {n: v for n, v in options.items() if n in of_settings})
-        )
+        settings = override(self.settings, {n: v for n, v in options.items() if n in of_settings})
+        for changed in (recipe, settings):
+            refuse_unused(changed)
+        return Plan(self.preset, recipe, settings)
 
     def sampled(self, options: Mapping[str, Any]) -> "Plan":
         """Return the plan with sampling options replaced, which can change after training.
@@ -55,7 +56,7 @@ class Plan:
             UsageError: not a sampling option, or as `changed`.
         """
         for name in options.keys() - set(self.recipe.of_sampling):
-            owned = "" if name in {f.name for f in fields(self.recipe)} else owners(name)
+            owned = "" if name in options_of(self.recipe) else owners(name)
             choices = ", ".join(self.recipe.of_sampling) or "none"
             raise UsageError(f'"{name}" is not a sampling option of {self.preset}.{owned} Choices: {choices}.')
         return self.changed(options) if options else self
@@ -73,8 +74,20 @@ class Plan:
 
     def values(self) -> dict[str, Any]:
         """Return the keys and values of a YAML file that `resolve` reads."""
-        values = {"preset": self.preset, "genlab": __version__, **asdict(self.recipe), **asdict(self.settings)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        values = {
+            "preset": self.preset,
+            "genlab": __version__,
+            **values_of(self.recipe),
+            **values_of(self.settings),
+        }
+        own = {"parts": [part.record() for part in self.parts]} if self.parts else {}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()} | own
+
+    @property
+    def parts(self) -> list[Part]:
+        """The own parts that the plan uses."""
+        family = [part for name, part in registered("family").items() if name == self.preset]
+        return [*family, *chosen_parts(self.recipe), *chosen_parts(self.settings)]
 
 
 def resolve(name: str, options: Mapping[str, Any] | None = None) -> Plan:
@@ -94,9 +107,11 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
     """Return the plan of a YAML file's keys and values; keys may be written with dashes or underscores.
 
     Raises:
-        UsageError: the key `preset` is missing, or as `resolve`.
+        UsageError: the key `preset` is missing, a part is missing or has changed, or as `resolve`.
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
+    parts.needed(options.pop("parts", None) or (), where)
+    options.pop("plugin", None)  # loaded by the command line, or by `genlab.train`
     if str(options.pop("genlab", "")).startswith("0.1."):
         options = legacy.options(options)
     preset = options.pop("preset", None)
@@ -112,7 +127,7 @@ def owners(name: str) -> str:
     """Return a sentence for each family that has the option; `kl_cycles` is an option of VAEs, for example."""
     examples: dict[str, str] = {}
     for preset, recipe in PRESETS.items():
-        if name in {f.name for f in fields(recipe)} | aliases(recipe).keys():
+        if name in options_of(recipe).keys() | aliases(recipe).keys():
             examples.setdefault(recipe.family, preset)
     return "".join(f" It is an option of {family} presets, such as {p}." for family, p in examples.items())
 

@@ -1,9 +1,9 @@
 """Options of every run: data, budget, how often to log and evaluate, device, folder."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from genlab.recipes.fields import option
+from genlab.recipes.fields import option, own_options
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "float32"]
@@ -15,7 +15,9 @@ CheckpointName = Literal["best", "last"]
 class Settings:
     """The options that every preset has besides its recipe."""
 
-    data: str = option("digits", "a folder, zip or .npz of images, or a name such as digits, fashion-mnist, ring8")
+    data: str = option(
+        "digits", "a folder, zip or .npz of images, or a name such as digits, fashion-mnist, ring8", part="data"
+    )
     size: int | None = option(
         None, "side of the training images in pixels; by default 32 for small images, else 64", least=1
     )
@@ -46,6 +48,9 @@ class Settings:
         "auto",
         "feature extractor for evaluating samples, as in `genlab evaluate`; auto keeps evaluations below 5 % of "
         "the time",
+        part="extractor",
     )
     checkpoint_every: int = option(500, "steps between checkpoints; one is also written every 5 minutes", least=1)
     logger: Literal["none", "tensorboard", "wandb"] = option("none", "additional logger")
+    callbacks: tuple[str, ...] = option((), "own callbacks, which are notified of what happens", part="callback")
+    own: dict[str, Any] = own_options()

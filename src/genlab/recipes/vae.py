@@ -26,12 +26,15 @@ class VAERecipe(LatentRecipe):
     """A variational autoencoder."""
 
     family: ClassVar[str] = "vae"
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
     latent: int = option(
         20, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
     )
     reconstruction: ReconstructionName = option(
-        "bce", "−log p(x | z), summed over the pixels of an image; gaussian learns its variance"
+        "bce",
+        "−log p(x | z), summed over the pixels of an image; gaussian learns its variance",
+        part="reconstruction",
     )
     binarise: bool = option(
         False, "redraw each pixel as black or white at every step, white with its grey level as probability"
@@ -81,6 +84,7 @@ class VAERecipe(LatentRecipe):
                 self.width,
                 classes=used.classes,
                 depth=self.depth,
+                own=self.own,
             ),
             compose.decoder(
                 self.architecture,
@@ -90,22 +94,22 @@ class VAERecipe(LatentRecipe):
                 labels=labels,
                 classes=used.classes,
                 depth=self.depth,
+                own=self.own,
             ),
             self.latent,
-            RECONSTRUCTION[self.reconstruction](),
+            self.part(RECONSTRUCTION, self.reconstruction)(),
             importance_samples=self.importance_samples,
         )
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `VAETraining`."""
         from genlab.core.optimizer import adam
-        from genlab.core.player import Player
         from genlab.families.vae import VAE, VAETraining
 
         assert isinstance(model, VAE)
         return VAETraining(
             model,
-            Player("vae", model, adam(model, "vae", self.lr, self.betas), clip_norm=self.clip_norm),
+            self.player("vae", model, adam(model, "vae", self.lr, self.betas)),
             randomness,
             beta=self.annealed_beta(),
             floor=self.free_bits,

@@ -16,7 +16,7 @@ from genlab.runs.diagnose import records
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, Run
 from genlab.runs.statistics import sample_distance
-from genlab.training import saving
+from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
 from genlab.training.fit import Cadence
@@ -104,6 +104,7 @@ def observers_for(run: Run, progress: Progress, stack: ExitStack, *, quiet: bool
     observers: list[Observer] = [folder]
     if logger := find_logger(settings.logger):
         observers.append(logger(folder.path))
+    observers += own.observers(settings.callbacks, settings.own)
     if not quiet:
         so_far = progress.step, progress.seconds
         observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch_size, *so_far))

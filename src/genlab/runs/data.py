@@ -39,6 +39,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
         size=settings.size,
         channels=settings.channels,
         max_rejected=settings.max_rejected,
+        own=settings.own,
         progress=not quiet and shard.rank == 0,
     )
     return distributed.rank0_first(opening)

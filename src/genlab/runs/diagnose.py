@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from genlab.diagnosis.doctor import Diagnosis, examine
 from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
 from genlab.diagnosis.rule import Context
+from genlab.recipes.fields import options_of, values_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan
 from genlab.runs.data import facts_of, plan_of
@@ -66,7 +67,7 @@ def _diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None) ->
     notes = [f"{len(log.history):,} steps up to {log.history.step:,}; family: {family or 'unknown'}"]
     notes += [f"recognised: {named}"] if named else []
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
-    options = {option.name for recipe in PRESETS.values() if recipe.family == family for option in fields(recipe)}
+    options = {name for recipe in PRESETS.values() if recipe.family == family for name in options_of(recipe)}
     context = Context(family, possible=lambda changes: not family or changes.keys() <= options)
     return replace(examine(log.history, context), notes=[*notes, *log.notes])
 
@@ -90,8 +91,8 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     """Return the doctor's context of a run: family, options, published values, facts about the data."""
     recipe = plan.recipe
-    published = asdict(PRESETS[plan.preset])
-    return Context(recipe.family, recipe.steps, asdict(recipe), published, facts, partial(_is_possible, plan))
+    published = values_of(PRESETS[plan.preset])
+    return Context(recipe.family, recipe.steps, values_of(recipe), published, facts, partial(_is_possible, plan))
 
 
 def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:

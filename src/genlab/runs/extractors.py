@@ -1,18 +1,22 @@
 """Finds a feature extractor by its name."""
 
 import urllib.request
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from genlab.core.device import float16_units
 from genlab.core.distributed import rank0_first
 from genlab.core.errors import DataError, UsageError, suggestion
+from genlab.core.parts import Part, Table, registered
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
 from genlab.data.progress import bar
-from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.resize import Resize
 
 NAMES = ("efficientnet-lite0", "inception", "classifier", "pixels")
@@ -59,13 +63,62 @@ def find_extractor(
         from genlab.metrics.extractors.pixels import pixels
 
         return pixels(device)
+    if name in registered("extractor"):
+        return EXTRACTORS[name](device)
     if name == "classifier":
         from genlab.runs.classifier import classifier_of
 
         if source is None:
             raise UsageError("the extractor classifier needs a labelled source of real pictures to learn from")
         return rank0_first(partial(classifier_of, source, device, progress=progress))
-    raise UsageError(f'no extractor "{name}".{suggestion(kind, NAMES)} Choices: {", ".join(NAMES)}.')
+    raise UsageError(f'no extractor "{name}".{suggestion(kind, EXTRACTORS)} Choices: {", ".join(EXTRACTORS)}.')
+
+
+def own_extractor(part: Part, own: Mapping[str, Any]) -> Callable[[torch.device], Extractor]:
+    """Return a function that makes a user's own extractor on a device.
+
+    The part is a function of colour images (B, 3, H, W) in [-1, 1] that returns features (B, D), or a module class
+    of one, which is built with a fixed seed and gets no gradients. Its stamp is the hash of the user's file.
+
+    Raises:
+        UsageError: it is neither; or, when images are measured, features of another shape.
+    """
+    value = part.value
+    if not callable(value):
+        raise UsageError(
+            f'the extractor "{part.name}" must be a function (images) -> features (batch, dimensions), or a '
+            f"torch.nn.Module or its class, not a {type(value).__name__}."
+        )
+
+    def make(device: torch.device) -> Extractor:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = value() if isinstance(value, type) else value
+        if isinstance(network, torch.nn.Module):
+            network.eval().requires_grad_(False).to(device)
+
+        def features(images: Tensor) -> ExtractorOutput:
+            made = network(images)
+            if not isinstance(made, Tensor) or made.ndim != 2 or len(made) != len(images):
+                got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+                raise UsageError(
+                    f'the extractor "{part.name}" must return features of shape ({len(images)}, dimensions) for '
+                    f"{len(images)} images, not {got}."
+                )
+            return ExtractorOutput(made)
+
+        return Extractor(part.name, features, part.origin.sha256[:12], device=device)
+
+    return make
+
+
+def _built_in(name: str) -> Callable[[torch.device], Extractor]:
+    return lambda device: find_extractor(name, device)
+
+
+EXTRACTORS: Table[Callable[[torch.device], Extractor]] = Table(
+    "extractor", {name: _built_in(name) for name in NAMES}, own_extractor
+)
 
 
 def _side(name: str) -> int:

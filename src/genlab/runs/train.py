@@ -33,6 +33,7 @@ from genlab.runs.callbacks import (
 from genlab.runs.data import check_unchanged, open_data, plan_of, record
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, Run
+from genlab.runs.rehearsal import rehearse
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, saving
 from genlab.training.callbacks import Observer, Progress
@@ -40,6 +41,7 @@ from genlab.training.checkpoint import Checkpoint
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
+from genlab.training.own import OwnCallback
 from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
@@ -72,6 +74,8 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         source = open_data(plan.settings, shard, quiet=quiet)
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
+        if plan.parts:
+            rehearse(Run(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:
             folder = RunFolder.create(Path(plan.settings.out), plan.settings.name or plan.preset)
@@ -185,9 +189,11 @@ def _train_phases(run: Run, treatment: Treatment | None, *, quiet: bool) -> Resu
             run.folder.rewind(progress.step)
             stack.push(partial(_report, run.folder))
             observers = observers_for(run, progress, stack, quiet=quiet)
+            _begin(observers, current, run)
             _notify_start(observers, progress.step, machine(run, current), treatment, evaluated=inputs.evaluates)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
+            _begin(observers, current, run)
             inputs = phase_inputs(run, current, quiet=True)  # the terminal already shows the run's progress bar
     model = current.training.model
     needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
@@ -243,6 +249,13 @@ def _next_phase(
     for observer in observers:
         observer.event(progress.step, "phase", following.event())
     return following
+
+
+def _begin(observers: Sequence[Observer], current: CurrentPhase, run: Run) -> None:
+    """Give the model of a phase to the own callbacks that want it."""
+    for observer in observers:
+        if isinstance(observer, OwnCallback):
+            observer.begin(current.training.model, run.folder.path)
 
 
 def _notify_start(

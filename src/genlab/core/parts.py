@@ -1,0 +1,259 @@
+"""A user's own parts: rows that genlab's tables get from outside.
+
+A table is a mapping from names to rows. Whoever reads it finds own parts beside the built-in ones, so that a
+network, a loss or a rule of a user is looked up, suggested and refused like genlab's.
+"""
+
+import dataclasses
+import hashlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from genlab.core.errors import UsageError
+
+T = TypeVar("T")
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+NO_FILE = ("a notebook", "the interpreter")  # where code is in no file
+SHOWN = 12  # digits of a hash in messages
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a part was defined.
+
+    Args:
+        file: its path, or one of `NO_FILE`.
+        sha256: of the file, or of the part's source code if it is in no file; "" if that is unknown.
+    """
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class OwnOption:
+    """An option of a part: a keyword of its function or class."""
+
+    default: Any
+    hint: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row of a table that a user has registered.
+
+    Args:
+        kind: of the part, such as "gan-loss"; each table is of one kind.
+        name: in the table.
+        value: what the user gave: a function, a class or an object.
+        origin: where it was defined.
+        traits: keywords of `genlab.part`, which describe the part to its table.
+        options: its options, by the names of its keywords.
+        accept_changed: whether runs that were trained with another version of it may use it.
+    """
+
+    kind: str
+    name: str
+    value: Any
+    origin: Origin
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, OwnOption] = field(default_factory=dict)
+    accept_changed: bool = False
+
+    def flag(self, option: str) -> str:
+        """Return the name of an option in recipes: `cubic_margin` for the option `margin` of the part "cubic".
+
+        The option "" of a regularizer is its weight, which has the name of the part.
+        """
+        return "_".join(filter(None, (self.name, option))).replace("-", "_")
+
+    def bound(self, own: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a function or a class, if it has options)
+        """Return the value with its options bound, from the options `own` of a recipe."""
+        given = {name: own.get(self.flag(name), option.default) for name, option in self.options.items() if name}
+        return partial(self.value, **given) if given else self.value
+
+    def record(self) -> dict[str, str]:
+        """Return what a run folder says about the part."""
+        return {"kind": self.kind, "name": self.name, "file": self.origin.file, "sha256": self.origin.sha256}
+
+
+_PARTS: dict[tuple[str, str], Part] = {}
+
+
+def registered(kind: str) -> dict[str, Part]:
+    """Return the own parts of a kind by name."""
+    return {name: part for (its, name), part in _PARTS.items() if its == kind}
+
+
+def everything() -> dict[tuple[str, str], Part]:
+    """Return all own parts by kind and name."""
+    return dict(_PARTS)
+
+
+def register(part: Part) -> None:
+    """Add a part; one of the same name from the same file is replaced.
+
+    Raises:
+        UsageError: another file has registered a part of this kind and name.
+    """
+    before = _PARTS.get((part.kind, part.name))
+    if before and before.origin.file != part.origin.file:
+        raise UsageError(
+            f'{part.origin.file} and {before.origin.file} both define the {part.kind} "{part.name}". Rename one.'
+        )
+    _PARTS[part.kind, part.name] = part
+
+
+def forget(part: Part) -> None:
+    """Remove a part."""
+    _PARTS.pop((part.kind, part.name), None)
+
+
+class Table(Mapping[str, T], Generic[T]):
+    """Rows by name: built-in ones, then a user's own of the same kind.
+
+    Args:
+        kind: of the parts.
+        rows: the built-in rows.
+        convert: returns the row of an own part whose options have the given values.
+    """
+
+    def __init__(self, kind: str, rows: Mapping[str, T], convert: Callable[[Part, Mapping[str, Any]], T]) -> None:
+        self.kind, self.rows, self.convert = kind, rows, convert
+
+    def __getitem__(self, name: str) -> T:
+        return self.bound(name, NO_OPTIONS)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.rows
+        yield from registered(self.kind)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(registered(self.kind))
+
+    def bound(self, name: str, own: Mapping[str, Any]) -> T:
+        """Return the row called `name`; an own part gets its options from `own`, the own options of a recipe."""
+        return self.rows[name] if name in self.rows else self.convert(registered(self.kind)[name], own)
+
+
+def needed(parts: Sequence[Mapping[str, str]], where: str) -> None:
+    """Check that the parts which a run was trained with are registered and have not changed.
+
+    A run folder only names its parts: it is never a reason to import anything.
+
+    Raises:
+        UsageError: one is missing or has changed; the message says what to give.
+    """
+    for record in parts:
+        kind, name, file = (str(record.get(key, "")) for key in ("kind", "name", "file"))
+        sha256 = str(record.get("sha256", ""))
+        part = _PARTS.get((kind, name))
+        if part is None:
+            plugin = "FILE" if file in NO_FILE else Path(file).name
+            raise UsageError(
+                f'{where} needs the {kind} "{name}" from {file} (sha256 {sha256[:SHOWN] or "unknown"}), which is '
+                f"not part of genlab. Load the file that registers it: --plugin {plugin} on the command line, "
+                f'genlab.plugin("{plugin}") in Python; or register the object: genlab.part("{kind}", "{name}")(…).'
+            )
+        if sha256 and part.origin.sha256 and part.origin.sha256 != sha256 and not part.accept_changed:
+            raise UsageError(
+                f'the {kind} "{name}" has changed since it was used for {where}: sha256 {sha256[:SHOWN]} then '
+                f"({file}), {part.origin.sha256[:SHOWN]} now ({part.origin.file}). Restore the old file, or "
+                "accept the new one: --accept-changed on the command line, accept_changed=True in genlab.plugin "
+                "or genlab.part."
+            )
+
+
+def origin_of(value: object) -> Origin:
+    """Return where an object was defined: the file of its source code, or a hash of the code if it is in none."""
+    code = inspect.unwrap(value.func) if isinstance(value, partial) else value
+    if not (inspect.isfunction(code) or inspect.isclass(code)):
+        code = type(code)
+    try:
+        file = inspect.getsourcefile(code)
+    except TypeError:
+        file = None
+    if file and Path(file).is_file():
+        return Origin(file, file_hash(Path(file)))
+    try:
+        source = inspect.getsource(code)
+    except (OSError, TypeError):
+        return Origin("the interpreter", "")
+    return Origin("a notebook", hashlib.sha256(source.encode()).hexdigest())
+
+
+def caller(depth: int) -> Origin:
+    """Return the file of the function `depth` calls up the stack."""
+    file = sys._getframe(depth + 1).f_code.co_filename
+    return Origin(file, file_hash(Path(file))) if Path(file).is_file() else Origin("a notebook", "")
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 (hex) of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def options_in(value: object, told: Sequence[str] = ()) -> dict[str, OwnOption]:
+    """Return the options of a function or a class: its keyword-only parameters, or the fields of a dataclass.
+
+    Args:
+        value: a function or a class.
+        told: keywords that genlab gives a value itself.
+
+    Raises:
+        UsageError: an option without a default or with a type other than int, float, bool, str, None or Literal.
+    """
+    if not callable(value):
+        return {}
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return {}
+    fields_are_options = isinstance(value, type) and dataclasses.is_dataclass(value)
+    hints = _hints(value)
+    found = {}
+    for name, parameter in signature.parameters.items():
+        if name in told or not (fields_are_options or parameter.kind is parameter.KEYWORD_ONLY):
+            continue
+        hint, default = hints.get(name, type(parameter.default)), parameter.default
+        if default is parameter.empty or not _is_plain(hint):
+            raise UsageError(
+                f"the option {name} of {getattr(value, '__name__', value)} needs a default and a type that can be "
+                "typed: int, float, bool, str, Literal, or one of them or None."
+            )
+        found[name] = OwnOption(default, hint, helps_in(value).get(name, ""))
+    return found
+
+
+def _hints(value: Any) -> dict[str, Any]:  # noqa: ANN401 (a function or a class)
+    places = (value, getattr(value, "__init__", None)) if inspect.isclass(value) else (value,)
+    hints: dict[str, Any] = {}
+    for place in places:
+        try:
+            hints |= typing.get_type_hints(place)
+        except (TypeError, NameError):
+            continue
+    return hints
+
+
+def _is_plain(hint: Any) -> bool:  # noqa: ANN401
+    if typing.get_origin(hint) is typing.Literal:
+        return True
+    return all(part in (int, float, bool, str, type(None)) for part in typing.get_args(hint) or (hint,))
+
+
+def helps_in(value: Any) -> Mapping[str, str]:  # noqa: ANN401 (a function, class or object)
+    """Return the texts of the section `Args:` of a docstring."""
+    from docstring_parser import parse
+
+    texts = [value.__doc__, value.__init__.__doc__] if inspect.isclass(value) else [getattr(value, "__doc__", "")]
+    params = [param for text in texts for param in parse(text or "").params]
+    return {param.arg_name: (param.description or "").rstrip(".") for param in params}

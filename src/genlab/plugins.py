@@ -1,0 +1,361 @@
+"""A user's own parts: registers them, and loads the files that do.
+
+    @genlab.part("gan-loss", "cubic")
+    class Cubic:
+        log_odds = False
+        def discriminator(real, fake, *, margin: float = 1.0): ...
+        def generator(fake): ...
+
+In Python a part can also be given as it is, `genlab.train("dcgan", loss=Cubic)`. The command line is given the
+file: `genlab train dcgan --plugin my_parts.py --loss cubic --cubic-margin 2`. A YAML recipe has the key `plugin`,
+the pyproject.toml of the current folder `plugins` in `[tool.genlab]`.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from genlab.core import parts, yaml12
+from genlab.core.errors import UsageError, lookup
+from genlab.core.parts import Origin, OwnOption, Part
+
+T = TypeVar("T")
+TOLD = ("width", "norm", "dropout", "attention")  # keywords that an architecture gets from genlab
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of parts.
+
+    Args:
+        module: of its table.
+        table: its name in the module.
+        traits: keywords of `genlab.part` that describe the part.
+        attributes: of a part that is an object with several functions, whose options are found in all of them.
+        has_options: whether a recipe or the settings have the options of the part.
+    """
+
+    module: str
+    table: str
+    traits: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    has_options: bool = True
+
+
+KINDS: Mapping[str, Kind] = {
+    "architecture": Kind("architectures", "ARCHITECTURES", attributes=("encoder", "decoder", "denoiser")),
+    "gan-loss": Kind(
+        "objectives.adversarial",
+        "ADVERSARIAL",
+        ("log_odds", "targets", "compares_real"),
+        ("discriminator", "generator"),
+    ),
+    "reconstruction": Kind("objectives.reconstruction", "RECONSTRUCTION"),
+    "regularizer": Kind("regularizers.own", "REGULARIZERS"),
+    "noise-schedule": Kind("objectives.diffusion", "SCHEDULES"),
+    "lr-schedule": Kind("core.schedules", "RATES"),
+    "sampler": Kind("families.samplers", "SAMPLERS"),
+    "family": Kind("recipes.presets", "PRESETS", has_options=False),
+    "data": Kind("data.source", "OWN_SOURCES"),
+    "extractor": Kind("runs.extractors", "EXTRACTORS", has_options=False),
+    "metric": Kind("applications.evaluators", "METRICS", ("requires", "better"), has_options=False),
+    "rule": Kind(
+        "diagnosis.doctor",
+        "ALL_RULES",
+        ("symptom", "why", "needs", "families", "references", "remedies"),
+        has_options=False,
+    ),
+    "callback": Kind("training.own", "CALLBACKS"),
+}
+_loading: list[tuple[Origin, bool]] = []  # the plugin that is being loaded, and whether it may have changed
+
+
+def part(kind: str, name: str, *, accept_changed: bool = False, **traits: Any) -> Callable[[T], T]:  # noqa: ANN401
+    """Register a function, class or object as a part of genlab: a network, a loss, a rule …
+
+    `genlab.part(kind, name)` is a decorator; `genlab.part(kind, name)(value)` registers a value. The name is then
+    accepted wherever names of this kind are: as an option's value, in YAML, in messages. The keyword-only
+    parameters of a function, or of a class's `__init__`, and the fields of a dataclass become options,
+    `--NAME-PARAMETER`.
+
+    Args:
+        kind: one of `KINDS`.
+        name: not that of a built-in row.
+        accept_changed: whether runs that were trained with another version of the part may use it.
+        **traits: what else its table has to know, such as `log_odds=True` of a GAN loss.
+
+    Raises:
+        UsageError: an unknown kind or trait, a name that is taken, or a value that is no part of this kind.
+    """
+    origin, accepted = _loading[-1] if _loading else (None, False)
+    origin = origin or parts.caller(1)
+
+    def register(value: T) -> T:
+        _register(kind, name, value, origin, traits, accept_changed=accept_changed or accepted)
+        return value
+
+    return register
+
+
+def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> ModuleType:
+    """Load a file that registers parts, or the folder of a package that does, and return it as a module.
+
+    Args:
+        path: a .py file, or a folder with an `__init__.py`.
+        accept_changed: whether runs that were trained with another version of the file may use its parts.
+
+    Raises:
+        UsageError: there is no such file, it cannot be imported, or it registers nothing.
+    """
+    place = Path(path).expanduser()
+    file = place / "__init__.py" if place.is_dir() else place
+    if not file.is_file() or file.suffix != ".py":
+        raise UsageError(
+            f"--plugin {path}: there is no such file. Give a .py file, or a folder with an __init__.py."
+        )
+    name = f"genlab_plugin_{re.sub(r'[^a-z0-9]', '_', place.resolve().stem.lower())}"
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(place)] * place.is_dir()
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = dict(parts.everything())
+    with _imported(name, module), _from(Origin(str(place.resolve()), _hash(place)), accept_changed):
+        try:
+            spec.loader.exec_module(module)
+        except UsageError as error:
+            raise UsageError(f"--plugin {path}: {error}") from None
+        except Exception as error:
+            line = _line(error, place)
+            raise UsageError(
+                f"--plugin {path} cannot be imported: {type(error).__name__}: {error}{line}"
+            ) from error
+    if parts.everything() == before:
+        raise UsageError(
+            f'--plugin {path} registers nothing. Put `@genlab.part("KIND", "NAME")` above a function or a class; '
+            f"kinds: {', '.join(KINDS)}."
+        )
+    return module
+
+
+def named(options: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return options with names instead of the objects among their values, which are registered under these names.
+
+    Args:
+        options: of `genlab.train`.
+        kinds: of the options whose values may be parts.
+
+    Raises:
+        UsageError: an object is no part of this kind, or has no name.
+    """
+    found = dict(options)
+    for option, kind in kinds.items():
+        value = options.get(option)
+        if isinstance(value, list | tuple):
+            found[option] = tuple(name_of(kind, item) for item in value)
+        elif value is not None:
+            found[option] = name_of(kind, value)
+    return found
+
+
+def name_of(kind: str, value: object) -> str:
+    """Return the name of a part; a value that is no text is registered under its own name.
+
+    Raises:
+        UsageError: it has no name, or is no part of this kind.
+    """
+    if isinstance(value, str | os.PathLike):
+        return str(os.fspath(value))
+    for name, known in parts.registered(kind).items():
+        if known.value is value:
+            return name
+    own = getattr(value, "__name__", type(value).__name__)
+    if own == "<lambda>":
+        raise UsageError(
+            f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", …).'
+        )
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+", "-", own).strip("-").lower()
+    _register(kind, name, value, parts.origin_of(value), {})
+    return name
+
+
+def of_command_line(tokens: Sequence[str]) -> list[str]:
+    """Load the plugins that `tokens`, a YAML recipe in them and pyproject.toml name; return the other tokens.
+
+    Raises:
+        UsageError: a plugin cannot be loaded.
+    """
+    rest: list[str] = []
+    paths: list[str | Path] = []
+    accept_changed = False
+    waiting = iter(tokens)
+    for token in waiting:
+        flag, equals, value = token.partition("=")
+        if flag == "--plugin":
+            path = value if equals else next(waiting, "")
+            if not path:
+                raise UsageError("--plugin needs a file, such as --plugin my_parts.py")
+            paths.append(path)
+        elif token == "--accept-changed":
+            accept_changed = True
+        else:
+            rest.append(token)
+    for place in (*_of_project(Path.cwd()), *paths):
+        plugin(place, accept_changed=accept_changed)
+    if len(rest) > 1 and rest[0] == "train":
+        of_recipe(rest[1], accept_changed=accept_changed)
+    return rest
+
+
+def of_recipe(name: str, *, accept_changed: bool = False) -> None:
+    """Load the plugins under the key `plugin` of a YAML recipe; paths are relative to the recipe's folder.
+
+    A run folder never makes genlab import anything: in the recipe of a run the key is refused.
+
+    Raises:
+        UsageError: a plugin cannot be loaded, or the recipe is that of a run.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return
+    try:
+        values = yaml12.read(path.read_text())
+    except (OSError, ValueError):
+        return  # `resolve` reports it
+    listed = values.get("plugin") if isinstance(values, dict) else None
+    if not listed:
+        return
+    if "genlab" in values or path.name == "recipe.yaml" or (path.parent / "data.yaml").exists():
+        raise UsageError(
+            f"{name} belongs to a run and has the key `plugin`. A run never loads code by itself. If you trust "
+            "it, give the file as --plugin and remove the key."
+        )
+    for each in [listed] if isinstance(listed, str) else listed:
+        plugin(path.parent / str(each), accept_changed=accept_changed)
+
+
+def _of_project(folder: Path) -> list[Path]:
+    """Return the plugins in the pyproject.toml of a folder; none in a run folder."""
+    project = folder / "pyproject.toml"
+    if not project.is_file() or (folder / "recipe.yaml").exists():
+        return []
+    try:
+        tool = tomllib.loads(project.read_text()).get("tool", {}).get("genlab", {})
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {project}: {error}") from None
+    for key in tool.keys() - {"plugins"}:
+        raise UsageError(f'{project} has "{key}" in [tool.genlab]. The only key is plugins, a list of files.')
+    return [folder / name for name in tool.get("plugins", [])]
+
+
+def _register(
+    kind: str,
+    name: str,
+    value: object,
+    origin: Origin,
+    traits: Mapping[str, Any],
+    *,
+    accept_changed: bool = False,
+) -> None:
+    about = lookup(KINDS, kind, "kind of part")
+    if not re.fullmatch(r"[a-z0-9]+([-+.][a-z0-9]+)*", name):
+        raise UsageError(
+            f'"{name}" is no name for a part: use small letters, digits and dashes, such as my-{kind}.'
+        )
+    for trait in traits:
+        if trait not in about.traits:
+            choices = ", ".join(about.traits) or "none"
+            raise UsageError(f'genlab.part("{kind}", …) has no trait "{trait}". Choices: {choices}.')
+    table = getattr(importlib.import_module(f"genlab.{about.module}"), about.table)
+    if name in table.rows:
+        raise UsageError(f'"{name}" is a {kind} of genlab. Choose another name than {", ".join(table.rows)}.')
+    traits, options = dict(traits), _options(about, value) if about.has_options else {}
+    if kind == "regularizer":
+        traits["form"] = _form(name, value)
+        options[""] = OwnOption(0.0, float, f"weight of the regularizer {name}")
+    made = Part(kind, name, value, origin, traits, options, accept_changed)
+    parts.register(made)
+    try:
+        table[name]
+    except UsageError:
+        parts.forget(made)
+        raise
+
+
+def _options(about: Kind, value: object) -> dict[str, OwnOption]:
+    functions = [getattr(value, name) for name in about.attributes if hasattr(value, name)] or [value]
+    told = (*TOLD, "real_label", "fake_label")
+    helps = parts.helps_in(value)
+    return {
+        name: replace(option, help=option.help or helps.get(name, ""))
+        for function in functions
+        for name, option in parts.options_in(function, told).items()
+    }
+
+
+def _form(name: str, value: object) -> str:
+    """Return the form of a regularizer, by the number of its parameters."""
+    if callable(value):
+        parameters = [p for p in inspect.signature(value).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        if len(parameters) in (1, 4):
+            return "weights" if len(parameters) == 1 else "gradient"
+    raise UsageError(
+        f'the regularizer "{name}" must be a function (network), of the weights, or (score, real, fake, draws), '
+        "of the gradients of a GAN's discriminator."
+    )
+
+
+@contextmanager
+def _from(origin: Origin, accept_changed: bool) -> Any:  # noqa: ANN401
+    _loading.append((origin, accept_changed))
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
+@contextmanager
+def _imported(name: str, module: ModuleType) -> Any:  # noqa: ANN401
+    """Make a module known by its name while it is imported, and after that if nothing went wrong."""
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise
+
+
+def _hash(place: Path) -> str:
+    """Return the sha256 of a file, or of all Python files of a folder."""
+    if place.is_file():
+        return parts.file_hash(place)
+    digest = hashlib.sha256()
+    for file in sorted(place.rglob("*.py")):
+        digest.update(f"{file.relative_to(place)} {parts.file_hash(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _line(error: BaseException, place: Path) -> str:
+    """Return where in a plugin an error happened."""
+    trace, found = error.__traceback__, ""
+    while trace:
+        if Path(trace.tb_frame.f_code.co_filename).resolve().is_relative_to(place.resolve()):
+            found = f" (line {trace.tb_lineno} of {Path(trace.tb_frame.f_code.co_filename).name})"
+        trace = trace.tb_next
+    return found
