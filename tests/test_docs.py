@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 import genlab
 from genlab.cli.main import build_app
 from genlab.data.toys import TOYS
-from genlab.recipes.fields import flag
+from genlab.recipes.fields import flag, options_of
 from genlab.recipes.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +71,7 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_every_part_has_its_option_and_its_file() -> None:
     """The page of parts names options and files that there are, and leaves out none that is a part."""
     text = (ROOT / "docs" / "parts.md").read_text()
-    known = {flag(f.name) for recipe in PRESETS.values() for f in fields(recipe)}
+    known = {flag(name) for recipe in PRESETS.values() for name in options_of(recipe)}
     named = set(re.findall(r"`(--[a-z-]+[a-z0-9]*)", text))
     assert named <= known
     of_size = {"--width", "--latent", "--batch-size", "--steps", "--lr", "--betas"}

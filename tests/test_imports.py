@@ -28,10 +28,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "runs": BELOW_RUNS,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),
     "bench": BELOW_RUNS | {"runs", "applications"},
-    "cli": frozenset({"bench", "core", "data", "recipes", "runs", "applications", "diagnosis", "training"}),
+    "cli": frozenset(
+        {"plugins", "bench", "core", "data", "recipes", "runs", "applications", "diagnosis", "training"}
+    ),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": frozenset({"version", "runs", "applications"}),
+    "": frozenset({"version", "plugins", "runs", "applications"}),
+    "plugins": frozenset({"core"}),  # and the tables of all rooms, by name
     "__main__": frozenset({"cli"}),
 }
 FOR_ALL = "version"

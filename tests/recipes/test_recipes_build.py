@@ -22,6 +22,7 @@ from genlab.families.gan import GANTraining
 from genlab.objectives.adversarial import ADVERSARIAL
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
+from genlab.recipes.fields import OWN
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
@@ -105,7 +106,7 @@ def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(
     ("recipe", "option"),
-    [(r, f.name) for r in SMALL for f in fields(r) if f.name not in OF_THE_LOOP],
+    [(r, f.name) for r in SMALL for f in fields(r) if f.name not in (*OF_THE_LOOP, OWN)],
     ids=lambda part: part.family if isinstance(part, Recipe) else part,
 )
 def test_no_option_is_without_effect(recipe: Recipe, option: str) -> None:

@@ -18,6 +18,7 @@ from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, current_shard, process_group, rank0_first
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import replace, storage
+from genlab.core.parts import registered
 from genlab.data.dataset import Dataset, Source, joined
 from genlab.data.fit import LEAST
 from genlab.data.fit import MOST as LARGEST
@@ -27,10 +28,9 @@ from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
-from genlab.recipes.resolve import from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.data import check_unchanged, open_data, spec_of
+from genlab.runs.data import check_unchanged, open_data, plan_of, spec_of
 from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, precision, saved_step
 from genlab.runs.phases import resized
@@ -126,7 +126,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     if known:
         return known
     where = devices.find_device(device)
-    plan = from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml").sampled(request.sampling)
+    plan = plan_of(folder).sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
     source = resized(source, spec_of(folder, step))
@@ -174,7 +174,7 @@ def requests_for(folders: Sequence[RunFolder], request: Request) -> list[Request
     Raises:
         UsageError: an option of sampling that none of the models has.
     """
-    plans = [from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml") for folder in folders]
+    plans = [plan_of(folder) for folder in folders]
     for name in request.sampling:
         if not any(name in plan.recipe.of_sampling for plan in plans):
             presets = ", ".join(dict.fromkeys(plan.preset for plan in plans))
@@ -284,8 +284,9 @@ def _likelihood(recipe: Recipe) -> str:
 
 
 def _name(request: Request, which: str, step: int) -> str:
-    """Return the file name for a request, unique for the request and the version of genlab."""
-    text = json.dumps([asdict(request), which, step, __version__], sort_keys=True)
+    """Return the file name for a request, unique for the request, the version and own measures."""
+    own = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
+    text = json.dumps([asdict(request), which, step, __version__, *own], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from genlab.applications.evaluators import (
-    EVALUATORS,
     LIKENESS_IMAGES,
+    METRICS,
     Subject,
     has_windows,
     likeness_of_pairs,
@@ -23,12 +23,12 @@ from genlab.version import __version__
 
 
 def evaluate_model(subject: Subject) -> list[Figure]:
-    """Return the figures of all rows of `EVALUATORS` that fit the model's capabilities.
+    """Return the figures of all rows of `METRICS` that fit the model's capabilities.
 
     Raises:
         GenlabError: too few images, or a model with no capability that is measured.
     """
-    figures = [f for row in EVALUATORS if row.fits(subject.model) for f in row.measure(subject)]
+    figures = [f for row in METRICS.values() if row.fits(subject.model) for f in row.measure(subject)]
     if not figures:
         raise GenlabError(f"there is no measure for what this {type(subject.model).__name__} can do")
     return figures

@@ -54,8 +54,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance * count / (count - 1), self.momentum)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 (torch's name)
-        if input.ndim < 2:
-            raise ValueError(f"batch normalisation takes (B, C, …), not {tuple(input.shape)}")
+        if input.ndim not in (2, 4):
+            raise ValueError(f"batch normalisation takes (B, C) or (B, C, H, W), not {tuple(input.shape)}")
 
 
 class ConditionalBatchNorm2d(Conditional):

@@ -45,7 +45,7 @@ def option(
 
 def own_options() -> Any:  # noqa: ANN401
     """Return the field that holds the options of a user's own parts, by the names that `Part.flag` gives them."""
-    return field(default_factory=dict, metadata={"aliases": ()})
+    return field(default_factory=dict, hash=False, metadata={"aliases": ()})
 
 
 @dataclass(frozen=True)

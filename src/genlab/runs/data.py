@@ -94,7 +94,7 @@ def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
 
 def plan_of(folder: RunFolder) -> Plan:
     """Return the plan of a run."""
-    return from_values(folder.read_yaml("recipe.yaml"), where="recipe.yaml")
+    return from_values(folder.read_yaml("recipe.yaml"), where=str(folder.path / "recipe.yaml"))
 
 
 def find_class(folder: RunFolder, name: str) -> int:
