@@ -67,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
     "lr-schedule": Kind("core.schedules", "RATES"),
     "sampler": Kind("families.samplers", "SAMPLERS"),
     "family": Kind("recipes.presets", "PRESETS", has_options=False),
-    "data": Kind("data.source", "OWN_SOURCES"),
+    "data": Kind("data.objects", "OWN_SOURCES"),
     "extractor": Kind("runs.extractors", "EXTRACTORS", has_options=False),
     "metric": Kind("applications.evaluators", "METRICS", ("requires", "better"), has_options=False),
     "rule": Kind(

@@ -23,14 +23,14 @@ from genlab.data.dataset import Dataset, Source, joined
 from genlab.data.fit import LEAST
 from genlab.data.fit import MOST as LARGEST
 from genlab.data.native import native_sides
-from genlab.data.source import open_source
+from genlab.data.objects import as_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.data import check_unchanged, open_data, plan_of, spec_of
+from genlab.runs.data import check_unchanged, open_data, plan_of, require_parts, spec_of
 from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, precision, saved_step
 from genlab.runs.phases import resized
@@ -126,6 +126,7 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
     if known:
         return known
     where = devices.find_device(device)
+    require_parts(folder)
     plan = plan_of(folder).sampled(request.sampling)
     source = open_data(plan.settings, quiet=not progress)
     check_unchanged(folder, source)
@@ -240,7 +241,7 @@ def _evaluate_pictures(
         )
     if size is None and native:
         size = min(max(native[0], LEAST), LARGEST)
-    opening = partial(open_source, max_rejected=max_rejected, progress=progress)
+    opening = partial(as_source, max_rejected=max_rejected, progress=progress)
     opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
     channels = {source.train.spec.target.shape[0] for source in opened}
     if len(channels) > 1:  # one in grey, one in colour: both in colour

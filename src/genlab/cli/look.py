@@ -33,9 +33,9 @@ def data(
     from genlab.core.files import write
     from genlab.core.pictures import png
     from genlab.data.describe import describe
-    from genlab.data.source import open_source
+    from genlab.data.objects import as_source
 
-    opened = open_source(source, size=size, channels=channels, max_rejected=max_rejected)
+    opened = as_source(source, size=size, channels=channels, max_rejected=max_rejected)
     _print(describe(opened))
     target = opened.train.spec.target
     chosen = np.random.default_rng(0).permutation(len(opened.train))[: target.shown]

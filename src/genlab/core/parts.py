@@ -20,6 +20,7 @@ from genlab.core.errors import UsageError
 
 T = TypeVar("T")
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+LATER = ("data", "callback", "extractor")  # kinds that a trained model does not depend on
 NO_FILE = ("a notebook", "the interpreter")  # where code is in no file
 SHOWN = 12  # digits of a hash in messages
 
@@ -144,15 +145,23 @@ class Table(Mapping[str, T], Generic[T]):
         return self.rows[name] if name in self.rows else self.convert(registered(self.kind)[name], own)
 
 
-def needed(parts: Sequence[Mapping[str, str]], where: str) -> None:
+def needed(parts: Sequence[Mapping[str, str]], where: str, *, later: bool = False) -> None:
     """Check that the parts which a run was trained with are registered and have not changed.
 
-    A run folder only names its parts: it is never a reason to import anything.
+    A run folder only names its parts: it is never a reason to import anything. Those of the kinds `LATER` are
+    needed only to train or to measure, and may change; data are known by their fingerprint.
+
+    Args:
+        parts: what the run folder says about them.
+        where: it says so.
+        later: whether the parts of the kinds `LATER` are needed, too.
 
     Raises:
         UsageError: one is missing or has changed; the message says what to give.
     """
     for record in parts:
+        if record.get("kind") in LATER and not later:
+            continue
         kind, name, file = (str(record.get(key, "")) for key in ("kind", "name", "file"))
         sha256 = str(record.get("sha256", ""))
         part = _PARTS.get((kind, name))
@@ -163,7 +172,9 @@ def needed(parts: Sequence[Mapping[str, str]], where: str) -> None:
                 f"not part of genlab. Load the file that registers it: --plugin {plugin} on the command line, "
                 f'genlab.plugin("{plugin}") in Python; or register the object: genlab.part("{kind}", "{name}")(…).'
             )
-        if sha256 and part.origin.sha256 and part.origin.sha256 != sha256 and not part.accept_changed:
+        if kind in LATER or part.accept_changed:
+            continue
+        if sha256 and part.origin.sha256 and part.origin.sha256 != sha256:
             raise UsageError(
                 f'the {kind} "{name}" has changed since it was used for {where}: sha256 {sha256[:SHOWN]} then '
                 f"({file}), {part.origin.sha256[:SHOWN]} now ({part.origin.file}). Restore the old file, or "

@@ -1,12 +1,15 @@
 """Opens data that are given in Python: arrays, tensors, data sets, lists of files."""
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import UsageError
+from genlab.core.parts import NO_OPTIONS, Table
+from genlab.core.parts import Part as OwnPart
 from genlab.data.arrays import Asked, Layout, as_array, source_of_parts
 from genlab.data.cache import cache_folder
 from genlab.data.check import checked
@@ -36,6 +39,7 @@ def as_source(
     name: str | None = None,
     cache: Path | None = None,
     progress: bool = True,
+    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Source:
     """Return any data as a source to train on; its `notes` say what was recognised and done.
 
@@ -59,6 +63,7 @@ def as_source(
         name: of the source; None describes the data.
         cache: the folder of decoded pictures and large arrays; None takes `cache_folder()`.
         progress: show progress bars on a terminal.
+        own: options of own sources, which are known by name.
 
     Raises:
         UsageError: options that do not fit the data.
@@ -75,6 +80,8 @@ def as_source(
     cache = cache or cache_folder()
     if isinstance(data, str | os.PathLike):
         _refuse("a path or a name", {**given, "name": name})
+        if data in OWN_SOURCES:
+            return OWN_SOURCES.bound(str(data), own)(size, channels)
         sizes: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
         return open_source(os.fspath(data), **sizes, cache=cache, progress=progress)
     pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])
@@ -91,6 +98,22 @@ def as_source(
     parts = [Part(what, as_array(part), its) for what, (part, its) in zip(_WHATS, pairs, strict=False)]
     title = f"array {parts[0].values.shape}"
     return source_of_parts(name or title, parts, asked, {"data": f"{title} of {parts[0].values.dtype}"})
+
+
+def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[[int | None, int | None], Source]:
+    """Return a function (size, channels) that opens a user's own data: an object, or a function of one."""
+    make = part.bound(own)
+
+    def opened(size: int | None, channels: int | None) -> Source:
+        data = make() if inspect.isroutine(part.value) or isinstance(part.value, type) else part.value
+        if isinstance(data, str | os.PathLike) and data == part.name:
+            raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
+        return replace(as_source(data, size=size, channels=channels), name=part.name)
+
+    return opened
+
+
+OWN_SOURCES: Table[Callable[[int | None, int | None], Source]] = Table("data", {}, own_source)
 
 
 def _of_items(name: str | None, pairs: Sequence[Pair], asked: Asked, cache: Path, progress: bool) -> Source:

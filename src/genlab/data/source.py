@@ -1,14 +1,11 @@
 """Opens a source of data: a folder, a zip, an .npz, IDX files, or a name."""
 
-import inspect
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from genlab.core.errors import UsageError, suggestion
-from genlab.core.parts import NO_OPTIONS, Part, Table, registered
+from genlab.core.parts import registered
 from genlab.data.archive import list_zip
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
@@ -31,7 +28,6 @@ def open_source(
     max_rejected: float = 0.01,
     cache: Path | None = None,
     progress: bool = True,
-    own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Source:
     """Open a folder or a zip of pictures, an `.npz`, a folder of IDX files, or a name.
 
@@ -44,7 +40,6 @@ def open_source(
         max_rejected: the largest share of the files that may be damaged.
         cache: the folder of decoded pictures and downloads; None takes `cache_folder()`.
         progress: show progress bars on a terminal.
-        own: options of a user's own source.
 
     Raises:
         UsageError: an unknown name, a missing path, or a size or number of channels that does not fit.
@@ -53,8 +48,6 @@ def open_source(
     check_request(size, channels)
     cache = cache or cache_folder()
     name, _, folder = source.partition(":")
-    if source in registered("data"):
-        return OWN_SOURCES.bound(source, own)(size, channels)
     if source in TOYS:
         if size or channels:
             raise UsageError(f'"{source}" holds points, not pictures: it takes no size or channels.')
@@ -78,20 +71,6 @@ def open_source(
     raise UsageError(f'"{source}" is neither a folder nor a .zip nor an .npz. {_what(NAMES)}')
 
 
-def own_source(part: Part, own: Mapping[str, Any]) -> Callable[[int | None, int | None], Source]:
-    """Return a function (size, channels) that opens a user's own data: an object, or a function of one."""
-    make = part.bound(own)
-
-    def opened(size: int | None, channels: int | None) -> Source:
-        data = make() if inspect.isroutine(part.value) or isinstance(part.value, type) else part.value
-        return replace(NotImplemented(data, size=size, channels=channels), name=part.name)
-
-    return opened
-
-
-OWN_SOURCES: Table[Callable[[int | None, int | None], Source]] = Table("data", {}, own_source)
-
-
 def locate(source: str) -> str:
     """Return `source` with its path made absolute, so that it is valid from any working directory."""
     name, _, folder = source.partition(":")
@@ -109,7 +88,7 @@ def _unknown(source: str, path: Path) -> str:
     while not missing.parent.is_dir():
         missing = missing.parent
     near = {item.name: str(item) for item in missing.parent.iterdir() if not item.name.startswith(".")}
-    near |= {name: name for name in (*NAMES, *OWN_SOURCES)}
+    near |= {name: name for name in (*NAMES, *registered("data"))}
     # Only the last part is compared: whole paths are similar because of the folder that they share.
     meant = suggestion(missing.name, near, near.__getitem__)
     return f'no source "{source}".{meant} {_what(NAMES)}'

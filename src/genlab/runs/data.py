@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genlab.core import distributed, legacy
+from genlab.core import distributed, legacy, parts
 from genlab.core.batch import Batch
 from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import Samples
@@ -21,7 +21,7 @@ from genlab.core.modality import DataSpec
 from genlab.core.random import Draws, derive_seed, generator
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
-from genlab.data.source import open_source
+from genlab.data.objects import as_source
 from genlab.families.vae import binarised
 from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import Settings
@@ -34,7 +34,7 @@ SUBSET = 1000  # held-out images that are used during training
 def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
     """Open the data source of `settings`; the first process fills the cache before the others read it."""
     opening = partial(
-        open_source,
+        as_source,
         settings.data,
         size=settings.size,
         channels=settings.channels,
@@ -79,6 +79,7 @@ def black_and_white(images: Tensor, seed: int) -> Tensor:
 
 def held_out_of(folder: RunFolder, step: int | None = None) -> Batch:
     """Return the held-out images that a run is evaluated on; with `step`, at the resolution of its phase."""
+    require_parts(folder)
     settings = plan_of(folder).settings
     return subset(resized(open_data(settings), spec_of(folder, step)).held_out, settings.seed)
 
@@ -95,6 +96,16 @@ def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
 def plan_of(folder: RunFolder) -> Plan:
     """Return the plan of a run."""
     return from_values(folder.read_yaml("recipe.yaml"), where=str(folder.path / "recipe.yaml"))
+
+
+def require_parts(folder: RunFolder) -> None:
+    """Check that all own parts of a run are registered, also those that only training or measuring need.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    values = folder.read_yaml("recipe.yaml")
+    parts.needed(values.get("parts") or (), str(folder.path / "recipe.yaml"), later=True)
 
 
 def find_class(folder: RunFolder, name: str) -> int:

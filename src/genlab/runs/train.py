@@ -30,7 +30,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import check_unchanged, open_data, plan_of, record
+from genlab.runs.data import check_unchanged, open_data, plan_of, record, require_parts
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, Run
 from genlab.runs.rehearsal import rehearse
@@ -104,6 +104,7 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
     if "steps" in options:
         options = {"minutes": None, **options}
     folder = find(run, root)
+    require_parts(folder)
     before = plan_of(folder)
     plan = before.changed(options)
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
