@@ -30,7 +30,7 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.recipes.vae import VAERecipe
 from genlab.runs import phases, train
-from genlab.runs.phases import Run
+from genlab.runs.phases import RunSetup
 from genlab.training.fit import Cadence
 from genlab.training.run_folder import RunFolder
 
@@ -156,7 +156,7 @@ def test_learning_rates_follow_their_schedule(
     preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
     options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch_size": 4, "size": 16}
     plan, source = resolve(preset, options), open_source("digits", size=16)
-    train._train(Run(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
+    train._train(RunSetup(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     players = len(rates) // 4
     for player in range(players):
         course = rates[player::players]
@@ -166,6 +166,6 @@ def test_learning_rates_follow_their_schedule(
 def test_only_the_first_process_writes(tmp_path: Path) -> None:
     plan = resolve("vae", {"width": 4, "batch_size": 4, "steps": 3, "size": 16})
     source = open_source("digits", size=16)
-    result = train._train(Run(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
+    result = train._train(RunSetup(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     assert result.progress.step == 3
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from genlab.diagnosis.doctor import Doctor
 from genlab.runs.data import subset
 from genlab.runs.diagnose import records
 from genlab.runs.load import precision
-from genlab.runs.phases import CurrentPhase, Run
+from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.statistics import sample_distance
 from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
@@ -43,7 +43,7 @@ class PhaseInputs:
         return len(self.held_out) > 1
 
 
-def phase_inputs(run: Run, current: CurrentPhase, *, quiet: bool) -> PhaseInputs:
+def phase_inputs(run: RunSetup, current: CurrentPhase, *, quiet: bool) -> PhaseInputs:
     """Return the examples and the distance that a phase is previewed, evaluated and probed with."""
     plan, source, seed = replace(run.plan, recipe=current.phase.recipe), current.source, run.plan.settings.seed
     held_out = subset(source.held_out, seed).to(run.device)
@@ -53,7 +53,7 @@ def phase_inputs(run: Run, current: CurrentPhase, *, quiet: bool) -> PhaseInputs
 
 
 def callbacks_for(
-    run: Run,
+    run: RunSetup,
     current: CurrentPhase,
     inputs: PhaseInputs,
     batches: Loader,
@@ -81,7 +81,7 @@ def callbacks_for(
     )
 
 
-def cadence_of(run: Run, current: CurrentPhase) -> Cadence:
+def cadence_of(run: RunSetup, current: CurrentPhase) -> Cadence:
     """Return how long to train a phase, and how often to log, preview, evaluate and save."""
     settings = run.plan.settings
     return Cadence(
@@ -98,7 +98,7 @@ def cadence_of(run: Run, current: CurrentPhase) -> Cadence:
     )
 
 
-def observers_for(run: Run, progress: Progress, stack: ExitStack, *, quiet: bool) -> list[Observer]:
+def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet: bool) -> list[Observer]:
     """Return the observers of a run; the stack closes them."""
     recipe, settings, folder = run.plan.recipe, run.plan.settings, run.folder
     observers: list[Observer] = [folder]
@@ -113,7 +113,7 @@ def observers_for(run: Run, progress: Progress, stack: ExitStack, *, quiet: bool
     return observers
 
 
-def machine(run: Run, current: CurrentPhase) -> Mapping[str, Any]:
+def machine(run: RunSetup, current: CurrentPhase) -> Mapping[str, Any]:
     """Return the device, precision and versions of a run, for its report."""
     where = run.device
     return {
@@ -126,7 +126,7 @@ def machine(run: Run, current: CurrentPhase) -> Mapping[str, Any]:
     }
 
 
-def _probes(run: Run, current: CurrentPhase, inputs: PhaseInputs, batches: Loader) -> Probes | None:
+def _probes(run: RunSetup, current: CurrentPhase, inputs: PhaseInputs, batches: Loader) -> Probes | None:
     """Return the probes of a phase; None if there are too few images to compare."""
     pack = getattr(current.phase.recipe, "pack", 1)
     count = min(PROBED, len(inputs.real), len(inputs.held_out)) // pack * pack
@@ -136,7 +136,7 @@ def _probes(run: Run, current: CurrentPhase, inputs: PhaseInputs, batches: Loade
     return Probes(inputs.real, inputs.held_out, target, seed, count, lambda: batches.waited)
 
 
-def _doctor(run: Run, step: int) -> Doctor:
+def _doctor(run: RunSetup, step: int) -> Doctor:
     """Return a doctor with the history of the run up to `step`.
 
     With `--on-failure treat` a finding is reported again if its remedy did not help.

@@ -24,8 +24,8 @@ from genlab.training.state import carry_over, restore
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is common to all phases of a run."""
+class RunSetup:
+    """What is common to all phases of a training: its plan, data and folder."""
 
     plan: Plan
     source: Source
@@ -60,7 +60,7 @@ class CurrentPhase:
         return {"phase": self.number + 1, "carried": self.carried, "new": new}
 
 
-def start(run: Run, number: int, saved: Checkpoint | None) -> CurrentPhase:
+def start(run: RunSetup, number: int, saved: Checkpoint | None) -> CurrentPhase:
     """Build a phase of a run, and continue from the checkpoint `saved`.
 
     A new run has no checkpoint (None). A checkpoint of the same phase restores everything: the run is resumed.

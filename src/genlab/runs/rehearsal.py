@@ -9,12 +9,12 @@ import torch
 from genlab.core.errors import GenlabError, NonFiniteError, UsageError
 from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.data.loader import Loader
-from genlab.runs.phases import Run, build, resized
+from genlab.runs.phases import RunSetup, build, resized
 from genlab.training.inference import inference_mode
 from genlab.training.preview import preview
 
 
-def rehearse(run: Run) -> None:
+def rehearse(run: RunSetup) -> None:
     """Take a step and draw a preview with a user's own parts, before anything is written.
 
     A step is a function of the seed and its number, so that the run itself does not change.
@@ -40,7 +40,7 @@ def rehearse(run: Run) -> None:
             ) from error
 
 
-def _first_step(run: Run, number: int) -> None:
+def _first_step(run: RunSetup, number: int) -> None:
     """Take the first step of a phase on real data and draw a preview, and forget both."""
     phase = run.phases[number]
     plan, source = replace(run.plan, recipe=phase.recipe), resized(run.source, phase.spec)

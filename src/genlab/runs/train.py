@@ -32,7 +32,7 @@ from genlab.runs.callbacks import (
 )
 from genlab.runs.data import check_unchanged, open_data, plan_of, record, require_parts
 from genlab.runs.load import refuse_outdated
-from genlab.runs.phases import CurrentPhase, Run
+from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import rehearse
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, saving
@@ -75,7 +75,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
         if plan.parts:
-            rehearse(Run(plan, source, RunFolder(Path()), shard))
+            rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:
             folder = RunFolder.create(Path(plan.settings.out), plan.settings.name or plan.preset)
@@ -83,7 +83,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             folder.write_yaml("recipe.yaml", plan.values())
             path = str(folder.path)
         folder = RunFolder(Path(distributed.broadcast_object(path)))
-        return _train(Run(plan, source, folder, shard), quiet=quiet)
+        return _train(RunSetup(plan, source, folder, shard), quiet=quiet)
 
 
 def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
@@ -115,7 +115,7 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
             step = checkpoint.load_state(folder.last)["step"]
             if not phases.can_continue(before.recipe, plan.recipe, source.train.spec, step):
                 raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
-        return _train(Run(plan, source, folder, shard), quiet=quiet)
+        return _train(RunSetup(plan, source, folder, shard), quiet=quiet)
 
 
 def validate(recipe: Recipe, source: Source, shard: Shard) -> None:
@@ -146,7 +146,7 @@ def _validate_batch(recipe: Recipe, shard: Shard) -> None:
         )
 
 
-def _train(run: Run, *, quiet: bool) -> Result:
+def _train(run: RunSetup, *, quiet: bool) -> Result:
     """Train to the end; with `--on-failure treat`, treat failures while there are remedies."""
     treatment: Treatment | None = None
     treated = False
@@ -167,7 +167,7 @@ def _train(run: Run, *, quiet: bool) -> Result:
             return replace(result, start_step=0) if treated else result
 
 
-def _train_phases(run: Run, treatment: Treatment | None, *, quiet: bool) -> Result:
+def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) -> Result:
     """Train all phases, from the last checkpoint if there is one, and write the report."""
     main = run.shard.rank == 0
     with ExitStack() as stack:
@@ -215,7 +215,7 @@ def _check_budget(plan: Plan, progress: Progress) -> None:
 
 
 def _fit(
-    run: Run, current: CurrentPhase, inputs: PhaseInputs, progress: Progress, observers: Sequence[Observer]
+    run: RunSetup, current: CurrentPhase, inputs: PhaseInputs, progress: Progress, observers: Sequence[Observer]
 ) -> bool:
     """Train a phase; return whether another one follows."""
     settings, recipe = run.plan.settings, current.phase.recipe
@@ -238,7 +238,7 @@ def _fit(
 
 
 def _next_phase(
-    run: Run, current: CurrentPhase, progress: Progress, observers: Sequence[Observer]
+    run: RunSetup, current: CurrentPhase, progress: Progress, observers: Sequence[Observer]
 ) -> CurrentPhase:
     """Start the phase after `current` with the weights that both have."""
     saved = Checkpoint(*collect(current.training, current.average), progress.state())
@@ -252,7 +252,7 @@ def _next_phase(
     return following
 
 
-def _begin(observers: Sequence[Observer], current: CurrentPhase, run: Run) -> None:
+def _begin(observers: Sequence[Observer], current: CurrentPhase, run: RunSetup) -> None:
     """Give the model of a phase to the own callbacks that want it."""
     for observer in observers:
         if isinstance(observer, OwnCallback):
