@@ -34,7 +34,7 @@ from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
 from genlab.diagnosis.history import History
 from genlab.runs.diagnose import records
-from genlab.training.evaluation import recorded_criterion
+from genlab.training.criterion import recorded_criterion
 from genlab.training.interruption import Interrupted
 from genlab.training.run_folder import RunFolder
 

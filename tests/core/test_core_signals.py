@@ -14,7 +14,7 @@ from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.logs import COLUMNS, RECOGNISED
 from genlab.diagnosis.rule import Context
 from genlab.runs.diagnose import records
-from genlab.training.evaluation import CRITERIA, values_of
+from genlab.training.criterion import CRITERIA, values_of
 from genlab.training.run_folder import RunFolder
 
 DIGITS = {"data": "digits", "size": 16}

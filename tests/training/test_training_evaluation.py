@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from genlab.core.errors import GenlabError
-from genlab.training.evaluation import CRITERIA, criterion_of, recorded_criterion, values_of
+from genlab.training.criterion import CRITERIA, criterion_of, recorded_criterion, values_of
 
 NAMES = [row.replace("{extractor}", "pixels") for row in CRITERIA]
 

@@ -20,7 +20,7 @@ from genlab.core.modality import DataSpec, Images
 from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
 from genlab.training import curves, report
-from genlab.training.evaluation import values_of
+from genlab.training.criterion import values_of
 from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
 

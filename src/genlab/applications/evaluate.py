@@ -39,7 +39,6 @@ from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
 MOST = 10_000  # samples, and real images, by default
-FOLDER = "evaluations"
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def evaluate_run(
 def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bool, progress: bool) -> Measurement:
     began = time.monotonic()
     which, step = saved_step(folder, request.checkpoint)
-    path = folder.path / FOLDER / f"{_name(request, which, step)}.json"
+    path = folder.evaluations / f"{_name(request, which, step)}.json"
     known = None if again else _read(path)
     barrier()  # all processes have read before the first one writes
     if known:
@@ -296,11 +295,7 @@ def _read(path: Path) -> Measurement | None:
     """Return a stored evaluation; None if there is none, or if the file is damaged."""
     try:
         values: Mapping[str, Any] = json.loads(path.read_text())
-        figures = [Figure(**{**f, "value": _number(f["value"])}) for f in values["figures"]]
+        figures = [Figure.of(plain) for plain in values["figures"]]
         return Measurement(values["subject"], figures, values["seconds"], stored=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

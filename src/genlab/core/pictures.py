@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
@@ -20,14 +19,16 @@ TILE = 64  # side of the tile of a label, in pixels
 POINT_CANVAS = 256  # side of a scatter plot, in pixels
 
 
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+def to_bytes(images: "Tensor") -> NDArray[np.uint8]:
     """Return images (B, C, H, W) in [-1, 1] as bytes (B, H, W, C), rounded to the nearest one."""
+    import torch
+
     scaled = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
     array: NDArray[np.uint8] = scaled.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return array
 
 
-def image_grid(images: Tensor, columns: int | None = None) -> Picture:
+def image_grid(images: "Tensor", columns: int | None = None) -> Picture:
     """Lay out images (B, C, H, W) in [-1, 1] in a grid, two pixels apart.
 
     Without `columns` the grid is about square. Images smaller than 32 pixels are shown at least twice as large.
@@ -50,7 +51,7 @@ def columns_of(count: int, classes: int) -> int:
     return classes * max(1, round(math.sqrt(count) / classes))
 
 
-def scatter_plot(points: Tensor) -> Picture:
+def scatter_plot(points: "Tensor") -> Picture:
     """Draw points (B, 2 or more) in [-1, 1]² as black dots; x to the right, y upwards."""
     canvas = np.full((POINT_CANVAS, POINT_CANVAS, 1), 255, np.uint8)
     places = (
@@ -65,6 +66,7 @@ def scatter_plot(points: Tensor) -> Picture:
 
 def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
     """Write each name on a tile, and lay out the tiles in a grid."""
+    import torch
     from PIL import Image, ImageDraw
 
     tiles = np.full((len(names), 1, TILE, TILE), 255, np.uint8)

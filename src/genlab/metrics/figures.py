@@ -20,6 +20,12 @@ class Figure:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""  # a caveat, if there is one
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Figure":
+        """Return the figure that `values` returned as plain values."""
+        number = values["value"]
+        return cls(**{**values, "value": math.nan if number is None else number})
+
     def values(self) -> dict[str, Any]:
         """Return the figure as plain values for JSON, with NaN as null."""
         plain = asdict(self)

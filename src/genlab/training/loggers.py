@@ -10,7 +10,7 @@ from genlab.core.errors import GenlabError
 from genlab.core.files import storage
 from genlab.core.pictures import Picture
 from genlab.training.callbacks import Observer
-from genlab.training.evaluation import values_of
+from genlab.training.criterion import values_of
 
 
 class TensorBoard:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.signals import INDEX, Signal, signal
+from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
-from genlab.training.evaluation import recorded_criterion, values_of
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6

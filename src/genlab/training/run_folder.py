@@ -3,12 +3,13 @@
 import fcntl
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import yaml
 
@@ -18,6 +19,8 @@ from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
 
 LATEST = "latest"
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
+BLOCK = 1 << 13  # bytes that are read at once from the end of a file
 
 
 class RunFolder:
@@ -67,6 +70,11 @@ class RunFolder:
         """A checkpoint after which the doctor found nothing for a while; only with `--on-failure treat`."""
         return self.path / "checkpoints" / "healthy"
 
+    @property
+    def evaluations(self) -> Path:
+        """Where `genlab evaluate` stores its results."""
+        return self.path / "evaluations"
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Prevent other processes from training in this folder.
@@ -77,11 +85,19 @@ class RunFolder:
         with storage(self.path):
             file = (self.path / ".lock").open("wb")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise GenlabError(f"another process is training in {self.path}; wait for it or stop it") from None
+            if not _locks(file, fcntl.LOCK_EX):
+                time.sleep(0.1)  # `in_training` of another process locks for an instant
+                if not _locks(file, fcntl.LOCK_EX):
+                    raise GenlabError(f"another process is training in {self.path}; wait for it or stop it")
             yield
+
+    def in_training(self) -> bool:
+        """Whether a process is training in this folder now."""
+        try:
+            with (self.path / ".lock").open("rb") as file:
+                return not _locks(file, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
 
     def write_text(self, name: str, text: str) -> None:
         """Write or replace a text file atomically."""
@@ -104,7 +120,7 @@ class RunFolder:
         path = self.path / name
         try:
             values = yaml12.read(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise GenlabError(f"cannot read {path}: {error}") from None
         if not isinstance(values, dict):
             raise GenlabError(f"{path} does not hold keys and values")
@@ -120,7 +136,7 @@ class RunFolder:
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
         """Append a line to events.jsonl, with the time of day in UTC."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = time.strftime(TIME, time.gmtime())
         append(self.path / "events.jsonl", json.dumps({"step": step, "time": now, "event": kind, **details}))
 
     def close(self) -> None:
@@ -133,6 +149,11 @@ class RunFolder:
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the lines of events.jsonl, all of them or those of one kind."""
         return [e for e in _lines(self.path / "events.jsonl") if kind in (None, e["event"])]
+
+    def newest(self, name: Literal["history", "events"]) -> Iterator[dict[str, Any]]:
+        """Yield the lines of history.jsonl or events.jsonl, the last first, and read only what is taken."""
+        convert = legacy.signals if name == "history" else dict
+        return map(convert, _backwards(self.path / f"{name}.jsonl"))
 
     def rewind(self, step: int) -> None:
         """Remove what was recorded after `step`, because it will be recorded again; faults stay."""
@@ -148,7 +169,8 @@ class RunFolder:
 
     def previews(self) -> list[Path]:
         """Return the previews, oldest first."""
-        return sorted((self.path / "previews").glob("*.png"), key=lambda path: int(path.stem))
+        pictures = (path for path in (self.path / "previews").glob("*.png") if path.stem.isdecimal())
+        return sorted(pictures, key=lambda path: int(path.stem))
 
 
 def find(run: str | Path, root: Path) -> RunFolder:
@@ -182,6 +204,51 @@ def _point(link: Path, target: Path) -> None:
 def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
-    lines = path.read_text().split("\n")
+    lines = path.read_bytes().split(b"\n")
     whole = lines[:-1]  # after the last newline comes a line cut off by a kill, or nothing
-    return [json.loads(line) for line in whole if line]
+    return [_record(path, line) for line in whole if line]
+
+
+def _backwards(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what `_lines` returns, the last first."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        place, rest, ended = file.seek(0, os.SEEK_END), b"", False
+        while place:
+            start = max(place - BLOCK, 0)
+            file.seek(start)
+            rest, *lines = (file.read(place - start) + rest).split(b"\n")
+            place = start
+            if lines and not ended:
+                lines.pop()  # after the last newline
+                ended = True
+            yield from (_record(path, line) for line in reversed(lines) if line)
+        if ended and rest:
+            yield _record(path, rest)
+
+
+def _record(path: Path, line: bytes) -> dict[str, Any]:
+    """Return a line of history.jsonl or events.jsonl.
+
+    Raises:
+        GenlabError: genlab did not write it.
+    """
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        raise GenlabError(
+            f"{path} has a line that is not of a step: {line[:60]!r}. Restore the file, or delete the line."
+        )
+    return record
+
+
+def _locks(file: IO[bytes], kind: int) -> bool:
+    """Lock a file until it is closed; return whether it could be locked."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
