@@ -20,7 +20,9 @@ from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
 from genlab.training.fit import Cadence
+from genlab.training.live import Course
 from genlab.training.loggers import find_logger
+from genlab.training.notebook import Notebook, in_notebook
 from genlab.training.preview import preview
 from genlab.training.probes import PROBED, Probes
 from genlab.training.terminal import Terminal
@@ -106,8 +108,8 @@ def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet:
         observers.append(logger(folder.path))
     observers += own.observers(settings.callbacks, settings.own)
     if not quiet:
-        so_far = progress.step, progress.seconds
-        observers.append(Terminal(recipe.steps, settings.minutes, recipe.batch_size, *so_far))
+        course = Course(recipe.steps, settings.minutes, recipe.batch_size, progress.step, progress.seconds)
+        observers.append(Notebook(course, folder.path) if in_notebook() else Terminal(course))
     for observer in observers:
         stack.callback(observer.close)
     return observers

@@ -1,6 +1,5 @@
 """What a notebook shows of a run: its previews, and its state on a page."""
 
-import base64
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 from genlab.core.pictures import Picture
 from genlab.diagnosis.finding import Finding
 from genlab.training.curves import draw
-from genlab.training.report import verdict
+from genlab.training.report import image, verdict
 from genlab.training.run_folder import RunFolder
 
 
@@ -36,12 +35,6 @@ class Preview:
 def page(folder: RunFolder, title: str, findings: Sequence[Finding]) -> str:
     """Return a title, the verdict, the newest preview, the curves and the findings as HTML."""
     return f"<div><b>{html.escape(title)}</b>{''.join(_parts(folder, findings))}</div>"
-
-
-def image(png: bytes) -> str:
-    """Return a PNG as an image that is part of the page."""
-    data = base64.b64encode(png).decode()
-    return f'<img alt="" style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
 def _parts(folder: RunFolder, findings: Sequence[Finding]) -> Iterator[str]:

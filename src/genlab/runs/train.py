@@ -1,10 +1,9 @@
 """Trains a plan in a run folder, phase by phase, or resumes it."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from genlab.runs.data import check_unchanged, open_data, plan_of, record, requir
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import rehearse
+from genlab.runs.run import Run
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, saving
 from genlab.training.callbacks import Observer, Progress
@@ -49,18 +49,17 @@ from genlab.training.state import collect
 RESUMABLE = ("steps", "minutes", "patience", "on_failure", "device", "precision")  # may change when a run resumes
 
 
-@dataclass(frozen=True)
-class Result(os.PathLike[str]):
-    """A run that has ended; can be used as the path of its folder."""
+class Result(Run):
+    """A run that has just been trained, with how this training went."""
 
-    folder: Path
-    progress: Progress
-    start_step: int  # where this training started
-    planned_steps: int
-    has_latents: bool = False  # whether `genlab interpolate` can use its model
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
+    def __init__(
+        self, folder: Path, progress: Progress, start_step: int, planned_steps: int, has_latents: bool = False
+    ) -> None:
+        self.folder = folder
+        self.progress = progress
+        self.start_step = start_step  # where this training started
+        self.planned_steps = planned_steps
+        self.has_latents = has_latents  # whether `genlab interpolate` can use its model
 
 
 def train(plan: Plan, *, quiet: bool = False) -> Result:
@@ -164,7 +163,8 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
                 raise
             run, treated = replace(run, plan=from_values(json.loads(text), where="treatment")), True
         else:
-            return replace(result, start_step=0) if treated else result
+            result.start_step = 0 if treated else result.start_step
+            return result
 
 
 def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) -> Result:

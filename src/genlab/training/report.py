@@ -54,7 +54,7 @@ def _html(
     machine: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("started", "resumed")), {})
     title = html.escape(f"{folder.path.name}: {recipe['preset']} on {data['source']}")
     previews = "".join(
-        f"<figure>{_image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
+        f"<figure>{image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
         for path in _evenly(folder.previews(), SHOWN_PREVIEWS)
     )
     evaluations = [event for event in events if event["event"] == "evaluation"]
@@ -65,7 +65,7 @@ def _html(
 <p class="summary">{html.escape(verdict(folder))}</p>
 <h2>Diagnosis</h2>{_diagnosis(history, events)}
 <h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{_sampling(evaluations)}
-<h2>Curves</h2>{_image(curves)}
+<h2>Curves</h2>{image(curves)}
 {_meanings(name for group in groups(history).values() for name in group)}
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
@@ -118,7 +118,7 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
             parts.append(
                 f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
                 f"{event['since']:,}{_OVER * (event['rule'] in over)}</h3>"
-                f"{''.join(_image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
+                f"{''.join(image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
                 + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
             )
@@ -188,7 +188,8 @@ def _evenly(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]
 
 
-def _image(data: bytes) -> str:
+def image(data: bytes) -> str:
+    """Return a PNG as an image that is part of a page."""
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 
 from genlab.core.pictures import Picture
-from genlab.core.signals import LOSS, signal
+from genlab.training.live import Course, event_line, losses
 
 LINE_SECONDS = 10.0  # between plain lines
 
@@ -27,9 +27,8 @@ class _Console(Console):
 class Terminal:
     """An observer that writes to standard error; a closed terminal does not end the run."""
 
-    def __init__(self, steps: int, minutes: float | None, batch: int, start: int, spent: float) -> None:
-        self.steps, self.minutes, self.batch = steps, minutes, batch
-        self.start, self.spent = start, spent
+    def __init__(self, course: Course) -> None:
+        self.course = course
         self.console = _Console(stderr=True, highlight=False)
         self.written = -LINE_SECONDS
         self.bar: Progress | None = None
@@ -50,13 +49,11 @@ class Terminal:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Show progress, speed and losses."""
         seconds = values["seconds"]
-        rate = (step - self.start) * self.batch / max(seconds - self.spent, 1e-9)
-        losses = "  ".join(f"{name} {value:.3g}" for name, value in values.items() if signal(name).kind == LOSS)
-        text = f"step {step}  {rate:,.0f} images/s  {losses}"
-        share = max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0)
+        share, rate = self.course.share(step, seconds), self.course.rate(step, seconds)
+        text = f"step {step}  {rate:,.0f} images/s  {losses(values)}"
         with suppress(OSError):
             if self.bar:
-                self.bar.update(self.task, completed=min(share, 1.0), description=text)
+                self.bar.update(self.task, completed=share, description=text)
             elif time.monotonic() - self.written >= LINE_SECONDS:
                 self.written = time.monotonic()
                 print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
@@ -68,15 +65,8 @@ class Terminal:
         """Print a line about the event, except for checkpoints."""
         if kind == "checkpoint":
             return
-        shown = {name: value for name, value in details.items() if name != "protocol"}
-        words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown.items())
-        if kind == "finding":
-            kind, words = details["severity"], details["line"]
-        elif kind == "diagnosis":
-            there = ", ".join(details["findings"])
-            words = f"{there}; see `genlab doctor`" if there else "nothing wrong in its signals"
         with suppress(OSError):
-            self.console.print(f"step {step}  {kind}: {words}", markup=False, soft_wrap=True)
+            self.console.print(f"step {step}  {event_line(kind, details)}", markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Stop the bar where it is."""
