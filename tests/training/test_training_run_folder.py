@@ -1,7 +1,9 @@
 """The folder of a run: its name, its lock, its lines, and what is forgotten when a run goes back."""
 
+import fcntl
 import json
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -248,3 +250,43 @@ def test_an_unknown_checkpoint_is_refused(tmp_path: Path) -> None:
     run = genlab.train("vae", quiet=True, **{**SHORT, "out": tmp_path})
     with pytest.raises(UsageError, match=r"Choices: best, last"):
         genlab.load(run, checkpoint="bset")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("end", ["", '{"step": 7, "cut', "\n"])
+@pytest.mark.parametrize("lines", [0, 1, 2, 700])
+def test_the_newest_lines_are_all_lines_backwards(tmp_path: Path, lines: int, end: str) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    written = [{"step": step, "event": "note", "word": "é" * (step % 50)} for step in range(lines)]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in written)
+    (run.path / "events.jsonl").write_text(text + end)
+    assert list(run.newest("events")) == run.events()[::-1]
+    assert run.events() == written
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"loss": 1.0}', b"\xff\xfe"])
+def test_a_line_that_genlab_did_not_write_is_refused_by_name(tmp_path: Path, line: bytes) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    (run.path / "history.jsonl").write_bytes(line + b"\n")
+    for read in (run.history, lambda: list(run.newest("history"))):
+        with pytest.raises(GenlabError, match=r"history\.jsonl has a line that is not of a step"):
+            read()
+
+
+def test_looking_whether_a_run_trains_does_not_keep_it_from_training(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    assert not run.in_training()
+    with run.lock():
+        assert run.in_training()
+    assert not run.in_training()
+    with (run.path / ".lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        Timer(0.03, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with run.lock():
+            assert run.in_training()
+
+
+def test_pictures_of_others_are_no_previews(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    for name in ("000020", "000003", "notes"):
+        (run.path / "previews" / f"{name}.png").touch()
+    assert [path.stem for path in run.previews()] == ["000003", "000020"]
