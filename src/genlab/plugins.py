@@ -26,6 +26,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+import yaml
+
 from genlab.core import parts, yaml12
 from genlab.core.errors import UsageError, lookup
 from genlab.core.parts import Origin, OwnOption, Part
@@ -232,16 +234,13 @@ def of_recipe(name: str, *, accept_changed: bool = False) -> None:
         return
     try:
         values = yaml12.read(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, yaml.YAMLError):
         return  # `resolve` reports it
     listed = values.get("plugin") if isinstance(values, dict) else None
     if not listed:
         return
     if "genlab" in values or path.name == "recipe.yaml" or (path.parent / "data.yaml").exists():
-        raise UsageError(
-            f"{name} belongs to a run and has the key `plugin`. A run never loads code by itself. If you trust "
-            "it, give the file as --plugin and remove the key."
-        )
+        raise parts.untrusted(name)
     for each in [listed] if isinstance(listed, str) else listed:
         plugin(path.parent / str(each), accept_changed=accept_changed)
 

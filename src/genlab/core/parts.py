@@ -183,6 +183,14 @@ def needed(parts: Sequence[Mapping[str, str]], where: str, *, later: bool = Fals
             )
 
 
+def untrusted(where: str) -> UsageError:
+    """Return the error for a run folder that wants a file to be loaded."""
+    return UsageError(
+        f"{where} belongs to a run and has the key `plugin`, but a run never loads code by itself. Remove the key; "
+        "if you trust the file, give it as --plugin."
+    )
+
+
 def origin_of(value: object) -> Origin:
     """Return where an object was defined: the file of its source code, or a hash of the code if it is in none."""
     code = inspect.unwrap(value.func) if isinstance(value, partial) else value

@@ -202,7 +202,9 @@ def override(options: "D", values: Mapping[str, Any]) -> "D":
     own = {name: value for name, value in checked.items() if name not in names}
     changed = {name: value for name, value in checked.items() if name in names}
     if own:
-        changed[OWN] = {**getattr(options, OWN), **own}
+        defaults = {name: its.default for name, _, its in part_options(options)}
+        own = {**getattr(options, OWN), **own}
+        changed[OWN] = {name: value for name, value in own.items() if value != defaults[name]}
     return replace(options, **changed)
 
 

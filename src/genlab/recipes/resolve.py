@@ -111,7 +111,8 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
     parts.needed(options.pop("parts", None) or (), where)
-    options.pop("plugin", None)  # loaded by the command line, or by `genlab.train`
+    if options.pop("plugin", None) and "genlab" in options:  # else loaded by the command line or `genlab.train`
+        raise parts.untrusted(where)
     if str(options.pop("genlab", "")).startswith("0.1."):
         options = legacy.options(options)
     preset = options.pop("preset", None)

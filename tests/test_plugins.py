@@ -1,0 +1,365 @@
+"""A user's own parts: what is registered, what is refused, and what a run folder says about them."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import genlab
+from genlab import plugins
+from genlab.cli.main import run
+from genlab.core import parts, yaml12
+from genlab.core.errors import GenlabError, UsageError
+from genlab.core.parts import Origin, Part, options_in
+from genlab.diagnosis.doctor import ALL_RULES
+from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
+from genlab.recipes.fields import options_of
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.resolve import from_values, resolve
+
+TINY = {"size": 16, "width": 8, "batch_size": 8, "steps": 4, "log_every": 1}
+LOSS = """
+import genlab
+@genlab.part("gan-loss", "cubic")
+class Cubic:
+    '''A loss.
+
+    Args:
+        margin: where it begins.
+    '''
+    def discriminator(real, fake, *, margin: float = 1.0):
+        return (margin - real).relu().mean() + (margin + fake).relu().mean()
+    def generator(fake):
+        return -fake.mean()
+"""
+
+
+@pytest.fixture(autouse=True)
+def only_here() -> Iterator[None]:
+    """Forget the parts that a test registers."""
+    before = parts.everything()
+    yield
+    for part in parts.everything().values():
+        parts.forget(part)
+    for part in before.values():
+        parts.register(part)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_parts.py"
+    path.write_text(LOSS)
+    return path
+
+
+class Net(nn.Module):
+    """A perceptron for any shapes.
+
+    Args:
+        hidden: units of its hidden layer.
+    """
+
+    def __init__(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], *, hidden: int = 8) -> None:
+        super().__init__()
+        sizes = [torch.Size(shape).numel() for shape in (input_shape, output_shape)]
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(sizes[0], hidden), nn.ReLU(), nn.Linear(hidden, sizes[1])
+        )
+        self.shape = output_shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.layers(x)
+        return made.view(-1, *self.shape)
+
+
+def registered(kind: str, name: str, value: Any, **traits: Any) -> None:
+    genlab.part(kind, name, **traits)(value)
+
+
+def test_a_part_is_a_row_of_its_table_with_options_and_help(file: Path) -> None:
+    genlab.plugin(file)
+    assert "cubic" in ADVERSARIAL
+    option = options_of(PRESETS["dcgan"])["cubic_margin"]
+    assert (option.value, option.hint, option.help) == (1.0, float, "where it begins")
+    recipe = resolve("dcgan", {"loss": "cubic", "cubic_margin": 2.0}).recipe
+    loss = recipe.part(ADVERSARIAL, "cubic")
+    assert loss.discriminator(torch.zeros(3), torch.zeros(3)).item() == 4.0
+    assert ADVERSARIAL["cubic"].discriminator(torch.zeros(3), torch.zeros(3)).item() == 2.0
+
+
+def test_without_parts_the_tables_and_options_are_as_ever() -> None:
+    assert "cubic" not in ADVERSARIAL
+    assert "own" not in options_of(PRESETS["dcgan"])
+    assert not from_values(resolve("dcgan").values(), "here").parts
+
+
+def test_an_option_of_a_part_that_is_not_used_is_refused(file: Path) -> None:
+    genlab.plugin(file)
+    with pytest.raises(UsageError, match=r'--cubic-margin has no effect.*gan-loss "cubic"'):
+        resolve("dcgan", {"cubic_margin": 2.0})
+
+
+def test_a_misspelt_part_gets_a_suggestion(file: Path) -> None:
+    genlab.plugin(file)
+    with pytest.raises(UsageError, match='Did you mean "cubic"'):
+        resolve("dcgan", {"loss": "cubik"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "reason"),
+    [
+        ("gan-los", "x", Net, 'unknown kind of part "gan-los".*Did you mean "gan-loss"'),
+        ("gan-loss", "hinge", AdversarialLoss, '"hinge" is a gan-loss of genlab. Choose another name'),
+        ("gan-loss", "My Loss", AdversarialLoss, '"My Loss" is no name for a part'),
+        ("gan-loss", "x", lambda real, fake: real, "needs two functions"),
+        ("reconstruction", "x", 3, "must be a function .* not a int"),
+        ("architecture", "x", 3, "is a int. Give a torch.nn.Module class"),
+        ("architecture", "x", nn.Linear(2, 3), "built already. Give its class, such as Linear"),
+        ("regularizer", "x", lambda a, b: a, r"a function \(network\), of the weights"),
+        ("sampler", "x", 3, "must be a subclass of genlab.Sampler, or a function"),
+        ("family", "x", 3, "inherits from genlab.Recipe, not a int"),
+        ("extractor", "x", 3, r"must be a function \(images\)"),
+        ("metric", "x", 3, r"must be a function \(samples, real\)"),
+        ("rule", "x", lambda history, context: None, "Missing: symptom, why"),
+        ("callback", "x", 3, "a int has none"),
+    ],
+)
+def test_what_is_no_part_is_refused_when_it_is_registered(kind: str, name: str, value: Any, reason: str) -> None:
+    before = parts.everything()
+    with pytest.raises(UsageError, match=reason):
+        registered(kind, name, value)
+    assert parts.everything() == before
+
+
+def test_a_trait_that_a_kind_does_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match=r'has no trait "symptom"\. Choices: log_odds, targets, compares_real'):
+        registered("gan-loss", "x", AdversarialLoss, symptom="x")
+
+
+def test_an_option_without_a_default_or_a_plain_type_is_refused() -> None:
+    def without(a: Tensor, *, margin: float) -> Tensor: ...
+    def tensor(a: Tensor, *, margin: Tensor | None = None) -> Tensor: ...
+
+    for function in (without, tensor):
+        with pytest.raises(UsageError, match=r"the option margin .* needs a default and a type"):
+            options_in(function)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import genlab", "registers nothing. Put `@genlab.part"),
+        ("x = 1\n1 / 0", r"cannot be imported: ZeroDivisionError: division by zero \(line 2 of my_parts.py\)"),
+        ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
+        ("def f(:", "SyntaxError"),
+        ("import genlab\ngenlab.part('gan-loss', 'hinge')(1)", r'my_parts.py: "hinge" is a gan-loss of genlab'),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_says_where_and_why(file: Path, text: str, reason: str) -> None:
+    file.write_text(text)
+    with pytest.raises(UsageError, match=reason):
+        genlab.plugin(file)
+
+
+def test_a_missing_plugin_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nothing\.py: there is no such file"):
+        genlab.plugin(tmp_path / "nothing.py")
+
+
+def test_two_files_cannot_define_the_same_part_but_one_can_be_loaded_again(file: Path, tmp_path: Path) -> None:
+    genlab.plugin(file)
+    genlab.plugin(file)
+    other = tmp_path / "other.py"
+    other.write_text(LOSS)
+    with pytest.raises(UsageError, match=r'both define the gan-loss "cubic". Rename one'):
+        genlab.plugin(other)
+
+
+def test_the_option_of_a_part_may_not_hide_one_of_genlab() -> None:
+    registered("regularizer", "width", lambda network: torch.zeros(()))
+    with pytest.raises(UsageError, match=r"the option --width of the regularizer .* has the name of an option"):
+        options_of(PRESETS["vae"])
+
+
+def test_a_run_folder_names_its_parts_and_needs_them(file: Path) -> None:
+    genlab.plugin(file)
+    values = resolve("dcgan", {"loss": "cubic"}).values()
+    assert values["parts"] == [
+        {"kind": "gan-loss", "name": "cubic", "file": str(file), "sha256": parts.file_hash(file)}
+    ]
+    assert from_values(values, "here").recipe == resolve("dcgan", {"loss": "cubic"}).recipe
+    parts.forget(parts.everything()["gan-loss", "cubic"])
+    with pytest.raises(UsageError, match=r'here needs the gan-loss "cubic" from .*--plugin my_parts.py'):
+        from_values(values, "here")
+
+
+def test_a_part_that_has_changed_is_refused_until_that_is_accepted(file: Path) -> None:
+    genlab.plugin(file)
+    values = resolve("dcgan", {"loss": "cubic"}).values()
+    file.write_text(LOSS + "# changed\n")
+    genlab.plugin(file)
+    old, new = values["parts"][0]["sha256"][:12], parts.file_hash(file)[:12]
+    with pytest.raises(UsageError, match=f"sha256 {old} then .*, {new} now .*Restore the old file, or accept"):
+        from_values(values, "here")
+    genlab.plugin(file, accept_changed=True)
+    assert from_values(values, "here").values()["parts"][0]["sha256"] == parts.file_hash(file)
+
+
+HOSTILE = "from pathlib import Path\nPath({!r}).touch()\nimport genlab\ngenlab.part('data', 'x')(1)\n"
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = genlab.train("vae", latent=2, out=tmp_path_factory.mktemp("runs"), quiet=True, **TINY)
+    return Path(run)
+
+
+@pytest.mark.parametrize("key", ["parts", "plugin", "plugins", "python"])
+def test_a_run_folder_never_executes_anything(
+    vae: Path, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in the folder and in its recipe, and also if it is the current folder."""
+    folder, mark = tmp_path / "run", tmp_path / "executed"
+    shutil.copytree(vae, folder)
+    for name in ("my_parts.py", "conftest.py", "sitecustomize.py", "__init__.py"):
+        (folder / name).write_text(HOSTILE.format(str(mark)))
+    (folder / "pyproject.toml").write_text('[tool.genlab]\nplugins = ["my_parts.py"]\n')
+    record = {"kind": "gan-loss", "name": "cubic", "file": str(folder / "my_parts.py"), "sha256": ""}
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text()
+        + {
+            "parts": yaml12.written({"parts": [record]}),
+            "plugin": "plugin: my_parts.py\n",
+            "plugins": "plugins: [my_parts.py]\n",
+            "python": f"name: !!python/object/apply:os.system ['touch {mark}']\n",
+        }[key]
+    )
+    monkeypatch.chdir(folder)
+    for command in (["info"], ["sample"], ["evaluate"], ["resume"]):
+        run([*command, str(folder)])
+        assert not mark.exists(), command
+    assert run(["train", "recipe.yaml"]) != 0
+    for use in (genlab.load, genlab.resume, genlab.evaluate):
+        with pytest.raises(GenlabError):
+            use(folder)
+    assert not mark.exists()
+
+
+def test_a_recipe_names_its_plugin_relative_to_itself(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("preset: dcgan\nplugin: my_parts.py\nloss: cubic\ncubic_margin: 3\n")
+    monkeypatch.chdir("/")
+    assert plugins.of_command_line(["train", str(recipe), "--steps", "1"]) == [
+        "train",
+        str(recipe),
+        "--steps",
+        "1",
+    ]
+    assert resolve(str(recipe)).recipe.own == {"cubic_margin": 3.0}
+
+
+def test_the_project_of_the_current_folder_names_plugins(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "pyproject.toml"
+    monkeypatch.chdir(tmp_path)
+    project.write_text('[tool.genlab]\nplugins = ["my_parts.py"]\n')
+    plugins.of_command_line(["recipes"])
+    assert "cubic" in ADVERSARIAL
+    project.write_text('[tool.genlab]\nplugin = ["my_parts.py"]\n')
+    with pytest.raises(UsageError, match=r'has "plugin" in .*The only key is plugins'):
+        plugins.of_command_line(["recipes"])
+
+
+def test_the_options_of_the_command_line_are_taken_out_wherever_they_stand(file: Path) -> None:
+    tokens = ["train", "dcgan", f"--plugin={file}", "--steps", "3", "--accept-changed"]
+    assert plugins.of_command_line(tokens) == ["train", "dcgan", "--steps", "3"]
+    assert parts.everything()["gan-loss", "cubic"].accept_changed
+    with pytest.raises(UsageError, match="--plugin needs a file"):
+        plugins.of_command_line(["train", "--plugin"])
+
+
+def test_objects_are_registered_under_their_own_names() -> None:
+    assert plugins.name_of("architecture", Net) == "net"
+    assert plugins.name_of("architecture", Net) == "net"
+    assert parts.everything()["architecture", "net"].origin.file == __file__
+    assert plugins.name_of("architecture", "dcgan") == "dcgan"
+    with pytest.raises(UsageError, match="a lambda has no name"):
+        plugins.name_of("reconstruction", lambda a, b: a)
+
+
+class Wrong(Net):
+    """Returns one number too few."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).flatten(1)[:, 1:]
+
+
+class Squashing(nn.Sequential):
+    """Ends in tanh."""
+
+    def __init__(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+        super().__init__(Net(input_shape, output_shape), nn.Tanh())
+
+
+def nan(reconstruction: Tensor, images: Tensor) -> Tensor:
+    return (-(reconstruction - images).square()).flatten(1).sum(1).log()
+
+
+def one(reconstruction: Tensor, images: Tensor) -> Tensor:
+    return (reconstruction - images).square().mean()
+
+
+def broken(reconstruction: Tensor, images: Tensor) -> Tensor:
+    raise KeyError("oh")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "preset", "options", "reason"),
+    [
+        ("architecture", Wrong, "dcgan", {}, r"built for outputs of shape \(batch, .*, and returned shape"),
+        ("architecture", Squashing, "dcgan", {}, "ends in Tanh, but genlab applies tanh"),
+        ("architecture", Net, "dcgan", {"attention": 8}, "no parameter `attention`"),
+        ("reconstruction", nan, "vae", {}, 'NaN in .* in the first step with your reconstruction "nan"'),
+        ("reconstruction", one, "vae", {}, r"one number for each of 8 images, shape \(8,\), not shape \(\)"),
+        ("reconstruction", broken, "vae", {}, r"raised KeyError: 'oh' \(line \d+ of test_plugins.py\)"),
+    ],
+)
+def test_a_part_that_does_not_do_its_work_is_found_before_anything_is_written(
+    kind: str, value: Any, preset: str, options: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    option = {"architecture": "architecture", "reconstruction": "reconstruction"}[kind]
+    given = {option: plugins.name_of(kind, value), "latent": 2, **TINY, **options}
+    with pytest.raises(UsageError, match=reason):
+        genlab.train(preset, quiet=True, out=tmp_path / "runs", **given)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_trying_a_part_first_changes_no_bit_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained() -> dict[str, Tensor]:
+        run = genlab.train(
+            "dcgan", architecture=plugins.name_of("architecture", Net), quiet=True, out=tmp_path, **TINY
+        )
+        return genlab.load(run).state_dict()
+
+    tried = trained()
+    monkeypatch.setattr("genlab.runs.train.rehearse", lambda run: None)
+    assert all(torch.equal(value, tried[name]) for name, value in trained().items())
+
+
+def test_a_rule_of_ones_own_is_asked_with_the_others() -> None:
+    registered("rule", "mine", lambda history, context: None, symptom="S", why="W", needs=["loss"])
+    assert list(ALL_RULES)[-1] == "mine"
+    assert ALL_RULES["mine"].needs == ["loss"]
+
+
+def test_the_part_says_where_it_is_from() -> None:
+    part = Part("gan-loss", "x", None, Origin("a notebook", ""))
+    assert part.record() == {"kind": "gan-loss", "name": "x", "file": "a notebook", "sha256": ""}
