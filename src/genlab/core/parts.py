@@ -186,8 +186,8 @@ def needed(parts: Sequence[Mapping[str, str]], where: str, *, later: bool = Fals
 def untrusted(where: str) -> UsageError:
     """Return the error for a run folder that wants a file to be loaded."""
     return UsageError(
-        f"{where} belongs to a run and has the key `plugin`, but a run never loads code by itself. Remove the key; "
-        "if you trust the file, give it as --plugin."
+        f"{where} belongs to a run and has the key `plugin`, but a run never loads code by itself. Remove it; if "
+        "you trust the file, give it as --plugin."
     )
 
 
