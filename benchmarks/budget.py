@@ -67,7 +67,7 @@ def train_for(
         else:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted before its first checkpoint
             steps = steps or round(60 * minutes * _steps_per_second(plan, 60 * minutes * PROBE))
-            where = {"out": folder.parent, "name": folder.name, "steps": steps}
+            where = {"root": folder.parent, "name": folder.name, "steps": steps}
             progress = genlab.train(preset, quiet=True, **RARELY, **options, **where).progress
         done = {"minutes": minutes, "steps": progress.step, "batches": progress.batches}
         done["megabytes"] = highest() / MEGABYTE

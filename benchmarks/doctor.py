@@ -93,7 +93,7 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
     options = options_of(case, cifar10, runs / "data")
     policy = "treat" if treated else "warn"
     try:
-        genlab.train(case.preset, quiet=True, out=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
+        genlab.train(case.preset, quiet=True, root=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
     except Interrupted:
         raise
     except GenlabError as error:

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import mse_loss
 
 from genlab.core.errors import GenlabError
-from genlab.runs.diagnose import doctor
+from genlab.runs.diagnose import diagnose_log
 
 STEPS, EVERY, BATCH = 2000, 10, 64
 Row = dict[str, float]
@@ -244,7 +244,7 @@ def section(place: Path) -> str:
         path = place / f"log-{number}"
         log.write(path, list(log.loop(**log.settings)))
         try:
-            found = [finding.rule for finding in doctor(path).findings]
+            found = [finding.rule for finding in diagnose_log(path, {}).findings]
         except GenlabError as error:
             found = [str(error)]
         right = bool(set(found) & set(log.right)) if log.right else not found

@@ -200,7 +200,7 @@ def train_stacked(row: str, mnist: str, seed: int) -> dict[str, Any]:
 def _train(preset: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a model that samples)
     rare = {"log_every": 1000, "preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
     with tempfile.TemporaryDirectory() as place:
-        run = genlab.train(preset, quiet=True, out=place, **rare, **options)
+        run = genlab.train(preset, quiet=True, root=place, **rare, **options)
         return genlab.load(run, checkpoint="last")
 
 

@@ -50,7 +50,7 @@ def train(preset: str, precision: str, seed: int) -> dict[str, Any]:
     began = time.process_time()
     with tempfile.TemporaryDirectory() as place:
         options = {**RARELY, **ROWS[preset], "data": "fashion-mnist", "size": 32, "extractor": "pixels"}
-        run = genlab.train(preset, quiet=True, out=place, precision=precision, seed=seed, **options)
+        run = genlab.train(preset, quiet=True, root=place, precision=precision, seed=seed, **options)
         seconds = time.process_time() - began
         model: Any = genlab.load(run, checkpoint="last")
     compute_in(torch.float32, model)

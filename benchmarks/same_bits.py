@@ -40,7 +40,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "critic_dropout": ["discriminator_dropout"],
     "critic_labels": ["discriminator_labels"],
     "batch": ["batch_size"],
-    "out": ["output", "root", "runs", "folder"],
+    "root": ["out", "output", "runs", "folder"],
 }
 VALUES: Mapping[tuple[str, Any], Any] = {("spectral_norm", "critic"): "discriminator"}  # by option and old value
 RENAMES: Sequence[tuple[str, str]] = [  # in the names of tensors
@@ -147,7 +147,7 @@ def train(presets: Sequence[str], place: Path) -> None:
     torch.set_num_threads(1)
     for preset in presets:
         try:
-            genlab.train(preset, **spelled(preset, {**ALWAYS, **RUNS[preset], "out": str(place / preset)}))
+            genlab.train(preset, **spelled(preset, {**ALWAYS, **RUNS[preset], "root": str(place / preset)}))
         except Exception:
             print(f"{preset} in {os.environ['PYTHONPATH']}:", file=sys.stderr)
             traceback.print_exc()

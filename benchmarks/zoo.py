@@ -104,7 +104,7 @@ def _train(preset: str, place: Path, **length: float) -> Any:  # noqa: ANN401 (a
     recipe = PRESETS[preset]
     width = recipe.width if recipe.architecture == "mlp" else WIDTH
     rare = {"preview_every": 10**6, "evaluate_every": 10**6, "checkpoint_every": 10**6}
-    return genlab.train(preset, quiet=True, data=DATA, size=SIDE, width=width, out=place, **rare, **length)
+    return genlab.train(preset, quiet=True, data=DATA, size=SIDE, width=width, root=place, **rare, **length)
 
 
 def _floor(extractor: Extractor) -> dict[str, Any]:

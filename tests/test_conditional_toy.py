@@ -38,7 +38,7 @@ each_preset = pytest.mark.parametrize("preset", OPTIONS)
 
 
 def train(preset: str, steps: int, out: Path, **changes: Any) -> Result:
-    options = {"data": TOY, "device": "cpu", "precision": "float32", "steps": steps, "out": out, "quiet": True}
+    options = {"data": TOY, "device": "cpu", "precision": "float32", "steps": steps, "root": out, "quiet": True}
     return genlab.train(preset, **{**options, **OPTIONS[preset], **changes})
 
 
@@ -211,6 +211,6 @@ def test_samples_learn_to_follow_their_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", ["vae", "autoencoder", "realnvp"])
 def test_a_family_that_takes_no_source_refuses_the_data(preset: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="these data come with source for each example") as refused:
-        genlab.train(preset, data=TOY, steps=2, out=tmp_path / "runs", quiet=True)
+        genlab.train(preset, data=TOY, steps=2, root=tmp_path / "runs", quiet=True)
     assert "Use a gan or diffusion preset." in str(refused.value)
     assert not (tmp_path / "runs").exists(), "before anything is written"

@@ -247,7 +247,7 @@ def torchrun() -> Iterator[Torchrun]:
 
 
 def train(preset: str, steps: int, out: Path, **changes: object) -> list[object]:
-    options = {**OPTIONS, "width": WIDTHS[preset], "steps": steps, "out": out, **changes}
+    options = {**OPTIONS, "width": WIDTHS[preset], "steps": steps, "root": out, **changes}
     return ["train", preset, *(t for n, v in options.items() for t in (f"--{n.replace('_', '-')}", v))]
 
 
@@ -287,7 +287,7 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
     preset: str, tmp_path: Path, torchrun: Torchrun
 ) -> None:
     options = {**OPTIONS, "width": WIDTHS[preset]}
-    one = genlab.train(preset, quiet=True, steps=10, out=tmp_path / "one", **options)
+    one = genlab.train(preset, quiet=True, steps=10, root=tmp_path / "one", **options)
     if preset == "dcgan":
         code, out, err = finished(torchrun(*train(preset, 6, tmp_path / "two")))
         assert code == 0, err
@@ -312,8 +312,8 @@ def test_two_processes_train_the_weights_of_one_also_when_resumed(
 def test_two_processes_train_on_sources_the_weights_of_one(tmp_path: Path) -> None:
     """Each point comes with a source, which both players get: those of the process's own rows."""
     options = {"data": "rotated-ring8", "precision": "float32", "width": 16, "latent": 4, "batch": 16, "steps": 10}
-    one = genlab.train("gan", quiet=True, out=tmp_path / "one", **options)
-    launched(partial(genlab.train, "gan", quiet=True, out=tmp_path / "two", **options), tmp_path)
+    one = genlab.train("gan", quiet=True, root=tmp_path / "one", **options)
+    launched(partial(genlab.train, "gan", quiet=True, root=tmp_path / "two", **options), tmp_path)
     spec = DataSpec(Points(2), {"source": Points(2)})
     assert_same_way(resolve("gan", options).recipe, spec, one.folder, tmp_path / "two" / "gan")
 
@@ -330,7 +330,7 @@ class Growing(VAERecipe):
 def _train_phases(out: Path) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS.rows, "growing", Growing(architecture="mlp"))  # type: ignore[index]
-        run = genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, out=out, **OPTIONS)
+        run = genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, root=out, **OPTIONS)
     return RunFolder(run.folder)
 
 
@@ -349,7 +349,7 @@ def _train_twice_and_measure(grouped: bool, out: Path) -> None:
     if grouped:
         dist.init_process_group("gloo")
     for _ in range(2):
-        run = genlab.train("vae", quiet=True, steps=2, out=out, width=4, **OPTIONS)
+        run = genlab.train("vae", quiet=True, steps=2, root=out, width=4, **OPTIONS)
         assert dist.is_initialized() == grouped
     figures = genlab.evaluate(run, extractor="pixels", samples=64).figures
     print(run.folder.name, figures[0].value)
@@ -369,7 +369,7 @@ def test_one_script_trains_again_and_measures(grouped: bool, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_script_trains_again_under_torchrun(tmp_path: Path, torchrun: Torchrun) -> None:
     script = tmp_path / "twice.py"
-    options = {"steps": 2, "width": 4, "out": str(tmp_path), **OPTIONS}
+    options = {"steps": 2, "width": 4, "root": str(tmp_path), **OPTIONS}
     script.write_text(f"import genlab\nfor _ in range(2): genlab.train('vae', quiet=True, **{options})\n")
     code, _, err = finished(torchrun(script=script))
     assert code == 0, err
@@ -386,7 +386,7 @@ def test_without_support_for_processes_there_is_one(monkeypatch: pytest.MonkeyPa
 
 def test_two_processes_measure_what_one_would(tmp_path: Path) -> None:
     """Also in one process after the other: the second finds what the first has kept."""
-    run = genlab.train("dcgan", quiet=True, steps=3, out=tmp_path, width=4, **OPTIONS)
+    run = genlab.train("dcgan", quiet=True, steps=3, root=tmp_path, width=4, **OPTIONS)
     alone = genlab.evaluate(run, extractor="pixels", samples=300)
     (kept,) = (run.folder / "evaluations").iterdir()
     kept.unlink()

@@ -26,7 +26,7 @@ def options(preset: str, out: Path) -> dict[str, Any]:
     often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch_size": 8, "steps": 2}
     # Not auto: that is bf16 here, and not there, where a processor has units for it.
-    alike = {"quiet": True, "out": out, "device": "cpu", "precision": "float32"}
+    alike = {"quiet": True, "root": out, "device": "cpu", "precision": "float32"}
     return {**often, **tiny, **alike, **few.get(PRESETS[preset].family, {})}
 
 
@@ -52,10 +52,10 @@ def test_the_device_refuses_what_a_gpu_refuses() -> None:
 
 def trains_and_is_used_as_on_the_cpu(preset: str, **options: Any) -> None:
     """Train on both devices; go on, load and measure on the other one; compare what they wrote down."""
-    out = options.pop("out")
-    here = genlab.train(preset, out=out / "here", **options)
+    out = options.pop("root")
+    here = genlab.train(preset, root=out / "here", **options)
     with elsewhere():
-        there = genlab.train(preset, out=out / "there", **options)
+        there = genlab.train(preset, root=out / "there", **options)
         genlab.resume(there.folder, steps=3, quiet=True)
         model = genlab.load(there.folder)
         assert next(model.parameters()).device == DEVICE

@@ -410,7 +410,7 @@ def test_what_is_loaded_is_what_was_trained(
 
     monkeypatch.setattr(callbacks, "evaluate", evaluated)
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
-    where = {"data": "digits", "size": 16, "out": tmp_path}
+    where = {"data": "digits", "size": 16, "root": tmp_path}
     result = genlab.train(preset, quiet=True, steps=4, evaluate_every=4, **where, **reduced(preset))
     assert len(shown) == 1
     for which in ("best", "last", None):

@@ -28,12 +28,12 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "runs": BELOW_RUNS,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),
     "bench": BELOW_RUNS | {"runs", "applications"},
-    "cli": frozenset(
-        {"plugins", "bench", "core", "data", "recipes", "runs", "applications", "diagnosis", "training"}
-    ),
+    "verbs": BELOW_RUNS - {"architectures", "objectives", "regularizers", "families"}
+    | {"runs", "applications", "bench"},
+    "cli": frozenset({"plugins", "core", "recipes", "runs", "training", "verbs"}),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": frozenset({"version", "plugins", "runs", "applications"}),
+    "": frozenset({"version", "plugins", "verbs"}),
     "plugins": frozenset({"core"}),  # and the tables of all rooms, by name
     "__main__": frozenset({"cli"}),
 }

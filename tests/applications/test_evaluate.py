@@ -18,8 +18,9 @@ from torch import nn
 
 import genlab
 from genlab.applications import evaluate
-from genlab.applications.compare import as_csv, as_html, as_table, compare, written
-from genlab.applications.evaluate import Measurement, Request, evaluate_pictures, evaluate_run
+from genlab.applications.compare import as_csv, as_html, as_table, compare
+from genlab.applications.evaluate import Request, Split, evaluate_pictures, evaluate_run
+from genlab.applications.measurement import Measurement
 from genlab.applications.measures import Subject, evaluate_model
 from genlab.applications.sample import sample
 from genlab.core.condition import NONE, Condition
@@ -28,7 +29,7 @@ from genlab.core.modality import Modality
 from genlab.core.pictures import image_grid, png
 from genlab.data.source import open_source
 from genlab.families.gan import GAN
-from genlab.metrics.figures import Figure, significantly_different
+from genlab.metrics.figures import Figure, significantly_different, written
 from genlab.metrics.frechet import frechet_distance
 from genlab.runs import classifier
 from genlab.runs.extractors import find_extractor
@@ -43,7 +44,7 @@ FEW = Request(extractor="pixels", samples=120)
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny finished runs: GANs with and without labels, and one of each other kind."""
     root = tmp_path_factory.mktemp("runs")
-    rare = {"preview_every": 100, "evaluate_every": 100, "out": str(root), "quiet": True}
+    rare = {"preview_every": 100, "evaluate_every": 100, "root": str(root), "quiet": True}
     for preset, options in (
         ("dcgan", {"width": 4, "generator_lr": 0.02}),
         ("cgan", {"width": 4, "generator_lr": 0.02}),
@@ -375,15 +376,14 @@ def test_bad_pictures_are_refused(tmp_path: Path) -> None:
         Request(samples=1)
     with pytest.raises(UsageError, match='--split can be held-out or train or all, not "test"'):
         Request(split="test")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r'no option "sample"\. Did you mean "samples"\?'):
-        Request.of({"sample": 10})
 
 
 def test_the_part_of_the_real_pictures_can_be_chosen(tmp_path: Path) -> None:
     fake = str(save(noise(40), tmp_path / "fake"))
     found = {}
-    for split in ("held-out", "train", "all"):
-        request = Request.of({"extractor": "pixels", "samples": 5000, "split": split})
+    splits: tuple[Split, ...] = ("held-out", "train", "all")
+    for split in splits:
+        request = Request("pixels", 5000, split)
         found[split] = evaluate_pictures("digits", fake, request, "cpu").figures[0].protocol
     assert [protocol["split"] for protocol in found.values()] == list(found)
     assert found["held-out"]["real"] + found["train"]["real"] == found["all"]["real"] == 1797

@@ -117,13 +117,13 @@ def test_points_keep_all_their_digits() -> None:
 def test_a_run_says_what_its_networks_multiply_in(
     preset: str, options: dict[str, Any], used: str, tmp_path: Path
 ) -> None:
-    tiny = {"width": 4, "batch_size": 8, "steps": 2, "quiet": True, "precision": "bf16", "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "steps": 2, "quiet": True, "precision": "bf16", "root": tmp_path}
     run = genlab.train(preset, **tiny, **options)
     assert RunFolder(run.folder).events("started")[0]["precision"] == used
 
 
 def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "precision": "bf16", "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "precision": "bf16", "root": tmp_path}
     whole = genlab.train("dcgan", steps=6, name="whole", **tiny)
     part = genlab.train("dcgan", steps=3, name="part", **tiny)
     genlab.resume(part, steps=6, quiet=True)
@@ -136,7 +136,7 @@ def test_a_run_in_bf16_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_loaded_model_computes_as_it_was_trained(tmp_path: Path) -> None:
-    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "steps": 1, "out": tmp_path}
+    tiny = {"width": 4, "batch_size": 8, "size": 16, "quiet": True, "steps": 1, "root": tmp_path}
     for name, dtype in (("bf16", torch.bfloat16), ("float32", torch.float32)):
         model = genlab.load(genlab.train("dcgan", precision=name, **tiny))
         assert {m.dtype for m in model.modules() if isinstance(m, MixedSequential)} == {dtype}

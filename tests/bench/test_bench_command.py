@@ -11,13 +11,13 @@ from genlab.bench import cases, memory, sampling, training
 from genlab.bench.measure import Spread, interleaved, ratios
 from genlab.bench.parts import PARTS
 from genlab.bench.textbook import textbook
-from genlab.cli.bench import PartName
 from genlab.cli.main import run
 from genlab.core import device as devices
 from genlab.core.batch import Batch
 from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.runs.phases import build
+from genlab.verbs.bench import PartName
 
 IMAGES = Images(1, 16, 16)
 SPEC = DataSpec(IMAGES)

@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny finished run of each family, on digits of 16 pixels; `latest` is the VAE."""
     root = tmp_path_factory.mktemp("runs")
     options = {"data": "digits", "size": 16, "batch_size": 16, "latent": 4, "steps": 12}
-    options |= {"preview-every": 6, "evaluate-every": 6, "out": root}
+    options |= {"preview-every": 6, "evaluate-every": 6, "root": root}
     for preset, width in (("autoencoder", 16), ("dcgan", 4), ("vae", 16)):
         flags = [
             str(token) for name, value in {**options, "width": width}.items() for token in (f"--{name}", value)

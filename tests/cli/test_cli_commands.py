@@ -21,9 +21,9 @@ from genlab.applications.sample import sample
 from genlab.core.pictures import to_bytes
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.settings import CheckpointName
-from genlab.runs.api import load
 from genlab.runs.load import load_model
 from genlab.training.run_folder import RunFolder
+from genlab.verbs.load import load
 
 Genlab = Callable[..., tuple[int, str, str]]
 EVERY = ("autoencoder", "dcgan", "vae")
@@ -47,7 +47,7 @@ def test_training_says_where_everything_is_and_what_to_try(
     tmp_path: Path, genlab: Genlab, preset: str, options: tuple[object, ...]
 ) -> None:
     code, out, err = genlab(
-        *("train", preset, "--width", 8, "--batch", 8, "--steps", 3, "--size", 16, "--out", tmp_path, *options)
+        *("train", preset, "--width", 8, "--batch", 8, "--steps", 3, "--size", 16, "--root", tmp_path, *options)
     )
     assert code == 0
     folder = tmp_path / preset
@@ -64,7 +64,7 @@ def test_training_says_where_everything_is_and_what_to_try(
 
 def test_a_diffusion_model_samples_as_it_is_asked_to(tmp_path: Path, genlab: Genlab) -> None:
     run, small = tmp_path / "conditional-diffusion", ("--width", 8, "--batch", 8, "--size", 16, "--timesteps", 12)
-    assert genlab("train", run.name, *small, "--sampling-steps", 6, "--steps", 2, "--out", tmp_path)[0] == 0
+    assert genlab("train", run.name, *small, "--sampling-steps", 6, "--steps", 2, "--root", tmp_path)[0] == 0
     names = []
     ways: list[tuple[object, ...]] = [
         (),
@@ -355,7 +355,7 @@ def test_a_picture_is_not_written_under_a_name_that_says_otherwise(
 
 def test_points_are_not_written_one_by_one(tmp_path: Path, genlab: Genlab) -> None:
     small = ("--data", "ring8", "--architecture", "mlp", "--width", 4, "--steps", 1, "--timesteps", 3)
-    assert genlab("train", "flow-matching", *small, "--sampling-steps", 2, "--out", tmp_path)[0] == 0
+    assert genlab("train", "flow-matching", *small, "--sampling-steps", 2, "--root", tmp_path)[0] == 0
     code, _, err = genlab("sample", "flow-matching", "--out", tmp_path / "folder", "--root", tmp_path)
     assert code == 2
     assert "these samples are points" in err
@@ -363,7 +363,7 @@ def test_points_are_not_written_one_by_one(tmp_path: Path, genlab: Genlab) -> No
 
 
 def test_without_a_best_checkpoint_the_last_is_named(tmp_path: Path, genlab: Genlab) -> None:
-    small = ("--width", 4, "--batch", 8, "--size", 16, "--steps", 1, "--out", tmp_path)
+    small = ("--width", 4, "--batch", 8, "--size", 16, "--steps", 1, "--root", tmp_path)
     assert genlab("train", "autoencoder", *small)[0] == 0
     walk = ("interpolate", "autoencoder", "--stretches", 1, "--frames", 2, "--root", tmp_path)
     code, _, err = genlab(*walk, "--checkpoint", "best")
@@ -482,7 +482,7 @@ def test_resuming_a_finished_run_changes_no_result(own: Path, genlab: Genlab) ->
 def test_resume_goes_on_to_where_one_run_would_have_come(own: Path, genlab: Genlab) -> None:
     size = ("--width", 4, "--data", "digits", "--size", 16, "--batch", 16, "--latent", 4)
     whole = (*size, "--steps", 20, "--name", "whole", "--evaluate-every", 6, "--generator-lr", 0.05)
-    assert genlab("train", "dcgan", *whole, "--out", own)[0] == 0
+    assert genlab("train", "dcgan", *whole, "--root", own)[0] == 0
     assert genlab("resume", "dcgan", "--steps", 20, "--root", own)[0] == 0
     at_once, resumed = load("whole", root=own, checkpoint="last"), load("dcgan", root=own, checkpoint="last")
     for name, tensor in at_once.state_dict().items():

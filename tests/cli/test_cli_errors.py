@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.cli import look
 from genlab.cli.main import run
 from genlab.core.player import Player
 from genlab.version import __version__
@@ -93,7 +92,7 @@ def test_a_mistake_is_answered_in_words_with_exit_code_two(
     ("line", "words"),
     [
         ("sample vea", ['no run "vea"', 'Did you mean "vae"?', "autoencoder, dcgan"]),
-        ("sample vae -n 0", ["-n must be at least 1, not 0"]),
+        ("sample vae -n 0", ["--number must be at least 1, not 0"]),
         ("interpolate vae --frames 1", ["--stretches 1 and --frames 2 or more, not 6 and 1"]),
         ("interpolate vae --stretches 0", ["--stretches 1 and --frames 2 or more, not 0 and 10"]),
         ("sample vae --checkpoint beste", ['"beste"', 'mean "best"?']),
@@ -143,7 +142,7 @@ def test_a_loss_that_is_not_finite_ends_with_four(
 ) -> None:
     backward = Player.backward
     monkeypatch.setattr(Player, "backward", lambda self, loss, signals: backward(self, loss * torch.nan, signals))
-    options = ("--width", 8, "--batch-size", 8, "--size", 16, "--steps", 3, "--out", tmp_path)
+    options = ("--width", 8, "--batch-size", 8, "--size", 16, "--steps", 3, "--root", tmp_path)
     code, _, err = genlab("train", "vae", *options)
     assert code == 4
     assert "NaN in the vae's loss while updating the vae" in err
@@ -152,7 +151,7 @@ def test_a_loss_that_is_not_finite_ends_with_four(
 
 def test_a_source_without_pictures_ends_with_one(tmp_path: Path, genlab: Genlab) -> None:
     (tmp_path / "empty").mkdir()
-    code, _, err = genlab("train", "vae", "--data", tmp_path / "empty", "--out", tmp_path / "runs")
+    code, _, err = genlab("train", "vae", "--data", tmp_path / "empty", "--root", tmp_path / "runs")
     assert code == 1
     assert "empty" in err
     assert not (tmp_path / "runs").exists()
@@ -165,7 +164,7 @@ def test_an_interrupted_command_ends_as_shells_expect(
     def interrupted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(look, "_print", interrupted)
+    monkeypatch.setattr("genlab.data.cache.cache_folder", interrupted)
     assert run(["checks"]) == code
 
 

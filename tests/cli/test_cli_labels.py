@@ -10,7 +10,7 @@ from PIL import Image
 
 from genlab.applications.interpolate import interpolate
 from genlab.applications.sample import sample
-from genlab.runs.api import load
+from genlab.verbs.load import load
 
 Genlab = Callable[..., tuple[int, str, str]]
 NAMES = ("Bag", "ankle boot", "trouser")  # sorted as folders are
@@ -28,7 +28,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             grey = np.full((16, 16), 80 * number + k, np.uint8)
             Image.fromarray(grey).save(root / "photos" / name / f"{k}.png")
     small = {"size": 16, "width": 4, "latent": 4, "batch_size": 8, "generator-lr": 0.05, "steps": 12}
-    options = {"data": root / "photos", "out": root / "runs", **small}
+    options = {"data": root / "photos", "root": root / "runs", **small}
     assert run(["train", "cgan", *(str(token) for n, v in options.items() for token in (f"--{n}", v))]) == 0
     return root / "runs"
 

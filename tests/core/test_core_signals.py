@@ -44,7 +44,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     root, names = tmp_path_factory.mktemp("signals"), set[str]()
     for preset, options in FAMILIES:
         folder = RunFolder(
-            Path(genlab.train(preset, quiet=True, out=root, batch=16, steps=2, log_every=1, **options))
+            Path(genlab.train(preset, quiet=True, root=root, batch=16, steps=2, log_every=1, **options))
         )
         lines, _ = records(folder)
         names |= {name for line in lines for name in line} - {"step"}

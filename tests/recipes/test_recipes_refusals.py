@@ -88,7 +88,7 @@ def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
 
     np.savez(tmp_path / "data.npz", images=np.zeros((20, 16, 16), np.uint8))
     with pytest.raises(UsageError, match="needs labelled data, but these have no labels"):
-        genlab.train(preset, quiet=True, data=tmp_path / "data.npz", size=16, steps=1, out=tmp_path / "runs")
+        genlab.train(preset, quiet=True, data=tmp_path / "data.npz", size=16, steps=1, root=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
@@ -123,7 +123,7 @@ def test_parts_that_a_network_does_not_have(
     preset: str, options: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        genlab.train(preset, quiet=True, **{"data": "digits", **options}, steps=1, out=tmp_path / "runs")
+        genlab.train(preset, quiet=True, **{"data": "digits", **options}, steps=1, root=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 

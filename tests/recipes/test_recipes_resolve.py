@@ -75,7 +75,7 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("vae", {"lr": 1e-05, "betas": [0.5, 0.9], "beta": 0, "reconstruction": "mse"}),
     ("autoencoder", {"architecture": "dcgan", "latent": 7, "ema": 0.5, "steps": 1}),
     ("conv-vae", {"data": "photos/", "size": 64, "channels": 3, "flip": True, "max_rejected": 0.5}),
-    ("gan", {"minutes": 2, "seed": 9, "device": "cpu", "out": "elsewhere", "name": "mine", "flip": False}),
+    ("gan", {"minutes": 2, "seed": 9, "device": "cpu", "root": "elsewhere", "name": "mine", "flip": False}),
     ("gan", {"log_every": 1, "preview_every": 2, "evaluate_every": 3, "checkpoint_every": 4, "logger": "wandb"}),
 ]
 
@@ -138,7 +138,7 @@ def test_numbers_in_yaml_are_written_as_people_write_them(tmp_path: Path, text: 
 
 
 def test_paths_are_text(tmp_path: Path) -> None:
-    assert resolve("vae", {"out": tmp_path, "data": tmp_path / "a"}).settings.out == str(tmp_path)
+    assert resolve("vae", {"root": tmp_path, "data": tmp_path / "a"}).settings.root == str(tmp_path)
 
 
 # What the user gave, and what the answer must contain: the flag, the value, the choices or the range.
@@ -202,7 +202,7 @@ def test_in_a_file_it_is_refused_in_the_same_words_with_the_file(
 ) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump({"preset": preset, **options}))
-    assert command_line(["train", str(path), "--out", str(tmp_path)]) == 2
+    assert command_line(["train", str(path), "--root", str(tmp_path)]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"genlab: {path}: ")
     for word in words:

@@ -103,7 +103,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def test_an_old_run_is_loaded_diagnosed_and_resumed_as_if_it_were_new(
     preset: str, options: dict[str, Any], tmp_path: Path
 ) -> None:
-    new = Path(genlab.train(preset, **{**TINY, "out": tmp_path, **options}))
+    new = Path(genlab.train(preset, **{**TINY, "root": tmp_path, **options}))
     old = of_0_1(new)
     noise = torch.Generator().manual_seed
     with torch.no_grad():
@@ -117,7 +117,7 @@ def test_an_old_run_is_loaded_diagnosed_and_resumed_as_if_it_were_new(
 
 
 def test_an_old_recipe_trains_a_new_run(tmp_path: Path) -> None:
-    old = of_0_1(Path(genlab.train("sngan", **{**TINY, "out": tmp_path, "discriminator_steps": 1, "steps": 1})))
+    old = of_0_1(Path(genlab.train("sngan", **{**TINY, "root": tmp_path, "discriminator_steps": 1, "steps": 1})))
     again = Path(genlab.train(str(old / "recipe.yaml"), quiet=True))
     recipe = yaml12.read((again / "recipe.yaml").read_text())
     assert (recipe["batch_size"], recipe["spectral_norm"]) == (8, "discriminator")
@@ -126,7 +126,7 @@ def test_an_old_recipe_trains_a_new_run(tmp_path: Path) -> None:
 def test_an_old_unet_is_refused_with_the_command_that_trains_it_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {**TINY, "out": tmp_path, "width": 16, "steps": 1, "timesteps": 4}
+    options = {**TINY, "root": tmp_path, "width": 16, "steps": 1, "timesteps": 4}
     old = of_0_1(Path(genlab.train("ddpm", **options)))
     command = re.escape(f"genlab train {old / 'recipe.yaml'}")
     with pytest.raises(CheckpointError, match=command):

@@ -80,7 +80,7 @@ def _presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(preset: str, out: Path, **options: Any) -> RunFolder:
-    return RunFolder(genlab.train(preset, out=out, **{**OPTIONS, **options}).folder)
+    return RunFolder(genlab.train(preset, root=out, **{**OPTIONS, **options}).folder)
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +303,7 @@ def test_more_steps_may_not_move_the_end_of_a_phase_that_is_over(tmp_path: Path)
 
 
 def test_minutes_and_patience_end_the_run_and_not_the_phase(tmp_path: Path) -> None:
-    result = genlab.train("growing", out=tmp_path, **{**OPTIONS, "minutes": 1e-9})
+    result = genlab.train("growing", root=tmp_path, **{**OPTIONS, "minutes": 1e-9})
     assert result.progress.step < BORDER
     assert RunFolder(result.folder).events("phase") == []
 

@@ -50,7 +50,7 @@ def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_run_names_its_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "REAL_IMAGES", 20)
     monkeypatch.setattr(statistics, "SAMPLES", 12)
-    options = {"size": 16, "width": 4, "batch_size": 16, "steps": 4, "evaluate_every": 2, "out": tmp_path}
+    options = {"size": 16, "width": 4, "batch_size": 16, "steps": 4, "evaluate_every": 2, "root": tmp_path}
     options |= {"generator_lr": 0.05}  # else all pictures are still the same grey
     run = genlab.train("dcgan", quiet=True, extractor="efficientnet-lite0@32", **options)
     first, second = RunFolder(run.folder).events("evaluation")

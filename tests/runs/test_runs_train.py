@@ -33,7 +33,7 @@ def _no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     for preset, options in (("dcgan", {"data": "ring8"}), ("vae", {"data": "nonsense"}), ("vae", {"size": 5})):
         with pytest.raises(UsageError):
-            genlab.train(preset, quiet=True, out=tmp_path / "runs", **options)
+            genlab.train(preset, quiet=True, root=tmp_path / "runs", **options)
     assert not (tmp_path / "runs").exists()
 
 
@@ -53,7 +53,7 @@ def test_building_leaves_the_global_stream_alone() -> None:
 
 
 def test_a_result_stands_for_its_folder(tmp_path: Path) -> None:
-    result = genlab.train("autoencoder", steps=2, out=tmp_path, name="mine", **TINY)
+    result = genlab.train("autoencoder", steps=2, root=tmp_path, name="mine", **TINY)
     assert isinstance(result, Result)
     assert os.fspath(result) == str(tmp_path / "mine")
     assert result.progress.step == 2
@@ -63,15 +63,15 @@ def test_a_result_stands_for_its_folder(tmp_path: Path) -> None:
 
 
 def test_a_saved_recipe_trains_the_same_weights(tmp_path: Path) -> None:
-    first = genlab.train("vae", steps=3, out=tmp_path / "a", seed=5, **TINY)
-    again = genlab.train(str(first.folder / "recipe.yaml"), quiet=True, out=tmp_path / "b")
+    first = genlab.train("vae", steps=3, root=tmp_path / "a", seed=5, **TINY)
+    again = genlab.train(str(first.folder / "recipe.yaml"), quiet=True, root=tmp_path / "b")
     for name, tensor in genlab.load(first).state_dict().items():
         assert torch.equal(tensor, genlab.load(again).state_dict()[name])
     assert RunFolder(first.folder).read_yaml("data.yaml") == RunFolder(again.folder).read_yaml("data.yaml")
 
 
 def test_resume_changes_the_budget_only(tmp_path: Path) -> None:
-    result = genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    result = genlab.train("autoencoder", steps=1, root=tmp_path, **TINY)
     with pytest.raises(UsageError, match=r'resume can change steps, .* and precision, not "lr"'):
         genlab.resume(result, quiet=True, lr=0.1)
     with pytest.raises(UsageError, match="--steps must be at least 1, not 0"):
@@ -84,7 +84,7 @@ def test_other_pictures_under_the_same_name_are_refused(tmp_path: Path) -> None:
         np.savez(tmp_path / "set.npz", images=images)
 
     write(0)
-    result = genlab.train("autoencoder", data=tmp_path / "set.npz", steps=1, out=tmp_path / "runs", **TINY)
+    result = genlab.train("autoencoder", data=tmp_path / "set.npz", steps=1, root=tmp_path / "runs", **TINY)
     assert genlab.resume(result, quiet=True, steps=2).progress.step == 2
     write(1)
     with pytest.raises(CheckpointError, match=r"is no longer what autoencoder was trained on: fingerprints was"):
@@ -92,7 +92,7 @@ def test_other_pictures_under_the_same_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_answered_with_its_neighbour(tmp_path: Path) -> None:
-    genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    genlab.train("autoencoder", steps=1, root=tmp_path, **TINY)
     with pytest.raises(UsageError, match=r'no run "autoencodr"\. Did you mean "autoencoder"\? Runs in .*: '):
         genlab.load("autoencodr", root=tmp_path)
     with pytest.raises(UsageError, match=r"There is no run in .* yet"):
@@ -100,7 +100,7 @@ def test_a_run_that_is_not_there_is_answered_with_its_neighbour(tmp_path: Path) 
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
-    result = genlab.train("autoencoder", steps=1, out=tmp_path, **TINY)
+    result = genlab.train("autoencoder", steps=1, root=tmp_path, **TINY)
     with RunFolder(result.folder).lock(), pytest.raises(GenlabError, match="another process is training in"):
         genlab.resume(result, quiet=True, steps=2)
 
@@ -113,7 +113,7 @@ def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
     monkeypatch.setattr(
         callbacks, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
     )
-    result = genlab.train("vae", steps=4, evaluate_every=2, out=tmp_path, **TINY)
+    result = genlab.train("vae", steps=4, evaluate_every=2, root=tmp_path, **TINY)
     folder = RunFolder(result.folder)
     assert result.progress.best_step == 2
     best, last, default = (genlab.load(result, checkpoint=which) for which in ("best", "last", None))

@@ -39,7 +39,7 @@ def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
 
 
 def test_a_failure_is_reported_once_and_training_goes_on(tmp_path: Path) -> None:
-    folder = RunFolder(genlab.train("gan", out=tmp_path, **TINY, **UNFAIR).folder)
+    folder = RunFolder(genlab.train("gan", root=tmp_path, **TINY, **UNFAIR).folder)
     told = [event for event in events(folder, "finding") if event["rule"] == "discriminator-too-strong"]
     assert len(told) == 1
     assert told[0]["step"] <= 200
@@ -53,7 +53,7 @@ def test_a_failure_is_reported_once_and_training_goes_on(tmp_path: Path) -> None
 
 def test_a_failure_stops_a_run_that_is_to_stop(tmp_path: Path) -> None:
     with pytest.raises(RunFailureError, match="Discriminator too strong") as caught:
-        genlab.train("gan", out=tmp_path, on_failure="stop", **TINY, **UNFAIR)
+        genlab.train("gan", root=tmp_path, on_failure="stop", **TINY, **UNFAIR)
     assert caught.value.exit_code == 3
     folder = find("gan", tmp_path)
     stopped = int(checkpoint.load(folder.last).state["step"])
@@ -62,7 +62,7 @@ def test_a_failure_stops_a_run_that_is_to_stop(tmp_path: Path) -> None:
 
 
 def test_treatment_goes_back_and_on_with_a_remedy(tmp_path: Path) -> None:
-    result = genlab.train("gan", out=tmp_path, on_failure="treat", **TINY, **UNFAIR)
+    result = genlab.train("gan", root=tmp_path, on_failure="treat", **TINY, **UNFAIR)
     folder = RunFolder(result.folder)
     (remedy,) = events(folder, "remedy")
     assert remedy["rule"] == "discriminator-too-strong"
@@ -81,7 +81,7 @@ def test_a_healthy_run_ends_in_the_same_bits_with_treatment(preset: str, tmp_pat
     weights = []
     for policy in ("warn", "treat"):
         result = genlab.train(
-            preset, out=tmp_path, on_failure=policy, checkpoint_every=20, **{**TINY, "width": 4, "steps": 60}
+            preset, root=tmp_path, on_failure=policy, checkpoint_every=20, **{**TINY, "width": 4, "steps": 60}
         )
         assert not events(RunFolder(result.folder), "finding")
         weights.append(checkpoint.load(RunFolder(result.folder).last))
@@ -94,7 +94,7 @@ def test_a_healthy_run_ends_in_the_same_bits_with_treatment(preset: str, tmp_pat
 
 def test_what_is_not_a_number_is_treated_too(tmp_path: Path) -> None:
     larger = {**TINY, "width": 128, "batch_size": 64}
-    result = genlab.train("vae", out=tmp_path, on_failure="treat", lr=1e4, **larger)
+    result = genlab.train("vae", root=tmp_path, on_failure="treat", lr=1e4, **larger)
     folder = RunFolder(result.folder)
     assert events(folder, "fault")
     assert {event["rule"] for event in events(folder, "remedy")} == {"not-finite"}
@@ -104,7 +104,7 @@ def test_what_is_not_a_number_is_treated_too(tmp_path: Path) -> None:
 
 def test_without_treatment_what_is_not_a_number_stops_as_ever(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError):
-        genlab.train("vae", out=tmp_path, lr=1e4, **TINY)
+        genlab.train("vae", root=tmp_path, lr=1e4, **TINY)
 
 
 def failure(since: int, *remedies: Remedy) -> RunFailureError:
@@ -123,7 +123,7 @@ LARGER = Remedy([Change("width", to=8)], "Larger.")
 def folder(tmp_path: Path) -> RunFolder:
     """A run with checkpoints at 20, 40 and 60, of which the one at 40 is the healthy one."""
     options = {**TINY, "width": 4, "steps": 60, "on_failure": "treat", "checkpoint_every": 20}
-    return RunFolder(genlab.train("vae", out=tmp_path, **options).folder)
+    return RunFolder(genlab.train("vae", root=tmp_path, **options).folder)
 
 
 PLAN = resolve("vae", {"width": 4, "steps": 100})

@@ -194,8 +194,8 @@ def _child(answer: Connection, function: Callable[..., Any], arguments: tuple[An
 
 
 def train(preset: str, options: Mapping[str, Any], kill: Kill | None = None) -> None:
-    """Train, or go on with the latest run in `options["out"]`; end by `kill`."""
-    latest = Path(options["out"]) / "latest"
+    """Train, or go on with the latest run in `options["root"]`; end by `kill`."""
+    latest = Path(options["root"]) / "latest"
     if kill:
         kill.arm(latest.parent)
     if (latest / "recipe.yaml").exists():

@@ -34,14 +34,14 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     def named(out: str) -> dict[str, Any]:
         rhythm = {"steps": 6, "checkpoint_every": 2, "evaluate_every": 4, "preview_every": 3}
         own = {"data": str(tmp_path / "data.npz"), "size": 16, "ema": 0.9, "batch_size": 8, "width": 2}
-        return {**TINY, **rhythm, **own, "out": str(tmp_path / out)}
+        return {**TINY, **rhythm, **own, "root": str(tmp_path / out)}
 
     return named
 
 
 def changes(options: dict[str, Any]) -> int:
     """Return how many changes the whole run makes."""
-    disk = Disk(Path(options["out"]).parent, lambda number, kind: None)
+    disk = Disk(Path(options["root"]).parent, lambda number, kind: None)
     with pytest.MonkeyPatch.context() as patch:
         disk.watch(patch, flush=False)
         train("autoencoder", options)
@@ -50,7 +50,7 @@ def changes(options: dict[str, Any]) -> int:
 
 def go_on(options: dict[str, Any]) -> Path:
     """Go on with a run that ended early, or begin one where there is none; return its folder."""
-    latest = Path(options["out"]) / "latest"
+    latest = Path(options["root"]) / "latest"
     folder = RunFolder(latest)
     saved = [event["step"] for event in folder.events("checkpoint")]
     if saved:
@@ -90,7 +90,7 @@ def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
             Disk(tmp_path, lambda number, kind: None).watch(patch, flush=False)
             run = go_on(mine)
         assert differences(outcome(run), reference) == [], f"change {at}"
-        shutil.rmtree(mine["out"])
+        shutil.rmtree(mine["root"])
     assert [message for message in refused if not (CLEAR.match(message) and "No space left" in message)] == []
     assert len(refused) > (0.7 if once else 0.99) * count / every  # removals need no room, links can be copies
 
@@ -103,9 +103,9 @@ def test_a_kernel_that_refuses_a_long_file(options: Callable[[str], dict[str, An
     assert CLEAR.match(end.said[1])
     assert os.strerror(errno.EFBIG) in end.said[1]
     with pytest.raises(genlab.core.errors.CheckpointError):
-        checkpoint.load(Path(mine["out"]) / "run" / "checkpoints" / "last")
+        checkpoint.load(Path(mine["root"]) / "run" / "checkpoints" / "last")
     assert go_on(mine)
-    assert checkpoint.load(Path(mine["out"]) / "run" / "checkpoints" / "last").state["step"] == 6
+    assert checkpoint.load(Path(mine["root"]) / "run" / "checkpoints" / "last").state["step"] == 6
 
 
 def test_a_line_that_the_kernel_takes_in_part_is_refused(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_disk_that_fills_up(options: Callable[[str], dict[str, Any]], small_di
         train("autoencoder", mine)
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     train("autoencoder", mine)
-    assert differences(outcome(small_disk / "run"), outcome(Path(whole["out"]) / "run")) == []
+    assert differences(outcome(small_disk / "run"), outcome(Path(whole["root"]) / "run")) == []
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

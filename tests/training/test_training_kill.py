@@ -22,7 +22,7 @@ Reference = Callable[[str], dict[str, Any]]
 
 
 def _options(name: str, out: Path) -> dict[str, Any]:
-    return {**TINY, **RHYTHM, **CONFIGURATIONS[name][1], "out": str(out)}
+    return {**TINY, **RHYTHM, **CONFIGURATIONS[name][1], "root": str(out)}
 
 
 @pytest.fixture(scope="module")

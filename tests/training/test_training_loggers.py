@@ -23,7 +23,7 @@ RUN = {**TINY, "steps": 6, "log_every": 2, "preview_every": 3, "evaluate_every":
 def test_tensorboard_holds_scalars_images_and_evaluations(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    genlab.train("vae", quiet=True, out=tmp_path, logger="tensorboard", **RUN)
+    genlab.train("vae", quiet=True, root=tmp_path, logger="tensorboard", **RUN)
     run = RunFolder(tmp_path / "run")
     written = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"images": 0})
     written.Reload()
@@ -95,7 +95,7 @@ class Wandb(types.ModuleType):
 def test_wandb_gets_scalars_images_and_evaluations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = Wandb()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    genlab.train("vae", quiet=True, out=tmp_path, logger="wandb", **RUN)
+    genlab.train("vae", quiet=True, root=tmp_path, logger="wandb", **RUN)
     run = RunFolder(tmp_path / "run")
     assert wandb.begun.pop("id").startswith("run-")
     assert wandb.begun == {"project": "genlab", "name": "run", "dir": str(run.path), "resume": "allow"}
@@ -114,7 +114,7 @@ def test_a_missing_package_is_named_before_anything_is_written(
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda n, *a: None if n == name else found(n, *a))
     with pytest.raises(GenlabError, match=re.escape(f"pip install 'genlab[{name}]'")):
-        genlab.train("vae", quiet=True, out=tmp_path, logger=name, **RUN)
+        genlab.train("vae", quiet=True, root=tmp_path, logger=name, **RUN)
     assert list(tmp_path.iterdir()) == []
 
 

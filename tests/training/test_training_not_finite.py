@@ -63,7 +63,7 @@ def test_a_point_that_is_nan_stops_the_run_in_the_step_that_sees_it(
         due = next(number for number, batch in enumerate(batches) if 123 in batch.index)
     assert due > 5
     with pytest.raises(NonFiniteError) as caught:
-        genlab.train(preset, quiet=True, out=tmp_path, **SHORT)
+        genlab.train(preset, quiet=True, root=tmp_path, **SHORT)
     run = RunFolder(tmp_path / "run")
     assert _faulty(run, caught.value) == due
     player = {"gan": "discriminator"}.get(preset, preset)
@@ -93,7 +93,7 @@ def test_an_objective_that_fails_names_its_player(
     failing = adversarial.AdversarialLoss(discriminator, generator)
     monkeypatch.setattr(adversarial, "ADVERSARIAL", {"hinge": failing})
     with pytest.raises(NonFiniteError) as caught:
-        genlab.train("gan", quiet=True, out=tmp_path, loss="hinge", **SHORT)
+        genlab.train("gan", quiet=True, root=tmp_path, loss="hinge", **SHORT)
     assert (caught.value.player, caught.value.tensor) == (player, f"the {player}'s loss")
     assert caught.value.value == name
     assert _faulty(RunFolder(tmp_path / "run"), caught.value) == 17
@@ -207,7 +207,7 @@ def test_the_command_line_exits_with_4_and_says_what_and_where(
         return proper(activations, images) * (float("nan") if next(calls) == 7 else 1.0)
 
     monkeypatch.setattr(reconstruction, "RECONSTRUCTION", {"mse": lambda: failing})
-    options: Mapping[str, Any] = {**SHORT, "out": tmp_path}
+    options: Mapping[str, Any] = {**SHORT, "root": tmp_path}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     assert command_line.run(["train", "autoencoder", *words]) == 4
     said = capsys.readouterr().err
@@ -222,7 +222,7 @@ def test_weights_that_overflowed_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(
         NonFiniteError, match=r"in the value of autoencoder\.\S+ while updating the autoencoder"
     ) as caught:
-        genlab.train("autoencoder", quiet=True, out=tmp_path, **options)
+        genlab.train("autoencoder", quiet=True, root=tmp_path, **options)
     run = RunFolder(tmp_path / "run")
     assert [event["tensor"] for event in run.events("fault")] == [caught.value.tensor]
     assert not run.last.exists()

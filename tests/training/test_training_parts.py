@@ -39,8 +39,8 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
     if isinstance(PRESETS[preset], LatentRecipe):
         options = {"latent": 4, **options}
-    whole = genlab.train(preset, out=tmp_path / "whole", steps=7, **SMALL, **options)
-    part = genlab.train(preset, out=tmp_path / "part", steps=4, **SMALL, **options)
+    whole = genlab.train(preset, root=tmp_path / "whole", steps=7, **SMALL, **options)
+    part = genlab.train(preset, root=tmp_path / "part", steps=4, **SMALL, **options)
     again = genlab.resume(part, steps=7, quiet=True)
     one, other = (checkpoint.load(RunFolder(Path(end)).last) for end in (whole, again))
     for mine, theirs in ((one.model, other.model), (one.training, other.training)):

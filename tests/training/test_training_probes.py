@@ -225,7 +225,7 @@ def test_a_run_that_is_looked_at_ends_in_the_same_bits(
     preset: str, options: Mapping[str, object], tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weights() -> list[Tensor]:
-        run = genlab.train(preset, quiet=True, **SMALL, **options, out=tmp_path)
+        run = genlab.train(preset, quiet=True, **SMALL, **options, root=tmp_path)
         looked.append(any("update_ratio" in name for line in RunFolder(run.folder).history() for name in line))
         return [p.detach() for p in genlab.load(run, checkpoint="last").state_dict().values()]
 

@@ -78,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     out = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "draw", curves.draw)
-        return RunFolder(Path(genlab.train("vae", quiet=True, out=out, **{**TINY, **rhythm})))
+        return RunFolder(Path(genlab.train("vae", quiet=True, root=out, **{**TINY, **rhythm})))
 
 
 def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> None:
@@ -217,7 +217,7 @@ def test_writing_it_again_changes_nothing(run: RunFolder, monkeypatch: pytest.Mo
 
 def test_the_recipe_of_the_report_trains_the_same_model(run: RunFolder, tmp_path: Path) -> None:
     """`genlab train recipe.yaml` is what the report says runs it again."""
-    options: dict[str, Any] = {"out": tmp_path}
+    options: dict[str, Any] = {"root": tmp_path}
     again = RunFolder(Path(genlab.train(str(run.path / "recipe.yaml"), quiet=True, **options)))
     for name in ("model", "training"):
         path = f"checkpoints/last/{name}.safetensors"

@@ -68,17 +68,17 @@ def test_processes_that_create_at_once_get_folders_of_their_own(tmp_path: Path) 
 
 
 def test_a_second_process_in_the_same_folder_is_refused_and_leaves_no_trace(tmp_path: Path) -> None:
-    train("vae", {**SHORT, "out": tmp_path})
+    train("vae", {**SHORT, "root": tmp_path})
     run = RunFolder(tmp_path / "run")
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     with run.lock():
-        end = in_child(train, "vae", {"out": tmp_path})
+        end = in_child(train, "vae", {"root": tmp_path})
         assert end.code == GenlabError.exit_code
         assert end.said == ("GenlabError", f"another process is training in {run.path}; wait for it or stop it")
         with pytest.raises(GenlabError, match="another process"):
             genlab.resume(run.path, quiet=True)
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
-    assert in_child(train, "vae", {"out": tmp_path}).code == 0
+    assert in_child(train, "vae", {"root": tmp_path}).code == 0
 
 
 def test_the_lock_goes_with_its_holder(tmp_path: Path) -> None:
@@ -171,14 +171,14 @@ def test_a_recipe_that_is_no_longer_one_is_named(tmp_path: Path, text: str) -> N
 def pixels(tmp_path: Path) -> dict[str, Any]:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=pixels)
-    return {**SHORT, "data": str(tmp_path / "data.npz"), "size": 16, "out": tmp_path, "pixels": pixels}
+    return {**SHORT, "data": str(tmp_path / "data.npz"), "size": 16, "root": tmp_path, "pixels": pixels}
 
 
 @pytest.mark.parametrize("change", ["a pixel", "a picture less", "colour"])
 def test_other_data_than_the_run_began_with_are_refused(pixels: dict[str, Any], change: str) -> None:
     images = pixels.pop("pixels")
     genlab.train("vae", quiet=True, **pixels)
-    run = RunFolder(Path(pixels["out"]) / "run")
+    run = RunFolder(Path(pixels["root"]) / "run")
     weights = (run.last / "model.safetensors").read_bytes()
     altered = images.copy()
     if change == "a pixel":
@@ -197,7 +197,7 @@ def test_other_data_than_the_run_began_with_are_refused(pixels: dict[str, Any], 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path: Path, name: str) -> None:
-    train("vae", {**SHORT, "evaluate_every": 2, "out": tmp_path})
+    train("vae", {**SHORT, "evaluate_every": 2, "root": tmp_path})
     run = RunFolder(tmp_path / "run")
     damaged = bytearray((run.last / name).read_bytes())
     damaged[-2] ^= 1
@@ -218,8 +218,8 @@ def test_what_would_change_the_course_of_a_run_is_refused(tmp_path: Path, option
 
 def test_a_longer_run_is_the_shorter_one_continued(tmp_path: Path) -> None:
     rhythm = {"evaluate_every": 3, "preview_every": 4, "checkpoint_every": 4}
-    long = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 24, "out": tmp_path / "a"})
-    short = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 12, "out": tmp_path / "b"})
+    long = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 24, "root": tmp_path / "a"})
+    short = genlab.train("gan", quiet=True, **{**TINY, **rhythm, "steps": 12, "root": tmp_path / "b"})
     longer = genlab.resume(short, quiet=True, steps=24)
     assert json.loads((Path(longer) / "checkpoints" / "last" / "state.json").read_text())["step"] == 24
     for name in ("last/model", "last/training", "best/model", "best/training"):
@@ -230,8 +230,8 @@ def test_a_longer_run_is_the_shorter_one_continued(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_and_resumed_has_the_best_of_one_that_was_not(tmp_path: Path) -> None:
     """The evaluation at the end of the first half falls out of the cadence: it must not become the best."""
     options = {**SHORT, "evaluate_every": 8, "ema": 0.0}
-    whole = genlab.train("vae", quiet=True, **{**options, "out": tmp_path / "whole", "steps": 16})
-    half = genlab.train("vae", quiet=True, **{**options, "out": tmp_path / "half", "steps": 11})
+    whole = genlab.train("vae", quiet=True, **{**options, "root": tmp_path / "whole", "steps": 16})
+    half = genlab.train("vae", quiet=True, **{**options, "root": tmp_path / "half", "steps": 11})
     resumed = genlab.resume(half, quiet=True, steps=16)
     assert resumed.progress.best_step == whole.progress.best_step
     one, other = (Path(run) / "checkpoints" / "best" / "model.safetensors" for run in (whole, resumed))
@@ -239,7 +239,7 @@ def test_a_run_that_was_stopped_and_resumed_has_the_best_of_one_that_was_not(tmp
 
 
 def test_minutes_that_are_used_up_are_said_and_not_kept(tmp_path: Path) -> None:
-    run = genlab.train("vae", quiet=True, **{**SHORT, "out": tmp_path, "steps": 10_000, "minutes": 0.005})
+    run = genlab.train("vae", quiet=True, **{**SHORT, "root": tmp_path, "steps": 10_000, "minutes": 0.005})
     before = (Path(run) / "recipe.yaml").read_bytes()
     with pytest.raises(UsageError, match=r"used up its 0\.001 minutes"):
         genlab.resume(run, quiet=True, minutes=0.001)
@@ -247,7 +247,7 @@ def test_minutes_that_are_used_up_are_said_and_not_kept(tmp_path: Path) -> None:
 
 
 def test_an_unknown_checkpoint_is_refused(tmp_path: Path) -> None:
-    run = genlab.train("vae", quiet=True, **{**SHORT, "out": tmp_path})
+    run = genlab.train("vae", quiet=True, **{**SHORT, "root": tmp_path})
     with pytest.raises(UsageError, match=r"Choices: best, last"):
         genlab.load(run, checkpoint="bset")  # type: ignore[arg-type]
 

@@ -68,9 +68,9 @@ def _resumed_and_stopped(run: RunFolder, errors: Path) -> str:
 
 
 def test_both_signals_save_and_the_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    options = {**TINY, **RHYTHM, "out": str(tmp_path / "whole")}
+    options = {**TINY, **RHYTHM, "root": str(tmp_path / "whole")}
     assert in_child(train, "gan", options).code == 0
-    flags = [f"--{n.replace('_', '-')}={v}" for n, v in (options | {"out": tmp_path}).items()]
+    flags = [f"--{n.replace('_', '-')}={v}" for n, v in (options | {"root": tmp_path}).items()]
     run, errors = RunFolder(tmp_path / "run"), tmp_path / "errors"
     steps = [0]
     for stop, number in (
@@ -150,6 +150,6 @@ def test_a_terminal_that_is_gone_does_not_end_a_run(
             raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    result = genlab.train("gan", out=tmp_path, **{**TINY, "steps": 3})
+    result = genlab.train("gan", root=tmp_path, **{**TINY, "steps": 3})
     assert result.progress.step == 3
     assert genlab.load(result) is not None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from genlab.applications.evaluate import Measurement
-from genlab.metrics.figures import Figure, significantly_different
+from genlab.applications.measurement import Measurement
+from genlab.core.text import aligned
+from genlab.metrics.figures import Figure, significantly_different, written
 
 MARKS = "*†‡§¶"
 # Models are ranked by the first of these figures that all have, if possible one that was measured alike.
@@ -35,6 +36,13 @@ class Comparison:
             "remarks": list(self.remarks),
             "evaluations": [evaluation.values() for evaluation in self.evaluations],
         }
+
+    def __str__(self) -> str:
+        table = aligned(list(zip(*as_table(self), strict=True)))
+        return "\n".join([table, "", *self.remarks])
+
+    def _repr_html_(self) -> str:
+        return _table(self) + _remarks(self)
 
 
 def compare(evaluations: Sequence[Measurement]) -> Comparison:
@@ -121,14 +129,6 @@ def as_table(comparison: Comparison) -> list[list[str]]:
     return rows
 
 
-def written(figure: Figure) -> str:
-    """Return a figure with its standard error, rounded to significant digits."""
-    if figure.error is None or not math.isfinite(figure.error) or figure.error == 0:
-        return f"{figure.value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(figure.error)))
-    return f"{figure.value:.{digits}f} ± {figure.error:.{digits}f}"
-
-
 def as_csv(comparison: Comparison) -> str:
     """Return the comparison as CSV: a line for each figure, with its error and protocol."""
     stream = io.StringIO()
@@ -150,16 +150,6 @@ def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
         comparison: what is shown.
         strips: PNG of each model's samples.
     """
-    header, *rows = zip(*as_table(comparison), strict=True)  # models are columns: there are fewer than figures
-    better = {figure.name: _ARROWS[figure.better] for e in comparison.evaluations for figure in e.figures}
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        f"<tr><th>{html.escape(name)} {better[name]}</th>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-        + "</tr>"
-        for name, *cells in rows
-    )
-    remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in comparison.remarks)
     pictures = "".join(
         f"<h3>{html.escape(subject)}</h3>"
         f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
@@ -172,11 +162,28 @@ def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
 <title>Models compared</title><style>{_STYLE}</style>
 <h1>Models compared</h1>
 <p>{ranked}± is the standard error; ↓ the lower the better, ↑ the higher.</p>
-<div class="wide"><table><tr>{head}</tr>{body}</table></div>{remarks}
+<div class="wide">{_table(comparison)}</div>{_remarks(comparison)}
 <h2>Samples</h2>{pictures or "<p>None.</p>"}
 <h2>How each figure was computed</h2>{protocols}
 </html>
 """
+
+
+def _table(comparison: Comparison) -> str:
+    header, *rows = zip(*as_table(comparison), strict=True)  # models are columns: there are fewer than figures
+    better = {figure.name: _ARROWS[figure.better] for e in comparison.evaluations for figure in e.figures}
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(
+        f"<tr><th>{html.escape(name)} {better[name]}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for name, *cells in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _remarks(comparison: Comparison) -> str:
+    return "".join(f"<p>{html.escape(remark)}</p>" for remark in comparison.remarks)
 
 
 def _protocol(figures: Sequence[Figure]) -> str:

@@ -6,17 +6,18 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from genlab.applications.evaluators import Pixels, Subject
+from genlab.applications.measurement import Measurement
 from genlab.applications.measures import evaluate_model, evaluate_sets
 from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, current_shard, process_group, rank0_first
-from genlab.core.errors import UsageError, suggestion
+from genlab.core.errors import UsageError
 from genlab.core.files import replace, storage
 from genlab.core.parts import registered
 from genlab.data.dataset import Dataset, Source, joined
@@ -26,7 +27,6 @@ from genlab.data.native import native_sides
 from genlab.data.objects import as_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
-from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
@@ -64,39 +64,6 @@ class Request:
         for name, (word, kind) in {**words, "checkpoint": (self.checkpoint, CheckpointName)}.items():
             if word is not None and word not in get_args(kind):
                 raise UsageError(f'--{name} can be {" or ".join(get_args(kind))}, not "{word}"')
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "Request":
-        """Return the request with these options, which may include options of sampling.
-
-        Raises:
-            UsageError: an unknown option, or a value that a request refuses.
-        """
-        own = {each.name for each in fields(cls)} - {"sampling"}
-        of_sampling = {name for recipe in PRESETS.values() for name in recipe.of_sampling}
-        names = sorted(own | of_sampling)
-        for name in options.keys() - set(names):
-            raise UsageError(f'no option "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
-        given = {name: value for name, value in options.items() if name in own}
-        return cls(**given, sampling={name: value for name, value in options.items() if name not in own})
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The figures of one model or one set of pictures."""
-
-    subject: str
-    figures: Sequence[Figure]
-    seconds: float
-    stored: bool = field(default=False, compare=False)  # whether it is the stored result of the same request
-
-    def values(self) -> dict[str, Any]:
-        """Return the measurement as plain values for JSON."""
-        return {
-            "subject": self.subject,
-            "seconds": round(self.seconds, 1),
-            "figures": [figure.values() for figure in self.figures],
-        }
 
 
 def evaluate_run(

@@ -3,7 +3,7 @@
 import datetime
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def busy() -> str:
     return f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "unknown"
 
 
-def page(title: str, command: str, about: dict[str, str], sections: Sequence[Section]) -> str:
+def page(title: str, command: str, about: Mapping[str, str], sections: Sequence[Section]) -> str:
     """Return a Markdown page with `title` (and its introduction), the command, the facts and the sections."""
     facts = "\n".join(f"| {name} | {value} |" for name, value in about.items())
     head = f"{title}\n```console\n{command}\n```\n\n| | |\n|---|---|\n{facts}\n"

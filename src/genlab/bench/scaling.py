@@ -73,7 +73,7 @@ def _run(processes: int, each: int) -> float:
             "--batch-size": 64,
             "--steps": WARM + STEPS,
         }
-        options |= {"--out": place, "--device": "cpu"}
+        options |= {"--root": place, "--device": "cpu"}
         rare = {f"--{what}-every": 10**6 for what in ("preview", "evaluate", "checkpoint")}
         launcher = [
             sys.executable,

@@ -3,17 +3,18 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, UnknownOptionError, convert
 
-from genlab.cli import bench, doctor, look, measure, use
-from genlab.cli.train import resume, training_app
+from genlab.cli.command import as_command
+from genlab.cli.train import conclusion, training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.plugins import of_command_line
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
+from genlab.verbs import COMMANDS, find
 from genlab.version import __version__
 
 HELP = """Train, diagnose, evaluate and use generative models of images.
@@ -35,14 +36,8 @@ def build_app(tokens: Sequence[str]) -> App:
     )
     typed = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
     app.command(training_app(typed))
-    app.command(resume)
-    commands: tuple[Callable[..., None], ...] = (
-        *(use.sample, use.reconstruct, use.interpolate, use.info, use.report),
-        *(measure.evaluate, measure.compare, doctor.doctor),
-        *(look.data, look.recipes, look.checks, bench.bench),
-    )
-    for command in commands:
-        app.command(command)
+    for name in COMMANDS[1:]:
+        app.command(as_command(find(name), conclusion if name == "resume" else str))
     return app
 
 

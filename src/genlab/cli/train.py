@@ -1,16 +1,17 @@
-"""`genlab train`, with a subcommand for each preset whose flags are its options, and `genlab resume`."""
+"""`genlab train`, with a subcommand for each preset whose flags are its options."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
-from genlab.cli.options import RUNS, Root, Run
+from genlab.cli.command import show, signed
 from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
-from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
+from genlab.verbs.train import train
+from genlab.verbs.verb import helps
 
 if TYPE_CHECKING:
     from genlab.runs.train import Result
@@ -24,31 +25,26 @@ def training_app(typed: str | None) -> App:
     )
     app.help_format = "markdown"
     for name in PRESETS:
-        app.command(_command(resolve(name), SUMMARIES[name]), name=name)
+        app.command(_command(name, resolve(name), SUMMARIES[name]), name=name)
     if typed and typed.endswith((".yaml", ".yml")):
-        app.command(_command(resolve(typed), f"Train the recipe in {typed}."), name=typed)
+        app.command(_command(typed, resolve(typed), f"Train the recipe in {typed}."), name=typed)
     return app
 
 
-def _command(plan: Plan, summary: str) -> Callable[..., None]:
+def _command(name: str, plan: Plan, summary: str) -> Callable[..., None]:
     """Return a function with the options of `plan` as keyword arguments and their values as defaults."""
 
     def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
-        changed = plan.changed(options)  # raises errors before torch is imported
+        result = train(name, **options)
+        if not options.get("quiet"):
+            show(conclusion(result))
 
-        from genlab.runs.train import train
-
-        conclude(train(changed))
-
-    parameters = [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run")]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = summary
-    return command
+    return signed(command, [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run"), _quiet()])
 
 
 def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: ANN401 (any dataclass)
-    group = Group(title, sort_key=1 if title == "Model" else 2)
+    group = _group(title)
     known, others = options_of(options), aliases(options)
     parameters = []
     for option in known.values():
@@ -65,64 +61,29 @@ def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: A
     return parameters
 
 
+def _quiet() -> inspect.Parameter:
+    about = Parameter(help=helps(train)["quiet"], group=_group("Run"), negative_bool=())
+    return _parameter("quiet", False, bool, about)
+
+
+def _group(title: str) -> Group:
+    return Group(title, sort_key=1 if title == "Model" else 2)
+
+
 def _parameter(name: str, default: Any, hint: Any, about: Parameter) -> inspect.Parameter:  # noqa: ANN401
     annotation = Annotated[hint, about]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def resume(
-    run: Run = "latest",
-    *,
-    steps: int | None = None,
-    minutes: float | None = None,
-    patience: int | None = None,
-    on_failure: FailureName | None = None,
-    device: DeviceName | None = None,
-    precision: PrecisionName | None = None,
-    root: Root = RUNS,
-) -> None:
-    """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
-
-    Parameters
-    ----------
-    steps
-        Train up to this many steps in total.
-    minutes
-        Train for this many minutes in total.
-    patience
-        Stop after this many evaluations without improvement.
-    on_failure
-        What to do if the doctor finds a failure; treat goes back and applies a remedy.
-    device
-        Device to compute on from now on.
-    precision
-        Precision inside the networks from now on.
-    """
-    from genlab.runs import train
-
-    options: Mapping[str, Any] = {
-        "steps": steps,
-        "minutes": minutes,
-        "patience": patience,
-        "on_failure": on_failure,
-        "device": device,
-        "precision": precision,
-    }
-    conclude(train.resume(run, {name: value for name, value in options.items() if value is not None}, root=root))
-
-
-def conclude(result: "Result") -> None:
-    """Print where the results are and what to try next."""
-    from genlab.core.distributed import WHOLE, torchrun_shard
+def conclusion(result: "Result") -> str:
+    """Return where the results of a run are, and what to try next."""
     from genlab.training.report import duration
 
-    if torchrun_shard().rank != WHOLE.rank:
-        return
     folder, progress = result.folder, result.progress
     further = result.planned_steps if progress.step < result.planned_steps else 2 * progress.step
     use = "interpolate" if result.has_latents else "sample"
     over = "\nThis run was complete. Give --steps to continue it." if progress.step == result.start_step else ""
-    print(
+    return (
         f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
         f"  pictures  {folder}/previews\n"
         f"  report    {folder}/report.html\n"

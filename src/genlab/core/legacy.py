@@ -1,4 +1,4 @@
-"""Converts run folders of genlab 0.1, which had other names, while they are read."""
+"""Converts what earlier versions of genlab wrote, which had other names, while it is read."""
 
 import re
 from collections.abc import Mapping
@@ -39,9 +39,14 @@ _POINT_SHAPE = [2, 1, 1]
 
 
 def options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a recipe.yaml under their present names."""
+    """Return the options of a recipe.yaml of genlab 0.1 under their present names."""
     renamed = {_OPTIONS.get(name, name): value for name, value in values.items()}
     return {name: _VALUES.get((name, str(value)), value) for name, value in renamed.items()}
+
+
+def settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a YAML file under their present names."""
+    return {"root" if name == "out" else name: value for name, value in values.items()}
 
 
 def tensor(name: str) -> str:

@@ -76,6 +76,16 @@ class Diagnosis:
             "notes": list(self.notes),
         }
 
+    def __str__(self) -> str:
+        parts = ["\n".join(self.notes)] if self.notes else []
+        if not self.findings:
+            parts.append("Nothing is wrong, according to the signals of this run.")
+        parts += [finding.text() for finding in self.findings]
+        if self.unchecked:
+            rules = "\n".join(f"  {rule}: {', '.join(needs)}" for rule, needs in self.unchecked.items())
+            parts.append(f"Not checked, because these signals are missing:\n{rules}")
+        return "\n\n".join(parts)
+
 
 def examine(history: History, context: Context, rules: Sequence[Rule] | None = None) -> Diagnosis:
     """Return the findings of the rules of the run's family at the end of `history`; by default of all rules."""

@@ -114,6 +114,15 @@ class Finding:
         shown = "; ".join(map(str, self.evidence))
         return f"{self.symptom}, since step {self.since:,} ({shown}).{first}"
 
+    def text(self) -> str:
+        """Return it in full: a line for each evidence, reason, remedy and reference."""
+        lines = [f"{self.severity.upper()}  {self.symptom}, since step {self.since:,}."]
+        lines += [f"  shown by   {evidence}" for evidence in self.evidence]
+        lines += [f"  why        {self.why}"]
+        lines += [f"  try        {remedy}: {remedy.why}" for remedy in self.remedies]
+        lines += [f"  read       {self.references}"] if self.references else []
+        return "\n".join(lines)
+
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         return {

@@ -46,3 +46,11 @@ def significantly_different(one: Figure, two: Figure) -> bool | None:
     if one.error is None or two.error is None:
         return None
     return abs(one.value - two.value) > SIGMAS * math.hypot(one.error, two.error)
+
+
+def written(figure: Figure) -> str:
+    """Return a figure with its standard error, rounded to significant digits."""
+    if figure.error is None or not math.isfinite(figure.error) or figure.error == 0:
+        return f"{figure.value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(figure.error)))
+    return f"{figure.value:.{digits}f} ± {figure.error:.{digits}f}"

@@ -7,7 +7,7 @@ torch, so that `--help` is quick.
 import ast
 import os
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OWN = "own"  # the field of a recipe with the options of own parts
 REGULARIZER = "regularizer"
+NO_LIMITS: Mapping[str, Any] = {}
 
 
 def option(
@@ -193,14 +194,14 @@ def override(options: "D", values: Mapping[str, Any]) -> "D":
         UsageError: an unknown name, or a value of the wrong type, out of range or not among the choices.
     """
     known = options_of(options)
-    checked = {}
+    changes = {}
     for name, value in values.items():
         if name not in known:
             raise UsageError(f'unknown option "{name}".{suggestion(name, known)} Choices: {", ".join(known)}.')
-        checked[name] = _checked(name, value, known[name].hint, known[name].limits)
+        changes[name] = checked(name, value, known[name].hint, known[name].limits)
     names = {f.name for f in fields(options)}
-    own = {name: value for name, value in checked.items() if name not in names}
-    changed = {name: value for name, value in checked.items() if name in names}
+    own = {name: value for name, value in changes.items() if name not in names}
+    changed = {name: value for name, value in changes.items() if name in names}
     if own:
         defaults = {name: its.default for name, _, its in part_options(options)}
         own = {**getattr(options, OWN), **own}
@@ -208,10 +209,17 @@ def override(options: "D", values: Mapping[str, Any]) -> "D":
     return replace(options, **changed)
 
 
-def _checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIMITS) -> Any:  # noqa: ANN401
+    """Return `value`, converted to the type `hint`.
+
+    Raises:
+        UsageError: it has another type, is out of the `limits` of an option, or not among the choices.
+    """
     converted = _convert(value, hint)
     if converted is _NO:
-        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        choices = [
+            name for part in (hint, *get_args(hint)) if get_origin(part) is Literal for name in get_args(part)
+        ]
         hinted = suggestion(str(value), choices) if choices else ""
         raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{value}".{hinted}')
     for number in converted if isinstance(converted, tuple) else (converted,):
@@ -251,7 +259,9 @@ def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if value == value and abs(value) != float("inf") else _NO
     if hint is str:
-        return str(value) if isinstance(value, str | os.PathLike) else _NO
+        return os.fspath(value) if isinstance(value, str | os.PathLike) else _NO
+    if isinstance(origin, type):
+        return value if isinstance(value, origin) and not isinstance(value, str) else _NO
     return value if type(value) is hint else _NO
 
 
@@ -263,7 +273,19 @@ def _describe(hint: Any) -> str:  # noqa: ANN401
         return "one of " + ", ".join(str(choice) for choice in get_args(hint))
     if origin is tuple:
         return "a list" if ... in get_args(hint) else f"{len(get_args(hint))} numbers"
-    return {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}[hint]
+    return _WORDS[origin or hint]
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "text",
+    bool: "true or false",
+    Path: "a path",
+    os.PathLike: "a path",
+    Sequence: "a list",
+    Mapping: "a mapping",
+}
 
 
 def _range(least: float | None, most: float | None, above: float | None) -> str:

@@ -115,6 +115,7 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         raise parts.untrusted(where)
     if str(options.pop("genlab", "")).startswith("0.1."):
         options = legacy.options(options)
+    options = legacy.settings(options)
     preset = options.pop("preset", None)
     if preset is None:
         raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")

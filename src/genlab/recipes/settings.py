@@ -9,6 +9,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
+DEFAULT_ROOT = "runs"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Settings:
         "auto",
         "precision inside the networks; auto is bf16 if the hardware supports it, float32 for mlp and spline",
     )
-    out: str = option("runs", "folder in which run folders are made")
+    root: str = option(DEFAULT_ROOT, "folder that contains the run folders")
     name: str | None = option(None, "name of the run folder; by default the preset's name")
     log_every: int = option(20, "steps between lines of history.jsonl", least=1)
     preview_every: int = option(200, "steps between preview images", least=1)

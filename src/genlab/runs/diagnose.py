@@ -1,6 +1,5 @@
 """Diagnoses a run, or the log of another program."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,38 +17,10 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan
 from genlab.runs.data import facts_of, plan_of
 from genlab.training.criterion import recorded_criterion
-from genlab.training.run_folder import RunFolder, find
+from genlab.training.run_folder import RunFolder
 
 RECIPE = "recipe.yaml"
 FAMILIES = list(dict.fromkeys(recipe.family for recipe in PRESETS.values()))
-
-
-def doctor(
-    target: str | os.PathLike[str] = "latest",
-    *,
-    mapping: Mapping[str, str] | None = None,
-    family: str | None = None,
-    root: str | Path = "runs",
-) -> Diagnosis:
-    """Diagnose a run in its current state, or the log of another program.
-
-    Args:
-        target: a run folder, a name in `root` or "latest"; or a log: comma-separated, JSON lines, printed text, an
-            event file of TensorBoard or a folder of them.
-        mapping: for a log: from genlab's name of a signal to the name of its column.
-        family: for a log: a name in `FAMILIES`, if the columns do not show it.
-        root: the folder of the runs.
-
-    Raises:
-        UsageError: there is no such run, file, signal or column.
-        GenlabError: the log has no known signal.
-    """
-    path = Path(target)
-    if path.is_file() or (path.is_dir() and not (path / RECIPE).is_file() and any(path.rglob("*tfevents*"))):
-        return _diagnose_log(path, mapping or {}, family)
-    if mapping or family:
-        raise UsageError(f"--map and --family are for logs of other programs, and {target} is not one")
-    return diagnose_run(find(path, Path(root)))
 
 
 def diagnose_run(folder: RunFolder) -> Diagnosis:
@@ -58,7 +29,23 @@ def diagnose_run(folder: RunFolder) -> Diagnosis:
     return examine(History(lines), context)
 
 
-def _diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None) -> Diagnosis:
+def is_log(path: Path) -> bool:
+    """Return whether `path` is the log of another program: a file, or a folder of TensorBoard that is no run."""
+    return path.is_file() or (path.is_dir() and not (path / RECIPE).is_file() and any(path.rglob("*tfevents*")))
+
+
+def diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None = None) -> Diagnosis:
+    """Diagnose the log of another program.
+
+    Args:
+        path: comma-separated, JSON lines, printed text, an event file of TensorBoard or a folder of them.
+        mapping: from genlab's name of a signal to the name of its column.
+        family: a name in `FAMILIES`; by default guessed from the columns.
+
+    Raises:
+        UsageError: there is no such family, signal or column.
+        GenlabError: the log has no known signal.
+    """
     if family not in (None, *FAMILIES):
         raise UsageError(f'--family can be {", ".join(FAMILIES)}, not "{family}"')
     log = read_log(path, mapping, family)

@@ -1,6 +1,5 @@
 """Loads the model of a run."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
 from genlab.runs.phases import phase_at, phases_of
 from genlab.training import checkpoint
-from genlab.training.run_folder import RunFolder, find
+from genlab.training.run_folder import RunFolder
 from genlab.training.state import load_weights
 
 UNET_SCHEMA = 3  # first schema of checkpoints in which a U-Net has width // 16 groups everywhere
@@ -97,27 +96,3 @@ def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
 
 def _place(folder: RunFolder, which: CheckpointName) -> Path:
     return folder.best if which == "best" else folder.last
-
-
-def load(
-    run: str | os.PathLike[str],
-    *,
-    checkpoint: CheckpointName | None = None,
-    device: str = "cpu",
-    root: str | Path = "runs",
-    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
-) -> nn.Module:
-    """Return the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, if it has them.
-
-    Args:
-        run: a run folder, a name in `root`, or "latest".
-        checkpoint: "best" or "last"; by default the best if there is one.
-        device: "cpu", "cuda", "mps" or "auto".
-        root: the folder of the runs.
-        **sampling: sampling options instead of the recipe's: `sampler`, `sampling_steps`, `guidance` …
-
-    Raises:
-        UsageError: there is no such run or no such sampling option.
-        CheckpointError: its checkpoint is missing, cut short, altered or newer.
-    """
-    return load_model(find(Path(run), Path(root)), checkpoint, device, sampling)

@@ -77,7 +77,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:
-            folder = RunFolder.create(Path(plan.settings.out), plan.settings.name or plan.preset)
+            folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
             record(source, folder)
             folder.write_yaml("recipe.yaml", plan.values())
             path = str(folder.path)

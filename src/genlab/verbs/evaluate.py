@@ -1,0 +1,68 @@
+"""`genlab evaluate`: the figures of a model, or of images compared with real ones."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from genlab.core.errors import UsageError
+from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.options import RUNS, File, RunName, Sampling, SourceName
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from genlab.applications.measurement import Measurement
+
+
+@verb
+def evaluate(
+    run: RunName | None = None,
+    *,
+    real: SourceName | None = None,
+    fake: SourceName | None = None,
+    size: int | None = None,
+    extractor: str = "efficientnet-lite0",
+    samples: int = 10_000,
+    split: Literal["held-out", "train", "all"] | None = None,
+    resize: Literal["antialiased", "legacy"] = "antialiased",
+    seed: int = 0,
+    again: bool = False,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: File = RUNS,
+    **sampling: Unpack[Sampling],
+) -> "Measurement":
+    """Evaluate a run's model with every metric that fits it, or compare two sets of images.
+
+    `genlab evaluate RUN`, or `genlab evaluate --real photos/ --fake generated/`.
+
+    Args:
+        real: Real images: a folder, zip or .npz, or a name such as digits.
+        fake: Generated images, from any program: a folder, zip or .npz.
+        size: Side in pixels to which --real and --fake are resized first. By default the side of the generated
+            images.
+        split: Split of the real images: by default held-out for a run, all for --real.
+        again: Measure again, even if the result is stored already.
+
+    Returns:
+        The figures, each with its error and protocol.
+
+    Raises:
+        UsageError: no such run, extractor or option, or one of `real` and `fake` without the other.
+        GenlabError: too few images, or weights that are not available.
+    """
+    if (real is None) != (fake is None):
+        raise UsageError("--real and --fake are compared with each other: give both, or a run instead")
+    if real is not None and run is not None:
+        raise UsageError(f"give either a run ({os.fspath(run)}) or --real and --fake, not both")
+    if real is None and size is not None:
+        raise UsageError(
+            f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
+        )
+
+    from genlab.applications.evaluate import Request, evaluate_pictures, evaluate_run
+    from genlab.training.run_folder import find
+
+    request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
+    if real is not None and fake is not None:
+        return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size)
+    return evaluate_run(find(os.fspath(run or "latest"), Path(root)), request, device, again=again)

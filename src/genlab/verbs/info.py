@@ -1,0 +1,97 @@
+"""`genlab info`: what a run is."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from genlab.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a run folder contains."""
+
+    path: Path
+    preset: str
+    source: str  # of the data
+    verdict: str
+    data: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    evaluation: Mapping[str, float] = field(default_factory=dict)  # the last one
+    evaluated: int | None = None  # its step; None if there is none
+    weights: Mapping[str, int] = field(default_factory=dict)  # of each network; empty without a checkpoint
+    capabilities: Sequence[str] = ()
+    classes: Sequence[str] = ()  # that samples can be asked for
+
+    def values(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {**vars(self), "path": str(self.path)}
+
+    def __str__(self) -> str:
+        parts = [f"{self.path}\n{self.preset} on {self.source}: {self.verdict}"]
+        parts += [_section("data", self.data), _section("recipe", self.recipe)]
+        if self.evaluated is not None:
+            figures = {name: f"{value:.5g}" for name, value in self.evaluation.items()}
+            parts.append(_section(f"evaluation at step {self.evaluated}", figures))
+        if self.capabilities:
+            parts.append(_section("model", {name: f"{count:,} weights" for name, count in self.weights.items()}))
+            parts.append(f"the model can {', '.join(self.capabilities)}")
+        classes = f"\nclasses for --label: {', '.join(self.classes)}" if self.classes else ""
+        return "\n\n".join(parts) + classes
+
+
+@verb
+def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
+    """Show a run: preset, data, progress, last evaluation, and what its model can do.
+
+    Returns:
+        All of it, as attributes.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    from genlab.training.evaluation import values_of
+    from genlab.training.report import verdict
+    from genlab.training.run_folder import find
+
+    folder = find(os.fspath(run), Path(root))
+    recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
+    last = folder.events("evaluation")[-1:]
+    return Info(
+        path=folder.path,
+        preset=recipe["preset"],
+        source=data["source"],
+        verdict=verdict(folder),
+        data={n: v for n, v in data.items() if n not in ("source", "notes")},
+        recipe={n: v for n, v in recipe.items() if n != "preset"},
+        evaluation=dict(values_of(last[0])) if last else {},
+        evaluated=last[0]["step"] if last else None,
+        **_of_model(folder),
+    )
+
+
+def _of_model(folder: "RunFolder") -> dict[str, Any]:
+    """Return what is known of the model of a run; nothing if it has no checkpoint."""
+    from genlab.core.contract import Samples, capabilities
+    from genlab.runs.data import spec_of
+    from genlab.runs.load import load_model
+
+    if not folder.last.exists():
+        return {}
+    model = load_model(folder)
+    labelled = isinstance(model, Samples) and "label" in model.conditions
+    return {
+        "weights": {n: sum(p.numel() for p in m.parameters()) for n, m in model.named_children()},
+        "capabilities": capabilities(model),
+        "classes": spec_of(folder).class_names if labelled else (),
+    }
+
+
+def _section(title: str, values: Mapping[str, Any]) -> str:
+    return "\n".join([title, *(f"  {name:<20} {value}" for name, value in values.items())])

@@ -1,0 +1,36 @@
+"""`genlab.load`: the model of a run."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.options import RUNS, File, RunName, Sampling
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@verb
+def load(
+    run: RunName = "latest",
+    *,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "cpu",
+    root: File = RUNS,
+    **sampling: Unpack[Sampling],
+) -> "nn.Module":
+    """Load the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, if it has them.
+
+    Returns:
+        The model in evaluation mode, with frozen weights.
+
+    Raises:
+        UsageError: there is no such run or no such sampling option.
+        CheckpointError: its checkpoint is missing, cut short, altered or newer.
+    """
+    from genlab.runs.load import load_model
+    from genlab.training.run_folder import find
+
+    return load_model(find(os.fspath(run), Path(root)), checkpoint, device, sampling)

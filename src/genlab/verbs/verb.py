@@ -1,0 +1,127 @@
+"""What makes a function a verb: it checks its arguments, and its signature and help are complete.
+
+The command line (`cli/command.py`) and Python read the same signature and the same help.
+"""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import Parameter, Signature
+from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
+
+from genlab.core.errors import UsageError, suggestion
+from genlab.recipes.fields import checked
+from genlab.verbs.options import HELP, SHARED
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Return a function with the same parameters that checks its arguments before it runs.
+
+    Keywords `**options: Unpack[SomeTypedDict]` become parameters of their own in the signature; `**_options`,
+    which the function itself refuses, are left out of it. The help of parameters that several verbs share is
+    added to the docstring.
+
+    The function raises UsageError for an unknown keyword, a missing argument, or a value of the wrong type.
+    """
+    plain = inspect.signature(function)
+    packed = _packed(plain)
+    full = plain.replace(parameters=_unpacked(plain, packed))
+    shown = full.replace(parameters=[p for p in full.parameters.values() if not p.name.startswith("_")])
+
+    @wraps(function)
+    def verb(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = _bound(function.__name__, full, args, kwargs)
+        for name in packed:
+            if given.arguments.get(name) is None:
+                given.arguments.pop(name, None)
+        return function(*given.args, **given.kwargs)
+
+    verb.__signature__ = shown  # type: ignore[attr-defined]
+    verb.__doc__ = _documented(function.__doc__ or "", list(shown.parameters))
+    return verb
+
+
+def helps(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the help of each parameter of a verb, from its docstring."""
+    return _described(_sections(inspect.getdoc(function) or "")[1])
+
+
+def _packed(signature: Signature) -> Mapping[str, Any]:
+    """Return the names and types of the keywords that a signature has as `Unpack[TypedDict]`."""
+    for parameter in signature.parameters.values():
+        if parameter.kind is Parameter.VAR_KEYWORD and get_origin(parameter.annotation) is Unpack:
+            return get_type_hints(get_args(parameter.annotation)[0])
+    return {}
+
+
+def _unpacked(signature: Signature, packed: Mapping[str, Any]) -> Sequence[Parameter]:
+    """Return the parameters with the packed ones before those that all verbs share."""
+    parameters = list(signature.parameters.values())
+    if not packed:
+        return parameters
+    parameters.pop()
+    shared = (place for place, parameter in enumerate(parameters) if parameter.name in SHARED)
+    place = next(shared, len(parameters))
+    options = [Parameter(n, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for n, kind in packed.items()]
+    return [*parameters[:place], *options, *parameters[place:]]
+
+
+def _bound(
+    name: str, signature: Signature, args: Sequence[Any], options: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """Return the arguments by parameter, checked."""
+    kinds = {parameter.kind for parameter in signature.parameters.values()}
+    if Parameter.VAR_KEYWORD not in kinds:
+        for option in options.keys() - signature.parameters.keys():
+            known = list(signature.parameters)
+            raise UsageError(
+                f'{name} has no option "{option}".{suggestion(option, known)} Choices: {", ".join(known)}.'
+            )
+    try:
+        bound = signature.bind(*args, **options)
+    except TypeError as error:
+        raise UsageError(f"{name}: {error}") from None
+    for parameter in signature.parameters.values():
+        if parameter.name in bound.arguments:
+            bound.arguments[parameter.name] = _checked(parameter, bound.arguments[parameter.name])
+    return bound
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401
+    if parameter.kind is Parameter.VAR_KEYWORD or value is parameter.default:
+        return value
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return tuple(checked(parameter.name, each, parameter.annotation) for each in value)
+    return checked(parameter.name, value, parameter.annotation)
+
+
+def _documented(doc: str, names: Sequence[str]) -> str:
+    """Return a docstring whose section "Args:" has all parameters in order, with the help of the shared ones."""
+    before, args, after = _sections(inspect.cleandoc(doc))
+    own = {**HELP, **_described(args)}
+    lines = [
+        textwrap.fill(f"{name}: {own[name]}", 105, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        for name in names
+        if name in own
+    ]
+    section = "\n".join(["Args:", *lines]) if lines else ""
+    return "\n\n".join(filter(None, (before, section, after)))
+
+
+def _sections(doc: str) -> tuple[str, str, str]:
+    """Return what comes before the section "Args:", its lines, and the sections after it."""
+    before, *after = re.split(r"\n\n(?=(?:Args|Returns|Raises):\n)", doc)
+    args = after.pop(0).partition("\n")[2] if after and after[0].startswith("Args:") else ""
+    return before.strip(), args, "\n\n".join(after)
+
+
+def _described(section: str) -> dict[str, str]:
+    """Return the texts of a section "Args:", by parameter."""
+    entries = re.split(r"^    (?=\S)", section, flags=re.MULTILINE)
+    pairs = (entry.partition(": ") for entry in entries if entry.strip())
+    return {name.lstrip("*"): " ".join(text.split()) for name, _, text in pairs}
