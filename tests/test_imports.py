@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import genlab
+from genlab.verbs import VERBS
 
 SOURCE = Path(genlab.__file__).parent
 
@@ -206,6 +207,8 @@ def test_the_checker_finds_a_circle(tmp_path: Path) -> None:
     "statement",
     [
         "import genlab",
+        "import genlab, inspect; inspect.signature(genlab.data); genlab.recipes('*vae')",
+        *(f"import genlab; genlab.{name}.__doc__" for name in VERBS),
         "from genlab.cli.main import run; assert run(['--help']) == 0",
         "from genlab.cli.main import run; assert run(['train', '--help']) == 0",
         "from genlab.cli.main import run; assert run(['train', 'dcgan', '--help']) == 0",

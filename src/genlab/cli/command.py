@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from genlab.core.errors import RunFailureError
 from genlab.recipes.fields import flag
+from genlab.verbs.verb import helps, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
 JSON = Annotated[bool, Parameter(help="Print the result as JSON.", negative_bool=())]
@@ -21,8 +22,8 @@ FAILS_UNHEALTHY = "doctor"
 
 def as_command(verb: Callable[..., Any], shown: Callable[[Any], str] = str) -> Callable[..., None]:
     """Return a function that calls a verb and prints its result, with the signature that Cyclopts reads."""
-    signature, name = inspect.signature(verb), verb.__name__
-    parameters = [_typed(parameter) for parameter in signature.parameters.values()]
+    name, described = verb.__name__, helps(verb)
+    parameters = [_typed(each, described[each.name]) for each in inspect.signature(verb).parameters.values()]
     if name in AS_JSON:
         parameters.append(
             inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JSON)
@@ -36,7 +37,7 @@ def as_command(verb: Callable[..., Any], shown: Callable[[Any], str] = str) -> C
         if name == FAILS_UNHEALTHY and not result.healthy:
             raise RunFailureError("")  # everything is printed already
 
-    command.__name__, command.__doc__ = name, verb.__doc__
+    command.__name__, command.__doc__ = name, summary(verb)
     return signed(command, parameters)
 
 
@@ -53,20 +54,21 @@ def show(result: Any) -> None:  # noqa: ANN401
         print(result if isinstance(result, str) else json.dumps(result, indent=1, ensure_ascii=False))
 
 
-def _typed(parameter: inspect.Parameter) -> inspect.Parameter:
+def _typed(parameter: inspect.Parameter, described: str) -> inspect.Parameter:
     """Return a parameter of a verb as it is typed on the command line."""
-    kind, several = _kind(parameter.annotation), parameter.kind is inspect.Parameter.VAR_POSITIONAL
     names = [flag(parameter.name), SHORT[parameter.name]] if parameter.name in SHORT else None
     # A list of words is given as --presets a b; pairs are given one by one, as --map a=b --map c=d.
     words = parameter.annotation == Sequence[str] | None
     about = Parameter(
         name=names,
+        help=described,
         negative_iterable=(),
         negative_bool=() if parameter.default is False else None,
         consume_multiple=words,
     )
-    default = None if parameter.default == () else parameter.default
-    return parameter.replace(annotation=kind if several else Annotated[kind, about], default=default)
+    if parameter.default == ():
+        parameter = parameter.replace(default=None)
+    return parameter.replace(annotation=Annotated[_kind(parameter.annotation), about])
 
 
 def _kind(hint: Any) -> Any:  # noqa: ANN401

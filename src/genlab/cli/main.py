@@ -6,12 +6,22 @@ import sys
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter, Token, UnknownCommandError, UnknownOptionError, convert
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Parameter,
+    Token,
+    UnknownCommandError,
+    UnknownOptionError,
+    convert,
+)
 
 from genlab.cli.command import as_command
 from genlab.cli.train import conclusion, training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.plugins import of_command_line
+from genlab.recipes.fields import checked
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import owners
 from genlab.verbs import COMMANDS, find
@@ -42,12 +52,20 @@ def build_app(tokens: Sequence[str]) -> App:
 
 
 def _read(kind: Any, tokens: Sequence[Token]) -> Any:  # noqa: ANN401
-    """Convert what was typed to a type; a fraction is refused for a whole number, not rounded."""
-    kinds = {kind, *get_args(kind)}
-    for token in tokens:
-        if int in kinds and float not in kinds and re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", token.value):
-            raise ValueError(f"{token.value} is not a whole number")
-    return convert(kind, tokens)
+    """Convert what was typed to a type; a fraction is refused for a whole number, not rounded.
+
+    What cannot be converted is refused in the same words as in YAML and in Python.
+    """
+    kinds, typed = {kind, *get_args(kind)}, [token.value for token in tokens]
+    name, value = tokens[0].keyword, typed[0] if len(typed) == 1 else tuple(typed)
+    if name and int in kinds and float not in kinds and re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", typed[0]):
+        return checked(name, value, kind)
+    try:
+        return convert(kind, tokens)
+    except CoercionError:
+        if name:
+            checked(name, value, kind)
+        raise
 
 
 def run(tokens: Sequence[str]) -> int:

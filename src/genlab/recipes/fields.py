@@ -183,8 +183,8 @@ def by_field(values: Mapping[str, Any], *options: object) -> dict[str, Any]:
 
 
 def flag(name: str) -> str:
-    """Return an option as it is typed, `discriminator_steps` as `--discriminator-steps`."""
-    return "--" + name.replace("_", "-")
+    """Return an option as it is typed, `discriminator_steps` as `--discriminator-steps`; `-n` stays as it is."""
+    return name if name.startswith("-") else "--" + name.replace("_", "-")
 
 
 def override(options: "D", values: Mapping[str, Any]) -> "D":
@@ -242,7 +242,7 @@ def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
     """Return `value` as the type that `hint` names, or `_NO`."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        if value is None:
+        if value is None and type(None) in get_args(hint):
             return None
         options = (_convert(value, part) for part in get_args(hint) if part is not type(None))
         return next((option for option in options if option is not _NO), _NO)

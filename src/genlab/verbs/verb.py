@@ -46,6 +46,11 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     return verb
 
 
+def summary(function: Callable[..., Any]) -> str:
+    """Return the docstring of a verb without its sections."""
+    return _sections(inspect.getdoc(function) or "")[0]
+
+
 def helps(function: Callable[..., Any]) -> dict[str, str]:
     """Return the help of each parameter of a verb, from its docstring."""
     return _described(_sections(inspect.getdoc(function) or "")[1])
