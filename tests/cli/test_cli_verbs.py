@@ -307,7 +307,7 @@ def test_a_wrong_call_is_a_usage_error_with_the_next_step(wrong: Callable[[], ob
     [
         "import genlab",
         "import genlab.data",
-        "from genlab.data.toys import TOYS\nimport genlab",
+        "from genlab.data.cache import cache_folder\nimport genlab",
         "import genlab.recipes.presets\nimport genlab.bench as bench\nimport genlab",
         "from genlab import data, recipes\nassert recipes('vae')\nimport genlab",
         "import genlab.cli.main\nimport genlab.verbs.data\nimport genlab",

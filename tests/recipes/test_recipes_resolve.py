@@ -141,6 +141,15 @@ def test_paths_are_text(tmp_path: Path) -> None:
     assert resolve("vae", {"root": tmp_path, "data": tmp_path / "a"}).settings.root == str(tmp_path)
 
 
+def test_the_former_name_of_root_is_read_from_files_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("preset: vae\nout: elsewhere\n")
+    assert resolve(str(path)).settings.root == "elsewhere"
+    assert "out" not in resolve(str(path)).values()
+    with pytest.raises(UsageError, match=r'no option "out"\. Did you mean "root"'):
+        resolve("vae", {"out": "elsewhere"})
+
+
 # What the user gave, and what the answer must contain: the flag, the value, the choices or the range.
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("vea", {}, ['unknown preset "vea"', 'Did you mean "vae"?', "Choices: autoencoder, ", "dcgan"]),
