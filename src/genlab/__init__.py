@@ -76,7 +76,7 @@ for _name in ROOMS:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)

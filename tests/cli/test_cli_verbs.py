@@ -111,6 +111,7 @@ def test_every_parameter_of_a_verb_is_described_in_order(name: str) -> None:
     described = helps(verb)
     assert list(described) == list(inspect.signature(verb).parameters)
     assert all(re.match(r"\S.*\.$", text) for text in described.values())
+    assert not any(re.search(r"\w- |\s{2}", text) for text in described.values())
     doc = inspect.getdoc(verb)
     assert doc is not None
     assert re.match(r"[A-Z][^\n]*\.\n", doc)

@@ -11,7 +11,7 @@ from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
 from genlab.verbs.train import train
-from genlab.verbs.verb import helps
+from genlab.verbs.verb import helps, summary
 
 if TYPE_CHECKING:
     from genlab.runs.train import Result
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 def training_app(typed: str | None) -> App:
     """Return the command `train`; `typed` is the preset or YAML file that the user typed, if any."""
+    first = summary(train).partition("\n")[0]
     app = App(
         name="train",
-        help="Train a preset or a YAML file. `genlab train dcgan --help` lists the options of a preset.",
+        help=f"{first} `genlab train dcgan --help` lists the options of a preset.",
     )
     app.help_format = "markdown"
     for name in PRESETS:

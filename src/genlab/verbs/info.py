@@ -1,5 +1,6 @@
 """`genlab info`: what a run is."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class Info:
 
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        return {**vars(self), "path": str(self.path)}
+        finite = {name: value if math.isfinite(value) else None for name, value in self.evaluation.items()}
+        return {**vars(self), "path": str(self.path), "evaluation": finite}
 
     def __str__(self) -> str:
         parts = [f"{self.path}\n{self.preset} on {self.source}: {self.verdict}"]

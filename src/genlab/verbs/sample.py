@@ -41,7 +41,7 @@ class Sampled:
         return stacked([*sources, self.spec.target.draw(self.samples, self.columns)])
 
     def __str__(self) -> str:
-        return f"{len(self.samples)} images in {self.path}" if self.path.is_dir() else str(self.path)
+        return str(self.path) if _is_png(self.path) else f"{len(self.samples)} images in {self.path}"
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png
@@ -84,7 +84,7 @@ def sample(
     if path and path.suffix.lower() in OTHER_PICTURES:
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
-    into = path if path and path.suffix.lower() != ".png" else None
+    into = None if path is None or _is_png(path) else path
     if into:
         _refuse_as_folder(into, opened.spec.target)  # before sampling, which may take minutes
 
@@ -105,6 +105,10 @@ def sample(
     else:
         write_png(place, sampled.picture)
     return sampled
+
+
+def _is_png(path: Path) -> bool:
+    return path.suffix.lower() == ".png"
 
 
 def _refuse_as_folder(folder: Path, target: "Modality") -> None:

@@ -7,7 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, Signature
 from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
@@ -34,16 +34,16 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     shown = full.replace(parameters=[p for p in full.parameters.values() if not p.name.startswith("_")])
 
     @wraps(function)
-    def verb(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         given = _bound(function.__name__, full, args, kwargs)
         for name in packed:
             if given.arguments.get(name) is None:
                 given.arguments.pop(name, None)
         return function(*given.args, **given.kwargs)
 
-    verb.__signature__ = shown  # type: ignore[attr-defined]
-    verb.__doc__ = _documented(function.__doc__ or "", list(shown.parameters))
-    return verb
+    call.__signature__ = shown  # type: ignore[attr-defined]
+    call.__doc__ = _documented(function.__doc__ or "", list(shown.parameters))
+    return call
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -109,13 +109,14 @@ def _documented(doc: str, names: Sequence[str]) -> str:
     """Return a docstring whose section "Args:" has all parameters in order, with the help of the shared ones."""
     before, args, after = _sections(inspect.cleandoc(doc))
     own = {**HELP, **_described(args)}
-    lines = [
-        textwrap.fill(f"{name}: {own[name]}", 105, initial_indent=" " * 4, subsequent_indent=" " * 8)
-        for name in names
-        if name in own
-    ]
+    lines = [_wrap(f"{name}: {own[name]}") for name in names if name in own]
     section = "\n".join(["Args:", *lines]) if lines else ""
     return "\n\n".join(filter(None, (before, section, after)))
+
+
+_wrap = partial(
+    textwrap.fill, width=105, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False
+)
 
 
 def _sections(doc: str) -> tuple[str, str, str]:
