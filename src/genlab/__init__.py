@@ -14,6 +14,7 @@ from genlab.version import __version__
 if TYPE_CHECKING:
     from inspect import Signature
 
+    from genlab.plugins import part, plugin
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
     from genlab.verbs.compare import compare
@@ -41,6 +42,8 @@ __all__ = [
     "info",
     "interpolate",
     "load",
+    "part",
+    "plugin",
     "recipes",
     "reconstruct",
     "report",

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -20,7 +19,8 @@ import genlab as package
 from genlab.cli.command import AS_JSON
 from genlab.cli.main import build_app
 from genlab.core.errors import GenlabError, UsageError
-from genlab.recipes.fields import aliases, flag
+from genlab.core.parts import forget, registered
+from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import resolve
 from genlab.verbs import COMMANDS, VERBS, find
@@ -56,7 +56,7 @@ def result_type(name: str) -> Any:
 
 
 def test_every_verb_is_an_attribute_of_the_package() -> None:
-    assert set(package.__all__) == {*VERBS, "__version__"}
+    assert set(package.__all__) == {*VERBS, "part", "plugin", "__version__"}
     assert set(package.__all__) <= set(dir(package))
     for name in VERBS:
         assert inspect.signature(getattr(package, name)) == inspect.signature(find(name))
@@ -98,7 +98,9 @@ def choices(hint: Any) -> Sequence[Any]:
 def test_a_preset_has_the_same_options_on_the_command_line_and_in_python(app: App, preset: str) -> None:
     plan = resolve(preset)
     arguments = {a.field_info.name: a for a in app["train"][preset].assemble_argument_collection()}
-    own = {f.name: getattr(each, f.name) for each in (plan.recipe, plan.settings) for f in fields(each)}
+    own = {
+        name: option.value for each in (plan.recipe, plan.settings) for name, option in options_of(each).items()
+    }
     shared = {alias for alias, targets in aliases(plan.recipe, plan.settings).items() if len(targets) > 1}
     of_train = {n for n, p in inspect.signature(package.train).parameters.items() if p.kind.name == "KEYWORD_ONLY"}
     assert set(arguments) == {*own, *shared, *of_train}
@@ -253,7 +255,7 @@ def test_a_run_is_named_by_text_or_any_path(runs: Path) -> None:
     ("name", "options"),
     [
         ("sample", {"number": 0}),
-        ("sample", {"sampling_steps": 2.5}),
+        ("sample", {"guidance": 2.0}),
         ("sample", {"device": "gpu"}),
         ("sample", {"out": "a.jpg"}),
         ("sample", {"label": "7"}),
@@ -292,7 +294,6 @@ def test_a_wrong_value_is_answered_in_the_same_words(
         (lambda: package.data(), "data: missing a required argument: 'source'"),
         (lambda: package.train("vea"), 'unknown preset "vea". Did you mean "vae"?'),
         (lambda: package.train("vae", out="x"), 'vae has no option "out". Did you mean "root"?'),
-        (lambda: package.load("x", sampler="hein"), 'not "hein". Did you mean "heun"?'),
     ],
 )
 def test_a_wrong_call_is_a_usage_error_with_the_next_step(wrong: Callable[[], object], words: str) -> None:
@@ -342,3 +343,24 @@ def test_a_package_that_can_be_called_can_be_patched(monkeypatch: pytest.MonkeyP
     from genlab.data import toys
 
     assert toys.TOYS == {}
+
+
+# parts of a user
+
+
+def test_an_own_sampler_is_a_choice_of_both_faces(tmp_path: Path, genlab: Genlab) -> None:
+    parts = tmp_path / "parts.py"
+    parts.write_text(
+        "import genlab\nfrom genlab.families.samplers import SAMPLERS\n"
+        'genlab.part("sampler", "twin-of-euler")(SAMPLERS["euler"])\n'
+    )
+    small = ("--width", 8, "--batch", 8, "--size", 16, "--timesteps", 4, "--steps", 1, "--root", tmp_path)
+    assert genlab("train", "ddpm", *small, "--attention", 0, "--quiet") == (0, "", "")
+    try:
+        code, out, err = genlab("sample", "--sampler", "twin-of-euler", "--root", tmp_path, "--plugin", parts)
+        assert (code, err) == (0, "")
+        by_name = package.sample(sampler="twin-of-euler", root=tmp_path)
+        assert out == f"{by_name}\n"
+        assert torch.equal(by_name.samples, package.sample(sampler="euler", root=tmp_path).samples)
+    finally:
+        forget(registered("sampler")["twin-of-euler"])

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 import genlab
-from genlab.applications import api
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.errors import DataError, RunFailureError, UsageError
@@ -203,7 +202,7 @@ def test_the_checkpoint_that_is_loaded_has_the_networks_of_its_phase(
         assert genlab.load(folder.path, checkpoint=which).sample(3).shape == (3, 1, 8, 8)  # type: ignore[operator]
         assert genlab.load(whole["growing"].path, checkpoint=which).sample(3).shape == (3, 1, 16, 16)  # type: ignore[operator]
     for at in (folder, whole["growing"]):
-        figures = api.evaluate(at.path, samples=50, extractor="pixels").figures
+        figures = genlab.evaluate(at.path, samples=50, extractor="pixels").figures
         assert "fd[pixels]" in {figure.name for figure in figures}
 
 

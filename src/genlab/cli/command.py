@@ -11,10 +11,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from cyclopts import Parameter
 
 from genlab.core.errors import RunFailureError
-from genlab.recipes.fields import flag
+from genlab.recipes.fields import flag, with_own
 from genlab.verbs.verb import helps, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
+OWN_PARTS = {"sampler": "sampler"}  # parameters whose values may be a user's own parts, by their kind
 JSON = Annotated[bool, Parameter(help="Print the result as JSON.", negative_bool=())]
 AS_JSON = ("reconstruct", "evaluate", "compare", "doctor", "info", "data", "recipes", "checks", "bench")
 FAILS_UNHEALTHY = "doctor"
@@ -68,7 +69,8 @@ def _typed(parameter: inspect.Parameter, described: str) -> inspect.Parameter:
     )
     if parameter.default == ():
         parameter = parameter.replace(default=None)
-    return parameter.replace(annotation=Annotated[_kind(parameter.annotation), about])
+    kind = with_own(_kind(parameter.annotation), OWN_PARTS.get(parameter.name))
+    return parameter.replace(annotation=Annotated[kind, about])
 
 
 def _kind(hint: Any) -> Any:  # noqa: ANN401

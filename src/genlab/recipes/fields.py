@@ -67,7 +67,7 @@ def options_of(options: object) -> dict[str, Option]:
     for f in fields(options):  # type: ignore[arg-type]
         if f.name == OWN:
             continue
-        hint = _with_own(hints[f.name], f.metadata["part"])
+        hint = with_own(hints[f.name], f.metadata["part"])
         found[f.name] = Option(
             f.name, getattr(options, f.name), hint, f.metadata["help"], f.metadata, f.metadata["aliases"]
         )
@@ -123,16 +123,16 @@ def part_options(options: object) -> Iterator[tuple[str, Part, OwnOption]]:
             yield part.flag(name), part, option
 
 
-def _with_own(hint: Any, kind: str | None) -> Any:  # noqa: ANN401
+def with_own(hint: Any, kind: str | None) -> Any:  # noqa: ANN401
     """Return the type of an option, with the names of own parts among its values."""
     own = registered(kind) if kind else {}
-    if not own or hint is str:
+    if not own or not get_args(hint):
         return hint
     if get_origin(hint) is Literal:
         return Literal[(*get_args(hint), *own)]
     if get_origin(hint) is tuple:
         return hint
-    return Union[tuple(_with_own(part, kind) for part in get_args(hint))]  # noqa: UP007 (made at run time)
+    return Union[tuple(with_own(part, kind) for part in get_args(hint))]  # noqa: UP007 (made at run time)
 
 
 def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a type that mypy cannot know)

@@ -6,7 +6,7 @@ The command line (`cli/command.py`) and Python read the same signature and the s
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial, wraps
 from inspect import Parameter, Signature
 from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
@@ -22,9 +22,9 @@ R = TypeVar("R")
 def verb(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function with the same parameters that checks its arguments before it runs.
 
-    Keywords `**options: Unpack[SomeTypedDict]` become parameters of their own in the signature; `**_options`,
-    which the function itself refuses, are left out of it. The help of parameters that several verbs share is
-    added to the docstring.
+    Keywords `**options: Unpack[SomeTypedDict]` become parameters of their own in the signature, without a check;
+    `**_options`, which the function itself refuses, are left out of it. The help of parameters that several
+    verbs share is added to the docstring.
 
     The function raises UsageError for an unknown keyword, a missing argument, or a value of the wrong type.
     """
@@ -35,7 +35,7 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = _bound(function.__name__, full, args, kwargs)
+        given = _bound(function.__name__, full, packed, args, kwargs)
         for name in packed:
             if given.arguments.get(name) is None:
                 given.arguments.pop(name, None)
@@ -77,9 +77,9 @@ def _unpacked(signature: Signature, packed: Mapping[str, Any]) -> Sequence[Param
 
 
 def _bound(
-    name: str, signature: Signature, args: Sequence[Any], options: Mapping[str, Any]
+    name: str, signature: Signature, packed: Container[str], args: Sequence[Any], options: Mapping[str, Any]
 ) -> inspect.BoundArguments:
-    """Return the arguments by parameter, checked."""
+    """Return the arguments by parameter, checked; a run's recipe checks those in `packed`."""
     kinds = {parameter.kind for parameter in signature.parameters.values()}
     if Parameter.VAR_KEYWORD not in kinds:
         for option in options.keys() - signature.parameters.keys():
@@ -92,7 +92,7 @@ def _bound(
     except TypeError as error:
         raise UsageError(f"{name}: {error}") from None
     for parameter in signature.parameters.values():
-        if parameter.name in bound.arguments:
+        if parameter.name in bound.arguments and parameter.name not in packed:
             bound.arguments[parameter.name] = _checked(parameter, bound.arguments[parameter.name])
     return bound
 
