@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
     from genlab.verbs.resume import resume
+    from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
 
@@ -48,10 +49,11 @@ __all__ = [
     "reconstruct",
     "report",
     "resume",
+    "runs",
     "sample",
     "train",
 ]
-ROOMS = ("bench", "data", "recipes")  # packages with the name of a verb
+ROOMS = ("bench", "data", "recipes", "runs")  # packages with the name of a verb
 
 
 class _Room(ModuleType):

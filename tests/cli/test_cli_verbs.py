@@ -103,7 +103,7 @@ def test_a_preset_has_the_same_options_on_the_command_line_and_in_python(app: Ap
     }
     shared = {alias for alias, targets in aliases(plan.recipe, plan.settings).items() if len(targets) > 1}
     of_train = {n for n, p in inspect.signature(package.train).parameters.items() if p.kind.name == "KEYWORD_ONLY"}
-    assert set(arguments) == {*own, *shared, *of_train}
+    assert set(arguments) == {*own, *shared, *of_train, "json"}
     assert {name: arguments[name].field_info.default for name in own} == own
 
 
@@ -146,6 +146,7 @@ def test_json_is_for_results_with_plain_values(name: str) -> None:
         ("evaluate", ("vae",), {"extractor": "pixels", "samples": 50}),
         ("compare", ("vae", "dcgan"), {"extractor": "pixels", "samples": 50}),
         ("doctor", ("dcgan",), {}),
+        ("runs", (), {}),
         ("info", ("vae",), {}),
         ("report", ("vae",), {}),
         ("data", ("digits",), {"size": 16}),
@@ -182,6 +183,20 @@ def test_python_prints_nothing(runs: Path, capfd: pytest.CaptureFixture[str]) ->
     package.info("vae", root=runs)
     package.train("autoencoder", steps=1, width=4, data="digits", root=runs.parent / "other", quiet=True, **SHAPE)
     assert capfd.readouterr() == ("", "")
+
+
+def test_training_prints_the_run(tmp_path: Path, genlab: Genlab) -> None:
+    small = {"steps": 2, "width": 4, "size": 16, "batch_size": 16, "root": tmp_path}
+    flags = [word for name, value in small.items() for word in (flag(name), value)]
+    run = package.train("autoencoder", name="a", **small, quiet=True)
+    code, out, _ = genlab("train", "autoencoder", "--name", "b", *flags)
+    assert code == 0
+    assert re.sub(r" in .*", "", out) == re.sub(r" in .*", "", f"{run}\n").replace(
+        str(tmp_path / "a"), str(tmp_path / "b")
+    )
+    code, out, _ = genlab("resume", "a", "--root", tmp_path, "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(json.dumps(package.runs(tmp_path)[-1].values()))
 
 
 def test_a_quiet_command_prints_nothing(tmp_path: Path, genlab: Genlab) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from genlab.core.errors import RunFailureError
 from genlab.recipes.fields import flag, with_own
@@ -16,43 +16,66 @@ from genlab.verbs.verb import helps, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
 OWN_PARTS = {"sampler": "sampler"}  # parameters whose values may be a user's own parts, by their kind
-JSON = Annotated[bool, Parameter(help="Print the result as JSON.", negative_bool=())]
-AS_JSON = ("reconstruct", "evaluate", "compare", "doctor", "info", "data", "recipes", "checks", "bench")
+AS_JSON = (  # verbs whose results have `values()`
+    *("train", "resume", "reconstruct", "evaluate", "compare", "doctor"),
+    *("runs", "info", "data", "recipes", "checks", "bench"),
+)
 FAILS_UNHEALTHY = "doctor"
 
 
-def as_command(verb: Callable[..., Any], shown: Callable[[Any], str] = str) -> Callable[..., None]:
-    """Return a function that calls a verb and prints its result, with the signature that Cyclopts reads."""
-    name, described = verb.__name__, helps(verb)
+def as_command(verb: Callable[..., Any]) -> Callable[..., None]:
+    """Return the command of a verb."""
+    described = helps(verb)
     parameters = [_typed(each, described[each.name]) for each in inspect.signature(verb).parameters.values()]
-    if name in AS_JSON:
-        parameters.append(
-            inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JSON)
-        )
+    return printing(verb, verb.__name__, summary(verb), parameters)
+
+
+def printing(
+    call: Callable[..., Any],
+    name: str,
+    about: str,
+    parameters: Sequence[inspect.Parameter],
+    group: Group | None = None,
+) -> Callable[..., None]:
+    """Return a command that prints the result of the verb `name`.
+
+    Args:
+        call: the verb, or the verb with some arguments.
+        name: of the verb.
+        about: the help of the command.
+        parameters: those that Cyclopts is to read, besides --json.
+        group: of --json in the help.
+    """
 
     def command(*args: Any, **options: Any) -> None:  # noqa: ANN401 (checked by the verb)
         as_json = options.pop("json", False)
-        result = verb(*args, **options)
-        if not options.get("quiet"):
-            show(result.values() if as_json else shown(result))
+        result = call(*args, **options)
+        if as_json:
+            _print(json.dumps(result.values(), indent=1, ensure_ascii=False))
+        elif not options.get("quiet"):
+            _print(str(result))
         if name == FAILS_UNHEALTHY and not result.healthy:
             raise RunFailureError("")  # everything is printed already
 
-    command.__name__, command.__doc__ = name, summary(verb)
-    return signed(command, parameters)
-
-
-def signed(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
-    """Return `command` with the parameters that Cyclopts is to read."""
+    if name in AS_JSON:
+        shown = Parameter(help="Print the result as JSON.", negative_bool=(), group=group)
+        parameters = [*parameters, option("json", False, bool, shown)]
+    command.__name__, command.__doc__ = name, about
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 
-def show(result: Any) -> None:  # noqa: ANN401
-    """Print a text, or plain values as JSON; of several processes only the first one does."""
+def option(name: str, default: Any, hint: Any, about: Parameter) -> inspect.Parameter:  # noqa: ANN401
+    """Return a parameter that is given by its flag."""
+    annotation = Annotated[hint, about]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _print(text: str) -> None:
+    """Print a text; of several processes only the first one does."""
     if os.environ.get("RANK", "0") == "0":
-        print(result if isinstance(result, str) else json.dumps(result, indent=1, ensure_ascii=False))
+        print(text)
 
 
 def _typed(parameter: inspect.Parameter, described: str) -> inspect.Parameter:

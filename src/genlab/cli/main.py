@@ -18,7 +18,7 @@ from cyclopts import (
 )
 
 from genlab.cli.command import as_command
-from genlab.cli.train import conclusion, training_app
+from genlab.cli.train import training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.plugins import of_command_line
 from genlab.recipes.fields import checked
@@ -47,7 +47,7 @@ def build_app(tokens: Sequence[str]) -> App:
     typed = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
     app.command(training_app(typed))
     for name in COMMANDS[1:]:
-        app.command(as_command(find(name), conclusion if name == "resume" else str))
+        app.command(as_command(find(name)))
     return app
 
 

@@ -2,19 +2,17 @@
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Any
 
 from cyclopts import App, Group, Parameter
 
-from genlab.cli.command import show, signed
+from genlab.cli.command import option, printing
 from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
 from genlab.verbs.train import train
 from genlab.verbs.verb import helps, summary
-
-if TYPE_CHECKING:
-    from genlab.runs.train import Result
 
 
 def training_app(typed: str | None) -> App:
@@ -32,65 +30,31 @@ def training_app(typed: str | None) -> App:
     return app
 
 
-def _command(name: str, plan: Plan, summary: str) -> Callable[..., None]:
-    """Return a function with the options of `plan` as keyword arguments and their values as defaults."""
-
-    def command(**options: Any) -> None:  # noqa: ANN401 (checked by the recipe)
-        result = train(name, **options)
-        if not options.get("quiet"):
-            show(conclusion(result))
-
-    command.__doc__ = summary
-    return signed(command, [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run"), _quiet()])
+def _command(name: str, plan: Plan, about: str) -> Callable[..., None]:
+    """Return a command with the options of `plan` as flags and their values as defaults."""
+    run = _group("Run")
+    quiet = Parameter(help=helps(train)["quiet"], negative_bool=(), group=run)
+    parameters = [*_parameters(plan.recipe, "Model"), *_parameters(plan.settings, "Run")]
+    return printing(partial(train, name), "train", about, [*parameters, option("quiet", False, bool, quiet)], run)
 
 
 def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: ANN401 (any dataclass)
     group = _group(title)
     known, others = options_of(options), aliases(options)
     parameters = []
-    for option in known.values():
+    for each in known.values():
         flags = [
-            flag(option.name),
-            *(flag(alias) for alias, targets in others.items() if targets == [option.name]),
+            flag(each.name),
+            *(flag(alias) for alias, targets in others.items() if targets == [each.name]),
         ]
-        about = Parameter(name=flags, help=option.help, group=group, negative_iterable=())
-        parameters.append(_parameter(option.name, option.value, option.hint, about))
+        about = Parameter(name=flags, help=each.help, group=group, negative_iterable=())
+        parameters.append(option(each.name, each.value, each.hint, about))
     for alias, targets in others.items():
         if len(targets) > 1:
             about = Parameter(help=f"sets {' and '.join(map(flag, targets))}", group=group)
-            parameters.append(_parameter(alias, None, known[targets[0]].hint | None, about))
+            parameters.append(option(alias, None, known[targets[0]].hint | None, about))
     return parameters
-
-
-def _quiet() -> inspect.Parameter:
-    about = Parameter(help=helps(train)["quiet"], group=_group("Run"), negative_bool=())
-    return _parameter("quiet", False, bool, about)
 
 
 def _group(title: str) -> Group:
     return Group(title, sort_key=1 if title == "Model" else 2)
-
-
-def _parameter(name: str, default: Any, hint: Any, about: Parameter) -> inspect.Parameter:  # noqa: ANN401
-    annotation = Annotated[hint, about]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def conclusion(result: "Result") -> str:
-    """Return where the results of a run are, and what to try next."""
-    from genlab.training.report import duration
-
-    folder, progress = result.folder, result.progress
-    further = result.planned_steps if progress.step < result.planned_steps else 2 * progress.step
-    use = "interpolate" if result.has_latents else "sample"
-    over = "\nThis run was complete. Give --steps to continue it." if progress.step == result.start_step else ""
-    return (
-        f"\n{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
-        f"  pictures  {folder}/previews\n"
-        f"  report    {folder}/report.html\n"
-        f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
-        f"Try next:\n"
-        f"  genlab info {folder}\n"
-        f"  genlab {use} {folder}\n"
-        f"  genlab resume {folder} --steps {further}"
-    )

@@ -179,9 +179,9 @@ class Run(os.PathLike[str]):
         **sampling: Any,  # noqa: ANN401 (checked by the recipe)
     ) -> "nn.Module":
         """Return its model, as `genlab.load` does."""
-        from genlab.runs.load import load
+        from genlab.runs.load import load_model
 
-        return load(self.folder, checkpoint=checkpoint, device=device, **sampling)
+        return load_model(self._files, checkpoint, device, sampling)
 
     def values(self) -> dict[str, Any]:
         """Return a summary as plain values for JSON.

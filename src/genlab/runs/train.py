@@ -42,7 +42,7 @@ from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
 from genlab.training.own import OwnCallback
-from genlab.training.report import write_report
+from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
 
@@ -60,6 +60,23 @@ class Result(Run):
         self.start_step = start_step  # where this training started
         self.planned_steps = planned_steps
         self.has_latents = has_latents  # whether `genlab interpolate` can use its model
+
+    def __str__(self) -> str:
+        """Return where its results are and what to try next."""
+        folder, progress = self.folder, self.progress
+        further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
+        use = "interpolate" if self.has_latents else "sample"
+        over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
+        return (
+            f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
+            f"  pictures  {folder}/previews\n"
+            f"  report    {folder}/report.html\n"
+            f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
+            f"Try next:\n"
+            f"  genlab info {folder}\n"
+            f"  genlab {use} {folder}\n"
+            f"  genlab resume {folder} --steps {further}"
+        )
 
 
 def train(plan: Plan, *, quiet: bool = False) -> Result:

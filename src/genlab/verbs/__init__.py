@@ -17,6 +17,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "doctor",
+    "runs",
     "info",
     "report",
     "data",
