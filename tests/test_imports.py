@@ -214,7 +214,6 @@ def test_the_checker_finds_a_circle(tmp_path: Path) -> None:
         "from genlab.cli.main import run; assert run(['train', 'dcgan', '--help']) == 0",
         "from genlab.cli.main import run; assert run(['sample', '--help']) == 0",
         "from genlab.cli.main import run; assert run(['recipes']) == 0",
-        "from genlab.cli.main import run; assert run(['runs']) == 0",
         "from genlab.cli.main import run; assert run(['train', 'dcgan', '--discriminator-steps', '0']) == 2",
     ],
 )
