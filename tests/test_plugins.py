@@ -214,7 +214,7 @@ HOSTILE = "from pathlib import Path\nPath({!r}).touch()\nimport genlab\ngenlab.p
 
 @pytest.fixture(scope="module")
 def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = genlab.train("vae", latent=2, out=tmp_path_factory.mktemp("runs"), quiet=True, **TINY)
+    run = genlab.train("vae", latent=2, root=tmp_path_factory.mktemp("runs"), quiet=True, **TINY)
     return Path(run)
 
 
@@ -338,14 +338,14 @@ def test_a_part_that_does_not_do_its_work_is_found_before_anything_is_written(
     option = {"architecture": "architecture", "reconstruction": "reconstruction"}[kind]
     given = {option: plugins.name_of(kind, value), "latent": 2, **TINY, **options}
     with pytest.raises(UsageError, match=reason):
-        genlab.train(preset, quiet=True, out=tmp_path / "runs", **given)
+        genlab.train(preset, quiet=True, root=tmp_path / "runs", **given)
     assert not (tmp_path / "runs").exists()
 
 
 def test_trying_a_part_first_changes_no_bit_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def trained() -> dict[str, Tensor]:
         run = genlab.train(
-            "dcgan", architecture=plugins.name_of("architecture", Net), quiet=True, out=tmp_path, **TINY
+            "dcgan", architecture=plugins.name_of("architecture", Net), quiet=True, root=tmp_path, **TINY
         )
         return genlab.load(run).state_dict()
 

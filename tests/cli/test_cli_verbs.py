@@ -196,7 +196,8 @@ def test_training_prints_the_run(tmp_path: Path, genlab: Genlab) -> None:
     )
     code, out, _ = genlab("resume", "a", "--root", tmp_path, "--json")
     assert code == 0
-    assert json.loads(out) == json.loads(json.dumps(package.runs(tmp_path)[-1].values()))
+    listed = {each.name: each.values() for each in package.runs(tmp_path)}
+    assert json.loads(out) == json.loads(json.dumps(listed["a"]))
 
 
 def test_a_quiet_command_prints_nothing(tmp_path: Path, genlab: Genlab) -> None:

@@ -41,7 +41,7 @@ def failure(severity: str = "failure") -> Mapping[str, Any]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     tiny = {"width": 8, "latent": 3, "batch_size": 8, "size": 16}
     rhythm = {"steps": 6, "log_every": 2, "preview_every": 3, "evaluate_every": 3}
-    return genlab.train("vae", quiet=True, out=tmp_path_factory.mktemp("runs"), **tiny, **rhythm)
+    return genlab.train("vae", quiet=True, root=tmp_path_factory.mktemp("runs"), **tiny, **rhythm)
 
 
 def test_what_train_returns_is_a_run(trained: Run) -> None:
@@ -188,7 +188,7 @@ def test_previews_are_arrays_and_pictures(trained: Run) -> None:
 
 
 def test_the_text_names_what_was_trained_and_where_its_results_are(trained: Run) -> None:
-    text = str(trained)
+    text = str(Run(trained))
     assert "vae: vae on digits (finished)" in text
     assert "6 of 6 steps" in text
     assert f"{trained.folder}/report.html" in text

@@ -172,10 +172,10 @@ def test_training_in_a_kernel_uses_the_display(
     display: Display, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = {"width": 8, "latent": 3, "batch_size": 8, "size": 16, "steps": 2}
-    run = genlab.train("autoencoder", out=tmp_path, **tiny)
+    run = genlab.train("autoencoder", root=tmp_path, **tiny)
     assert display.made == 1
     assert "step 2 of 2" in display.shown[-1]
     assert capsys.readouterr().err == ""
-    genlab.train("autoencoder", quiet=True, out=tmp_path, **tiny)
+    genlab.train("autoencoder", quiet=True, root=tmp_path, **tiny)
     assert display.made == 1
     assert RunFolder(run.folder).events("diagnosis")
