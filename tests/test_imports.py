@@ -15,6 +15,7 @@ SOURCE = Path(genlab.__file__).parent
 
 PARTS = frozenset({"core", "architectures", "objectives", "regularizers", "families"})
 BELOW_RUNS = PARTS | {"data", "metrics", "diagnosis", "training", "recipes"}
+FOR_PYTHON = frozenset({"core", "objectives", "families", "data", "metrics", "diagnosis", "recipes", "runs", "applications"})
 ARROWS: Mapping[str, frozenset[str]] = {
     "core": frozenset(),
     "architectures": frozenset({"core"}),
@@ -30,11 +31,11 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),
     "bench": BELOW_RUNS | {"runs", "applications"},
     "verbs": BELOW_RUNS - {"architectures", "objectives", "regularizers", "families"}
-    | {"runs", "applications", "bench"},
+    | {"runs", "applications", "bench", "plugins"},
     "cli": frozenset({"plugins", "core", "recipes", "verbs"}),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": frozenset({"version", "plugins", "verbs"}),
+    "": FOR_PYTHON | {"version", "plugins", "verbs"},
     "plugins": frozenset({"core"}),  # and the tables of all rooms, by name
     "__main__": frozenset({"cli"}),
 }

@@ -14,7 +14,21 @@ from genlab.version import __version__
 if TYPE_CHECKING:
     from inspect import Signature
 
+    from genlab.applications.evaluators import Subject
+    from genlab.core.batch import Batch
+    from genlab.core.contract import Evaluator
+    from genlab.core.modality import Classes, DataSpec, Images, Points
+    from genlab.data.dataset import Source
+    from genlab.data.objects import as_source
+    from genlab.diagnosis.finding import Evidence, Sign
+    from genlab.diagnosis.rule import Rule
+    from genlab.families.samplers import Sampler
+    from genlab.metrics.figures import Figure
+    from genlab.objectives.adversarial import AdversarialLoss
     from genlab.plugins import part, plugin
+    from genlab.recipes.fields import option
+    from genlab.recipes.recipe import Recipe
+    from genlab.runs.run import Run
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
     from genlab.verbs.compare import compare
@@ -32,8 +46,47 @@ if TYPE_CHECKING:
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
 
+PARTS = {  # for parts of one's own, and where they are
+    "AdversarialLoss": "objectives.adversarial",
+    "Batch": "core.batch",
+    "Classes": "core.modality",
+    "DataSpec": "core.modality",
+    "Evaluator": "core.contract",
+    "Evidence": "diagnosis.finding",
+    "Figure": "metrics.figures",
+    "Images": "core.modality",
+    "Points": "core.modality",
+    "Recipe": "recipes.recipe",
+    "Rule": "diagnosis.rule",
+    "Run": "runs.run",
+    "Sampler": "families.samplers",
+    "Sign": "diagnosis.finding",
+    "Source": "data.dataset",
+    "Subject": "applications.evaluators",
+    "as_source": "data.objects",
+    "option": "recipes.fields",
+    "part": "plugins",
+    "plugin": "plugins",
+}
 __all__ = [
+    "AdversarialLoss",
+    "Batch",
+    "Classes",
+    "DataSpec",
+    "Evaluator",
+    "Evidence",
+    "Figure",
+    "Images",
+    "Points",
+    "Recipe",
+    "Rule",
+    "Run",
+    "Sampler",
+    "Sign",
+    "Source",
+    "Subject",
     "__version__",
+    "as_source",
     "bench",
     "checks",
     "compare",
@@ -43,6 +96,7 @@ __all__ = [
     "info",
     "interpolate",
     "load",
+    "option",
     "part",
     "plugin",
     "recipes",
@@ -87,6 +141,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (a module's attribute may be anything)
     if name in VERBS:
         return find(name)
-    if name in ("part", "plugin"):
-        return getattr(importlib.import_module(f"{__name__}.plugins"), name)
+    if name in PARTS:
+        return getattr(importlib.import_module(f"{__name__}.{PARTS[name]}"), name)
     raise AttributeError(f"module 'genlab' has no attribute {name!r}")

@@ -22,6 +22,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -69,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "lr-schedule": Kind("core.schedules", "RATES"),
     "sampler": Kind("families.samplers", "SAMPLERS"),
     "family": Kind("recipes.presets", "PRESETS", has_options=False),
-    "data": Kind("data.objects", "OWN_SOURCES"),
+    "data": Kind("data.objects", "SOURCES"),
     "extractor": Kind("runs.extractors", "EXTRACTORS", has_options=False),
     "metric": Kind("applications.evaluators", "METRICS", ("requires", "better"), has_options=False),
     "rule": Kind(
@@ -165,10 +166,12 @@ def named(options: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any
     found = dict(options)
     for option, kind in kinds.items():
         value = options.get(option)
-        if isinstance(value, list | tuple):
+        if kind == "callback" and isinstance(value, list | tuple):
             found[option] = tuple(name_of(kind, item) for item in value)
         elif value is not None:
             found[option] = name_of(kind, value)
+    for regularizer, weight in dict(found.pop("regularizers", {})).items():
+        found[name_of("regularizer", regularizer).replace("-", "_")] = weight
     return found
 
 
@@ -186,10 +189,14 @@ def name_of(kind: str, value: object) -> str:
     own = getattr(value, "__name__", type(value).__name__)
     if own == "<lambda>":
         raise UsageError(
-            f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", …).'
+            f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", "NAME").'
         )
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+", "-", own).strip("-").lower()
-    _register(kind, name, value, parts.origin_of(value), {})
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+", "-", own).strip("-").lower()
+    name, origin = base, parts.origin_of(value)
+    if kind == "data":  # known by their content: other data of the same class get another name
+        origin, taken = Origin("the interpreter", ""), parts.registered(kind)
+        name = next(name for n in count(1) if (name := f"{base}-{n}" if n > 1 else base) not in taken)
+    _register(kind, name, value, origin, {})
     return name
 
 

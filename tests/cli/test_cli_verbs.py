@@ -56,7 +56,7 @@ def result_type(name: str) -> Any:
 
 
 def test_every_verb_is_an_attribute_of_the_package() -> None:
-    assert set(package.__all__) == {*VERBS, "part", "plugin", "__version__"}
+    assert set(package.__all__) == {*VERBS, *package.PARTS, "__version__"}
     assert set(package.__all__) <= set(dir(package))
     for name in VERBS:
         assert inspect.signature(getattr(package, name)) == inspect.signature(find(name))

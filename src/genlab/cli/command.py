@@ -12,10 +12,10 @@ from cyclopts import Group, Parameter
 
 from genlab.core.errors import RunFailureError
 from genlab.recipes.fields import flag, with_own
+from genlab.verbs.options import PARTS
 from genlab.verbs.verb import helps, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
-OWN_PARTS = {"sampler": "sampler"}  # parameters whose values may be a user's own parts, by their kind
 AS_JSON = (  # verbs whose results have `values()`
     *("train", "resume", "reconstruct", "evaluate", "compare", "doctor"),
     *("runs", "info", "data", "recipes", "checks", "bench"),
@@ -92,7 +92,8 @@ def _typed(parameter: inspect.Parameter, described: str) -> inspect.Parameter:
     )
     if parameter.default == ():
         parameter = parameter.replace(default=None)
-    kind = with_own(_kind(parameter.annotation), OWN_PARTS.get(parameter.name))
+    hint = str | None if parameter.annotation is Any else parameter.annotation
+    kind = with_own(_kind(hint), PARTS.get(parameter.name))
     return parameter.replace(annotation=Annotated[kind, about])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import UsageError
-from genlab.core.parts import NO_OPTIONS, Table
+from genlab.core.parts import NO_OPTIONS, Table, registered
 from genlab.core.parts import Part as OwnPart
 from genlab.data.arrays import Asked, Layout, as_array, source_of_parts
 from genlab.data.cache import cache_folder
@@ -20,7 +20,7 @@ from genlab.data.items import open_items, read_items
 from genlab.data.kinds import FILES, ITEMS, Pair, kind_of, opened, pair
 from genlab.data.labels import label_array
 from genlab.data.ranges import Part
-from genlab.data.source import open_source
+from genlab.data.source import NAMES, open_source
 
 _WHATS = ("data", "held_out")  # in messages
 
@@ -80,8 +80,8 @@ def as_source(
     cache = cache or cache_folder()
     if isinstance(data, str | os.PathLike):
         _refuse("a path or a name", {**given, "name": name})
-        if data in OWN_SOURCES:
-            return OWN_SOURCES.bound(str(data), own)(size, channels)
+        if data in registered("data"):
+            return SOURCES.bound(str(data), own)(size, channels)
         sizes: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
         return open_source(os.fspath(data), **sizes, cache=cache, progress=progress)
     pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])
@@ -113,7 +113,13 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[[int | None, i
     return opened
 
 
-OWN_SOURCES: Table[Callable[[int | None, int | None], Source]] = Table("data", {}, own_source)
+def _named(name: str) -> Callable[[int | None, int | None], Source]:
+    return lambda size, channels: open_source(name, size=size, channels=channels)
+
+
+SOURCES: Table[Callable[[int | None, int | None], Source]] = Table(
+    "data", {name: _named(name) for name in NAMES}, own_source
+)
 
 
 def _of_items(name: str | None, pairs: Sequence[Pair], asked: Asked, cache: Path, progress: bool) -> Source:

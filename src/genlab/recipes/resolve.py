@@ -1,7 +1,7 @@
 """From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,13 @@ def resolve(name: str, options: Mapping[str, Any] | None = None) -> Plan:
     else:
         plan = Plan(name, lookup(PRESETS, name, "preset"), Settings())
     return plan.changed(options or {})
+
+
+def part_kinds(name: str) -> dict[str, str]:
+    """Return the options of a preset or a YAML file whose values may be a user's own parts, with their kinds."""
+    plan = resolve(name)
+    found = [f for options in (plan.recipe, plan.settings) for f in fields(options) if f.metadata.get("part")]
+    return {f.name: f.metadata["part"] for f in found}
 
 
 def from_values(values: Mapping[str, Any], where: str) -> Plan:

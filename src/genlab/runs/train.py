@@ -46,7 +46,15 @@ from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
 
-RESUMABLE = ("steps", "minutes", "patience", "on_failure", "device", "precision")  # may change when a run resumes
+RESUMABLE = (
+    "steps",
+    "minutes",
+    "patience",
+    "on_failure",
+    "device",
+    "precision",
+    "data",
+)  # may change when a run resumes
 
 
 class Result(Run):

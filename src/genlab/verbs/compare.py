@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName, Sampling
+from genlab.verbs.options import RUNS, ExtractorName, File, RunName, Sampling
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ STRIP = 16
 @verb
 def compare(
     *runs: RunName,
-    extractor: str = "efficientnet-lite0",
+    extractor: ExtractorName = "efficientnet-lite0",
     samples: int = 10_000,
     split: Literal["held-out", "train"] = "held-out",
     resize: Literal["antialiased", "legacy"] = "antialiased",

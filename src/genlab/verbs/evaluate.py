@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName, Sampling, SourceName
+from genlab.verbs.options import RUNS, ExtractorName, File, RunName, Sampling, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def evaluate(
     run: RunName | None = None,
     *,
-    real: SourceName | None = None,
-    fake: SourceName | None = None,
+    real: SourceName = None,
+    fake: SourceName = None,
     size: int | None = None,
-    extractor: str = "efficientnet-lite0",
+    extractor: ExtractorName = "efficientnet-lite0",
     samples: int = 10_000,
     split: Literal["held-out", "train", "all"] | None = None,
     resize: Literal["antialiased", "legacy"] = "antialiased",

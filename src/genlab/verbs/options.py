@@ -2,13 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from genlab.recipes.diffusion import SamplerName
 from genlab.recipes.settings import DEFAULT_ROOT
 
 RunName: TypeAlias = str | os.PathLike[str]  # also a run itself
-SourceName: TypeAlias = str | os.PathLike[str]
+SourceName: TypeAlias = Any  # a path, a name, or in Python any data
+PresetName: TypeAlias = Any  # a name, the path of a recipe, or in Python a recipe or its class
+ExtractorName: TypeAlias = Any  # a name, or in Python a function or module class
 File: TypeAlias = str | Path
 RUNS = DEFAULT_ROOT
 
@@ -44,5 +46,14 @@ OF_MEASURING = {
     "samples": "Number of samples, and the most real images that are compared with them.",
     "resize": "How images are resized for the extractor; legacy is for comparison with older figures.",
     "seed": "Seed of the samples.",
+}
+# Parameters whose values may be a user's own parts, by their kind; in Python they may be objects.
+PARTS = {
+    "sampler": "sampler",
+    "extractor": "extractor",
+    "real": "data",
+    "fake": "data",
+    "source": "data",
+    "data": "data",
 }
 HELP = {"run": "A run folder, the name of one in --root, or latest.", **SHARED, **OF_SAMPLING, **OF_MEASURING}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
-from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def resume(
     on_failure: FailureName | None = None,
     device: DeviceName | None = None,
     precision: PrecisionName | None = None,
+    data: SourceName = None,
     quiet: bool = False,
     root: File = RUNS,
     **_fixed: Any,  # noqa: ANN401 (options that cannot change)
@@ -35,6 +36,7 @@ def resume(
         on_failure: What to do if the doctor finds a failure; treat goes back and applies a remedy.
         device: Device to compute on from now on.
         precision: Precision inside the networks from now on.
+        data: The data of the run, if they are at another place now; they must be the same.
         quiet: Write nothing to the terminal.
 
     Returns:
@@ -53,6 +55,7 @@ def resume(
         "on_failure": on_failure,
         "device": device,
         "precision": precision,
+        "data": None if data is None else os.fspath(data),
     }
     given = {name: value for name, value in changes.items() if value is not None}
     return train.resume(os.fspath(run), {**given, **_fixed}, root=Path(root), quiet=quiet)

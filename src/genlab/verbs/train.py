@@ -1,9 +1,9 @@
 """`genlab train`: train a preset or a recipe."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from genlab.recipes.resolve import resolve
+from genlab.recipes.resolve import part_kinds, resolve
+from genlab.verbs.options import PresetName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @verb
 def train(
-    preset: str | os.PathLike[str],
+    preset: PresetName,
     *,
     quiet: bool = False,
     **options: Any,  # noqa: ANN401 (checked by the recipe)
@@ -22,9 +22,10 @@ def train(
     `genlab.train("dcgan", data="photos/", steps=5000)` is `genlab train dcgan --data photos/ --steps 5000`.
 
     Args:
-        preset: A name listed by `genlab recipes`, or a path ending in .yaml.
+        preset: A name listed by `genlab recipes`, a path ending in .yaml, or a recipe of your own.
         quiet: Write nothing to the terminal.
-        **options: Those of `genlab train PRESET --help`, with underscores.
+        **options: Those of `genlab train PRESET --help`, with underscores. Data and parts of your own may be
+            given as objects: an array, a module class, a function; `regularizers={function: weight}`.
 
     Returns:
         The run.
@@ -34,7 +35,10 @@ def train(
         DataError: the data cannot be used.
         NonFiniteError: a loss or gradient was NaN or infinite.
     """
-    plan = resolve(os.fspath(preset), options)  # raises errors before torch is imported
+    from genlab import plugins
+
+    plugins.of_recipe(preset)
+    plan = resolve(preset, plugins.named(options, part_kinds(preset)))  # raises errors before torch is imported
 
     from genlab.runs import train as training
 

@@ -4,6 +4,7 @@ The command line (`cli/command.py`) and Python read the same signature and the s
 """
 
 import inspect
+import os
 import re
 import textwrap
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_ty
 
 from genlab.core.errors import UsageError, suggestion
 from genlab.recipes.fields import checked
-from genlab.verbs.options import HELP, SHARED
+from genlab.verbs.options import HELP, PARTS, SHARED
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,11 +99,17 @@ def _bound(
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401
+    kind = PARTS.get(parameter.name)
+    if kind and value is not None and not isinstance(value, str | os.PathLike):
+        from genlab.plugins import name_of
+
+        return name_of(kind, value)
     if parameter.kind is Parameter.VAR_KEYWORD or value is parameter.default:
         return value
+    hint = str if parameter.annotation is Any else parameter.annotation
     if parameter.kind is Parameter.VAR_POSITIONAL:
-        return tuple(checked(parameter.name, each, parameter.annotation) for each in value)
-    return checked(parameter.name, value, parameter.annotation)
+        return tuple(checked(parameter.name, each, hint) for each in value)
+    return checked(parameter.name, value, hint)
 
 
 def _documented(doc: str, names: Sequence[str]) -> str:
