@@ -61,8 +61,8 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     train = genlab.train
 
     def small(preset: str, **options: object) -> object:
-        toy = isinstance(data := options.get("data"), str) and data in TOYS
-        side = {} if toy else {"size": 16}
+        data = options.get("data", "digits")
+        side = {"size": 16} if isinstance(data, str) and data not in TOYS else {}
         return train(preset, **{**options, "steps": 2, "width": 4, "quiet": True, **side})
 
     monkeypatch.setattr(genlab, "train", small)

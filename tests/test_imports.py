@@ -15,7 +15,9 @@ SOURCE = Path(genlab.__file__).parent
 
 PARTS = frozenset({"core", "architectures", "objectives", "regularizers", "families"})
 BELOW_RUNS = PARTS | {"data", "metrics", "diagnosis", "training", "recipes"}
-FOR_PYTHON = frozenset({"core", "objectives", "families", "data", "metrics", "diagnosis", "recipes", "runs", "applications"})
+FOR_PYTHON = frozenset(
+    {"core", "objectives", "families", "data", "metrics", "diagnosis", "recipes", "runs", "applications"}
+)
 ARROWS: Mapping[str, frozenset[str]] = {
     "core": frozenset(),
     "architectures": frozenset({"core"}),
@@ -35,7 +37,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "cli": frozenset({"plugins", "core", "recipes", "verbs"}),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": FOR_PYTHON | {"version", "plugins", "verbs"},
+    "": BELOW_RUNS | {"version", "plugins", "verbs", "runs", "applications"},
     "plugins": frozenset({"core"}),  # and the tables of all rooms, by name
     "__main__": frozenset({"cli"}),
 }
