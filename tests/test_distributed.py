@@ -329,7 +329,7 @@ class Growing(VAERecipe):
 
 def _train_phases(out: Path) -> RunFolder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRESETS.rows, "growing", Growing(architecture="mlp"))  # type: ignore[index]
+        patch.setitem(PRESETS.rows, "growing", Growing(architecture="mlp"))
         run = genlab.train("growing", quiet=True, steps=10, ema=0.9, width=16, root=out, **OPTIONS)
     return RunFolder(run.folder)
 

@@ -15,9 +15,6 @@ SOURCE = Path(genlab.__file__).parent
 
 PARTS = frozenset({"core", "architectures", "objectives", "regularizers", "families"})
 BELOW_RUNS = PARTS | {"data", "metrics", "diagnosis", "training", "recipes"}
-FOR_PYTHON = frozenset(
-    {"core", "objectives", "families", "data", "metrics", "diagnosis", "recipes", "runs", "applications"}
-)
 ARROWS: Mapping[str, frozenset[str]] = {
     "core": frozenset(),
     "architectures": frozenset({"core"}),

@@ -170,7 +170,10 @@ def named(options: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any
             found[option] = tuple(name_of(kind, item) for item in value)
         elif value is not None:
             found[option] = name_of(kind, value)
-    for regularizer, weight in dict(found.pop("regularizers", {})).items():
+    regularizers = found.pop("regularizers", {})
+    if not isinstance(regularizers, Mapping):
+        raise UsageError("regularizers is a dictionary from functions to their weights: {my_penalty: 0.1}")
+    for regularizer, weight in regularizers.items():
         found[name_of("regularizer", regularizer).replace("-", "_")] = weight
     return found
 
@@ -186,7 +189,7 @@ def name_of(kind: str, value: object) -> str:
     for name, known in parts.registered(kind).items():
         if known.value is value:
             return name
-    own = getattr(value, "__name__", type(value).__name__)
+    own = getattr(value, "__name__", type(value).__name__).replace("ndarray", "array")
     if own == "<lambda>":
         raise UsageError(
             f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", "NAME").'

@@ -73,8 +73,8 @@ SHAPE: Mapping[str, Any] = {"architecture": "mlp", "width": 12, "latent": 3, "ba
 
 @pytest.fixture(autouse=True)
 def _presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PRESETS.rows, "growing", GrowingVAE(**SHAPE))  # type: ignore[index]
-    monkeypatch.setitem(PRESETS.rows, "stages", TwoStages(**SHAPE))  # type: ignore[index]
+    monkeypatch.setitem(PRESETS.rows, "growing", GrowingVAE(**SHAPE))
+    monkeypatch.setitem(PRESETS.rows, "stages", TwoStages(**SHAPE))
     monkeypatch.setattr(train, "write_report", lambda folder: None)
 
 
@@ -86,8 +86,8 @@ def run(preset: str, out: Path, **options: Any) -> RunFolder:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, RunFolder]]:
     """Runs that nobody interrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PRESETS.rows, "growing", GrowingVAE(**SHAPE))  # type: ignore[index]
-        patch.setitem(PRESETS.rows, "stages", TwoStages(**SHAPE))  # type: ignore[index]
+        patch.setitem(PRESETS.rows, "growing", GrowingVAE(**SHAPE))
+        patch.setitem(PRESETS.rows, "stages", TwoStages(**SHAPE))
         yield {preset: run(preset, tmp_path_factory.mktemp(preset)) for preset in ("growing", "stages")}
 
 

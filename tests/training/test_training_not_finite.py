@@ -58,7 +58,7 @@ def test_a_point_that_is_nan_stops_the_run_in_the_step_that_sees_it(
     held_out = make_dataset("held-out", points[:50].copy(), None, ())
     points[123, 1] = np.nan
     source = Source("points", make_dataset("train", points, None, ()), held_out, 690)
-    monkeypatch.setattr(run_data, "open_source", lambda *_, **__: source)
+    monkeypatch.setattr(run_data, "as_source", lambda *_, **__: source)
     with Loader(source.train, 16, seed=TINY["seed"]) as batches:
         due = next(number for number, batch in enumerate(batches) if 123 in batch.index)
     assert due > 5
@@ -91,7 +91,7 @@ def test_an_objective_that_fails_names_its_player(
         return loss * value if player == "generator" and next(calls) == 17 else loss
 
     failing = adversarial.AdversarialLoss(discriminator, generator)
-    monkeypatch.setattr(adversarial, "ADVERSARIAL", {"hinge": failing})
+    monkeypatch.setitem(adversarial.ADVERSARIAL.rows, "hinge", failing)
     with pytest.raises(NonFiniteError) as caught:
         genlab.train("gan", quiet=True, root=tmp_path, loss="hinge", **SHORT)
     assert (caught.value.player, caught.value.tensor) == (player, f"the {player}'s loss")
@@ -206,7 +206,7 @@ def test_the_command_line_exits_with_4_and_says_what_and_where(
     def failing(activations: Tensor, images: Tensor) -> Tensor:
         return proper(activations, images) * (float("nan") if next(calls) == 7 else 1.0)
 
-    monkeypatch.setattr(reconstruction, "RECONSTRUCTION", {"mse": lambda: failing})
+    monkeypatch.setitem(reconstruction.RECONSTRUCTION.rows, "mse", lambda: failing)
     options: Mapping[str, Any] = {**SHORT, "root": tmp_path}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     assert command_line.run(["train", "autoencoder", *words]) == 4

@@ -128,7 +128,7 @@ class Table(Mapping[str, T], Generic[T]):
     """
 
     def __init__(self, kind: str, rows: Mapping[str, T], convert: Callable[[Part, Mapping[str, Any]], T]) -> None:
-        self.kind, self.rows, self.convert = kind, rows, convert
+        self.kind, self.rows, self.convert = kind, dict(rows), convert
 
     def __getitem__(self, name: str) -> T:
         return self.bound(name, NO_OPTIONS)
