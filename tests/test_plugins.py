@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,13 +14,14 @@ import genlab
 from genlab import plugins
 from genlab.cli.main import run
 from genlab.core import parts, yaml12
-from genlab.core.errors import GenlabError, UsageError
+from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.parts import Origin, Part, options_in
 from genlab.diagnosis.doctor import ALL_RULES
 from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
 from genlab.recipes.fields import options_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import from_values, resolve
+from genlab.training.run_folder import RunFolder
 
 TINY = {"size": 16, "width": 8, "batch_size": 8, "steps": 4, "log_every": 1}
 LOSS = """
@@ -350,8 +352,40 @@ def test_trying_a_part_first_changes_no_bit_of_the_run(tmp_path: Path, monkeypat
         return genlab.load(run).state_dict()
 
     tried = trained()
-    monkeypatch.setattr("genlab.runs.train.rehearse", lambda run: None)
+    monkeypatch.setattr("genlab.runs.train.rehearse", lambda run: {})
     assert all(torch.equal(value, tried[name]) for name, value in trained().items())
+
+
+def with_numpy(reconstruction: Tensor, images: Tensor) -> Tensor:
+    return (reconstruction - images).square().flatten(1).sum(1) * np.random.rand()
+
+
+def test_a_part_that_draws_numbers_of_its_own_is_noted_in_the_run(tmp_path: Path) -> None:
+    def notes(loss: Any) -> list[dict[str, Any]]:
+        own = plugins.name_of("reconstruction", loss)
+        run = genlab.train("vae", reconstruction=own, latent=2, quiet=True, root=tmp_path, **TINY)
+        return RunFolder(run.folder).events("note")
+
+    assert notes(seeded) == []
+    (note,) = notes(with_numpy)
+    assert 'your reconstruction "with-numpy" has other bits each time' in note["not reproducible"]
+
+
+def seeded(reconstruction: Tensor, images: Tensor) -> Tensor:
+    return (reconstruction - images).abs().flatten(1).sum(1) + torch.rand(len(images))
+
+
+def test_data_that_are_given_again_must_be_the_same(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
+    run = genlab.train("vae", data=images, latent=2, quiet=True, root=tmp_path, **{**TINY, "size": None})
+    assert genlab.resume(run, steps=5, quiet=True).step == 5  # the object is still there
+    parts.forget(parts.everything()["data", "array"])
+    assert genlab.load(run)  # a model does not need its data
+    with pytest.raises(UsageError, match=r'needs the data "array"'):
+        genlab.resume(run, steps=6, quiet=True)
+    assert genlab.resume(run, data=images.copy(), steps=6, quiet=True).step == 6
+    with pytest.raises(CheckpointError, match="no longer what vae was trained on"):
+        genlab.resume(run, data=255 - images, steps=7, quiet=True)
 
 
 def test_a_rule_of_ones_own_is_asked_with_the_others() -> None:

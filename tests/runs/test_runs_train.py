@@ -72,7 +72,7 @@ def test_a_saved_recipe_trains_the_same_weights(tmp_path: Path) -> None:
 
 def test_resume_changes_the_budget_only(tmp_path: Path) -> None:
     result = genlab.train("autoencoder", steps=1, root=tmp_path, **TINY)
-    with pytest.raises(UsageError, match=r'resume can change steps, .* and precision, not "lr"'):
+    with pytest.raises(UsageError, match=r'resume can change steps, .* and data, not "lr"'):
         genlab.resume(result, quiet=True, lr=0.1)
     with pytest.raises(UsageError, match="--steps must be at least 1, not 0"):
         genlab.resume(result, quiet=True, steps=0)

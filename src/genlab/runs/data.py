@@ -98,14 +98,20 @@ def plan_of(folder: RunFolder) -> Plan:
     return from_values(folder.read_yaml("recipe.yaml"), where=str(folder.path / "recipe.yaml"))
 
 
-def require_parts(folder: RunFolder) -> None:
+def require_parts(folder: RunFolder, *, data: bool = True) -> None:
     """Check that all own parts of a run are registered, also those that only training or measuring need.
+
+    `data` is whether its data have to be known; they may be given anew.
 
     Raises:
         UsageError: one is missing.
     """
-    values = folder.read_yaml("recipe.yaml")
-    parts.needed(values.get("parts") or (), str(folder.path / "recipe.yaml"), later=True)
+    recorded = folder.read_yaml("recipe.yaml").get("parts") or ()
+    parts.needed(
+        [record for record in recorded if data or record["kind"] != "data"],
+        str(folder.path / "recipe.yaml"),
+        later=True,
+    )
 
 
 def find_class(folder: RunFolder, name: str) -> int:

@@ -1,7 +1,7 @@
 """The phases of a run: builds the networks of each phase, and carries weights over from the one before."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -31,6 +31,7 @@ class RunSetup:
     source: Source
     folder: RunFolder
     shard: Shard
+    notes: Mapping[str, str] = field(default_factory=dict)  # for the run's events
 
     @cached_property
     def phases(self) -> Sequence[Phase]:

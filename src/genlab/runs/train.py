@@ -98,8 +98,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         source = open_data(plan.settings, shard, quiet=quiet)
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
-        if plan.parts:
-            rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
+        notes = rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:
             folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
@@ -107,7 +106,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             folder.write_yaml("recipe.yaml", plan.values())
             path = str(folder.path)
         folder = RunFolder(Path(distributed.broadcast_object(path)))
-        return _train(RunSetup(plan, source, folder, shard), quiet=quiet)
+        return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
 def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
@@ -125,10 +124,12 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
             f"resume can change {', '.join(RESUMABLE[:-1])} and {RESUMABLE[-1]}, "
             f'not "{name}"; start a new run for that'
         )
+    if "data" in options:
+        options = {**options, "data": locate(options["data"])}
     if "steps" in options:
         options = {"minutes": None, **options}
     folder = find(run, root)
-    require_parts(folder)
+    require_parts(folder, data="data" not in options)
     before = plan_of(folder)
     plan = before.changed(options)
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
@@ -216,7 +217,9 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             stack.push(partial(_report, run.folder))
             observers = observers_for(run, progress, stack, quiet=quiet)
             _begin(observers, current, run)
-            _notify_start(observers, progress.step, machine(run, current), treatment, evaluated=inputs.evaluates)
+            notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
+            notes = notes if progress.step else {**notes, **run.notes}
+            _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
             _begin(observers, current, run)
@@ -289,13 +292,12 @@ def _notify_start(
     step: int,
     machine: Mapping[str, Any],
     treatment: Treatment | None,
-    *,
-    evaluated: bool,
+    notes: Mapping[str, str],
 ) -> None:
     for observer in observers:
         observer.event(step, "resumed" if step else "started", machine)
-        if not evaluated:
-            observer.event(step, "note", {"no evaluation": "needs at least 2 held-out images"})
+        for name, text in notes.items():
+            observer.event(step, "note", {name: text})
         if treatment:
             observer.event(treatment.stopped, "remedy", treatment.event())
 
