@@ -21,13 +21,15 @@ SIDES = {"sagan": 32}
 def options(preset: str, out: Path) -> dict[str, Any]:
     few = {
         "flow": {"flow_steps": 1},
-        "diffusion": {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8, "attention": 4},
+        "diffusion": {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8},
+        "unet": {"attention": 4},
     }
+    recipe = PRESETS[preset]
     often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch_size": 8, "steps": 2}
     # Not auto: that is bf16 here, and not there, where a processor has units for it.
     alike = {"quiet": True, "root": out, "device": "cpu", "precision": "float32"}
-    return {**often, **tiny, **alike, **few.get(PRESETS[preset].family, {})}
+    return {**often, **tiny, **alike, **few.get(recipe.family, {}), **few.get(recipe.architecture, {})}
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

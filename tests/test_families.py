@@ -75,7 +75,8 @@ def reduced(preset: str) -> dict[str, Any]:
     if isinstance(recipe, GANRecipe) and recipe.attention:
         changes["attention"] = 8
     if isinstance(recipe, DiffusionRecipe):
-        changes |= {"timesteps": 20, "sampling_steps": 5, "attention": 8}
+        changes |= {"timesteps": 20, "sampling_steps": 5}
+        changes |= {"attention": 8} if recipe.architecture == "unet" else {}
     if isinstance(recipe, FlowRecipe):
         changes["flow_steps"] = 2
     return changes

@@ -337,16 +337,18 @@ def _from(origin: Origin, accept_changed: bool) -> Any:  # noqa: ANN401
 
 @contextmanager
 def _imported(name: str, module: ModuleType) -> Any:  # noqa: ANN401
-    """Make a module known by its name while it is imported, and after that if nothing went wrong."""
-    before = sys.modules.get(name)
+    """Make a module known by its name while it is imported, and after that if nothing went wrong.
+
+    The modules of a package are imported anew with it.
+    """
+    before = {known: sys.modules.pop(known) for known in [*sys.modules] if f"{known}.".startswith(f"{name}.")}
     sys.modules[name] = module
     try:
         yield
     except BaseException:
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
+        for known in [known for known in sys.modules if f"{known}.".startswith(f"{name}.")]:
+            del sys.modules[known]
+        sys.modules.update(before)
         raise
 
 
