@@ -190,9 +190,8 @@ def test_the_option_of_a_part_may_not_hide_one_of_genlab() -> None:
 def test_a_run_folder_names_its_parts_and_needs_them(file: Path) -> None:
     genlab.plugin(file)
     values = resolve("dcgan", {"loss": "cubic"}).values()
-    assert values["parts"] == [
-        {"kind": "gan-loss", "name": "cubic", "file": str(file), "sha256": parts.file_hash(file)}
-    ]
+    about = {"kind": "gan-loss", "name": "cubic", "file": str(file), "sha256": parts.file_hash(file)}
+    assert values["parts"] == [{**about, "options": ["cubic_margin"]}]
     assert from_values(values, "here").recipe == resolve("dcgan", {"loss": "cubic"}).recipe
     parts.forget(parts.everything()["gan-loss", "cubic"])
     with pytest.raises(UsageError, match=r'here needs the gan-loss "cubic" from .*--plugin my_parts.py'):

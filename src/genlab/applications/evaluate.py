@@ -27,6 +27,7 @@ from genlab.data.native import native_sides
 from genlab.data.objects import as_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
+from genlab.recipes.fields import values_of
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
@@ -108,8 +109,8 @@ def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bo
         "model_precision": precision(model),
         **{
             f"model_{name}": value
-            for name in plan.recipe.of_sampling
-            if (value := getattr(plan.recipe, name)) is not None
+            for name, value in values_of(plan.recipe).items()
+            if name in plan.recipe.of_sampling and value is not None
         },
     }
     assert request.split

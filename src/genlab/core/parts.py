@@ -81,9 +81,11 @@ class Part:
         given = {name: own.get(self.flag(name), option.default) for name, option in self.options.items() if name}
         return partial(self.value, **given) if given else self.value
 
-    def record(self) -> dict[str, str]:
+    def record(self) -> dict[str, Any]:
         """Return what a run folder says about the part."""
-        return {"kind": self.kind, "name": self.name, "file": self.origin.file, "sha256": self.origin.sha256}
+        about = {"kind": self.kind, "name": self.name, "file": self.origin.file, "sha256": self.origin.sha256}
+        flags = [self.flag(name) for name in self.options]
+        return {**about, "options": flags} if flags else about
 
 
 _PARTS: dict[tuple[str, str], Part] = {}
@@ -145,7 +147,13 @@ class Table(Mapping[str, T], Generic[T]):
         return self.rows[name] if name in self.rows else self.convert(registered(self.kind)[name], own)
 
 
-def needed(parts: Sequence[Mapping[str, str]], where: str, *, later: bool = False) -> None:
+def options_of_missing(parts: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the options of the parts that a run folder names and that are not registered."""
+    missing = [record for record in parts if (record.get("kind"), record.get("name")) not in _PARTS]
+    return {option for record in missing for option in record.get("options", ())}
+
+
+def needed(parts: Sequence[Mapping[str, Any]], where: str, *, later: bool = False) -> None:
     """Check that the parts which a run was trained with are registered and have not changed.
 
     A run folder only names its parts: it is never a reason to import anything. Those of the kinds `LATER` are

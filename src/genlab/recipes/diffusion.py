@@ -40,7 +40,6 @@ class DiffusionRecipe(Recipe):
     family: ClassVar[str] = "diffusion"
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
     takes_sources: ClassVar[bool] = True
-    of_sampling: ClassVar[tuple[str, ...]] = ("sampler", "sampling_steps", "eta", "guidance", "guidance_interval")
 
     architecture: DenoiserName = option(
         "unet", "denoising network; mlp is for points and small images", part="architecture"
@@ -63,13 +62,20 @@ class DiffusionRecipe(Recipe):
         "noise", "what the network predicts; velocity is more stable than noise at high noise levels"
     )
     sampler: SamplerName = option(
-        "ancestral", "sampling method; ancestral needs all steps, dpm++2m the fewest", part="sampler"
+        "ancestral",
+        "sampling method; ancestral needs all steps, dpm++2m the fewest",
+        part="sampler",
+        sampling=True,
     )
     sampling_steps: int | None = option(
-        None, "steps of the sampler; fewer are faster; by default --timesteps", least=1
+        None, "steps of the sampler; fewer are faster; by default --timesteps", least=1, sampling=True
     )
     eta: float = option(
-        0.0, "noise that ddim adds in each step: 0 is deterministic, 1 is as much as ancestral", least=0, most=1
+        0.0,
+        "noise that ddim adds in each step: 0 is deterministic, 1 is as much as ancestral",
+        least=0,
+        most=1,
+        sampling=True,
     )
     labels: ClassesName = option(
         "none", "how the network is conditioned on the class; embedding allows sampling by class"
@@ -81,12 +87,14 @@ class DiffusionRecipe(Recipe):
         1.0,
         "scale of classifier-free guidance, 1 for none; raise it for clearer classes and less variety",
         least=0,
+        sampling=True,
     )
     guidance_interval: tuple[float, float] = option(
         (0.0, 1.0),
         "times from 0 (image) to 1 (noise) at which --guidance acts; narrow it for more variety",
         least=0,
         most=1,
+        sampling=True,
     )
     batch_size: int = option(
         128,

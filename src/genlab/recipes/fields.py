@@ -34,13 +34,16 @@ def option(
     above: float | None = None,
     aliases: tuple[str, ...] = (),
     part: str | None = None,
+    sampling: bool = False,
 ) -> Any:  # noqa: ANN401
     """Return a dataclass field with a help text and, for numbers, `least` ≤ value ≤ `most` and value > `above`.
 
     `aliases` are other names of the option. An alias that several fields share sets all of them. The names of own
-    parts of the kind `part` are values, too, besides those in the field's type.
+    parts of the kind `part` are values, too, besides those in the field's type. Options of `sampling` can change
+    after training.
     """
-    metadata = {"help": help, "least": least, "most": most, "above": above, "aliases": aliases, "part": part}
+    limits = {"least": least, "most": most, "above": above}
+    metadata = {"help": help, **limits, "aliases": aliases, "part": part, "sampling": sampling}
     return field(default=default, metadata=metadata)
 
 
@@ -83,8 +86,18 @@ def options_of(options: object) -> dict[str, Option]:
 
 
 def values_of(options: object) -> dict[str, Any]:
-    """Return the values of all options by name."""
-    return {name: option.value for name, option in options_of(options).items()}
+    """Return the values of all options by name; of own parts only those that `options` use."""
+    used = chosen_parts(options)
+    unused = {name for name, part, _ in part_options(options) if part not in used}
+    return {name: option.value for name, option in options_of(options).items() if name not in unused}
+
+
+def sampling_options(options: object) -> tuple[str, ...]:
+    """Return the names of the options that can change after training; of own parts, too."""
+    marked = [f for f in fields(options) if f.metadata.get("sampling")]  # type: ignore[arg-type]
+    kinds = [f.metadata["part"] for f in marked]
+    own = [name for name, part, _ in part_options(options) if part.kind in kinds]
+    return (*(f.name for f in marked), *own)
 
 
 def chosen_parts(options: object) -> list[Part]:

@@ -27,7 +27,6 @@ class FlowRecipe(Recipe):
 
     family: ClassVar[str] = "flow"
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
-    of_sampling: ClassVar[tuple[str, ...]] = ("temperature",)
 
     architecture: FlowName = option("glow", "invertible network; spline is for points and short vectors")
     width: int = option(512, "hidden channels of each coupling network; for spline, hidden units", least=1)
@@ -36,7 +35,10 @@ class FlowRecipe(Recipe):
         None, "levels, each at half the resolution; by default as many as the size allows, at most 3", least=1
     )
     temperature: float = option(
-        1.0, "standard deviation of the latents when sampling; below 1 for cleaner, less varied samples", above=0
+        1.0,
+        "standard deviation of the latents when sampling; below 1 for cleaner, less varied samples",
+        above=0,
+        sampling=True,
     )
     lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
     betas: tuple[float, float] = option(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import names_of, option, own_options
+from genlab.recipes.fields import names_of, option, own_options, sampling_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,6 @@ class Recipe(ABC):
 
     family: ClassVar[str]
     takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
-    of_sampling: ClassVar[tuple[str, ...]] = ()  # options that can change after training
     regularized: ClassVar[tuple[str, ...]] = ()  # forms of own regularizers that it uses: "weights", "gradient"
 
     architecture: str = option("dcgan", "network architecture")
@@ -110,6 +109,11 @@ class Recipe(ABC):
                 f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
                 "use. Use a gan or diffusion preset."
             )
+
+    @property
+    def of_sampling(self) -> tuple[str, ...]:
+        """Names of the options that can change after training."""
+        return sampling_options(self)
 
     def part(self, table: Table[T], name: str) -> T:
         """Return the row `name` of a table; an own part gets the options that this recipe has for it."""

@@ -117,7 +117,9 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
         UsageError: the key `preset` is missing, a part is missing or has changed, or as `resolve`.
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
-    parts.needed(options.pop("parts", None) or (), where)
+    records = options.pop("parts", None) or ()
+    parts.needed(records, where)
+    options = {name: value for name, value in options.items() if name not in parts.options_of_missing(records)}
     if options.pop("plugin", None) and "genlab" in options:  # else loaded by the command line or `genlab.train`
         raise parts.untrusted(where)
     if str(options.pop("genlab", "")).startswith("0.1."):

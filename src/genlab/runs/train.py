@@ -41,7 +41,7 @@ from genlab.training.checkpoint import Checkpoint
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
-from genlab.training.own import OwnCallback
+from genlab.training.own import OwnCallback, require
 from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
@@ -98,6 +98,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         source = open_data(plan.settings, shard, quiet=quiet)
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
+        require(plan.settings.callbacks)
         notes = rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:

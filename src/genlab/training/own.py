@@ -1,13 +1,13 @@
 """A user's own callbacks: functions or objects that are notified of what happens in a run."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from genlab.core.errors import UsageError
+from genlab.core.errors import UsageError, suggestion
 from genlab.core.parts import Part, Table
 from genlab.core.pictures import Picture
 from genlab.training.callbacks import Observer
@@ -81,6 +81,20 @@ def own_callback(part: Part, own: Mapping[str, Any]) -> Callable[[], OwnCallback
 CALLBACKS: Table[Callable[[], OwnCallback]] = Table("callback", {}, own_callback)
 
 
-def observers(names: tuple[str, ...], own: Mapping[str, Any]) -> list[Observer]:
+def require(names: Sequence[str]) -> None:
+    """Check that the own callbacks of a run are registered.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for name in names:
+        if name not in CALLBACKS:
+            raise UsageError(
+                f'no callback "{name}".{suggestion(name, CALLBACKS)} Choices: {", ".join(CALLBACKS) or "none"}. '
+                "Load the file that registers it: --plugin FILE."
+            )
+
+
+def observers(names: Sequence[str], own: Mapping[str, Any]) -> list[Observer]:
     """Return the observers of a run's own callbacks."""
     return [CALLBACKS.bound(name, own)() for name in names]

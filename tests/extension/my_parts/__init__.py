@@ -5,8 +5,22 @@
 In Python: `genlab.plugin("my_parts/")`.
 """
 
-from . import architecture, callback, data, extractor, family, gan_loss, lr_schedule, metric, noise_schedule
-from . import reconstruction, regularizers, rule, sampler
+from . import (
+    architecture,
+    callback,
+    data,
+    extractor,
+    family,
+    gan_loss,
+    lr_schedule,
+    metric,
+    noise_schedule,
+    reconstruction,
+    regularizers,
+    rule,
+    sampler,
+)
+
 from . import presets  # isort: skip  (made of the parts above)
 
 __all__ = [
