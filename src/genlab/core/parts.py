@@ -150,7 +150,7 @@ class Table(Mapping[str, T], Generic[T]):
 def options_of_missing(parts: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the options of the parts that a run folder names and that are not registered."""
     missing = [record for record in parts if (record.get("kind"), record.get("name")) not in _PARTS]
-    return {option for record in missing for option in record.get("options", ())}
+    return {option for record in missing for option in record.get("options") or ()}
 
 
 def needed(parts: Sequence[Mapping[str, Any]], where: str, *, later: bool = False) -> None:

@@ -1,7 +1,7 @@
 """From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,12 @@ class Plan:
             owned = "" if name in options_of(self.recipe) else owners(name)
             choices = ", ".join(self.recipe.of_sampling) or "none"
             raise UsageError(f'"{name}" is not a sampling option of {self.preset}.{owned} Choices: {choices}.')
-        return self.changed(options) if options else self
+        if not options:
+            return self
+        after = override(self.recipe, options)
+        used = values_of(after).keys()  # another sampler does not have the options of the old one
+        recipe = replace(self.recipe, own={n: value for n, value in self.recipe.own.items() if n in used})
+        return replace(self, recipe=recipe).changed(options)
 
     def dtype(self, device: "torch.device") -> "torch.dtype":
         """Return the number type of the matrix products inside networks on `device`.

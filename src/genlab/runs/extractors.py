@@ -71,7 +71,22 @@ def find_extractor(
         if source is None:
             raise UsageError("the extractor classifier needs a labelled source of real pictures to learn from")
         return rank0_first(partial(classifier_of, source, device, progress=progress))
-    raise UsageError(f'no extractor "{name}".{suggestion(kind, EXTRACTORS)} Choices: {", ".join(EXTRACTORS)}.')
+    raise _unknown(name)
+
+
+def require(name: str) -> None:
+    """Check that there is an extractor of this name, or that it is "auto".
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name.partition(":")[0].partition("@")[0] not in ("auto", *EXTRACTORS):
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> UsageError:
+    near = suggestion(name.partition(":")[0], EXTRACTORS)
+    return UsageError(f'no extractor "{name}".{near} Choices: {", ".join(EXTRACTORS)}.')
 
 
 def own_extractor(part: Part, own: Mapping[str, Any]) -> Callable[[torch.device], Extractor]:

@@ -20,7 +20,7 @@ from genlab.data.loader import Loader
 from genlab.data.source import locate
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values
-from genlab.runs import phases
+from genlab.runs import extractors, phases
 from genlab.runs.callbacks import (
     PhaseInputs,
     cadence_of,
@@ -35,13 +35,13 @@ from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import rehearse
 from genlab.runs.run import Run
 from genlab.runs.treatment import Treatment, treat
-from genlab.training import checkpoint, saving
+from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
-from genlab.training.own import OwnCallback, require
+from genlab.training.own import OwnCallback
 from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
@@ -98,7 +98,8 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         source = open_data(plan.settings, shard, quiet=quiet)
         validate(plan.recipe, source, shard)
         find_logger(plan.settings.logger)
-        require(plan.settings.callbacks)
+        extractors.require(plan.settings.extractor)
+        own.require(plan.settings.callbacks)
         notes = rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
         path = ""
         if shard.rank == 0:
