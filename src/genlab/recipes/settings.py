@@ -1,15 +1,19 @@
 """Options of every run: data, budget, how often to log and evaluate, device, folder."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from genlab.recipes.fields import option, own_options
+from genlab.recipes.fields import names_of, option, own_options
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
 DEFAULT_ROOT = "runs"
+if TYPE_CHECKING:
+    LoggerName: TypeAlias = str
+else:
+    LoggerName = names_of("training.loggers", "LOGGERS", "none")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,6 @@ class Settings:
         part="extractor",
     )
     checkpoint_every: int = option(500, "steps between checkpoints; one is also written every 5 minutes", least=1)
-    logger: Literal["none", "tensorboard", "wandb"] = option("none", "additional logger")
+    logger: LoggerName = option("none", "additional logger")
     callbacks: tuple[str, ...] = option((), "own callbacks, which are notified of what happens", part="callback")
     own: dict[str, Any] = own_options()
