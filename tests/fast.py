@@ -15,7 +15,7 @@ def presets(names: Collection[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("preset", [p if p in names else pytest.param(p, marks=slow) for p in PRESETS])
 
 
-def tests_of_presets(module: ModuleType, presets: Sequence[str]) -> dict[str, FunctionType]:
+def tests_of_presets(module: ModuleType, presets: Sequence[object]) -> dict[str, FunctionType]:
     """Return the tests of a module that are parametrized by `preset`, by name, for other presets."""
     found = {}
     for name, test in vars(module).items():

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from package import MY_PARTS
 
 import genlab
 from genlab.plugins import KINDS
+from genlab.recipes.presets import PRESETS
+from genlab.verbs.options import OF_SAMPLING, Sampling
 
 SOURCE = Path(genlab.__file__).parent
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -78,6 +81,12 @@ def test_what_the_text_names_exists() -> None:
         assert re.search(rf"^{table}\b.*=", where[0].read_text(), re.MULTILINE), file
     for page in re.findall(r"`((?:docs|benchmarks|tests)/[\w/]+(?:\.\w+|/))`", text):
         assert (PAGE.parent / page).exists(), page
+
+
+def test_options_of_sampling_are_those_of_the_verbs() -> None:
+    recipes = PRESETS.rows.values()
+    marked = {f.name for recipe in recipes for f in fields(recipe) if f.metadata.get("sampling")}
+    assert marked == Sampling.__annotations__.keys() == OF_SAMPLING.keys()
 
 
 def add_row(path: Path, table: str) -> None:

@@ -1,5 +1,7 @@
 """The contract that all presets keep, for presets made of parts that genlab does not have."""
 
+import pytest
+
 import fast
 import test_elsewhere
 import test_export
@@ -7,10 +9,11 @@ import test_families
 from test_families import colours, digits, three_steps  # noqa: F401 (fixtures)
 
 OWN = ("energy", "my-gan", "my-vae", "my-diffusion")  # a family, and three families with parts
+FEW = [preset if preset == "my-gan" else pytest.param(preset, marks=pytest.mark.slow) for preset in OWN]
 CONTRACT = {
     name: test
-    for module in (test_families, test_export, test_elsewhere)
-    for name, test in fast.tests_of_presets(module, OWN).items()
+    for module, presets in ((test_families, OWN), (test_export, OWN), (test_elsewhere, FEW))
+    for name, test in fast.tests_of_presets(module, presets).items()
 }
 globals().update(CONTRACT)
 

@@ -33,7 +33,7 @@ def flags(**options: object) -> list[str]:
 
 
 def train(preset: str, out: Path, **options: object) -> RunFolder:
-    tokens = ["train", preset, *map(str, PLUGIN), *flags(**{**TINY, "out": out, **options})]
+    tokens = ["train", preset, *map(str, PLUGIN), *flags(**{**TINY, "root": out, **options})]
     assert run(tokens) == 0
     return RunFolder(out / str(options.get("name", preset)))
 
@@ -111,6 +111,12 @@ def test_a_schedule_sets_the_learning_rates(gan: RunFolder) -> None:
 def test_a_noise_schedule_is_that_of_the_model(diffusion: RunFolder) -> None:
     schedule: Any = genlab.load(diffusion.path).schedule
     torch.testing.assert_close(schedule.sigmas, torch.linspace(0, 1, 21, dtype=torch.float64) ** 3)
+
+
+def test_noise_is_not_predicted_where_nothing_else_is_left(command: Command, tmp_path: Path) -> None:
+    said = command("train", "my-diffusion", *PLUGIN, "--prediction", "noise", "--size", 16, "--root", tmp_path)
+    assert "--schedule power ends in pure noise" in said.err
+    assert said.code == 2
 
 
 def test_a_sampler_draws_the_samples_and_its_option_can_change_after_training(diffusion: RunFolder) -> None:
@@ -210,7 +216,7 @@ def test_presets_of_a_family_are_listed(command: Command) -> None:
     ],
 )
 def test_a_misspelt_name_gets_a_suggestion(words: str, suggested: str, command: Command, tmp_path: Path) -> None:
-    said = command("train", *words.split(), *PLUGIN, "--out", tmp_path / "runs")
+    said = command("train", *words.split(), *PLUGIN, "--root", tmp_path / "runs")
     assert f"Did you mean {suggested}" in said.err.replace('"', "")
     assert said.code == 2
     assert not (tmp_path / "runs").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -128,6 +129,8 @@ class DiffusionRecipe(Recipe):
         with torch.device("cpu"):  # a number is read from its tables below
             schedule = self.part(SCHEDULES, self.schedule)(self.timesteps)
         noise = (schedule.sigmas[-1] / schedule.alphas[-1]).item()
+        if self.prediction == "noise" and noise == math.inf:
+            raise UsageError(self._pure_noise())
         if not spec.target.bounded and self.prediction == "noise" and noise > MOST_NOISE:
             raise UsageError(
                 f"--schedule {self.schedule} with --timesteps {self.timesteps} ends at {noise:,.0f} times as much "
@@ -188,6 +191,12 @@ class DiffusionRecipe(Recipe):
             if wrong:
                 raise UsageError(reason)
 
+    def _pure_noise(self) -> str:
+        return (
+            f"--schedule {self.schedule} ends in pure noise, where --prediction noise contains no information "
+            "about the image. Set --prediction flow, velocity or image, or --schedule cosine."
+        )
+
     def _wrong(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         steps = self.sampling_steps or 0
         yield (
@@ -197,8 +206,7 @@ class DiffusionRecipe(Recipe):
         )
         yield (
             self.schedule == "straight" and self.prediction == "noise",
-            "--schedule straight ends in pure noise, where --prediction noise contains no information about the "
-            "image. Set --prediction flow, velocity or image, or --schedule cosine.",
+            self._pure_noise(),
         )
         yield (
             self.architecture == "mlp" and bool(self.attention or self.dropout),

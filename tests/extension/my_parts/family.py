@@ -9,15 +9,13 @@ from torch import Tensor, nn
 
 import genlab
 from genlab.architectures.compose import decoder
-from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals, Training
 from genlab.core.distributed import gather
-from genlab.core.modality import DataSpec, Modality
+from genlab.core.modality import Modality
 from genlab.core.optimizer import adam
 from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
-from genlab.recipes.fields import option
 from genlab.recipes.recipe import LatentRecipe
 
 
@@ -55,7 +53,7 @@ class EnergyGenerator(nn.Module):
 class EnergyTraining(SingleObjectiveTraining[EnergyGenerator]):
     """Minimises the energy distance between a batch of samples and a batch of data."""
 
-    def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
+    def objective(self, step: int, batch: genlab.Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the loss of a batch, and its signals."""
         latents = randomness.draws(len(batch), "latents", step).normal(self.model.latent)
         loss = energy_distance(self.model.decode(latents).flatten(1), batch.x.flatten(1))
@@ -73,11 +71,11 @@ class EnergyRecipe(LatentRecipe):
     family: ClassVar[str] = "energy"
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
-    batch_size: int = option(256, "images per step; raise it for a better estimate of the distance", least=2)
-    lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "β₁ and β₂ of Adam", least=0, most=0.9999)
+    batch_size: int = genlab.option(256, "images per step; raise it to estimate the distance better", least=2)
+    lr: float = genlab.option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
+    betas: tuple[float, float] = genlab.option((0.9, 0.999), "β₁ and β₂ of Adam", least=0, most=0.9999)
 
-    def model(self, spec: DataSpec) -> nn.Module:
+    def model(self, spec: genlab.DataSpec) -> nn.Module:
         """Return an `EnergyGenerator` with any architecture of genlab's or of a user's."""
         shape = {"depth": self.depth, "own": self.own}
         network = decoder(self.architecture, self.latent, spec.target, self.width, **shape)

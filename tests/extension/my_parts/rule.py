@@ -1,7 +1,6 @@
 """A rule of the doctor."""
 
 import genlab
-from genlab.diagnosis.finding import Sign
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
 
@@ -14,8 +13,8 @@ from genlab.diagnosis.rule import Context
     needs=["discriminator_loss"],
     families=["gan"],
 )
-def beyond_the_margin(history: History, context: Context) -> Sign | None:
+def beyond_the_margin(history: History, context: Context) -> genlab.Sign | None:
     """Return a sign if the last four losses are nearly 0."""
     loss = history["discriminator_loss"]
     since = loss.true_since(loss.values < 1e-3, 4)
-    return None if since is None else Sign(since, [loss.shows("discriminator_loss", "above 0.001")])
+    return None if since is None else genlab.Sign(since, [loss.shows("discriminator_loss", "above 0.001")])
