@@ -1,4 +1,4 @@
-"""What all tests share: one thread, their own cache, digits resized once, no curves, SIGINT as from a terminal."""
+"""What all tests share: one thread, cache, digits resized once, no curves, SIGINT as usual, no parts left over."""
 
 import signal
 from collections.abc import Iterator
@@ -17,6 +17,16 @@ def _interruptible() -> None:
     """Shells let what they start in the background ignore SIGINT, and children inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _parts_are_forgotten() -> Iterator[None]:
+    """Forget the user's parts that a test registers."""
+    from genlab.core import parts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "_PARTS", parts.everything())
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,7 +1,6 @@
 """A user's own parts: what is registered, what is refused, and what a run folder says about them."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +37,6 @@ class Cubic:
     def generator(fake):
         return -fake.mean()
 """
-
-
-@pytest.fixture(autouse=True)
-def only_here() -> Iterator[None]:
-    """Forget the parts that a test registers."""
-    before = parts.everything()
-    yield
-    for part in parts.everything().values():
-        parts.forget(part)
-    for part in before.values():
-        parts.register(part)
 
 
 @pytest.fixture
