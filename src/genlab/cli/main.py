@@ -30,6 +30,9 @@ from genlab.version import __version__
 HELP = """Train, diagnose, evaluate and use generative models of images.
 
 A first run, two minutes: `genlab train dcgan --minutes 2`
+
+With networks, losses or data of your own: `--plugin FILE` in any command, and `--accept-changed` if the file has
+changed since a run was trained.
 """
 
 

@@ -10,7 +10,7 @@ from genlab.verbs.verb import verb
 
 @dataclass(frozen=True)
 class Machine:
-    """Versions, device, precisions and cache of this machine, by name."""
+    """Versions, device, precisions, cache and own parts, by name."""
 
     facts: Mapping[str, Any]
 
@@ -24,7 +24,7 @@ class Machine:
 
 @verb
 def checks() -> Machine:
-    """Show versions, device, bf16 support and cache of this machine.
+    """Show versions, device, bf16 support, cache and the own parts that are loaded.
 
     Returns:
         All of it, by name.
@@ -34,6 +34,7 @@ def checks() -> Machine:
     import torch
 
     from genlab.core.device import bf16_units, find_device, float16_units
+    from genlab.core.parts import everything
     from genlab.data.cache import cache_folder
     from genlab.version import __version__
 
@@ -49,5 +50,6 @@ def checks() -> Machine:
             "bf16 units": ", ".join(bf16_units()) or "none",
             "float16 units": ", ".join(float16_units()) or "none",
             "cache": f"{folder} ({size / 2**20:,.0f} MiB)",
+            "own parts": ", ".join(f"{part.kind} {part.name}" for part in everything().values()) or "none",
         }
     )
