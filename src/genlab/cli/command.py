@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter
 from genlab.core.errors import RunFailureError
 from genlab.recipes.fields import flag, with_own
 from genlab.verbs.options import PARTS
-from genlab.verbs.verb import helps, summary
+from genlab.verbs.verb import helps, signature_of, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
 AS_JSON = (  # verbs whose results have `values()`
@@ -26,7 +26,7 @@ FAILS_UNHEALTHY = "doctor"
 def as_command(verb: Callable[..., Any]) -> Callable[..., None]:
     """Return the command of a verb."""
     described = helps(verb)
-    parameters = [_typed(each, described[each.name]) for each in inspect.signature(verb).parameters.values()]
+    parameters = [_typed(each, described[each.name]) for each in signature_of(verb).parameters.values()]
     return printing(verb, verb.__name__, summary(verb), parameters)
 
 

@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, ExtractorName, File, RunName, Sampling
+from genlab.verbs.options import RUNS, ExtractorName, File, RunName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def compare(
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
-    **sampling: Unpack[Sampling],
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> "Comparison":
     """Evaluate several runs in the same way and rank them; differences that may be chance are marked.
 

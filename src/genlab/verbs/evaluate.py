@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, ExtractorName, File, RunName, Sampling, SourceName
+from genlab.verbs.options import RUNS, ExtractorName, File, RunName, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def evaluate(
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
-    **sampling: Unpack[Sampling],
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> "Measurement":
     """Evaluate a run's model with every metric that fits it, or compare two sets of images.
 

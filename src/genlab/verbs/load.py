@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName, Sampling
+from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def load(
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "cpu",
     root: File = RUNS,
-    **sampling: Unpack[Sampling],
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> "nn.Module":
     """Load the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, if it has them.
 

@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, NamedTuple, TypeAlias
 
-from genlab.recipes.diffusion import SamplerName
+from genlab.recipes.fields import options_of
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.settings import DEFAULT_ROOT
 
 RunName: TypeAlias = str | os.PathLike[str]  # also a run itself
@@ -15,30 +16,10 @@ File: TypeAlias = str | Path
 RUNS = DEFAULT_ROOT
 
 
-class Sampling(TypedDict, total=False):
-    """Options of sampling that replace those of the run."""
-
-    sampler: SamplerName | None
-    sampling_steps: int | None
-    eta: float | None
-    guidance: float | None
-    guidance_interval: tuple[float, float] | None
-    temperature: float | None
-
-
 SHARED = {
     "checkpoint": "Checkpoint of the run; by default the best, or the last if there is no best.",
     "device": "Device to compute on; auto takes a GPU if there is one.",
     "root": "Folder that contains the run folders.",
-}
-OF_SAMPLING = {
-    "sampler": "Diffusion: sampling method; dpm++2m needs the fewest steps. By default the run's.",
-    "sampling_steps": "Diffusion: number of steps; fewer are faster. By default the run's.",
-    "eta": "Diffusion: noise that ddim adds in each step, from 0 (deterministic) to 1 (as much as ancestral).",
-    "guidance": "Diffusion with labels: scale of classifier-free guidance, 1 for none; raise it for clearer "
-    "classes and less variety.",
-    "guidance_interval": "Times from 0 (image) to 1 (noise) at which --guidance acts; narrow it for more variety.",
-    "temperature": "Flow: standard deviation of the latents; below 1 for cleaner, less varied samples.",
 }
 OF_MEASURING = {
     "extractor": "Feature extractor: efficientnet-lite0, inception (or inception:FILE) for FID, classifier for "
@@ -56,4 +37,22 @@ PARTS = {
     "source": "data",
     "data": "data",
 }
-HELP = {"run": "A run folder, the name of one in --root, or latest.", **SHARED, **OF_SAMPLING, **OF_MEASURING}
+HELP = {"run": "A run folder, the name of one in --root, or latest.", **SHARED, **OF_MEASURING}
+
+
+class SamplingOption(NamedTuple):
+    """An option of sampling that replaces that of the run."""
+
+    hint: Any
+    help: str
+
+
+def sampling_options() -> dict[str, SamplingOption]:
+    """Return the options of sampling of all presets by name, those of a user's own samplers last."""
+    found: dict[str, SamplingOption] = {}
+    for recipe in PRESETS.values():
+        known = options_of(recipe)
+        for name in recipe.of_sampling:
+            about = f"{recipe.family.capitalize()}: {known[name].help}. By default as in the run."
+            found.setdefault(name, SamplingOption(known[name].hint | None, about))
+    return found

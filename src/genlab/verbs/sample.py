@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName, Sampling
+from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -60,7 +60,7 @@ def sample(
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
-    **sampling: Unpack[Sampling],
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> Sampled:
     """Generate images: a PNG with a grid, or a folder with a PNG for each image.
 

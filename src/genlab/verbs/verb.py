@@ -10,11 +10,11 @@ import textwrap
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial, wraps
 from inspect import Parameter, Signature
-from typing import Any, ParamSpec, TypeVar, Unpack, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar
 
 from genlab.core.errors import UsageError, suggestion
 from genlab.recipes.fields import checked
-from genlab.verbs.options import HELP, PARTS, SHARED
+from genlab.verbs.options import HELP, PARTS, SHARED, sampling_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,28 +23,31 @@ R = TypeVar("R")
 def verb(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function with the same parameters that checks its arguments before it runs.
 
-    Keywords `**options: Unpack[SomeTypedDict]` become parameters of their own in the signature, without a check;
+    Keywords `**sampling` become the options of sampling of all presets in the signature, without a check;
     `**_options`, which the function itself refuses, are left out of it. The help of parameters that several
     verbs share is added to the docstring.
 
     The function raises UsageError for an unknown keyword, a missing argument, or a value of the wrong type.
     """
-    plain = inspect.signature(function)
-    packed = _packed(plain)
-    full = plain.replace(parameters=_unpacked(plain, packed))
-    shown = full.replace(parameters=[p for p in full.parameters.values() if not p.name.startswith("_")])
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        full, packed = _complete(function)
         given = _bound(function.__name__, full, packed, args, kwargs)
         for name in packed:
             if given.arguments.get(name) is None:
                 given.arguments.pop(name, None)
         return function(*given.args, **given.kwargs)
 
-    call.__signature__ = shown  # type: ignore[attr-defined]
+    call.__signature__ = shown = signature_of(call)  # type: ignore[attr-defined]
     call.__doc__ = _documented(function.__doc__ or "", list(shown.parameters))
     return call
+
+
+def signature_of(function: Callable[..., Any]) -> Signature:
+    """Return the signature of a verb as it is now: a user's own samplers add options of sampling."""
+    full, _ = _complete(inspect.unwrap(function))
+    return full.replace(parameters=[p for p in full.parameters.values() if not p.name.startswith("_")])
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -53,16 +56,24 @@ def summary(function: Callable[..., Any]) -> str:
 
 
 def helps(function: Callable[..., Any]) -> dict[str, str]:
-    """Return the help of each parameter of a verb, from its docstring."""
-    return _described(_sections(inspect.getdoc(function) or "")[1])
+    """Return the help of each parameter of a verb, from its docstring and from the options of sampling."""
+    _, packed = _complete(inspect.unwrap(function))
+    of_sampling = {name: option.help for name, option in sampling_options().items() if name in packed}
+    return of_sampling | _described(_sections(inspect.getdoc(function) or "")[1])
+
+
+def _complete(function: Callable[..., Any]) -> tuple[Signature, Mapping[str, Any]]:
+    """Return the signature of a function with the options of sampling, and these by name."""
+    plain = inspect.signature(function)
+    packed = _packed(plain)
+    return plain.replace(parameters=_unpacked(plain, packed)), packed
 
 
 def _packed(signature: Signature) -> Mapping[str, Any]:
-    """Return the names and types of the keywords that a signature has as `Unpack[TypedDict]`."""
-    for parameter in signature.parameters.values():
-        if parameter.kind is Parameter.VAR_KEYWORD and get_origin(parameter.annotation) is Unpack:
-            return get_type_hints(get_args(parameter.annotation)[0])
-    return {}
+    """Return the names and types of the keywords that `**sampling` stands for."""
+    if "sampling" not in signature.parameters:
+        return {}
+    return {name: option.hint for name, option in sampling_options().items()}
 
 
 def _unpacked(signature: Signature, packed: Mapping[str, Any]) -> Sequence[Parameter]:
@@ -115,7 +126,8 @@ def _checked(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401
 def _documented(doc: str, names: Sequence[str]) -> str:
     """Return a docstring whose section "Args:" has all parameters in order, with the help of the shared ones."""
     before, args, after = _sections(inspect.cleandoc(doc))
-    own = {**HELP, **_described(args)}
+    of_sampling = {name: option.help for name, option in sampling_options().items()}
+    own = {**of_sampling, **HELP, **_described(args)}
     lines = [_wrap(f"{name}: {own[name]}") for name in names if name in own]
     section = "\n".join(["Args:", *lines]) if lines else ""
     return "\n\n".join(filter(None, (before, section, after)))
