@@ -58,8 +58,8 @@ def summary(function: Callable[..., Any]) -> str:
 def helps(function: Callable[..., Any]) -> dict[str, str]:
     """Return the help of each parameter of a verb, from its docstring and from the options of sampling."""
     _, packed = _complete(inspect.unwrap(function))
-    of_sampling = {name: option.help for name, option in sampling_options().items() if name in packed}
-    return of_sampling | _described(_sections(inspect.getdoc(function) or "")[1])
+    described = _described(_sections(inspect.getdoc(function) or "")[1])
+    return described | {name: sampling_options()[name].help for name in packed if name not in described}
 
 
 def _complete(function: Callable[..., Any]) -> tuple[Signature, Mapping[str, Any]]:
