@@ -146,12 +146,34 @@ def test_an_option_without_a_default_or_a_plain_type_is_refused() -> None:
         ("x = 1\n1 / 0", r"cannot be imported: ZeroDivisionError: division by zero \(line 2 of my_parts.py\)"),
         ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
         ("def f(:", "SyntaxError"),
+        ("import sys\nsys.exit(0)", r"SystemExit: 0 \(line 2 of my_parts.py\)"),
+        (LOSS + LOSS, r'the gan-loss "cubic" is defined twice. Rename one'),
+        (LOSS + "1 / 0", "ZeroDivisionError"),
         ("import genlab\ngenlab.part('gan-loss', 'hinge')(1)", r'my_parts.py: "hinge" is a gan-loss of genlab'),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_says_where_and_why(file: Path, text: str, reason: str) -> None:
     file.write_text(text)
     with pytest.raises(UsageError, match=reason):
+        genlab.plugin(file)
+    assert not parts.everything()  # also of what came before the fault
+
+
+def test_packages_of_the_same_name_can_be_loaded_and_loaded_again(tmp_path: Path) -> None:
+    for folder, name in (("a", "one"), ("b", "two")):
+        package = tmp_path / folder / "mine"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("from . import loss\n")
+        (package / "loss.py").write_text(LOSS.replace("cubic", name))
+        genlab.plugin(package)
+        genlab.plugin(package)
+    assert {"one", "two"} <= set(ADVERSARIAL)
+
+
+def test_a_file_beside_a_plugin_is_no_part_of_it(file: Path) -> None:
+    (file.parent / "helper.py").write_text("x = 1\n")
+    file.write_text("import helper\n" + LOSS)
+    with pytest.raises(UsageError, match=r"helper.py lies beside it: make a folder of both with an __init__.py"):
         genlab.plugin(file)
 
 
@@ -228,6 +250,10 @@ def test_a_run_folder_never_executes_anything(
             "python": f"name: !!python/object/apply:os.system ['touch {mark}']\n",
         }[key]
     )
+    shutil.copy(folder / "pyproject.toml", folder / "previews")
+    shutil.copy(folder / "my_parts.py", folder / "previews")
+    monkeypatch.chdir(folder / "previews")
+    run(["info", str(folder)])
     monkeypatch.chdir(folder)
     for command in (["info"], ["sample"], ["evaluate"], ["resume"]):
         run([*command, str(folder)])
@@ -341,6 +367,166 @@ def test_trying_a_part_first_changes_no_bit_of_the_run(tmp_path: Path, monkeypat
     tried = trained()
     monkeypatch.setattr("genlab.runs.train.rehearse", lambda run: {})
     assert all(torch.equal(value, tried[name]) for name, value in trained().items())
+
+
+class Late(Net):
+    """Makes a layer when it is first used."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "late"):
+            self.late = nn.Linear(1, 1)
+        return super().forward(x)
+
+
+class Detached(Net):
+    """Passes no gradient on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).detach()
+
+
+class Counting(Net):
+    """Has a buffer that changes whenever it is used."""
+
+    def __init__(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+        super().__init__(input_shape, output_shape)
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count = self.count + 1
+        return super().forward(x)
+
+
+class Asserting(Net):
+    """Cannot be built."""
+
+    def __init__(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+        raise AssertionError("only RGB")
+
+
+def two_arguments(path: object, noisy: Tensor) -> Tensor:
+    return noisy
+
+
+def half(path: object, noisy: Tensor, t: float, s: float) -> Tensor:
+    return noisy[..., 1:]
+
+
+def infinite(path: object, noisy: Tensor, t: float, s: float) -> Tensor:
+    return noisy * float("nan")
+
+
+def without_gradient(reconstruction: Tensor, images: Tensor) -> Tensor:
+    return (reconstruction - images).detach().square().flatten(1).sum(1)
+
+
+def negative(step: int, steps: int) -> float:
+    return -1.0
+
+
+def failing_late(step: int, steps: int) -> float:
+    return 1 / (steps - 1 - step)
+
+
+def one_table(steps: int) -> Tensor:
+    return torch.linspace(0, 1, steps + 1)
+
+
+class Methods:
+    """A loss whose functions are methods."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor) -> Tensor:
+        return -fake.mean()
+
+
+DIFFUSION = {"timesteps": 4, "sampling_steps": 4, "dropout": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "reason"),
+    [
+        ("vae", {"architecture": Late}, r"made .*late.* in `forward`, too late for the optimizer"),
+        ("vae", {"architecture": Detached}, r"the encoder.* gets no gradient with your architecture"),
+        ("vae", {"architecture": Asserting}, "cannot be built as .*: AssertionError: only RGB"),
+        ("vae", {"reconstruction": without_gradient}, "the decoder gets no gradient with your reconstruction"),
+        ("vae", {"lr_schedule": negative}, r"0 or more, not -1.0 at step 0 of 4"),
+        ("vae", {"lr_schedule": failing_late}, r"raised ZeroDivisionError: .* \(line \d+ of test_plugins.py\)"),
+        ("ddpm", {**DIFFUSION, "sampler": two_arguments}, "raised TypeError: two_arguments"),
+        ("ddpm", {**DIFFUSION, "sampler": half}, "with your sampler .*|raised RuntimeError"),
+        ("ddpm", {**DIFFUSION, "sampler": infinite}, "must have the shape .*, not NaN or infinite values"),
+        ("ddpm", {**DIFFUSION, "schedule": one_table}, "must return two tables, α and σ, not a Tensor"),
+        ("vae", {"regularizers": without_gradient}, "regularizers is a dictionary"),
+    ],
+)
+def test_objects_that_cannot_work_are_refused_before_the_run(
+    preset: str, options: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    latent = {} if preset == "ddpm" else {"latent": 2}
+    with pytest.raises(UsageError, match=reason):
+        genlab.train(preset, quiet=True, root=tmp_path / "runs", **TINY, **latent, **options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_buffer_that_changes_when_a_model_is_used_is_noted(tmp_path: Path) -> None:
+    run = genlab.train("vae", architecture=Counting, latent=2, quiet=True, root=tmp_path, **TINY)
+    (note,) = RunFolder(run.folder).events("note")
+    assert "count" in note["not reproducible"]
+    assert "Change them only if self.training" in note["not reproducible"]
+
+
+def test_a_loss_can_be_a_class_with_methods(tmp_path: Path) -> None:
+    run = genlab.train("dcgan", loss=Methods, architecture=Net, quiet=True, root=tmp_path, **TINY)
+    assert len(run.history) > 0
+
+
+def test_a_function_that_is_defined_anew_in_the_same_file_has_changed(tmp_path: Path) -> None:
+    def loss(reconstruction: Tensor, images: Tensor) -> Tensor:
+        return (reconstruction - images).abs().flatten(1).sum(1)
+
+    run = genlab.train("vae", reconstruction=loss, latent=2, quiet=True, root=tmp_path, **TINY)
+
+    def loss(reconstruction: Tensor, images: Tensor) -> Tensor:  # type: ignore[no-redef]
+        return 1000 * (reconstruction - images).abs().flatten(1).sum(1)
+
+    plugins.name_of("reconstruction", loss)
+    with pytest.raises(UsageError, match='the reconstruction "loss" has changed since'):
+        genlab.resume(run, steps=5, quiet=True)
+
+
+class Failing:
+    """Fails at the second step."""
+
+    def scalars(self, step: int, values: object) -> None:
+        if step == 2:
+            raise ValueError("oh")
+
+
+def test_a_part_that_fails_in_a_run_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(GenlabError, match=r'your callback "failing" raised ValueError: oh \(line \d+ of test_pl'):
+        genlab.train("vae", callbacks=[Failing()], latent=2, quiet=True, root=tmp_path, **TINY)
+
+    def broken(history: object, context: object) -> None:
+        raise KeyError("loss")
+
+    registered("rule", "broken", broken, symptom="S", why="W")
+    with pytest.raises(GenlabError, match=r'your rule "broken" raised KeyError'):
+        genlab.doctor("vae", root=tmp_path)
+
+
+def test_a_metric_that_fails_keeps_the_other_figures(tmp_path: Path) -> None:
+    run = genlab.train("vae", latent=2, quiet=True, root=tmp_path, **TINY)
+
+    def broken(samples: Tensor, real: Tensor) -> float:
+        raise ValueError("boom")
+
+    registered("metric", "broken", broken)
+    figures = {figure.name: figure for figure in genlab.evaluate(run, samples=20, extractor="pixels").figures}
+    assert figures["broken"].value != figures["broken"].value
+    assert 'your metric "broken" raised ValueError: boom' in figures["broken"].note
+    assert len(figures) > 5
 
 
 def with_numpy(reconstruction: Tensor, images: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +81,18 @@ KINDS: Mapping[str, Kind] = {
     ),
     "callback": Kind("training.own", "CALLBACKS"),
 }
-_loading: list[tuple[Origin, bool]] = []  # the plugin that is being loaded, and whether it may have changed
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A plugin that is being loaded."""
+
+    origin: Origin
+    accept_changed: bool
+    registered: list[tuple[str, str]] = field(default_factory=list)  # kinds and names so far
+
+
+_loading: list[_Load] = []
 
 
 def part(kind: str, name: str, *, accept_changed: bool = False, **traits: Any) -> Callable[[T], T]:  # noqa: ANN401
@@ -101,11 +112,16 @@ def part(kind: str, name: str, *, accept_changed: bool = False, **traits: Any) -
     Raises:
         UsageError: an unknown kind or trait, a name that is taken, or a value that is no part of this kind.
     """
-    origin, accepted = _loading[-1] if _loading else (None, False)
-    origin = origin or parts.caller(1)
+    load = _loading[-1] if _loading else None
+    origin = load.origin if load else parts.caller(1)
 
     def register(value: T) -> T:
-        _register(kind, name, value, origin, traits, accept_changed=accept_changed or accepted)
+        if load and (kind, name) in load.registered:
+            raise UsageError(f'the {kind} "{name}" is defined twice. Rename one.')
+        accepted = accept_changed or (load is not None and load.accept_changed)
+        _register(kind, name, value, origin, traits, accept_changed=accepted)
+        if load:
+            load.registered.append((kind, name))
         return value
 
     return register
@@ -127,25 +143,27 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
         raise UsageError(
             f"--plugin {path}: there is no such file. Give a .py file, or a folder with an __init__.py."
         )
-    name = f"genlab_plugin_{re.sub(r'[^a-z0-9]', '_', place.resolve().stem.lower())}"
+    whole = str(place.resolve())
+    stem = re.sub(r"[^a-z0-9]", "_", place.resolve().stem.lower())
+    name = f"genlab_plugin_{stem}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(place)] * place.is_dir()
     )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    before = dict(parts.everything())
-    with _imported(name, module), _from(Origin(str(place.resolve()), _hash(place)), accept_changed):
+    load = _Load(Origin(whole, _hash(place)), accept_changed)
+    with _imported(name, module), _from(load):
         try:
             spec.loader.exec_module(module)
         except UsageError as error:
             raise UsageError(f"--plugin {path}: {error}") from None
-        except Exception as error:
-            line = _line(error, place)
+        except (Exception, SystemExit) as error:
+            hint = f"{_line(error, place)}{_missing(error, place)}"
             raise UsageError(
-                f"--plugin {path} cannot be imported: {type(error).__name__}: {error}{line}"
+                f"--plugin {path} cannot be imported: {type(error).__name__}: {error}{hint}"
             ) from error
-    if parts.everything() == before:
+    if not load.registered:
         raise UsageError(
             f'--plugin {path} registers nothing. Put `@genlab.part("KIND", "NAME")` above a function or a class; '
             f"kinds: {', '.join(KINDS)}."
@@ -258,7 +276,7 @@ def of_recipe(name: str, *, accept_changed: bool = False) -> None:
 def _of_project(folder: Path) -> list[Path]:
     """Return the plugins in the pyproject.toml of a folder; none in a run folder."""
     project = folder / "pyproject.toml"
-    if not project.is_file() or (folder / "recipe.yaml").exists():
+    if not project.is_file() or any(_is_run(each) for each in (folder, *folder.parents)):
         return []
     try:
         tool = tomllib.loads(project.read_text()).get("tool", {}).get("genlab", {})
@@ -267,6 +285,12 @@ def _of_project(folder: Path) -> list[Path]:
     for key in tool.keys() - {"plugins"}:
         raise UsageError(f'{project} has "{key}" in [tool.genlab]. The only key is plugins, a list of files.')
     return [folder / name for name in tool.get("plugins", [])]
+
+
+def _is_run(folder: Path) -> bool:
+    return (
+        (folder / "recipe.yaml").exists() or (folder / "data.yaml").exists() or (folder / "checkpoints").is_dir()
+    )
 
 
 def _register(
@@ -288,7 +312,7 @@ def _register(
             choices = ", ".join(about.traits) or "none"
             raise UsageError(f'genlab.part("{kind}", …) has no trait "{trait}". Choices: {choices}.')
     table = getattr(importlib.import_module(f"genlab.{about.module}"), about.table)
-    if name in table.rows:
+    if not isinstance(name, str) or name in table.rows:
         raise UsageError(f'"{name}" is a {kind} of genlab. Choose another name than {", ".join(table.rows)}.')
     traits, options = dict(traits), _options(about, value) if about.has_options else {}
     if kind == "regularizer":
@@ -327,16 +351,24 @@ def _form(name: str, value: object) -> str:
 
 
 @contextmanager
-def _from(origin: Origin, accept_changed: bool) -> Any:  # noqa: ANN401
-    _loading.append((origin, accept_changed))
+def _from(load: _Load) -> Iterator[None]:
+    """Let `part` know what is being loaded; if that fails, forget what it has registered."""
+    before = parts.everything()
+    _loading.append(load)
     try:
         yield
+    except BaseException:
+        for part in parts.everything().values():
+            parts.forget(part)
+        for part in before.values():
+            parts.register(part)
+        raise
     finally:
         _loading.pop()
 
 
 @contextmanager
-def _imported(name: str, module: ModuleType) -> Any:  # noqa: ANN401
+def _imported(name: str, module: ModuleType) -> Iterator[None]:
     """Make a module known by its name while it is imported, and after that if nothing went wrong.
 
     The modules of a package are imported anew with it.
@@ -360,6 +392,17 @@ def _hash(place: Path) -> str:
     for file in sorted(place.rglob("*.py")):
         digest.update(f"{file.relative_to(place)} {parts.file_hash(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _missing(error: BaseException, place: Path) -> str:
+    """Return a hint if a plugin imports a file that lies beside it."""
+    name = getattr(error, "name", None) or ""
+    if not isinstance(error, ModuleNotFoundError) or not (place.parent / f"{name}.py").is_file():
+        return ""
+    return (
+        f". {name}.py lies beside it: make a folder of both with an __init__.py, write `from . import {name}`, "
+        "and give the folder as --plugin."
+    )
 
 
 def _line(error: BaseException, place: Path) -> str:

@@ -23,9 +23,9 @@ from genlab.core.contract import (
     SplitsBound,
 )
 from genlab.core.device import device_of
-from genlab.core.errors import UsageError
+from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Modality
-from genlab.core.parts import Part, Table
+from genlab.core.parts import Part, Table, calling
 from genlab.core.random import generator
 from genlab.data.dataset import IntArray, Source, Split, conditions_of
 from genlab.metrics import modes, similarity
@@ -275,9 +275,19 @@ def own_metric(part: Part, own: Mapping[str, Any]) -> Evaluator:
             f"(subject) that yields genlab.Figure, not a {type(part.value).__name__}."
         )
     requires = part.traits.get("requires", (Samples,))
-    if list(inspect.signature(part.value).parameters) == ["subject"]:
-        return Evaluator(tuple(requires), part.value)
-    return Evaluator((Samples,), partial(_of_samples, part))
+    of_subject = list(inspect.signature(part.value).parameters) == ["subject"]
+    measure = part.value if of_subject else partial(_of_samples, part)
+    return Evaluator(tuple(requires) if of_subject else (Samples,), partial(_guarded, part, measure))
+
+
+def _guarded(part: Part, measure: Callable[[Subject], Iterator[Figure]], subject: Subject) -> Iterator[Figure]:
+    """Yield the figures of an own metric; if it raises, NaN with the reason, so that other figures are kept."""
+    try:
+        with calling(part):
+            figures = list(measure(subject))
+    except GenlabError as error:
+        figures = [Figure(part.name, float("nan"), protocol=protocol_of(subject), note=str(error))]
+    yield from figures
 
 
 @torch.no_grad()

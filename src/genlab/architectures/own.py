@@ -164,11 +164,12 @@ def _build(
             )
     try:
         network = make(seen, made, **given)
-    except TypeError as error:
+    except Exception as error:
+        shown = "".join(f", {name}={value!r}" for name, value in given.items())
         raise UsageError(
             f'the architecture "{part.name}" cannot be built as {part.name}({seen}, {made}'
-            f"{''.join(f', {name}={value!r}' for name, value in given.items())}): {error}. Its class takes "
-            "(input_shape, output_shape) and, if it wants, the keywords width, norm, dropout and attention."
+            f"{shown}): {type(error).__name__}: {error}. Its class takes (input_shape, output_shape) and, if it "
+            "wants, the keywords width, norm, dropout and attention."
         ) from error
     if not isinstance(network, nn.Module):
         raise UsageError(f'the architecture "{part.name}" made a {type(network).__name__}, not a torch.nn.Module.')

@@ -10,17 +10,19 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from genlab.core.errors import UsageError
+from genlab.core.errors import GenlabError, UsageError
 
 T = TypeVar("T")
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 LATER = ("data", "callback", "extractor")  # kinds that a trained model does not depend on
+PACKAGE = Path(__file__).parents[1]
 NO_FILE = ("a notebook", "the interpreter")  # where code is in no file
 SHOWN = 12  # digits of a hash in messages
 
@@ -200,27 +202,57 @@ def untrusted(where: str) -> UsageError:
 
 
 def origin_of(value: object) -> Origin:
-    """Return where an object was defined: the file of its source code, or a hash of the code if it is in none."""
-    code = inspect.unwrap(value.func) if isinstance(value, partial) else value
-    if not (inspect.isfunction(code) or inspect.isclass(code)):
-        code = type(code)
+    """Return where an object was defined, with the hash of its own source code.
+
+    The rest of its file may change: a script that trains a run and one that resumes it are often the same.
+    """
+    code = value.func if isinstance(value, partial) else value
+    if inspect.isfunction(code) or inspect.isclass(code):
+        defined: list[Any] = [inspect.unwrap(code)]
+    else:  # an object: the functions that it holds, else its class
+        defined = [part for part in getattr(code, "__dict__", {}).values() if inspect.isfunction(part)] or [
+            type(code)
+        ]
     try:
-        file = inspect.getsourcefile(code)
-    except TypeError:
-        file = None
-    if file and Path(file).is_file():
-        return Origin(file, file_hash(Path(file)))
-    try:
-        source = inspect.getsource(code)
+        file = inspect.getsourcefile(defined[0]) or ""
+        source = "".join(inspect.getsource(part) for part in defined)
     except (OSError, TypeError):
         return Origin("the interpreter", "")
-    return Origin("a notebook", hashlib.sha256(source.encode()).hexdigest())
+    return Origin(file if Path(file).is_file() else "a notebook", hashlib.sha256(source.encode()).hexdigest())
 
 
 def caller(depth: int) -> Origin:
     """Return the file of the function `depth` calls up the stack."""
     file = sys._getframe(depth + 1).f_code.co_filename
     return Origin(file, file_hash(Path(file))) if Path(file).is_file() else Origin("a notebook", "")
+
+
+@contextmanager
+def calling(part: Part) -> Iterator[None]:
+    """Turn what a user's part raises into an error that names the part and the line.
+
+    Raises:
+        GenlabError: the part has raised something else than one.
+    """
+    try:
+        yield
+    except GenlabError:
+        raise
+    except Exception as error:
+        raise GenlabError(
+            f'your {part.kind} "{part.name}" raised {type(error).__name__}: {error}{line_of(error)}'
+        ) from error
+
+
+def line_of(error: BaseException) -> str:
+    """Return where an error was raised, if that is outside of genlab and the packages that it uses."""
+    trace, place = error.__traceback__, ""
+    while trace:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if not file.is_relative_to(PACKAGE) and "site-packages" not in file.parts:
+            place = f" (line {trace.tb_lineno} of {file.name})"
+        trace = trace.tb_next
+    return place
 
 
 def file_hash(path: Path) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from genlab.core.errors import UsageError
 from genlab.core.parts import Part, Table
 
 Schedule: TypeAlias = Callable[[int], float]
@@ -51,9 +52,23 @@ def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
 
 
 def own_rate(part: Part, own: Mapping[str, Any]) -> Callable[[int], Schedule]:
-    """Return a user's own schedule of learning rates: a function (step, steps) -> factor."""
-    factor = part.bound(own)
-    return lambda steps: lambda step: float(factor(step, steps))
+    """Return a user's own schedule of learning rates: a function (step, steps) -> factor.
+
+    Raises:
+        UsageError: when it is called, if the factor is not a number, or negative.
+    """
+    function = part.bound(own)
+
+    def factor(step: int, steps: int) -> float:
+        made = function(step, steps)
+        if not (isinstance(made, int | float) and math.isfinite(made) and made >= 0):
+            raise UsageError(
+                f'the lr-schedule "{part.name}" must return a factor on the learning rate, 0 or more, not '
+                f"{made!r} at step {step} of {steps}."
+            )
+        return float(made)
+
+    return lambda steps: lambda step: factor(step, steps)
 
 
 RATES: Table[Callable[[int], Schedule]] = Table(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import UsageError
-from genlab.core.parts import NO_OPTIONS, Table, registered
+from genlab.core.parts import NO_OPTIONS, Table, calling, registered
 from genlab.core.parts import Part as OwnPart
 from genlab.data.arrays import Asked, Layout, as_array, source_of_parts
 from genlab.data.cache import cache_folder
@@ -105,7 +105,10 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[[int | None, i
     make = part.bound(own)
 
     def opened(size: int | None, channels: int | None) -> Source:
-        data = make() if inspect.isroutine(part.value) or isinstance(part.value, type) else part.value
+        data = part.value
+        if inspect.isroutine(data) or isinstance(data, type):
+            with calling(part):
+                data = make()
         if isinstance(data, str | os.PathLike) and data == part.name:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
         return replace(as_source(data, size=size, channels=channels), name=part.name)

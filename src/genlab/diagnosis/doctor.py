@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genlab.core.errors import UsageError
-from genlab.core.parts import Part, Table
+from genlab.core.parts import Part, Table, calling
 from genlab.core.signals import signal
 from genlab.diagnosis import (
     adversarial_rules,
@@ -15,7 +15,7 @@ from genlab.diagnosis import (
     flow_rules,
     general_rules,
 )
-from genlab.diagnosis.finding import Change, Finding, Remedy
+from genlab.diagnosis.finding import Change, Finding, Remedy, Sign
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context, Rule
 
@@ -48,7 +48,13 @@ def own_rule(part: Part, own: Mapping[str, Any]) -> Rule:
             f'registered as genlab.part("rule", "{part.name}", symptom="…", why="…", needs=["signal"]). '
             f"Missing: {', '.join(missing) or 'the function'}."
         )
-    return Rule(part.name, check=part.value, **part.traits)
+
+    def check(history: History, context: Context) -> Sign | None:
+        with calling(part):
+            sign: Sign | None = part.value(history, context)
+        return sign
+
+    return Rule(part.name, check=check, **part.traits)
 
 
 ALL_RULES: Table[Rule] = Table("rule", {rule.name: rule for rule in RULES}, own_rule)

@@ -215,7 +215,8 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
     """
     if isinstance(part.value, AdversarialLoss):
         return part.value
-    functions = {name: getattr(part.value, name, None) for name in ("discriminator", "generator")}
+    value = part.value() if isinstance(part.value, type) and _has_methods(part.value) else part.value
+    functions = {name: getattr(value, name, None) for name in ("discriminator", "generator")}
     if not all(map(callable, functions.values())):
         raise UsageError(
             f'the GAN loss "{part.name}" needs two functions: `discriminator(real, fake)` and `generator(fake)`, '
@@ -223,8 +224,16 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
         )
     options = {name: own.get(part.flag(name), option.default) for name, option in part.options.items()}
     bound = {name: _with_options(function, options, part.name) for name, function in functions.items()}
-    traits = {name: getattr(part.value, name, False) for name in ("log_odds", "targets", "compares_real")}
+    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real")}
     return AdversarialLoss(bound["discriminator"], bound["generator"], **{**traits, **part.traits})
+
+
+def _has_methods(cls: type) -> bool:
+    """Whether the functions of a class take the object as their first argument."""
+    functions = [cls.__dict__.get(name) for name in ("discriminator", "generator")]
+    return any(
+        inspect.isfunction(f) and next(iter(inspect.signature(f).parameters), "") == "self" for f in functions
+    )
 
 
 def _with_options(function: Any, options: Mapping[str, Any], name: str) -> Callable[..., Tensor]:  # noqa: ANN401

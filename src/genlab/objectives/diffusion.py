@@ -127,6 +127,11 @@ def own_schedule(part: Part, own: Mapping[str, Any]) -> Callable[[int], NoiseSch
     def schedule(steps: int) -> NoiseSchedule:
         made = make(steps)
         if not isinstance(made, NoiseSchedule):
+            if not isinstance(made, tuple | list) or len(made) != 2:
+                raise UsageError(
+                    f'the noise schedule "{part.name}" must return two tables, α and σ, not a '
+                    f"{type(made).__name__}."
+                )
             made = NoiseSchedule(*(torch.as_tensor(table, dtype=torch.float64) for table in made))
         alphas, sigmas = made.alphas, made.sigmas
         fits = alphas.shape == sigmas.shape == (steps + 1,) and abs(alphas[0] - 1) < 1e-6 and abs(sigmas[0]) < 1e-6

@@ -128,7 +128,12 @@ def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
     Raises:
         UsageError: it is neither.
     """
-    recipe = part.value() if isinstance(part.value, type) else part.value
+    try:
+        recipe = part.value() if isinstance(part.value, type) else part.value
+    except TypeError as error:
+        raise UsageError(
+            f'the family "{part.name}" cannot be made: {error}. Give every option a default.'
+        ) from None
     if not isinstance(recipe, Recipe):
         raise UsageError(
             f'the family "{part.name}" must be a frozen dataclass that inherits from genlab.Recipe, not a '

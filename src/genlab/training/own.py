@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from genlab.core.errors import UsageError, suggestion
-from genlab.core.parts import Part, Table
+from genlab.core.parts import Part, Table, calling
 from genlab.core.pictures import Picture
 from genlab.training.callbacks import Observer
 
@@ -21,10 +21,11 @@ class OwnCallback:
     Args:
         callback: an object with some of `METHODS`. `begin(model, folder)` is called at the start of a run and of
             each phase, the others as in `Observer`.
+        part: of the user.
     """
 
-    def __init__(self, callback: object) -> None:
-        self.callback = callback
+    def __init__(self, callback: object, part: Part) -> None:
+        self.callback, self.part = callback, part
 
     def begin(self, model: nn.Module, folder: Path) -> None:
         """Pass on the model that is trained, and the run folder."""
@@ -49,7 +50,8 @@ class OwnCallback:
     def _pass_on(self, method: str, *given: object) -> None:
         function = getattr(self.callback, method, None)
         if function:
-            function(*given)
+            with calling(self.part):
+                function(*given)
 
 
 class _OfFunction:
@@ -67,11 +69,11 @@ def own_callback(part: Part, own: Mapping[str, Any]) -> Callable[[], OwnCallback
     """
     value = part.value
     if inspect.isclass(value) and any(hasattr(value, method) for method in METHODS):
-        return lambda: OwnCallback(part.bound(own)())
+        return lambda: OwnCallback(part.bound(own)(), part)
     if inspect.isroutine(value):
-        return lambda: OwnCallback(_OfFunction(part.bound(own)))
+        return lambda: OwnCallback(_OfFunction(part.bound(own)), part)
     if any(hasattr(value, method) for method in METHODS):
-        return lambda: OwnCallback(value)
+        return lambda: OwnCallback(value, part)
     raise UsageError(
         f'the callback "{part.name}" must be a function (step, values), or have one of the methods '
         f"{', '.join(METHODS)}; a {type(value).__name__} has none."

@@ -104,7 +104,7 @@ def _bound(
     except TypeError as error:
         raise UsageError(f"{name}: {error}") from None
     for parameter in signature.parameters.values():
-        if parameter.name in bound.arguments and parameter.name not in packed:
+        if parameter.name in bound.arguments and (parameter.name not in packed or parameter.name in PARTS):
             bound.arguments[parameter.name] = _checked(parameter, bound.arguments[parameter.name])
     return bound
 
