@@ -13,7 +13,7 @@ import genlab
 from genlab import plugins
 from genlab.cli.main import run
 from genlab.core import parts, yaml12
-from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.core.errors import CheckpointError, GenlabError, NonFiniteError, UsageError
 from genlab.core.parts import Origin, Part, options_in
 from genlab.diagnosis.doctor import ALL_RULES
 from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
@@ -514,6 +514,20 @@ def test_a_part_that_fails_in_a_run_is_named_with_its_line(tmp_path: Path) -> No
     registered("rule", "broken", broken, symptom="S", why="W")
     with pytest.raises(GenlabError, match=r'your rule "broken" raised KeyError'):
         genlab.doctor("vae", root=tmp_path)
+
+
+seen: list[int] = []
+
+
+def nan_later(reconstruction: Tensor, images: Tensor) -> Tensor:
+    seen.append(1)
+    return (reconstruction - images).abs().flatten(1).sum(1) * (float("nan") if len(seen) > 4 else 1)
+
+
+def test_a_loss_that_fails_later_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError) as caught:
+        genlab.train("vae", reconstruction=nan_later, latent=2, quiet=True, root=tmp_path, **TINY)
+    assert 'The run uses your reconstruction "nan-later": look there first.' in caught.value.__notes__
 
 
 def test_a_metric_that_fails_keeps_the_other_figures(tmp_path: Path) -> None:

@@ -66,6 +66,14 @@ def test_samples_that_are_all_alike() -> None:
     assert seen["sample_sharpness"] == pytest.approx(1, abs=0.25)  # one image has the detail of one image
 
 
+def test_nothing_is_relative_to_real_images_that_are_all_alike() -> None:
+    """They have no deviation and no distance, and a NaN would be taken for a failure of the run."""
+    same = Batch(torch.full((200, 1, SIDE, SIDE), 0.5), torch.arange(200))
+    with inference_mode(model := Sampler(pictures(200, 5))):
+        seen = Probes(same, same, TARGET, 0, 100).model_signals(model, 20)
+    assert seen.keys() == {"saturated_pixels"}
+
+
 def test_samples_of_few_modes_are_diverse_but_near_each_other() -> None:
     few = pictures(4, 5).repeat(50, 1, 1, 1)
     seen = look(Sampler(few))

@@ -15,6 +15,7 @@ from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
+from genlab.core.parts import LATER
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
@@ -32,7 +33,7 @@ from genlab.runs.callbacks import (
 from genlab.runs.data import check_unchanged, open_data, plan_of, record, require_parts
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
-from genlab.runs.rehearsal import rehearse
+from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
@@ -181,6 +182,8 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
         except (RunFailureError, NonFiniteError) as error:
+            if parts := [part for part in run.plan.parts if part.kind not in LATER]:
+                error.add_note(f"The run uses your {names_of(parts)}: look there first.")
             if run.plan.settings.on_failure != "treat":
                 raise
             treatment = treat(run.plan, run.folder, error) if run.shard.rank == 0 else None

@@ -54,13 +54,11 @@ def samples(given: ProbeInput) -> Signals:
     - `sample_sharpness`: mean difference of neighbouring pixels in samples, divided by that in real images.
     """
     fake, real = given.fake, given.real.x
-    signals = {
-        "diversity": _deviation(fake) / _deviation(real),
-        "nearest_neighbour_distance": _nearest(fake) / _nearest(real),
-    }
+    signals = _relative("diversity", _deviation(fake), _deviation(real))
+    signals |= _relative("nearest_neighbour_distance", _nearest(fake), _nearest(real))
     if given.target.spatial:
         signals["saturated_pixels"] = _saturated(fake) - _saturated(real)
-        signals["sample_sharpness"] = _sharpness(fake, given.target) / _sharpness(real, given.target)
+        signals |= _relative("sample_sharpness", _sharpness(fake, given.target), _sharpness(real, given.target))
     return signals
 
 
@@ -83,13 +81,12 @@ def reconstructions(given: ProbeInput) -> Signals:
     half = -(-len(given.real) // 2)  # a reconstruction takes two networks, a sample one
     real, unseen = given.real.x[:half], given.unseen.x[:half]
     of_real, of_unseen = given.model.reconstruct(real), given.model.reconstruct(unseen)
-    signals = {
-        "r2_train": 1 - _error(of_real, real) / _deviation(real).square(),
-        "r2_held_out": 1 - _error(of_unseen, unseen) / _deviation(unseen).square(),
-    }
+    errors = _relative("r2_train", _error(of_real, real), _deviation(real).square())
+    errors |= _relative("r2_held_out", _error(of_unseen, unseen), _deviation(unseen).square())
+    signals = {name: 1 - error for name, error in errors.items()}
     if given.target.spatial:
-        sharpness = _sharpness(of_unseen, given.target) / _sharpness(unseen, given.target)
-        signals["reconstruction_sharpness"] = sharpness
+        sharpness = _sharpness(of_unseen, given.target), _sharpness(unseen, given.target)
+        signals |= _relative("reconstruction_sharpness", *sharpness)
     return signals
 
 
@@ -137,6 +134,11 @@ def _error(one: Tensor, two: Tensor) -> Tensor:
 def _deviation(x: Tensor) -> Tensor:
     """Return the standard deviation over examples, as the root of the variance averaged over numbers."""
     return x.var(0, unbiased=False).mean().sqrt()
+
+
+def _relative(name: str, value: Tensor, real: Tensor) -> Signals:
+    """Return a value relative to that of real examples; nothing if theirs is 0, because they are all equal."""
+    return {name: value / real} if real > 0 else {}
 
 
 def _nearest(x: Tensor) -> Tensor:
