@@ -113,12 +113,12 @@ def part(kind: str, name: str, *, accept_changed: bool = False, **traits: Any) -
         UsageError: an unknown kind or trait, a name that is taken, or a value that is no part of this kind.
     """
     load = _loading[-1] if _loading else None
-    origin = load.origin if load else parts.caller(1)
 
     def register(value: T) -> T:
         if load and (kind, name) in load.registered:
             raise UsageError(f'the {kind} "{name}" is defined twice. Rename one.')
         accepted = accept_changed or (load is not None and load.accept_changed)
+        origin = load.origin if load else parts.origin_of(value)
         _register(kind, name, value, origin, traits, accept_changed=accepted)
         if load:
             load.registered.append((kind, name))

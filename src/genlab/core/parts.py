@@ -7,7 +7,6 @@ network, a loss or a rule of a user is looked up, suggested and refused like gen
 import dataclasses
 import hashlib
 import inspect
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ class Origin:
 
     Args:
         file: its path, or one of `NO_FILE`.
-        sha256: of the file, or of the part's source code if it is in no file; "" if that is unknown.
+        sha256: of the file of a plugin; else of the part's own source code; "" if that is unknown.
     """
 
     file: str
@@ -210,21 +209,14 @@ def origin_of(value: object) -> Origin:
     if inspect.isfunction(code) or inspect.isclass(code):
         defined: list[Any] = [inspect.unwrap(code)]
     else:  # an object: the functions that it holds, else its class
-        defined = [part for part in getattr(code, "__dict__", {}).values() if inspect.isfunction(part)] or [
-            type(code)
-        ]
+        held = getattr(code, "__dict__", {}).values()
+        defined = [part for part in held if inspect.isfunction(part)] or [type(code)]
     try:
         file = inspect.getsourcefile(defined[0]) or ""
         source = "".join(inspect.getsource(part) for part in defined)
     except (OSError, TypeError):
         return Origin("the interpreter", "")
     return Origin(file if Path(file).is_file() else "a notebook", hashlib.sha256(source.encode()).hexdigest())
-
-
-def caller(depth: int) -> Origin:
-    """Return the file of the function `depth` calls up the stack."""
-    file = sys._getframe(depth + 1).f_code.co_filename
-    return Origin(file, file_hash(Path(file))) if Path(file).is_file() else Origin("a notebook", "")
 
 
 @contextmanager
