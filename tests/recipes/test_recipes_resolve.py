@@ -190,7 +190,6 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("vae", {"flip": 1}, ['--flip must be true or false, not "1".']),
     ("vae", {"size": "big"}, ['--size must be a whole number or none, not "big".']),
     ("vae", {"channels": 4}, ["--channels must be at least 1 and at most 3, not 4."]),
-    ("vae", {"data": 5}, ['--data must be text, not "5".']),
     ("vae", {"max_rejected": 1.5}, ["--max-rejected must be at least 0 and at most 1, not 1.5."]),
     ("dcgan", {"discriminator_steps": 0}, ["--discriminator-steps must be at least 1, not 0."]),
     ("vae", {"seed": -1}, ["--seed must be at least 0, not -1."]),
@@ -228,6 +227,7 @@ FILES: list[tuple[bytes, str]] = [
     (b"preset: !!python/object/apply:os.system ['true']\n", "cannot read"),
     (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "cannot read"),
     (b"preset: vae\n1: 2\n", 'vae has no option "1"'),
+    (b"preset: vae\ndata: 5\n", '--data must be text, not "5".'),
 ]
 
 

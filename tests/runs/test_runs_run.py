@@ -16,6 +16,7 @@ import pytest
 
 import genlab
 from genlab.core.errors import GenlabError, UsageError
+from genlab.diagnosis.finding import Finding, Severity
 from genlab.metrics.figures import Figure
 from genlab.recipes.resolve import resolve
 from genlab.runs import display
@@ -33,8 +34,8 @@ def folder_of(root: Path, name: str, **options: Any) -> RunFolder:
     return folder
 
 
-def failure(severity: str = "failure") -> Mapping[str, Any]:
-    return {"severity": severity, "rule": "r", "symptom": "s", "line": "s", "since": 1}
+def failure(severity: Severity = "failure") -> Mapping[str, Any]:
+    return Finding("r", "s", severity, 1, 3, [], "Because.", "").values()
 
 
 @pytest.fixture(scope="module")

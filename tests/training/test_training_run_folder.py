@@ -133,7 +133,7 @@ def test_lines_come_back_as_they_were(tmp_path: Path) -> None:
     values = {"seconds": 0.123, "loss": 1 / 3, "tiny": 5e-324, "D(x)": 1e30}
     run.scalars(1, values)
     assert run.history() == [{"step": 1, **values}]
-    run.event(1, "finding", {"text": "a\nline break, “quotes” and ü"})
+    run.event(1, "note", {"text": "a\nline break, “quotes” and ü"})
     (event,) = run.events()
     assert event["text"] == "a\nline break, “quotes” and ü"
     assert event["time"].endswith("Z")
@@ -210,7 +210,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path: Path, name: str) -> 
         genlab.load(run.path, checkpoint="last")
 
 
-@pytest.mark.parametrize("option", [{"seed": 1}, {"batch_size": 8}, {"width": 9}, {"lr": 0.1}, {"data": "grid25"}])
+@pytest.mark.parametrize("option", [{"seed": 1}, {"batch_size": 8}, {"width": 9}, {"lr": 0.1}, {"size": 8}])
 def test_what_would_change_the_course_of_a_run_is_refused(tmp_path: Path, option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="start a new run"):
         genlab.resume(tmp_path, quiet=True, **option)

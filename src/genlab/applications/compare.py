@@ -156,7 +156,7 @@ def as_html(comparison: Comparison, strips: Mapping[str, bytes]) -> str:
         for subject, png in strips.items()
     )
     protocols = "".join(f"<h3>{html.escape(e.subject)}</h3>{_protocol(e.figures)}" for e in comparison.evaluations)
-    ranked = f"Ranked by {comparison.ranked_by}, best first. " if comparison.ranked_by else ""
+    ranked = f"Ranked by {html.escape(comparison.ranked_by)}, best first. " if comparison.ranked_by else ""
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Models compared</title><style>{_STYLE}</style>

@@ -241,7 +241,7 @@ class GANRecipe(LatentRecipe):
             f"Losses with target labels: {', '.join(with_targets)}.",
         )
         yield (
-            ADVERSARIAL[self.loss].log_odds and self.fake_label < 0,
+            self.part(ADVERSARIAL, self.loss).log_odds and self.fake_label < 0,
             f"--fake-label is a probability with --loss {self.loss}: choose 0 to 1, not {self.fake_label:g}.",
         )
 

@@ -116,7 +116,15 @@ class Recipe(ABC):
         return sampling_options(self)
 
     def part(self, table: Table[T], name: str) -> T:
-        """Return the row `name` of a table; an own part gets the options that this recipe has for it."""
+        """Return the row `name` of a table; an own part gets the options that this recipe has for it.
+
+        Raises:
+            UsageError: it is an own part that is not registered.
+        """
+        if name not in set(table):
+            raise UsageError(
+                f'the {table.kind} "{name}" is not registered. Load the file that registers it: --plugin FILE.'
+            )
         return table.bound(name, self.own)
 
     def player(self, name: str, network: nn.Module, optimizer: Optimizer, **rest: Any) -> Player:  # noqa: ANN401
@@ -160,3 +168,28 @@ class LatentRecipe(Recipe):
     latent: int = option(
         100, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
     )
+
+
+@dataclass(frozen=True)
+class UnknownRecipe(Recipe):
+    """What can be read of a recipe whose own family is not registered: the options that every family has."""
+
+    family: ClassVar[str] = "unknown"
+
+    def model(self, spec: DataSpec) -> nn.Module:
+        """Refuse: the family is not registered."""
+        raise self._unknown()
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Refuse: the family is not registered."""
+        raise self._unknown()
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Refuse: nobody knows which options can be combined."""
+        raise self._unknown()
+
+    @staticmethod
+    def _unknown() -> UsageError:
+        return UsageError(
+            "the family of this run is not registered. Load the file that registers it: --plugin FILE."
+        )

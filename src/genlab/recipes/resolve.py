@@ -1,6 +1,6 @@
 """From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,15 @@ from genlab.core.errors import UsageError, lookup, suggestion
 from genlab.core.parts import Part, registered
 from genlab.recipes.fields import aliases, by_field, chosen_parts, options_of, override, refuse_unused, values_of
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.recipe import Recipe
+from genlab.recipes.recipe import Recipe, UnknownRecipe
 from genlab.recipes.settings import Settings
 from genlab.version import __version__
 
 if TYPE_CHECKING:
     import torch
+
+
+_RESTORE = "Restore the file."
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class Plan:
         Raises:
             UsageError: an unknown option, a wrong value, or options that cannot be combined.
         """
+        plan = self._overridden(options)
+        plan.recipe.refuse()
+        for changed in (plan.recipe, plan.settings):
+            refuse_unused(changed)
+        return plan
+
+    def _overridden(self, options: Mapping[str, Any]) -> "Plan":
+        """Return the plan with `options` replaced, each of them checked by itself."""
         options = by_field(options, self.recipe, self.settings)
         of_recipe, of_settings = options_of(self.recipe).keys(), options_of(self.settings).keys()
         for name in options.keys() - of_recipe - of_settings:
@@ -43,10 +54,7 @@ class Plan:
                 f"Choices: {', '.join(known)}."
             )
         recipe = override(self.recipe, {n: v for n, v in options.items() if n in of_recipe})
-        recipe.refuse()
         settings = override(self.settings, {n: v for n, v in options.items() if n in of_settings})
-        for changed in (recipe, settings):
-            refuse_unused(changed)
         return Plan(self.preset, recipe, settings)
 
     def sampled(self, options: Mapping[str, Any]) -> "Plan":
@@ -115,15 +123,20 @@ def part_kinds(name: str) -> dict[str, str]:
     return {f.name: f.metadata["part"] for f in found}
 
 
-def from_values(values: Mapping[str, Any], where: str) -> Plan:
+def from_values(values: Mapping[str, Any], where: str, *, needs_parts: bool = True) -> Plan:
     """Return the plan of a YAML file's keys and values; keys may be written with dashes or underscores.
 
+    Without `needs_parts` it can only be read: it names own parts that are missing, without their options, and its
+    recipe is an `UnknownRecipe` if the family is missing.
+
     Raises:
-        UsageError: the key `preset` is missing, a part is missing or has changed, or as `resolve`.
+        UsageError: the key `preset` is missing, a needed part is missing or has changed, or as `resolve`.
     """
     options = {str(key).replace("-", "_"): value for key, value in values.items()}
-    records = options.pop("parts", None) or ()
-    parts.needed(records, where)
+    records = part_records(options, where)
+    options.pop("parts", None)
+    if needs_parts:
+        parts.needed(records, where)
     options = {name: value for name, value in options.items() if name not in parts.options_of_missing(records)}
     if options.pop("plugin", None) and "genlab" in options:  # else loaded by the command line or `genlab.train`
         raise parts.untrusted(where)
@@ -133,10 +146,53 @@ def from_values(values: Mapping[str, Any], where: str) -> Plan:
     preset = options.pop("preset", None)
     if preset is None:
         raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")
+    missing = [] if needs_parts else [r for r in records if r["name"] not in registered(r["kind"])]
     try:
+        if missing:
+            return _incomplete(str(preset), options, missing)
         return Plan(str(preset), lookup(PRESETS, str(preset), "preset"), Settings()).changed(options)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
+
+
+def part_records(values: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any]]:
+    """Return what the keys and values of a YAML file say about own parts.
+
+    Raises:
+        UsageError: it is not what genlab writes.
+    """
+    records = values.get("parts") or []
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise UsageError(f"{where} has the key `parts`, which must be a list of mappings. {_RESTORE}")
+    for record in records:
+        named = all(isinstance(record.get(key), str) for key in ("kind", "name", "file", "sha256"))
+        options = record.get("options", [])
+        if not named or not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+            raise UsageError(
+                f"{where} describes a part as {record!r:.80}. A part needs kind, name, file and sha256 as text, and "
+                f"may have a list of options. {_RESTORE}"
+            )
+    return records
+
+
+def _incomplete(preset: str, options: Mapping[str, Any], missing: Sequence[Mapping[str, Any]]) -> Plan:
+    """Return a plan that names missing parts."""
+    unknown = any((record["kind"], record["name"]) == ("family", preset) for record in missing)
+    plan = Plan(preset, UnknownRecipe() if unknown else lookup(PRESETS, preset, "preset"), Settings())
+    if unknown:
+        known = options_of(plan.recipe).keys() | options_of(plan.settings).keys()
+        options = {name: value for name, value in options.items() if name in known}
+    names = [(record["kind"], record["name"]) for record in missing]
+    named = {
+        f.name: options[f.name]
+        for f in (*fields(plan.recipe), *fields(plan.settings))
+        if (f.metadata.get("part"), options.get(f.name)) in names
+    }
+    plan = plan._overridden({name: value for name, value in options.items() if name not in named})
+    of_recipe = {f.name for f in fields(plan.recipe)}
+    recipe = replace(plan.recipe, **{name: value for name, value in named.items() if name in of_recipe})
+    settings = replace(plan.settings, **{name: value for name, value in named.items() if name not in of_recipe})
+    return replace(plan, recipe=recipe, settings=settings)
 
 
 def owners(name: str) -> str:

@@ -23,7 +23,7 @@ from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.objects import as_source
 from genlab.families.vae import binarised
-from genlab.recipes.resolve import Plan, from_values
+from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
 from genlab.runs.phases import phase_at, phases_of, resized
 from genlab.training.run_folder import RunFolder
@@ -86,16 +86,20 @@ def held_out_of(folder: RunFolder, step: int | None = None) -> Batch:
 
 def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
     """Return the data spec of a run; with `step`, that in the phase of this step."""
-    spec = DataSpec.of(_recorded(folder))
+    try:
+        spec = DataSpec.of(_recorded(folder))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged_data(folder, error) from None
     if step is None:
         return spec
     phases = phases_of(plan_of(folder).recipe, spec)
     return phases[phase_at(phases, step)].spec
 
 
-def plan_of(folder: RunFolder) -> Plan:
-    """Return the plan of a run."""
-    return from_values(folder.read_yaml("recipe.yaml"), where=str(folder.path / "recipe.yaml"))
+def plan_of(folder: RunFolder, *, needs_parts: bool = True) -> Plan:
+    """Return the plan of a run; without `needs_parts` only to be read, as `from_values` says."""
+    where = str(folder.path / "recipe.yaml")
+    return from_values(folder.read_yaml("recipe.yaml"), where, needs_parts=needs_parts)
 
 
 def require_parts(folder: RunFolder, *, data: bool = True) -> None:
@@ -106,12 +110,9 @@ def require_parts(folder: RunFolder, *, data: bool = True) -> None:
     Raises:
         UsageError: one is missing.
     """
-    recorded = folder.read_yaml("recipe.yaml").get("parts") or ()
-    parts.needed(
-        [record for record in recorded if data or record["kind"] != "data"],
-        str(folder.path / "recipe.yaml"),
-        later=True,
-    )
+    where = str(folder.path / "recipe.yaml")
+    recorded = part_records(folder.read_yaml("recipe.yaml"), where)
+    parts.needed([record for record in recorded if data or record["kind"] != "data"], where, later=True)
 
 
 def find_class(folder: RunFolder, name: str) -> int:
@@ -138,7 +139,15 @@ def find_class(folder: RunFolder, name: str) -> int:
 def _recorded(folder: RunFolder) -> dict[str, Any]:
     """Return the content of data.yaml, converted if an earlier genlab wrote it."""
     values = folder.read_yaml("data.yaml")
-    return values if "target" in values else legacy.data(values)
+    try:
+        return values if "target" in values else legacy.data(values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged_data(folder, error) from None
+
+
+def _damaged_data(folder: RunFolder, error: Exception) -> CheckpointError:
+    path = folder.path / "data.yaml"
+    return CheckpointError(f"{path} does not describe the data of the run ({error!r}). Restore the file.")
 
 
 def sampling_condition(
@@ -171,7 +180,10 @@ def _description(source: Source) -> dict[str, Any]:
 
 def facts_of(folder: RunFolder) -> dict[str, float]:
     """Return the facts about the training data for the doctor; empty for runs of an older genlab."""
-    known: dict[str, float] = folder.read_yaml("data.yaml").get("facts", {})
+    known: dict[str, float] = folder.read_yaml("data.yaml").get("facts") or {}
+    if not isinstance(known, dict) or not all(isinstance(value, int | float) for value in known.values()):
+        path = folder.path / "data.yaml"
+        raise CheckpointError(f"{path} has the key `facts`, which must be names and numbers. Restore the file.")
     return known
 
 

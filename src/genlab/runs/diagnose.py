@@ -61,7 +61,7 @@ def diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None = No
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
     """Return the history of a run's current phase with evaluations and faults, and the doctor's context."""
-    plan = plan_of(folder)
+    plan = plan_of(folder, needs_parts=False)
     lines: list[Mapping[str, Any]] = list(folder.history())
     events = folder.events()
     treated = max((place for place, event in enumerate(events) if event["event"] == "remedy"), default=-1)
@@ -78,8 +78,9 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     """Return the doctor's context of a run: family, options, published values, facts about the data."""
     recipe = plan.recipe
-    published = values_of(PRESETS[plan.preset])
-    return Context(recipe.family, recipe.steps, values_of(recipe), published, facts, partial(_is_possible, plan))
+    options = values_of(recipe)
+    published = values_of(PRESETS[plan.preset]) if plan.preset in PRESETS else options
+    return Context(recipe.family, recipe.steps, options, published, facts, partial(_is_possible, plan))
 
 
 def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:

@@ -86,10 +86,13 @@ class Run(os.PathLike[str]):
     def plan(self) -> Plan:
         """Its preset, recipe and settings: `run.plan.recipe.batch_size`, `run.plan.settings.seed`.
 
+        Own parts of the run may be missing: it names them, but lacks their options.
+
         Raises:
             GenlabError: recipe.yaml is damaged, or has an option that this version of genlab lacks.
         """
-        return from_values(self._files.read_yaml("recipe.yaml"), where=str(self.folder / "recipe.yaml"))
+        where = str(self.folder / "recipe.yaml")
+        return from_values(self._files.read_yaml("recipe.yaml"), where, needs_parts=False)
 
     @property
     def preset(self) -> str:

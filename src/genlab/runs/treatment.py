@@ -76,7 +76,7 @@ def treat(plan: Plan, folder: RunFolder, error: GenlabError) -> Treatment | None
         checkpoint.remove(folder.last)
         checkpoint.remove(folder.healthy)
     history = folder.history()
-    seconds = history[-1]["seconds"] if history else 0.0
+    seconds = history[-1].get("seconds") or 0.0 if history else 0.0
     return Treatment(chosen.plan, finding, chosen.changes, stopped, chosen.restart, seconds)
 
 

@@ -24,15 +24,16 @@ def draw(history: Lines, evaluations: Lines) -> bytes:
     for place, (names, lines) in enumerate(panels):
         axes = figure.add_subplot(rows, 3, place + 1)
         for name in names:
-            points = [(line["step"], line[name]) for line in lines if name in line]
+            points = _points(lines, name)
             axes.plot(*zip(*points, strict=True), label=name, linewidth=1, marker="o" if len(points) < 40 else "")
-        values = [line[name] for line in lines for name in names if name in line]
+        values = [value for name in names for _, value in _points(lines, name)]
         kind = signal(names[0]).kind
         if kind.log and all(value > 0 for value in values):
             axes.set_yscale("log")
         axes.set_xlabel("step")
         if len(names) <= MOST_NAMED:
-            axes.legend(fontsize="small")
+            for text in axes.legend(fontsize="small").get_texts():
+                text.set_parse_math(False)
         else:
             axes.set_title(kind.name, fontsize="small")
     stream = io.BytesIO()
@@ -44,7 +45,7 @@ def draw_signal(lines: Lines, name: str, since: int) -> bytes:
     """Return a small PNG of one signal with a line at step `since`; empty if the signal has no values."""
     from matplotlib.figure import Figure
 
-    points = [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
+    points = _points(lines, name)
     if not points:
         return b""
     figure = Figure(figsize=(3.6, 1.6), layout="constrained")
@@ -53,11 +54,16 @@ def draw_signal(lines: Lines, name: str, since: int) -> bytes:
     if all(value > 0 for _, value in points) and max(v for _, v in points) > 100 * min(v for _, v in points):
         axes.set_yscale("log")
     axes.axvline(since, color="tab:red", linewidth=1)
-    axes.set_title(name, fontsize="small")
+    axes.set_title(name, fontsize="small", parse_math=False)
     axes.tick_params(labelsize="x-small")
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=100)
     return stream.getvalue()
+
+
+def _points(lines: Lines, name: str) -> list[tuple[int, float]]:
+    """Return the steps and values of a signal."""
+    return [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
 
 
 def groups(lines: Lines) -> dict[Kind, list[str]]:

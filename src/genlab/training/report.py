@@ -11,6 +11,7 @@ from typing import Any
 from genlab.core.signals import INDEX, Signal, signal
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
+from genlab.training.lines import TEXT, WHOLE
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
@@ -50,7 +51,8 @@ def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str
 def _html(
     folder: RunFolder, history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], curves: bytes
 ) -> str:
-    recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
+    recipe = folder.read_yaml("recipe.yaml", preset=TEXT)
+    data = folder.read_yaml("data.yaml", source=TEXT)
     machine: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("started", "resumed")), {})
     title = html.escape(f"{folder.path.name}: {recipe['preset']} on {data['source']}")
     previews = "".join(
@@ -107,10 +109,8 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
     for event in events:
         if event["event"] == "finding":
             plots = [draw_signal(history, e["signal"], event["since"]) for e in event["evidence"]]
-            shown = "".join(
-                f"<li>{html.escape(e['signal'])} {_cell(e['value'])}, expected {html.escape(e['expected'])}</li>"
-                for e in event["evidence"]
-            )
+            signs = (f"{e['signal']} {_cell(e['value'])}, expected {e['expected']}" for e in event["evidence"])
+            shown = "".join(f"<li>{html.escape(sign)}</li>" for sign in signs)
             remedies = "".join(
                 f"<li><code>{html.escape(remedy['changes'])}</code>: {html.escape(remedy['why'])}</li>"
                 for remedy in event["remedies"]
@@ -133,11 +133,12 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
 
 def verdict(folder: RunFolder) -> str:
     """Return a summary of a run in a few sentences: how far it came, how it ended, when it was best."""
-    history, events, recipe = folder.history(), folder.events(), folder.read_yaml("recipe.yaml")
+    history, events = folder.history(), folder.events()
+    steps: int = folder.read_yaml("recipe.yaml", steps=WHOLE)["steps"]
     evaluations = [e for e in events if e["event"] == "evaluation"]
     step = max((line["step"] for line in (*history, *events)), default=0)
-    seconds = history[-1]["seconds"] if history else 0.0
-    sentences = [f"{step:,} of {recipe['steps']:,} steps in {duration(seconds)}."]
+    seconds = history[-1].get("seconds") if history else 0.0
+    sentences = [f"{step:,} of {steps:,} steps{'' if seconds is None else f' in {duration(seconds)}'}."]
     last = events[-1] if events else {}
     if last.get("event") == "fault":
         sentences.append(

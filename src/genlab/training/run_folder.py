@@ -17,10 +17,15 @@ from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
+from genlab.training.lines import Shape, backwards, forwards, wrong
 
 LATEST = "latest"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
-BLOCK = 1 << 13  # bytes that are read at once from the end of a file
+FOLDERS = ("previews", "checkpoints", "evaluations", "samples", "reconstructions", "interpolations")
+FILES = (
+    *("recipe.yaml", "data.yaml", "rejected.csv", "history.jsonl", "events.jsonl"),
+    *("results.csv", "results.png", "report.html", ".lock"),
+)
 
 
 class RunFolder:
@@ -80,11 +85,9 @@ class RunFolder:
         """Prevent other processes from training in this folder.
 
         Raises:
-            GenlabError: another process is training in it.
+            GenlabError: another process is training in it, or its lock is a link.
         """
-        with storage(self.path):
-            file = (self.path / ".lock").open("wb")
-        with file:
+        with _opened(self.path / ".lock") as file:
             if not _locks(file, fcntl.LOCK_EX):
                 time.sleep(0.1)  # `in_training` of another process locks for an instant
                 if not _locks(file, fcntl.LOCK_EX):
@@ -111,19 +114,21 @@ class RunFolder:
         """Write `values` in their order to the YAML file `name`."""
         self.write_text(name, yaml12.written(dict(values)))
 
-    def read_yaml(self, name: str) -> dict[str, Any]:
-        """Return what `write_yaml` wrote.
+    def read_yaml(self, name: str, **needed: Shape) -> dict[str, Any]:
+        """Return what `write_yaml` wrote; `needed` are its necessary keys, with the shapes of their values.
 
         Raises:
-            GenlabError: it is missing or not valid YAML.
+            GenlabError: it is missing or not valid YAML, or a needed value is missing or has another shape.
         """
         path = self.path / name
         try:
             values = yaml12.read(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise GenlabError(f"cannot read {path}: {error}") from None
         if not isinstance(values, dict):
             raise GenlabError(f"{path} does not hold keys and values")
+        if why := wrong(values, needed):
+            raise GenlabError(f"{path} is damaged, because {why}. Restore the file.")
         return values
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -144,16 +149,16 @@ class RunFolder:
 
     def history(self) -> list[dict[str, Any]]:
         """Return the lines of history.jsonl, converted if by genlab 0.1; an incomplete last line is ignored."""
-        return [legacy.signals(line) for line in _lines(self.path / "history.jsonl")]
+        return [legacy.signals(line) for line in forwards(self.path / "history.jsonl")]
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the lines of events.jsonl, all of them or those of one kind."""
-        return [e for e in _lines(self.path / "events.jsonl") if kind in (None, e["event"])]
+        return [e for e in forwards(self.path / "events.jsonl") if kind in (None, e["event"])]
 
     def newest(self, name: Literal["history", "events"]) -> Iterator[dict[str, Any]]:
         """Yield the lines of history.jsonl or events.jsonl, the last first, and read only what is taken."""
         convert = legacy.signals if name == "history" else dict
-        return map(convert, _backwards(self.path / f"{name}.jsonl"))
+        return map(convert, backwards(self.path / f"{name}.jsonl"))
 
     def rewind(self, step: int) -> None:
         """Remove what was recorded after `step`, because it will be recorded again; faults stay."""
@@ -178,10 +183,13 @@ def find(run: str | Path, root: Path) -> RunFolder:
 
     Raises:
         UsageError: there is no such run; the message suggests the closest name.
+        GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
     for path in (Path(run), root / run):
         if (path / "recipe.yaml").is_file():
-            return RunFolder(path.resolve())
+            folder = path.resolve()
+            _refuse_links(folder)
+            return RunFolder(folder)
     folders = [p for p in root.iterdir() if (p / "recipe.yaml").is_file()] if root.is_dir() else []
     names = sorted(p.name for p in folders)
     listed = ", ".join(name for name in names if name != LATEST)
@@ -201,48 +209,36 @@ def _point(link: Path, target: Path) -> None:
     draft.replace(link)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    whole = lines[:-1]  # after the last newline comes a line cut off by a kill, or nothing
-    return [_record(path, line) for line in whole if line]
+def _refuse_links(folder: Path) -> None:
+    """Refuse a run folder in which what genlab writes or deletes is a link that leads out of it."""
+    for path in _written(folder):
+        target = Path(os.path.realpath(path))
+        if path.is_symlink() and not target.is_relative_to(folder):
+            raise GenlabError(
+                f"{path} is a link to {target}, outside of the run folder: genlab would write and delete files "
+                "there. Replace the link by what it leads to. To keep a run on another disk, move its whole "
+                "folder there, and link that."
+            )
 
 
-def _backwards(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what `_lines` returns, the last first."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        place, rest, ended = file.seek(0, os.SEEK_END), b"", False
-        while place:
-            start = max(place - BLOCK, 0)
-            file.seek(start)
-            rest, *lines = (file.read(place - start) + rest).split(b"\n")
-            place = start
-            if lines and not ended:
-                lines.pop()  # after the last newline
-                ended = True
-            yield from (_record(path, line) for line in reversed(lines) if line)
-        if ended and rest:
-            yield _record(path, rest)
+def _written(folder: Path) -> Iterator[Path]:
+    """Yield what genlab writes in a run folder and what its own folders contain; the folders come first."""
+    yield from (folder / name for name in (*FOLDERS, *FILES))
+    yield from (folder / f"{name}.new" for name in FILES)
+    for name in FOLDERS:
+        for place, folders, files in os.walk(folder / name):
+            yield from (Path(place, inside) for inside in (*folders, *files))
 
 
-def _record(path: Path, line: bytes) -> dict[str, Any]:
-    """Return a line of history.jsonl or events.jsonl.
-
-    Raises:
-        GenlabError: genlab did not write it.
-    """
-    try:
-        record = json.loads(line)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-        raise GenlabError(
-            f"{path} has a line that is not of a step: {line[:60]!r}. Restore the file, or delete the line."
-        )
-    return record
+@contextmanager
+def _opened(lock: Path) -> Iterator[IO[bytes]]:
+    """Open a lock file, which is never a link, without changing what is in it."""
+    if lock.is_symlink():
+        raise GenlabError(f"{lock} is a link, perhaps to a file that matters. Delete the link and try again.")
+    with storage(lock):
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    with os.fdopen(file, "r+b") as opened:
+        yield opened
 
 
 def _locks(file: IO[bytes], kind: int) -> bool:

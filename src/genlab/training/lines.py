@@ -1,0 +1,146 @@
+"""Reads the lines of history.jsonl and events.jsonl, and checks that they have what their readers need."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from genlab.core.errors import GenlabError
+from genlab.training.criterion import values_of
+
+Shape: TypeAlias = Any  # a key of `_WORDS`, or a list or mapping of such
+
+BLOCK = 1 << 13  # bytes that are read at once from the end of a file
+HUGE = 1 << 63  # whole numbers from here on fit in no array
+NUMBER, WHOLE, TEXT, FLAG, MAPPING = "a number", "a whole number", "text", "true or false", "a mapping"
+NUMBER_OR_NULL = "a number or null"
+_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+
+# What readers need of the events of a kind; a list has one shape, that of all its items.
+EVENTS: Mapping[str, Mapping[str, Shape]] = {
+    "evaluation": {"best": FLAG},
+    "finding": {
+        "rule": TEXT,
+        "symptom": TEXT,
+        "severity": TEXT,
+        "line": TEXT,
+        "since": WHOLE,
+        "evidence": [{"signal": TEXT, "value": NUMBER_OR_NULL, "expected": TEXT}],
+        "why": TEXT,
+        "references": TEXT,
+        "remedies": [{"changes": TEXT, "why": TEXT}],
+    },
+    "diagnosis": {"findings": [TEXT]},
+    "remedy": {"changes": MAPPING, "back to step": WHOLE},
+    "fault": {"tensor": TEXT, "value": TEXT},
+}
+
+
+def forwards(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file; an incomplete last line is ignored.
+
+    Raises:
+        GenlabError: genlab did not write a line of it.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    whole = lines[:-1]  # after the last newline comes a line cut off by a kill, or nothing
+    return [_record(path, line) for line in whole if line]
+
+
+def backwards(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield what `forwards` returns, the last first, and read only what is taken."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        place, rest, ended = file.seek(0, os.SEEK_END), b"", False
+        while place:
+            start = max(place - BLOCK, 0)
+            file.seek(start)
+            rest, *lines = (file.read(place - start) + rest).split(b"\n")
+            place = start
+            if lines and not ended:
+                lines.pop()  # after the last newline
+                ended = True
+            yield from (_record(path, line) for line in reversed(lines) if line)
+        if ended and rest:
+            yield _record(path, rest)
+
+
+def wrong(value: object, shape: Shape, name: str = "") -> str:
+    """Return what is wrong with a value in words, "" if nothing: `"since" must be a whole number, not "soon"`."""
+    if isinstance(shape, Mapping):
+        if not isinstance(value, dict):
+            return f"{name} must be a mapping, not {value!r:.60}"
+        inner = (wrong(value[n], its, f'"{n}"') if n in value else f'it has no "{n}"' for n, its in shape.items())
+        return next(filter(None, inner), "")
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return f"{name} must be a list, not {value!r:.60}"
+        return next(filter(None, (wrong(item, shape[0], f"an item of {name}") for item in value)), "")
+    return "" if _is(value, shape) else f"{name} must be {shape}, not {value!r:.60}"
+
+
+def _is(value: object, word: str) -> bool:
+    kind = type(value)
+    if word in (NUMBER, NUMBER_OR_NULL, WHOLE):
+        whole = kind is int and -HUGE < value < HUGE  # type: ignore[operator]
+        return whole or (word != WHOLE and kind is float) or (word == NUMBER_OR_NULL and value is None)
+    return isinstance(value, {TEXT: str, FLAG: bool, MAPPING: dict}[word])
+
+
+def _record(path: Path, line: bytes) -> dict[str, Any]:
+    """Return a line.
+
+    Raises:
+        GenlabError: genlab did not write it.
+    """
+    try:
+        record = json.loads(line)
+        if b"\\u" in line:
+            json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or not _is(record.get("step"), WHOLE) or record["step"] < 0:
+        fault = "is not of a step"
+    else:
+        why = _wrong_event(record) if path.name == "events.jsonl" else _wrong_signal(record)
+        if not why:
+            return record
+        fault = f"is damaged, because {why}"
+    raise GenlabError(f"{path} has a line that {fault}: {line[:60]!r}. Restore the file, or delete the line.")
+
+
+def _wrong_signal(record: Mapping[str, Any]) -> str:
+    """Return what is wrong with a line of history.jsonl: its values must be numbers, or null."""
+    for name, value in record.items():
+        if type(value) is not float and not _is(value, NUMBER_OR_NULL):
+            return wrong(value, NUMBER, f'"{name}"')
+    return ""
+
+
+def _wrong_event(event: Mapping[str, Any]) -> str:
+    """Return what is wrong with a line of events.jsonl."""
+    why = wrong(event, {"event": TEXT})
+    if why:
+        return why
+    time = event.get("time")
+    if time is not None and not (isinstance(time, str) and _TIME.fullmatch(time)):
+        return f'"time" must be like 2026-01-31T12:00:00Z, not {time!r:.60}'
+    why = wrong(event, EVENTS.get(event["event"], {}))
+    if why or event["event"] != "evaluation":
+        return why
+    return _wrong_evaluation(event)
+
+
+def _wrong_evaluation(event: Mapping[str, Any]) -> str:
+    given = {name: kind for name, kind in (("criterion", TEXT), ("protocol", MAPPING)) if name in event}
+    values = values_of(event)
+    why = wrong(event, {**given, **dict.fromkeys(values, NUMBER)})
+    name = event.get("criterion")
+    if why or name is None or name in values:
+        return why
+    return f'"criterion" must be a value of the evaluation, not {name!r:.60}'
