@@ -264,6 +264,6 @@ def _read(path: Path) -> Measurement | None:
     try:
         values: Mapping[str, Any] = json.loads(path.read_text())
         figures = [Figure.of(plain) for plain in values["figures"]]
-        return Measurement(values["subject"], figures, values["seconds"], stored=True)
+        return Measurement(str(values["subject"]), figures, float(values["seconds"]), stored=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None

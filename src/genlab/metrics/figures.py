@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Better = Literal["lower", "higher", "none"]
 SIGMAS = 1.96  # standard errors of a difference that is significant (95 %)
@@ -22,8 +22,20 @@ class Figure:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Figure":
-        """Return the figure that `values` returned as plain values."""
+        """Return the figure that `values` returned as plain values.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are not those of a figure.
+        """
         number = values["value"]
+        texts, numbers = (values["name"], values.get("note", "")), (number, values.get("error"))
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(value is None or isinstance(value, int | float) for value in numbers)
+            and values.get("better", "none") in get_args(Better)
+            and isinstance(values.get("protocol", {}), dict)
+        ):
+            raise ValueError(f"not a figure: {values!r:.80}")
         return cls(**{**values, "value": math.nan if number is None else number})
 
     def values(self) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def part_kinds(name: str) -> dict[str, str]:
 def from_values(values: Mapping[str, Any], where: str, *, needs_parts: bool = True) -> Plan:
     """Return the plan of a YAML file's keys and values; keys may be written with dashes or underscores.
 
-    Without `needs_parts` it can only be read: it names own parts that are missing, without their options, and its
-    recipe is an `UnknownRecipe` if the family is missing.
+    Without `needs_parts` it can only be read: it names own parts that are missing or have changed, without their
+    options, and its recipe is an `UnknownRecipe` if the family is one of them.
 
     Raises:
         UsageError: the key `preset` is missing, a needed part is missing or has changed, or as `resolve`.
@@ -137,7 +137,9 @@ def from_values(values: Mapping[str, Any], where: str, *, needs_parts: bool = Tr
     options.pop("parts", None)
     if needs_parts:
         parts.needed(records, where)
-    options = {name: value for name, value in options.items() if name not in parts.options_of_missing(records)}
+    missing = list(unusable_parts(records, where).values())
+    unknown = parts.options_of_missing(records) | {name for part in missing for name in part.get("options", ())}
+    options = {name: value for name, value in options.items() if name not in unknown}
     if options.pop("plugin", None) and "genlab" in options:  # else loaded by the command line or `genlab.train`
         raise parts.untrusted(where)
     if str(options.pop("genlab", "")).startswith("0.1."):
@@ -146,7 +148,6 @@ def from_values(values: Mapping[str, Any], where: str, *, needs_parts: bool = Tr
     preset = options.pop("preset", None)
     if preset is None:
         raise UsageError(f"{where} has no key `preset`. Add for example `preset: dcgan`; see `genlab recipes`.")
-    missing = [] if needs_parts else [r for r in records if r["name"] not in registered(r["kind"])]
     try:
         if missing:
             return _incomplete(str(preset), options, missing)
@@ -169,10 +170,24 @@ def part_records(values: Mapping[str, Any], where: str) -> Sequence[Mapping[str,
         options = record.get("options", [])
         if not named or not isinstance(options, list) or not all(isinstance(option, str) for option in options):
             raise UsageError(
-                f"{where} describes a part as {record!r:.80}. A part needs kind, name, file and sha256 as text, and "
-                f"may have a list of options. {_RESTORE}"
+                f"{where} describes a part as {record!r:.80}. A part needs kind, name, file and sha256 as text, "
+                f"and may have a list of options. {_RESTORE}"
             )
     return records
+
+
+def unusable_parts(records: Sequence[Mapping[str, Any]], where: str) -> dict[str, Mapping[str, Any]]:
+    """Return the own parts without which a model cannot be used, and that are missing or have changed.
+
+    The keys say why, and what to do.
+    """
+    found = {}
+    for record in records:
+        try:
+            parts.needed([record], where)
+        except UsageError as error:
+            found[str(error)] = record
+    return found
 
 
 def _incomplete(preset: str, options: Mapping[str, Any], missing: Sequence[Mapping[str, Any]]) -> Plan:

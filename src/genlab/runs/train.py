@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from genlab.core import device, distributed
+from genlab.core import device, distributed, parts
 from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
@@ -20,7 +20,7 @@ from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
 from genlab.recipes.recipe import Recipe
-from genlab.recipes.resolve import Plan, from_values
+from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.runs import extractors, phases
 from genlab.runs.callbacks import (
     PhaseInputs,
@@ -167,7 +167,7 @@ def _validate_batch(recipe: Recipe, shard: Shard) -> None:
         raise UsageError(f"--batch-size {recipe.batch_size} cannot be divided among {shard.size} processes")
     rows = recipe.batch_size // shard.size
     if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
-        choices = ", ".join(str(parts) for parts in range(1, rows // 2 + 1) if rows % parts == 0)
+        choices = ", ".join(str(count) for count in range(1, rows // 2 + 1) if rows % count == 0)
         raise UsageError(
             f"--accumulate {recipe.accumulate} does not cut the {rows} images per process of --batch-size "
             f"{recipe.batch_size} into equal parts of 2 or more. Choices: {choices or 1}."
@@ -217,6 +217,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
         inputs = phase_inputs(run, current, quiet=quiet)
         observers: Sequence[Observer] = []
         if main:
+            changed = _changed_parts(run)
             run.folder.write_yaml("recipe.yaml", run.plan.values())
             run.folder.rewind(progress.step)
             stack.push(partial(_report, run.folder))
@@ -224,15 +225,32 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             _begin(observers, current, run)
             notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
             notes = notes if progress.step else {**notes, **run.notes}
+            notes |= changed
             _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
             _begin(observers, current, run)
             inputs = phase_inputs(run, current, quiet=True)  # the terminal already shows the run's progress bar
+    distributed.barrier()  # the others may use the run, whose last files the first process has written by now
     model = current.training.model
     needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
     has_latents = isinstance(model, Decodes) and not needs_source
     return Result(run.folder.path, progress, start_step, run.plan.recipe.steps, has_latents)
+
+
+def _changed_parts(run: RunSetup) -> dict[str, str]:
+    """Return notes on the own parts that are about to replace those of the same name in recipe.yaml."""
+    where = str(run.folder.path / "recipe.yaml")
+    before = {
+        (r["kind"], r["name"]): r["sha256"] for r in part_records(run.folder.read_yaml("recipe.yaml"), where)
+    }
+    notes = {}
+    for part in run.plan.parts:
+        old, new = before.get((part.kind, part.name)), part.origin.sha256
+        if old and old != new:
+            shown = new[: parts.SHOWN] or "unknown"
+            notes[f'{part.kind} "{part.name}"'] = f"has changed: sha256 {old[: parts.SHOWN]} before, {shown} now"
+    return notes
 
 
 def _check_budget(plan: Plan, progress: Progress) -> None:

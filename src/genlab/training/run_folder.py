@@ -25,6 +25,7 @@ FOLDERS = ("previews", "checkpoints", "evaluations", "samples", "reconstructions
 FILES = (
     *("recipe.yaml", "data.yaml", "rejected.csv", "history.jsonl", "events.jsonl"),
     *("results.csv", "results.png", "report.html", ".lock"),
+    "wandb",  # the folder of that logger, which has links of its own
 )
 
 

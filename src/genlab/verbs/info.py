@@ -29,6 +29,7 @@ class Info:
     weights: Mapping[str, int] = field(default_factory=dict)  # of each network; empty without a checkpoint
     capabilities: Sequence[str] = ()
     classes: Sequence[str] = ()  # that samples can be asked for
+    missing: Sequence[str] = ()  # why the model cannot be loaded: own parts that are missing or have changed
 
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -44,6 +45,7 @@ class Info:
         if self.capabilities:
             parts.append(_section("model", {name: f"{count:,} weights" for name, count in self.weights.items()}))
             parts.append(f"the model can {', '.join(self.capabilities)}")
+        parts += [f"the model cannot be loaded: {why}" for why in self.missing]
         classes = f"\nclasses for --label: {', '.join(self.classes)}" if self.classes else ""
         return "\n\n".join(parts) + classes
 
@@ -59,11 +61,12 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
         UsageError: there is no such run.
     """
     from genlab.training.evaluation import values_of
+    from genlab.training.lines import TEXT
     from genlab.training.report import verdict
     from genlab.training.run_folder import find
 
     folder = find(os.fspath(run), Path(root))
-    recipe, data = folder.read_yaml("recipe.yaml"), folder.read_yaml("data.yaml")
+    recipe, data = folder.read_yaml("recipe.yaml", preset=TEXT), folder.read_yaml("data.yaml", source=TEXT)
     last = folder.events("evaluation")[-1:]
     return Info(
         path=folder.path,
@@ -79,13 +82,16 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
 
 
 def _of_model(folder: "RunFolder") -> dict[str, Any]:
-    """Return what is known of the model of a run; nothing if it has no checkpoint."""
+    """Return what is known of the model of a run; nothing if it has no checkpoint, or lacks own parts."""
     from genlab.core.contract import Samples, capabilities
+    from genlab.recipes.resolve import part_records, unusable_parts
     from genlab.runs.data import spec_of
     from genlab.runs.load import load_model
 
-    if not folder.last.exists():
-        return {}
+    where = str(folder.path / "recipe.yaml")
+    missing = list(unusable_parts(part_records(folder.read_yaml("recipe.yaml"), where), where))
+    if missing or not folder.last.exists():
+        return {"missing": missing}
     model = load_model(folder)
     labelled = isinstance(model, Samples) and "label" in model.conditions
     return {
