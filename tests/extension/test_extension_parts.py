@@ -255,6 +255,30 @@ def test_a_model_is_used_without_the_data_and_callbacks_that_it_was_trained_with
     assert 'no callback "weight-log"' in command("train", "vae", "--callbacks", "weight-log").err
 
 
+def test_a_run_is_read_without_any_of_its_parts(
+    gan: RunFolder, diffusion: RunFolder, tmp_path: Path, without_parts: Callable[[], None], command: Command
+) -> None:
+    """Also without its family: what needs no model works, and what needs one says which part is missing."""
+    family = train("energy", tmp_path)
+    without_parts()
+    for folder, needed in (
+        (gan, 'architecture "small-convs"'),
+        (diffusion, "family"),
+        (family, 'family "energy"'),
+    ):
+        listed = command("runs", "--root", folder.path.parent)
+        assert "4/4" in listed.out
+        assert "needs" not in listed.out + listed.err
+        for verb in ("report", "doctor", "info"):
+            assert command(verb, folder.path).code == 0, verb
+        assert (
+            f"the model cannot be loaded: {folder.path}/recipe.yaml needs the {needed}"
+            in command("info", folder.path).out
+        )
+        for verb in ("sample", "evaluate", "resume"):
+            assert f"needs the {needed}" in command(verb, folder.path).err
+
+
 def tensors(folder: RunFolder) -> dict[str, torch.Tensor]:
     saved = checkpoint.load(folder.last)
     return {**saved.model, **saved.training}

@@ -400,7 +400,7 @@ def test_what_is_collected_and_restored_goes_on_to_the_same_bits(ema: float, tmp
         if average:
             average.update(step)
     model, training = collect(toy, average)
-    save(Checkpoint(model, training, {}), tmp_path / "last")
+    save(Checkpoint(model, training, {"step": 8}), tmp_path / "last")
     restore(load(tmp_path / "last"), other, copied)
     for step in range(8, 17):
         for t, a in ((toy, average), (other, copied)):

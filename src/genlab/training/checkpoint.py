@@ -23,6 +23,7 @@ from torch import Tensor
 from genlab.core import legacy
 from genlab.core.errors import CheckpointError
 from genlab.core.files import rename, storage, sync_folder, write
+from genlab.training.lines import NUMBER, NUMBER_OR_NULL, WHOLE, WHOLE_OR_NULL, wrong
 from genlab.version import __version__
 
 T = TypeVar("T")
@@ -30,6 +31,13 @@ T = TypeVar("T")
 SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 has a discriminator, no critic
 OLDEST = 2  # oldest schema that can be read; it is converted
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
+SHAPES = {  # of what a state may hold; every state has a step
+    "step": WHOLE,
+    "batches": WHOLE,
+    "seconds": NUMBER,
+    "best_value": NUMBER_OR_NULL,
+    "best_step": WHOLE_OR_NULL,
+}
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,9 @@ def _load_state(folder: Path) -> Mapping[str, Any]:
 
 def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
     state: Mapping[str, Any] = _parse(folder / STATE, json.loads, _verified(folder / STATE, *manifest[STATE]))
+    given = {name: shape for name, shape in SHAPES.items() if name == "step" or name in state}
+    if why := wrong(state, given, "it"):
+        raise CheckpointError(f"{folder / STATE} is not the state of a run: {why}. {_NOT_USED}")
     return state
 
 

@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 from genlab.core.errors import GenlabError
 from genlab.training.criterion import values_of
 
-Shape: TypeAlias = Any  # a key of `_WORDS`, or a list or mapping of such
+Shape: TypeAlias = Any  # one of the words below, or a list or mapping of shapes
 
 BLOCK = 1 << 13  # bytes that are read at once from the end of a file
 HUGE = 1 << 63  # whole numbers from here on fit in no array
 NUMBER, WHOLE, TEXT, FLAG, MAPPING = "a number", "a whole number", "text", "true or false", "a mapping"
-NUMBER_OR_NULL = "a number or null"
+NUMBER_OR_NULL, WHOLE_OR_NULL = "a number or null", "a whole number or null"
+_KINDS = {TEXT: str, FLAG: bool, MAPPING: dict}
 _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
 
 # What readers need of the events of a kind; a list has one shape, that of all its items.
@@ -75,8 +76,7 @@ def wrong(value: object, shape: Shape, name: str = "") -> str:
     if isinstance(shape, Mapping):
         if not isinstance(value, dict):
             return f"{name} must be a mapping, not {value!r:.60}"
-        inner = (wrong(value[n], its, f'"{n}"') if n in value else f'it has no "{n}"' for n, its in shape.items())
-        return next(filter(None, inner), "")
+        return next(filter(None, (_wrong_entry(value, key, its) for key, its in shape.items())), "")
     if isinstance(shape, list):
         if not isinstance(value, list):
             return f"{name} must be a list, not {value!r:.60}"
@@ -84,12 +84,22 @@ def wrong(value: object, shape: Shape, name: str = "") -> str:
     return "" if _is(value, shape) else f"{name} must be {shape}, not {value!r:.60}"
 
 
+def _wrong_entry(values: Mapping[str, Any], key: str, shape: Shape) -> str:
+    if key not in values:
+        return f'it has no "{key}"'
+    if isinstance(shape, str) and _is(values[key], shape):
+        return ""
+    return wrong(values[key], shape, f'"{key}"')
+
+
 def _is(value: object, word: str) -> bool:
-    kind = type(value)
-    if word in (NUMBER, NUMBER_OR_NULL, WHOLE):
-        whole = kind is int and -HUGE < value < HUGE  # type: ignore[operator]
-        return whole or (word != WHOLE and kind is float) or (word == NUMBER_OR_NULL and value is None)
-    return isinstance(value, {TEXT: str, FLAG: bool, MAPPING: dict}[word])
+    if word in _KINDS:
+        return isinstance(value, _KINDS[word])
+    if value is None:
+        return word in (NUMBER_OR_NULL, WHOLE_OR_NULL)
+    if type(value) is int:
+        return -HUGE < value < HUGE
+    return type(value) is float and word in (NUMBER, NUMBER_OR_NULL)
 
 
 def _record(path: Path, line: bytes) -> dict[str, Any]:
