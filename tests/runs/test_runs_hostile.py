@@ -78,7 +78,7 @@ def test_a_folder_of_a_run_that_is_elsewhere_is_refused(
     "name",
     [
         *("history.jsonl", "events.jsonl.new", "report.html", "recipe.yaml", ".lock", "previews/000006.png"),
-        *("checkpoints/last", "checkpoints/best/state.json", "samples/a.png", "wandb"),
+        *("checkpoints/last", "checkpoints/best/state.json", "samples/a.png"),
     ],
 )
 def test_a_file_of_a_run_that_is_elsewhere_is_refused(folder: RunFolder, outside: Path, name: str) -> None:

@@ -224,8 +224,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             observers = observers_for(run, progress, stack, quiet=quiet)
             _begin(observers, current, run)
             notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
-            notes = notes if progress.step else {**notes, **run.notes}
-            notes |= changed
+            notes = {**notes, **changed} if progress.step else {**notes, **changed, **run.notes}
             _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
@@ -240,10 +239,8 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
 
 def _changed_parts(run: RunSetup) -> dict[str, str]:
     """Return notes on the own parts that are about to replace those of the same name in recipe.yaml."""
-    where = str(run.folder.path / "recipe.yaml")
-    before = {
-        (r["kind"], r["name"]): r["sha256"] for r in part_records(run.folder.read_yaml("recipe.yaml"), where)
-    }
+    records = part_records(run.folder.read_yaml("recipe.yaml"), str(run.folder.path / "recipe.yaml"))
+    before = {(record["kind"], record["name"]): record["sha256"] for record in records}
     notes = {}
     for part in run.plan.parts:
         old, new = before.get((part.kind, part.name)), part.origin.sha256

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -22,10 +22,9 @@ from genlab.training.lines import Shape, backwards, forwards, wrong
 LATEST = "latest"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
 FOLDERS = ("previews", "checkpoints", "evaluations", "samples", "reconstructions", "interpolations")
-FILES = (
+FILES = (  # and the drafts of their next version, with .new at the end
     *("recipe.yaml", "data.yaml", "rejected.csv", "history.jsonl", "events.jsonl"),
     *("results.csv", "results.png", "report.html", ".lock"),
-    "wandb",  # the folder of that logger, which has links of its own
 )
 
 
@@ -212,9 +211,9 @@ def _point(link: Path, target: Path) -> None:
 
 def _refuse_links(folder: Path) -> None:
     """Refuse a run folder in which what genlab writes or deletes is a link that leads out of it."""
-    for path in _written(folder):
+    for path in _links(folder, {*FOLDERS, *FILES, *(f"{name}.new" for name in FILES)}):
         target = Path(os.path.realpath(path))
-        if path.is_symlink() and not target.is_relative_to(folder):
+        if not target.is_relative_to(folder):
             raise GenlabError(
                 f"{path} is a link to {target}, outside of the run folder: genlab would write and delete files "
                 "there. Replace the link by what it leads to. To keep a run on another disk, move its whole "
@@ -222,13 +221,19 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
-def _written(folder: Path) -> Iterator[Path]:
-    """Yield what genlab writes in a run folder and what its own folders contain; the folders come first."""
-    yield from (folder / name for name in (*FOLDERS, *FILES))
-    yield from (folder / f"{name}.new" for name in FILES)
-    for name in FOLDERS:
-        for place, folders, files in os.walk(folder / name):
-            yield from (Path(place, inside) for inside in (*folders, *files))
+def _links(folder: Path, names: Collection[str] = ()) -> Iterator[Path]:
+    """Yield the links in a folder and in the folders in it; with `names` only in entries that are called so."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # a checkpoint that its training has just replaced
+        return
+    for entry in entries:
+        if names and entry.name not in names:
+            continue
+        if entry.is_symlink():
+            yield Path(entry.path)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _links(Path(entry.path))
 
 
 @contextmanager
