@@ -1,7 +1,24 @@
-"""Tables of plain text."""
+"""Tables of plain text, and values as messages show them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+SHOWN = 40  # characters of a value in a message
+_PLAIN = str | int | float | bool | os.PathLike | type | None
+
+
+def short(value: object) -> str:
+    """Return a value as messages show it: long text is cut, and of data only the type and the shape are shown."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    if isinstance(value, list | tuple | set | Mapping):
+        plain = all(isinstance(item, _PLAIN) for item in (value.values() if isinstance(value, Mapping) else value))
+        text = str(value) if plain else f"{type(value).__name__} of {len(value):,} items"
+    else:
+        text = str(value) if isinstance(value, _PLAIN) or shape == () else type(value).__name__
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -119,7 +119,8 @@ def _points(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str,
         raise DataError(
             f"{parts[0].about} holds points of one number; they are drawn in the plane: give two or more."
         )
-    _check_same_shape(parts)
+    if len({part.values.shape[1:] for part in parts}) > 1:
+        raise _differ(parts)
     extents = [extent(part) for part in parts]
     low, high = (-1.0, 1.0) if asked.range is None else limits_given(parts, extents, asked.range)
     if asked.range is None and any(least < low or most > high for least, most in extents):
@@ -136,14 +137,15 @@ def _points(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str,
 def _images(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str, str]]:
     """Return images (N, C, S, S) as uint8, or as float32 in [-1, 1], and notes."""
     laid_out = [_laid_out(part, asked.layout) for part in parts]
-    parts = [replace(part, values=values) for part, (values, _) in zip(parts, laid_out, strict=True)]
-    _check_same_shape(parts)
-    channels, height, width = parts[0].values.shape[1:]
-    size = asked.size or fit.default_size([min(height, width)])
+    images = [values for values, _ in laid_out]
+    if len({its.shape[1:] for its in images}) > 1:
+        raise _differ(parts)
+    channels, height, width = images[0].shape[1:]
+    size = asked.size or fit.kept_size(width, height) or fit.default_size([min(height, width)])
     wanted = (asked.channels or channels, size, size)
     low, high, range_ = limits(parts, asked.range)
     resized = wanted != (channels, height, width)
-    values, kept = stored([part.values for part in parts], low, high, rounded=resized)
+    values, kept = stored(images, low, high, rounded=resized)
     notes = {"recognised": f"{laid_out[0][1]}; {range_}", "native size": f"{width}x{height}"}
     if resized:
         colour = f"; {channels} to {wanted[0]} channels" if wanted[0] != channels else ""
@@ -193,6 +195,5 @@ def _choose() -> str:
     return f"Say which axes it has: {choices}."
 
 
-def _check_same_shape(parts: Sequence[Part]) -> None:
-    if len({part.values.shape[1:] for part in parts}) > 1:
-        raise DataError(f"{' and '.join(part.about for part in parts)} differ in shape.")
+def _differ(parts: Sequence[Part]) -> DataError:
+    return DataError(f"{' and '.join(part.about for part in parts)} differ in shape.")

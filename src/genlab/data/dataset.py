@@ -55,6 +55,9 @@ class Subset:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
     def __getitem__(self, index: IntArray, /) -> Array:
         return self.values[self.rows[index]]
 
@@ -78,6 +81,9 @@ class Stacked:
 
     def __len__(self) -> int:
         return len(self.triples)
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def __getitem__(self, index: IntArray, /) -> Array:
         grey = self.values[self.triples[index].reshape(-1)]
@@ -103,6 +109,9 @@ class Joined:
 
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def __getitem__(self, index: IntArray, /) -> Array:
         out = np.empty((len(index), *self.first.shape[1:]), dtype=self.dtype)
@@ -154,6 +163,9 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {len(self):,} examples, {self.modality}>"
+
     @property
     def modality(self) -> Modality:
         """Images of bytes or of real numbers, or points, by the shape and type of the values."""
@@ -202,6 +214,14 @@ class Source:
     modes: Array | None = None  # (K, 2), centres of the modes of a toy, scaled like its points
     mode_spread: float | None = None  # standard deviation of each mode, in the same units
     notes: Mapping[str, str] = field(default_factory=dict)  # what was recognised and decided, in words
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} for training, {len(self.held_out):,} held out"
+        return f"<Source {self.name}: {sizes}, {self.train.spec.target}>"
+
+
+def _shown(values: Values) -> str:
+    return f"<{type(values).__name__} {values.dtype} {values.shape}>"
 
 
 def chunks(values: Values) -> Iterator[Array]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LEAST, MOST = 8, 512
 CHANNELS = (1, 3)
 DEFAULTS = (32, 64)
+KEPT = (16, 32, 64, 128, 256)  # sides that all networks take
 RULE = "shorter side to {size} px (bicubic, antialiased), centre square"
 
 
@@ -29,6 +30,11 @@ def default_size(shorter_sides: Sequence[int] | Array) -> int:
     """Return 32 if the median of the shorter sides is at most 32 pixels, else 64."""
     small, large = DEFAULTS
     return small if float(np.median(shorter_sides)) <= small else large
+
+
+def kept_size(width: int, height: int) -> int | None:
+    """Return the size of images given in Python that are not resized by default; None for others."""
+    return width if width == height and width in KEPT else None
 
 
 def fit(picture: "Image.Image", size: int, channels: int) -> Array:

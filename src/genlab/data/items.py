@@ -67,7 +67,9 @@ class Items:
         value = as_array(label) if is_array(label) else label
         if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "iub":
             return int(value.item())
-        if isinstance(value, int | np.integer | np.bool_):
+        if isinstance(value, int | np.integer | np.bool_) or (
+            isinstance(value, float | np.floating) and value.is_integer()
+        ):
             return int(value)
         raise DataError(
             f"the label of item {at} of {self.name} is {_kind(label)}: labels are whole numbers or text. Give a "
@@ -180,7 +182,8 @@ def _read_pictures(
     parts: Sequence[Items], asked: Asked, cache: Path, progress: bool
 ) -> tuple[list[Part], dict[str, str]]:
     """Read pictures at each size that may become the default, which is known when all have been read."""
-    sizes = (asked.size,) if asked.size else fit.DEFAULTS
+    own = fit.kept_size(*parts[0][0][0].size)  # if all have it
+    sizes = {asked.size} if asked.size else {*fit.DEFAULTS, own or fit.DEFAULTS[0]}
     grey = asked.channels != 3  # until the first picture in colour
     sides: list[int] = []
     found = []
@@ -194,20 +197,22 @@ def _read_pictures(
                 picture, label = _upright(items, at)
                 labels.append(label)
                 sides.append(min(picture.size))
+                own = own if picture.size == (own, own) else None
                 if grey and asked.channels is None and picture.mode != "L":
                     grey = False
                     rows = {size: its.in_colour() for size, its in rows.items()}
                 for size, its in rows.items():
                     its.add(fit.fit(picture, size, its.shape[0]))
         found.append((rows, _labels(items, labels)))
-    size = asked.size or fit.default_size(sides)
+    size = asked.size or own or fit.default_size(sides)
     values = [(rows[size] if grey or rows[size].shape[0] == 3 else rows[size].in_colour()) for rows, _ in found]
     read = [
         Part(items.what, its.array(), labels) for items, its, (_, labels) in zip(parts, values, found, strict=True)
     ]
     native = f"shorter side {min(sides)} to {max(sides)}, median {np.median(sides):g}"
     seen = "PIL images of 8 bits; bytes 0..255"
-    return read, {"recognised": seen, "native size": native, "resize": fit.RULE.format(size=size)}
+    resize = {} if own == size else {"resize": fit.RULE.format(size=size)}
+    return read, {"recognised": seen, "native size": native, **resize}
 
 
 def _upright(items: Items, at: int) -> tuple[Any, int | str | None]:

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from genlab.core.errors import DataError, UsageError
 from genlab.data.items import is_array
@@ -67,7 +69,13 @@ def pair(data: object, labels: object) -> Pair:
     Raises:
         UsageError: labels in both places.
     """
-    if not (isinstance(data, list | tuple) and len(data) == 2 and all(map(_is_column, data))):
+    if not _is_two(data):
+        return data, labels
+    if data[1] is None and is_array(data[0]):
+        return data[0], labels
+    if is_array(data[0]) and isinstance(data[1], str | bytes | bytearray):
+        raise DataError(f"(images, labels) needs a label for each image, not one {type(data[1]).__name__}.")
+    if not all(map(_is_column, data)):
         return data, labels
     if labels is not None:
         raise UsageError("labels are given twice: as labels=… and as (images, labels).")
@@ -77,8 +85,20 @@ def pair(data: object, labels: object) -> Pair:
 def _is_column(data: object) -> bool:
     """Return whether `data` may be the images, files or labels of a pair: an array, or a list of plain values."""
     if isinstance(data, list | tuple):
-        return bool(data) and isinstance(data[0], str | os.PathLike | int | float)
-    return is_array(data)
+        return bool(data) and isinstance(data[0], str | bytes | os.PathLike | int | float | np.generic)
+    return is_array(data) or (hasattr(data, "to_numpy") and not hasattr(data, "columns"))
+
+
+def _is_two(data: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(data, list | tuple) and len(data) == 2
+
+
+def in_two_parts(data: object) -> TypeGuard[Sequence[Any]]:
+    """Return whether data are ((images, labels), (images, labels)), for training and held out."""
+    return _is_two(data) and all(
+        _is_two(part) and is_array(part[0]) and _is_column(part[1]) and len(part[0]) == len(part[1])
+        for part in data
+    )
 
 
 def opened(data: Mapping[Any, Any], labels: object, held_out: object) -> tuple[object, object, object]:

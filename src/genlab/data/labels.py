@@ -18,14 +18,22 @@ def label_array(labels: object, what: str) -> Array:
         DataError: rows of unequal length.
     """
     if isinstance(labels, Tensor):
-        return labels.detach().cpu().numpy()
+        return _whole(labels.detach().cpu().numpy())
     try:
-        found: Array = np.asarray(labels)
+        found: Array = np.asarray(labels.to_numpy() if hasattr(labels, "to_numpy") else labels)
     except ValueError as error:
         raise DataError(f"{what} does not hold one label for each example: {error}") from error
     if found.dtype == object and all(isinstance(label, str) for label in found.flat):
         return found.astype(str)
-    return found
+    return _whole(found)
+
+
+def _whole(labels: Array) -> Array:
+    """Return labels (N,) of a column (N, 1), and floats that are whole numbers as integers."""
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.rint(labels)).all():
+        return labels.astype(np.int64)
+    return labels
 
 
 def encode(
@@ -45,7 +53,9 @@ def encode(
     """
     for what, labels, count in zip(whats, given, counts, strict=True):
         if labels.shape != (count,) or labels.dtype.kind not in _KINDS:
-            raise DataError(f"{what} is {labels.dtype} {labels.shape}; give {count} integers or strings.")
+            raise DataError(
+                f"{what} is {labels.dtype} {labels.shape}; give {count} integers or strings{_advice(labels)}."
+            )
     kinds = [_KINDS[labels.dtype.kind] for labels in given]
     if len(set(kinds)) > 1:
         raise DataError(f"{whats[0]} holds {kinds[0]}, but {whats[1]} {kinds[1]}: give both in one type.")
@@ -64,3 +74,13 @@ def encode(
                 f"{len(names) - 1}. Give other names with classes=[…]."
             )
     return tuple(map(str, names)), [labels.astype(np.int64) for labels in given]
+
+
+def _advice(labels: Array) -> str:
+    """Return how labels of another form become integers or strings."""
+    kind = labels.dtype.kind
+    if kind == "S" or (kind == "O" and any(isinstance(label, bytes) for label in labels.flat)):
+        return ", not bytes: [label.decode() for label in labels]"
+    if labels.ndim == 2 and kind in "iufb" and np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all():
+        return ": these look one-hot, so give labels.argmax(1)"
+    return ""

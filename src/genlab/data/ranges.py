@@ -1,7 +1,7 @@
 """Finds which values of an array are black and white, and maps them to bytes or to float32 in [-1, 1]."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from genlab.data.dataset import Array
 _CHUNK = 2**22  # values that are converted at a time
 _NEAR = 0.05  # how close floats come to both ends of a range, as a share of it, for the range to be recognised
 _DARK = 32  # bytes that are all below may have been made for another range, such as 0 to 1 or 0 to 16
+_OVERSHOOT = 0.02  # how far values lie outside a range, as a share of it, for it to be the likely one
+_LOPSIDED = 2  # the ratio of both ends from which values do not look standardised
 _EXACT = 1e-4  # of a level: how close all values are to bytes to be stored as bytes
 
 
@@ -42,20 +44,52 @@ def limits(parts: Sequence[Part], given: tuple[float, float] | None) -> tuple[fl
     if given is not None:
         low, high = limits_given(parts, extents, given)
         return low, high, f"{low:g} to {high:g}, as given"
+    alone = {_recognised({part.values.dtype.name}, *its) for part, its in zip(parts, extents, strict=True)}
+    if len(alone - {None}) > 1:
+        raise DataError(
+            f"{seen(parts, extents)}: they are on different scales. Give both on the same one, for example both as "
+            "bytes, or both as floats in [0, 1]."
+        )
     least, most = min(low for low, _ in extents), max(high for _, high in extents)
-    kinds = {part.values.dtype.kind for part in parts}
-    if all(part.values.dtype == np.uint8 for part in parts) and not 0 < most < _DARK:
-        return 0, 255, "bytes 0..255"
-    if kinds == {"f"}:
-        for low, high in ((0, 1), (-1, 1)):
-            near = _NEAR * (high - low)
-            if low <= least <= low + near and high - near <= most <= high:
-                return low, high, f"floats in [{low}, {high}]"
-    low, high = _likely(least, most)
+    kinds = {part.values.dtype.name for part in parts}
+    if found := _recognised(kinds, least, most):
+        return found
     raise DataError(
-        f"{seen(parts, extents)}: it is not certain which values are black and white. Say so, for example: "
-        f"genlab.as_source(x, range=({low:g}, {high:g}))."
+        f"{seen(parts, extents)}: it is not certain which values are black and white. {_advice(extents)}"
     )
+
+
+def _recognised(types: Set[str], least: float, most: float) -> tuple[float, float, str] | None:
+    """Return the values of black and white of types and values that leave no doubt, and their name."""
+    if types == {"uint8"} and not 0 < most < _DARK:
+        return 0, 255, "bytes 0..255"
+    for low, high in ((0, 1), (-1, 1)) if all("float" in type_ for type_ in types) else ():
+        near = _NEAR * (high - low)
+        if low <= least <= low + near and high - near <= most <= high:
+            return low, high, f"floats in [{low}, {high}]"
+    return None
+
+
+def _advice(extents: Sequence[tuple[float, float]]) -> str:
+    """Return what to do about values whose range is not certain, without a range that would distort them."""
+    least, most = min(low for low, _ in extents), max(high for _, high in extents)
+    widths = [high - low for low, high in extents]
+    if max(widths) > 10 * min(widths):
+        return "Their parts are on different scales: give both on the same one."
+    for low, high in ((0, 1), (-1, 1), (0, 255)):
+        near, over = _NEAR * (high - low), _OVERSHOOT * (high - low)
+        if low - over <= least <= low + near and high - near <= most <= high + over and (least < low or most > high):
+            return (
+                f"Some lie slightly outside [{low}, {high}], as bicubic resizing leaves them. Clip them first, "
+                f"x.clip({low}, {high}), or say what is black and white: genlab.as_source(x, range=(…, …))."
+            )
+    if least < -1 and most > 1 and 1 / _LOPSIDED <= -least / most <= _LOPSIDED and most < _DARK:
+        return (
+            "They look standardised. Undo that, x * std + mean, so that they lie in [0, 1]; or say what is black "
+            "and white: genlab.as_source(x, range=(…, …))."
+        )
+    low, high = _likely(least, most)
+    return f"Say so, for example: genlab.as_source(x, range=({low:g}, {high:g}))."
 
 
 def _likely(least: float, most: float) -> tuple[float, float]:

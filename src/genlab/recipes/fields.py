@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_or
 
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.parts import OwnOption, Part, registered
+from genlab.core.text import short
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -228,13 +229,13 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
     Raises:
         UsageError: it has another type, is out of the `limits` of an option, or not among the choices.
     """
-    converted = _convert(value, hint)
+    converted = _convert(_plain(value), hint)
     if converted is _NO:
         choices = [
             name for part in (hint, *get_args(hint)) if get_origin(part) is Literal for name in get_args(part)
         ]
-        hinted = suggestion(str(value), choices) if choices else ""
-        raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{value}".{hinted}')
+        hinted = suggestion(short(value), choices) if choices else ""
+        raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{short(value)}".{hinted}')
     for number in converted if isinstance(converted, tuple) else (converted,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
@@ -249,6 +250,14 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
 
 
 _NO = object()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a scalar of NumPy as a number of Python, exactly, and a device of torch as its name."""
+    kind = type(value)
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    return str(value) if (kind.__module__, kind.__name__) == ("torch", "device") else value
 
 
 def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401

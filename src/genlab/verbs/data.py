@@ -36,6 +36,9 @@ class Described:
         """Return the description as plain values for JSON."""
         return {**self.description, "path": str(self.path)}
 
+    def __repr__(self) -> str:
+        return f"<Described {self.source!r} {self.path}>"
+
     def __str__(self) -> str:
         return f"{listed(self.description)}\n{self.path}"
 

@@ -32,6 +32,9 @@ class Interpolated:
         """A row of images for each pair of endpoints."""
         return self.target.draw(self.frames.flatten(0, 1), self.frames.shape[1])
 
+    def __repr__(self) -> str:
+        return f"<Interpolated {tuple(self.frames.shape)} {self.path}>"
+
     def __str__(self) -> str:
         return f"{self.path}\n{self.animation}"
 

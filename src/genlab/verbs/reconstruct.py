@@ -47,6 +47,9 @@ class Reconstructed:
             "path": str(self.path),
         }
 
+    def __repr__(self) -> str:
+        return f"<Reconstructed {tuple(self.originals.shape)} {self.path}>"
+
     def __str__(self) -> str:
         errors = zip(self.names, self.errors.tolist(), strict=True)
         mean = f"mean squared error per pixel in [-1, 1]: {self.errors.mean():.5f}; images: {len(self.names)}"

@@ -40,6 +40,9 @@ class Sampled:
         sources = [self.spec.conditions[n].draw(value) for n, value in self.condition.items() if n != "label"]
         return stacked([*sources, self.spec.target.draw(self.samples, self.columns)])
 
+    def __repr__(self) -> str:
+        return f"<Sampled {tuple(self.samples.shape)} {self.path}>"
+
     def __str__(self) -> str:
         return str(self.path) if _is_png(self.path) else f"{len(self.samples)} images in {self.path}"
 
