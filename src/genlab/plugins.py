@@ -22,7 +22,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -34,6 +33,8 @@ from genlab.core.errors import UsageError, lookup
 from genlab.core.parts import Origin, OwnOption, Part
 
 T = TypeVar("T")
+GIVEN = Origin("the interpreter", "")  # of data that are given as an object
+DIGITS = 8  # of the hash of such data in their name
 TOLD = ("width", "norm", "dropout", "attention")  # keywords that an architecture gets from genlab
 
 
@@ -205,7 +206,7 @@ def name_of(kind: str, value: object) -> str:
     if isinstance(value, str | os.PathLike):
         return str(os.fspath(value))
     for name, known in parts.registered(kind).items():
-        if known.value is value:
+        if known.value is value and known.origin != GIVEN:
             return name
     own = getattr(value, "__name__", type(value).__name__).replace("ndarray", "array")
     if own == "<lambda>":
@@ -214,9 +215,10 @@ def name_of(kind: str, value: object) -> str:
         )
     base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+", "-", own).strip("-").lower()
     name, origin = base, parts.origin_of(value)
-    if kind == "data":  # known by their content: other data of the same class get another name
-        origin, taken = Origin("the interpreter", ""), parts.registered(kind)
-        name = next(name for n in count(1) if (name := f"{base}-{n}" if n > 1 else base) not in taken)
+    if kind == "data":
+        objects = importlib.import_module(f"genlab.{KINDS[kind].module}")
+        if not objects.is_made(value):  # known by their content, which the object may have changed since it was given
+            name, origin = f"{base}-{objects.content_hash(value)[:DIGITS]}", GIVEN
     _register(kind, name, value, origin, {})
     return name
 

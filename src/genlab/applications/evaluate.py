@@ -31,7 +31,7 @@ from genlab.recipes.fields import values_of
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.data import check_unchanged, open_data, plan_of, require_parts, spec_of
+from genlab.runs.data import open_recorded, plan_of, spec_of
 from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, precision, saved_step
 from genlab.runs.phases import resized
@@ -68,11 +68,18 @@ class Request:
 
 
 def evaluate_run(
-    folder: RunFolder, request: Request, device: str = "auto", *, again: bool = False, progress: bool = True
+    folder: RunFolder,
+    request: Request,
+    device: str = "auto",
+    *,
+    data: str | None = None,
+    again: bool = False,
+    progress: bool = True,
 ) -> Measurement:
     """Evaluate a run's model in all that it can do, and store the result in the run's folder `evaluations`.
 
-    If the same request for the same checkpoint has a stored result, return that, unless `again`.
+    If the same request for the same checkpoint has a stored result, return that, unless `again`. `data` names the
+    run's data if they are at another place now.
 
     Raises:
         GenlabError: no checkpoint, data that changed since training, an unknown extractor, or too few images.
@@ -81,22 +88,24 @@ def evaluate_run(
         raise UsageError("a run is evaluated on held-out or on training pictures: --split held-out or train")
     request = dataclasses.replace(request, split=request.split or "held-out")
     with process_group(devices.find_device(device)) as shard:
-        return _evaluate_run(folder, request, device, again=again, progress=progress and shard.rank == 0)
+        return _evaluate_run(folder, request, device, data, again=again, progress=progress and shard.rank == 0)
 
 
-def _evaluate_run(folder: RunFolder, request: Request, device: str, *, again: bool, progress: bool) -> Measurement:
+def _evaluate_run(
+    folder: RunFolder, request: Request, device: str, data: str | None, *, again: bool, progress: bool
+) -> Measurement:
     began = time.monotonic()
     which, step = saved_step(folder, request.checkpoint)
     path = folder.evaluations / f"{_name(request, which, step)}.json"
     known = None if again else _read(path)
     barrier()  # all processes have read before the first one writes
-    if known:
+    if known and data is None:
         return known
     where = devices.find_device(device)
-    require_parts(folder)
     plan = plan_of(folder).sampled(request.sampling)
-    source = open_data(plan.settings, quiet=not progress)
-    check_unchanged(folder, source)
+    source = open_recorded(folder, plan.settings, data, quiet=not progress)
+    if known:
+        return known
     source = resized(source, spec_of(folder, step))
     model = load_model(folder, which, device, request.sampling)
     extractor = None

@@ -174,6 +174,11 @@ def needed(parts: Sequence[Mapping[str, Any]], where: str, *, later: bool = Fals
         kind, name, file = (str(record.get(key, "")) for key in ("kind", "name", "file"))
         sha256 = str(record.get("sha256", ""))
         part = _PARTS.get((kind, name))
+        if part is None and kind == "data" and file in NO_FILE:
+            raise UsageError(
+                f'{where} needs the data "{name}", which were given in Python and are not known in this session. '
+                "Give them again, as data=…: genlab.resume(run, data=…)."
+            )
         if part is None:
             plugin = "FILE" if file in NO_FILE else Path(file).name
             raise UsageError(

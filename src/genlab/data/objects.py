@@ -1,9 +1,12 @@
 """Opens data that are given in Python: arrays, tensors, data sets, lists of files."""
 
+import hashlib
 import inspect
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from genlab.data.dataset import Source
 from genlab.data.files import open_files
 from genlab.data.fit import check_request
 from genlab.data.items import open_items, read_items
-from genlab.data.kinds import FILES, ITEMS, Pair, kind_of, opened, pair
+from genlab.data.kinds import FILES, ITEMS, Pair, in_two_parts, kind_of, opened, pair
 from genlab.data.labels import label_array
 from genlab.data.ranges import Part
 from genlab.data.source import NAMES, open_source
@@ -47,17 +50,18 @@ def as_source(
 
     Args:
         data: an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D);
-            (images, labels); a dictionary with "images", "labels", "test_images" and "test_labels", or with
-            "train" and "test"; a data set of torch or Hugging Face; a list of image files; a path or a name, as
-            `open_source` takes it; or a `Source`.
-        labels: (N,) whole numbers or text.
+            (images, labels), or two of them, for training and held out; a dictionary with "images", "labels",
+            "test_images" and "test_labels", or with "train" and "test"; a data set of torch or Hugging Face; a
+            list of image files; a path or a name, as `open_source` takes it; or a `Source`.
+        labels: (N,) or (N, 1) whole numbers, or text.
         classes: the names of the labels 0 to K − 1; None takes those that the data know, else the distinct labels.
         range: the values that become -1 and 1, such as (0, 255). None recognises bytes, and floats that nearly
             reach both ends of [0, 1] or of [-1, 1]; anything else is refused, because it may be misread.
         layout: "NCHW", "NHWC" or "NHW", if the shape does not tell.
         held_out: data of the same kind that are held out, with labels as (images, labels); None holds out about
             10%, by a hash of the row number.
-        size: the shorter side after resizing in pixels; None takes 32 for small pictures and 64 for others.
+        size: the shorter side after resizing in pixels; None keeps squares of 16, 32, 64, 128 or 256 pixels, and
+            takes 32 for other small pictures and 64 for other large ones.
         channels: 1 (grey) or 3 (colour); None keeps what there is.
         max_rejected: the largest share of files that may be damaged.
         name: of the source; None describes the data.
@@ -73,6 +77,8 @@ def as_source(
     asked = Asked(range, layout, size, channels, classes)
     if isinstance(data, Mapping):
         data, labels, held_out = opened(data, labels, held_out)
+    elif labels is None and held_out is None and in_two_parts(data):
+        data, held_out = data
     given = {"labels": labels, "classes": classes, "range": range, "layout": layout, "held_out": held_out}
     if isinstance(data, Source):
         _refuse("a Source", {**given, "size": size, "channels": channels, "name": name})
@@ -80,10 +86,10 @@ def as_source(
     cache = cache or cache_folder()
     if isinstance(data, str | os.PathLike):
         _refuse("a path or a name", {**given, "name": name})
+        asking: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
         if data in registered("data"):
-            return SOURCES.bound(str(data), own)(size, channels)
-        sizes: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
-        return open_source(os.fspath(data), **sizes, cache=cache, progress=progress)
+            return SOURCES.bound(str(data), own)(**asking, progress=progress)
+        return open_source(os.fspath(data), **asking, cache=cache, progress=progress)
     pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])
     kinds = [kind_of(part) for part, _ in pairs]
     if len(set(kinds)) > 1:
@@ -100,28 +106,42 @@ def as_source(
     return source_of_parts(name or title, parts, asked, {"data": f"{title} of {parts[0].values.dtype}"})
 
 
-def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[[int | None, int | None], Source]:
-    """Return a function (size, channels) that opens a user's own data: an object, or a function of one."""
+def is_made(data: object) -> bool:
+    """Return whether `data` is a function that makes the data, or a class of them."""
+    return inspect.isroutine(data) or isinstance(data, type)
+
+
+def content_hash(data: object) -> str:
+    """Return a hash (hex) of data that are given in Python: the same for the same examples in any process.
+
+    All examples are read once.
+
+    Raises:
+        GenlabError: as `as_source`.
+    """
+    source = as_source(data, max_rejected=1, progress=False)
+    sides = [source.train.fingerprint, source.held_out.fingerprint]
+    return hashlib.sha256(json.dumps([*sides, source.train.spec.values()]).encode()).hexdigest()
+
+
+def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[..., Source]:
+    """Return a function, with options of `as_source`, that opens a user's own data: an object or a function."""
     make = part.bound(own)
 
-    def opened(size: int | None, channels: int | None) -> Source:
+    def opened(**asking: Any) -> Source:  # noqa: ANN401 (options of `as_source`)
         data = part.value
-        if inspect.isroutine(data) or isinstance(data, type):
+        if is_made(data):
             with calling(part):
                 data = make()
         if isinstance(data, str | os.PathLike) and data == part.name:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
-        return replace(as_source(data, size=size, channels=channels), name=part.name)
+        return replace(as_source(data, **asking), name=part.name)
 
     return opened
 
 
-def _named(name: str) -> Callable[[int | None, int | None], Source]:
-    return lambda size, channels: open_source(name, size=size, channels=channels)
-
-
-SOURCES: Table[Callable[[int | None, int | None], Source]] = Table(
-    "data", {name: _named(name) for name in NAMES}, own_source
+SOURCES: Table[Callable[..., Source]] = Table(
+    "data", {name: partial(open_source, name) for name in NAMES}, own_source
 )
 
 

@@ -78,7 +78,11 @@ def _advice(extents: Sequence[tuple[float, float]]) -> str:
         return "Their parts are on different scales: give both on the same one."
     for low, high in ((0, 1), (-1, 1), (0, 255)):
         near, over = _NEAR * (high - low), _OVERSHOOT * (high - low)
-        if low - over <= least <= low + near and high - near <= most <= high + over and (least < low or most > high):
+        if (
+            low - over <= least <= low + near
+            and high - near <= most <= high + over
+            and (least < low or most > high)
+        ):
             return (
                 f"Some lie slightly outside [{low}, {high}], as bicubic resizing leaves them. Clip them first, "
                 f"x.clip({low}, {high}), or say what is black and white: genlab.as_source(x, range=(…, …))."

@@ -1,5 +1,9 @@
-"""Reads pictures as inputs of a trained model."""
+"""Reads pictures as inputs of a trained model: files, arrays, data of one's own."""
 
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +12,92 @@ from torch import Tensor
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.modality import Modality
-from genlab.data.dataset import Rejected
+from genlab.core.parts import registered
+from genlab.data.arrays import as_array
+from genlab.data.dataset import Array, Rejected, as_floats
 from genlab.data.decode import decode, reason, strict
+from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder, printable
+from genlab.data.objects import as_source
 
 
-def read_images(path: Path, modality: Modality) -> tuple[list[str], Tensor, list[Rejected]]:
-    """Read one picture or a folder of pictures, resized and cropped to the shape of `modality`.
+@dataclass(frozen=True)
+class Read:
+    """Images as inputs of a model."""
 
-    Returns:
-        The paths of the pictures, relative to the folder; the images (N, C, H, W) in [-1, 1]; and the files that
-        could not be read.
+    title: str  # in the names of files
+    names: Sequence[str]  # of the images: paths relative to the folder, or positions
+    images: Tensor  # (N, C, H, W) in [-1, 1]
+    rejected: Sequence[Rejected] = ()  # files that could not be read
+
+
+def read_images(given: object, modality: Modality) -> Read:
+    """Read images for a model of `modality`.
+
+    Args:
+        given: one picture or a folder of pictures, which are resized and cropped; the name of data of one's own,
+            whose held-out part is taken; or an array or a tensor (N, C, H, W), (N, H, W, C) or, of grey images,
+            (N, H, W), as bytes or in [-1, 1].
+        modality: of the model.
 
     Raises:
-        UsageError: there is nothing at `path`, or the modality is not square pictures.
-        DataError: no file at `path` could be read.
+        UsageError: there is nothing at a path, or the images do not have the shape of the model.
+        DataError: no file could be read.
     """
+    if is_array(given):
+        images = _of_array(as_array(given), modality)
+        title = f"array-{hashlib.sha256(images.numpy().tobytes()).hexdigest()[:8]}"
+        return Read(title, [str(at) for at in range(len(images))], images)
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(
+            f"images are a path, the name of data of your own, or an array (N, {_axes(modality.shape)}), not a "
+            f"{type(given).__name__}"
+        )
+    name = os.fspath(given)
+    if name in registered("data"):
+        held_out = _own(name, modality)
+        return Read(name, [str(at) for at in range(len(held_out))], held_out)
+    return _of_files(Path(name), modality)
+
+
+def _own(name: str, modality: Modality) -> Tensor:
+    sizes = {"channels": modality.shape[0], "size": modality.shape[1]} if modality.spatial == 2 else {}
+    part = as_source(name, **sizes).held_out  # type: ignore[arg-type]
+    if part.spec.target.shape != modality.shape:
+        raise _misshaped(f"the data {name} hold {part.spec.target.shape}", modality)
+    return part.batch(np.arange(len(part))).x
+
+
+def _of_array(given: Array, modality: Modality) -> Tensor:
+    shape, images = modality.shape, given
+    if len(shape) == 3 and given.shape[1:] == (*shape[1:], shape[0]) and given.shape[1:] != shape:
+        images = np.moveaxis(given, 3, 1)
+    elif shape[0] == 1 and len(shape) == 3 and given.shape[1:] == shape[1:]:
+        images = given[:, None]
+    if images.shape[1:] != shape or not len(images):
+        raise _misshaped(f"the array has shape {given.shape}", modality)
+    if images.dtype == np.uint8 and len(shape) == 3:
+        return torch.from_numpy(as_floats(images))
+    if images.dtype.kind != "f" or not np.isfinite(images).all():
+        raise UsageError(f"the array holds {given.dtype}: give bytes, or finite floats in [-1, 1]")
+    low, high = float(images.min()), float(images.max())
+    if len(shape) == 3 and (low < -1 or high > 1 or low >= 0):
+        raise UsageError(
+            f"the array has values from {low:g} to {high:g}: give floats in [-1, 1], as x * 2 - 1 makes them of [0, "
+            "1], or bytes"
+        )
+    return torch.from_numpy(np.ascontiguousarray(images, np.float32))
+
+
+def _misshaped(what: str, modality: Modality) -> UsageError:
+    return UsageError(f"{what}, but this model was trained on {modality.noun} (N, {_axes(modality.shape)})")
+
+
+def _axes(shape: Sequence[int]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _of_files(path: Path, modality: Modality) -> Read:
     if not path.exists():
         raise UsageError(f"there is no picture or folder {path}")
     if modality.spatial != 2:
@@ -48,4 +122,4 @@ def read_images(path: Path, modality: Modality) -> tuple[list[str], Tensor, list
     if not images:
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
         raise DataError(f"no picture could be read at {path}: {reasons}")
-    return names, torch.from_numpy(np.stack(images)).float() / 127.5 - 1, rejected
+    return Read(path.stem or "pictures", names, torch.from_numpy(np.stack(images)).float() / 127.5 - 1, rejected)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.parts import registered
+from genlab.core.text import SHOWN, short
 from genlab.data.archive import list_zip
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
@@ -57,7 +58,7 @@ def open_source(
     if name in NAMED:
         return open_named(name, Path(folder).expanduser() if folder else None, size, channels, cache, progress)
     path = Path(source).expanduser()
-    if not path.exists():
+    if not _exists(path):
         raise UsageError(_unknown(source, path))
     if path.is_dir():
         if holds_idx(path):
@@ -79,19 +80,27 @@ def locate(source: str) -> str:
     if name in NAMED and folder:
         return f"{name}:{Path(folder).expanduser().resolve()}"
     path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else source
+    return str(path.resolve()) if _exists(path) else source
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is something at `path`; no system has a path of any length and with any characters."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _unknown(source: str, path: Path) -> str:
     """Return the error for an unknown source; suggest a name, or a sibling of the first missing folder."""
     missing = path
-    while not missing.parent.is_dir():
+    while not (_exists(missing.parent) and missing.parent.is_dir()):
         missing = missing.parent
     near = {item.name: str(item) for item in missing.parent.iterdir() if not item.name.startswith(".")}
     near |= {name: name for name in (*NAMES, *registered("data"))}
     # Only the last part is compared: whole paths are similar because of the folder that they share.
-    meant = suggestion(missing.name, near, near.__getitem__)
-    return f'no source "{source}".{meant} {_what(NAMES)}'
+    meant = suggestion(missing.name[:SHOWN], near, near.__getitem__)
+    return f'no source "{short(source)}".{meant} {_what(NAMES)}'
 
 
 def _what(names: Iterable[str]) -> str:

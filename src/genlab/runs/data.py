@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,14 @@ from genlab.core.batch import Batch
 from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
-from genlab.core.errors import CheckpointError, UsageError, suggestion
+from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggestion
 from genlab.core.modality import DataSpec
+from genlab.core.parts import registered
 from genlab.core.random import Draws, derive_seed, generator
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
-from genlab.data.objects import as_source
+from genlab.data.objects import as_source, is_made
+from genlab.data.source import locate
 from genlab.families.vae import binarised
 from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
@@ -57,13 +59,66 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
     Raises:
         CheckpointError: kind, number or content of the data differ.
     """
+    if (change := _change(folder, source)) is None:
+        return
+    name, then, now = change
+    random = ""
+    if name == "fingerprints":
+        then, now = ({side: mark[: parts.SHOWN] for side, mark in its.items()} for its in (then, now))
+        random = " Data that are augmented at random as they are read look like this, too: turn that off."
+    raise CheckpointError(
+        f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then} and is {now}. "
+        f"Restore the original data, or start a new run.{random}"
+    )
+
+
+def _change(folder: RunFolder, source: Source) -> tuple[str, Any, Any] | None:
+    """Return what differs between the data of a run and a source, as it was and as it is; None if nothing does."""
     then, now = _recorded(folder), _description(source)
-    for name in ("target", "conditions", "counts", "fingerprints"):
-        if name in then and then[name] != now[name]:
-            raise CheckpointError(
-                f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then[name]} and "
-                f"is {now[name]}. Restore the original data, or start a new run."
-            )
+    names = ("target", "conditions", "counts", "fingerprints")
+    return next(
+        ((name, then[name], now[name]) for name in names if name in then and then[name] != now[name]), None
+    )
+
+
+def open_recorded(
+    folder: RunFolder, settings: Settings, data: str | None = None, shard: Shard = WHOLE, *, quiet: bool = False
+) -> Source:
+    """Open the data that a run was trained on: those named in `data`, or else as its settings name them.
+
+    Data that were given in Python are also found under another name, by their fingerprint.
+
+    Raises:
+        UsageError: they are not known in this session.
+        CheckpointError: they have changed.
+    """
+    require_parts(folder, data=False)
+    named = settings.data if data is None else locate(data)
+    for name in _candidates(folder, named) if data is None else ():
+        try:
+            source = open_data(replace(settings, data=name), shard, quiet=quiet)
+        except GenlabError:
+            continue
+        if _change(folder, source) is None:
+            return source
+    require_parts(folder, data=data is None)
+    source = open_data(replace(settings, data=named), shard, quiet=quiet)
+    check_unchanged(folder, source)
+    return source
+
+
+def _candidates(folder: RunFolder, name: str) -> list[str]:
+    """Return the names of registered data that may be those of a run, `name` first; none if its data have files."""
+    if all(record["kind"] != "data" for record in _parts(folder)):
+        return []
+    known = registered("data")
+    given = [its for its, part in known.items() if its != name and not is_made(part.value)]
+    return [name, *given] if name in known else given
+
+
+def _parts(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return what a run folder says about its own parts."""
+    return part_records(folder.read_yaml("recipe.yaml"), str(folder.path / "recipe.yaml"))
 
 
 def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
@@ -77,11 +132,14 @@ def black_and_white(images: Tensor, seed: int) -> Tensor:
     return binarised(images, Draws(generator(seed, "measured pixels"), len(images)))
 
 
-def held_out_of(folder: RunFolder, step: int | None = None) -> Batch:
-    """Return the held-out images that a run is evaluated on; with `step`, at the resolution of its phase."""
-    require_parts(folder)
+def held_out_of(folder: RunFolder, step: int | None = None, data: str | None = None) -> Batch:
+    """Return the held-out images that a run is evaluated on; with `step`, at the resolution of its phase.
+
+    `data` names the run's data if they are at another place now.
+    """
     settings = plan_of(folder).settings
-    return subset(resized(open_data(settings), spec_of(folder, step)).held_out, settings.seed)
+    source = open_recorded(folder, settings, data)
+    return subset(resized(source, spec_of(folder, step)).held_out, settings.seed)
 
 
 def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
@@ -110,9 +168,8 @@ def require_parts(folder: RunFolder, *, data: bool = True) -> None:
     Raises:
         UsageError: one is missing.
     """
-    where = str(folder.path / "recipe.yaml")
-    recorded = part_records(folder.read_yaml("recipe.yaml"), where)
-    parts.needed([record for record in recorded if data or record["kind"] != "data"], where, later=True)
+    recorded = [record for record in _parts(folder) if data or record["kind"] != "data"]
+    parts.needed(recorded, str(folder.path / "recipe.yaml"), later=True)
 
 
 def find_class(folder: RunFolder, name: str) -> int:
@@ -151,16 +208,21 @@ def _damaged_data(folder: RunFolder, error: Exception) -> CheckpointError:
 
 
 def sampling_condition(
-    folder: RunFolder, step: int, model: nn.Module, count: int, label: int | None = None
+    folder: RunFolder,
+    step: int,
+    model: nn.Module,
+    count: int,
+    label: int | None = None,
+    data: str | None = None,
 ) -> dict[str, Tensor]:
     """Return the condition of `count` samples: the class `label`, and held-out sources if the model needs them.
 
-    `step` is that of the model's checkpoint.
+    `step` is that of the model's checkpoint, `data` as for `held_out_of`.
     """
     given = {} if label is None else {"label": torch.full((count,), label)}
     sources = required_conditions(model.conditions) if isinstance(model, Samples) else []
     if sources:
-        held_out = held_out_of(folder, step)
+        held_out = held_out_of(folder, step, data)
         index = torch.arange(count) % len(held_out)
         given |= condition_rows(held_out.condition_for(sources), index)
     return given

@@ -30,7 +30,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import check_unchanged, open_data, plan_of, record, require_parts
+from genlab.runs.data import open_data, open_recorded, plan_of, record
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
@@ -127,17 +127,14 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
             f"resume can change {', '.join(RESUMABLE[:-1])} and {RESUMABLE[-1]}, "
             f'not "{name}"; start a new run for that'
         )
-    if "data" in options:
-        options = {**options, "data": locate(options["data"])}
     if "steps" in options:
         options = {"minutes": None, **options}
     folder = find(run, root)
-    require_parts(folder, data="data" not in options)
     before = plan_of(folder)
-    plan = before.changed(options)
+    plan = before.changed({name: value for name, value in options.items() if name != "data"})
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
-        source = open_data(plan.settings, shard, quiet=quiet)
-        check_unchanged(folder, source)
+        source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
+        plan = plan.changed({"data": locate(source.name)})
         validate(plan.recipe, source, shard)
         if plan.recipe != before.recipe and checkpoint.exists(folder.last):
             step = checkpoint.load_state(folder.last)["step"]

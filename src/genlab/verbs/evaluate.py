@@ -26,6 +26,7 @@ def evaluate(
     resize: Literal["antialiased", "legacy"] = "antialiased",
     seed: int = 0,
     again: bool = False,
+    data: SourceName = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
@@ -54,6 +55,8 @@ def evaluate(
         raise UsageError("--real and --fake are compared with each other: give both, or a run instead")
     if real is not None and run is not None:
         raise UsageError(f"give either a run ({os.fspath(run)}) or --real and --fake, not both")
+    if real is not None and data is not None:
+        raise UsageError("--data are those of a run; --real and --fake take none. Leave it out")
     if real is None and size is not None:
         raise UsageError(
             f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
@@ -65,4 +68,4 @@ def evaluate(
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
     if real is not None and fake is not None:
         return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size)
-    return evaluate_run(find(os.fspath(run or "latest"), Path(root)), request, device, again=again)
+    return evaluate_run(find(os.fspath(run or "latest"), Path(root)), request, device, data=data, again=again)

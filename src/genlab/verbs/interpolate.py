@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -48,11 +48,12 @@ class Interpolated:
 def interpolate(
     run: RunName = "latest",
     *,
-    between: File | None = None,
+    between: ImagesName = None,
     stretches: int = 6,
     frames: int = 10,
     out: File | None = None,
     seed: int = 0,
+    data: SourceName = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
@@ -63,7 +64,8 @@ def interpolate(
     between held-out images.
 
     Args:
-        between: Folder of images to interpolate between, for models that encode.
+        between: Folder of images to interpolate between, for models that encode, or the name of data of your own.
+            In Python also an array of images.
         stretches: Number of rows.
         frames: Images per row.
         out: The .png to write; the .gif is written next to it. By default in the run folder.
@@ -80,37 +82,38 @@ def interpolate(
         raise UsageError(
             f"an interpolation needs --stretches 1 and --frames 2 or more, not {stretches} and {frames}"
         )
-    place, ends = png_file(out), None if between is None else Path(between)
+    place = png_file(out)
 
     from genlab.applications.interpolate import interpolate as walk
     from genlab.core.files import write
     from genlab.core.pictures import gif
 
-    opened = open_run(os.fspath(run), root, checkpoint, device)
-    images = _ends(opened, ends, stretches + 1)
+    opened = open_run(os.fspath(run), root, checkpoint, device, data=data)
+    title, images = _ends(opened, between, stretches + 1, data)
     paths = walk(opened.model, stretches + 1, frames, seed, images).cpu()
-    name = None if ends is None else ends.stem or "pictures"
-    place = place or opened.place("interpolations", name, f"{stretches}x{frames}", seed=seed)
+    place = place or opened.place("interpolations", title, f"{stretches}x{frames}", seed=seed)
     result = Interpolated(paths, place, place.with_suffix(".gif"), opened.spec.target)
     write_png(place, result.picture)
     write(result.animation, gif([opened.spec.target.draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
     return result
 
 
-def _ends(opened: Opened, between: Path | None, count: int) -> "Tensor | None":
-    """Return the images to interpolate between, or None for draws from the prior."""
+def _ends(opened: Opened, between: object, count: int, data: str | None) -> "tuple[str | None, Tensor | None]":
+    """Return the images to interpolate between and what they are called, or None for draws from the prior."""
     from genlab.core.contract import HasPrior
     from genlab.core.device import device_of
     from genlab.data.read import read_images
     from genlab.runs.data import held_out_of
 
-    if between:
-        _, images, _ = read_images(between, opened.spec.target)
+    title = None
+    if between is not None:
+        found = read_images(between, opened.spec.target)
+        title, images = found.title, found.images
     elif isinstance(opened.model, HasPrior):
-        return None
+        return None, None
     else:
-        images = held_out_of(opened.folder, opened.step).x
+        images = held_out_of(opened.folder, opened.step, data).x
     if len(images) < count:
-        place = between or "the held-out part"
+        place = title or "the held-out part"
         raise UsageError(f"{place} has {len(images)} images, but --stretches {count - 1} needs {count}")
-    return images[:count].to(device_of(opened.model))
+    return title, images[:count].to(device_of(opened.model))

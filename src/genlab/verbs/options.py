@@ -13,6 +13,7 @@ SourceName: TypeAlias = Any  # a path, a name, or in Python any data
 PresetName: TypeAlias = Any  # a name, the path of a recipe, or in Python a recipe or its class
 ExtractorName: TypeAlias = Any  # a name, or in Python a function or module class
 File: TypeAlias = str | Path
+ImagesName: TypeAlias = Any  # a path, a name of own data, or in Python an array of images
 RUNS = DEFAULT_ROOT
 
 
@@ -36,8 +37,15 @@ PARTS = {
     "fake": "data",
     "source": "data",
     "data": "data",
+    "preset": "family",
 }
-HELP = {"run": "A run folder, the name of one in --root, or latest.", **SHARED, **OF_MEASURING}
+HELP = {
+    "run": "A run folder, the name of one in --root, or latest.",
+    "data": "The data of the run, if they are at another place now; they must be the same.",
+    **SHARED,
+    **OF_MEASURING,
+}
+OBJECTS = ("path", "between")  # parameters that in Python may be an array of images
 
 
 class SamplingOption(NamedTuple):

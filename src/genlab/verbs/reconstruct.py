@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.using import open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -71,7 +71,7 @@ class Reconstructed:
 @verb
 def reconstruct(
     run: RunName,
-    path: File,
+    path: ImagesName,
     *,
     draw: bool = False,
     seed: int = 0,
@@ -83,7 +83,8 @@ def reconstruct(
     """Encode and decode images: a PNG in which each row of images is above the row of their reconstructions.
 
     Args:
-        path: An image or a folder of images.
+        path: An image or a folder of images, or the name of data of your own, whose held-out images are taken. In
+            Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
         seed: Seed of the draws.
         out: The .png to write. By default in the run folder.
@@ -101,11 +102,11 @@ def reconstruct(
     from genlab.core.device import device_of
     from genlab.data.read import read_images
 
-    opened, source = open_run(os.fspath(run), root, checkpoint, device), Path(path)
+    opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
-    names, images, rejected = read_images(source, target)
-    again, errors = send(opened.model, images.to(device_of(opened.model)), seed if draw else None)
-    place = place or opened.place("reconstructions", source.stem or "pictures", seed=seed if draw else None)
-    result = Reconstructed(names, images, again.cpu(), errors.cpu(), rejected, place, target)
+    given = read_images(path, target)
+    again, errors = send(opened.model, given.images.to(device_of(opened.model)), seed if draw else None)
+    place = place or opened.place("reconstructions", given.title, seed=seed if draw else None)
+    result = Reconstructed(given.names, given.images, again.cpu(), errors.cpu(), given.rejected, place, target)
     write_png(place, result.picture)
     return result

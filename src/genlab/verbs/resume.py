@@ -36,7 +36,6 @@ def resume(
         on_failure: What to do if the doctor finds a failure; treat goes back and applies a remedy.
         device: Device to compute on from now on.
         precision: Precision inside the networks from now on.
-        data: The data of the run, if they are at another place now; they must be the same.
         quiet: Write nothing to the terminal.
 
     Returns:

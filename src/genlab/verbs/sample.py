@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -60,6 +60,7 @@ def sample(
     label: str | int | None = None,
     out: File | None = None,
     seed: int = 0,
+    data: SourceName = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
@@ -86,7 +87,7 @@ def sample(
         raise UsageError(f"--number must be at least 1, not {number}")
     if path and path.suffix.lower() in OTHER_PICTURES:
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
-    opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
+    opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
     into = None if path is None or _is_png(path) else path
     if into:
         _refuse_as_folder(into, opened.spec.target)  # before sampling, which may take minutes
@@ -96,7 +97,7 @@ def sample(
     from genlab.runs.data import find_class, sampling_condition
 
     chosen = None if label is None else find_class(opened.folder, str(label))
-    condition = sampling_condition(opened.folder, opened.step, opened.model, number, chosen)
+    condition = sampling_condition(opened.folder, opened.step, opened.model, number, chosen, data)
     samples = draw(opened.model, number, seed, condition, progress=True)
     columns, classes = None, opened.spec.classes
     if label is None and 1 < classes <= MOST_COLUMNS and "label" in getattr(opened.model, "conditions", {}):

@@ -40,13 +40,20 @@ def open_run(
     checkpoint: CheckpointName | None,
     device: str,
     sampling: Mapping[str, Any] | None = None,
+    data: str | None = None,
 ) -> Opened:
-    """Return a run, opened to use its model."""
-    from genlab.runs.data import spec_of
+    """Return a run, opened to use its model.
+
+    Raises:
+        CheckpointError: its `data`, if they are given, are not those of the run.
+    """
+    from genlab.runs.data import open_recorded, plan_of, spec_of
     from genlab.runs.load import load_model, saved_step
     from genlab.training.run_folder import find
 
     folder = find(run, Path(root))
+    if data is not None:
+        open_recorded(folder, plan_of(folder).settings, data)
     model, step = load_model(folder, checkpoint, device, sampling), saved_step(folder, checkpoint)[1]
     return Opened(folder, model, step, spec_of(folder, step))
 

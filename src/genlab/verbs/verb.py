@@ -13,8 +13,9 @@ from inspect import Parameter, Signature
 from typing import Any, ParamSpec, TypeVar
 
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.text import short
 from genlab.recipes.fields import checked
-from genlab.verbs.options import HELP, PARTS, SHARED, sampling_options
+from genlab.verbs.options import HELP, OBJECTS, PARTS, SHARED, sampling_options
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,15 +113,35 @@ def _bound(
 def _checked(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401
     kind = PARTS.get(parameter.name)
     if kind and value is not None and not isinstance(value, str | os.PathLike):
-        from genlab.plugins import name_of
-
-        return name_of(kind, value)
+        return _named(parameter.name, kind, value)
+    if parameter.name in OBJECTS and not isinstance(value, str | os.PathLike):
+        return value
     if parameter.kind is Parameter.VAR_KEYWORD or value is parameter.default:
         return value
     hint = str if parameter.annotation is Any else parameter.annotation
     if parameter.kind is Parameter.VAR_POSITIONAL:
-        return tuple(checked(parameter.name, each, hint) for each in value)
+        every = value[0] if len(value) == 1 and isinstance(value[0], list | tuple) else value
+        return tuple(checked(parameter.name, each, hint) for each in every)
     return checked(parameter.name, value, hint)
+
+
+def _named(parameter: str, kind: str, value: object) -> str:
+    """Return the name of a user's own part, given as an object.
+
+    Raises:
+        UsageError: it is no part of this kind.
+    """
+    from genlab.plugins import name_of
+    from genlab.recipes.recipe import Recipe
+
+    if kind == "family" and not (
+        isinstance(value, Recipe) or (isinstance(value, type) and issubclass(value, Recipe))
+    ):
+        raise UsageError(
+            f"{parameter} must be a name, such as dcgan, a path ending in .yaml, or a recipe, not {short(value)}. "
+            "See genlab.recipes()."
+        )
+    return name_of(kind, value)
 
 
 def _documented(doc: str, names: Sequence[str]) -> str:
