@@ -47,8 +47,8 @@ def limits(parts: Sequence[Part], given: tuple[float, float] | None) -> tuple[fl
     alone = {_recognised({part.values.dtype.name}, *its) for part, its in zip(parts, extents, strict=True)}
     if len(alone - {None}) > 1:
         raise DataError(
-            f"{seen(parts, extents)}: they are on different scales. Give both on the same one, for example both as "
-            "bytes, or both as floats in [0, 1]."
+            f"{seen(parts, extents)}: they are on different scales. Give both on the same one, for example both "
+            "as bytes, or both as floats in [0, 1]."
         )
     least, most = min(low for low, _ in extents), max(high for _, high in extents)
     kinds = {part.values.dtype.name for part in parts}
@@ -76,16 +76,14 @@ def _advice(extents: Sequence[tuple[float, float]]) -> str:
     widths = [high - low for low, high in extents]
     if max(widths) > 10 * min(widths):
         return "Their parts are on different scales: give both on the same one."
-    for low, high in ((0, 1), (-1, 1), (0, 255)):
-        near, over = _NEAR * (high - low), _OVERSHOOT * (high - low)
-        if (
-            low - over <= least <= low + near
-            and high - near <= most <= high + over
-            and (least < low or most > high)
-        ):
+    for black, white in ((0, 1), (-1, 1), (0, 255)):
+        if black <= least and most <= white:
+            continue
+        near, over = _NEAR * (white - black), _OVERSHOOT * (white - black)
+        if -over <= least - black <= near and -near <= most - white <= over:
             return (
-                f"Some lie slightly outside [{low}, {high}], as bicubic resizing leaves them. Clip them first, "
-                f"x.clip({low}, {high}), or say what is black and white: genlab.as_source(x, range=(…, …))."
+                f"Some lie slightly outside [{black}, {white}], as bicubic resizing leaves them. Clip them first, "
+                f"x.clip({black}, {white}), or say what is black and white: genlab.as_source(x, range=(…, …))."
             )
     if least < -1 and most > 1 and 1 / _LOPSIDED <= -least / most <= _LOPSIDED and most < _DARK:
         return (

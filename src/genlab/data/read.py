@@ -83,8 +83,8 @@ def _of_array(given: Array, modality: Modality) -> Tensor:
     low, high = float(images.min()), float(images.max())
     if len(shape) == 3 and (low < -1 or high > 1 or low >= 0):
         raise UsageError(
-            f"the array has values from {low:g} to {high:g}: give floats in [-1, 1], as x * 2 - 1 makes them of [0, "
-            "1], or bytes"
+            f"the array has values from {low:g} to {high:g}: give bytes, or floats in [-1, 1], as x * 2 - 1 is if "
+            "x is in [0, 1]"
         )
     return torch.from_numpy(np.ascontiguousarray(images, np.float32))
 
