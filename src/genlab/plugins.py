@@ -217,7 +217,9 @@ def name_of(kind: str, value: object) -> str:
     name, origin = base, parts.origin_of(value)
     if kind == "data":
         objects = importlib.import_module(f"genlab.{KINDS[kind].module}")
-        if not objects.is_made(value):  # known by their content, which the object may have changed since it was given
+        if not objects.is_made(
+            value
+        ):  # known by their content, which the object may have changed since it was given
             name, origin = f"{base}-{objects.content_hash(value)[:DIGITS]}", GIVEN
     _register(kind, name, value, origin, {})
     return name

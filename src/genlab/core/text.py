@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SHOWN = 40  # characters of a value in a message
-_PLAIN = str | int | float | bool | os.PathLike | type | None
+_PLAIN = (str, int, float, bool, os.PathLike, type, type(None))
 
 
 def short(value: object) -> str:

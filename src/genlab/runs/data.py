@@ -53,6 +53,14 @@ def record(source: Source, folder: RunFolder) -> None:
     folder.write_text("rejected.csv", _table(("path", "reason"), map(astuple, source.rejected)))
 
 
+def resized_note(settings: Settings, source: Source) -> dict[str, str]:
+    """Return a note if data that were given in Python were resized without being asked for."""
+    if settings.size or settings.data not in registered("data") or "resize" not in source.notes:
+        return {}
+    native, resize = source.notes["native size"], source.notes["resize"]
+    return {"images resized": f"native size {native}; {resize}. Choose another size with size=…"}
+
+
 def check_unchanged(folder: RunFolder, source: Source) -> None:
     """Refuse to continue a run with other data than it began with.
 
@@ -75,10 +83,10 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
 def _change(folder: RunFolder, source: Source) -> tuple[str, Any, Any] | None:
     """Return what differs between the data of a run and a source, as it was and as it is; None if nothing does."""
     then, now = _recorded(folder), _description(source)
-    names = ("target", "conditions", "counts", "fingerprints")
-    return next(
-        ((name, then[name], now[name]) for name in names if name in then and then[name] != now[name]), None
-    )
+    for name in ("target", "conditions", "counts", "fingerprints"):
+        if name in then and then[name] != now[name]:
+            return name, then[name], now[name]
+    return None
 
 
 def open_recorded(
@@ -108,7 +116,7 @@ def open_recorded(
 
 
 def _candidates(folder: RunFolder, name: str) -> list[str]:
-    """Return the names of registered data that may be those of a run, `name` first; none if its data have files."""
+    """Return the names of registered data that may be those of a run, `name` first; none if they are no part."""
     if all(record["kind"] != "data" for record in _parts(folder)):
         return []
     known = registered("data")

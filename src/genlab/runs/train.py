@@ -15,6 +15,7 @@ from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
+from genlab.core.parts import registered
 from genlab.core.parts import LATER
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
@@ -30,7 +31,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import open_data, open_recorded, plan_of, record
+from genlab.runs.data import open_data, open_recorded, plan_of, record, resized_note
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
@@ -101,7 +102,10 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
-        notes = rehearse(RunSetup(plan, source, RunFolder(Path()), shard))
+        notes = {
+            **rehearse(RunSetup(plan, source, RunFolder(Path()), shard)),
+            **resized_note(plan.settings, source),
+        }
         path = ""
         if shard.rank == 0:
             folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
@@ -134,7 +138,10 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
     plan = before.changed({name: value for name, value in options.items() if name != "data"})
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
         source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
-        plan = plan.changed({"data": locate(source.name)})
+        if source.name in registered("data"):
+            plan = plan.changed({"data": source.name})
+        elif "data" in options:
+            plan = plan.changed({"data": locate(options["data"])})
         validate(plan.recipe, source, shard)
         if plan.recipe != before.recipe and checkpoint.exists(folder.last):
             step = checkpoint.load_state(folder.last)["step"]
