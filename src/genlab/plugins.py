@@ -35,6 +35,7 @@ from genlab.core.parts import Origin, OwnOption, Part
 T = TypeVar("T")
 GIVEN = Origin("the interpreter", "")  # of data that are given as an object
 DIGITS = 8  # of the hash of such data in their name
+_CLASSES = {"ndarray": "array", "Tensor": "array", "tuple": "data", "list": "data", "dict": "data"}  # in their name
 TOLD = ("width", "norm", "dropout", "attention")  # keywords that an architecture gets from genlab
 
 
@@ -187,7 +188,7 @@ def named(options: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any
         value = options.get(option)
         if kind == "callback" and isinstance(value, list | tuple):
             found[option] = tuple(name_of(kind, item) for item in value)
-        elif value is not None:
+        elif value is not None and not isinstance(value, int | float):  # which no part is: the option refuses it
             found[option] = name_of(kind, value)
     regularizers = found.pop("regularizers", {})
     if not isinstance(regularizers, Mapping):
@@ -208,7 +209,8 @@ def name_of(kind: str, value: object) -> str:
     for name, known in parts.registered(kind).items():
         if known.value is value and known.origin != GIVEN:
             return name
-    own = getattr(value, "__name__", type(value).__name__).replace("ndarray", "array")
+    own = getattr(value, "__name__", type(value).__name__)
+    own = _CLASSES.get(own, own) if kind == "data" else own
     if own == "<lambda>":
         raise UsageError(
             f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", "NAME").'
@@ -217,9 +219,7 @@ def name_of(kind: str, value: object) -> str:
     name, origin = base, parts.origin_of(value)
     if kind == "data":
         objects = importlib.import_module(f"genlab.{KINDS[kind].module}")
-        if not objects.is_made(
-            value
-        ):  # known by their content, which the object may have changed since it was given
+        if not objects.is_made(value):  # known by their content, which may have changed since they were given
             name, origin = f"{base}-{objects.content_hash(value)[:DIGITS]}", GIVEN
     _register(kind, name, value, origin, {})
     return name

@@ -15,8 +15,7 @@ from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
-from genlab.core.parts import registered
-from genlab.core.parts import LATER
+from genlab.core.parts import LATER, registered
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
