@@ -13,7 +13,7 @@ import genlab
 from genlab import plugins
 from genlab.cli.main import run
 from genlab.core import parts, yaml12
-from genlab.core.errors import CheckpointError, GenlabError, NonFiniteError, UsageError
+from genlab.core.errors import GenlabError, NonFiniteError, UsageError
 from genlab.core.parts import Origin, Part, options_in
 from genlab.diagnosis.doctor import ALL_RULES
 from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
@@ -560,19 +560,6 @@ def test_a_part_that_draws_numbers_of_its_own_is_noted_in_the_run(tmp_path: Path
 
 def seeded(reconstruction: Tensor, images: Tensor) -> Tensor:
     return (reconstruction - images).abs().flatten(1).sum(1) + torch.rand(len(images))
-
-
-def test_data_that_are_given_again_must_be_the_same(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
-    run = genlab.train("vae", data=images, latent=2, quiet=True, root=tmp_path, **{**TINY, "size": None})
-    assert genlab.resume(run, steps=5, quiet=True).step == 5  # the object is still there
-    parts.forget(parts.everything()["data", "array"])
-    assert genlab.load(run)  # a model does not need its data
-    with pytest.raises(UsageError, match=r'needs the data "array"'):
-        genlab.resume(run, steps=6, quiet=True)
-    assert genlab.resume(run, data=images.copy(), steps=6, quiet=True).step == 6
-    with pytest.raises(CheckpointError, match="no longer what vae was trained on"):
-        genlab.resume(run, data=255 - images, steps=7, quiet=True)
 
 
 def test_a_rule_of_ones_own_is_asked_with_the_others() -> None:

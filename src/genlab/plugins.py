@@ -35,7 +35,13 @@ from genlab.core.parts import Origin, OwnOption, Part
 T = TypeVar("T")
 GIVEN = Origin("the interpreter", "")  # of data that are given as an object
 DIGITS = 8  # of the hash of such data in their name
-_CLASSES = {"ndarray": "array", "Tensor": "array", "tuple": "data", "list": "data", "dict": "data"}  # in their name
+_CLASSES = {
+    "ndarray": "array",
+    "Tensor": "array",
+    "tuple": "data",
+    "list": "data",
+    "dict": "data",
+}  # in their name
 TOLD = ("width", "norm", "dropout", "attention")  # keywords that an architecture gets from genlab
 
 
@@ -210,7 +216,7 @@ def name_of(kind: str, value: object) -> str:
         if known.value is value and known.origin != GIVEN:
             return name
     own = getattr(value, "__name__", type(value).__name__)
-    own = _CLASSES.get(own, own) if kind == "data" else own
+    own = CLASSES.get(own, own) if kind == "data" else own
     if own == "<lambda>":
         raise UsageError(
             f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", "NAME").'

@@ -380,3 +380,16 @@ def test_an_own_sampler_is_a_choice_of_both_faces(tmp_path: Path, genlab: Genlab
         assert torch.equal(by_name.samples, package.sample(sampler="euler", root=tmp_path).samples)
     finally:
         forget(registered("sampler")["twin-of-euler"])
+
+
+@pytest.mark.parametrize("name", ["evaluate", "info", "resume", "sample", "compare"])
+def test_a_message_shows_no_data(name: str) -> None:
+    with pytest.raises(UsageError, match=r'not "Tensor of shape \(2, 3\)"'):
+        find(name)(torch.zeros(2, 3))
+
+
+def test_a_description_of_data_shows_what_was_done_but_no_pixels(tmp_path: Path) -> None:
+    described = package.data(torch.zeros(20, 12, 16, dtype=torch.uint8), out=tmp_path / "a.png")
+    assert "shorter side to 32 px (bicubic, antialiased), centre square, which crops" in str(described)
+    assert repr(described).startswith("<Described <Source array-")
+    assert len(repr(described)) < 300

@@ -15,7 +15,7 @@ from genlab.core.batch import Batch
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Points
 from genlab.data import rows
-from genlab.data.dataset import Array, Source, make_dataset
+from genlab.data.dataset import Array, Source, joined, make_dataset
 from genlab.data.objects import as_source
 from genlab.data.source import open_source
 from genlab.data.wrappers import Degraded, Paired, Unpaired
@@ -169,6 +169,33 @@ def test_images_are_resized_as_those_of_a_file(tmp_path: Path) -> None:
     assert "rounded" in small.notes["stored"]
 
 
+@pytest.mark.parametrize("pictures", [False, True])
+@pytest.mark.parametrize(
+    ("height", "width", "side"),
+    [(16, 16, 16), (64, 64, 64), (128, 128, 128), (28, 28, 32), (48, 48, 64), (16, 12, 32), (8, 8, 32)],
+)
+def test_squares_that_all_networks_take_keep_their_size(
+    height: int, width: int, side: int, pictures: bool
+) -> None:
+    images = np.arange(4 * height * width).astype(np.uint8).reshape(4, height, width)
+    source = as_source([Image.fromarray(image) for image in images] if pictures else images)
+    assert source.train.spec.target == Images(1, side, side)
+    assert ("resize" in source.notes) == ((height, width) != (side, side))
+    assert as_source(images, size=24).train.spec.target == Images(1, 24, 24)
+
+
+def test_pictures_of_several_sizes_have_the_usual_one() -> None:
+    pictures = [Image.new("L", (side, side)) for side in (16, 16, 20)]
+    assert as_source(pictures).train.spec.target == Images(1, 32, 32)
+
+
+def test_a_source_shows_no_pixels() -> None:
+    source = as_source((BYTES, LABELS), held_out=(BYTES[:5], LABELS[:5]))
+    assert repr(source).startswith("<Source array (40, 3, 32, 32): 40 for training, 5 held out, ")
+    for shown in (source, source.train, as_source(BYTES).train.values, joined(source.train, source.held_out)):
+        assert len(repr(shown)) < 160
+
+
 def test_points_are_kept_or_scaled() -> None:
     source = as_source(POINTS)
     assert source.train.spec == DataSpec(Points(2))
@@ -189,7 +216,15 @@ def test_points_are_kept_or_scaled() -> None:
         (GREY > 127, {}, r"bool .*range=\(0, 1\)"),
         (BYTES / 255 - 0.5, {}, r"range=\(-0.5, 0.5\)"),
         (BYTES / 255 * 0.3, {}, r"range=\(0, 1\)"),
-        (REALS * 3, {}, "not certain which values are black and white"),
+        (REALS * 3, {}, "not certain which values are black and white. They look standardised"),
+        (BYTES / 255 * 1.0002 - 0.0001, {}, r"slightly outside \[0, 1\].*x.clip\(0, 1\)"),
+        (BYTES / 127 - 1, {}, r"slightly outside \[-1, 1\].*x.clip\(-1, 1\)"),
+        (BYTES * 1.01 - 1, {}, r"slightly outside \[0, 255\].*x.clip\(0, 255\)"),
+        (BYTES / 64 - 1.9, {}, r"look standardised. Undo that, x \* std \+ mean"),
+        (BYTES, {"held_out": BYTES / 255}, "uint8 .* float64 .* on different scales"),
+        (BYTES / 255, {"held_out": BYTES / 127.5 - 1}, "on different scales"),
+        (BYTES / 255, {"held_out": BYTES * 1.0}, "on different scales"),
+        (np.moveaxis(BYTES, 1, 3) * 1.0, {}, r"shape \(40, 32, 32, 3\)"),
         (BYTES, {"range": (0, 200)}, r"from 0 to 255, outside range=\(0, 200\)"),
         (REALS, {"range": (-1, 0.5)}, "outside range"),
         (BYTES, {"range": (255, 0)}, "the lower one first"),
@@ -235,7 +270,28 @@ def test_the_split_covers_all_rows_once_and_is_that_of_files(tmp_path: Path) -> 
 # labels
 
 
-@pytest.mark.parametrize("labels", [LABELS, torch.from_numpy(LABELS), LABELS.tolist(), LABELS.astype(np.uint8)])
+class Series:
+    """Labels as a column of pandas: anything with `to_numpy`."""
+
+    def to_numpy(self) -> Array:
+        return LABELS
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS,
+        torch.from_numpy(LABELS),
+        LABELS.tolist(),
+        LABELS.astype(np.uint8),
+        list(LABELS),
+        Series(),
+        LABELS.astype(np.float32),
+        torch.from_numpy(LABELS).float(),
+        LABELS.astype(float).tolist(),
+        LABELS[:, None],
+    ],
+)
 def test_labels_are_given_beside_the_images_or_with_them(labels: Any) -> None:
     for source in (
         as_source(BYTES, labels=labels),
@@ -260,7 +316,9 @@ def test_classes_are_the_distinct_labels_or_named() -> None:
     [
         ({"labels": LABELS[:30]}, r"int64 \(30,\); give 40"),
         ({"labels": LABELS / 2}, "float64"),
-        ({"labels": LABELS[:, None]}, r"\(40, 1\)"),
+        ({"labels": LABELS[:, None].repeat(2, 1)}, r"\(40, 2\)"),
+        ({"labels": np.eye(3)[LABELS]}, r"one-hot, so give labels.argmax\(1\)"),
+        ({"labels": [b"a"] * 40}, r"not bytes: \[label.decode\(\)"),
         ({"labels": 5}, r"\(\)"),
         ({"labels": [[1], [1, 2]]}, "one label for each"),
         ({"labels": LABELS, "classes": ["a", "b"]}, "from 0 to 2, but there are 2 names"),
@@ -278,6 +336,20 @@ def test_labels_that_do_not_fit_are_refused(options: dict[str, Any], message: st
         as_source(BYTES, **options)
 
 
+@pytest.mark.parametrize("labels", [b"abc", "abc"])
+def test_one_text_is_no_labels(labels: Any) -> None:
+    with pytest.raises(DataError, match=f"a label for each image, not one {type(labels).__name__}"):
+        as_source((BYTES, labels))
+
+
+def test_images_may_come_without_labels_in_a_pair() -> None:
+    assert as_source((BYTES, None)).train.fingerprint == as_source(BYTES).train.fingerprint
+
+
+def test_items_may_have_labels_that_are_whole_floats() -> None:
+    assert labels_of(as_source(list(zip(GREY, LABELS.astype(float), strict=True)))) == LABELS.tolist()
+
+
 def test_a_held_out_part_of_its_own() -> None:
     source = as_source((BYTES[:30], LABELS[:30]), held_out=(BYTES[30:], LABELS[30:] + 1))
     assert (len(source.train), len(source.held_out), source.total) == (30, 10, 40)
@@ -287,6 +359,8 @@ def test_a_held_out_part_of_its_own() -> None:
     for other in (
         as_source({"images": BYTES[:30], "labels": LABELS[:30]}, held_out=(BYTES[30:], LABELS[30:] + 1)),
         as_source({"train": (BYTES[:30], LABELS[:30]), "test": (BYTES[30:], LABELS[30:] + 1)}),
+        as_source(((BYTES[:30], LABELS[:30]), (BYTES[30:], LABELS[30:] + 1))),
+        as_source([(BYTES[:30], LABELS[:30, None]), (BYTES[30:], LABELS[30:, None] + 1)]),
         as_source(
             {
                 "images": BYTES[:30],

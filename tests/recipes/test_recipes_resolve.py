@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 import genlab
@@ -250,3 +253,51 @@ def test_a_missing_file_is_answered_with_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(UsageError, match="cannot read"):
         resolve(str(tmp_path / "folder.yaml"))
+
+
+def test_scalars_of_numpy_and_devices_of_torch_are_option_values() -> None:
+    given = {"steps": np.int64(5), "lr": np.float32(0.1), "flip": np.bool_(True), "device": torch.device("cpu")}
+    plan = resolve("vae", {**given, "name": np.str_("mine")})
+    assert (plan.recipe.steps, plan.settings.flip) == (5, True)
+    assert plan.values()["lr"] == float(np.float32(0.1))
+    assert (plan.settings.device, plan.settings.name) == ("cpu", "mine")
+    assert type(plan.recipe.steps) is int
+    assert {type(value) for value in plan.values().values()} <= {int, float, bool, str, list, type(None)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": np.float64(5.5)}, 'must be a whole number, not "5.5"'),
+        ({"steps": np.arange(3)}, r'not "ndarray of shape \(3,\)"'),
+        ({"device": torch.device("meta")}, 'not "meta"'),
+        ({"device": "x" * 100_000}, 'not "x{39}…"'),
+    ],
+)
+def test_other_values_are_refused_without_their_content(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        resolve("vae", options)
+
+
+@pytest.mark.parametrize(("preset", "shown"), [(3, "3"), (np.zeros((2, 2)), "ndarray of shape"), (int, "int")])
+def test_a_preset_is_a_name_or_a_recipe(preset: Any, shown: str) -> None:
+    with pytest.raises(UsageError, match=f"preset must be a name, .* not .*{shown}"):
+        genlab.train(preset)
+
+
+@dataclass(frozen=True)
+class MyVAE(VAERecipe):
+    """A VAE of one's own."""
+
+
+def test_a_recipe_class_or_a_recipe_is_trained(tmp_path: Path) -> None:
+    tiny: dict[str, Any] = {"size": 16, "width": 8, "batch_size": 8, "steps": 1, "latent": 2, "quiet": True}
+    assert genlab.train(MyVAE, root=tmp_path, **tiny).plan.preset == "my-vae"
+    assert genlab.train(MyVAE(depth=2), root=tmp_path, **tiny).plan.recipe.depth == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "a/" * 50_000, "a\0b"])
+def test_a_source_of_any_text_is_refused_in_short(name: str) -> None:
+    with pytest.raises(UsageError, match="no source") as caught:
+        genlab.train("vae", data=name)
+    assert len(str(caught.value)) < 400

@@ -1,0 +1,156 @@
+"""Data given in Python: a run knows them by their content, in this session and in a new one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import genlab
+from genlab.core import parts
+from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.data.dataset import Array
+from genlab.training.run_folder import RunFolder
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
+LABELS = np.arange(40) % 2
+TINY: dict[str, Any] = {"width": 8, "batch_size": 8, "steps": 2, "latent": 2, "quiet": True}
+PIXELS: dict[str, Any] = {"extractor": "pixels", "samples": 8}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def run(root: Path) -> genlab.Run:
+    genlab.train("autoencoder", data=IMAGES, root=root, **TINY)
+    return genlab.train("autoencoder", data=255 - IMAGES, root=root, **TINY)
+
+
+@pytest.fixture(autouse=True)
+def _new_session(run: genlab.Run) -> None:
+    for part in parts.registered("data").values():
+        parts.forget(part)
+
+
+def named(data: object) -> str:
+    return genlab.plugins.name_of("data", data)
+
+
+def test_the_same_data_have_the_same_name_in_every_process() -> None:
+    name = named((IMAGES, LABELS))
+    assert name.startswith("data-")
+    assert named((IMAGES.copy(), LABELS.tolist())) == name
+    assert named(IMAGES) == named(torch.from_numpy(IMAGES)) == "array-6a3f37d0"
+    assert len({name, named(IMAGES), named(255 - IMAGES), named((IMAGES, 1 - LABELS))}) == 4
+    assert named({"images": IMAGES, "test_images": IMAGES}) != named({"images": IMAGES, "test_images": IMAGES[:5]})
+
+
+def test_an_array_that_was_changed_has_another_name() -> None:
+    images = IMAGES.copy()
+    before = named(images)
+    images[0] = 0
+    assert named(images) != before
+
+
+def test_data_with_a_name_of_their_own_keep_it() -> None:
+    genlab.part("data", "mine")(IMAGES)
+    assert named(IMAGES) == "mine"
+
+
+def test_without_its_data_a_run_says_how_to_give_them(run: genlab.Run) -> None:
+    assert genlab.load(run)  # a model does not need its data
+    for use in (genlab.resume, genlab.evaluate, genlab.interpolate):
+        with pytest.raises(UsageError, match=r"given in Python .*genlab.resume\(run, data=…\)") as caught:
+            use(run)
+        assert "plugin" not in str(caught.value)
+
+
+def test_every_use_takes_the_data_again_and_refuses_others(run: genlab.Run) -> None:
+    for data in (255 - IMAGES, IMAGES):
+        right = data is not IMAGES
+        for use, options in (
+            (genlab.evaluate, PIXELS),
+            (genlab.interpolate, {}),
+            (genlab.resume, {"quiet": True}),
+        ):
+            for part in parts.registered("data").values():
+                parts.forget(part)
+            if right:
+                assert use(run, data=data, **options)
+                continue
+            with pytest.raises(CheckpointError, match="no longer what autoencoder-2 was trained on") as caught:
+                use(run, data=data, **options)
+            assert "augmented at random" in str(caught.value)
+            assert max(map(len, str(caught.value).split("'"))) < 200
+
+
+def test_a_stored_evaluation_does_not_excuse_other_data(run: genlab.Run) -> None:
+    genlab.evaluate(run, data=255 - IMAGES, **PIXELS)
+    with pytest.raises(CheckpointError):
+        genlab.evaluate(run, data=IMAGES, **PIXELS)
+
+
+def test_data_are_found_by_their_content_under_any_name(run: genlab.Run) -> None:
+    genlab.part("data", "first")(IMAGES)
+    genlab.part("data", "second")(255 - IMAGES)
+    assert genlab.interpolate(run)
+    assert genlab.resume(run, quiet=True).plan.settings.data == "second"
+
+
+def test_changed_data_are_noticed(run: genlab.Run) -> None:
+    images = 255 - IMAGES
+    named(images)
+    images[0] = 0
+    with pytest.raises(GenlabError, match="autoencoder-2"):
+        genlab.interpolate(run)
+
+
+def test_runs_on_data_given_in_python_are_compared_in_one_list(root: Path, run: genlab.Run) -> None:
+    vae = genlab.train("vae", data=IMAGES, root=root, **TINY)
+    assert len(genlab.compare([vae, vae], **PIXELS).evaluations) == 2
+
+
+def test_a_model_with_sources_samples_with_the_data_that_are_given(run: genlab.Run) -> None:
+    with pytest.raises(CheckpointError, match="no longer what"):
+        genlab.sample(run, data=IMAGES)
+
+
+def test_a_size_that_was_chosen_is_noted(root: Path) -> None:
+    def notes(images: Array, **options: Any) -> list[Any]:
+        made = genlab.train("vae", data=images, root=root, **TINY, **options)
+        return [note["images resized"] for note in RunFolder(made.folder).events("note")]
+
+    assert notes(IMAGES) == notes(IMAGES[:, :12], size=16) == []
+    (note,) = notes(IMAGES[:, :12])
+    assert "native size 16x12; shorter side to 32 px" in note
+
+
+def test_pictures_of_ones_own_are_reconstructed_and_interpolated(run: genlab.Run) -> None:
+    made = genlab.reconstruct(run, IMAGES[:5])
+    assert made.originals.shape == (5, 1, 16, 16)
+    assert repr(made) == f"<Reconstructed (5, 1, 16, 16) {made.path}>"
+    between = genlab.interpolate(run, between=IMAGES[:, None], stretches=2, frames=3)
+    assert between.frames.shape == (2, 3, 1, 16, 16)
+    with pytest.raises(UsageError, match=r"array-\w+ has 5 images"):
+        genlab.interpolate(run, between=IMAGES[:5])
+
+
+def test_labels_may_be_new_objects_in_every_call(root: Path) -> None:
+    run = genlab.train("cgan", data=(IMAGES, LABELS), root=root, **TINY)
+    assert genlab.resume(run, data=(IMAGES, list(LABELS)), steps=3, quiet=True).step == 3
+    assert len(parts.registered("data")) == 1
+
+
+def test_a_list_of_files_may_have_as_many_damaged_ones_as_the_run_allows(root: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for at, image in enumerate(IMAGES):
+        Image.fromarray(image).save(tmp_path / f"{at:02}.png")
+    (tmp_path / "00.png").write_text("no picture")
+    files = sorted(tmp_path.glob("*.png"))
+    run = genlab.train("vae", data=files, max_rejected=0.1, root=root, **TINY)
+    assert RunFolder(run.folder).read_yaml("data.yaml")["rejected"] == 1
