@@ -229,7 +229,8 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
     Raises:
         UsageError: it has another type, is out of the `limits` of an option, or not among the choices.
     """
-    converted = _convert(_plain(value), hint)
+    value = _plain(value)
+    converted = _convert(value, hint)
     if converted is _NO:
         choices = [
             name for part in (hint, *get_args(hint)) if get_origin(part) is Literal for name in get_args(part)

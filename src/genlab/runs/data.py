@@ -100,7 +100,6 @@ def open_recorded(
         UsageError: they are not known in this session.
         CheckpointError: they have changed.
     """
-    require_parts(folder, data=False)
     named = settings.data if data is None else locate(data)
     for name in _candidates(folder, named) if data is None else ():
         try:
@@ -108,6 +107,7 @@ def open_recorded(
         except GenlabError:
             continue
         if _change(folder, source) is None:
+            require_parts(folder, data=False)
             return source
     require_parts(folder, data=data is None)
     source = open_data(replace(settings, data=named), shard, quiet=quiet)
