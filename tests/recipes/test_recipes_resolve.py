@@ -293,7 +293,7 @@ class MyVAE(VAERecipe):
 def test_a_recipe_class_or_a_recipe_is_trained(tmp_path: Path) -> None:
     tiny: dict[str, Any] = {"size": 16, "width": 8, "batch_size": 8, "steps": 1, "latent": 2, "quiet": True}
     assert genlab.train(MyVAE, root=tmp_path, **tiny).plan.preset == "my-vae"
-    assert genlab.train(MyVAE(depth=2), root=tmp_path, **tiny).plan.recipe.depth == 2
+    assert genlab.train(MyVAE(lr=0.01), root=tmp_path, **tiny).plan.values()["lr"] == 0.01
 
 
 @pytest.mark.parametrize("name", ["x" * 100_000, "a/" * 50_000, "a\0b"])
