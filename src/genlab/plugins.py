@@ -33,7 +33,7 @@ from genlab.core.errors import UsageError, lookup
 from genlab.core.parts import Origin, OwnOption, Part
 
 T = TypeVar("T")
-GIVEN = Origin("the interpreter", "")  # of data that are given as an object
+GIVEN = Origin("an object", "")  # of data that are given as an object
 DIGITS = 8  # of the hash of such data in their name
 CLASSES = {"ndarray": "array", "Tensor": "array", "tuple": "data", "list": "data", "dict": "data"}  # before it
 TOLD = ("width", "norm", "dropout", "attention")  # keywords that an architecture gets from genlab

@@ -22,7 +22,7 @@ T = TypeVar("T")
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 LATER = ("data", "callback", "extractor")  # kinds that a trained model does not depend on
 PACKAGE = Path(__file__).parents[1]
-NO_FILE = ("a notebook", "the interpreter")  # where code is in no file
+NO_FILE = ("a notebook", "the interpreter", "an object")  # where parts are in no file
 SHOWN = 12  # digits of a hash in messages
 
 
