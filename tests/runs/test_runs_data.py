@@ -26,12 +26,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(root: Path) -> genlab.Run:
+    """A run that was trained in another session."""
     genlab.train("autoencoder", data=IMAGES, root=root, **TINY)
-    return genlab.train("autoencoder", data=255 - IMAGES, root=root, **TINY)
+    made = genlab.train("autoencoder", data=255 - IMAGES, root=root, **TINY)
+    forget()
+    return made
 
 
-@pytest.fixture(autouse=True)
-def _new_session(run: genlab.Run) -> None:
+def forget() -> None:
     for part in parts.registered("data").values():
         parts.forget(part)
 
@@ -77,8 +79,7 @@ def test_every_use_takes_the_data_again_and_refuses_others(run: genlab.Run) -> N
             (genlab.interpolate, {}),
             (genlab.resume, {"quiet": True}),
         ):
-            for part in parts.registered("data").values():
-                parts.forget(part)
+            forget()
             if right:
                 assert use(run, data=data, **options)
                 continue
