@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from typing import Any
@@ -124,7 +124,7 @@ def _candidates(folder: RunFolder, name: str) -> list[str]:
     return [name, *given] if name in known else given
 
 
-def _parts(folder: RunFolder) -> list[dict[str, Any]]:
+def _parts(folder: RunFolder) -> Sequence[Mapping[str, Any]]:
     """Return what a run folder says about its own parts."""
     return part_records(folder.read_yaml("recipe.yaml"), str(folder.path / "recipe.yaml"))
 
