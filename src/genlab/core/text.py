@@ -8,7 +8,7 @@ SHOWN = 40  # characters of a value in a message
 _PLAIN = (str, int, float, bool, os.PathLike, type, type(None))
 
 
-def short(value: object) -> str:
+def short(value: object, most: int = SHOWN) -> str:
     """Return a value as messages show it: long text is cut, and of data only the type and the shape are shown."""
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
@@ -18,7 +18,7 @@ def short(value: object) -> str:
         text = str(value) if plain else f"{type(value).__name__} of {len(value):,} items"
     else:
         text = str(value) if isinstance(value, _PLAIN) or shape == () else type(value).__name__
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

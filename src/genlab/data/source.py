@@ -18,6 +18,7 @@ from genlab.data.npz import open_npz
 from genlab.data.pictures import open_pictures
 from genlab.data.toys import TOYS, open_toy
 
+PATH_SHOWN = 300  # characters of a path in messages
 NAMES = ("digits", *NAMED, *TOYS)
 
 
@@ -100,7 +101,7 @@ def _unknown(source: str, path: Path) -> str:
     near |= {name: name for name in (*NAMES, *registered("data"))}
     # Only the last part is compared: whole paths are similar because of the folder that they share.
     meant = suggestion(missing.name[:SHOWN], near, near.__getitem__)
-    return f'no source "{short(source)}".{meant} {_what(NAMES)}'
+    return f'no source "{short(source, PATH_SHOWN)}".{meant} {_what(NAMES)}'
 
 
 def _what(names: Iterable[str]) -> str:
