@@ -30,12 +30,13 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),
     "bench": BELOW_RUNS | {"runs", "applications"},
     "verbs": BELOW_RUNS - {"architectures", "objectives", "regularizers", "families"}
-    | {"runs", "applications", "bench", "plugins"},
+    | {"runs", "applications", "bench", "plugins", "registration"},
     "cli": frozenset({"plugins", "core", "recipes", "verbs"}),
     # modules that lie outside the rooms
     "version": frozenset(),
-    "": BELOW_RUNS | {"version", "plugins", "verbs", "runs", "applications"},
-    "plugins": frozenset({"core"}),  # and the tables of all rooms, by name
+    "": BELOW_RUNS | {"version", "plugins", "registration", "verbs", "runs", "applications"},
+    "registration": frozenset({"core"}),  # and the tables of all rooms, by name
+    "plugins": frozenset({"core", "registration"}),
     "__main__": frozenset({"cli"}),
 }
 FOR_ALL = "version"

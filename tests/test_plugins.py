@@ -20,6 +20,7 @@ from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
 from genlab.recipes.fields import options_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import from_values, resolve
+from genlab.registration import name_of
 from genlab.training.run_folder import RunFolder
 
 TINY = {"size": 16, "width": 8, "batch_size": 8, "steps": 4, "log_every": 1}
@@ -302,12 +303,12 @@ def test_the_options_of_the_command_line_are_taken_out_wherever_they_stand(file:
 
 
 def test_objects_are_registered_under_their_own_names() -> None:
-    assert plugins.name_of("architecture", Net) == "net"
-    assert plugins.name_of("architecture", Net) == "net"
+    assert name_of("architecture", Net) == "net"
+    assert name_of("architecture", Net) == "net"
     assert parts.everything()["architecture", "net"].origin.file == __file__
-    assert plugins.name_of("architecture", "dcgan") == "dcgan"
+    assert name_of("architecture", "dcgan") == "dcgan"
     with pytest.raises(UsageError, match="a lambda has no name"):
-        plugins.name_of("reconstruction", lambda a, b: a)
+        name_of("reconstruction", lambda a, b: a)
 
 
 class Wrong(Net):
@@ -351,7 +352,7 @@ def test_a_part_that_does_not_do_its_work_is_found_before_anything_is_written(
     kind: str, value: Any, preset: str, options: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     option = {"architecture": "architecture", "reconstruction": "reconstruction"}[kind]
-    given = {option: plugins.name_of(kind, value), "latent": 2, **TINY, **options}
+    given = {option: name_of(kind, value), "latent": 2, **TINY, **options}
     with pytest.raises(UsageError, match=reason):
         genlab.train(preset, quiet=True, root=tmp_path / "runs", **given)
     assert not (tmp_path / "runs").exists()
@@ -359,9 +360,7 @@ def test_a_part_that_does_not_do_its_work_is_found_before_anything_is_written(
 
 def test_trying_a_part_first_changes_no_bit_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def trained() -> dict[str, Tensor]:
-        run = genlab.train(
-            "dcgan", architecture=plugins.name_of("architecture", Net), quiet=True, root=tmp_path, **TINY
-        )
+        run = genlab.train("dcgan", architecture=name_of("architecture", Net), quiet=True, root=tmp_path, **TINY)
         return genlab.load(run).state_dict()
 
     tried = trained()
@@ -491,7 +490,7 @@ def test_a_function_that_is_defined_anew_in_the_same_file_has_changed(tmp_path: 
     def loss(reconstruction: Tensor, images: Tensor) -> Tensor:  # type: ignore[no-redef]
         return 1000 * (reconstruction - images).abs().flatten(1).sum(1)
 
-    plugins.name_of("reconstruction", loss)
+    name_of("reconstruction", loss)
     with pytest.raises(UsageError, match='the reconstruction "loss" has changed since'):
         genlab.resume(run, steps=5, quiet=True)
 
@@ -549,7 +548,7 @@ def with_numpy(reconstruction: Tensor, images: Tensor) -> Tensor:
 
 def test_a_part_that_draws_numbers_of_its_own_is_noted_in_the_run(tmp_path: Path) -> None:
     def notes(loss: Any) -> list[dict[str, Any]]:
-        own = plugins.name_of("reconstruction", loss)
+        own = name_of("reconstruction", loss)
         run = genlab.train("vae", reconstruction=own, latent=2, quiet=True, root=tmp_path, **TINY)
         return RunFolder(run.folder).events("note")
 

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from genlab.families.samplers import Sampler
     from genlab.metrics.figures import Figure
     from genlab.objectives.adversarial import AdversarialLoss
-    from genlab.plugins import part, plugin
+    from genlab.plugins import plugin
     from genlab.recipes.fields import option
     from genlab.recipes.recipe import Recipe
+    from genlab.registration import part
     from genlab.runs.run import Run
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
@@ -65,7 +66,7 @@ PARTS = {  # for parts of one's own, and where they are
     "Subject": "applications.evaluators",
     "as_source": "data.objects",
     "option": "recipes.fields",
-    "part": "plugins",
+    "part": "registration",
     "plugin": "plugins",
 }
 __all__ = [

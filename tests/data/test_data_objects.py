@@ -19,6 +19,7 @@ from genlab.data.dataset import Array, Source, joined, make_dataset
 from genlab.data.objects import as_source
 from genlab.data.source import open_source
 from genlab.data.wrappers import Degraded, Paired, Unpaired
+from genlab.registration import name_of
 
 RANDOM = np.random.default_rng(0)
 BYTES = RANDOM.integers(0, 256, (40, 3, 32, 32), dtype=np.uint8)
@@ -102,6 +103,25 @@ class Hugging(Listed):
         ((BYTES / 127.5 - 1).astype(">f4"), "(N, C, H, W)", "floats in [-1, 1]"),
     ],
 )
+def test_a_data_set_that_is_trained_on_is_read_once() -> None:
+    class Counted:
+        reads = 0
+
+        def __len__(self) -> int:
+            return 30
+
+        def __getitem__(self, index: int) -> Array:
+            Counted.reads += 1
+            return np.full((16, 16), index, np.uint8)
+
+    data = Counted()
+    as_source(name_of("data", data))
+    once = Counted.reads
+    assert once < 2 * 30
+    as_source(name_of("data", data), size=32)  # another size has to be read anew
+    assert Counted.reads > 2 * once
+
+
 def test_images_that_are_bytes_in_any_form_stay_bytes(images: Any, layout: str, range_: str) -> None:
     source = as_source(images)
     assert source.train.spec.target == Images(3, 32, 32)

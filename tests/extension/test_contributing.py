@@ -13,8 +13,8 @@ import pytest
 from package import MY_PARTS
 
 import genlab
-from genlab.plugins import KINDS
 from genlab.recipes.presets import PRESETS
+from genlab.registration import KINDS
 from genlab.verbs.options import sampling_options
 
 SOURCE = Path(genlab.__file__).parent

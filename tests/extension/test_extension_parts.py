@@ -15,8 +15,8 @@ from genlab.cli.main import run
 from genlab.core.modality import DataSpec, Images
 from genlab.core.parts import everything
 from genlab.data.objects import as_source
-from genlab.plugins import KINDS
 from genlab.recipes.resolve import resolve
+from genlab.registration import KINDS
 from genlab.runs.data import plan_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder

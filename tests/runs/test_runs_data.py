@@ -11,6 +11,7 @@ import genlab
 from genlab.core import parts
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.data.dataset import Array
+from genlab.registration import name_of
 from genlab.training.run_folder import RunFolder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
@@ -39,7 +40,7 @@ def forget() -> None:
 
 
 def named(data: object) -> str:
-    return genlab.plugins.name_of("data", data)
+    return name_of("data", data)
 
 
 def test_the_same_data_have_the_same_name_in_every_process() -> None:

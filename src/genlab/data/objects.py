@@ -19,7 +19,7 @@ from genlab.data.check import checked
 from genlab.data.dataset import Source
 from genlab.data.files import open_files
 from genlab.data.fit import check_request
-from genlab.data.items import open_items, read_items
+from genlab.data.items import is_array, open_items, read_items
 from genlab.data.kinds import FILES, ITEMS, Pair, in_two_parts, kind_of, opened, pair
 from genlab.data.labels import label_array
 from genlab.data.ranges import Part
@@ -111,15 +111,18 @@ def is_made(data: object) -> bool:
     return inspect.isroutine(data) or isinstance(data, type)
 
 
+_just_read: list[tuple[object, Source]] = []  # the data set that was hashed last: reading may take minutes
+
+
 def content_hash(data: object) -> str:
     """Return a hash (hex) of data that are given in Python: the same for the same examples in any process.
-
-    All examples are read once.
 
     Raises:
         GenlabError: as `as_source`.
     """
-    source = as_source(data, max_rejected=1, progress=False)
+    source = as_source(data, max_rejected=1)
+    if hasattr(data, "__getitem__") and not is_array(data) and not isinstance(data, list | tuple | Mapping):
+        _just_read[:] = [(data, source)]
     sides = [source.train.fingerprint, source.held_out.fingerprint]
     return hashlib.sha256(json.dumps([*sides, source.train.spec.values()]).encode()).hexdigest()
 
@@ -135,6 +138,9 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[..., Source]:
                 data = make()
         if isinstance(data, str | os.PathLike) and data == part.name:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
+        resized = asking.get("size") or asking.get("channels")
+        if _just_read and _just_read[0][0] is data and not resized:
+            return replace(_just_read.pop()[1], name=part.name)
         return replace(as_source(data, **asking), name=part.name)
 
     return opened

@@ -11,8 +11,8 @@ from genlab.core.errors import GenlabError
 from genlab.metrics.figures import Figure
 from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import CheckpointName
+from genlab.runs.columns import Columns
 from genlab.runs.display import Preview, page
-from genlab.runs.table import Table
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.report import verdict
 from genlab.training.run_folder import TIME, RunFolder, find
@@ -141,16 +141,16 @@ class Run(os.PathLike[str]):
         return None
 
     @property
-    def history(self) -> Table:
+    def history(self) -> Columns:
         """The signals of each logged step; empty before the first."""
-        return Table(self._files.history())
+        return Columns(self._files.history())
 
     @property
-    def evaluations(self) -> Table:
+    def evaluations(self) -> Columns:
         """The evaluations during training, with the number of `images` and whether each was the `best` so far."""
         kept = ("step", "images", "best")
         events = self._files.events("evaluation")
-        return Table({n: e[n] for n in kept if n in e} | values_of(e) for e in events)
+        return Columns({n: e[n] for n in kept if n in e} | values_of(e) for e in events)
 
     @property
     def figures(self) -> Sequence[Figure]:

@@ -35,10 +35,11 @@ def train(
         DataError: the data cannot be used.
         NonFiniteError: a loss or gradient was NaN or infinite.
     """
-    from genlab import plugins
+    from genlab.plugins import of_recipe
+    from genlab.registration import named
 
-    plugins.of_recipe(preset)
-    plan = resolve(preset, plugins.named(options, part_kinds(preset)))  # raises errors before torch is imported
+    of_recipe(preset)
+    plan = resolve(preset, named(options, part_kinds(preset)))  # raises errors before torch is imported
 
     from genlab.runs import train as training
 

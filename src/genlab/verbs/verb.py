@@ -131,8 +131,8 @@ def _named(parameter: str, kind: str, value: object) -> str:
     Raises:
         UsageError: it is no part of this kind.
     """
-    from genlab.plugins import name_of
     from genlab.recipes.recipe import Recipe
+    from genlab.registration import name_of
 
     if kind == "family" and not (
         isinstance(value, Recipe) or (isinstance(value, type) and issubclass(value, Recipe))

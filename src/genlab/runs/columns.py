@@ -14,7 +14,7 @@ from genlab.core.errors import GenlabError, UsageError, suggestion
 _PROFILE = re.compile(r"(.+)\[(\d+)\]")  # the name of one value of a profile, such as kl[0]
 
 
-class Table:
+class Columns:
     """A row for each recorded step and a column for each value; `steps` (T,) has the steps.
 
     >>> history = run.history
@@ -83,4 +83,7 @@ class Table:
         return pandas.DataFrame({n: self[n] for n in self.columns}, index=pandas.Index(self.steps, name="step"))
 
     def __repr__(self) -> str:
-        return f"<{len(self)} steps of {', '.join(self.columns) or 'nothing'}>"
+        names = [name for name in self.columns if not _PROFILE.fullmatch(name)] + [
+            f"{n}[…]" for n in self._profiles
+        ]
+        return f"<{len(self)} steps: {', '.join(names) or 'none yet'}>"
