@@ -18,7 +18,7 @@ from genlab.data.npz import open_npz
 from genlab.data.pictures import open_pictures
 from genlab.data.toys import TOYS, open_toy
 
-PATH_SHOWN = 300  # characters of a path in messages
+PATH_SHOWN = 200  # characters of a path in messages
 NAMES = ("digits", *NAMED, *TOYS)
 
 
