@@ -103,25 +103,6 @@ class Hugging(Listed):
         ((BYTES / 127.5 - 1).astype(">f4"), "(N, C, H, W)", "floats in [-1, 1]"),
     ],
 )
-def test_a_data_set_that_is_trained_on_is_read_once() -> None:
-    class Counted:
-        reads = 0
-
-        def __len__(self) -> int:
-            return 30
-
-        def __getitem__(self, index: int) -> Array:
-            Counted.reads += 1
-            return np.full((16, 16), index, np.uint8)
-
-    data = Counted()
-    as_source(name_of("data", data))
-    once = Counted.reads
-    assert once < 2 * 30
-    as_source(name_of("data", data), size=32)  # another size has to be read anew
-    assert Counted.reads > 2 * once
-
-
 def test_images_that_are_bytes_in_any_form_stay_bytes(images: Any, layout: str, range_: str) -> None:
     source = as_source(images)
     assert source.train.spec.target == Images(3, 32, 32)
@@ -770,3 +751,22 @@ def test_nothing_is_printed_and_errors_hold_no_data(capsys: pytest.CaptureFixtur
 def test_the_source_has_the_name_that_is_given() -> None:
     assert as_source(BYTES, name="mine").train.name == "mine/train"
     assert as_source(PICTURES, name="mine").name == "mine"
+
+
+def test_a_data_set_that_is_trained_on_is_read_once() -> None:
+    class Counted:
+        reads = 0
+
+        def __len__(self) -> int:
+            return 30
+
+        def __getitem__(self, index: int) -> Array:
+            Counted.reads += 1
+            return np.full((16, 16), index, np.uint8)
+
+    data = Counted()
+    as_source(name_of("data", data))
+    once = Counted.reads
+    assert once < 2 * 30
+    as_source(name_of("data", data), size=32)  # another size has to be read anew
+    assert Counted.reads > 2 * once
