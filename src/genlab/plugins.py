@@ -160,7 +160,7 @@ def _from(load: Load) -> Iterator[None]:
 def _imported(name: str, module: ModuleType) -> Iterator[None]:
     """Make a module known by its name while it is imported, and after that if nothing went wrong.
 
-    The modules of a package are imported anew with it.
+    The modules of a package are imported again with it.
     """
     before = {known: sys.modules.pop(known) for known in [*sys.modules] if f"{known}.".startswith(f"{name}.")}
     sys.modules[name] = module

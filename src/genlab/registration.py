@@ -63,7 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "family": Kind("recipes.presets", "PRESETS", has_options=False),
     "data": Kind("data.objects", "SOURCES"),
     "extractor": Kind("runs.extractors", "EXTRACTORS", has_options=False),
-    "metric": Kind("applications.evaluators", "METRICS", ("requires", "better"), has_options=False),
+    "metric": Kind("applications.own", "METRICS", ("requires", "better"), has_options=False),
     "rule": Kind(
         "diagnosis.doctor",
         "ALL_RULES",

@@ -1,9 +1,8 @@
 """The measures of a model: a row of `EVALUATORS` for each, with the capabilities that it requires."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -23,9 +22,7 @@ from genlab.core.contract import (
     SplitsBound,
 )
 from genlab.core.device import device_of
-from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Modality
-from genlab.core.parts import Part, Table, calling
 from genlab.core.random import generator
 from genlab.data.dataset import IntArray, Source, Split, conditions_of
 from genlab.metrics import modes, similarity
@@ -95,7 +92,7 @@ def paired_error(subject: Subject) -> Iterator[Figure]:
         return
     count = min(PAIRS, len(subject.real))
     pieces = batches(subject.model, count, subject.seed, _sources(subject, count))
-    targets = subject.real.batch(_index(subject, count)).x
+    targets = subject.real.batch(rows_of(subject, count)).x
     errors = similarity.mse(torch.cat([piece() for piece in pieces]), targets).double()
     yield Figure("paired_mse", *_mean(errors), "lower", {"pairs": count, **protocol_of(subject)})
 
@@ -257,62 +254,6 @@ EVALUATORS: Sequence[Evaluator] = (
 )
 
 
-def own_metric(part: Part, own: Mapping[str, Any]) -> Evaluator:
-    """Return the row of a user's own metric.
-
-    The part is an `Evaluator`; or a function (samples, real) of tensors (B, *shape) that returns a number, or a
-    number and its standard error; or a function (subject) that yields figures, for models with the capabilities
-    `requires`.
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    if isinstance(part.value, Evaluator):
-        return part.value
-    if not callable(part.value):
-        raise UsageError(
-            f'the metric "{part.name}" must be a function (samples, real) that returns a number, or a function '
-            f"(subject) that yields genlab.Figure, not a {type(part.value).__name__}."
-        )
-    requires = part.traits.get("requires", (Samples,))
-    of_subject = list(inspect.signature(part.value).parameters) == ["subject"]
-    measure = part.value if of_subject else partial(_of_samples, part)
-    return Evaluator(tuple(requires) if of_subject else (Samples,), partial(_guarded, part, measure))
-
-
-def _guarded(part: Part, measure: Callable[[Subject], Iterator[Figure]], subject: Subject) -> Iterator[Figure]:
-    """Yield the figures of an own metric; if it raises, NaN with the reason, so that other figures are kept."""
-    try:
-        with calling(part):
-            figures = list(measure(subject))
-    except GenlabError as error:
-        figures = [Figure(part.name, float("nan"), protocol=protocol_of(subject), note=str(error))]
-    yield from figures
-
-
-@torch.no_grad()
-def _of_samples(part: Part, subject: Subject) -> Iterator[Figure]:
-    """Yield the figure of an own metric of samples and real examples, as many of each."""
-    count = min(subject.samples, len(subject.real))
-    index = _index(subject, count)
-    given = conditions_of(subject.real, index, subject.model.conditions)
-    samples = torch.cat([piece() for piece in batches(subject.model, count, subject.seed, given)])
-    made = part.value(samples, subject.real.batch(index).x)
-    value, error = made if isinstance(made, tuple) else (made, None)
-    stamp = {"metric": part.origin.sha256[:12], "real": count, "fake": count, **protocol_of(subject)}
-    try:
-        numbers = float(value), None if error is None else float(error)
-    except (TypeError, ValueError, RuntimeError):
-        raise UsageError(
-            f'the metric "{part.name}" must return a number, or a number and its standard error, not a '
-            f"{type(value).__name__}."
-        ) from None
-    yield Figure(part.name, *numbers, part.traits.get("better", "none"), stamp)
-
-
-METRICS: Table[Evaluator] = Table("metric", {row.measure.__name__: row for row in EVALUATORS}, own_metric)
-
-
 def _measured(subject: Subject) -> tuple[Tensor, dict[str, Any]]:
     """Return the examples whose likelihood is measured, and the protocol of its figures."""
     x = subject.real.batch(random_rows(len(subject.real), subject.samples)).x
@@ -321,13 +262,16 @@ def _measured(subject: Subject) -> tuple[Tensor, dict[str, Any]]:
     return x, {"real": len(x), "pixels": subject.pixels, **protocol_of(subject)}
 
 
-def _index(subject: Subject, count: int) -> IntArray:
+def rows_of(subject: Subject, count: int) -> IntArray:
+    """Return positions of `count` real examples, repeated if there are fewer."""
     return np.resize(random_rows(len(subject.real), count), count)
 
 
 def _sources(subject: Subject, count: int) -> dict[str, Tensor]:
     """Return the conditions that a model must be given, from `count` real examples."""
-    return dict(conditions_of(subject.real, _index(subject, count), required_conditions(subject.model.conditions)))
+    return dict(
+        conditions_of(subject.real, rows_of(subject, count), required_conditions(subject.model.conditions))
+    )
 
 
 def _mean(values: Tensor) -> tuple[float, float]:

@@ -6,12 +6,12 @@ from typing import Any
 
 from genlab.applications.evaluators import (
     LIKENESS_IMAGES,
-    METRICS,
     Subject,
     has_windows,
     likeness_of_pairs,
     shape_of,
 )
+from genlab.applications.own import METRICS
 from genlab.core.errors import GenlabError, UsageError
 from genlab.data.dataset import Split, chunks
 from genlab.metrics import similarity

@@ -1,13 +1,13 @@
-"""A user's own networks in place of genlab's: any module class that takes the shapes it is told.
+"""A user's own networks in place of genlab's: any module class that takes the shapes of its input and output.
 
     @genlab.part("architecture", "my-net")
     class MyNet(nn.Module):
         def __init__(self, input_shape, output_shape, *, width): ...
 
-The class makes all networks of a model, of which each is told what goes in and what comes out: a generator
-(latent,) -> (C, H, W), a discriminator or an encoder (C, H, W) -> (features,), a denoiser (C', H, W) -> (C, H, W).
-Labels, sources and packs have been added to the input already, as further latents or channels. An object with the
-attributes `encoder` and `decoder` has a class for each direction.
+The class makes all networks of a model, each for its own shapes: a generator (latent,) -> (C, H, W), a discriminator
+or an encoder (C, H, W) -> (features,), a denoiser (C', H, W) -> (C, H, W). Labels, sources and packs are part of the
+input shape already, as further latents or channels. An object with the attributes `encoder` and `decoder` has a class
+for each direction.
 """
 
 import inspect
@@ -29,7 +29,7 @@ from genlab.core.modality import Modality
 from genlab.core.parts import Part
 
 Shape = tuple[int, ...]
-FEATURES = 8  # times the width: the size of the feature vectors that an encoder or a discriminator is told
+FEATURES = 8  # times the width: the size of the feature vectors of encoders and discriminators
 
 
 def own_architecture(part: Part, own: Mapping[str, Any]) -> Architecture:
@@ -116,7 +116,7 @@ class OwnDenoiser(Mixed):
 
 
 class OwnNetwork(nn.Module):
-    """A user's module, which must return what it was told to.
+    """A user's module, whose output must have the shape that it was built for.
 
     Args:
         network: the module.
@@ -140,7 +140,7 @@ class OwnNetwork(nn.Module):
             raise UsageError(
                 f'a network of the architecture "{self.name}" was built for outputs of shape '
                 f"(batch, {', '.join(map(str, self.output_shape))}), and returned {got} for an input of shape "
-                f"{tuple(x.shape)}. Its class is told both shapes: __init__(self, input_shape, output_shape)."
+                f"{tuple(x.shape)}. Its class gets both shapes: __init__(self, input_shape, output_shape)."
             )
         return made
 

@@ -171,7 +171,7 @@ def plan_of(folder: RunFolder, *, needs_parts: bool = True) -> Plan:
 def require_parts(folder: RunFolder, *, data: bool = True) -> None:
     """Check that all own parts of a run are registered, also those that only training or measuring need.
 
-    `data` is whether its data have to be known; they may be given anew.
+    `data` is whether its data have to be known; they may be given again.
 
     Raises:
         UsageError: one is missing.

@@ -42,7 +42,7 @@ class Best(NamedTuple):
 class Run(os.PathLike[str]):
     """A run: what was trained, how far it came, what was recorded, and its model.
 
-    It is a view of the run's folder: whatever is read from it is read anew, so that a run can be followed while it
+    It is a view of the run's folder: it is read again for every value, so that a run can be followed while it
     trains, from another process too. It can be used as the path of its folder.
 
     >>> run = Run("runs/dcgan")  # or Run("latest"), or what `genlab.train` returned

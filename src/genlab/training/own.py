@@ -62,7 +62,7 @@ class _OfFunction:
 
 
 def own_callback(part: Part, own: Mapping[str, Any]) -> Callable[[], OwnCallback]:
-    """Return a function that makes the observer of an own callback, anew for each run.
+    """Return a function that makes the observer of an own callback, a new one for each run.
 
     Raises:
         UsageError: it is neither a function (step, values) nor has one of `METHODS`.
