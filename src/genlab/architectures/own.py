@@ -4,10 +4,10 @@
     class MyNet(nn.Module):
         def __init__(self, input_shape, output_shape, *, width): ...
 
-The class makes all networks of a model, each for its own shapes: a generator (latent,) -> (C, H, W), a discriminator
-or an encoder (C, H, W) -> (features,), a denoiser (C', H, W) -> (C, H, W). Labels, sources and packs are part of the
-input shape already, as further latents or channels. An object with the attributes `encoder` and `decoder` has a class
-for each direction.
+The class makes all networks of a model, each for its own shapes: a generator (latent,) -> (C, H, W), a
+discriminator or an encoder (C, H, W) -> (features,), a denoiser (C', H, W) -> (C, H, W). Labels, sources and packs
+are part of the input shape already, as further latents or channels. An object with the attributes `encoder` and
+`decoder` has a class for each direction.
 """
 
 import inspect
