@@ -54,7 +54,7 @@ class Logger:
 
 if __name__ == "__main__":
     parts = {"architecture": MyNet, "loss": MyLoss, "callbacks": [Logger()]}
-    run = genlab.train("dcgan", data=rings(2000), size=16, **parts, latent=8, extractor="pixels", steps=STEPS)
+    options = {"latent": 8, "lr": 1e-3, "ema": 0.99, "extractor": "pixels"}
+    run = genlab.train("dcgan", data=rings(2000), **parts, **options, steps=STEPS)
     run = genlab.resume(run, steps=2 * STEPS)
-    for figure in genlab.evaluate(run, extractor="pixels", samples=500).figures:
-        print(f"{figure.name:24} {figure.value:.4g}")
+    print(genlab.evaluate(run, extractor="pixels", samples=500))
