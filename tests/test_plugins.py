@@ -104,7 +104,7 @@ def test_a_misspelt_part_gets_a_suggestion(file: Path) -> None:
     ("kind", "name", "value", "reason"),
     [
         ("gan-los", "x", Net, 'unknown kind of part "gan-los".*Did you mean "gan-loss"'),
-        ("gan-loss", "hinge", AdversarialLoss, '"hinge" is a gan-loss of genlab. Choose another name'),
+        ("gan-loss", "hinge", AdversarialLoss, '"hinge" is the name of a built-in gan-loss. Choose another name'),
         ("gan-loss", "My Loss", AdversarialLoss, '"My Loss" is no name for a part'),
         ("gan-loss", "x", lambda real, fake: real, "needs two functions"),
         ("reconstruction", "x", 3, "must be a function .* not a int"),
@@ -116,7 +116,7 @@ def test_a_misspelt_part_gets_a_suggestion(file: Path) -> None:
         ("extractor", "x", 3, r"must be a function \(images\)"),
         ("metric", "x", 3, r"must be a function \(samples, real\)"),
         ("rule", "x", lambda history, context: None, "Missing: symptom, why"),
-        ("callback", "x", 3, "a int has none"),
+        ("callback", "x", 3, "int has none"),
     ],
 )
 def test_what_is_no_part_is_refused_when_it_is_registered(kind: str, name: str, value: Any, reason: str) -> None:
@@ -150,7 +150,10 @@ def test_an_option_without_a_default_or_a_plain_type_is_refused() -> None:
         ("import sys\nsys.exit(0)", r"SystemExit: 0 \(line 2 of my_parts.py\)"),
         (LOSS + LOSS, r'the gan-loss "cubic" is defined twice. Rename one'),
         (LOSS + "1 / 0", "ZeroDivisionError"),
-        ("import genlab\ngenlab.part('gan-loss', 'hinge')(1)", r'my_parts.py: "hinge" is a gan-loss of genlab'),
+        (
+            "import genlab\ngenlab.part('gan-loss', 'hinge')(1)",
+            r'my_parts.py: "hinge" is the name of a built-in gan-loss',
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_loaded_says_where_and_why(file: Path, text: str, reason: str) -> None:
@@ -464,7 +467,7 @@ def test_objects_that_cannot_work_are_refused_before_the_run(
     preset: str, options: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     latent = {} if preset == "ddpm" else {"latent": 2}
-    with pytest.raises(UsageError, match=reason):
+    with pytest.raises(GenlabError, match=reason):
         genlab.train(preset, quiet=True, root=tmp_path / "runs", **TINY, **latent, **options)
     assert not (tmp_path / "runs").exists()
 
@@ -559,6 +562,16 @@ def test_a_part_that_draws_numbers_of_its_own_is_noted_in_the_run(tmp_path: Path
 
 def seeded(reconstruction: Tensor, images: Tensor) -> Tensor:
     return (reconstruction - images).abs().flatten(1).sum(1) + torch.rand(len(images))
+
+
+def test_a_part_that_was_given_as_an_object_is_asked_for_as_one(tmp_path: Path) -> None:
+    run = genlab.train("vae", reconstruction=seeded, latent=2, quiet=True, root=tmp_path, **TINY)
+    parts.forget(parts.everything()["reconstruction", "seeded"])
+    with pytest.raises(
+        UsageError, match=r"given as an object from .*test_plugins.py. Register it first"
+    ) as caught:
+        genlab.load(run)
+    assert "--plugin test_plugins.py" not in str(caught.value)
 
 
 def test_a_rule_of_ones_own_is_asked_with_the_others() -> None:

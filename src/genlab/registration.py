@@ -161,7 +161,7 @@ def name_of(kind: str, value: object) -> str:
             f'a lambda has no name, under which a run could record it. Use def, or genlab.part("{kind}", "NAME").'
         )
     base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_\W]+", "-", own).strip("-").lower()
-    name, origin = base, parts.origin_of(value)
+    name, origin = base, parts.origin_of(value, given=True)
     if kind == "data":
         objects = importlib.import_module(f"genlab.{KINDS[kind].module}")
         if not objects.is_made(value):  # known by their content, which may have changed since they were given
@@ -190,7 +190,8 @@ def _register(
             raise UsageError(f'genlab.part("{kind}", …) has no trait "{trait}". Choices: {choices}.')
     table = getattr(importlib.import_module(f"genlab.{about.module}"), about.table)
     if not isinstance(name, str) or name in table.rows:
-        raise UsageError(f'"{name}" is a {kind} of genlab. Choose another name than {", ".join(table.rows)}.')
+        taken = ", ".join(table.rows)
+        raise UsageError(f'"{name}" is the name of a built-in {kind}. Choose another name than {taken}.')
     traits, options = dict(traits), _options(about, value) if about.has_options else {}
     if kind == "regularizer":
         traits["form"] = _form(name, value)

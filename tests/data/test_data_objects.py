@@ -753,6 +753,12 @@ def test_the_source_has_the_name_that_is_given() -> None:
     assert as_source(PICTURES, name="mine").name == "mine"
 
 
+def test_two_parts_without_labels_are_images_to_train_on_and_to_hold_out() -> None:
+    source = as_source(((BYTES, None), (BYTES[:20], None)))
+    assert (len(source.train), len(source.held_out), source.train.labels) == (40, 20, None)
+    assert np.array_equal(source.train.values[np.arange(40)], BYTES)
+
+
 def test_a_data_set_that_is_trained_on_is_read_once() -> None:
     class Counted:
         reads = 0

@@ -37,6 +37,7 @@ class Origin:
 
     file: str
     sha256: str
+    given: bool = False  # as an object: to load the file does not register it
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,16 @@ class Part:
 
     def record(self) -> dict[str, Any]:
         """Return what a run folder says about the part."""
-        about = {"kind": self.kind, "name": self.name, "file": self.origin.file, "sha256": self.origin.sha256}
+        origin = self.origin
+        about: dict[str, Any] = {
+            "kind": self.kind,
+            "name": self.name,
+            "file": origin.file,
+            "sha256": origin.sha256,
+        }
         flags = [self.flag(name) for name in self.options]
-        return {**about, "options": flags} if flags else about
+        about |= {"options": flags} if flags else {}
+        return about | ({"given": True} if origin.given else {})
 
 
 _PARTS: dict[tuple[str, str], Part] = {}
@@ -171,21 +179,10 @@ def needed(parts: Sequence[Mapping[str, Any]], where: str, *, later: bool = Fals
     for record in parts:
         if record.get("kind") in LATER and not later:
             continue
-        kind, name, file = (str(record.get(key, "")) for key in ("kind", "name", "file"))
-        sha256 = str(record.get("sha256", ""))
+        kind, name, file, sha256 = (str(record.get(key, "")) for key in ("kind", "name", "file", "sha256"))
         part = _PARTS.get((kind, name))
-        if part is None and kind == "data" and file in NO_FILE:
-            raise UsageError(
-                f'{where} needs the data "{name}", which were given in Python and are not known in this session. '
-                "Give them again, as data=…: genlab.resume(run, data=…)."
-            )
         if part is None:
-            plugin = "FILE" if file in NO_FILE else Path(file).name
-            raise UsageError(
-                f'{where} needs the {kind} "{name}" from {file} (sha256 {sha256[:SHOWN] or "unknown"}), which is '
-                f"not part of genlab. Load the file that registers it: --plugin {plugin} on the command line, "
-                f'genlab.plugin("{plugin}") in Python; or register the object: genlab.part("{kind}", "{name}")(…).'
-            )
+            raise _missing(kind, name, file, sha256[:SHOWN] or "unknown", where, given=bool(record.get("given")))
         if kind in LATER or part.accept_changed:
             continue
         if sha256 and part.origin.sha256 and part.origin.sha256 != sha256:
@@ -197,6 +194,27 @@ def needed(parts: Sequence[Mapping[str, Any]], where: str, *, later: bool = Fals
             )
 
 
+def _missing(kind: str, name: str, file: str, sha256: str, where: str, *, given: bool) -> UsageError:
+    """Return the error for a part that a run needs; it says how to give it."""
+    if kind == "data" and file in NO_FILE:
+        return UsageError(
+            f'{where} needs the data "{name}", which were given in Python and are not known in this session. Give '
+            "them again, as data=…: genlab.resume(run, data=…), genlab.evaluate(run, data=…)."
+        )
+    if given:
+        return UsageError(
+            f'{where} needs the {kind} "{name}" (sha256 {sha256}), which was given as an object from {file}. '
+            f'Register it first: genlab.part("{kind}", "{name}")(…). For the command line write that into a file, '
+            "and give it as --plugin."
+        )
+    plugin = "FILE" if file in NO_FILE else Path(file).name
+    return UsageError(
+        f'{where} needs the {kind} "{name}" from {file} (sha256 {sha256}), which is not part of genlab. Load the '
+        f'file that registers it: --plugin {plugin} on the command line, genlab.plugin("{plugin}") in Python; or '
+        f'register the object: genlab.part("{kind}", "{name}")(…).'
+    )
+
+
 def untrusted(where: str) -> UsageError:
     """Return the error for a run folder that wants a file to be loaded."""
     return UsageError(
@@ -205,7 +223,7 @@ def untrusted(where: str) -> UsageError:
     )
 
 
-def origin_of(value: object) -> Origin:
+def origin_of(value: object, *, given: bool = False) -> Origin:
     """Return where an object was defined, with the hash of its own source code.
 
     The rest of its file may change: a script that trains a run and one that resumes it are often the same.
@@ -220,8 +238,9 @@ def origin_of(value: object) -> Origin:
         file = inspect.getsourcefile(defined[0]) or ""
         source = "".join(inspect.getsource(part) for part in defined)
     except (OSError, TypeError):
-        return Origin("the interpreter", "")
-    return Origin(file if Path(file).is_file() else "a notebook", hashlib.sha256(source.encode()).hexdigest())
+        return Origin("the interpreter", "", given)
+    place = file if Path(file).is_file() else "a notebook"
+    return Origin(place, hashlib.sha256(source.encode()).hexdigest(), given)
 
 
 @contextmanager

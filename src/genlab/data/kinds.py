@@ -96,7 +96,9 @@ def _is_two(data: object) -> TypeGuard[Sequence[Any]]:
 def in_two_parts(data: object) -> TypeGuard[Sequence[Any]]:
     """Return whether data are ((images, labels), (images, labels)), for training and held out."""
     return _is_two(data) and all(
-        _is_two(part) and is_array(part[0]) and _is_column(part[1]) and len(part[0]) == len(part[1])
+        _is_two(part)
+        and is_array(part[0])
+        and (part[1] is None or (_is_column(part[1]) and len(part[0]) == len(part[1])))
         for part in data
     )
 

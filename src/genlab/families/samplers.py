@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
-from genlab.core.parts import Part, Table
+from genlab.core.parts import Part, Table, calling
 from genlab.objectives.diffusion import NoiseSchedule
 
 Denoiser: TypeAlias = Callable[[Tensor, float], tuple[Tensor, Tensor]]  # (x_t, t) -> image x̂, noise ε̂
@@ -236,7 +236,13 @@ def own_sampler(part: Part, own: Mapping[str, Any]) -> Callable[..., Sampler]:
             f'the sampler "{part.name}" must be a subclass of genlab.Sampler, or a function (path, noisy, t, s) '
             f"that returns x_s, not a {type(part.value).__name__}."
         )
-    return lambda: OwnSampler(part.name, bound)
+
+    def step(path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        with calling(part):
+            made: Tensor = bound(path, noisy, t, s)
+        return made
+
+    return lambda: OwnSampler(part.name, step)
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,8 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
             name for part in (hint, *get_args(hint)) if get_origin(part) is Literal for name in get_args(part)
         ]
         hinted = suggestion(short(value), choices) if choices else ""
-        raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{short(value)}".{hinted}')
+        own = " For one of your own give its file as --plugin." if choices and limits.get("part") else ""
+        raise UsageError(f'{flag(name)} must be {_describe(hint)}, not "{short(value)}".{hinted}{own}')
     for number in converted if isinstance(converted, tuple) else (converted,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue

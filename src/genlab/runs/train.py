@@ -15,7 +15,7 @@ from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
-from genlab.core.parts import LATER, registered
+from genlab.core.parts import LATER, Part, registered
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
@@ -64,7 +64,7 @@ class Result(Run):
     def __init__(
         self, folder: Path, progress: Progress, start_step: int, planned_steps: int, has_latents: bool = False
     ) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self.progress = progress
         self.start_step = start_step  # where this training started
         self.planned_steps = planned_steps
@@ -72,7 +72,8 @@ class Result(Run):
 
     def __str__(self) -> str:
         """Return where its results are and what to try next."""
-        folder, progress = self.folder, self.progress
+        here, progress = Path.cwd(), self.progress
+        folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
         further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
         use = "interpolate" if self.has_latents else "sample"
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
@@ -244,13 +245,13 @@ def _changed_parts(run: RunSetup) -> dict[str, str]:
     """Return notes on the own parts that are about to replace those of the same name in recipe.yaml."""
     records = part_records(run.folder.read_yaml("recipe.yaml"), str(run.folder.path / "recipe.yaml"))
     before = {(record["kind"], record["name"]): record["sha256"] for record in records}
-    notes = {}
+    changed: dict[str, list[Part]] = {}
     for part in run.plan.parts:
         old, new = before.get((part.kind, part.name)), part.origin.sha256
         if old and old != new:
-            shown = new[: parts.SHOWN] or "unknown"
-            notes[f'{part.kind} "{part.name}"'] = f"has changed: sha256 {old[: parts.SHOWN]} before, {shown} now"
-    return notes
+            hashes = f"sha256 {old[: parts.SHOWN]} before, {new[: parts.SHOWN] or 'unknown'} now"
+            changed.setdefault(hashes, []).append(part)
+    return {names_of(its): f"changed: {hashes}" for hashes, its in changed.items()}
 
 
 def _check_budget(plan: Plan, progress: Progress) -> None:

@@ -76,7 +76,7 @@ def own_callback(part: Part, own: Mapping[str, Any]) -> Callable[[], OwnCallback
         return lambda: OwnCallback(value, part)
     raise UsageError(
         f'the callback "{part.name}" must be a function (step, values), or have one of the methods '
-        f"{', '.join(METHODS)}; a {type(value).__name__} has none."
+        f"{', '.join(METHODS)}; {type(value).__name__} has none."
     )
 
 

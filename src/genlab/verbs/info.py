@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Info:
     """What a run folder contains."""
 
-    path: Path
+    folder: Path
     preset: str
     source: str  # of the data
     verdict: str
@@ -34,10 +34,11 @@ class Info:
     def values(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         finite = {name: value if math.isfinite(value) else None for name, value in self.evaluation.items()}
-        return {**vars(self), "path": str(self.path), "evaluation": finite}
+        rest = {name: value for name, value in vars(self).items() if name != "folder"}
+        return {"folder": str(self.folder), **rest, "evaluation": finite}
 
     def __str__(self) -> str:
-        parts = [f"{self.path}\n{self.preset} on {self.source}: {self.verdict}"]
+        parts = [f"{self.folder}\n{self.preset} on {self.source}: {self.verdict}"]
         parts += [_section("data", self.data), _section("recipe", self.recipe)]
         if self.evaluated is not None:
             figures = {name: f"{value:.5g}" for name, value in self.evaluation.items()}
@@ -45,7 +46,9 @@ class Info:
         if self.capabilities:
             parts.append(_section("model", {name: f"{count:,} weights" for name, count in self.weights.items()}))
             parts.append(f"the model can {', '.join(self.capabilities)}")
-        parts += [f"the model cannot be loaded: {why}" for why in self.missing]
+        if self.missing:
+            further = f" (and {len(self.missing) - 1} more)" if self.missing[1:] else ""
+            parts.append(f"the model cannot be loaded: {self.missing[0]}{further}")
         classes = f"\nclasses for --label: {', '.join(self.classes)}" if self.classes else ""
         return "\n\n".join(parts) + classes
 
@@ -69,7 +72,7 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
     recipe, data = folder.read_yaml("recipe.yaml", preset=TEXT), folder.read_yaml("data.yaml", source=TEXT)
     last = folder.events("evaluation")[-1:]
     return Info(
-        path=folder.path,
+        folder=folder.path,
         preset=recipe["preset"],
         source=data["source"],
         verdict=verdict(folder),

@@ -21,9 +21,9 @@ class WeightLog:
         self.every = every
 
     def begin(self, model: nn.Module, folder: Path) -> None:
-        """Open the file, to which a resumed run appends."""
+        """Open the file. A resumed run appends to it, and repeats the steps after its last checkpoint."""
         self.model = model
-        self.file = (folder / "weights.csv").open("a")
+        self.file = (folder / "weights.csv").open("a", buffering=1)  # a line at a time, in case the run is killed
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write a line."""
