@@ -391,5 +391,5 @@ def test_an_accepted_change_of_a_part_is_noted(tmp_path: Path) -> None:
     genlab.resume(run, quiet=True, steps=6)
     (new,) = folder.read_yaml("recipe.yaml")["parts"]
     (note,) = folder.events("note")
-    said = f"has changed: sha256 {old['sha256'][:12]} before, {new['sha256'][:12]} now"
+    said = f"changed: sha256 {old['sha256'][:12]} before, {new['sha256'][:12]} now"
     assert (note["step"], note['lr-schedule "flat"']) == (5, said)
