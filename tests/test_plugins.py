@@ -1,6 +1,7 @@
 """A user's own parts: what is registered, what is refused, and what a run folder says about them."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from genlab.core import parts, yaml12
 from genlab.core.errors import GenlabError, NonFiniteError, UsageError
 from genlab.core.parts import Origin, Part, options_in
 from genlab.diagnosis.doctor import ALL_RULES
+from genlab.families.samplers import Sampler, Trajectory
 from genlab.objectives.adversarial import ADVERSARIAL, AdversarialLoss
 from genlab.recipes.fields import options_of
 from genlab.recipes.presets import PRESETS
@@ -444,6 +446,14 @@ class Methods:
         return -fake.mean()
 
 
+@dataclass(frozen=True)
+class Subclass(Sampler):
+    """Fails in its step."""
+
+    def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
+        raise ValueError(f"no step from {t}")
+
+
 DIFFUSION = {"timesteps": 4, "sampling_steps": 4, "dropout": 0.0}
 
 
@@ -457,6 +467,11 @@ DIFFUSION = {"timesteps": 4, "sampling_steps": 4, "dropout": 0.0}
         ("vae", {"lr_schedule": negative}, r"0 or more, not -1.0 at step 0 of 4"),
         ("vae", {"lr_schedule": failing_late}, r"raised ZeroDivisionError: .* \(line \d+ of test_plugins.py\)"),
         ("ddpm", {**DIFFUSION, "sampler": two_arguments}, "raised TypeError: two_arguments"),
+        (
+            "ddpm",
+            {**DIFFUSION, "sampler": Subclass},
+            'sampler "subclass" raised ValueError: no step from',
+        ),
         ("ddpm", {**DIFFUSION, "sampler": half}, "with your sampler .*|raised RuntimeError"),
         ("ddpm", {**DIFFUSION, "sampler": infinite}, "must have the shape .*, not NaN or infinite values"),
         ("ddpm", {**DIFFUSION, "schedule": one_table}, "must return two tables, α and σ, not a Tensor"),

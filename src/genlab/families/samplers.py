@@ -230,31 +230,36 @@ def own_sampler(part: Part, own: Mapping[str, Any]) -> Callable[..., Sampler]:
     """
     bound = part.bound(own)
     if inspect.isclass(part.value) and issubclass(part.value, Sampler):
-        return bound  # type: ignore[no-any-return]
+        return lambda: OwnSampler(part, made := bound(), made.step)
     if not inspect.isfunction(part.value):
         raise UsageError(
             f'the sampler "{part.name}" must be a subclass of genlab.Sampler, or a function (path, noisy, t, s) '
             f"that returns x_s, not a {type(part.value).__name__}."
         )
-
-    def step(path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        with calling(part):
-            made: Tensor = bound(path, noisy, t, s)
-        return made
-
-    return lambda: OwnSampler(part.name, step)
+    return lambda: OwnSampler(part, None, bound)
 
 
 @dataclass(frozen=True)
 class OwnSampler(Sampler):
-    """A user's function as a sampler."""
+    """A user's sampler: the `sampler` whose times it takes, if it has any, and the function of its step."""
 
-    name: str  # type: ignore[misc]
+    part: Part
+    sampler: Sampler | None
     function: Callable[[Trajectory, Tensor, float, float], Tensor]
 
+    def times(self, schedule: NoiseSchedule, steps: int) -> list[float]:
+        """Return the times of the user's sampler, or those of all samplers."""
+        with calling(self.part):
+            return self.sampler.times(schedule, steps) if self.sampler else super().times(schedule, steps)
+
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
-        """Return what the function does."""
-        return self.function(path, noisy, t, s)
+        """Return what the user's sampler does.
+
+        Raises:
+            GenlabError: it has raised something.
+        """
+        with calling(self.part):
+            return self.function(path, noisy, t, s)
 
 
 SAMPLERS: Table[Callable[..., Sampler]] = Table(
