@@ -9,6 +9,7 @@ import os
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -67,7 +68,8 @@ class Option:
 
 def options_of(options: object) -> dict[str, Option]:
     """Return all options by name, with the values of `options`; those of own parts come last."""
-    hints, found = get_type_hints(type(options)), {}
+    kind: Any = type(options)
+    hints, found = _hints(kind), {}
     for f in fields(options):  # type: ignore[arg-type]
         if f.name == OWN:
             continue
@@ -84,6 +86,12 @@ def options_of(options: object) -> dict[str, Option]:
             )
         found[name] = Option(name, own.get(name, option.default), option.hint, option.help, {})
     return found
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of the fields of a dataclass."""
+    return get_type_hints(kind)
 
 
 def values_of(options: object) -> dict[str, Any]:

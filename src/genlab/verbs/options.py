@@ -58,7 +58,7 @@ class SamplingOption(NamedTuple):
 def sampling_options() -> dict[str, SamplingOption]:
     """Return the options of sampling of all presets by name, those of a user's own samplers last."""
     found: dict[str, SamplingOption] = {}
-    for recipe in PRESETS.values():
+    for recipe in {type(recipe): recipe for recipe in PRESETS.values()}.values():  # one of each family
         known = options_of(recipe)
         for name in recipe.of_sampling:
             about = f"{recipe.family.capitalize()}: {known[name].help}. By default as in the run."
