@@ -344,12 +344,15 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
         assert np.array_equal(tile, expected[number, :, :, 0])
 
 
-@pytest.mark.parametrize("command", [("interpolate", "vae"), ("reconstruct", "vae", "pictures")])
+@pytest.mark.parametrize(
+    "command", [("interpolate", "vae"), ("reconstruct", "vae", "pictures"), ("data", "digits")]
+)
 def test_a_picture_is_not_written_under_a_name_that_says_otherwise(
     runs: Path, tmp_path: Path, genlab: Genlab, command: tuple[str, ...]
 ) -> None:
     for name in ("walk.jpg", "walk", "walk.v2"):
-        code, _, err = genlab(*command, "--out", tmp_path / name, "--root", runs)
+        root = () if command[0] == "data" else ("--root", runs)
+        code, _, err = genlab(*command, "--out", tmp_path / name, *root)
         assert (code, err) == (2, f"genlab: --out {tmp_path / name} must be a .png\n")
 
 

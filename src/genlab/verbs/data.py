@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.core.text import listed
 from genlab.verbs.options import File, SourceName
+from genlab.verbs.using import png_file
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def data(
         The opened source, its description and the path that was written.
 
     Raises:
-        UsageError: there is no such source, size or number of channels.
+        UsageError: there is no such source, size or number of channels, or `out` is not a .png.
         DataError: the data cannot be used.
     """
     from genlab.core.files import write
@@ -78,9 +79,9 @@ def data(
     from genlab.data.describe import describe
     from genlab.data.objects import as_source
 
-    name = os.fspath(source)
+    name, given = os.fspath(source), png_file(out)
     opened = as_source(name, size=size, channels=channels, max_rejected=max_rejected)
-    place = Path(out or f"data-{Path(name).stem}.png")
+    place = given or Path(f"data-{Path(name).stem}.png")
     described = Described(opened, describe(opened), place)
     write(place, png(described.picture))
     return described
