@@ -149,6 +149,7 @@ def test_an_option_without_a_default_or_a_plain_type_is_refused() -> None:
         ("x = 1\n1 / 0", r"cannot be imported: ZeroDivisionError: division by zero \(line 2 of my_parts.py\)"),
         ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
         ("def f(:", "SyntaxError"),
+        ("import json\njson.loads('x')", r"JSONDecodeError: .* \(line 2 of my_parts.py\)"),
         ("import sys\nsys.exit(0)", r"SystemExit: 0 \(line 2 of my_parts.py\)"),
         (LOSS + LOSS, r'the gan-loss "cubic" is defined twice. Rename one'),
         (LOSS + "1 / 0", "ZeroDivisionError"),

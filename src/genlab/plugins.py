@@ -55,7 +55,7 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
         except UsageError as error:
             raise UsageError(f"--plugin {path}: {error}") from None
         except (Exception, SystemExit) as error:
-            hint = f"{_line(error, place)}{_missing(error, place)}"
+            hint = f"{parts.line_of(error)}{_missing(error, place)}"
             raise UsageError(
                 f"--plugin {path} cannot be imported: {type(error).__name__}: {error}{hint}"
             ) from error
@@ -192,13 +192,3 @@ def _missing(error: BaseException, place: Path) -> str:
         f". {name}.py lies beside it: make a folder of both with an __init__.py, write `from . import {name}`, "
         "and give the folder as --plugin."
     )
-
-
-def _line(error: BaseException, place: Path) -> str:
-    """Return where in a plugin an error happened."""
-    trace, found = error.__traceback__, ""
-    while trace:
-        if Path(trace.tb_frame.f_code.co_filename).resolve().is_relative_to(place.resolve()):
-            found = f" (line {trace.tb_lineno} of {Path(trace.tb_frame.f_code.co_filename).name})"
-        trace = trace.tb_next
-    return found

@@ -180,7 +180,7 @@ def _register(
     accept_changed: bool = False,
 ) -> None:
     about = lookup(KINDS, kind, "kind of part")
-    if not re.fullmatch(r"[a-z0-9]+([-+.][a-z0-9]+)*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9]+([-+.][a-z0-9]+)*", name):
         raise UsageError(
             f'"{name}" is no name for a part: use small letters, digits and dashes, such as my-{kind}.'
         )
@@ -189,7 +189,7 @@ def _register(
             choices = ", ".join(about.traits) or "none"
             raise UsageError(f'genlab.part("{kind}", …) has no trait "{trait}". Choices: {choices}.')
     table = getattr(importlib.import_module(f"genlab.{about.module}"), about.table)
-    if not isinstance(name, str) or name in table.rows:
+    if name in table.rows:
         taken = ", ".join(table.rows)
         raise UsageError(f'"{name}" is the name of a built-in {kind}. Choose another name than {taken}.')
     traits, options = dict(traits), _options(about, value) if about.has_options else {}

@@ -7,6 +7,7 @@ network, a loss or a rule of a user is looked up, suggested and refused like gen
 import dataclasses
 import hashlib
 import inspect
+import sysconfig
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from genlab.core.errors import GenlabError, UsageError
 T = TypeVar("T")
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 LATER = ("data", "callback", "extractor")  # kinds that a trained model does not depend on
-PACKAGE = Path(__file__).parents[1]
+PACKAGE, STANDARD = Path(__file__).parents[1], Path(sysconfig.get_path("stdlib"))
 NO_FILE = ("a notebook", "the interpreter", "an object")  # where parts are in no file
 SHOWN = 12  # digits of a hash in messages
 
@@ -261,11 +262,14 @@ def calling(part: Part) -> Iterator[None]:
 
 
 def line_of(error: BaseException) -> str:
-    """Return where an error was raised, if that is outside of genlab and the packages that it uses."""
+    """Return where in a user's code an error was raised: not in genlab, a package or the standard library."""
     trace, place = error.__traceback__, ""
     while trace:
         file = Path(trace.tb_frame.f_code.co_filename)
-        if not file.is_relative_to(PACKAGE) and "site-packages" not in file.parts:
+        known = any(file.is_relative_to(folder) for folder in (PACKAGE, STANDARD)) or file.name.startswith(
+            "<frozen"
+        )
+        if not known and "site-packages" not in file.parts:
             place = f" (line {trace.tb_lineno} of {file.name})"
         trace = trace.tb_next
     return place

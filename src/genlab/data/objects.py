@@ -138,9 +138,10 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[..., Source]:
                 data = make()
         if isinstance(data, str | os.PathLike) and data == part.name:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
-        resized = asking.get("size") or asking.get("channels")
-        if _just_read and _just_read[0][0] is data and not resized:
-            return replace(_just_read.pop()[1], name=part.name)
+        if _just_read and _just_read[0][0] is data:
+            _, source = _just_read.pop()  # also if another size has to be read: it is not kept in memory
+            if not (asking.get("size") or asking.get("channels")):
+                return replace(source, name=part.name)
         return replace(as_source(data, **asking), name=part.name)
 
     return opened

@@ -18,7 +18,7 @@ class Course:
     spent: float = 0.0  # seconds of training before
 
     def share(self, step: int, seconds: float) -> float:
-        """Return the part of the run that is done, of its steps or of its minutes, whichever is more."""
+        """Return the completed part of the run: the larger of the parts of its steps and of its minutes."""
         return min(1.0, max(step / self.steps, seconds / (60 * self.minutes) if self.minutes else 0.0))
 
     def rate(self, step: int, seconds: float) -> float:

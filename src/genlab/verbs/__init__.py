@@ -1,6 +1,6 @@
 """The verbs: each is a command of the command line and a function of `import genlab`, from one signature.
 
-A verb returns a result and prints nothing but its progress. `str(result)` is what the command line prints.
+A verb shows its progress and returns a result, which it does not print: the command line prints `str(result)`.
 """
 
 import importlib
