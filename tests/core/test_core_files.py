@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,34 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StorageError, match="No space left on device"):
         files.replace(path, b"newest")
     assert path.read_bytes() == b"new and longer"
+
+
+def test_a_draft_never_follows_a_link_and_is_removed_if_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"precious")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda size: "0" * 2 * size)
+    draft = tmp_path / "a.txt.00000000.new"
+    draft.symlink_to(mine)
+    with pytest.raises(StorageError, match="File exists"):
+        files.replace(tmp_path / "a.txt", b"evil")
+    assert mine.read_bytes() == b"precious"
+
+
+def test_only_regular_files_of_a_bounded_length_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert files.read(path, 5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, more than 4"):
+        files.read(path, 4)
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("fifo", "device", "."):
+        other = tmp_path / name
+        if name == "device":
+            other.symlink_to("/dev/zero")
+        with pytest.raises(OSError, match="not a file with bytes of its own"):
+            files.read(other, 100)
 
 
 def test_lines_are_appended_one_at_a_time(tmp_path: Path) -> None:

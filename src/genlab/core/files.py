@@ -1,10 +1,13 @@
-"""Writes the files of a run durably, with clear errors if the disk refuses."""
+"""Reads and writes the files of a run: durably, without following links, and with clear errors."""
 
 import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from genlab.core.errors import StorageError
 
@@ -21,6 +24,27 @@ def storage(path: Path) -> Iterator[None]:
         ) from error
 
 
+def read(path: Path, most: int) -> bytes:
+    """Return the bytes of a regular file, of which there may be at most `most`.
+
+    A FIFO or device is not read, because it may wait or never end.
+
+    Raises:
+        OSError: it is missing, not a regular file, or longer than `most`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file with bytes of its own", str(path))
+        if about.st_size > most:
+            raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, more than {most:,}", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a whole file and wait until it is on the disk.
 
@@ -28,20 +52,32 @@ def write(path: Path, data: bytes) -> None:
         StorageError: the disk refused.
     """
     with storage(path), path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        _fill(file, data)
+
+
+def _fill(file: IO[bytes], data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def replace(path: Path, data: bytes) -> None:
     """Write a whole file next to `path` and move it there, so that a reader sees the old or the new one.
 
+    The draft has a name of its own, so that processes can replace a file at the same time, and nobody can have put
+    a link in its place.
+
     Raises:
         StorageError: the disk refused; the old file is untouched.
     """
-    draft = path.with_name(path.name + ".new")
-    write(draft, data)
-    rename(draft, path)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with storage(path), draft.open("xb") as file:  # "x" follows no link
+            _fill(file, data)
+        rename(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def append(path: Path, line: str) -> None:
