@@ -107,8 +107,8 @@ def of_recipe(name: str, *, accept_changed: bool = False) -> None:
     if path.suffix not in (".yaml", ".yml") or not path.is_file():
         return
     try:
-        values = yaml12.read(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
+        values = yaml12.load(path)
+    except (OSError, yaml.YAMLError):
         return  # `resolve` reports it
     listed = values.get("plugin") if isinstance(values, dict) else None
     if not listed:

@@ -71,15 +71,13 @@ def test_lines_are_appended_one_at_a_time(tmp_path: Path) -> None:
 def test_a_refused_write_names_the_path_and_the_next_step(
     tmp_path: Path, operation: Callable[[Path], None]
 ) -> None:
-    with pytest.raises(StorageError, match=r"cannot write .*gone.*No such file.*genlab resume") as caught:
+    with pytest.raises(StorageError, match=r"cannot write .*gone.*No such file.*try again") as caught:
         operation(tmp_path / "gone" / "file")
     assert isinstance(caught.value.__cause__, OSError)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_named() -> None:
-    with pytest.raises(StorageError, match="No space left on device"):
-        files.write(Path("/dev/full"), b"x")
     with pytest.raises(StorageError, match="No space left on device"):
         files.append(Path("/dev/full"), "x")
 

@@ -20,7 +20,8 @@ from genlab.runs import display
 from genlab.runs.listing import list_runs
 from genlab.runs.run import Run
 from genlab.training import curves, report
-from genlab.training.run_folder import FOLDERS, RunFolder
+from genlab.training.links import FOLDERS
+from genlab.training.run_folder import RunFolder
 
 TINY: dict[str, Any] = {"data": "digits", "size": 16, "width": 4, "latent": 3, "batch_size": 8, "device": "cpu"}
 RHYTHM: dict[str, Any] = {"steps": 4, "log_every": 1, "preview_every": 2, "evaluate_every": 2}
@@ -77,7 +78,7 @@ def test_a_folder_of_a_run_that_is_elsewhere_is_refused(
 @pytest.mark.parametrize(
     "name",
     [
-        *("history.jsonl", "events.jsonl.new", "report.html", "recipe.yaml", ".lock", "previews/000006.png"),
+        *("history.jsonl", "results.png", "report.html", "recipe.yaml", ".lock", "previews/000006.png"),
         *("checkpoints/last", "checkpoints/best/state.json", "samples/a.png"),
     ],
 )
@@ -248,20 +249,33 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "line", "words"), LINES)
-def test_a_damaged_line_is_refused_by_all_that_read_it(
-    folder: RunFolder, name: str, line: dict[str, Any], words: str
+def test_a_damaged_line_is_left_out_and_counted(
+    folder: RunFolder, name: str, line: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = folder.path / f"{name}.jsonl"
+    before = Run(folder.path).values(), folder.history(), folder.events()
     with path.open("a") as file:
         file.write(json.dumps(line) + "\n")
-    for reader in READERS.values():
-        with pytest.raises(GenlabError) as caught:
-            reader(folder.path)
-        message = str(caught.value)
-        assert message.startswith(str(path))
-        assert words in message
-        assert "Restore the file, or delete the line." in message
-    assert words in list_runs(folder.path.parent).problems["vae"]
+    number = len(path.read_text().splitlines())
+    assert (Run(folder.path).values(), folder.history(), folder.events()) == before
+    (said,) = caplog.messages
+    assert said.startswith(f"1 line of {path} cannot be read and is left out (first: line {number}, which is ")
+    assert words in said
+
+
+@pytest.mark.parametrize("use", READERS)
+def test_a_run_with_damaged_lines_can_be_used_with_a_remark(
+    folder: RunFolder, use: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("history", "events"):
+        path = folder.path / f"{name}.jsonl"
+        path.write_bytes(path.read_bytes() + b'\xff\n{"step": "4"}\n')
+    READERS[use](folder.path)
+    reading = {str(folder.path / f"{name}.jsonl") for name in ("history", "events")}
+    assert {text.removeprefix("2 lines of ").split(" ")[0] for text in caplog.messages} <= reading
+    assert len(caplog.messages) in (1, 2)
+    for path in reading:
+        assert b'\xff\n{"step": "4"}\n' in Path(path).read_bytes()
 
 
 def test_a_line_may_have_no_time_and_no_value(folder: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """Disks that refuse, processes that are killed, and what a run must come to in spite of them."""
 
+import builtins
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -55,6 +57,7 @@ class Disk:
         """Watch as long as `patch` lasts; without `flush` nothing waits for the real disk."""
         opened = pathlib.Path.open
         patch.setattr(pathlib.Path, "open", lambda path, *a, **k: self._open(opened, path, *a, **k))
+        patch.setattr(builtins, "open", partial(self._open, open))
         for name in ("mkdir", "rename", "replace", "link", "symlink", "unlink", "rmdir"):
             patch.setattr(os, name, self._counted(name, getattr(os, name)))
         patch.setattr(os, "fsync", self._fsync(os.fsync if flush else lambda descriptor: None))

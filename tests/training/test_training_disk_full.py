@@ -21,7 +21,9 @@ from genlab.runs import train as run_module
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
 
-CLEAR = re.compile(r"cannot write \S+: .*\. Files that were saved before are intact\..*genlab resume", re.DOTALL)
+CLEAR = re.compile(r"cannot write \S+: .*\. Free some space \(or fix the permissions\) and try again\.")
+
+NO_REPORT = "The report could not be written: "
 
 
 @pytest.fixture
@@ -70,7 +72,11 @@ def go_on(options: dict[str, Any]) -> Path:
     ids=["full from then on", "a single refusal", "full from each change on", "each single refusal"],
 )
 def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
-    options: Callable[[str], dict[str, Any]], once: bool, every: int, tmp_path: Path
+    options: Callable[[str], dict[str, Any]],
+    once: bool,
+    every: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     count = changes(options("whole"))
     assert count > 150
@@ -84,8 +90,14 @@ def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
                 train("autoencoder", mine)
             except StorageError as error:
                 refused.append(str(error))
+                said = "\n".join(getattr(error, "__notes__", []))
+                saved = checkpoint.exists(Path(mine["root"]) / "run" / "checkpoints" / "last")
+                assert ("whole" in said, "genlab resume" in said) == (saved, saved), f"change {at}"
             else:
-                assert once, f"change {at} was refused and nobody told"
+                told = [text.removeprefix(NO_REPORT) for text in caplog.messages if text.startswith(NO_REPORT)]
+                assert once or told, f"change {at} was refused and nobody told"
+                refused += told
+        caplog.clear()
         with pytest.MonkeyPatch.context() as patch:
             Disk(tmp_path, lambda number, kind: None).watch(patch, flush=False)
             run = go_on(mine)
@@ -146,6 +158,7 @@ def test_a_disk_that_fills_up(options: Callable[[str], dict[str, Any]], small_di
     with pytest.raises(StorageError, match="No space left on device") as caught:
         train("autoencoder", mine)
     assert CLEAR.match(str(caught.value))
+    assert "`genlab resume" in caught.value.__notes__[-1]
     reached = checkpoint.load(RunFolder(small_disk / "run").last).state["step"]
     assert 5 <= reached < 60
     with pytest.raises(StorageError):  # still no room
@@ -178,6 +191,21 @@ def test_a_report_that_fails_does_not_hide_why_the_run_ended(
     monkeypatch.setattr(run_module, "write_report", refuse)
     with pytest.raises(NonFiniteError) as caught:
         genlab.train("autoencoder", quiet=True, **{**options("nan"), "lr": 1e38, "checkpoint_every": 1})
-    assert "no room for results.csv" in caught.value.__notes__[0]
-    with pytest.raises(StorageError, match=r"no room for results\.csv"):
-        genlab.train("autoencoder", quiet=True, **options("healthy"))
+    assert caught.value.__notes__ == [
+        f"{NO_REPORT}no room for results.csv",
+        "No checkpoint of this run has been saved.",
+    ]
+    assert "there is no checkpoint of it" in str(genlab.runs(options("nan")["root"])[0])
+
+
+def test_a_report_that_fails_takes_nothing_from_a_finished_run(
+    options: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(run_module, "write_report", break_down)
+    run = genlab.train("autoencoder", quiet=True, **options("healthy"))
+    assert run.state == "finished"
+    assert f"{NO_REPORT}ZeroDivisionError()" in caplog.text
+    assert f"Write the report with `genlab report {run.folder}`" in caplog.text

@@ -2,16 +2,23 @@
 
 import fcntl
 import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import numpy as np
 import pytest
-from sabotage import TINY, begin, finish, in_child, train
+from sabotage import TINY, Disk, begin, finish, in_child, train
 
 import genlab
-from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.core.errors import CheckpointError, GenlabError, StorageError, UsageError
+from genlab.core.files import append
+from genlab.core.remarks import remark
+from genlab.runs import train as run_module
+from genlab.training import lines
 from genlab.training.run_folder import RunFolder, find
 
 SHORT = {**TINY, "steps": 4, "evaluate_every": 100, "preview_every": 100, "checkpoint_every": 2}
@@ -21,6 +28,7 @@ def test_names_count_up_and_latest_is_the_newest(tmp_path: Path) -> None:
     names = []
     for name in ("dcgan", "dcgan", "vae", "dcgan", "dcgan-x"):
         folder = RunFolder.create(tmp_path / "runs", name)
+        folder.become_latest()
         names.append(folder.path.name)
         assert (tmp_path / "runs" / "latest").resolve() == folder.path.resolve()
         assert (folder.path / "previews").is_dir()
@@ -45,14 +53,19 @@ def test_a_name_is_never_used_again(tmp_path: Path) -> None:
 
 def test_latest_may_dangle(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to("gone")
-    path = RunFolder.create(tmp_path, "vae").path
-    assert (tmp_path / "latest").resolve() == path.resolve()
+    run = RunFolder.create(tmp_path, "vae")
+    run.become_latest()
+    assert (tmp_path / "latest").resolve() == run.path.resolve()
 
 
 def _create_many(root: Path) -> list[str]:
     while not (root / "go").exists():
         pass
-    return [RunFolder.create(root, "gan").path.name for _ in range(20)]
+    runs = []
+    for _ in range(20):
+        runs.append(RunFolder.create(root, "gan"))
+        runs[-1].become_latest()
+    return [run.path.name for run in runs]
 
 
 def test_processes_that_create_at_once_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -104,15 +117,15 @@ def _filled(path: Path) -> RunFolder:
 def test_every_torn_last_line_is_tolerated(tmp_path: Path) -> None:
     run = _filled(tmp_path)
     path = run.path / "history.jsonl"
-    whole, lines = path.read_bytes(), run.history()
+    whole, records = path.read_bytes(), run.history()
     start = whole.rindex(b"\n", 0, len(whole) - 1) + 1
     for length in range(start, len(whole)):
         path.write_bytes(whole[:length])
-        assert run.history() == lines[:-1]
+        assert run.history() == records[:-1]
         run.rewind(8)
-        assert run.history() == lines[:8]
+        assert run.history() == records[:8]
         run.scalars(9, {"loss": 9 / 7})
-        assert run.history() == lines[:9]
+        assert run.history() == records[:9]
 
 
 @pytest.mark.parametrize("step", range(13))
@@ -151,6 +164,7 @@ def test_a_run_is_found_by_path_by_name_and_as_the_latest(tmp_path: Path) -> Non
     for _ in range(2):
         run = RunFolder.create(tmp_path, "dcgan")
         run.write_yaml("recipe.yaml", {"preset": "dcgan"})
+        run.become_latest()
     for name in (run.path, "dcgan-2", "latest"):
         assert find(name, tmp_path).path == run.path.resolve()
     with pytest.raises(UsageError, match=r'no run "dcgam".*Did you mean "dcgan".*dcgan, dcgan-2'):
@@ -253,22 +267,49 @@ def test_an_unknown_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["", '{"step": 7, "cut', "\n"])
-@pytest.mark.parametrize("lines", [0, 1, 2, 700])
-def test_the_newest_lines_are_all_lines_backwards(tmp_path: Path, lines: int, end: str) -> None:
+@pytest.mark.parametrize("count", [0, 1, 2, 700])
+def test_the_newest_lines_are_all_lines_backwards(
+    tmp_path: Path, count: int, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK", 1 << 13)
     run = RunFolder.create(tmp_path, "a")
-    written = [{"step": step, "event": "note", "word": "é" * (step % 50)} for step in range(lines)]
+    written = [{"step": step, "event": "note", "word": "é" * (step % 50)} for step in range(count)]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in written)
     (run.path / "events.jsonl").write_text(text + end)
     assert list(run.newest("events")) == run.events()[::-1]
     assert run.events() == written
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"loss": 1.0}', b"\xff\xfe"])
-def test_a_line_that_genlab_did_not_write_is_refused_by_name(tmp_path: Path, line: bytes) -> None:
+@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b'{"loss": 1.0}', b"\xff\xfe", b"[" * 100_000, b"\0" * 9])
+def test_a_line_that_genlab_did_not_write_is_left_out_counted_and_kept(
+    tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     run = RunFolder.create(tmp_path, "a")
-    (run.path / "history.jsonl").write_bytes(line + b"\n")
-    for read in (run.history, lambda: list(run.newest("history"))):
-        with pytest.raises(GenlabError, match=r"history\.jsonl has a line that is not of a step"):
+    path = run.path / "history.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n\n' + line + b'\n{"step": 3}\n')
+    assert run.history() == [{"step": 1}, {"step": 2}, {"step": 3}]
+    assert list(run.newest("history")) == run.history()[::-1]
+    (said,) = caplog.messages
+    assert said.startswith(
+        f"2 lines of {path} cannot be read and are left out (first: line 2, which is not of a step"
+    )
+    run.rewind(2)
+    assert path.read_bytes() == b'{"step": 1}\n' + line + b'\n{"step": 2}\n' + line + b"\n"
+
+
+def test_a_line_of_any_length_costs_little(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    path = run.path / "history.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": ' + b" " * lines.LONGEST + b'2}\n{"step": 3}\n')
+    assert run.history() == [{"step": 1}, {"step": 3}]
+    assert list(run.newest("history")) == [{"step": 3}, {"step": 1}]
+    assert "1 line of" in caplog.text
+    assert "line 2, which is longer than 1,048,576 bytes" in caplog.text
+    os.truncate(path, 40 << 30)  # sparse
+    for read in (run.history, lambda: next(run.newest("history"))):
+        with pytest.raises(
+            GenlabError, match=r"cannot read .*history\.jsonl: it has 42,949,672,960 bytes, more than"
+        ):
             read()
 
 
@@ -285,8 +326,109 @@ def test_looking_whether_a_run_trains_does_not_keep_it_from_training(tmp_path: P
             assert run.in_training()
 
 
-def test_pictures_of_others_are_no_previews(tmp_path: Path) -> None:
+def test_files_of_others_are_no_previews(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, "a")
-    for name in ("000020", "000003", "notes"):
-        (run.path / "previews" / f"{name}.png").touch()
+    for name in ("000020.png", "000003.png", "notes.png", "000006.txt", "²³.png", "٣٣٣٣٣٣.png"):
+        (run.path / "previews" / name).touch()
+    (run.path / "previews" / "000007.png").mkdir()
+    os.mkfifo(run.path / "previews" / "000008.png")
     assert [path.stem for path in run.previews()] == ["000003", "000020"]
+    run.rewind(2)
+    assert not run.previews()
+    assert len(list((run.path / "previews").iterdir())) == 6
+
+
+def test_drafts_of_killed_processes_are_swept_and_those_of_others_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    for name in ("report.html.0123abcd.new", "previews/000001.png.0123abcd.new", "mine.new", "b.0123abcd.new/c"):
+        (run.path / name).parent.mkdir(exist_ok=True)
+        (run.path / name).touch()
+    renamed = Path.rename
+
+    def swept_before(draft: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", renamed)
+        run.sweep()
+        return renamed(draft, target)
+
+    monkeypatch.setattr(Path, "rename", swept_before)
+    run.write_text("report.html", "report")
+    kept = {"mine.new", "c", "report.html"}
+    assert {path.name for path in run.path.rglob("*") if path.is_file()} == kept
+
+
+def test_nothing_is_written_through_a_link_or_another_name_of_a_file(tmp_path: Path) -> None:
+    run, mine = RunFolder.create(tmp_path, "a"), tmp_path / "mine"
+    for name in ("report.html", "previews/000001.png", "history.jsonl", "events.jsonl"):
+        for link in (Path.symlink_to, Path.hardlink_to):
+            mine.write_text("precious")
+            (run.path / name).unlink(missing_ok=True)
+            link(run.path / name, mine)
+            if link == Path.symlink_to and name.endswith("jsonl"):
+                with pytest.raises(StorageError, match="symbolic links"):
+                    append(run.path / name, "evil")
+            run.picture(1, np.zeros((1, 1, 1), np.uint8))
+            run.write_text("report.html", "evil")
+            run.rewind(1)
+            run.scalars(1, {})
+            run.event(1, "note", {})
+            assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_lock_that_is_no_file_is_refused_without_waiting(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    run = RunFolder.create(tmp_path, "a")
+    run.write_yaml("recipe.yaml", {"preset": "vae", "steps": 1})
+    make(run.path / ".lock")
+    with pytest.raises(GenlabError, match=r"\.lock"), run.lock():
+        pass
+    with pytest.raises(GenlabError, match=r"\.lock is no file\. Delete it"):
+        run.in_training()
+    assert ".lock is no file" in genlab.runs(tmp_path).problems["a"]
+
+
+def test_latest_leads_to_the_newest_run_if_not_to_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for age, name in enumerate(("newer", "older")):
+        run = RunFolder.create(tmp_path, name)
+        run.write_yaml("recipe.yaml", {"preset": "vae"})
+        os.utime(run.path / "recipe.yaml", (1e9 - age, 1e9 - age))
+    begun = RunFolder.create(tmp_path, "begun")
+    for leads_to in (begun.path.name, "gone", None):
+        (tmp_path / "latest").unlink(missing_ok=True)
+        if leads_to:
+            (tmp_path / "latest").symlink_to(leads_to)
+        for name in ("latest", tmp_path / "latest"):
+            caplog.clear()
+            remark.cache_clear()
+            assert find(name, tmp_path).path == tmp_path / "newer"
+            said = f"{tmp_path}/latest does not lead to a run; {tmp_path}/newer, the newest, is used instead"
+            assert caplog.messages == [said]
+    with pytest.raises(UsageError, match='no run "latest"'):
+        find("latest", tmp_path / "begun")
+
+
+class _KilledError(BaseException):
+    """Ends a training at once."""
+
+
+def test_a_kill_at_any_instant_of_a_beginning_leaves_latest_with_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {**SHORT, "root": tmp_path}
+    train("vae", options)
+    monkeypatch.setattr(run_module, "rehearse", lambda run: {})  # takes time and writes nothing
+    led_to = []
+    for at in range(1, 40, 2):
+
+        def act(number: int, kind: str, last: int = at) -> None:
+            if number >= last:
+                raise _KilledError
+
+        with pytest.MonkeyPatch.context() as patch, suppress(_KilledError):
+            Disk(tmp_path, act).watch(patch, flush=False)
+            genlab.train("vae", quiet=True, **options)
+        led_to.append(find("latest", tmp_path).path.name)
+    assert led_to[:10] == ["run"] * 10
+    assert led_to[-1] != "run"
+    assert not caplog.messages

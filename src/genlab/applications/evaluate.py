@@ -18,7 +18,7 @@ from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, current_shard, process_group, rank0_first
 from genlab.core.errors import UsageError
-from genlab.core.files import replace, storage
+from genlab.core.files import read, replace, storage
 from genlab.core.parts import registered
 from genlab.data.dataset import Dataset, Source, joined
 from genlab.data.fit import LEAST
@@ -39,6 +39,7 @@ from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
+MOST_STORED = 1 << 24  # bytes of a stored evaluation
 MOST = 10_000  # samples, and real images, by default
 
 
@@ -271,8 +272,8 @@ def _name(request: Request, which: str, step: int) -> str:
 def _read(path: Path) -> Measurement | None:
     """Return a stored evaluation; None if there is none, or if the file is damaged."""
     try:
-        values: Mapping[str, Any] = json.loads(path.read_text())
+        values: Mapping[str, Any] = json.loads(read(path, MOST_STORED))
         figures = [Figure.of(plain) for plain in values["figures"]]
         return Measurement(str(values["subject"]), figures, float(values["seconds"]), stored=True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

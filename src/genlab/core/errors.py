@@ -44,9 +44,8 @@ class NonFiniteError(GenlabError):
         self.tensor = tensor
         self.value = value
         super().__init__(
-            f"{value} in {tensor} while updating the {player}. Earlier checkpoints are finite and complete. "
-            "Usual causes: the learning rate is too high, or images are outside [-1, 1]. Train again with a "
-            "lower --lr."
+            f"{value} in {tensor} while updating the {player}. Usual causes: the learning rate is too high, or "
+            "images are outside [-1, 1]. Train again with a lower --lr."
         )
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import IO
 
 from genlab.core.errors import StorageError
 
+_DRAFT = re.compile(r".+\.[0-9a-f]{8}\.new")  # a name that `replace` gives
+
 
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
@@ -18,10 +21,8 @@ def storage(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror or error}. Files that were saved before are intact. "
-            "Free some space (or fix the permissions) and try again; `genlab resume` continues a run."
-        ) from error
+        next_step = "Free some space (or fix the permissions) and try again."
+        raise StorageError(f"cannot write {path}: {error.strerror or error}. {next_step}") from error
 
 
 def read(path: Path, most: int) -> bytes:
@@ -40,18 +41,18 @@ def read(path: Path, most: int) -> bytes:
         if about.st_size > most:
             raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, more than {most:,}", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(most)
+            return file.read(about.st_size)
     finally:
         os.close(descriptor)
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a whole file and wait until it is on the disk.
+    """Write a new file and wait until it is on the disk.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the disk refused, or there is such a file or link already: use `replace`.
     """
-    with storage(path), path.open("wb") as file:
+    with storage(path), path.open("xb") as file:  # "x" follows no link
         _fill(file, data)
 
 
@@ -65,31 +66,50 @@ def replace(path: Path, data: bytes) -> None:
     """Write a whole file next to `path` and move it there, so that a reader sees the old or the new one.
 
     The draft has a name of its own, so that processes can replace a file at the same time, and nobody can have put
-    a link in its place.
+    a link in its place. A link or another name of a file at `path` is replaced, not written through.
 
     Raises:
         StorageError: the disk refused; the old file is untouched.
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
-        with storage(path), draft.open("xb") as file:  # "x" follows no link
+        with storage(path), draft.open("xb") as file:
             _fill(file, data)
         rename(draft, path)
-    except BaseException:
+    except BaseException as error:
+        swept = isinstance(error.__cause__, FileNotFoundError) and path.parent.is_dir()
         draft.unlink(missing_ok=True)
-        raise
+        if not swept:
+            raise
+        replace(path, data)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the drafts that killed processes have left in a folder; a living process writes its draft again.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with storage(folder):
+        for path in folder.iterdir():
+            if _DRAFT.fullmatch(path.name) and not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def append(path: Path, line: str) -> None:
     """Append one line in a single write, so that a kill leaves at most one incomplete line, the last.
 
     Raises:
-        StorageError: the disk refused.
+        StorageError: the disk refused, or `path` is a link.
     """
     data = line.encode() + b"\n"
-    with storage(path), path.open("ab", buffering=0) as file:
+    with storage(path), open(path, "ab", buffering=0, opener=_no_link) as file:
         if file.write(data) != len(data):  # there was room for a part of it
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def rename(source: Path, target: Path) -> None:

@@ -4,9 +4,15 @@ In YAML 1.1, which PyYAML implements, `1e-3` without a dot is text.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from genlab.core import files
+
+MOST_BYTES = 1 << 23  # of a file
+MOST_VALUES = 200_000  # in lists and mappings
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if there is libyaml
 
@@ -24,9 +30,56 @@ for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver("tag:yaml.org,2002:float", _WITH_EXPONENT, list("-+.0123456789"))
 
 
+def load(path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """Return the value of a YAML file.
+
+    Raises:
+        OSError: it is missing, no regular file or too long.
+        yaml.YAMLError: as `read`.
+    """
+    try:
+        text = files.read(path, MOST_BYTES).decode()
+    except UnicodeDecodeError as error:
+        raise yaml.YAMLError(f"it is not text in UTF-8: {error}") from None
+    return read(text)
+
+
 def read(text: str) -> Any:  # noqa: ANN401 (whatever the text holds)
-    """Return the value of a YAML text; raises `yaml.YAMLError` if it is not YAML."""
-    return yaml.load(text, _Loader)
+    """Return the value of a YAML text.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, or has too many values.
+    """
+    try:
+        _refuse_many(text)
+        return yaml.load(text, _Loader)
+    except (ValueError, RecursionError) as error:  # a number of 10,000 digits, the 99th of May, deep nesting
+        raise yaml.YAMLError(f"it is not YAML: {error}") from None
+
+
+def _refuse_many(text: str) -> None:
+    """Refuse a text that has too many values when each alias is replaced by what it stands for."""
+    sizes: dict[str, int] = {}  # by anchor; not yet of a value that is still open
+    counts = [0]  # of the values in each open list and mapping
+    anchors: list[str | None] = [None]
+    for event in yaml.parse(text, _SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            counts.append(1)
+            anchors.append(event.anchor)
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            size, anchor = counts.pop(), anchors.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            size, anchor = 1, event.anchor
+        elif isinstance(event, yaml.AliasEvent):
+            size, anchor = sizes.get(str(event.anchor), MOST_VALUES), None
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        counts[-1] += size
+        if counts[-1] > MOST_VALUES:
+            raise yaml.YAMLError(f"it has more than {MOST_VALUES:,} values, or an alias of itself")
 
 
 def written(values: dict[str, Any]) -> str:

@@ -221,11 +221,11 @@ def owners(name: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml12.read(path.read_text())
+        values = yaml12.load(path)
     except FileNotFoundError:
         near = suggestion(path.name, [p.name for p in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else ""
         raise UsageError(f"there is no file {path}.{near}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     if not isinstance(values, dict):
         raise UsageError(f"{path} must hold keys and values, such as `preset: dcgan`")

@@ -40,7 +40,7 @@ def page(folder: RunFolder, title: str, findings: Sequence[Finding]) -> str:
 def _parts(folder: RunFolder, findings: Sequence[Finding]) -> Iterator[str]:
     yield f"<p>{html.escape(verdict(folder))}</p>"
     if previews := folder.previews():
-        yield f"<p>{image(previews[-1].read_bytes())}<br>step {int(previews[-1].stem):,}</p>"
+        yield f"<p>{image(folder.read_bytes(previews[-1]))}<br>step {int(previews[-1].stem):,}</p>"
     if history := folder.history():
         yield f"<p>{image(draw(history, folder.events('evaluation')))}</p>"
     if findings:

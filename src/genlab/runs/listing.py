@@ -90,15 +90,13 @@ def list_runs(root: str | Path = "runs") -> RunList:
     for path in inside:
         if path.name == LATEST or path.name.startswith("."):
             continue
-        if (path / "recipe.yaml").is_file():
-            try:
+        try:
+            if (path / "recipe.yaml").is_file():
                 entries.append(_entry(Run(path), latest))
-            except (GenlabError, OSError) as error:
-                problems[path.name] = str(error)
-            except (KeyError, TypeError, ValueError) as error:
-                problems[path.name] = f"events.jsonl or history.jsonl is damaged: {error!r}"
-        elif all((path / name).is_dir() for name in _MADE):
-            problems[path.name] = "has no recipe.yaml: its training has only just started, or never began"
+            elif all((path / name).is_dir() for name in _MADE):
+                problems[path.name] = "has no recipe.yaml: its training has only just started, or never began"
+        except (GenlabError, OSError) as error:
+            problems[path.name] = str(error)
     return RunList(root, sorted(entries, key=lambda entry: entry.values["changed"]), problems)
 
 

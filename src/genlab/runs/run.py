@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from genlab.core.errors import GenlabError
+from genlab.core.files import read
 from genlab.metrics.figures import Figure
 from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.columns import Columns
 from genlab.runs.display import Preview, page
 from genlab.training.criterion import recorded_criterion, values_of
+from genlab.training.lines import MOST
 from genlab.training.report import verdict
 from genlab.training.run_folder import TIME, RunFolder, find
 
@@ -237,6 +239,6 @@ def _evaluated(path: Path) -> tuple[int, float]:
 
 def _figures(path: Path) -> list[Figure]:
     try:
-        return [Figure.of(plain) for plain in json.loads(path.read_bytes())["figures"]]
-    except (ValueError, KeyError, TypeError) as error:
+        return [Figure.of(plain) for plain in json.loads(read(path, MOST))["figures"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise GenlabError(f"{path} is damaged ({error!r}); delete it and run `genlab evaluate` again") from None

@@ -14,8 +14,15 @@ from genlab.core import device, distributed, parts
 from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
-from genlab.core.errors import NonFiniteError, RunFailureError, StorageError, UsageError
+from genlab.core.errors import (
+    GenlabError,
+    NonFiniteError,
+    RunFailureError,
+    StorageError,
+    UsageError,
+)
 from genlab.core.parts import LATER, Part, registered
+from genlab.core.remarks import remark
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
@@ -111,6 +118,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
             record(source, folder)
             folder.write_yaml("recipe.yaml", plan.values())
+            folder.become_latest()
             path = str(folder.path)
         folder = RunFolder(Path(distributed.broadcast_object(path)))
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
@@ -185,16 +193,19 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
     while True:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
+        except StorageError as error:
+            error.add_note(saving.whole(run.folder, f" `genlab resume {run.folder.path}` goes on from there."))
+            raise
         except (RunFailureError, NonFiniteError) as error:
             if parts := [part for part in run.plan.parts if part.kind not in LATER]:
                 error.add_note(f"The run uses your {names_of(parts)}: look there first.")
             if run.plan.settings.on_failure != "treat":
+                error.add_note(saving.whole(run.folder))
                 raise
             treatment = treat(run.plan, run.folder, error) if run.shard.rank == 0 else None
             text = distributed.broadcast_object(json.dumps(treatment.plan.values()) if treatment else "")
             if not text:
-                kept = "best" if checkpoint.exists(run.folder.best) else "last"
-                error.add_note(f"No remedy is left. The {kept} checkpoint is kept.")
+                error.add_note(f"No remedy is left. {saving.whole(run.folder)}")
                 raise
             run, treated = replace(run, plan=from_values(json.loads(text), where="treatment")), True
         else:
@@ -208,6 +219,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     with ExitStack() as stack:
         if main:
             stack.enter_context(run.folder.lock())
+            run.folder.sweep()
             saving.recover(run.folder)
         distributed.barrier()
         if checkpoint.exists(run.folder.last):
@@ -327,10 +339,13 @@ def _notify_start(
 
 
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
-    """Write the report; if another error is ending the run, only add a note when the report fails."""
+    """Write the report; if that fails, say so: it takes nothing from the training, and hides no other error."""
     try:
         write_report(folder)
-    except StorageError as second:
+    except Exception as second:
+        why = str(second) if isinstance(second, GenlabError) else repr(second)
+        text = f"The report could not be written: {why}"
         if error is None:
-            raise
-        error.add_note(f"The report could not be written: {second}")
+            remark(f"{text}\nThe training is complete. Write the report with `genlab report {folder.path}`.")
+        else:
+            error.add_note(text)

@@ -8,6 +8,7 @@ complete. No pickle is ever read or written.
 
 import hashlib
 import json
+import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from genlab.core import legacy
 from genlab.core.errors import CheckpointError
-from genlab.core.files import rename, storage, sync_folder, write
+from genlab.core.files import read, rename, storage, sync_folder, write
 from genlab.training.lines import NUMBER, NUMBER_OR_NULL, WHOLE, WHOLE_OR_NULL, wrong
 from genlab.version import __version__
 
@@ -31,6 +32,7 @@ T = TypeVar("T")
 SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 has a discriminator, no critic
 OLDEST = 2  # oldest schema that can be read; it is converted
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
+MOST = 1 << 20  # bytes of a manifest or a state
 SHAPES = {  # of what a state may hold; every state has a step
     "step": WHOLE,
     "batches": WHOLE,
@@ -83,7 +85,9 @@ def link(source: Path, folder: Path) -> None:
             try:
                 os.link(source / name, draft / name)
             except OSError:  # a file system without hard links
-                write(draft / name, (source / name).read_bytes())
+                with storage(source / name):
+                    data = read(source / name, (source / name).stat().st_size)
+                write(draft / name, data)
 
 
 def remove(folder: Path) -> None:
@@ -167,14 +171,23 @@ def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str
 def _verified(path: Path, length: int, digest: str) -> bytes:
     """Return a file's bytes, if they have the length and hash in the manifest."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing. {_NOT_USED}") from None
-    if len(data) != length:
-        raise CheckpointError(f"{path} has {len(data)} bytes instead of {length}. {_NOT_USED}")
+        found = path.stat().st_size
+        if found != length:
+            raise CheckpointError(f"{path} has {found} bytes instead of {length}. {_NOT_USED}")
+        data = read(path, length)
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise CheckpointError(f"{path} was altered: its sha256 differs. {_NOT_USED}")
     return data
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> CheckpointError:
+    """Return an error that says why a file of a checkpoint cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return CheckpointError(f"{path} is missing. {_NOT_USED}")
+    why = error.strerror if isinstance(error, OSError) else "there is not enough memory for it"
+    return CheckpointError(f"{path} cannot be read: {why}. {_NOT_USED}")
 
 
 def recover(folder: Path) -> None:
@@ -228,8 +241,8 @@ def _old(folder: Path) -> Path:
 def _complete(folder: Path) -> bool:
     """Whether the manifest, which is written last, is complete."""
     try:
-        json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+        json.loads(read(folder / MANIFEST, MOST))
+    except (OSError, ValueError, RecursionError):
         return False
     return True
 
@@ -250,7 +263,7 @@ def _manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
     """Return the schema, and length and sha256 of each file."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(read(path, MOST))
         if manifest["schema"] > SCHEMA:
             raise CheckpointError(
                 f"{path} has schema {manifest['schema']}, written by genlab {manifest.get('genlab')}; this genlab "
@@ -262,17 +275,20 @@ def _manifest(folder: Path) -> tuple[int, dict[str, tuple[int, str]]]:
                 "networks order their weights differently: they would load, but be wrong. Train the model again."
             )
         entries = {name: manifest["files"][name] for name in (MODEL, TRAINING, STATE)}
-        return manifest["schema"], {n: (entry["bytes"], entry["sha256"]) for n, entry in entries.items()}
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing. {_NOT_USED}") from None
-    except (ValueError, KeyError, TypeError):
+        files = {name: (operator.index(entry["bytes"]), entry["sha256"]) for name, entry in entries.items()}
+        if files[STATE][0] > MOST:
+            raise CheckpointError(f"{folder / STATE} has more than {MOST:,} bytes. {_NOT_USED}")
+        return manifest["schema"], files
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{path} is cut short or altered. {_NOT_USED}") from None
 
 
 def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
     try:
         return parse(data)
-    except (SafetensorError, ValueError, KeyError) as error:
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a valid {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 

@@ -1,23 +1,29 @@
 """Reads the lines of history.jsonl and events.jsonl, and checks that they have what their readers need."""
 
+import errno
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from genlab.core.errors import GenlabError
+from genlab.core.files import read
+from genlab.core.remarks import remark
 from genlab.training.criterion import values_of
 
 Shape: TypeAlias = Any  # one of the words below, or a list or mapping of shapes
 
-BLOCK = 1 << 13  # bytes that are read at once from the end of a file
+BLOCK = 1 << 16  # bytes that are read at once from the end of a file
+LONGEST = 1 << 20  # bytes of a line
+MOST = 1 << 28  # bytes of a file
 HUGE = 1 << 63  # whole numbers from here on fit in no array
 NUMBER, WHOLE, TEXT, FLAG, MAPPING = "a number", "a whole number", "text", "true or false", "a mapping"
 NUMBER_OR_NULL, WHOLE_OR_NULL = "a number or null", "a whole number or null"
 _KINDS = {TEXT: str, FLAG: bool, MAPPING: dict}
-_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 # What readers need of the events of a kind; a list has one shape, that of all its items.
 EVENTS: Mapping[str, Mapping[str, Shape]] = {
@@ -40,35 +46,76 @@ EVENTS: Mapping[str, Mapping[str, Shape]] = {
 
 
 def forwards(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file; an incomplete last line is ignored.
+    """Return the records of a file that `whole_lines` can read."""
+    return [record for _, record in whole_lines(path) if record is not None]
+
+
+def whole_lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
+    """Return the lines of a file with their records, None where genlab did not write one.
+
+    A remark counts those. What comes after the last newline is left out: a kill has cut it off.
 
     Raises:
-        GenlabError: genlab did not write a line of it.
+        GenlabError: it is no file, or too long.
     """
-    if not path.is_file():
+    try:
+        lines = read(path, MOST).split(b"\n")[:-1]
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().split(b"\n")
-    whole = lines[:-1]  # after the last newline comes a line cut off by a kill, or nothing
-    return [_record(path, line) for line in whole if line]
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    found, faults = [], []
+    for number, line in enumerate(lines, 1):
+        if line:
+            record = _record(path.name, line)
+            if isinstance(record, str):
+                faults.append(f"line {number:,}, which {record}")
+            found.append((line, None if isinstance(record, str) else record))
+    if faults:
+        which, more = ("1 line", "is") if len(faults) == 1 else (f"{len(faults):,} lines", "are")
+        remark(f"{which} of {path} cannot be read and {more} left out (first: {faults[0]})")
+    return found
 
 
 def backwards(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what `forwards` returns, the last first, and read only what is taken."""
+    """Yield what `forwards` returns, the last first, and read only what is taken.
+
+    Raises:
+        GenlabError: it is too long.
+    """
+    whole = True
+    for line in _reversed(path):
+        record = _record(path.name, line)
+        if not isinstance(record, str):
+            yield record
+        elif whole:
+            whole_lines(path)  # for its remark
+            whole = False
+
+
+def _reversed(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, the last first; of one that is too long only a part that is too long."""
     if not path.is_file():
         return
     with path.open("rb") as file:
         place, rest, ended = file.seek(0, os.SEEK_END), b"", False
+        if place > MOST:
+            raise _unreadable(path, OSError(errno.EFBIG, f"it has {place:,} bytes, more than {MOST:,}"))
         while place:
             start = max(place - BLOCK, 0)
             file.seek(start)
             rest, *lines = (file.read(place - start) + rest).split(b"\n")
-            place = start
+            rest, place = rest[: LONGEST + 1], start
             if lines and not ended:
                 lines.pop()  # after the last newline
                 ended = True
-            yield from (_record(path, line) for line in reversed(lines) if line)
+            yield from filter(None, reversed(lines))
         if ended and rest:
-            yield _record(path, rest)
+            yield rest
+
+
+def _unreadable(path: Path, error: OSError) -> GenlabError:
+    return GenlabError(f"cannot read {path}: {error.strerror}. Restore the file, or move it away.")
 
 
 def wrong(value: object, shape: Shape, name: str = "") -> str:
@@ -102,12 +149,10 @@ def _is(value: object, word: str) -> bool:
     return type(value) is float and word in (NUMBER, NUMBER_OR_NULL)
 
 
-def _record(path: Path, line: bytes) -> dict[str, Any]:
-    """Return a line.
-
-    Raises:
-        GenlabError: genlab did not write it.
-    """
+def _record(name: str, line: bytes) -> dict[str, Any] | str:
+    """Return the record in a line of the file `name`, or in words why genlab did not write it."""
+    if len(line) > LONGEST:
+        return f"is longer than {LONGEST:,} bytes"
     try:
         record = json.loads(line)
         if b"\\u" in line:
@@ -115,13 +160,9 @@ def _record(path: Path, line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or not _is(record.get("step"), WHOLE) or record["step"] < 0:
-        fault = "is not of a step"
-    else:
-        why = _wrong_event(record) if path.name == "events.jsonl" else _wrong_signal(record)
-        if not why:
-            return record
-        fault = f"is damaged, because {why}"
-    raise GenlabError(f"{path} has a line that {fault}: {line[:60]!r}. Restore the file, or delete the line.")
+        return f"is not of a step: {line[:60]!r}"
+    why = _wrong_event(record) if name == "events.jsonl" else _wrong_signal(record)
+    return f"is damaged, because {why}: {line[:60]!r}" if why else record
 
 
 def _wrong_signal(record: Mapping[str, Any]) -> str:
@@ -138,12 +179,19 @@ def _wrong_event(event: Mapping[str, Any]) -> str:
     if why:
         return why
     time = event.get("time")
-    if time is not None and not (isinstance(time, str) and _TIME.fullmatch(time)):
+    if time is not None and not _is_time(time):
         return f'"time" must be like 2026-01-31T12:00:00Z, not {time!r:.60}'
     why = wrong(event, EVENTS.get(event["event"], {}))
     if why or event["event"] != "evaluation":
         return why
     return _wrong_evaluation(event)
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return bool(isinstance(value, str) and _TIME.fullmatch(value) and datetime.fromisoformat(value[:-1]))
+    except ValueError:  # the 31st of February
+        return False
 
 
 def _wrong_evaluation(event: Mapping[str, Any]) -> str:

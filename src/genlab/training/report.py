@@ -56,7 +56,7 @@ def _html(
     machine: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("started", "resumed")), {})
     title = html.escape(f"{folder.path.name}: {recipe['preset']} on {data['source']}")
     previews = "".join(
-        f"<figure>{image(path.read_bytes())}<figcaption>step {int(path.stem):,}</figcaption></figure>"
+        f"<figure>{image(folder.read_bytes(path))}<figcaption>step {int(path.stem):,}</figcaption></figure>"
         for path in _evenly(folder.previews(), SHOWN_PREVIEWS)
     )
     evaluations = [event for event in events if event["event"] == "evaluation"]
@@ -73,7 +73,7 @@ def _html(
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
 <pre>genlab train recipe.yaml</pre>
-<p>with this recipe.yaml:</p><pre>{html.escape((folder.path / "recipe.yaml").read_text())}</pre>
+<p>with this recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
 {_table(("machine", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
@@ -141,9 +141,9 @@ def verdict(folder: RunFolder) -> str:
     sentences = [f"{step:,} of {steps:,} steps{'' if seconds is None else f' in {duration(seconds)}'}."]
     last = events[-1] if events else {}
     if last.get("event") == "fault":
-        sentences.append(
-            f"Stopped by {last['value']} in {last['tensor']}; the last checkpoint is finite and whole."
-        )
+        saved = any(e["event"] == "checkpoint" for e in events)
+        kept = "the last checkpoint is finite and whole" if saved else "there is no checkpoint of it"
+        sentences.append(f"Stopped by {last['value']} in {last['tensor']}; {kept}.")
     elif last.get("event") == "interrupted":
         sentences.append("Interrupted after a checkpoint; continue with `genlab resume`.")
     elif last.get("event") == "patience":

@@ -5,8 +5,9 @@ import json
 import math
 import os
 import re
+import stat
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,17 +16,15 @@ import yaml
 
 from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
-from genlab.core.files import append, replace, storage, write
+from genlab.core.files import append, read, replace, storage, sweep
 from genlab.core.pictures import Picture, png
-from genlab.training.lines import Shape, backwards, forwards, wrong
+from genlab.core.remarks import remark
+from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines, wrong
+from genlab.training.links import WRITTEN, refuse_links
 
 LATEST = "latest"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
-FOLDERS = ("previews", "checkpoints", "evaluations", "samples", "reconstructions", "interpolations")
-FILES = (  # and the drafts of their next version, with .new at the end
-    *("recipe.yaml", "data.yaml", "rejected.csv", "history.jsonl", "events.jsonl"),
-    *("results.csv", "results.png", "report.html", ".lock"),
-)
+_PREVIEW = re.compile(r"[0-9]{6,18}\.png")  # a step
 
 
 class RunFolder:
@@ -36,7 +35,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, name: str) -> "RunFolder":
-        """Make `root/name`, or `root/name-2`, `-3` …, and let `root/latest` point to it.
+        """Make `root/name`, or `root/name-2`, `-3` …
 
         Raises:
             UsageError: the name cannot be a folder's, or is reserved.
@@ -57,8 +56,20 @@ class RunFolder:
                     number += 1
             (path / "previews").mkdir()
             (path / "checkpoints").mkdir()
-            _point(root / LATEST, path)
         return cls(path)
+
+    def become_latest(self) -> None:
+        """Let `latest` next to this folder point to it, which has all that a run needs to be found.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        link = self.path.with_name(LATEST)
+        draft = link.with_name(f".{LATEST}-{self.path.name}")
+        with storage(link):
+            draft.unlink(missing_ok=True)
+            draft.symlink_to(self.path.name, target_is_directory=True)
+            draft.replace(link)
 
     @property
     def last(self) -> Path:
@@ -85,9 +96,9 @@ class RunFolder:
         """Prevent other processes from training in this folder.
 
         Raises:
-            GenlabError: another process is training in it, or its lock is a link.
+            GenlabError: another process is training in it, or its lock is no file of its own.
         """
-        with _opened(self.path / ".lock") as file:
+        with _opened(self.path / ".lock", os.O_RDWR | os.O_CREAT) as file:
             if not _locks(file, fcntl.LOCK_EX):
                 time.sleep(0.1)  # `in_training` of another process locks for an instant
                 if not _locks(file, fcntl.LOCK_EX):
@@ -95,12 +106,26 @@ class RunFolder:
             yield
 
     def in_training(self) -> bool:
-        """Whether a process is training in this folder now."""
-        try:
-            with (self.path / ".lock").open("rb") as file:
-                return not _locks(file, fcntl.LOCK_SH)
-        except FileNotFoundError:
+        """Whether a process is training in this folder now.
+
+        Raises:
+            GenlabError: its lock is no file of its own.
+        """
+        if not os.path.lexists(self.path / ".lock"):
             return False
+        with _opened(self.path / ".lock", os.O_RDONLY) as file:
+            return not _locks(file, fcntl.LOCK_SH)
+
+    def read_bytes(self, name: str | Path) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            GenlabError: it is missing, no regular file, or longer than `MOST`.
+        """
+        try:
+            return read(self.path / name, MOST)
+        except OSError as error:
+            raise GenlabError(f"cannot read {self.path / name}: {error.strerror}") from None
 
     def write_text(self, name: str, text: str) -> None:
         """Write or replace a text file atomically."""
@@ -122,8 +147,8 @@ class RunFolder:
         """
         path = self.path / name
         try:
-            values = yaml12.read(path.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            values = yaml12.load(path)
+        except (OSError, yaml.YAMLError) as error:
             raise GenlabError(f"cannot read {path}: {error}") from None
         if not isinstance(values, dict):
             raise GenlabError(f"{path} does not hold keys and values")
@@ -137,7 +162,7 @@ class RunFolder:
 
     def picture(self, step: int, picture: Picture) -> None:
         """Write a preview."""
-        write(self.path / "previews" / f"{step:06d}.png", png(picture))
+        self.write_bytes(f"previews/{step:06d}.png", png(picture))
 
     def event(self, step: int, kind: str, details: Mapping[str, Any]) -> None:
         """Append a line to events.jsonl, with the time of day in UTC."""
@@ -148,7 +173,7 @@ class RunFolder:
         """Do nothing: every line is on the disk already."""
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the lines of history.jsonl, converted if by genlab 0.1; an incomplete last line is ignored."""
+        """Return the lines of history.jsonl, converted if by genlab 0.1; what `forwards` leaves out is missing."""
         return [legacy.signals(line) for line in forwards(self.path / "history.jsonl")]
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
@@ -161,89 +186,95 @@ class RunFolder:
         return map(convert, backwards(self.path / f"{name}.jsonl"))
 
     def rewind(self, step: int) -> None:
-        """Remove what was recorded after `step`, because it will be recorded again; faults stay."""
-        history = [line for line in self.history() if line["step"] <= step]
+        """Remove what was recorded after `step`, because it will be recorded again; faults stay.
+
+        Lines that cannot be read stay, too, at their places: nothing says to which step they belong.
+        """
         repeated = {"evaluation": step + 1, "checkpoint": step + 1, "phase": step}  # from which step on
-        events = [e for e in self.events() if e["step"] < repeated.get(e["event"], math.inf)]
-        for name, lines in (("history.jsonl", history), ("events.jsonl", events)):
-            replace(self.path / name, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        self._keep("history.jsonl", lambda line: line["step"] <= step)
+        self._keep("events.jsonl", lambda event: event["step"] < repeated.get(event["event"], math.inf))
         with storage(self.path / "previews"):
+            (self.path / "previews").mkdir(exist_ok=True)
             for preview in self.previews():
                 if int(preview.stem) > step:
                     preview.unlink()
 
+    def _keep(self, name: str, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        lines = [line for line, record in whole_lines(self.path / name) if record is None or wanted(record)]
+        self.write_bytes(name, b"".join(line + b"\n" for line in lines))
+
+    def sweep(self) -> None:
+        """Delete the drafts of files that killed processes have left."""
+        for folder in (self.path, *(self.path / name for name in WRITTEN)):
+            if folder.is_dir():
+                sweep(folder)
+
     def previews(self) -> list[Path]:
-        """Return the previews, oldest first."""
-        pictures = (path for path in (self.path / "previews").glob("*.png") if path.stem.isdecimal())
-        return sorted(pictures, key=lambda path: int(path.stem))
+        """Return the previews, oldest first; files of other names are not genlab's."""
+        pictures = (path for path in (self.path / "previews").glob("*.png") if _PREVIEW.fullmatch(path.name))
+        return sorted((path for path in pictures if path.is_file()), key=lambda path: int(path.stem))
 
 
 def find(run: str | Path, root: Path) -> RunFolder:
     """Return the run at the path `run`, or with the name `run` (or "latest") in `root`.
 
+    If "latest" leads to no run, it is the newest run next to it, with a remark.
+
     Raises:
         UsageError: there is no such run; the message suggests the closest name.
         GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
-    for path in (Path(run), root / run):
-        if (path / "recipe.yaml").is_file():
-            folder = path.resolve()
-            _refuse_links(folder)
-            return RunFolder(folder)
-    folders = [p for p in root.iterdir() if (p / "recipe.yaml").is_file()] if root.is_dir() else []
-    names = sorted(p.name for p in folders)
-    listed = ", ".join(name for name in names if name != LATEST)
-    known = f" Runs in {root}: {listed}." if names else f" There is no run in {root} yet."
+    path = next(filter(_is_run, (Path(run), root / run)), None) or _instead_of_latest(Path(run), root)
+    if path:
+        folder = path.resolve()
+        refuse_links(folder)
+        return RunFolder(folder)
+    names = sorted(p.name for p in _runs(root))
+    known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
     raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "recipe.yaml").is_file()
+    except OSError:  # it may not be looked at, or its name is too long
+        return False
+
+
+def _runs(root: Path) -> list[Path]:
+    """Return the runs in a folder, without `latest`."""
+    return [path for path in root.iterdir() if path.name != LATEST and _is_run(path)] if root.is_dir() else []
+
+
+def _instead_of_latest(run: Path, root: Path) -> Path | None:
+    """Return the run whose recipe.yaml is the newest, if `run` is "latest", which leads to none."""
+    if run.name != LATEST:
+        return None
+    link = root / LATEST if str(run) == LATEST else run
+    newest = max(_runs(link.parent), key=lambda path: (path / "recipe.yaml").stat().st_mtime, default=None)
+    if newest:
+        remark(f"{link} does not lead to a run; {newest}, the newest, is used instead")
+    return newest
 
 
 def _numbered(name: str, other: str) -> re.Match[str] | None:
     return re.fullmatch(re.escape(name) + r"(?:-(\d+))?", other)
 
 
-def _point(link: Path, target: Path) -> None:
-    """Point the symbolic link `link` to its sibling `target`, atomically."""
-    draft = link.with_name(f".{link.name}-{target.name}")
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(target.name, target_is_directory=True)
-    draft.replace(link)
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse a run folder in which what genlab writes or deletes is a link that leads out of it."""
-    for path in _links(folder, {*FOLDERS, *FILES, *(f"{name}.new" for name in FILES)}):
-        target = Path(os.path.realpath(path))
-        if not target.is_relative_to(folder):
-            raise GenlabError(
-                f"{path} is a link to {target}, outside of the run folder: genlab would write and delete files "
-                "there. Replace the link by what it leads to. To keep a run on another disk, move its whole "
-                "folder there, and link that."
-            )
-
-
-def _links(folder: Path, names: Collection[str] = ()) -> Iterator[Path]:
-    """Yield the links in a folder and in the folders in it; with `names` only in entries that are called so."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # a checkpoint that its training has just replaced
-        return
-    for entry in entries:
-        if names and entry.name not in names:
-            continue
-        if entry.is_symlink():
-            yield Path(entry.path)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _links(Path(entry.path))
-
-
 @contextmanager
-def _opened(lock: Path) -> Iterator[IO[bytes]]:
-    """Open a lock file, which is never a link, without changing what is in it."""
-    if lock.is_symlink():
-        raise GenlabError(f"{lock} is a link, perhaps to a file that matters. Delete the link and try again.")
-    with storage(lock):
-        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    with os.fdopen(file, "r+b") as opened:
+def _opened(lock: Path, flags: int) -> Iterator[IO[bytes]]:
+    """Open a lock, a file of its own, without waiting and without changing what is in it."""
+    try:
+        file = os.open(lock, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if lock.is_symlink():
+            why = "is a link, perhaps to a file that matters. Delete the link and try again."
+            raise GenlabError(f"{lock} {why}") from None
+        raise GenlabError(f"cannot open {lock}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise GenlabError(f"{lock} is no file. Delete it and try again.")
+    with os.fdopen(file, "rb") as opened:
         yield opened
 
 

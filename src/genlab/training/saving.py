@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -81,3 +82,15 @@ def best_state(folder: RunFolder) -> Mapping[str, Any]:
         return checkpoint.load_state(folder.best)
     except CheckpointError:
         return {}
+
+
+def whole(folder: RunFolder, then: str = "") -> str:
+    """Return in words which checkpoints of a run that ended early are whole, and `then` if one is the last."""
+    steps = {}
+    for place in (folder.last, folder.best):
+        with suppress(CheckpointError):
+            steps[place.name] = f"{place.name} of step {checkpoint.load_state(place)['step']:,}"
+    if not steps:
+        return "No checkpoint of this run has been saved."
+    verb = "checkpoints are" if len(steps) > 1 else "checkpoint is"
+    return f"Its {verb} whole: {', '.join(steps.values())}.{then * ('last' in steps)}"

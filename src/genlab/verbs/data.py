@@ -74,7 +74,7 @@ def data(
         UsageError: there is no such source, size or number of channels, or `out` is not a .png.
         DataError: the data cannot be used.
     """
-    from genlab.core.files import write
+    from genlab.core.files import replace
     from genlab.core.pictures import png
     from genlab.data.describe import describe
     from genlab.data.objects import as_source
@@ -83,5 +83,5 @@ def data(
     opened = as_source(name, size=size, channels=channels, max_rejected=max_rejected)
     place = given or Path(f"data-{Path(name).stem}.png")
     described = Described(opened, describe(opened), place)
-    write(place, png(described.picture))
+    replace(place, png(described.picture))
     return described

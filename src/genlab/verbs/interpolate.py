@@ -85,7 +85,7 @@ def interpolate(
     place = png_file(out)
 
     from genlab.applications.interpolate import interpolate as walk
-    from genlab.core.files import write
+    from genlab.core.files import replace
     from genlab.core.pictures import gif
 
     opened = open_run(os.fspath(run), root, checkpoint, device, data=data)
@@ -94,7 +94,7 @@ def interpolate(
     place = place or opened.place("interpolations", title, f"{stretches}x{frames}", seed=seed)
     result = Interpolated(paths, place, place.with_suffix(".gif"), opened.spec.target)
     write_png(place, result.picture)
-    write(result.animation, gif([opened.spec.target.draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
+    replace(result.animation, gif([opened.spec.target.draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
     return result
 
 

@@ -72,9 +72,9 @@ def png_file(out: File | None) -> Path | None:
 
 def write_png(path: Path, picture: "Picture") -> None:
     """Write a picture, in a folder that is made if it is missing."""
-    from genlab.core.files import storage, write
+    from genlab.core.files import replace, storage
     from genlab.core.pictures import png
 
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, png(picture))
+    replace(path, png(picture))
