@@ -134,6 +134,7 @@ def test_a_manifest_with_a_flipped_bit_is_refused_or_means_the_same(folder: Path
         b"7",
         b"null",
         b'{"schema": 2}',
+        b"[" * 100_000,
         b'{"schema": "2", "files": {}}',
         b'{"schema": 2, "files": []}',
         b'{"schema": 2, "files": {"model.safetensors": null, "training.safetensors": 1, "state.json": {}}}',
@@ -144,6 +145,60 @@ def test_a_manifest_that_says_something_else_is_named(folder: Path, manifest: by
     (folder / "manifest.json").write_bytes(manifest)
     with pytest.raises(CheckpointError, match=r"manifest\.json"):
         load(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["endless", "fifo", "folder", "sparse"])
+def test_a_file_that_does_not_end_or_is_none_is_named_at_once(folder: Path, name: str, kind: str) -> None:
+    path = folder / name
+    if kind == "sparse":
+        os.truncate(path, 40 << 30)
+    else:
+        path.unlink()
+        {"endless": lambda: path.symlink_to("/dev/zero"), "fifo": lambda: os.mkfifo(path), "folder": path.mkdir}[
+            kind
+        ]()
+    for use in (load, checkpoint.load_state):
+        if use is load or name in FILES[2:]:
+            with pytest.raises(CheckpointError, match=rf"{name} (cannot be read|has \d+ bytes instead of)"):
+                use(folder)
+
+
+def _with_file(folder: Path, name: str, data: bytes) -> None:
+    """Write a file of a checkpoint, with its length and hash in the manifest."""
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b"[1]", b"\xff", b" " * (checkpoint.MOST + 1)])
+def test_a_state_of_another_shape_depth_or_length_is_named(folder: Path, data: bytes) -> None:
+    _with_file(folder, "state.json", data)
+    with pytest.raises(CheckpointError, match=r"state\.json"):
+        load(folder)
+
+
+@pytest.mark.parametrize("length", [1e30, -1, "70", None, True])
+def test_a_length_that_is_none_is_refused(folder: Path, length: object) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["model.safetensors"]["bytes"] = length
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=r"manifest\.json|model\.safetensors has"):
+        load(folder)
+
+
+def test_a_copy_in_place_of_a_link_is_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    link(folder, folder.with_name("best"))
+    assert number_of(folder.with_name("best")) == 1
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(StorageError, match=r"model\.safetensors"):
+        link(folder, folder.with_name("best"))
+    assert number_of(folder.with_name("best")) == 1
 
 
 def test_a_newer_schema_is_refused_with_both_versions(folder: Path) -> None:

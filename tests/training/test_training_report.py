@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,18 @@ def bare(tmp_path: Path) -> RunFolder:
     spec = DataSpec(Images(1, 16, 16)).values()
     folder.write_yaml("data.yaml", {"source": "<script>alert(1)</script>", **spec, "counts": {"train": 1}})
     return folder
+
+
+def test_reports_may_be_written_at_the_same_time(bare: RunFolder) -> None:
+    for step in range(1, 20):
+        bare.scalars(step, {"loss": 1 / step})
+        bare.picture(step, np.zeros((4, 4, 1), np.uint8))
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write_report, bare) for _ in range(40)]:
+            done.result()
+    names = ("data.yaml", "history.jsonl", "recipe.yaml", "report.html", "results.csv", "results.png")
+    assert sorted(path.name for path in bare.path.iterdir() if path.is_file()) == sorted(names)
+    assert (bare.path / "report.html").read_text().endswith("</html>\n")
 
 
 def test_a_run_without_a_line_has_a_report(bare: RunFolder) -> None:

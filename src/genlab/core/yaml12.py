@@ -72,14 +72,16 @@ def _refuse_many(text: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             size, anchor = 1, event.anchor
         elif isinstance(event, yaml.AliasEvent):
-            size, anchor = sizes.get(str(event.anchor), MOST_VALUES), None
+            if event.anchor not in sizes:
+                raise yaml.YAMLError(f"the alias *{event.anchor} stands for nothing, or for itself")
+            size, anchor = sizes[event.anchor], None
         else:
             continue
         if anchor:
             sizes[anchor] = size
         counts[-1] += size
         if counts[-1] > MOST_VALUES:
-            raise yaml.YAMLError(f"it has more than {MOST_VALUES:,} values, or an alias of itself")
+            raise yaml.YAMLError(f"it has more than {MOST_VALUES:,} values")
 
 
 def written(values: dict[str, Any]) -> str:
