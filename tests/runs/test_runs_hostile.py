@@ -20,7 +20,8 @@ from genlab.runs import display
 from genlab.runs.listing import list_runs
 from genlab.runs.run import Run
 from genlab.training import curves, report
-from genlab.training.links import FOLDERS
+from genlab.training.links import FILES, FOLDERS
+from genlab.training.loggers import LOGGERS
 from genlab.training.run_folder import RunFolder
 
 TINY: dict[str, Any] = {"data": "digits", "size": 16, "width": 4, "latent": 3, "batch_size": 8, "device": "cpu"}
@@ -265,8 +266,9 @@ def test_a_damaged_line_is_left_out_and_counted(
 
 @pytest.mark.parametrize("use", READERS)
 def test_a_run_with_damaged_lines_can_be_used_with_a_remark(
-    folder: RunFolder, use: str, caplog: pytest.LogCaptureFixture
+    folder: RunFolder, use: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(display, "draw", lambda *_: b"no curves")
     for name in ("history", "events"):
         path = folder.path / f"{name}.jsonl"
         path.write_bytes(path.read_bytes() + b'\xff\n{"step": "4"}\n')
@@ -307,6 +309,9 @@ def refusal(reader: Callable[[Path], object], run: Path) -> str:
         ("data.yaml", {"target": {"kind": ["images"]}}, "data.yaml"),
         ("data.yaml", {"target": 3}, "does not describe the data"),
         ("data.yaml", {"conditions": None}, "does not describe the data"),
+        ("data.yaml", {"conditions": {"label": {"kind": "classes", "names": [{}]}}}, "no text"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 10**9, "width": 16}}, "no size"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 0, "width": 16}}, "no size"),
     ],
 )
 def test_a_damaged_yaml_file_is_named(folder: RunFolder, name: str, change: dict[str, Any], words: str) -> None:
@@ -316,6 +321,26 @@ def test_a_damaged_yaml_file_is_named(folder: RunFolder, name: str, change: dict
     messages = [refusal(reader, folder.path) for reader in (genlab.info, genlab.load, *others.values())]
     assert any(messages)
     assert all(words in message and name in message for message in messages if message)
+
+
+@pytest.mark.parametrize(
+    "text", ["classes: null", "shape: [1, 16]", "- a", "[" * 100_000, "a: &a [*a]", "a: \xff"]
+)
+@pytest.mark.parametrize("name", ["data.yaml", "recipe.yaml"])
+def test_a_yaml_file_of_another_kind_is_named(folder: RunFolder, name: str, text: str) -> None:
+    (folder.path / name).write_bytes(text.encode("latin-1"))
+    for reader in (genlab.load, READERS["resume"]):
+        assert name in refusal(reader, folder.path)
+    refusal(genlab.report, folder.path)
+
+
+def test_what_genlab_writes_into_a_run_is_all_guarded(folder: RunFolder) -> None:
+    genlab.sample(folder.path, number=2, device="cpu")
+    genlab.interpolate(folder.path, device="cpu", stretches=1, frames=2)
+    genlab.reconstruct(folder.path, np.zeros((2, 16, 16), np.uint8), device="cpu")
+    genlab.evaluate(folder.path, extractor="pixels", samples=10, device="cpu")
+    assert {path.name for path in folder.path.iterdir()} <= {*FILES, *FOLDERS}
+    assert LOGGERS.keys() <= {*FOLDERS}
 
 
 @pytest.mark.parametrize("state", ["[]", '{"step": "4"}', '{"batches": 1}', '{"step": 4, "best_value": "low"}'])

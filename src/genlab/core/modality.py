@@ -6,6 +6,7 @@ metrics and commands ask a modality for what they need, never which one it is.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from typing import Any, ClassVar, Protocol, Self
 
 import torch
@@ -15,6 +16,7 @@ from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.pictures import Picture, image_grid, label_tiles, scatter_plot
 
 BYTES = 256
+LARGEST = 1 << 28  # numbers of an example
 
 
 class Modality(Protocol):
@@ -249,6 +251,7 @@ class DataSpec:
 
         Raises:
             CheckpointError: a kind of data that this version of genlab does not know.
+            KeyError, TypeError, ValueError: they describe no data.
         """
         given = {name: _modality(plain) for name, plain in values["conditions"].items()}
         return cls(_modality(values["target"]), given)
@@ -272,4 +275,9 @@ def _modality(values: Mapping[str, Any]) -> Modality:
             f'this version of genlab knows no data of kind "{kind}". Choices: {", ".join(MODALITIES)}.'
         )
     modality: Modality = MODALITIES[kind](**fields)
+    sizes = [fields[name] for name in ("channels", "height", "width", "dimensions") if name in fields]
+    if not all(type(size) is int and size > 0 for size in sizes) or prod(sizes) > LARGEST:
+        raise ValueError(f"{' × '.join(map(str, sizes))} is no size of an example")
+    if not all(isinstance(name, str) for name in fields.get("names", ())):
+        raise ValueError("a name of a class is no text")
     return modality
