@@ -138,6 +138,13 @@ def bare(tmp_path: Path) -> RunFolder:
     return folder
 
 
+def test_a_run_at_a_relative_path_has_a_report(bare: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare.picture(1, np.zeros((4, 4, 1), np.uint8))
+    monkeypatch.chdir(bare.path.parent)
+    write_report(RunFolder(Path("run")))
+    assert "step 1<" in (bare.path / "report.html").read_text()
+
+
 def test_reports_may_be_written_at_the_same_time(bare: RunFolder) -> None:
     for step in range(1, 20):
         bare.scalars(step, {"loss": 1 / step})

@@ -122,10 +122,11 @@ class RunFolder:
         Raises:
             GenlabError: it is missing, no regular file, or longer than `MOST`.
         """
+        path = name if isinstance(name, Path) else self.path / name
         try:
-            return read(self.path / name, MOST)
+            return read(path, MOST)
         except OSError as error:
-            raise GenlabError(f"cannot read {self.path / name}: {error.strerror}") from None
+            raise GenlabError(f"cannot read {path}: {error.strerror}") from None
 
     def write_text(self, name: str, text: str) -> None:
         """Write or replace a text file atomically."""
