@@ -20,6 +20,7 @@ import yaml
 from genlab.core import parts, yaml12
 from genlab.core.errors import UsageError
 from genlab.core.parts import Origin
+from genlab.core.text import short
 from genlab.registration import KINDS, Load, loading
 
 
@@ -33,6 +34,8 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
     Raises:
         UsageError: there is no such file, it cannot be imported, or it registers nothing.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"plugin takes the path of a file, such as my_parts.py, not {short(path)}.")
     place = Path(path).expanduser()
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix != ".py":

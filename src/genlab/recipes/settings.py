@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from genlab.recipes.fields import names_of, option, own_options
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DeviceName: TypeAlias = str  # see `core/device.py: find_device`
 PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
@@ -33,7 +33,9 @@ class Settings:
     )
     minutes: float | None = option(None, "stop after this many minutes, even if steps remain", above=0)
     seed: int = option(0, "random seed; runs with the same seed and options are the same", least=0)
-    device: DeviceName = option("auto", "device to compute on; auto takes a GPU if there is one")
+    device: DeviceName = option(
+        "auto", "device to compute on: auto, cpu, cuda (or gpu, cuda:1, 1), mps; auto takes a GPU if there is one"
+    )
     precision: PrecisionName = option(
         "auto",
         "precision inside the networks; auto is bf16 if the hardware supports it, float32 for mlp and spline",

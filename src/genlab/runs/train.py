@@ -23,6 +23,7 @@ from genlab.core.errors import (
 )
 from genlab.core.parts import LATER, Part, registered
 from genlab.core.remarks import remark
+from genlab.core.text import counted, typed
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
@@ -85,14 +86,14 @@ class Result(Run):
         use = "interpolate" if self.has_latents else "sample"
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
-            f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
+            f"{counted(progress.step, 'step')} in {duration(progress.seconds)}{over}\n\n"
             f"  pictures  {folder}/previews\n"
             f"  report    {folder}/report.html\n"
             f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
             f"Try next:\n"
-            f"  genlab info {folder}\n"
-            f"  genlab {use} {folder}\n"
-            f"  genlab resume {folder} --steps {further}"
+            f"  {typed('genlab', 'info', folder)}\n"
+            f"  {typed('genlab', use, folder)}\n"
+            f"  {typed('genlab', 'resume', folder, '--steps', further)}"
         )
 
 
@@ -194,7 +195,8 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
         except StorageError as error:
-            error.add_note(saving.whole(run.folder, f" `genlab resume {run.folder.path}` goes on from there."))
+            again = f" `{typed('genlab', 'resume', run.folder.path)}` goes on from there."
+            error.add_note(saving.whole(run.folder, again))
             raise
         except (RunFailureError, NonFiniteError) as error:
             if parts := [part for part in run.plan.parts if part.kind not in LATER]:
@@ -297,7 +299,7 @@ def _fit(
         try:
             return fit(current.training, batches, cadence_of(run, current), progress, callbacks, current.average)
         except Interrupted as interrupted:
-            interrupted.add_note(f"Resume it with `genlab resume {run.folder.path}`.")
+            interrupted.add_note(f"Resume it with `{typed('genlab', 'resume', run.folder.path)}`.")
             raise
 
 

@@ -229,6 +229,11 @@ def find(run: str | Path, root: Path) -> RunFolder:
         folder = path.resolve()
         refuse_links(folder)
         return RunFolder(folder)
+    of = next(filter(_is_run, Path(run).parents), None)
+    if of and Path(run).exists():
+        raise UsageError(
+            f"{run} is in the run {of}. Give the run; where it has the option, --checkpoint best or last."
+        )
     names = sorted(p.name for p in _runs(root))
     known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
     raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.text import plain
 from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
@@ -105,4 +106,4 @@ def _of_model(folder: "RunFolder") -> dict[str, Any]:
 
 
 def _section(title: str, values: Mapping[str, Any]) -> str:
-    return "\n".join([title, *(f"  {name:<20} {value}" for name, value in values.items())])
+    return "\n".join([title, *(f"  {name:<20} {plain(value)}" for name, value in values.items())])
