@@ -313,8 +313,8 @@ def test_a_wrong_value_is_answered_in_the_same_words(
         (lambda: package.train(None), "preset must be a name, such as dcgan, a path ending in .yaml, or a recipe"),
         (lambda: package.train("vae", name=["x"]), "--name must be text or none"),
         (lambda: package.load({"a": 1}), '--run must be text or a path, not "dict with a"'),
-        (lambda: package.Run(3), '--run must be a path, not "3"'),  # type: ignore[arg-type]
-        (lambda: package.Run("x", root=None), '--root must be a path, not "None"'),  # type: ignore[arg-type]
+        (lambda: package.Run(3), '--run must be text or a path, not "3"'),  # type: ignore[arg-type]
+        (lambda: package.Run("x", root=None), '--root must be text or a path, not "None"'),  # type: ignore[arg-type]
         (lambda: package.plugin(3), "plugin takes the path of a file, such as my_parts.py, not 3"),  # type: ignore[arg-type]
         (lambda: package.part(3, "a")(len), 'unknown kind of part "3"'),  # type: ignore[arg-type]
         (lambda: package.doctor("x.csv", map=[3]), "--map must be a mapping of texts or a list of texts"),

@@ -42,6 +42,7 @@ class Settings:
     )
     root: str = option(DEFAULT_ROOT, "folder that contains the run folders")
     name: str | None = option(None, "name of the run folder; by default the preset's name")
+    latest: bool = option(True, "let `latest` point to this run; --no-latest for a trial")
     log_every: int = option(20, "steps between lines of history.jsonl", least=1)
     preview_every: int = option(200, "steps between preview images", least=1)
     evaluate_every: int = option(500, "steps between evaluations; raise it if they take too long", least=1)

@@ -119,7 +119,10 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
             record(source, folder)
             folder.write_yaml("recipe.yaml", plan.values())
-            folder.become_latest()
+            if plan.settings.latest:
+                folder.become_latest()
+            if plan.settings.name not in (None, folder.path.name):
+                notes["name"] = f'"{plan.settings.name}" is taken; this run is "{folder.path.name}"'
             path = str(folder.path)
         folder = RunFolder(Path(distributed.broadcast_object(path)))
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)

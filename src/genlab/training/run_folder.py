@@ -1,5 +1,6 @@
 """The folder of a run: its options, its history and its results."""
 
+import errno
 import fcntl
 import json
 import math
@@ -23,6 +24,8 @@ from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines,
 from genlab.training.links import WRITTEN, refuse_links
 
 LATEST = "latest"
+MOST_NAME = 1000  # bytes of the name of a folder
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # errors of systems without symbolic links
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
 _PREVIEW = re.compile(r"[0-9]{6,18}\.png")  # a step
 
@@ -61,6 +64,8 @@ class RunFolder:
     def become_latest(self) -> None:
         """Let `latest` next to this folder point to it, which has all that a run needs to be found.
 
+        It is a symbolic link, or a file with the folder's name where the system has no such links.
+
         Raises:
             StorageError: the disk refused.
         """
@@ -68,7 +73,12 @@ class RunFolder:
         draft = link.with_name(f".{LATEST}-{self.path.name}")
         with storage(link):
             draft.unlink(missing_ok=True)
-            draft.symlink_to(self.path.name, target_is_directory=True)
+            try:
+                draft.symlink_to(self.path.name, target_is_directory=True)
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno not in NO_LINKS:
+                    raise
+                draft.write_text(self.path.name)
             draft.replace(link)
 
     @property
@@ -224,7 +234,7 @@ def find(run: str | Path, root: Path) -> RunFolder:
         UsageError: there is no such run; the message suggests the closest name.
         GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
-    path = next(filter(_is_run, (Path(run), root / run)), None) or _instead_of_latest(Path(run), root)
+    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None) or _instead_of_latest(Path(run), root)
     if path:
         folder = path.resolve()
         refuse_links(folder)
@@ -264,6 +274,17 @@ def _instead_of_latest(run: Path, root: Path) -> Path | None:
 
 def _numbered(name: str, other: str) -> re.Match[str] | None:
     return re.fullmatch(re.escape(name) + r"(?:-(\d+))?", other)
+
+
+def followed(path: Path) -> Path:
+    """Return the folder next to it that `latest` names, if it is a file; any other path as it is."""
+    if path.name != LATEST:
+        return path
+    try:
+        name = read(path, MOST_NAME).decode(errors="replace")
+    except OSError:  # it is a link, or missing
+        return path
+    return path.with_name(name) if Path(name).name == name else path
 
 
 @contextmanager
