@@ -128,7 +128,7 @@ def _of_project(folder: Path) -> list[Path]:
     if not project.is_file() or any(_is_run(each) for each in (folder, *folder.parents)):
         return []
     try:
-        tool = tomllib.loads(project.read_text()).get("tool", {}).get("genlab", {})
+        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("genlab", {})
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {project}: {error}") from None
     for key in tool.keys() - {"plugins"}:

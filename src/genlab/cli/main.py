@@ -1,5 +1,6 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
+import io
 import os
 import re
 import sys
@@ -143,5 +144,8 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process; what its terminal cannot show is written as an escape sequence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -168,7 +168,7 @@ def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a ty
         *first: further names, before those of the table.
     """
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_bytes()).body:
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table):
             continue
         values = node.value.args if isinstance(node.value, ast.Call) else [node.value]

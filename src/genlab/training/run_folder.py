@@ -1,7 +1,6 @@
 """The folder of a run: its options, its history and its results."""
 
 import errno
-import fcntl
 import json
 import math
 import os
@@ -18,6 +17,7 @@ import yaml
 from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, read, replace, storage, sweep
+from genlab.core.locks import lock
 from genlab.core.pictures import Picture, png
 from genlab.core.remarks import remark
 from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines, wrong
@@ -78,7 +78,7 @@ class RunFolder:
             except (OSError, NotImplementedError) as error:
                 if isinstance(error, OSError) and error.errno not in NO_LINKS:
                     raise
-                draft.write_text(self.path.name)
+                draft.write_bytes(os.fsencode(self.path.name))
             draft.replace(link)
 
     @property
@@ -109,9 +109,9 @@ class RunFolder:
             GenlabError: another process is training in it, or its lock is no file of its own.
         """
         with _opened(self.path / ".lock", os.O_RDWR | os.O_CREAT) as file:
-            if not _locks(file, fcntl.LOCK_EX):
+            if not lock(file):
                 time.sleep(0.1)  # `in_training` of another process locks for an instant
-                if not _locks(file, fcntl.LOCK_EX):
+                if not lock(file):
                     raise GenlabError(f"another process is training in {self.path}; wait for it or stop it")
             yield
 
@@ -124,7 +124,7 @@ class RunFolder:
         if not os.path.lexists(self.path / ".lock"):
             return False
         with _opened(self.path / ".lock", os.O_RDONLY) as file:
-            return not _locks(file, fcntl.LOCK_SH)
+            return not lock(file, shared=True)
 
     def read_bytes(self, name: str | Path) -> bytes:
         """Return the bytes of a file.
@@ -132,10 +132,11 @@ class RunFolder:
         Raises:
             GenlabError: it is missing, no regular file, or longer than `MOST`.
         """
+        path = name if isinstance(name, Path) else self.path / name
         try:
-            return read(self.path / name, MOST)
+            return read(path, MOST)
         except OSError as error:
-            raise GenlabError(f"cannot read {self.path / name}: {error.strerror}") from None
+            raise GenlabError(f"cannot read {path}: {error.strerror}") from None
 
     def write_text(self, name: str, text: str) -> None:
         """Write or replace a text file atomically."""
@@ -234,7 +235,9 @@ def find(run: str | Path, root: Path) -> RunFolder:
         UsageError: there is no such run; the message suggests the closest name.
         GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
-    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None) or _instead_of_latest(Path(run), root)
+    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None) or _instead_of_latest(
+        Path(run), root
+    )
     if path:
         folder = path.resolve()
         refuse_links(folder)
@@ -281,33 +284,24 @@ def followed(path: Path) -> Path:
     if path.name != LATEST:
         return path
     try:
-        name = read(path, MOST_NAME).decode(errors="replace")
+        name = os.fsdecode(read(path, MOST_NAME))
     except OSError:  # it is a link, or missing
         return path
-    return path.with_name(name) if Path(name).name == name else path
+    return path.with_name(name) if name not in ("", "..") and Path(name).name == name else path
 
 
 @contextmanager
-def _opened(lock: Path, flags: int) -> Iterator[IO[bytes]]:
+def _opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
     """Open a lock, a file of its own, without waiting and without changing what is in it."""
     try:
-        file = os.open(lock, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
     except OSError as error:
-        if lock.is_symlink():
+        if path.is_symlink():
             why = "is a link, perhaps to a file that matters. Delete the link and try again."
-            raise GenlabError(f"{lock} {why}") from None
-        raise GenlabError(f"cannot open {lock}: {error.strerror}") from error
+            raise GenlabError(f"{path} {why}") from None
+        raise GenlabError(f"cannot open {path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise GenlabError(f"{lock} is no file. Delete it and try again.")
+        raise GenlabError(f"{path} is no file. Delete it and try again.")
     with os.fdopen(file, "rb") as opened:
         yield opened
-
-
-def _locks(file: IO[bytes], kind: int) -> bool:
-    """Lock a file until it is closed; return whether it could be locked."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
