@@ -26,6 +26,10 @@ class CheckpointError(GenlabError):
     """A checkpoint that is incomplete, altered, from another program or from a newer genlab."""
 
 
+class LostProcessError(GenlabError):
+    """One of several processes has ended, without which the others cannot go on."""
+
+
 class StorageError(GenlabError):
     """The disk refused a write: it is full, read-only or missing."""
 

@@ -16,6 +16,7 @@ from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import (
     GenlabError,
+    LostProcessError,
     NonFiniteError,
     RunFailureError,
     StorageError,
@@ -197,7 +198,7 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
     while True:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
-        except StorageError as error:
+        except (StorageError, LostProcessError) as error:
             again = f" `{typed('genlab', 'resume', run.folder.path)}` goes on from there."
             error.add_note(saving.whole(run.folder, again))
             raise
@@ -222,6 +223,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     """Train all phases, from the last checkpoint if there is one, and write the report."""
     main = run.shard.rank == 0
     with ExitStack() as stack:
+        stack.push(_leave_together)
         if main:
             stack.enter_context(run.folder.lock())
             run.folder.sweep()
@@ -343,8 +345,16 @@ def _notify_start(
             observer.event(treatment.stopped, "remedy", treatment.event())
 
 
+def _leave_together(kind: object, error: BaseException | None, trace: object) -> None:
+    """Wait for all processes after a signal: torchrun ends the others when the first one has left."""
+    if isinstance(error, Interrupted):
+        distributed.barrier()
+
+
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
     """Write the report; if that fails, say so: it takes nothing from the training, and hides no other error."""
+    if isinstance(error, LostProcessError):
+        return  # torchrun ends this process, too, within moments
     try:
         write_report(folder)
     except Exception as second:
