@@ -10,6 +10,7 @@ from typing import Any
 
 from genlab.core.signals import INDEX, Signal, signal
 from genlab.core.text import counted, plain
+from genlab.recipes.again import again
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
 from genlab.training.lines import TEXT, WHOLE
@@ -73,8 +74,9 @@ def _html(
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
-<pre>genlab train recipe.yaml</pre>
-<p>with this recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
+<p>From any folder, with the options that differ from the preset:</p>
+<pre>{html.escape(again(recipe, folder.path))}</pre>
+<p>All options, as in recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
 {_table(("machine", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
