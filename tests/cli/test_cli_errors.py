@@ -65,6 +65,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("sample a b", ['no use for "b"', "genlab sample --help"]),
     ("runs --jsn", ['mean "--json"?']),
     ("export", ['no command "export". Choices: train, ']),
+    ("load latest", ['"load" is for Python: `genlab.load("RUN")`']),
     ("train cyclegan", ['no preset "cyclegan". Presets: ']),
     ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound the discriminator's Lipschitz constant"]),
     ("train vae --size 5", ["no size 5", "8 to 512"]),

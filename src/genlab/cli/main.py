@@ -28,7 +28,7 @@ from genlab.plugins import of_command_line
 from genlab.recipes.fields import checked, flag
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import instead, owners
-from genlab.verbs import COMMANDS, find
+from genlab.verbs import COMMANDS, VERBS, find
 from genlab.version import __version__
 
 HELP = """Train, diagnose, evaluate and use generative models of images.
@@ -102,6 +102,8 @@ def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
     unused = (error.unused_tokens or [""])[0]
     if isinstance(error, UnknownCommandError) and command == "train":
         return _no_preset(name)
+    if isinstance(error, UnknownCommandError) and unused in VERBS:
+        return UsageError(f'"{unused}" is for Python: `genlab.{unused}("RUN")`. Choices: {", ".join(COMMANDS)}.')
     if isinstance(error, UnknownCommandError):
         return UsageError(f'no command "{unused}".{suggestion(unused, COMMANDS)} Choices: {", ".join(COMMANDS)}.')
     if isinstance(error, UnknownOptionError):
