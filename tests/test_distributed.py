@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import genlab
-from forks import in_processes, prepare
+from forks import FORKS, in_processes, prepare
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.cli.main import run as command
 from genlab.core.batch import Batch
@@ -212,6 +213,36 @@ def _launch(rank: int, work: Callable[[], object], folder: Path, port: int) -> N
         work()
 
 
+def _ends(tokens: Sequence[object], errors: Path) -> None:
+    """Run a command, end this process with its exit code, and let it write its errors to a file of its own."""
+    with errors.with_name(f"errors-{os.environ['RANK']}").open("w") as file, redirect_stderr(file):
+        code = command([str(token) for token in tokens])
+    sys.exit(code)
+
+
+def after_steps(folder: RunFolder, tokens: Sequence[object], rank: int, number: int) -> list[tuple[int, str]]:
+    """Train in two processes, send a signal to one of them after some steps; return exit codes and errors."""
+    here = folder.path.parent
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    work = partial(_ends, tokens, here / "errors")
+    processes = [FORKS.Process(target=_launch, args=(each, work, here, port)) for each in range(SIZE)]
+    for process in processes:
+        process.start()
+    deadline = time.monotonic() + 100
+    while not folder.events("checkpoint"):
+        assert all(process.is_alive() for process in processes), (here / "errors-0").read_text()
+        assert time.monotonic() < deadline, "no step was taken"
+        time.sleep(0.02)
+    os.kill(processes[rank].pid or 0, number)
+    for process in processes:
+        process.join(60)
+    return [
+        (process.exitcode or 0, (here / f"errors-{each}").read_text()) for each, process in enumerate(processes)
+    ]
+
+
 def _succeeds(tokens: Sequence[object]) -> None:
     assert command([str(token) for token in tokens]) == 0
 
@@ -399,6 +430,37 @@ def test_two_processes_measure_what_one_would(tmp_path: Path) -> None:
         assert theirs["value"] == pytest.approx(mine.value, rel=1e-6, abs=1e-9), mine.name
         assert theirs["protocol"] == mine.protocol
     assert kept.is_file()
+
+
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_a_killed_process_is_named_by_the_others(rank: int, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "vae")
+    ends = after_steps(folder, train("vae", 10**6, tmp_path, checkpoint_every=2), rank, signal.SIGKILL)
+    assert ends[rank][0] == -signal.SIGKILL
+    code, errors = ends[1 - rank]
+    assert code == 1, errors
+    said, saved = [line for line in errors.splitlines() if line.startswith("genlab")]
+    pattern = rf"genlab \(process {1 - rank}\): process {rank} \(pid \d+\) (was ended by SIGKILL|has ended), and"
+    assert re.match(pattern, said), errors
+    step = checkpoint.load(folder.last).state["step"]
+    assert f"whole: last of step {step}. `genlab resume {folder.path}` goes on from there." in saved
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("rank", "number"), [pytest.param(0, signal.SIGINT, marks=pytest.mark.slow), (1, signal.SIGTERM)]
+)
+def test_a_signal_to_one_process_stops_all_in_the_same_step(
+    rank: int, number: signal.Signals, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "vae")
+    ends = after_steps(folder, train("vae", 10**6, tmp_path, checkpoint_every=2), rank, number)
+    (interrupted,) = folder.events("interrupted")
+    assert checkpoint.load(folder.last).state["step"] == interrupted["step"] == folder.history()[-1]["step"]
+    for code, errors in ends:
+        assert code == 128 + number, errors
+        assert f"{number.name} at step {interrupted['step']}; a checkpoint was written." in errors
+    assert (folder.path / "report.html").is_file()
 
 
 def test_a_signal_to_all_leaves_one_whole_checkpoint(tmp_path: Path, torchrun: Torchrun) -> None:

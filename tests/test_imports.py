@@ -24,7 +24,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "data": frozenset({"core"}),
     "metrics": frozenset({"core"}),
     "diagnosis": frozenset({"core"}),
-    "training": frozenset({"core", "data", "metrics", "diagnosis"}),
+    "training": frozenset({"core", "data", "metrics", "diagnosis", "recipes"}),
     "recipes": PARTS,
     "runs": BELOW_RUNS,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),

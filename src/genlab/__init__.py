@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
     from genlab.verbs.resume import resume
+    from genlab.verbs.rm import rm
     from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
@@ -104,6 +105,7 @@ __all__ = [
     "reconstruct",
     "report",
     "resume",
+    "rm",
     "runs",
     "sample",
     "train",

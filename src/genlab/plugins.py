@@ -20,6 +20,7 @@ import yaml
 from genlab.core import parts, yaml12
 from genlab.core.errors import UsageError
 from genlab.core.parts import Origin
+from genlab.core.text import short
 from genlab.registration import KINDS, Load, loading
 
 
@@ -33,6 +34,8 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
     Raises:
         UsageError: there is no such file, it cannot be imported, or it registers nothing.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"plugin takes the path of a file, such as my_parts.py, not {short(path)}.")
     place = Path(path).expanduser()
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix != ".py":
@@ -125,7 +128,7 @@ def _of_project(folder: Path) -> list[Path]:
     if not project.is_file() or any(_is_run(each) for each in (folder, *folder.parents)):
         return []
     try:
-        tool = tomllib.loads(project.read_text()).get("tool", {}).get("genlab", {})
+        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {}).get("genlab", {})
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {project}: {error}") from None
     for key in tool.keys() - {"plugins"}:

@@ -15,9 +15,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+import genlab as package
 from genlab import __version__
 from genlab.applications.interpolate import interpolate
 from genlab.applications.sample import sample
+from genlab.core.errors import UsageError
 from genlab.core.pictures import to_bytes
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.settings import CheckpointName
@@ -493,3 +495,32 @@ def test_resume_goes_on_to_where_one_run_would_have_come(own: Path, genlab: Genl
     lines = [json.loads(line) for line in (own / "dcgan" / "history.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 20]
     assert RunFolder(own / "dcgan").read_yaml("recipe.yaml")["steps"] == 20
+
+
+def test_a_checkpoint_in_a_run_is_found_by_its_path(runs: Path, tmp_path: Path) -> None:
+    run = runs / "vae"
+    for name in ("best", "last"):
+        folder = run / "checkpoints" / name
+        expected = package.load(run, checkpoint=name).state_dict()
+        for place in (folder, folder / "model.safetensors"):
+            found = package.load(place).state_dict()
+            assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+    drawn = package.sample(run / "checkpoints" / "last", number=1, out=tmp_path / "a.png")
+    assert drawn.path.is_file()
+
+
+def test_a_place_in_a_run_that_is_not_the_wanted_checkpoint_is_refused(runs: Path) -> None:
+    best = runs / "vae" / "checkpoints" / "best"
+    with pytest.raises(UsageError, match=r"is in the checkpoint best of the run .*vae, not in last"):
+        package.load(best, checkpoint="last")
+    for call in (package.info, package.doctor, package.load):
+        with pytest.raises(UsageError, match=r"is in the run .*vae\. Give the run"):
+            call(runs / "vae" / "previews")
+
+
+def test_messages_have_no_marks_of_python(runs: Path, genlab: Genlab) -> None:
+    code, out, _ = genlab("info", "vae", "--root", runs)
+    assert code == 0
+    assert "{" not in out
+    assert "[" not in out.replace("fd[", "")
+    assert not re.search(r"\d\.\d{8}", out)

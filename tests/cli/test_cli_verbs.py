@@ -304,7 +304,21 @@ def test_a_wrong_value_is_answered_in_the_same_words(
         ),
         (lambda: package.sample(3), '--run must be text or a path, not "3".'),
         (lambda: package.sample(None), '--run must be text or a path, not "None".'),
-        (lambda: package.sample("x", "y"), "sample: too many positional arguments"),
+        (
+            lambda: package.sample("x", "y"),
+            "sample: too many positional arguments. Options are given by name, such",
+        ),
+        (lambda: package.train("vae", {"steps": 3}), 'Options are given by name, such as data="digits"'),
+        (lambda: package.train({"preset": "vae"}), "or a recipe, not dict with preset. See genlab.recipes()"),
+        (lambda: package.train(None), "preset must be a name, such as dcgan, a path ending in .yaml, or a recipe"),
+        (lambda: package.train("vae", name=["x"]), "--name must be text or none"),
+        (lambda: package.load({"a": 1}), '--run must be text or a path, not "dict with a"'),
+        (lambda: package.Run(3), '--run must be text or a path, not "3"'),  # type: ignore[arg-type]
+        (lambda: package.Run("x", root=None), '--root must be text or a path, not "None"'),  # type: ignore[arg-type]
+        (lambda: package.plugin(3), "plugin takes the path of a file, such as my_parts.py, not 3"),  # type: ignore[arg-type]
+        (lambda: package.part(3, "a")(len), 'unknown kind of part "3"'),  # type: ignore[arg-type]
+        (lambda: package.doctor("x.csv", map=[3]), "--map must be a mapping of texts or a list of texts"),
+        (lambda: package.compare(3, 4), '--runs must be text or a path, not "3"'),
         (lambda: package.reconstruct("x"), "reconstruct: missing a required argument: 'path'"),
         (lambda: package.bench("trainig"), 'not "trainig". Did you mean "training"?'),
         (lambda: package.data(), "data: missing a required argument: 'source'"),

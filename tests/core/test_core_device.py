@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from genlab.core.device import find_device, subnormals_flushed
+from genlab.core.errors import UsageError
 
 TINY = 1e-39  # below the least normal number of float32
 
@@ -34,3 +35,34 @@ def test_convolutions_of_a_gpu_drop_no_bits_of_float32(monkeypatch: pytest.Monke
     assert torch.backends.cudnn.allow_tf32
     assert find_device("auto").type == "cuda"
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        *((name, "cuda:0") for name in ("auto", "cuda", "gpu", "GPU", " Cuda", "0", "cuda:0", "gpu:0")),
+        *((name, "cuda:1") for name in ("1", "cuda:1", "CUDA:1")),
+        *((name, "cpu") for name in ("cpu", "CPU")),
+    ],
+)
+def test_a_gpu_has_several_names(name: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert str(find_device(name)) == found
+
+
+@pytest.mark.parametrize("name", ["cuda:2", "2", "tpu", "meta", "gpus", "-1", "", "cuda:"])
+def test_a_gpu_that_is_not_there_is_refused_with_the_choices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UsageError, match=rf'no device "{name}" here\. .*: auto, cuda, .*cpu, cuda:0, cuda:1\.'):
+        find_device(name)
+
+
+def test_several_processes_do_not_share_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="With --device cuda each takes its own"):
+        find_device("cuda:1")

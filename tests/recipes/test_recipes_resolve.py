@@ -168,7 +168,7 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         ["--loss must be one of minimax, non-saturating", '"minmax"', 'mean "minimax"?'],
     ),
     ("dcgan", {"architecture": "vgg"}, ["--architecture must be one of mlp, dcgan, dcgan-upsample", '"vgg"']),
-    ("vae", {"device": "gpu"}, ["--device must be one of auto, cpu, cuda, mps", '"gpu"', 'mean "cpu"?']),
+    ("vae", {"precision": "bf6"}, ["--precision must be one of auto, bf16, float32", '"bf6"', 'mean "bf16"?']),
     ("vae", {"steps": 0}, ["--steps must be at least 1, not 0."]),
     ("vae", {"batch_size": 1}, ["--batch-size must be at least 2, not 1."]),
     ("vae", {"ema": 1.0}, ["--ema must be at least 0 and at most 0.99999, not 1.0."]),
@@ -270,8 +270,8 @@ def test_scalars_of_numpy_and_devices_of_torch_are_option_values() -> None:
     [
         ({"steps": np.float64(5.5)}, 'must be a whole number, not "5.5"'),
         ({"steps": np.arange(3)}, r'not "ndarray of shape \(3,\)"'),
-        ({"device": torch.device("meta")}, 'not "meta"'),
-        ({"device": "x" * 100_000}, 'not "x{39}…"'),
+        ({"precision": torch.float32}, 'not "dtype"'),
+        ({"precision": "x" * 100_000}, 'not "x{39}…"'),
     ],
 )
 def test_other_values_are_refused_without_their_content(options: dict[str, Any], message: str) -> None:

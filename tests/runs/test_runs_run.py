@@ -31,6 +31,7 @@ def folder_of(root: Path, name: str, **options: Any) -> RunFolder:
     folder = RunFolder.create(root, name)
     folder.write_yaml("recipe.yaml", resolve("vae", {"steps": 10, **options}).values())
     folder.write_yaml("data.yaml", {"source": "digits"})
+    folder.become_latest()
     return folder
 
 

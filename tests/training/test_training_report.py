@@ -90,7 +90,7 @@ def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> N
     assert previews[-1] in page.images
     assert sum(image in previews for image in page.images) == 6
     assert (run.path / "results.png").read_bytes() in page.images
-    for text in ("30 of 30 steps", "vae on ring8", "genlab train recipe.yaml", "step 3", "step 30"):
+    for text in ("30 of 30 steps", "vae on ring8", "genlab train vae --", "--data ring8", "step 3", "step 30"):
         assert text in page.text
     assert (run.path / "recipe.yaml").read_text() in page.text
     best = min(event["negative_bound"] for event in run.events("evaluation") if event["best"])
@@ -236,7 +236,7 @@ def test_writing_it_again_changes_nothing(run: RunFolder, monkeypatch: pytest.Mo
 
 
 def test_the_recipe_of_the_report_trains_the_same_model(run: RunFolder, tmp_path: Path) -> None:
-    """`genlab train recipe.yaml` is what the report says runs it again."""
+    """`genlab train recipe.yaml` runs it again, too."""
     options: dict[str, Any] = {"root": tmp_path}
     again = RunFolder(Path(genlab.train(str(run.path / "recipe.yaml"), quiet=True, **options)))
     for name in ("model", "training"):

@@ -1,9 +1,11 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
+import io
 import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 from cyclopts import (
@@ -14,17 +16,19 @@ from cyclopts import (
     Token,
     UnknownCommandError,
     UnknownOptionError,
+    UnusedCliTokensError,
     convert,
 )
 
 from genlab.cli.command import as_command
 from genlab.cli.train import training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.core.text import typed
 from genlab.plugins import of_command_line
-from genlab.recipes.fields import checked
+from genlab.recipes.fields import checked, flag
 from genlab.recipes.presets import PRESETS
-from genlab.recipes.resolve import owners
-from genlab.verbs import COMMANDS, find
+from genlab.recipes.resolve import instead, owners
+from genlab.verbs import COMMANDS, VERBS, find
 from genlab.version import __version__
 
 HELP = """Train, diagnose, evaluate and use generative models of images.
@@ -95,17 +99,42 @@ def run(tokens: Sequence[str]) -> int:
 def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
     """Return an error of the command line, in our own words where Cyclopts does not know what was meant."""
     command, name, *_ = *tokens, "", ""
+    unused = (error.unused_tokens or [""])[0]
     if isinstance(error, UnknownCommandError) and command == "train":
-        return UsageError(f'no preset "{name}".{suggestion(name, PRESETS)} Presets: {", ".join(PRESETS)}.')
+        return _no_preset(name)
+    if isinstance(error, UnknownCommandError) and unused in VERBS:
+        return UsageError(f'"{unused}" is for Python: `genlab.{unused}("RUN")`. Choices: {", ".join(COMMANDS)}.')
+    if isinstance(error, UnknownCommandError):
+        return UsageError(f'no command "{unused}".{suggestion(unused, COMMANDS)} Choices: {", ".join(COMMANDS)}.')
     if isinstance(error, UnknownOptionError):
-        typed = error.token.keyword or error.token.value
-        families = owners(typed.removeprefix("--").replace("-", "_"))
-        if families and command == "train" and name in PRESETS:
-            return UsageError(f"{name} has no {typed}.{families}")
-        if families and command == "resume":
-            start = f"start a new run with `genlab train RUN/recipe.yaml {typed} …`"
-            return UsageError(f"resume cannot change {typed}, which belongs to the recipe; {start}")
+        return _no_option(error, command, name)
+    if isinstance(error, UnusedCliTokensError) and command == "train":
+        return UsageError(f'train takes one preset, not "{unused}" too. Did you mean {typed("--data", unused)}?')
+    if isinstance(error, UnusedCliTokensError):
+        return UsageError(f'{command} has no use for "{unused}". See `genlab {command} --help`.')
     return error
+
+
+def _no_preset(name: str) -> UsageError:
+    """Return the error of a preset that there is not."""
+    if name.startswith("-"):
+        return UsageError(f"train needs a preset before {name}, as in `genlab train dcgan {name} …`.")
+    data = f" As data: {typed('genlab', 'train', 'dcgan', '--data', name)}." if Path(name).exists() else ""
+    return UsageError(f'no preset "{name}".{suggestion(name, PRESETS)}{data} Presets: {", ".join(PRESETS)}.')
+
+
+def _no_option(error: UnknownOptionError, command: str, name: str) -> UsageError:
+    """Return the error of an option that a command does not have."""
+    given = error.token.keyword or error.token.value
+    option = given.removeprefix("--").replace("-", "_")
+    if command == "resume" and owners(option):
+        start = f"start a new run with `genlab train RUN/recipe.yaml {given} …`"
+        return UsageError(f"resume cannot change {given}, which belongs to the recipe; {start}")
+    flags = [known for argument in error.argument_collection for known in argument.names]
+    names = [known.removeprefix("--").replace("-", "_") for known in flags]
+    of, words = (name, f"train {name}") if command == "train" else (command, command)
+    hint = instead(option, names, flag) if command == "train" else suggestion(option, names, flag)
+    return UsageError(f"{of} has no {given}.{hint} See `genlab {words} --help`.")
 
 
 def _complain(error: Exception, code: int) -> int:
@@ -117,5 +146,8 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process; what its terminal cannot show is written as an escape sequence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """Devices and the precision of computations on them."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -10,31 +11,39 @@ import torch
 from torch import nn
 
 from genlab.core.errors import UsageError, lookup
+from genlab.core.text import short
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is a GPU if there is one, else the CPU.
+    """Return the device called `name`: auto, cpu, gpu, cuda, cuda:1 (or 1), mps, in any case.
 
-    Under `torchrun` each process takes the GPU of its local rank. On CUDA it also switches TF32 off for
-    convolutions, which would drop 13 bits of float32; matrix products do not use TF32 by default.
+    "auto" is a GPU if there is one, else the CPU. Under `torchrun` each process takes the GPU of its local rank.
+    On CUDA it also switches TF32 off for convolutions, which would drop 13 bits of float32; matrix products do not
+    use TF32 by default.
 
     Raises:
-        UsageError: this machine has no such device.
+        UsageError: this machine has no such device, or several processes would share a GPU.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    kind = next(kind for kind, there in available.items() if there) if name == "auto" else name
-    if not available.get(kind, False):
-        there = ", ".join(["auto", *(kind for kind, there in available.items() if there)])
-        raise UsageError(f'no device "{name}" here. Choices on this machine: {there}.')
-    if kind == "cuda":
-        # With TF32 flows cannot be inverted accurately, and results depend on the GPU.
-        torch.backends.cudnn.allow_tf32 = False
+    cuda = torch.cuda.is_available()
+    numbered = [f"cuda:{number}" for number in range(torch.cuda.device_count() if cuda else 0)]
+    there = [*["cuda"] * cuda, *["mps"] * torch.backends.mps.is_available(), "cpu"]
+    wanted = re.sub(r"^(cuda:|gpu:)?(?=\d+$)", "cuda:", name.strip().lower())
+    if wanted == "auto" or (wanted == "gpu" and there[0] != "cpu"):
+        wanted = there[0]
+    if wanted not in (*there, *numbered):
+        choices = ["auto", *there, *numbered]
+        raise UsageError(f'no device "{short(name)}" here. Choices on this machine: {", ".join(choices)}.')
+    if not wanted.startswith("cuda"):
+        return torch.device(wanted)
+    # With TF32 flows cannot be inverted accurately, and results depend on the GPU.
+    torch.backends.cudnn.allow_tf32 = False
+    if wanted == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device(kind)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            f"--device {name} is one GPU for several processes. With --device cuda each takes its own."
+        )
+    return torch.device(wanted)
 
 
 def to_device(model: nn.Module, device: torch.device | str) -> nn.Module:

@@ -6,6 +6,7 @@ Networks are not wrapped. Each process computes on its rows of the global batch;
 
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from genlab.core.errors import LostProcessError
+from genlab.core.peers import Peer, described, this_process
+
 if dist.is_available():
     # Its functions keep the process group that exists at import as a default argument. The first optimizer imports
     # it; if that happened after `join`, gloo's threads would outlive `leave`, and a thread that frees a tensor at
@@ -23,6 +27,8 @@ if dist.is_available():
     import torch.distributed.nn.functional
 
 T = TypeVar("T")
+_LOST = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe|socket", re.IGNORECASE)  # in errors of torch
+_peers: list[Peer] = []  # the processes of the group by rank
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def join(device: torch.device) -> Shard:
         # Each group needs a new prefix: under an old one the store has the addresses of closed connections.
         prefixed = dist.PrefixStore(f"genlab-{next(_group_numbers)}", store)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=prefixed, rank=rank, world_size=size)
+    _peers[:] = all_gather_object(this_process())
     return current_shard()
 
 
@@ -70,10 +77,27 @@ def process_group(device: torch.device) -> Iterator[Shard]:
     """Join the process group inside the context; a group that the caller has joined already is kept."""
     joined_before = in_group()
     try:
-        yield join(device)
+        shard = join(device)
+        with losses_named():
+            yield shard
     finally:
         if not joined_before:
             leave()
+
+
+@contextmanager
+def losses_named() -> Iterator[None]:
+    """Turn the error of torch when the connection to a process is lost into one that says which has ended.
+
+    Raises:
+        LostProcessError: one of the processes has ended.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() == 1 or not _LOST.search(str(error)):
+            raise
+        raise LostProcessError(f"{described(_peers)}, and the others cannot go on alone.") from error
 
 
 @cache
@@ -126,6 +150,13 @@ def all_reduce_mean_(tensor: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(tensor)
         tensor /= world_size()
+    return tensor
+
+
+def all_reduce_max_(tensor: Tensor) -> Tensor:
+    """Replace `tensor` by the largest of all processes, element by element, in place."""
+    if world_size() > 1:
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
     return tensor
 
 

@@ -119,16 +119,18 @@ def rename(source: Path, target: Path) -> None:
         StorageError: the disk refused.
     """
     with storage(target):
-        source.rename(target)
+        source.replace(target)
     sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` are on the disk.
+    """Wait until the names in `folder` are on the disk; Windows, which cannot open folders, sees to that itself.
 
     Raises:
         StorageError: the disk refused.
     """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
     with storage(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

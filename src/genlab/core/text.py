@@ -1,7 +1,9 @@
-"""Tables of plain text, and values as messages show them."""
+"""Tables of plain text, values as messages show them, and commands to type."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 SHOWN = 40  # characters of a value in a message
@@ -13,12 +15,41 @@ def short(value: object, most: int = SHOWN) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
         return f"{type(value).__name__} of shape {tuple(shape)}"
-    if isinstance(value, list | tuple | set | Mapping):
-        plain = all(isinstance(item, _PLAIN) for item in (value.values() if isinstance(value, Mapping) else value))
-        text = str(value) if plain else f"{type(value).__name__} of {len(value):,} items"
+    if isinstance(value, Mapping):
+        text = f"{type(value).__name__} with {', '.join(map(str, value)) or 'nothing in it'}"
+    elif isinstance(value, list | tuple | set):
+        whole = all(isinstance(item, _PLAIN) for item in value)
+        text = str(value) if whole else f"{type(value).__name__} of {len(value):,} items"
     else:
         text = str(value) if isinstance(value, _PLAIN) or shape == () else type(value).__name__
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words: "1 step", "2,000 steps"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def plain(value: object) -> str:
+    """Return a value without marks of Python: numbers with at most six digits, mappings as names and values."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {plain(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
+
+
+def typed(*words: object) -> str:
+    """Return a command as a shell reads it: each word quoted if it needs that, none taken for an option.
+
+    A path that starts with a dash is written as `./-path`.
+    """
+    dashed = (isinstance(word, Path) and str(word).startswith("-") for word in words)
+    return shlex.join(f"./{word}" if each else str(word) for word, each in zip(words, dashed, strict=True))
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ import torch
 from genlab.core.batch import Batch
 from genlab.core.condition import Condition
 from genlab.core.modality import BYTES, Classes, DataSpec, Images, Modality, Points
+from genlab.core.text import counted
 
 Array = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
@@ -164,7 +165,7 @@ class Dataset:
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"<Dataset {self.name}: {len(self):,} examples, {self.modality}>"
+        return f"<Dataset {self.name}: {counted(len(self), 'example')}, {self.modality}>"
 
     @property
     def modality(self) -> Modality:

@@ -36,7 +36,7 @@ def rows_of(path: Path, notes: list[str]) -> Iterator[Row]:
         yield from enumerate(_events(path))
         return
     try:
-        text = path.read_text(errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise GenlabError(f"cannot read {path}: {error}") from None
     lines = [line for line in text.splitlines() if line and not line.isspace()]

@@ -168,7 +168,7 @@ def names_of(module: str, table: str, *first: str) -> Any:  # noqa: ANN401 (a ty
         *first: further names, before those of the table.
     """
     path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_bytes()).body:
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == table):
             continue
         values = node.value.args if isinstance(node.value, ast.Call) else [node.value]
@@ -237,7 +237,7 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
     Raises:
         UsageError: it has another type, is out of the `limits` of an option, or not among the choices.
     """
-    value = _plain(value)
+    value = _plain(name, value)
     converted = _convert(value, hint)
     if converted is _NO:
         choices = [
@@ -262,12 +262,13 @@ def checked(name: str, value: Any, hint: Any, limits: Mapping[str, Any] = NO_LIM
 _NO = object()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return a scalar of NumPy as a number of Python, exactly, and a device of torch as its name."""
+def _plain(name: str, value: Any) -> Any:  # noqa: ANN401
+    """Return a scalar of NumPy as a number of Python, exactly, and a device as its name."""
     kind = type(value)
     if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
         return value.item()
-    return str(value) if (kind.__module__, kind.__name__) == ("torch", "device") else value
+    is_device = (kind.__module__, kind.__name__) == ("torch", "device") or (name == "device" and kind is int)
+    return str(value) if is_device else value
 
 
 def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
@@ -293,7 +294,12 @@ def _convert(value: Any, hint: Any) -> Any:  # noqa: ANN401
     if hint is str:
         return os.fspath(value) if isinstance(value, str | os.PathLike) else _NO
     if isinstance(origin, type):
-        return value if isinstance(value, origin) and not isinstance(value, str) else _NO
+        if not isinstance(value, origin) or isinstance(value, str):
+            return _NO
+        items = [*value, *value.values()] if isinstance(value, Mapping) else value
+        if isinstance(items, Sequence) and any(_convert(item, get_args(hint)[-1]) is _NO for item in items):
+            return _NO
+        return value
     return value if type(value) is hint else _NO
 
 
@@ -315,8 +321,8 @@ _WORDS = {
     bool: "true or false",
     Path: "a path",
     os.PathLike: "a path",
-    Sequence: "a list",
-    Mapping: "a mapping",
+    Sequence: "a list of texts",
+    Mapping: "a mapping of texts",
 }
 
 

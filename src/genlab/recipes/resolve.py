@@ -1,6 +1,6 @@
 """From what a user wrote, on the command line, in YAML or in Python, to a recipe and settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     import torch
 
 
+SYNONYMS = {  # names that other programs give to options
+    **dict.fromkeys(("learning_rate", "rate"), "lr"),
+    **dict.fromkeys(("epochs", "iterations", "iters", "max_steps", "num_steps"), "steps"),
+    **dict.fromkeys(("dataset", "data_dir", "data_path", "input"), "data"),
+    **dict.fromkeys(("out", "output", "output_dir", "out_dir", "folder", "save_dir"), "root"),
+    **dict.fromkeys(("batchsize", "bs"), "batch_size"),
+    **dict.fromkeys(("latent_size", "z_dim", "nz"), "latent"),
+    **dict.fromkeys(("image_size", "resolution", "img_size"), "size"),
+    **dict.fromkeys(("gpu", "cuda", "gpus"), "device"),
+}
 _RESTORE = "Restore the file."
 
 
@@ -50,8 +60,7 @@ class Plan:
         for name in options.keys() - of_recipe - of_settings:
             known = sorted({*of_recipe, *of_settings, *aliases(self.recipe, self.settings)})
             raise UsageError(
-                f'{self.preset} has no option "{name}".{owners(name) or suggestion(name, known)} '
-                f"Choices: {', '.join(known)}."
+                f'{self.preset} has no option "{name}".{instead(name, known)} Choices: {", ".join(known)}.'
             )
         recipe = override(self.recipe, {n: v for n, v in options.items() if n in of_recipe})
         settings = override(self.settings, {n: v for n, v in options.items() if n in of_settings})
@@ -208,6 +217,22 @@ def _incomplete(preset: str, options: Mapping[str, Any], missing: Sequence[Mappi
     recipe = replace(plan.recipe, **{name: value for name, value in named.items() if name in of_recipe})
     settings = replace(plan.settings, **{name: value for name, value in named.items() if name not in of_recipe})
     return replace(plan, recipe=recipe, settings=settings)
+
+
+def instead(name: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
+    """Return what to give instead of an option that is not among the `known` ones, formatted by `shown`.
+
+    It is a question with the option that was probably meant, or the families that have this one; or nothing.
+    """
+    known = list(known)
+    meant = [each for each in known if each.endswith(f"_{name}")]
+    if name in SYNONYMS and SYNONYMS[name] in known:
+        meant = [SYNONYMS[name]]
+    elif name in SYNONYMS and not meant:
+        meant = [each for each in known if each.endswith(f"_{SYNONYMS[name]}")]
+    if meant:
+        return ' Did you mean "{}"?'.format('" or "'.join(map(shown, meant)))
+    return owners(name) or suggestion(name, known, shown)
 
 
 def owners(name: str) -> str:

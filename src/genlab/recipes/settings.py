@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from genlab.recipes.fields import names_of, option, own_options
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DeviceName: TypeAlias = str  # see `core/device.py: find_device`
 PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
@@ -33,13 +33,16 @@ class Settings:
     )
     minutes: float | None = option(None, "stop after this many minutes, even if steps remain", above=0)
     seed: int = option(0, "random seed; runs with the same seed and options are the same", least=0)
-    device: DeviceName = option("auto", "device to compute on; auto takes a GPU if there is one")
+    device: DeviceName = option(
+        "auto", "device to compute on: auto, cpu, cuda (or gpu, cuda:1, 1), mps; auto takes a GPU if there is one"
+    )
     precision: PrecisionName = option(
         "auto",
         "precision inside the networks; auto is bf16 if the hardware supports it, float32 for mlp and spline",
     )
     root: str = option(DEFAULT_ROOT, "folder that contains the run folders")
     name: str | None = option(None, "name of the run folder; by default the preset's name")
+    latest: bool = option(True, "let `latest` point to this run; --no-latest for a trial")
     log_every: int = option(20, "steps between lines of history.jsonl", least=1)
     preview_every: int = option(200, "steps between preview images", least=1)
     evaluate_every: int = option(500, "steps between evaluations; raise it if they take too long", least=1)

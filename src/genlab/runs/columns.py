@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genlab.core.errors import GenlabError, UsageError, suggestion
+from genlab.core.text import counted
 
 _PROFILE = re.compile(r"(.+)\[(\d+)\]")  # the name of one value of a profile, such as kl[0]
 
@@ -86,4 +87,4 @@ class Columns:
         names = [name for name in self.columns if not _PROFILE.fullmatch(name)] + [
             f"{n}[…]" for n in self._profiles
         ]
-        return f"<{len(self)} steps: {', '.join(names) or 'none yet'}>"
+        return f"<{counted(len(self), 'step')}: {', '.join(names) or 'none yet'}>"

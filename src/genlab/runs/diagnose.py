@@ -8,6 +8,7 @@ from typing import Any
 
 from genlab.core.errors import UsageError
 from genlab.core.signals import CRITERION
+from genlab.core.text import counted
 from genlab.diagnosis.doctor import Diagnosis, examine
 from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
@@ -51,7 +52,7 @@ def diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None = No
     log = read_log(path, mapping, family)
     family = log.family
     named = ", ".join(f"{theirs} as {ours}" for theirs, ours in log.recognised.items())
-    notes = [f"{len(log.history):,} steps up to {log.history.step:,}; family: {family or 'unknown'}"]
+    notes = [f"{counted(len(log.history), 'step')} up to {log.history.step:,}; family: {family or 'unknown'}"]
     notes += [f"recognised: {named}"] if named else []
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
     options = {name for recipe in PRESETS.values() if recipe.family == family for name in options_of(recipe)}

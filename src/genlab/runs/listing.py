@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from genlab.core.errors import GenlabError
 from genlab.runs.run import Run
-from genlab.training.run_folder import LATEST, TIME
+from genlab.training.run_folder import LATEST, TIME, followed
 
 _MADE = ("checkpoints", "previews")  # what a run folder has before its recipe.yaml
 _HEADER = ("run", "preset", "data", "step", "state", "best", "changed")
@@ -84,7 +84,7 @@ def list_runs(root: str | Path = "runs") -> RunList:
     """
     root = Path(root)
     inside = sorted(root.iterdir()) if root.is_dir() else []
-    latest = (root / LATEST).resolve()
+    latest = followed(root / LATEST).resolve()
     entries: list[_Entry] = []
     problems: dict[str, str] = {}
     for path in inside:

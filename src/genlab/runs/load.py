@@ -11,6 +11,7 @@ from torch import nn
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError, UsageError
+from genlab.core.text import typed
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
@@ -62,7 +63,7 @@ def refuse_outdated(recipe: Recipe, place: Path) -> None:
         run = place.parents[1]
         raise CheckpointError(
             f"{place} was written by genlab 0.1, whose U-Net normalised other groups of channels: its weights "
-            f"would load, but be wrong. Train it again: genlab train {run / 'recipe.yaml'}"
+            f"would load, but be wrong. Train it again: {typed('genlab', 'train', run / 'recipe.yaml')}"
         )
 
 

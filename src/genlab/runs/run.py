@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from genlab.core.errors import GenlabError
 from genlab.core.files import read
 from genlab.metrics.figures import Figure
+from genlab.recipes.fields import checked
 from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.columns import Columns
@@ -64,7 +65,8 @@ class Run(os.PathLike[str]):
     folder: Path
 
     def __init__(self, run: str | os.PathLike[str] = "latest", *, root: str | Path = "runs") -> None:
-        self.folder = find(Path(run), Path(root)).path
+        named = [checked(name, value, str | os.PathLike) for name, value in (("run", run), ("root", root))]
+        self.folder = find(*map(Path, named)).path
 
     def __fspath__(self) -> str:
         return str(self.folder)

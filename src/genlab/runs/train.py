@@ -16,6 +16,7 @@ from genlab.core.contract import Decodes, Samples
 from genlab.core.distributed import Shard
 from genlab.core.errors import (
     GenlabError,
+    LostProcessError,
     NonFiniteError,
     RunFailureError,
     StorageError,
@@ -23,6 +24,7 @@ from genlab.core.errors import (
 )
 from genlab.core.parts import LATER, Part, registered
 from genlab.core.remarks import remark
+from genlab.core.text import counted, typed
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
@@ -85,14 +87,14 @@ class Result(Run):
         use = "interpolate" if self.has_latents else "sample"
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
-            f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
+            f"{counted(progress.step, 'step')} in {duration(progress.seconds)}{over}\n\n"
             f"  pictures  {folder}/previews\n"
             f"  report    {folder}/report.html\n"
             f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
             f"Try next:\n"
-            f"  genlab info {folder}\n"
-            f"  genlab {use} {folder}\n"
-            f"  genlab resume {folder} --steps {further}"
+            f"  {typed('genlab', 'info', folder)}\n"
+            f"  {typed('genlab', use, folder)}\n"
+            f"  {typed('genlab', 'resume', folder, '--steps', further)}"
         )
 
 
@@ -118,7 +120,10 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             folder = RunFolder.create(Path(plan.settings.root), plan.settings.name or plan.preset)
             record(source, folder)
             folder.write_yaml("recipe.yaml", plan.values())
-            folder.become_latest()
+            if plan.settings.latest:
+                folder.become_latest()
+            if plan.settings.name not in (None, folder.path.name):
+                notes["name"] = f'"{plan.settings.name}" is taken; this run is "{folder.path.name}"'
             path = str(folder.path)
         folder = RunFolder(Path(distributed.broadcast_object(path)))
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
@@ -193,8 +198,9 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
     while True:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
-        except StorageError as error:
-            error.add_note(saving.whole(run.folder, f" `genlab resume {run.folder.path}` goes on from there."))
+        except (StorageError, LostProcessError) as error:
+            again = f" `{typed('genlab', 'resume', run.folder.path)}` goes on from there."
+            error.add_note(saving.whole(run.folder, again))
             raise
         except (RunFailureError, NonFiniteError) as error:
             if parts := [part for part in run.plan.parts if part.kind not in LATER]:
@@ -217,6 +223,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     """Train all phases, from the last checkpoint if there is one, and write the report."""
     main = run.shard.rank == 0
     with ExitStack() as stack:
+        stack.push(_leave_together)
         if main:
             stack.enter_context(run.folder.lock())
             run.folder.sweep()
@@ -297,7 +304,7 @@ def _fit(
         try:
             return fit(current.training, batches, cadence_of(run, current), progress, callbacks, current.average)
         except Interrupted as interrupted:
-            interrupted.add_note(f"Resume it with `genlab resume {run.folder.path}`.")
+            interrupted.add_note(f"Resume it with `{typed('genlab', 'resume', run.folder.path)}`.")
             raise
 
 
@@ -338,8 +345,16 @@ def _notify_start(
             observer.event(treatment.stopped, "remedy", treatment.event())
 
 
+def _leave_together(kind: object, error: BaseException | None, trace: object) -> None:
+    """Wait for all processes after a signal: torchrun ends the others when the first one has left."""
+    if isinstance(error, Interrupted):
+        distributed.barrier()
+
+
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
     """Write the report; if that fails, say so: it takes nothing from the training, and hides no other error."""
+    if isinstance(error, LostProcessError):
+        return  # torchrun ends this process, too, within moments
     try:
         write_report(folder)
     except Exception as second:

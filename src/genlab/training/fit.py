@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals, Training
 from genlab.core.device import device_of, subnormals_flushed
-from genlab.core.distributed import all_reduce_mean_, broadcast_, world_size
+from genlab.core.distributed import all_reduce_max_, all_reduce_mean_, current_shard, losses_named
 from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.optimizer import require_finite, set_learning_rates
 from genlab.core.random import derive_seed, restart_stream
@@ -74,12 +74,13 @@ def fit(
 
     Raises:
         NonFiniteError: a loss or gradient was NaN or infinite; the last checkpoint is finite and whole.
-        Interrupted: SIGINT, SIGTERM or SIGHUP was received; a checkpoint was written first.
+        Interrupted: a process received SIGINT, SIGTERM or SIGHUP; a checkpoint was written first.
+        LostProcessError: another process of the training has ended.
         RunFailureError: the doctor found a failure, and `callbacks.stop_on_failure` is set.
     """
     loop = _Loop(training, batches, cadence, progress, callbacks, average)
     device = device_of(training.model)
-    with Interruption() as interruption, loop.faults_reported():
+    with Interruption() as interruption, loop.faults_reported(), losses_named():
         while not loop.finished():
             # Layers that draw random numbers (dropout) get a stream that depends only on the step.
             restart_stream(derive_seed(cadence.seed, "layers", progress.step), device)
@@ -144,14 +145,14 @@ class _Loop:
         return self.cadence.more_phases and not (self.out_of_time or self.out_of_patience())
 
     def advance(self, received: int) -> None:
-        """Count the step. The first process decides what depends on a clock or a signal."""
+        """Count the step. The first process decides what depends on a clock; a signal to any is for all."""
         progress = self.progress
         progress.step += 1
         progress.batches = self.batches.position
         progress.seconds = time.monotonic() - self.started
         waited = time.monotonic() - self.saved_at
-        mine = received, self._out_of_time(), waited > CHECKPOINT_SECONDS, self.failure is not None
-        self.received, out_of_time, overdue, failing = agreed(*mine)
+        mine = self._out_of_time(), waited > CHECKPOINT_SECONDS, self.failure is not None
+        self.received, out_of_time, overdue, failing = agreed(*mine, heard=received)
         self.out_of_time, self.overdue, self.failing = bool(out_of_time), bool(overdue), bool(failing)
 
     def after_step(self, signals: Signals) -> None:
@@ -250,7 +251,7 @@ class _Loop:
             evaluation = self.callbacks.evaluate(self.published)
         progress, value = self.progress, evaluation.value
         better = value < (math.inf if progress.best_value is None else progress.best_value)  # NaN is never better
-        (best,) = agreed(better and progress.step % self.cadence.evaluate_every == 0)
+        _, best = agreed(better and progress.step % self.cadence.evaluate_every == 0)
         if best:
             progress.best_value, progress.best_step = value, progress.step
         self.notify("evaluation", {**evaluation.event(), "best": bool(best)})
@@ -284,8 +285,7 @@ def _names(name: str, signal: Tensor) -> list[str]:
     return [f"{name}[{place}]" for place in range(len(signal))] if signal.ndim else [name]
 
 
-def agreed(*values: int) -> list[int]:
-    """Return the first process's `values` on every process, so that all take the same branches."""
-    if world_size() == 1:
-        return list(values)
-    return broadcast_(torch.tensor(values)).tolist()
+def agreed(*values: int, heard: int = 0) -> list[int]:
+    """Return what all processes act on: what any has `heard`, and the first one's `values`, none negative."""
+    mine = values if current_shard().rank == 0 else [0] * len(values)
+    return all_reduce_max_(torch.tensor([heard, *mine])).tolist()

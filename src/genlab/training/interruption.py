@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: finish the step, save, and exit with the code that shells expect."""
+"""Ctrl-C, SIGTERM, SIGHUP and Ctrl-Break: finish the step, save, and exit with the code that shells expect."""
 
 import os
 import signal
@@ -24,7 +24,8 @@ class Interruption:
     of the main thread, where Python does not allow signal handlers, this does nothing.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP is sent when a terminal is closed
+    # SIGHUP is sent when a terminal is closed; Windows does not have it, but SIGBREAK.
+    NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
     def __init__(self) -> None:
         self.received = 0
@@ -32,7 +33,8 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         try:
-            heard = [number for number in self.SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            known = [getattr(signal, name) for name in self.NAMES if hasattr(signal, name)]
+            heard = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in heard}
         except ValueError:  # not the main thread
             self._before = {}

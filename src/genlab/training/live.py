@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genlab.core.signals import LOSS, signal
+from genlab.core.text import plain
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,5 @@ def event_line(kind: str, details: Mapping[str, Any]) -> str:
         there = ", ".join(details["findings"])
         return f"diagnosis: {f'{there}; see `genlab doctor`' if there else 'nothing wrong in its signals'}"
     shown = {name: value for name, value in details.items() if name != "protocol"}
-    words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown.items())
+    words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {plain(v)}" for n, v in shown.items())
     return f"{kind}: {words}"

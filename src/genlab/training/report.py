@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.signals import INDEX, Signal, signal
+from genlab.core.text import counted, plain
+from genlab.recipes.again import again
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
 from genlab.training.lines import TEXT, WHOLE
@@ -72,8 +74,9 @@ def _html(
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
-<pre>genlab train recipe.yaml</pre>
-<p>with this recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
+<p>From any folder, with the options that differ from the preset:</p>
+<pre>{html.escape(again(recipe, folder.path))}</pre>
+<p>All options, as in recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
 {_table(("machine", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
 """
@@ -123,7 +126,7 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
                 + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
             )
         elif event["event"] == "remedy":
-            changes = ", ".join(f"{name} {value}" for name, value in event["changes"].items())
+            changes = plain(event["changes"])
             parts.append(
                 f"<p><b>Treated</b> at step {event['step']:,}: went back to step {event['back to step']:,} "
                 f"and continued with {html.escape(changes)}.</p>"
@@ -138,7 +141,7 @@ def verdict(folder: RunFolder) -> str:
     evaluations = [e for e in events if e["event"] == "evaluation"]
     step = max((line["step"] for line in (*history, *events)), default=0)
     seconds = history[-1].get("seconds") if history else 0.0
-    sentences = [f"{step:,} of {steps:,} steps{'' if seconds is None else f' in {duration(seconds)}'}."]
+    sentences = [f"{step:,} of {counted(steps, 'step')}{'' if seconds is None else f' in {duration(seconds)}'}."]
     last = events[-1] if events else {}
     if last.get("event") == "fault":
         saved = any(e["event"] == "checkpoint" for e in events)
@@ -221,8 +224,8 @@ def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return names and values as text, with lists and mappings on one line."""
     rows = []
     for name, value in values.items():
-        parts = [f"{n}: {v}" for n, v in value.items()] if isinstance(value, dict) else value
-        rows.append((name, "; ".join(map(str, parts)) if isinstance(parts, list) else str(parts)))
+        parts = [f"{n}: {plain(v)}" for n, v in value.items()] if isinstance(value, dict) else value
+        rows.append((name, "; ".join(map(plain, parts)) if isinstance(parts, list) else plain(parts)))
     return rows
 
 

@@ -1,6 +1,6 @@
 """The folder of a run: its options, its history and its results."""
 
-import fcntl
+import errno
 import json
 import math
 import os
@@ -17,12 +17,15 @@ import yaml
 from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, read, replace, storage, sweep
+from genlab.core.locks import lock
 from genlab.core.pictures import Picture, png
 from genlab.core.remarks import remark
 from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines, wrong
 from genlab.training.links import WRITTEN, refuse_links
 
 LATEST = "latest"
+MOST_NAME = 1000  # bytes of the name of a folder
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)  # errors of systems without symbolic links
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # of day of an event, in UTC
 _PREVIEW = re.compile(r"[0-9]{6,18}\.png")  # a step
 
@@ -61,6 +64,8 @@ class RunFolder:
     def become_latest(self) -> None:
         """Let `latest` next to this folder point to it, which has all that a run needs to be found.
 
+        It is a symbolic link, or a file with the folder's name where the system has no such links.
+
         Raises:
             StorageError: the disk refused.
         """
@@ -68,7 +73,12 @@ class RunFolder:
         draft = link.with_name(f".{LATEST}-{self.path.name}")
         with storage(link):
             draft.unlink(missing_ok=True)
-            draft.symlink_to(self.path.name, target_is_directory=True)
+            try:
+                draft.symlink_to(self.path.name, target_is_directory=True)
+            except (OSError, NotImplementedError) as error:
+                if isinstance(error, OSError) and error.errno not in NO_LINKS:
+                    raise
+                draft.write_bytes(os.fsencode(self.path.name))
             draft.replace(link)
 
     @property
@@ -99,9 +109,9 @@ class RunFolder:
             GenlabError: another process is training in it, or its lock is no file of its own.
         """
         with _opened(self.path / ".lock", os.O_RDWR | os.O_CREAT) as file:
-            if not _locks(file, fcntl.LOCK_EX):
+            if not lock(file):
                 time.sleep(0.1)  # `in_training` of another process locks for an instant
-                if not _locks(file, fcntl.LOCK_EX):
+                if not lock(file):
                     raise GenlabError(f"another process is training in {self.path}; wait for it or stop it")
             yield
 
@@ -114,7 +124,7 @@ class RunFolder:
         if not os.path.lexists(self.path / ".lock"):
             return False
         with _opened(self.path / ".lock", os.O_RDONLY) as file:
-            return not _locks(file, fcntl.LOCK_SH)
+            return not lock(file, shared=True)
 
     def read_bytes(self, name: str | Path) -> bytes:
         """Return the bytes of a file.
@@ -225,11 +235,18 @@ def find(run: str | Path, root: Path) -> RunFolder:
         UsageError: there is no such run; the message suggests the closest name.
         GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
-    path = next(filter(_is_run, (Path(run), root / run)), None) or _instead_of_latest(Path(run), root)
+    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None) or _instead_of_latest(
+        Path(run), root
+    )
     if path:
         folder = path.resolve()
         refuse_links(folder)
         return RunFolder(folder)
+    of = next(filter(_is_run, Path(run).parents), None)
+    if of and Path(run).exists():
+        raise UsageError(
+            f"{run} is in the run {of}. Give the run; where it has the option, --checkpoint best or last."
+        )
     names = sorted(p.name for p in _runs(root))
     known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
     raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')
@@ -262,27 +279,29 @@ def _numbered(name: str, other: str) -> re.Match[str] | None:
     return re.fullmatch(re.escape(name) + r"(?:-(\d+))?", other)
 
 
+def followed(path: Path) -> Path:
+    """Return the folder next to it that `latest` names, if it is a file; any other path as it is."""
+    if path.name != LATEST:
+        return path
+    try:
+        name = os.fsdecode(read(path, MOST_NAME))
+    except OSError:  # it is a link, or missing
+        return path
+    return path.with_name(name) if name not in ("", "..") and Path(name).name == name else path
+
+
 @contextmanager
-def _opened(lock: Path, flags: int) -> Iterator[IO[bytes]]:
+def _opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
     """Open a lock, a file of its own, without waiting and without changing what is in it."""
     try:
-        file = os.open(lock, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
     except OSError as error:
-        if lock.is_symlink():
+        if path.is_symlink():
             why = "is a link, perhaps to a file that matters. Delete the link and try again."
-            raise GenlabError(f"{lock} {why}") from None
-        raise GenlabError(f"cannot open {lock}: {error.strerror}") from error
+            raise GenlabError(f"{path} {why}") from None
+        raise GenlabError(f"cannot open {path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise GenlabError(f"{lock} is no file. Delete it and try again.")
+        raise GenlabError(f"{path} is no file. Delete it and try again.")
     with os.fdopen(file, "rb") as opened:
         yield opened
-
-
-def _locks(file: IO[bytes], kind: int) -> bool:
-    """Lock a file until it is closed; return whether it could be locked."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

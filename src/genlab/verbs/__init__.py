@@ -18,6 +18,7 @@ COMMANDS = (
     "compare",
     "doctor",
     "runs",
+    "rm",
     "info",
     "report",
     "data",

@@ -1,12 +1,12 @@
 """`genlab evaluate`: the figures of a model, or of images compared with real ones."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, ExtractorName, File, RunName, SourceName
+from genlab.verbs.using import located
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -63,9 +63,11 @@ def evaluate(
         )
 
     from genlab.applications.evaluate import Request, evaluate_pictures, evaluate_run
-    from genlab.training.run_folder import find
 
+    folder = None
+    if real is None:
+        folder, checkpoint = located(os.fspath(run or "latest"), root, checkpoint)
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
-    if real is not None and fake is not None:
-        return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size)
-    return evaluate_run(find(os.fspath(run or "latest"), Path(root)), request, device, data=data, again=again)
+    if folder:
+        return evaluate_run(folder, request, device, data=data, again=again)
+    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size)

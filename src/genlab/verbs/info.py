@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.text import plain
 from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
@@ -24,6 +25,7 @@ class Info:
     verdict: str
     data: Mapping[str, Any]
     recipe: Mapping[str, Any]
+    again: str  # the command that trains it again, with the options that differ from the preset
     evaluation: Mapping[str, float] = field(default_factory=dict)  # the last one
     evaluated: int | None = None  # its step; None if there is none
     weights: Mapping[str, int] = field(default_factory=dict)  # of each network; empty without a checkpoint
@@ -39,7 +41,10 @@ class Info:
 
     def __str__(self) -> str:
         parts = [f"{self.folder}\n{self.preset} on {self.source}: {self.verdict}"]
-        parts += [_section("data", self.data), _section("recipe", self.recipe)]
+        parts.append(_section("data", self.data))
+        parts.append(
+            f"train it again, with what differs from {self.preset}; all options are in recipe.yaml\n  {self.again}"
+        )
         if self.evaluated is not None:
             figures = {name: f"{value:.5g}" for name, value in self.evaluation.items()}
             parts.append(_section(f"evaluation at step {self.evaluated}", figures))
@@ -55,7 +60,7 @@ class Info:
 
 @verb
 def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
-    """Show a run: preset, data, progress, last evaluation, and what its model can do.
+    """Show a run: preset, data, progress, last evaluation, what its model can do, and how to train it again.
 
     Returns:
         All of it, as attributes.
@@ -63,6 +68,7 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
     Raises:
         UsageError: there is no such run.
     """
+    from genlab.recipes.again import again
     from genlab.training.evaluation import values_of
     from genlab.training.lines import TEXT
     from genlab.training.report import verdict
@@ -78,6 +84,7 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
         verdict=verdict(folder),
         data={n: v for n, v in data.items() if n not in ("source", "notes")},
         recipe={n: v for n, v in recipe.items() if n != "preset"},
+        again=again(recipe, folder.path),
         evaluation=dict(values_of(last[0])) if last else {},
         evaluated=last[0]["step"] if last else None,
         **_of_model(folder),
@@ -105,4 +112,4 @@ def _of_model(folder: "RunFolder") -> dict[str, Any]:
 
 
 def _section(title: str, values: Mapping[str, Any]) -> str:
-    return "\n".join([title, *(f"  {name:<20} {value}" for name, value in values.items())])
+    return "\n".join([title, *(f"  {name:<20} {plain(value)}" for name, value in values.items())])

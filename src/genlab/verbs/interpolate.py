@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genlab.core.errors import UsageError
+from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.using import Opened, open_run, png_file, write_png
@@ -115,5 +116,5 @@ def _ends(opened: Opened, between: object, count: int, data: str | None) -> "tup
         images = held_out_of(opened.folder, opened.step, data).x
     if len(images) < count:
         place = title or "the held-out part"
-        raise UsageError(f"{place} has {len(images)} images, but --stretches {count - 1} needs {count}")
+        raise UsageError(f"{place} has {counted(len(images), 'image')}, but --stretches {count - 1} needs {count}")
     return title, images[:count].to(device_of(opened.model))

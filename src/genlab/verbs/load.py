@@ -1,11 +1,11 @@
 """`genlab.load`: the model of a run."""
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName
+from genlab.verbs.using import located
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -31,6 +31,5 @@ def load(
         CheckpointError: its checkpoint is missing, cut short, altered or newer.
     """
     from genlab.runs.load import load_model
-    from genlab.training.run_folder import find
 
-    return load_model(find(os.fspath(run), Path(root)), checkpoint, device, sampling)
+    return load_model(*located(os.fspath(run), root, checkpoint), device, sampling)

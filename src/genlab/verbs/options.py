@@ -19,7 +19,7 @@ RUNS = DEFAULT_ROOT
 
 SHARED = {
     "checkpoint": "Checkpoint of the run; by default the best, or the last if there is no best.",
-    "device": "Device to compute on; auto takes a GPU if there is one.",
+    "device": "Device to compute on: auto, cpu, cuda (or gpu, cuda:1, 1), mps; auto takes a GPU if there is one.",
     "root": "Folder that contains the run folders.",
 }
 OF_MEASURING = {
@@ -40,7 +40,7 @@ PARTS = {
     "preset": "family",
 }
 HELP = {
-    "run": "A run folder, the name of one in --root, or latest.",
+    "run": "A run folder, the name of one in --root, or latest; for its model also a checkpoint in it.",
     "data": "The data of the run, if they are at another place now; they must be the same.",
     **SHARED,
     **OF_MEASURING,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
+from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.using import open_run, write_png
@@ -44,7 +45,7 @@ class Sampled:
         return f"<Sampled {tuple(self.samples.shape)} {self.path}>"
 
     def __str__(self) -> str:
-        return str(self.path) if _is_png(self.path) else f"{len(self.samples)} images in {self.path}"
+        return str(self.path) if _is_png(self.path) else f"{counted(len(self.samples), 'image')} in {self.path}"
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png

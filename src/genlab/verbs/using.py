@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName
@@ -34,6 +34,26 @@ class Opened:
         return self.folder.path / kind / f"{'-'.join(words)}.png"
 
 
+def located(run: str, root: File, checkpoint: CheckpointName | None) -> "tuple[RunFolder, CheckpointName | None]":
+    """Return a run and which of its checkpoints is meant; `run` may be the path of one, or of its weights.
+
+    Raises:
+        UsageError: there is no such run, or `checkpoint` is another one.
+    """
+    from genlab.training.run_folder import find
+
+    place = Path(run).parent if Path(run).is_file() else Path(run)
+    of = place.parent.parent
+    if place.parent.name != "checkpoints" or not (of / "recipe.yaml").is_file():
+        return find(run, Path(root)), checkpoint
+    if place.name not in get_args(CheckpointName) or checkpoint not in (None, place.name):
+        raise UsageError(
+            f"{run} is in the checkpoint {place.name} of the run {of}, not in {checkpoint or 'best or last'}. "
+            "Give the run, and --checkpoint best or last."
+        )
+    return find(str(of), Path(root)), cast("CheckpointName", place.name)
+
+
 def open_run(
     run: str,
     root: File,
@@ -49,9 +69,8 @@ def open_run(
     """
     from genlab.runs.data import open_recorded, plan_of, spec_of
     from genlab.runs.load import load_model, saved_step
-    from genlab.training.run_folder import find
 
-    folder = find(run, Path(root))
+    folder, checkpoint = located(run, root, checkpoint)
     if data is not None:
         open_recorded(folder, plan_of(folder).settings, data)
     model, step = load_model(folder, checkpoint, device, sampling), saved_step(folder, checkpoint)[1]

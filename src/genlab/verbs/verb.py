@@ -103,16 +103,25 @@ def _bound(
     try:
         bound = signature.bind(*args, **options)
     except TypeError as error:
-        raise UsageError(f"{name}: {error}") from None
+        hint = f". Options are given by name, such as {_example(signature)}" if "positional" in str(error) else ""
+        raise UsageError(f"{name}: {error}{hint}") from None
     for parameter in signature.parameters.values():
         if parameter.name in bound.arguments and (parameter.name not in packed or parameter.name in PARTS):
             bound.arguments[parameter.name] = _checked(parameter, bound.arguments[parameter.name])
     return bound
 
 
+def _example(signature: Signature) -> str:
+    """Return an option of a verb with a value; `train` has those of a recipe."""
+    options = [each for each in signature.parameters.values() if each.kind is Parameter.KEYWORD_ONLY]
+    if len(options) < 2:
+        return 'data="digits"'
+    return f"{options[0].name}={options[0].default!r}"
+
+
 def _checked(parameter: Parameter, value: Any) -> Any:  # noqa: ANN401
     kind = PARTS.get(parameter.name)
-    if kind and value is not None and not isinstance(value, str | os.PathLike):
+    if kind and (value is not None or kind == "family") and not isinstance(value, str | os.PathLike):
         return _named(parameter.name, kind, value)
     if parameter.name in OBJECTS and not isinstance(value, str | os.PathLike):
         return value
