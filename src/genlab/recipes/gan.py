@@ -338,8 +338,8 @@ class GANRecipe(LatentRecipe):
 
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
         """Return the player of a network: its optimizer, weight clipping and historical averaging."""
-        from genlab.core.optimizer import adam, rmsprop
-        from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
+        from genlab.core.optimizer import KEPT, adam, rmsprop
+        from genlab.regularizers.weights import MEAN, clip_weights_, historical_distance, remember_
 
         network: nn.Module = getattr(model, name)
         lr: float = getattr(self, f"{name}_lr")
@@ -361,6 +361,7 @@ class GANRecipe(LatentRecipe):
 
             player.weight_regularizer = distance
             player.after_step = [*player.after_step, remember_]
+            player.optimizer.defaults[KEPT] = (MEAN,)
         return player
 
     def _augment(self) -> Augment:
