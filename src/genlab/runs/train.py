@@ -39,6 +39,7 @@ from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
 from genlab.training.checkpoint import Checkpoint
+from genlab.training.choice import choose
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
@@ -81,7 +82,7 @@ class Result(Run):
             f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
             f"  pictures  {folder}/previews\n"
             f"  report    {folder}/report.html\n"
-            f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
+            f"  model     {folder}/checkpoints/{choose(RunFolder(self.folder)).name}/model.safetensors\n\n"
             f"Try next:\n"
             f"  genlab info {folder}\n"
             f"  genlab {use} {folder}\n"
