@@ -35,6 +35,7 @@ from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
+from genlab.runs.schedule import ScheduleFate, rescheduled
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
@@ -77,6 +78,7 @@ class Result(Run):
         folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
         further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
         use = "interpolate" if self.has_latents else "sample"
+        stretch = " --stretch-schedule" if further != self.planned_steps and self._planned_schedules() else ""
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
             f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
@@ -86,8 +88,13 @@ class Result(Run):
             f"Try next:\n"
             f"  genlab info {folder}\n"
             f"  genlab {use} {folder}\n"
-            f"  genlab resume {folder} --steps {further}"
+            f"  genlab resume {folder} --steps {further}{stretch}"
         )
+
+    def _planned_schedules(self) -> bool:
+        """Whether another number of steps would change the schedules of the run."""
+        recipe = self.plan.recipe
+        return recipe.schedule_steps is None and bool(recipe.schedules())
 
 
 def train(plan: Plan, *, quiet: bool = False) -> Result:
@@ -117,14 +124,23 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
-def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
+def resume(
+    run: str | Path,
+    options: Mapping[str, Any],
+    *,
+    root: Path,
+    quiet: bool = False,
+    schedule: ScheduleFate = None,
+) -> Result:
     """Resume a run from its last checkpoint, or start it again if it has none.
 
     `options` may change those in `RESUMABLE`: how long to train, where, and what to do about a failure. All others
-    change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit.
+    change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit;
+    `schedule` says what becomes of schedules over the steps.
 
     Raises:
-        UsageError: another option, no such run, or steps that move the end of a finished phase.
+        UsageError: another option, no such run, steps that move the end of a finished phase, or that change a
+            schedule without a word on it.
         CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     for name in options.keys() - set(RESUMABLE):
@@ -144,11 +160,12 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
         elif "data" in options:
             plan = plan.changed({"data": locate(options["data"])})
         validate(plan.recipe, source, shard)
-        if plan.recipe != before.recipe and checkpoint.exists(folder.last):
-            step = checkpoint.load_state(folder.last)["step"]
-            if not phases.can_continue(before.recipe, plan.recipe, source.train.spec, step):
-                raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
-        return _train(RunSetup(plan, source, folder, shard), quiet=quiet)
+        step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
+        recipes = before.recipe, plan.recipe
+        if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):
+            raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
+        plan, notes = rescheduled(before, plan, schedule, source.train.spec, step)
+        return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
 def validate(recipe: Recipe, source: Source, shard: Shard) -> None:
@@ -229,7 +246,9 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             observers = observers_for(run, progress, stack, quiet=quiet)
             _begin(observers, current, run)
             notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
-            notes = {**notes, **changed} if progress.step else {**notes, **changed, **run.notes}
+            notes = {**notes, **changed}
+            if not (progress.step and treatment):
+                notes |= run.notes
             _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
