@@ -64,37 +64,41 @@ class Result(Run):
     """A run that has just been trained, with how this training went."""
 
     def __init__(
-        self, folder: Path, progress: Progress, start_step: int, planned_steps: int, has_latents: bool = False
+        self,
+        folder: Path,
+        progress: Progress,
+        start_step: int,
+        planned_steps: int,
+        has_latents: bool = False,
+        has_schedules: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self.progress = progress
         self.start_step = start_step  # where this training started
         self.planned_steps = planned_steps
         self.has_latents = has_latents  # whether `genlab interpolate` can use its model
+        self.has_schedules = has_schedules  # that other steps would change
 
     def __str__(self) -> str:
         """Return where its results are and what to try next."""
         here, progress = Path.cwd(), self.progress
         folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
         further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
+        files = RunFolder(self.folder)
+        used = choose(files).name if checkpoint.exists(files.last) else "last"
         use = "interpolate" if self.has_latents else "sample"
-        stretch = " --stretch-schedule" if further != self.planned_steps and self._planned_schedules() else ""
+        stretch = " --stretch-schedule" if further != self.planned_steps and self.has_schedules else ""
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
             f"{progress.step:,} steps in {duration(progress.seconds)}{over}\n\n"
             f"  pictures  {folder}/previews\n"
             f"  report    {folder}/report.html\n"
-            f"  model     {folder}/checkpoints/{choose(RunFolder(self.folder)).name}/model.safetensors\n\n"
+            f"  model     {folder}/checkpoints/{used}/model.safetensors\n\n"
             f"Try next:\n"
             f"  genlab info {folder}\n"
             f"  genlab {use} {folder}\n"
             f"  genlab resume {folder} --steps {further}{stretch}"
         )
-
-    def _planned_schedules(self) -> bool:
-        """Whether another number of steps would change the schedules of the run."""
-        recipe = self.plan.recipe
-        return recipe.schedule_steps is None and bool(recipe.schedules())
 
 
 def train(plan: Plan, *, quiet: bool = False) -> Result:
@@ -258,7 +262,9 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     model = current.training.model
     needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
     has_latents = isinstance(model, Decodes) and not needs_source
-    return Result(run.folder.path, progress, start_step, run.plan.recipe.steps, has_latents)
+    recipe = run.plan.recipe
+    has_schedules = recipe.schedule_steps is None and bool(recipe.schedules())
+    return Result(run.folder.path, progress, start_step, recipe.steps, has_latents, has_schedules)
 
 
 def _changed_parts(run: RunSetup) -> dict[str, str]:
