@@ -184,7 +184,7 @@ class LatentRecipe(Recipe):
         "network architecture; dcgan-upsample avoids checkerboard artefacts, mlp also takes points",
         part="architecture",
     )
-    depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1)
+    depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1, most=1000)
     latent: int = option(
         100, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
     )

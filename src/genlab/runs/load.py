@@ -15,12 +15,13 @@ from genlab.core.errors import CheckpointError
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
+from genlab.runs.memory import no_larger_than
 from genlab.runs.phases import phase_at, phases_of
 from genlab.training import checkpoint
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.choice import Choice, choose
+from genlab.training.matching import require_equal
 from genlab.training.run_folder import RunFolder
-from genlab.training.state import load_weights
 
 LOG = logging.getLogger("genlab")
 LOADED = "loaded_from"  # attribute of a model
@@ -47,9 +48,10 @@ def load_model(
     choice, saved = _load(folder, which, plan.recipe)
     phases = phases_of(plan.recipe, spec_of(folder))
     phase = phases[phase_at(phases, choice.step)]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), no_larger_than(saved.model.values()):
         model = phase.recipe.model(phase.spec)
-    load_weights(model, saved.model)
+    require_equal(checkpoint.MODEL, saved.model, model.state_dict())
+    model.load_state_dict(dict(saved.model))
     where = devices.find_device(device)
     compute_in(replace(plan, recipe=phase.recipe).dtype(where), model)
     model = devices.to_device(model, where).eval().requires_grad_(False)

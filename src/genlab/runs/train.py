@@ -32,6 +32,7 @@ from genlab.runs.callbacks import (
 )
 from genlab.runs.data import open_data, open_recorded, plan_of, record, resized_note
 from genlab.runs.load import refuse_outdated
+from genlab.runs.memory import outline, refuse_oversized
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
@@ -49,6 +50,7 @@ from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
 
+CPU = torch.device("cpu")
 RESUMABLE = (
     "steps",
     "minutes",
@@ -110,7 +112,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
-        validate(plan.recipe, source, shard)
+        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
@@ -163,7 +165,7 @@ def resume(
             plan = plan.changed({"data": source.name})
         elif "data" in options:
             plan = plan.changed({"data": locate(options["data"])})
-        validate(plan.recipe, source, shard)
+        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
         step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
         recipes = before.recipe, plan.recipe
         if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):
@@ -172,20 +174,19 @@ def resume(
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
-def validate(recipe: Recipe, source: Source, shard: Shard) -> None:
+def validate(recipe: Recipe, source: Source, shard: Shard, where: torch.device = CPU) -> None:
     """Refuse a recipe that cannot be trained, before anything is written.
 
     Raises:
-        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, or the
-            batch cannot be divided among the processes.
+        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, the batch
+            cannot be divided among the processes, or the memory of the device is too small.
         DataError: a phase needs images of a size that the data cannot be reduced to.
     """
     for phase in phases.phases_of(recipe, source.train.spec):
         _validate_batch(phase.recipe, shard)
         phase.recipe.refuse(phase.spec, shard.size)
         phases.resized(source, phase.spec)
-        with torch.device("meta"):
-            phase.recipe.model(phase.spec)
+        refuse_oversized(phase, outline(phase), shard.size, where)
 
 
 def _validate_batch(recipe: Recipe, shard: Shard) -> None:

@@ -83,16 +83,6 @@ def carry_over(checkpoint: Checkpoint, training: Training, average: Average | No
     return list(weights)
 
 
-def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy `tensors` into `model`.
-
-    Raises:
-        CheckpointError: a name is missing or unknown, or a shape or number type differs.
-    """
-    require_equal(MODEL, tensors, model.state_dict())
-    model.load_state_dict(dict(tensors))
-
-
 def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     """Yield an optimizer's parameters with their names, `player.module.weight`."""
     for group in optimizer.param_groups:
