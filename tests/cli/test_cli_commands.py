@@ -179,7 +179,8 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
 
 
 def test_samples_lie_in_the_run_folder_by_default(own: Path, genlab: Genlab) -> None:
-    code, out, _ = genlab("sample", "-n", 4, "--root", own)
+    code, out, err = genlab("sample", "-n", 4, "--root", own)
+    assert re.fullmatch(r"vae: checkpoint (best|last), step 12.*\n", err)
     assert code == 0
     assert out.strip() == str(own.resolve() / "vae" / "samples" / "000012-4-seed-0.png")
     assert Path(out.strip()).is_file()

@@ -47,6 +47,10 @@ def test_corners_of_the_cycles(cycles: int, ratio: float) -> None:
             assert beta(top) == 1
 
 
+def test_after_the_cycles_the_value_stays_at_one() -> None:
+    assert [cyclical(10, 4)(step) for step in (9, 10, 11, 100)] == [0, 1, 1, 1]
+
+
 def test_cycles_that_do_not_divide_the_steps() -> None:
     """τ = mod(t, ⌈T/M⌉) / (T/M) with T = 10, M = 4: periods of 3 steps, of which 2.5 are one cycle."""
     assert [cyclical(10, 4)(step) for step in range(6)] == pytest.approx([0, 0.8, 1, 0, 0.8, 1])

@@ -39,7 +39,8 @@ SMALL: tuple[Recipe, ...] = (
     DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
     FlowRecipe(width=4, flow_steps=2),
 )
-OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule")  # what the run does with a training, not what it is
+# What the run does with a training, not what it is.
+OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule", "schedule_steps")
 SPEC = DataSpec(Images(1, 16, 16), {"label": Classes(("0", "1", "2", "3"))})
 # What must be there for an option to matter, and values that are far enough from the default to do so.
 NEEDED: Mapping[str, Mapping[str, Any]] = {

@@ -17,9 +17,11 @@ from genlab.core.random import Randomness
 from genlab.data.source import open_source
 from genlab.recipes.presets import PRESETS
 from genlab.runs import callbacks, train
+from genlab.runs.load import loaded_from
 from genlab.runs.phases import build
 from genlab.runs.train import Result, validate
 from genlab.training.evaluation import Evaluation
+from genlab.training.report import verdict
 from genlab.training.run_folder import RunFolder
 
 TINY = {"width": 8, "latent": 3, "batch_size": 8, "size": 16, "quiet": True}
@@ -105,21 +107,36 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
         genlab.resume(result, quiet=True, steps=2)
 
 
-def test_the_best_checkpoint_is_what_is_loaded_if_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_better_of_best_and_last_is_what_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where a run was not evaluated yet there is only the last."""
-    values = iter([1.0, 2.0])
+    """Here the evaluation at the end, which a longer run would not have, is better than the best one, or worse."""
+    values = iter([1.0, 2.0, 3.0, 0.5])
     monkeypatch.setattr(
         callbacks, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
     )
-    result = genlab.train("vae", steps=4, evaluate_every=2, root=tmp_path, **TINY)
+    result = genlab.train("vae", steps=3, evaluate_every=2, root=tmp_path, **TINY)
     folder = RunFolder(result.folder)
     assert result.progress.best_step == 2
     best, last, default = (genlab.load(result, checkpoint=which) for which in ("best", "last", None))
     name = "decoder.0.weight"
     assert not torch.equal(best.state_dict()[name], last.state_dict()[name])
     assert torch.equal(default.state_dict()[name], best.state_dict()[name])
+    assert result.best == ("fd[pixels]", 1.0, 2)
+    assert "checkpoints/best/" in str(result)
+
+    longer = genlab.resume(result, steps=5, quiet=True)  # evaluates after steps 4 (worse) and 5
+    assert longer.progress.best_step == 2
+    with caplog.at_level("INFO", "genlab"):
+        loaded = genlab.load(longer)
+    line = "checkpoint last, step 5: fd[pixels] 0.5 (best, step 2: 1)"
+    assert str(loaded_from(loaded)) == line
+    assert caplog.messages == [f"vae: {line}"]
+    assert longer.best == ("fd[pixels]", 0.5, 5)
+    assert "checkpoints/last/" in str(longer)
+    assert "Best fd[pixels] 0.5 at step 5." in verdict(folder)
+
+    last = genlab.load(longer, checkpoint="last")
     shutil.rmtree(folder.best)
     assert torch.equal(genlab.load(result).state_dict()[name], last.state_dict()[name])
     with pytest.raises(CheckpointError, match="has no best checkpoint"):

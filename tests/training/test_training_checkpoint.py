@@ -6,21 +6,28 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from sabotage import Disk, full
 
 import genlab
 from genlab.core.errors import CheckpointError, StorageError
+from genlab.core.modality import DataSpec, Points
 from genlab.core.optimizer import adam
 from genlab.core.player import Player
+from genlab.core.random import Randomness
+from genlab.recipes.presets import PRESETS
+from genlab.runs.phases import build
 from genlab.training import checkpoint
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint, link, load, recover, save
-from genlab.training.state import collect, restore
+from genlab.training.matching import require_optimizer_state
+from genlab.training.state import carry_over, collect, named_parameters, restore
 
 FILES = ("model.safetensors", "training.safetensors", "state.json", "manifest.json")
 
@@ -503,3 +510,110 @@ def test_optimizer_state_of_another_network_does_not_fit() -> None:
     renamed = {name.replace("weight", "w"): tensor for name, tensor in rest.items()}
     with pytest.raises(CheckpointError, match=r"does not fit.*toy\.w"):
         restore(Checkpoint(model, renamed, {}), toy, None)
+
+
+MOMENT = "optimizer/toy.weight/exp_avg"  # like the weight, float32 1 × 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({MOMENT: torch.zeros(1)}, r"has toy\.weight/exp_avg as float32 1, which should be float32 1 × 2"),
+        ({MOMENT: torch.zeros(1, 1)}, r"toy\.weight/exp_avg as float32 1 × 1, which"),
+        ({MOMENT: torch.zeros(())}, r"toy\.weight/exp_avg as float32 a scalar, which"),
+        ({MOMENT: torch.zeros(1, 2).double()}, r"toy\.weight/exp_avg as float64 1 × 2, which"),
+        ({MOMENT: None}, r"lacks toy\.weight/exp_avg, which should be float32 1 × 2"),
+        (
+            {f"optimizer/toy.{name}/exp_avg": None for name in ("weight", "bias")},
+            r"lacks toy\.weight/exp_avg, .*, and 1 more",
+        ),
+        ({"optimizer/toy.bias/step": None}, r"lacks toy\.bias/step, which should be float32 a scalar"),
+        ({"optimizer/toy.bias/step": torch.ones(1)}, r"toy\.bias/step as float32 1, which"),
+        ({"optimizer/toy.bias/mean": torch.zeros(1)}, r"lacks toy\.weight/mean"),
+        ({"optimizer/toy.scale/exp_avg": torch.zeros(1)}, r"also has toy\.scale"),
+        ({"other": torch.zeros(1)}, "also has other"),
+        ({"raw/weight": torch.zeros(1)}, "ema"),
+    ],
+)
+def test_a_state_that_an_optimizer_cannot_use_is_named_before_anything_is_loaded(
+    changes: dict[str, torch.Tensor | None], words: str
+) -> None:
+    """A fused kernel reads past the end of a moment that is too short."""
+    toy, other = Toy(), Toy()
+    toy.step(0)
+    before = other.model.weight.detach().clone()
+    model, rest = collect(toy, None)
+    changed = {name: tensor for name, tensor in {**rest, **changes}.items() if tensor is not None}
+    with pytest.raises(CheckpointError, match=f"does not fit its recipe.*{words}"):
+        restore(Checkpoint(model, changed, {}), other, None)
+    assert torch.equal(other.model.weight, before)
+    assert not other.optimizers["toy"].state
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_weights_of_another_number_type_are_not_converted(ema: float) -> None:
+    toy = Toy()
+    toy.step(0)
+    average = Average(toy.model, ema) if ema else None
+    model, rest = collect(toy, average)
+    with pytest.raises(CheckpointError, match=r"model.safetensors has weight as float64 1 × 2, which"):
+        restore(Checkpoint({**model, "weight": model["weight"].double()}, rest, {}), toy, average)
+    if average:
+        rest["raw/weight"] = rest["raw/weight"].half()
+        with pytest.raises(CheckpointError, match=r"training.safetensors has weight as float16 1 × 2, which"):
+            restore(Checkpoint(model, rest, {}), toy, average)
+
+
+def test_carrying_weights_over_needs_a_fitting_optimizer_state_too() -> None:
+    toy = Toy()
+    toy.step(0)
+    model, rest = collect(toy, None)
+    with pytest.raises(CheckpointError, match=r"toy\.weight/exp_avg as float32 1, which"):
+        carry_over(Checkpoint(model, {**rest, MOMENT: torch.zeros(1)}, {}), Toy(), None)
+    with pytest.raises(CheckpointError, match="has weight as float64"):
+        carry_over(Checkpoint({**model, "weight": model["weight"].double()}, rest, {}), Toy(), None)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW, torch.optim.NAdam])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_other_optimizers_are_restored_too(
+    kind: type[torch.optim.Optimizer], momentum: float, tmp_path: Path
+) -> None:
+    toy, other = Toy(), Toy()
+    for each in (toy, other):
+        named = [(f"toy.{name}", p) for name, p in each.model.named_parameters()]
+        options = {"momentum": momentum} if kind is torch.optim.SGD else {}
+        each.player.optimizer = kind(named, lr=0.1, **options)  # type: ignore[call-arg]
+        each.optimizers = {"toy": each.player.optimizer}
+    toy.step(0)
+    save(Checkpoint(*collect(toy, None), {"step": 1}), tmp_path / "last")
+    restore(load(tmp_path / "last"), other, None)
+    for each in (toy, other):
+        each.step(1)
+    assert torch.equal(toy.model.weight, other.model.weight)
+
+
+def test_a_historical_mean_that_is_missing_is_named() -> None:
+    """Without it the run would go on, from another mean."""
+    training = build(
+        replace(PRESETS["gan"], historical_averaging=0.1, width=4), DataSpec(Points(2)), Randomness(0)
+    )
+    optimizer = training.optimizers["generator"]
+    for parameter in optimizer.param_groups[0]["params"]:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    states = {n: dict(optimizer.state[p]) for n, p in named_parameters(optimizer)}
+    with pytest.raises(CheckpointError, match=r"lacks generator\.\S+/mean"):
+        require_optimizer_state(optimizer, dict(named_parameters(optimizer)), states)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("file", FILES[:2])
+def test_weights_that_are_no_numbers_are_refused_with_their_name(folder: Path, file: str, value: float) -> None:
+    tensors = safetensors.torch.load((folder / file).read_bytes())
+    name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    tensors[name].flatten()[-1] = value
+    forge(folder, file, safetensors.torch.save(tensors))
+    word = "NaN" if value != value else "Inf"
+    with pytest.raises(CheckpointError, match=rf"{file} has {word} in {name}, .*sibling in the same run"):
+        load(folder)

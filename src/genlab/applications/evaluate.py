@@ -33,8 +33,9 @@ from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
 from genlab.runs.data import open_recorded, plan_of, spec_of
 from genlab.runs.extractors import find_extractor
-from genlab.runs.load import load_model, precision, saved_step
+from genlab.runs.load import load_model, precision, tell
 from genlab.runs.phases import resized
+from genlab.training.choice import choose
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
@@ -96,7 +97,10 @@ def _evaluate_run(
     folder: RunFolder, request: Request, device: str, data: str | None, *, again: bool, progress: bool
 ) -> Measurement:
     began = time.monotonic()
-    which, step = saved_step(folder, request.checkpoint)
+    choice = choose(folder, request.checkpoint)
+    which, step = choice.name, choice.step
+    if current_shard().rank == 0:
+        tell(folder, choice)
     path = folder.evaluations / f"{_name(request, which, step)}.json"
     known = None if again else _read(path)
     barrier()  # all processes have read before the first one writes

@@ -1,10 +1,12 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
 import io
+import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -82,7 +84,8 @@ def run(tokens: Sequence[str]) -> int:
     """
     try:
         tokens = of_command_line(tokens)
-        build_app(tokens)(tokens, exit_on_error=False, print_error=False)
+        with _notes_shown():
+            build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(_explained(error, tokens), UsageError.exit_code)
     except GenlabError as error:
@@ -94,6 +97,20 @@ def run(tokens: Sequence[str]) -> int:
     except OSError as error:
         return _complain(error, GenlabError.exit_code)
     return 0
+
+
+@contextmanager
+def _notes_shown() -> Iterator[None]:
+    """Write to standard error what genlab logs; of several processes only the first one does."""
+    logger, handler = logging.getLogger("genlab"), logging.StreamHandler(sys.stderr)
+    level = logger.level
+    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:

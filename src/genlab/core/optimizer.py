@@ -8,6 +8,8 @@ from torch.nn.utils import get_total_norm
 
 from genlab.core.errors import NonFiniteError
 
+KEPT = "kept"  # key of `defaults`: names of what hooks keep in the state of every parameter
+
 
 def adam(network: nn.Module, player: str, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
     """Return Adam for `network`; `player` is the name of the network in errors and checkpoints.

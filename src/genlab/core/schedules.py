@@ -40,7 +40,7 @@ def warm_up(steps: int) -> Schedule:
 
 
 def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
-    """Return min(τ/ratio, 1) with τ = (t mod ⌈steps/cycles⌉) / (steps/cycles).
+    """Return min(τ/ratio, 1) with τ = (t mod ⌈steps/cycles⌉) / (steps/cycles); after `steps` steps 1.
 
     In each cycle the value rises from 0 to 1 over the fraction `ratio` of the cycle, and stays at 1 for the rest.
 
@@ -48,11 +48,11 @@ def cyclical(steps: int, cycles: int, ratio: float = 0.5) -> Schedule:
         Fu et al., 2019. Cyclical Annealing Schedule, equations 6 and 7. arXiv:1903.10145.
     """
     period = steps / cycles
-    return lambda step: min(step % math.ceil(period) / period / ratio, 1.0)
+    return lambda step: min(step % math.ceil(period) / period / ratio, 1.0) if step < steps else 1.0
 
 
 def own_rate(part: Part, own: Mapping[str, Any]) -> Callable[[int], Schedule]:
-    """Return a user's own schedule of learning rates: a function (step, steps) -> factor.
+    """Return a user's own schedule of learning rates: a function (step, steps) -> factor, with step ≤ steps.
 
     Raises:
         UsageError: when it is called, if the factor is not a number, or negative.
@@ -68,7 +68,7 @@ def own_rate(part: Part, own: Mapping[str, Any]) -> Callable[[int], Schedule]:
             )
         return float(made)
 
-    return lambda steps: lambda step: factor(step, steps)
+    return lambda steps: lambda step: factor(min(step, steps), steps)
 
 
 RATES: Table[Callable[[int], Schedule]] = Table(

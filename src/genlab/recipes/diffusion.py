@@ -48,7 +48,7 @@ class DiffusionRecipe(Recipe):
     width: int = option(
         128, "channels at full resolution; for mlp, units per hidden layer; lower it on a CPU", least=1
     )
-    depth: int | None = option(None, "hidden layers of mlp; 3 by default", least=1)
+    depth: int | None = option(None, "hidden layers of mlp; 3 by default", least=1, most=1000)
     attention: int | None = option(
         None,
         "side of the feature maps with self-attention, 0 for none; by default 16 or the next one below",
@@ -58,7 +58,7 @@ class DiffusionRecipe(Recipe):
     schedule: ScheduleName = option(
         "linear", "noise schedule; cosine suits small images, straight is flow matching", part="noise-schedule"
     )
-    timesteps: int = option(1000, "noise levels in training", least=2)
+    timesteps: int = option(1000, "noise levels in training", least=2, most=100_000)
     prediction: PredictionName = option(
         "noise", "what the network predicts; velocity is more stable than noise at high noise levels"
     )
@@ -69,7 +69,11 @@ class DiffusionRecipe(Recipe):
         sampling=True,
     )
     sampling_steps: int | None = option(
-        None, "steps of the sampler; fewer are faster; by default --timesteps", least=1, sampling=True
+        None,
+        "steps of the sampler; fewer are faster; by default --timesteps",
+        least=1,
+        most=100_000,
+        sampling=True,
     )
     eta: float = option(
         0.0,

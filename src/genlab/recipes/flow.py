@@ -30,7 +30,9 @@ class FlowRecipe(Recipe):
 
     architecture: FlowName = option("glow", "invertible network; spline is for points and short vectors")
     width: int = option(512, "hidden channels of each coupling network; for spline, hidden units", least=1)
-    flow_steps: int = option(32, "flow steps per level; for spline, in total; fewer are faster", least=1)
+    flow_steps: int = option(
+        32, "flow steps per level; for spline, in total; fewer are faster", least=1, most=1000
+    )
     levels: int | None = option(
         None, "levels, each at half the resolution; by default as many as the size allows, at most 3", least=1
     )

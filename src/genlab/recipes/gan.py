@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genlab.core.modality import DataSpec
     from genlab.core.player import Player
     from genlab.core.random import Draws, Randomness
+    from genlab.core.schedules import Schedule
     from genlab.families.gan import GAN, Augment, Penalty
     from genlab.objectives.adversarial import AdversarialLoss
 
@@ -338,8 +339,8 @@ class GANRecipe(LatentRecipe):
 
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
         """Return the player of a network: its optimizer, weight clipping and historical averaging."""
-        from genlab.core.optimizer import adam, rmsprop
-        from genlab.regularizers.weights import clip_weights_, historical_distance, remember_
+        from genlab.core.optimizer import KEPT, adam, rmsprop
+        from genlab.regularizers.weights import MEAN, clip_weights_, historical_distance, remember_
 
         network: nn.Module = getattr(model, name)
         lr: float = getattr(self, f"{name}_lr")
@@ -361,24 +362,35 @@ class GANRecipe(LatentRecipe):
 
             player.weight_regularizer = distance
             player.after_step = [*player.after_step, remember_]
+            player.optimizer.defaults[KEPT] = (MEAN,)
         return player
 
     def _augment(self) -> Augment:
         """Return the function that augments the discriminator's inputs and then adds instance noise."""
-        from genlab.core.schedules import linear_decay
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
 
-        fading = linear_decay(self.steps)
+        deviation = self._noise()
 
         def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
             if self.diff_augment != "none":
                 images = diff_augment(images, draws, POLICIES[self.diff_augment])
             if self.instance_noise:
-                images = instance_noise(images, draws, self.instance_noise * fading(step))
+                images = instance_noise(images, draws, deviation(step))
             return images
 
         return augment
+
+    def _noise(self) -> Schedule:
+        """Return the standard deviation of the instance noise as a function of the step."""
+        from genlab.core.schedules import linear_decay
+
+        fading = linear_decay(self.schedule_length)
+        return lambda step: self.instance_noise * fading(step)
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules of the learning rate and the instance noise."""
+        return super().schedules() | ({"instance_noise": self._noise()} if self.instance_noise else {})
 
     def _penalties(self) -> dict[str, Penalty]:
         from genlab.regularizers.gradient import PENALTIES

@@ -77,6 +77,12 @@ class Recipe(ABC):
     lr_schedule: RateName = option(
         "constant", "how learning rates change over the steps; linear and cosine fall to 0", part="lr-schedule"
     )
+    schedule_steps: int | None = option(
+        None,
+        "steps over which --lr-schedule and other schedules run, and then stay at their last value; by default "
+        "--steps",
+        least=1,
+    )
     clip_norm: float | None = option(
         None,
         "largest gradient norm of each network; larger gradients are scaled down to it; not clipped by default",
@@ -108,6 +114,11 @@ class Recipe(ABC):
             raise UsageError(
                 f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
                 "use. Use a gan or diffusion preset."
+            )
+        if self.schedule_steps is not None and not self.schedules():
+            raise UsageError(
+                f"--schedule-steps {self.schedule_steps} has no effect: nothing of this model changes over the "
+                "steps. Leave it out, or set a schedule such as --lr-schedule linear."
             )
 
     @property
@@ -152,7 +163,16 @@ class Recipe(ABC):
         """Return the factor on all learning rates as a function of the step."""
         from genlab.core.schedules import RATES
 
-        return self.part(RATES, self.lr_schedule)(self.steps)
+        return self.part(RATES, self.lr_schedule)(self.schedule_length)
+
+    @property
+    def schedule_length(self) -> int:
+        """The steps over which schedules run."""
+        return self.schedule_steps or self.steps
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return what changes over the steps of a run and depends on their number, by the option that sets it."""
+        return {"lr_schedule": self.rate()} if self.lr_schedule != "constant" else {}
 
 
 @dataclass(frozen=True)
@@ -164,7 +184,7 @@ class LatentRecipe(Recipe):
         "network architecture; dcgan-upsample avoids checkerboard artefacts, mlp also takes points",
         part="architecture",
     )
-    depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1)
+    depth: int | None = option(None, "hidden layers of mlp; 2 by default", least=1, most=1000)
     latent: int = option(
         100, "dimensions of the latent vector; raise it for varied data", least=1, aliases=("latent_dim",)
     )

@@ -122,10 +122,14 @@ class VAERecipe(LatentRecipe):
         from genlab.core.schedules import constant, cyclical, warm_up
 
         if self.kl_cycles:
-            course = cyclical(self.steps, self.kl_cycles, self.kl_cycle_ratio)
+            course = cyclical(self.schedule_length, self.kl_cycles, self.kl_cycle_ratio)
         else:
             course = warm_up(self.kl_warm_up) if self.kl_warm_up else constant()
         return lambda step: self.beta * course(step)
+
+    def schedules(self) -> dict[str, Schedule]:
+        """Return the schedules of the learning rate and the cycles of β."""
+        return super().schedules() | ({"kl_cycles": self.annealed_beta()} if self.kl_cycles else {})
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for options that cannot be combined."""

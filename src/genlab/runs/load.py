@@ -1,25 +1,31 @@
 """Loads the model of a run."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import nn
 
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
-from genlab.core.errors import CheckpointError, UsageError
+from genlab.core.errors import CheckpointError
 from genlab.core.text import typed
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
+from genlab.runs.memory import no_larger_than
 from genlab.runs.phases import phase_at, phases_of
 from genlab.training import checkpoint
+from genlab.training.checkpoint import Checkpoint
+from genlab.training.choice import Choice, choose
+from genlab.training.matching import require_equal
 from genlab.training.run_folder import RunFolder
-from genlab.training.state import load_weights
 
+LOG = logging.getLogger("genlab")
+LOADED = "loaded_from"  # attribute of a model
 UNET_SCHEMA = 3  # first schema of checkpoints in which a U-Net has width // 16 groups everywhere
 
 
@@ -31,26 +37,49 @@ def load_model(
 ) -> nn.Module:
     """Return a run's model in evaluation mode with frozen weights.
 
-    `which` checkpoint: by default the best if there is one, else the last. The model has the networks of the
-    checkpoint's phase, computes in the precision of the run (a flow in float32), and samples as in the recipe,
-    except for the options in `sampling`.
+    `which` checkpoint: by default the better of best and last; the model's `loaded_from` says which one it is. The
+    model has the networks of the checkpoint's phase, computes in the precision of the run (a flow in float32), and
+    samples as in the recipe, except for the options in `sampling`.
 
     Raises:
         UsageError: `sampling` has an option that the model lacks, or a value that it does not take.
         CheckpointError: there is no checkpoint, or it is damaged.
     """
     plan = plan_of(folder).sampled(sampling or {})
-    place = _place(folder, _which(folder, which))
-    refuse_outdated(plan.recipe, place)
-    saved = checkpoint.load(place)
+    choice, saved = _load(folder, which, plan.recipe)
     phases = phases_of(plan.recipe, spec_of(folder))
-    phase = phases[phase_at(phases, saved.state["step"])]
-    with torch.random.fork_rng():
+    phase = phases[phase_at(phases, choice.step)]
+    with torch.random.fork_rng(), no_larger_than(saved.model.values()):
         model = phase.recipe.model(phase.spec)
-    load_weights(model, saved.model)
+    require_equal(checkpoint.MODEL, saved.model, model.state_dict())
+    model.load_state_dict(dict(saved.model))
     where = devices.find_device(device)
     compute_in(replace(plan, recipe=phase.recipe).dtype(where), model)
-    return devices.to_device(model, where).eval().requires_grad_(False)
+    model = devices.to_device(model, where).eval().requires_grad_(False)
+    model.__dict__[LOADED] = choice
+    return model
+
+
+def loaded_from(model: nn.Module) -> Choice:
+    """Return the checkpoint that `load_model` has loaded."""
+    choice: Choice = model.__dict__[LOADED]
+    return choice
+
+
+def tell(folder: RunFolder, choice: Choice) -> None:
+    """Log which checkpoint of a run is used; the command line shows it."""
+    LOG.info("%s: %s", folder.path.name, choice)
+
+
+def _load(folder: RunFolder, which: CheckpointName | None, recipe: Recipe) -> tuple[Choice, Checkpoint]:
+    """Choose a checkpoint and load it; again if the run that is training replaces it meanwhile."""
+    while True:
+        choice = choose(folder, which)
+        place = folder.best if choice.name == "best" else folder.last
+        refuse_outdated(recipe, place)
+        saved = checkpoint.load(place)
+        if saved.state["step"] == choice.step:
+            return choice, saved
 
 
 def refuse_outdated(recipe: Recipe, place: Path) -> None:
@@ -71,29 +100,3 @@ def precision(model: nn.Module) -> str:
     """Return the name of the data type that the networks of `model` multiply in; the shortest of several."""
     types = (module.multiplies_in for module in model.modules() if isinstance(module, Mixed))
     return str(min(types, key=lambda dtype: dtype.itemsize, default=torch.float32)).removeprefix("torch.")
-
-
-def saved_step(folder: RunFolder, which: CheckpointName | None = None) -> tuple[CheckpointName, int]:
-    """Return the name and the step of the checkpoint that `load_model` would load.
-
-    Raises:
-        CheckpointError: there is no checkpoint, or its state is damaged.
-    """
-    which = _which(folder, which)
-    return which, int(checkpoint.load_state(_place(folder, which))["step"])
-
-
-def _which(folder: RunFolder, which: CheckpointName | None) -> CheckpointName:
-    if which not in (None, *get_args(CheckpointName)):
-        raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
-    there = checkpoint.exists(folder.best)
-    if which == "best" and not there and checkpoint.exists(folder.last):
-        raise CheckpointError(
-            f"{folder.path} has no best checkpoint: only evaluations every --evaluate-every steps can be best, "
-            "and the run has had none. Use --checkpoint last."
-        )
-    return which or ("best" if there else "last")
-
-
-def _place(folder: RunFolder, which: CheckpointName) -> Path:
-    return folder.best if which == "best" else folder.last

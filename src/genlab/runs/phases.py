@@ -17,6 +17,7 @@ from genlab.data.dataset import Source
 from genlab.data.wrappers import Resized
 from genlab.recipes.recipe import Phase, Recipe
 from genlab.recipes.resolve import Plan
+from genlab.runs.memory import outline
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.run_folder import RunFolder
@@ -152,6 +153,4 @@ def comparable(one: Phase, two: Phase) -> bool:
 
 def _shapes(phase: Phase) -> dict[str, torch.Size]:
     """Return the shapes of the weights of a phase by name."""
-    with torch.device("meta"):
-        model = phase.recipe.model(phase.spec)
-    return {name: value.shape for name, value in model.state_dict().items()}
+    return {name: value.shape for name, value in outline(phase).state_dict().items()}

@@ -15,6 +15,7 @@ from genlab.recipes.resolve import Plan, from_values
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.columns import Columns
 from genlab.runs.display import Preview, page
+from genlab.training.choice import best_evaluation
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.lines import MOST
 from genlab.training.report import verdict
@@ -138,11 +139,9 @@ class Run(os.PathLike[str]):
 
     @property
     def best(self) -> Best | None:
-        """The evaluation of the best checkpoint; None before the first evaluation that counts."""
-        for event in self._files.newest("events"):
-            if event.get("event") == "evaluation" and event.get("best"):
-                return Best(*recorded_criterion(event), event["step"])
-        return None
+        """The evaluation of the checkpoint that is used by default; None before the first that counts."""
+        event = best_evaluation(self._files)
+        return Best(*recorded_criterion(event), event["step"]) if event else None
 
     @property
     def history(self) -> Columns:

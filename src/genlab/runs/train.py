@@ -41,13 +41,16 @@ from genlab.runs.callbacks import (
 )
 from genlab.runs.data import open_data, open_recorded, plan_of, record, resized_note
 from genlab.runs.load import refuse_outdated
+from genlab.runs.memory import outline, refuse_oversized
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
+from genlab.runs.schedule import ScheduleFate, rescheduled
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
 from genlab.training.checkpoint import Checkpoint
+from genlab.training.choice import choose
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
@@ -56,6 +59,7 @@ from genlab.training.report import duration, write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
 
+CPU = torch.device("cpu")
 RESUMABLE = (
     "steps",
     "minutes",
@@ -71,30 +75,40 @@ class Result(Run):
     """A run that has just been trained, with how this training went."""
 
     def __init__(
-        self, folder: Path, progress: Progress, start_step: int, planned_steps: int, has_latents: bool = False
+        self,
+        folder: Path,
+        progress: Progress,
+        start_step: int,
+        planned_steps: int,
+        has_latents: bool = False,
+        has_schedules: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self.progress = progress
         self.start_step = start_step  # where this training started
         self.planned_steps = planned_steps
         self.has_latents = has_latents  # whether `genlab interpolate` can use its model
+        self.has_schedules = has_schedules  # that other steps would change
 
     def __str__(self) -> str:
         """Return where its results are and what to try next."""
         here, progress = Path.cwd(), self.progress
         folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
         further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
+        files = RunFolder(self.folder)
+        used = choose(files).name if checkpoint.exists(files.last) else "last"
         use = "interpolate" if self.has_latents else "sample"
+        stretch = " --stretch-schedule" if further != self.planned_steps and self.has_schedules else ""
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
             f"{counted(progress.step, 'step')} in {duration(progress.seconds)}{over}\n\n"
             f"  pictures  {folder}/previews\n"
             f"  report    {folder}/report.html\n"
-            f"  model     {folder}/checkpoints/{'best' if progress.best_step else 'last'}/model.safetensors\n\n"
+            f"  model     {folder}/checkpoints/{used}/model.safetensors\n\n"
             f"Try next:\n"
             f"  {typed('genlab', 'info', folder)}\n"
             f"  {typed('genlab', use, folder)}\n"
-            f"  {typed('genlab', 'resume', folder, '--steps', further)}"
+            f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
         )
 
 
@@ -107,7 +121,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
-        validate(plan.recipe, source, shard)
+        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
@@ -129,14 +143,23 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
-def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bool = False) -> Result:
+def resume(
+    run: str | Path,
+    options: Mapping[str, Any],
+    *,
+    root: Path,
+    quiet: bool = False,
+    schedule: ScheduleFate = None,
+) -> Result:
     """Resume a run from its last checkpoint, or start it again if it has none.
 
     `options` may change those in `RESUMABLE`: how long to train, where, and what to do about a failure. All others
-    change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit.
+    change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit;
+    `schedule` says what becomes of schedules over the steps.
 
     Raises:
-        UsageError: another option, no such run, or steps that move the end of a finished phase.
+        UsageError: another option, no such run, steps that move the end of a finished phase, or that change a
+            schedule without a word on it.
         CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     for name in options.keys() - set(RESUMABLE):
@@ -155,28 +178,28 @@ def resume(run: str | Path, options: Mapping[str, Any], *, root: Path, quiet: bo
             plan = plan.changed({"data": source.name})
         elif "data" in options:
             plan = plan.changed({"data": locate(options["data"])})
-        validate(plan.recipe, source, shard)
-        if plan.recipe != before.recipe and checkpoint.exists(folder.last):
-            step = checkpoint.load_state(folder.last)["step"]
-            if not phases.can_continue(before.recipe, plan.recipe, source.train.spec, step):
-                raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
-        return _train(RunSetup(plan, source, folder, shard), quiet=quiet)
+        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
+        step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
+        recipes = before.recipe, plan.recipe
+        if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):
+            raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
+        plan, notes = rescheduled(before, plan, schedule, source.train.spec, step)
+        return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
 
 
-def validate(recipe: Recipe, source: Source, shard: Shard) -> None:
+def validate(recipe: Recipe, source: Source, shard: Shard, where: torch.device = CPU) -> None:
     """Refuse a recipe that cannot be trained, before anything is written.
 
     Raises:
-        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, or the
-            batch cannot be divided among the processes.
+        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, the batch
+            cannot be divided among the processes, or the memory of the device is too small.
         DataError: a phase needs images of a size that the data cannot be reduced to.
     """
     for phase in phases.phases_of(recipe, source.train.spec):
         _validate_batch(phase.recipe, shard)
         phase.recipe.refuse(phase.spec, shard.size)
         phases.resized(source, phase.spec)
-        with torch.device("meta"):
-            phase.recipe.model(phase.spec)
+        refuse_oversized(phase, outline(phase), shard.size, where)
 
 
 def _validate_batch(recipe: Recipe, shard: Shard) -> None:
@@ -247,7 +270,9 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             observers = observers_for(run, progress, stack, quiet=quiet)
             _begin(observers, current, run)
             notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
-            notes = {**notes, **changed} if progress.step else {**notes, **changed, **run.notes}
+            notes = {**notes, **changed}
+            if not (progress.step and treatment):
+                notes |= run.notes
             _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)
@@ -257,7 +282,9 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     model = current.training.model
     needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
     has_latents = isinstance(model, Decodes) and not needs_source
-    return Result(run.folder.path, progress, start_step, run.plan.recipe.steps, has_latents)
+    recipe = run.plan.recipe
+    has_schedules = recipe.schedule_steps is None and bool(recipe.schedules())
+    return Result(run.folder.path, progress, start_step, recipe.steps, has_latents, has_schedules)
 
 
 def _changed_parts(run: RunSetup) -> dict[str, str]:

@@ -3,7 +3,7 @@
     checkpoints/last/  model.safetensors  training.safetensors  state.json  manifest.json
 
 The manifest holds the length and sha256 of the other three and is written last: a folder with a manifest is
-complete. No pickle is ever read or written.
+complete. No pickle is ever read or written. torch is imported only where tensors are read or written.
 """
 
 import hashlib
@@ -15,17 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import safetensors.torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from genlab.core import legacy
 from genlab.core.errors import CheckpointError
 from genlab.core.files import read, rename, storage, sync_folder, write
 from genlab.training.lines import NUMBER, NUMBER_OR_NULL, WHOLE, WHOLE_OR_NULL, wrong
 from genlab.version import __version__
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -49,8 +50,8 @@ class Checkpoint:
     `model` is the published model; `training` is what else is needed to resume; `state` is plain JSON.
     """
 
-    model: Mapping[str, Tensor]
-    training: Mapping[str, Tensor]
+    model: "Mapping[str, Tensor]"
+    training: "Mapping[str, Tensor]"
     state: Mapping[str, Any]
     schema: int = SCHEMA
 
@@ -104,7 +105,8 @@ def load(folder: Path) -> Checkpoint:
     """Read a checkpoint and verify it against its manifest.
 
     Raises:
-        CheckpointError: it does not exist, a file is missing, cut short or altered, or a newer genlab wrote it.
+        CheckpointError: it does not exist, a file is missing, cut short or altered, a newer genlab wrote it, or a
+            tensor is NaN or infinite.
     """
     return _retrying(_load, folder)
 
@@ -150,9 +152,22 @@ def _load(folder: Path) -> Checkpoint:
     return Checkpoint(model, training, _state(folder, manifest), schema)
 
 
-def _tensors(path: Path, schema: int, length: int, digest: str) -> dict[str, Tensor]:
+def _tensors(path: Path, schema: int, length: int, digest: str) -> "dict[str, Tensor]":
+    import safetensors.torch
+
     tensors = _parse(path, safetensors.torch.load, _verified(path, length, digest))
+    for name, tensor in tensors.items():
+        _require_finite(path, name, tensor)
     return tensors if schema == SCHEMA else {legacy.tensor(name): tensor for name, tensor in tensors.items()}
+
+
+def _require_finite(path: Path, name: str, tensor: "Tensor") -> None:
+    import torch
+
+    dtype = tensor.dtype  # those of one byte are no weights of genlab: whoever compares them refuses them
+    if dtype.itemsize > 1 and (dtype.is_floating_point or dtype.is_complex) and not torch.isfinite(tensor).all():
+        value = "NaN" if torch.isnan(tensor).any() else "Inf"
+        raise CheckpointError(f"{path} has {value} in {name}, which genlab never saves. {_NOT_USED}")
 
 
 def _load_state(folder: Path) -> Mapping[str, Any]:
@@ -292,5 +307,7 @@ def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
         raise CheckpointError(f"{path} is not a valid {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 
-def _pack(tensors: Mapping[str, Tensor]) -> bytes:
+def _pack(tensors: "Mapping[str, Tensor]") -> bytes:
+    import safetensors.torch
+
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})

@@ -11,6 +11,7 @@ from typing import Any
 from genlab.core.signals import INDEX, Signal, signal
 from genlab.core.text import counted, plain
 from genlab.recipes.again import again
+from genlab.training.choice import best_evaluation
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
 from genlab.training.lines import TEXT, WHOLE
@@ -162,11 +163,11 @@ def verdict(folder: RunFolder) -> str:
     remedies = sum(e["event"] == "remedy" for e in events)
     if remedies:
         sentences.append(f"Treated {remedies} time{'s' if remedies > 1 else ''}.")
-    best = [e for e in evaluations if e["best"]]
+    best = best_evaluation(folder)
     if best:
-        name, value = recorded_criterion(best[-1])
+        name, value = recorded_criterion(best)
         last = evaluations[-1].get(name, value)
-        sentences.append(f"Best {name} {value:.4g} at step {best[-1]['step']:,}.")
+        sentences.append(f"Best {name} {value:.4g} at step {best['step']:,}.")
         if last > value:
             sentences.append(f"At the end it was {last:.4g}; `checkpoints/best` has the best model.")
     return " ".join(sentences)

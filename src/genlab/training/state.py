@@ -1,6 +1,6 @@
 """Converts a training to the flat tensors of a checkpoint, and back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from genlab.core.contract import Training
 from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
-from genlab.training.checkpoint import Checkpoint
+from genlab.training.checkpoint import MODEL, TRAINING, Checkpoint
+from genlab.training.matching import require_equal, require_optimizer_state
 
 RAW = "raw/"  # the trained weights, if the published ones are their average
 OPTIMIZER = "optimizer/"
@@ -33,53 +34,53 @@ def collect(training: Training, average: Average | None) -> tuple[dict[str, Tens
 def restore(checkpoint: Checkpoint, training: Training, average: Average | None) -> None:
     """Load a checkpoint into networks and optimizers that were built from the same recipe.
 
+    Everything is compared before anything is loaded.
+
     Raises:
-        CheckpointError: names or shapes do not match.
+        CheckpointError: names, shapes or number types do not match.
     """
-    rest = checkpoint.training
-    if any(name.startswith(RAW) for name in rest) != (average is not None):
+    if any(name.startswith(RAW) for name in checkpoint.training) != (average is not None):
         raise CheckpointError(
             "the checkpoint does not fit its recipe: only one of them has averaged weights (ema)"
         )
     if average:
-        load_weights(average.model, checkpoint.model)
-    load_weights(training.model, _trained_weights(checkpoint))
+        require_equal(MODEL, checkpoint.model, average.model.state_dict())
+    weights, file = _trained_weights(checkpoint), TRAINING if average else MODEL
+    require_equal(file, weights, training.model.state_dict())
+    states = _optimizer_states(checkpoint)
     known = {name for optimizer in training.optimizers.values() for name, _ in named_parameters(optimizer)}
-    saved = {key.removeprefix(OPTIMIZER).partition("/")[0] for key in rest if key.startswith(OPTIMIZER)}
-    if saved != known:
-        raise CheckpointError(f"the checkpoint does not fit its recipe: {', '.join(sorted(saved ^ known))}")
+    ours = (RAW, OPTIMIZER) if average else (OPTIMIZER,)
+    foreign = [name for name in checkpoint.training if not name.startswith(ours)]
+    if unknown := foreign or sorted(states.keys() - known):
+        raise CheckpointError(f"the checkpoint does not fit its recipe: {TRAINING} also has {unknown[0]}")
     for optimizer in training.optimizers.values():
-        for name, parameter in named_parameters(optimizer):
-            optimizer.state[parameter] = _optimizer_state(checkpoint, name, parameter)
+        require_optimizer_state(optimizer, dict(named_parameters(optimizer)), states)
+    if average:
+        average.model.load_state_dict(dict(checkpoint.model))
+    training.model.load_state_dict(dict(weights))
+    _set_states(training, states)
 
 
 def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
     """Load the tensors of a checkpoint whose name and shape match into other networks; return their names.
 
     The optimizer state of these parameters is loaded, too. All other weights stay as they were initialised.
-    """
-    weights = _matching(training.model, _trained_weights(checkpoint))
-    training.model.load_state_dict(weights, strict=False)
-    if average:
-        average.model.load_state_dict(_matching(average.model, checkpoint.model), strict=False)
-    carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
-    for optimizer in training.optimizers.values():
-        for name, parameter in named_parameters(optimizer):
-            if parameter in carried and (state := _optimizer_state(checkpoint, name, parameter)):
-                optimizer.state[parameter] = state
-    return list(weights)
-
-
-def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy `tensors` into `model`.
 
     Raises:
-        CheckpointError: a name is missing or unknown, or a shape differs.
+        CheckpointError: a number type, or the optimizer state of a parameter, does not match.
     """
-    try:
-        model.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        raise CheckpointError(f"the checkpoint does not fit its recipe: {error}") from None
+    weights = _matching(training.model, _trained_weights(checkpoint))
+    averaged = _matching(average.model, checkpoint.model) if average else {}
+    carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
+    states = _optimizer_states(checkpoint)
+    for optimizer in training.optimizers.values():
+        its = {n: p for n, p in named_parameters(optimizer) if p in carried and n in states}
+        require_optimizer_state(optimizer, its, states)
+    training.model.load_state_dict(weights, strict=False)
+    if average:
+        average.model.load_state_dict(averaged, strict=False)
+    _set_states(training, states, carried)
+    return list(weights)
 
 
 def named_parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
@@ -96,18 +97,31 @@ def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
 
 def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors that `model` has with the same name and shape."""
-    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    return {name: tensor for name, tensor in tensors.items() if shapes.get(name) == tensor.shape}
+    ours = model.state_dict()
+    matching = {n: tensor for n, tensor in tensors.items() if n in ours and ours[n].shape == tensor.shape}
+    require_equal("the checkpoint", matching, {name: ours[name] for name in matching})
+    return matching
 
 
-def _optimizer_state(checkpoint: Checkpoint, name: str, parameter: Tensor) -> dict[str, Tensor]:
-    """Return the optimizer state of the parameter `name`; empty if there is none."""
-    prefix = f"{OPTIMIZER}{name}/"
-    return {
-        key.removeprefix(prefix): _like(parameter, tensor)
-        for key, tensor in checkpoint.training.items()
-        if key.startswith(prefix)
-    }
+def _optimizer_states(checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:
+    """Return the optimizer state of each parameter by its name."""
+    states: dict[str, dict[str, Tensor]] = {}
+    for path, tensor in checkpoint.training.items():
+        if path.startswith(OPTIMIZER):
+            name, _, key = path.removeprefix(OPTIMIZER).partition("/")
+            states.setdefault(name, {})[key] = tensor
+    return states
+
+
+def _set_states(
+    training: Training, states: Mapping[str, Mapping[str, Tensor]], among: Collection[Tensor] | None = None
+) -> None:
+    """Give the optimizers the states of all parameters that have one, or of those `among` them."""
+    for optimizer in training.optimizers.values():
+        for name, parameter in named_parameters(optimizer):
+            if name in states and (among is None or parameter in among):
+                state = {key: _like(parameter, tensor) for key, tensor in states[name].items()}
+                optimizer.state[parameter] = state
 
 
 def _require_finite(name: str, tensor: Tensor) -> None:

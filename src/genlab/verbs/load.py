@@ -24,12 +24,15 @@ def load(
     """Load the model of a run, ready to use: `sample`, `encode`, `decode`, `reconstruct`, if it has them.
 
     Returns:
-        The model in evaluation mode, with frozen weights.
+        The model in evaluation mode, with frozen weights; `model.loaded_from` is its checkpoint.
 
     Raises:
         UsageError: there is no such run or no such sampling option.
         CheckpointError: its checkpoint is missing, cut short, altered or newer.
     """
-    from genlab.runs.load import load_model
+    from genlab.runs.load import load_model, loaded_from, tell
 
-    return load_model(*located(os.fspath(run), root, checkpoint), device, sampling)
+    folder, checkpoint = located(os.fspath(run), root, checkpoint)
+    model = load_model(folder, checkpoint, device, sampling)
+    tell(folder, loaded_from(model))
+    return model

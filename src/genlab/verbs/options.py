@@ -18,7 +18,7 @@ RUNS = DEFAULT_ROOT
 
 
 SHARED = {
-    "checkpoint": "Checkpoint of the run; by default the best, or the last if there is no best.",
+    "checkpoint": "Checkpoint of the run; by default the better of best and last, by their evaluations.",
     "device": "Device to compute on: auto, cpu, cuda (or gpu, cuda:1, 1), mps; auto takes a GPU if there is one.",
     "root": "Folder that contains the run folders.",
 }

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.errors import UsageError
 from genlab.recipes.settings import DeviceName, FailureName, PrecisionName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
+    from genlab.runs.schedule import ScheduleFate
     from genlab.runs.train import Result
 
 
@@ -23,11 +25,16 @@ def resume(
     device: DeviceName | None = None,
     precision: PrecisionName | None = None,
     data: SourceName = None,
+    stretch_schedule: bool = False,
+    keep_schedule: bool = False,
     quiet: bool = False,
     root: File = RUNS,
     **_fixed: Any,  # noqa: ANN401 (options that cannot change)
 ) -> "Result":
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
+
+    Other `steps` change the course of a run whose learning rate, KL weight or instance noise follows a schedule
+    over the steps. Then `stretch_schedule` or `keep_schedule` has to say what becomes of it.
 
     Args:
         steps: Train up to this many steps in total.
@@ -36,13 +43,16 @@ def resume(
         on_failure: What to do if the doctor finds a failure; treat goes back and applies a remedy.
         device: Device to compute on from now on.
         precision: Precision inside the networks from now on.
+        stretch_schedule: Fit schedules to the new steps; learning rates and the like jump.
+        keep_schedule: Keep schedules as they were planned; after their end they stay at their last value.
         quiet: Write nothing to the terminal.
 
     Returns:
         The run.
 
     Raises:
-        UsageError: no such run, an option that cannot change, or steps that move the end of a finished phase.
+        UsageError: no such run, an option that cannot change, steps that move the end of a finished phase, or that
+            change a schedule without a word on it.
         CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     from genlab.runs import train
@@ -57,4 +67,11 @@ def resume(
         "data": None if data is None else os.fspath(data),
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    return train.resume(os.fspath(run), {**given, **_fixed}, root=Path(root), quiet=quiet)
+    if stretch_schedule and keep_schedule:
+        raise UsageError("--stretch-schedule and --keep-schedule exclude each other. Give one of them.")
+    if (stretch_schedule or keep_schedule) and steps is None:
+        raise UsageError(
+            "--stretch-schedule and --keep-schedule are for another number of steps. Give --steps, too."
+        )
+    schedule: ScheduleFate = "stretch" if stretch_schedule else "keep" if keep_schedule else None
+    return train.resume(os.fspath(run), {**given, **_fixed}, root=Path(root), quiet=quiet, schedule=schedule)

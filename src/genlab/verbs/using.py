@@ -68,13 +68,15 @@ def open_run(
         CheckpointError: its `data`, if they are given, are not those of the run.
     """
     from genlab.runs.data import open_recorded, plan_of, spec_of
-    from genlab.runs.load import load_model, saved_step
+    from genlab.runs.load import load_model, loaded_from, tell
 
     folder, checkpoint = located(run, root, checkpoint)
     if data is not None:
         open_recorded(folder, plan_of(folder).settings, data)
-    model, step = load_model(folder, checkpoint, device, sampling), saved_step(folder, checkpoint)[1]
-    return Opened(folder, model, step, spec_of(folder, step))
+    model = load_model(folder, checkpoint, device, sampling)
+    choice = loaded_from(model)
+    tell(folder, choice)
+    return Opened(folder, model, choice.step, spec_of(folder, choice.step))
 
 
 def png_file(out: File | None) -> Path | None:
