@@ -153,6 +153,35 @@ def test_a_byte_of_which_nothing_is_known_costs_eight_bits_in_colour_too(tmp_pat
     assert while_training.values == pytest.approx({"bits_per_dimension": 8})
 
 
+class DensityOne(nn.Module):
+    """Gives each number of an example the density 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(()))
+
+    def distortion_and_rate(
+        self, x: torch.Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(len(x)), torch.zeros(len(x))
+
+    def importance_bound(
+        self, x: torch.Tensor, samples: int, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return torch.zeros(len(x))
+
+
+def test_a_density_has_bits_of_bytes_only() -> None:
+    def bits(data: str) -> Figure | None:
+        subject = Subject(DensityOne(), open_source(data), 20, None, "train", 0, {}, "continuous")
+        return by_name(Measurement("", evaluate_model(subject), 0)).get("bits_per_dimension")
+
+    figure = bits("digits")
+    assert figure is not None
+    assert figure.value == pytest.approx(-math.log2(2 / 255))
+    assert bits("ring8") is None
+
+
 def test_a_denoising_autoencoder_is_measured_on_corrupted_images(runs: Path) -> None:
     figures = by_name(evaluate_run(run(runs, "denoising-autoencoder"), FEW, "cpu"))
     assert {"denoising_mse", "denoising_psnr", "reconstruction_mse"} <= set(figures)

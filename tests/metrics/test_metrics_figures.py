@@ -14,6 +14,7 @@ from genlab.metrics.frechet import moments
 from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.path_length import path_length
 from genlab.metrics.sets import classes_reached, compare
+from genlab.objectives.diffusion import pixel_cost
 
 
 def statistics(rows: int, seed: int, classes: int | None = None) -> FeatureStatistics:
@@ -73,9 +74,22 @@ def test_a_constant_generator_has_no_path() -> None:
 
 
 def test_bits_of_uniform_pixels() -> None:
-    """Uniform over 256 levels: 8 bits. As a density on [-1, 1] it is ½ everywhere, −log p = log 2 a dimension."""
+    """Uniform over 256 levels: 8 bits. As a density it is constant on 256 intervals of 2/255."""
     assert bits_per_dimension(10 * math.log(256), 10) == pytest.approx(8)
-    assert bits_per_dimension(10 * math.log(2), 10, levels=256) == pytest.approx(8)
+    assert bits_per_dimension(10 * math.log(256 * 2 / 255), 10, levels=256) == pytest.approx(8)
+
+
+def test_a_density_of_one_gives_a_byte_the_distance_to_its_neighbour() -> None:
+    assert bits_per_dimension(0.0, 1, levels=256) == pytest.approx(-math.log2(2 / 255))
+    assert bits_per_dimension(0.0, 1, levels=256) == pytest.approx(6.99435, abs=1e-5)
+
+
+def test_a_byte_costs_the_same_by_a_narrow_density_and_by_its_interval() -> None:
+    """A Gaussian that is wide compared with a byte: its mass on each interval is its density times the length."""
+    images, predicted = torch.tensor([[[[0.2]]]]), torch.tensor([[[[0.5]]]])
+    interval = pixel_cost(0.5, images, predicted).item()
+    density = -torch.distributions.Normal(predicted, 0.5).log_prob(images).item()
+    assert bits_per_dimension(interval, 1) == pytest.approx(bits_per_dimension(density, 1, levels=256), abs=1e-5)
 
 
 def test_classes_that_are_reached() -> None:

@@ -236,10 +236,10 @@ def split_bound(subject: Subject) -> Iterator[Figure]:
     value, error = _mean(-torch.cat(bounds))
     stamp = {**stamp, "real": min(len(x), IMPORTANCE_IMAGES), "draws": IMPORTANCE_DRAWS}
     yield Figure("importance_nll", value, error, "lower", stamp)
-    if subject.pixels != "unknown":
-        numbers, levels = x[0].numel(), 256 if subject.pixels == "continuous" else 0
-        bits = bits_per_dimension(value, numbers, levels=levels)
-        yield Figure("bits_per_dimension", bits, bits_per_dimension(error, numbers), "lower", stamp)
+    levels = 0 if subject.pixels == "binary" else subject.real.spec.target.levels
+    if subject.pixels != "unknown" and levels is not None:
+        bits = bits_per_dimension(value, x[0].numel(), levels=levels)
+        yield Figure("bits_per_dimension", bits, bits_per_dimension(error, x[0].numel()), "lower", stamp)
 
 
 EVALUATORS: Sequence[Evaluator] = (
