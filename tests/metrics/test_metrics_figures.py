@@ -48,6 +48,7 @@ def test_only_the_defining_network_gives_published_names(
         assert figure.protocol["fake"] == 50
         assert figure.protocol["seed"] == 7
         assert figure.protocol["weights"] == "abc"
+        assert (figure.protocol.get("probabilities") == "softmax of the logits") is (figure.name == score)
 
 
 def test_what_cannot_be_said_of_few_images_is_left_out() -> None:

@@ -40,6 +40,7 @@ from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
 MOST = 10_000  # samples, and real images, by default
+_MEASURES = 2  # increase it when the same request would give other figures
 
 
 @dataclass(frozen=True)
@@ -261,9 +262,9 @@ def _likelihood(recipe: Recipe) -> str:
 
 
 def _name(request: Request, which: str, step: int) -> str:
-    """Return the file name for a request, unique for the request, the version and own measures."""
+    """Return the file name for a request, unique for the request, the version of the measures and own ones."""
     own = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
-    text = json.dumps([asdict(request), which, step, __version__, *own], sort_keys=True)
+    text = json.dumps([asdict(request), which, step, __version__, _MEASURES, *own], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

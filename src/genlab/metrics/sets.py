@@ -30,8 +30,9 @@ def compare(
         GenlabError: too few images, or features that are not finite.
     """
     stamp = {**extractor.stamp, "real": real.count, "fake": fake.count, **protocol}
+    own = {"score": {"probabilities": extractor.probabilities, "splits": SPLITS}}
     return [
-        Figure(_named(name, extractor), *estimate, better, stamp, note)
+        Figure(_named(name, extractor), *estimate, better, {**stamp, **own.get(name, {})}, note)
         for name, estimate, better, note in _measured(real, fake)
     ]
 

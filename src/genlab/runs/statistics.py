@@ -32,7 +32,7 @@ FEATURES = "efficientnet-lite0@96"
 MIN_IMAGES_BETWEEN = (
     20_000  # least training images between evaluations by features: they cost a convolutional GAN up to 5 %
 )
-_VERSION = 1  # increase it when the same images would get other statistics
+_VERSION = 2  # increase it when the same images would get other statistics
 
 
 def real_statistics(
