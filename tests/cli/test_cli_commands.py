@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from genlab import __version__
-from genlab.applications.interpolate import interpolate
+from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
 from genlab.core.pictures import to_bytes
 from genlab.recipes.presets import PRESETS, SUMMARIES
@@ -338,7 +338,8 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
     target = tmp_path / "walk.png"
     options = ("--stretches", 2, "--frames", 3, "--seed", 4)
     assert genlab("interpolate", "dcgan", *options, "--out", target, "--root", runs)[0] == 0
-    expected = to_bytes(interpolate(load("dcgan", root=runs), 3, 3, seed=4).flatten(0, 1))
+    model = load("dcgan", root=runs)
+    expected = to_bytes(interpolate(model, ends_of(model, 3, seed=4), 3).flatten(0, 1))
     for number in range(6):
         tile = pixels(target)[34 * (number // 3) :, 34 * (number % 3) :][:32:2, :32:2]
         assert np.array_equal(tile, expected[number, :, :, 0])
