@@ -391,6 +391,11 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     code, _, err = genlab("interpolate", "vae", "--between", pictures, "--stretches", 3, "--root", runs)
     assert code == 2
     assert "has 3 images, but --stretches 3 needs 4" in err
+    code, out, _ = genlab("interpolate", "vae", "--between", pictures, "--frames", 2, "--root", runs)
+    assert code == 0
+    assert "rejected  broken.png: " in out
+    assert "not square, so that only the middle is used: 2 images" in out
+    assert out.endswith("-pictures-2x2-seed-0.gif\n")  # as many rows as the pictures allow
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1
     assert "needs a model that can encode" in err

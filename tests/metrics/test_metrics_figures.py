@@ -1,6 +1,7 @@
 """Paths, bits, classes, and the names that figures have."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.path_length import path_length
 from genlab.metrics.sets import classes_reached, compare
 from genlab.objectives.diffusion import pixel_cost
+
+NEIGHBOURS = ("precision", "recall", "density", "coverage")
 
 
 def statistics(rows: int, seed: int, classes: int | None = None) -> FeatureStatistics:
@@ -42,13 +45,24 @@ def test_only_the_defining_network_gives_published_names(
     figures = compare(statistics(60, 0, 3), statistics(50, 1, 3), extractor(name, precision), {"seed": 7})
     names = [figure.name for figure in figures]
     assert names[:3] == [fd, kd, score]
-    assert names[3:] == [f"{n}[{name}]" for n in ("precision", "recall", "density", "coverage")]
+    assert names[3:] == [f"{n}[{name}]" for n in NEIGHBOURS]
     for figure in figures:
         assert figure.protocol["real"] == 60
         assert figure.protocol["fake"] == 50
         assert figure.protocol["seed"] == 7
         assert figure.protocol["weights"] == "abc"
         assert (figure.protocol.get("probabilities") == "softmax of the logits") is (figure.name == score)
+
+
+def test_generated_images_that_were_resized_give_no_fid() -> None:
+    figures = compare(statistics(60, 0, 3), statistics(50, 1, 3), extractor("inception"), {}, as_made=False)
+    assert [figure.name for figure in figures[:3]] == ["fd[inception]", "kd[inception]", "score[inception]"]
+
+
+def test_each_figure_says_how_many_images_count_in_it() -> None:
+    real, fake = (replace(statistics(60, seed), whole=statistics(90, seed).whole) for seed in (0, 1))
+    counts = {figure.name: figure.protocol["fake"] for figure in compare(real, fake, extractor("x"), {})}
+    assert counts == {"fd[x]": 90, **dict.fromkeys((f"{n}[x]" for n in NEIGHBOURS), 60), "kd[x]": 60}
 
 
 def test_what_cannot_be_said_of_few_images_is_left_out() -> None:
