@@ -24,13 +24,16 @@ from genlab.applications.evaluate import Request, Split, evaluate_run
 from genlab.applications.measurement import Measurement
 from genlab.applications.measures import Subject, evaluate_model
 from genlab.applications.pictures import evaluate_pictures
+from genlab.applications.reconstruct import reconstruct as reconstruct_all
 from genlab.applications.sample import sample
+from genlab.core import batch as batches
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.modality import Modality
 from genlab.core.pictures import image_grid, png
 from genlab.data.source import open_source
 from genlab.families.gan import GAN
+from genlab.families.vae import VAE
 from genlab.metrics.extractors.extractor import ExtractorOutput
 from genlab.metrics.feature_statistics import FeatureStatistics
 from genlab.metrics.figures import Figure, significantly_different, written
@@ -130,6 +133,32 @@ def test_a_vae_is_measured_by_samples_reconstructions_and_likelihood(runs: Path)
     nats = figures["importance_nll"].value
     assert figures["bits_per_dimension"].value == pytest.approx(nats / 256 / np.log(2))
     assert bound.protocol["pixels"] == "binary"
+
+
+def test_large_pictures_are_taken_few_at_a_time_with_the_same_figures(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    before = VAE.reconstruct
+
+    def reconstruct(self: Any, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        sizes.append(len(x))
+        return before(self, x, *rest)
+
+    monkeypatch.setattr(VAE, "reconstruct", reconstruct)
+    folder, batch = run(runs, "vae"), open_source("digits", size=16).held_out.batch(np.arange(30))
+    model = genlab.load(folder.path)
+    found = []
+    for pixels in (2**20, 7 * 16 * 16):
+        sizes.clear()
+        monkeypatch.setattr(batches, "PIXELS", pixels)
+        figures = by_name(evaluate_run(folder, FEW, "cpu", again=True))
+        with torch.no_grad():
+            while_training = evaluate_in_training(model, batch, seed=0).values["reconstruction_mse"]
+            _, errors = reconstruct_all(model, batch.x)
+        found.append([figures["reconstruction_mse"].value, while_training, float(errors.mean())])
+    assert max(sizes) == 7
+    assert found[0] == pytest.approx(found[1])
 
 
 class Uniform(nn.Module):
@@ -362,6 +391,7 @@ def test_a_set_beside_itself_is_marked(tmp_path: Path) -> None:
     figures = by_name(evaluate_pictures(str(folder), str(folder), FEW, "cpu"))
     assert figures["fd[pixels]"].value == pytest.approx(0, abs=1e-6)
     assert "30 of 30 generated images are equal to real ones" in figures["fd[pixels]"].note
+    assert figures["ms_ssim_of_pairs"].protocol["pairs"] == 30 * 29 // 2
 
 
 def test_few_images_are_marked(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_path_length_of_a_linear_generator() -> None:
     """With orthogonal ends of equal norm r, z moves at the angle's speed: ‖dz/dt‖ = r π/2, and f(G(z)) = 3z."""
     starts, ends = torch.tensor([[2.0, 0.0]] * 5), torch.tensor([[0.0, 2.0]] * 5)
     places = torch.linspace(0, 1, 5)
-    estimate = path_length(lambda z: 3 * z.double(), lambda x: x, starts, ends, places)
+    estimate = path_length(lambda z: 3 * z.double(), starts, ends, places)
     assert estimate.value == pytest.approx((3 * 2 * math.pi / 2) ** 2, rel=1e-2)
     assert estimate.error == pytest.approx(0, abs=1)
 
@@ -83,9 +83,9 @@ def test_a_constant_generator_has_no_path() -> None:
     def constant(latents: Tensor) -> Tensor:
         return torch.ones(len(latents), 3)
 
-    assert path_length(constant, lambda x: x, torch.randn(4, 2), torch.randn(4, 2), torch.rand(4)).value == 0
+    assert path_length(constant, torch.randn(4, 2), torch.randn(4, 2), torch.rand(4)).value == 0
     with pytest.raises(GenlabError, match="2 paths or more, not 1"):
-        path_length(constant, lambda x: x, torch.randn(1, 2), torch.randn(1, 2), torch.rand(1))
+        path_length(constant, torch.randn(1, 2), torch.randn(1, 2), torch.rand(1))
 
 
 def test_bits_of_uniform_pixels() -> None:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from genlab.applications.evaluators import Pixels, Subject
 from genlab.applications.measurement import Measurement
 from genlab.applications.measures import evaluate_model
+from genlab.applications.subject import Pixels, Subject
 from genlab.core import device as devices
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, current_shard, process_group

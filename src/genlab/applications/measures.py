@@ -5,17 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from genlab.applications.evaluators import (
-    LIKENESS_IMAGES,
-    Subject,
-    has_windows,
-    likeness_of_pairs,
-    shape_of,
-)
+from genlab.applications.evaluators import images_in_pairs, likeness_of_pairs
 from genlab.applications.own import METRICS
+from genlab.applications.subject import Subject, has_windows, shape_of
 from genlab.core.errors import GenlabError, UsageError
 from genlab.data.dataset import Split, chunks
-from genlab.metrics import similarity
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.figures import Figure
 from genlab.metrics.sets import compare
@@ -75,8 +69,9 @@ def evaluate_sets(
         warning = f"{equal:,} of {len(fake):,} generated images are equal to real ones"
         figures = [_noted(figure, warning) for figure in figures]
     if has_windows(theirs):
-        some = (each.batch(random_rows(len(each), LIKENESS_IMAGES)).x for each in (fake, real))
-        figures.append(likeness_of_pairs(*map(similarity.likeness, some), protocol=protocol))
+        count = images_in_pairs(theirs)
+        some, others = (each.batch(random_rows(len(each), count)).x for each in (fake, real))
+        figures.append(likeness_of_pairs(some, others, protocol))
     return figures
 
 

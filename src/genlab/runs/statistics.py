@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from genlab.core.batch import at_once
 from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
 from genlab.core.distributed import barrier, current_shard
 from genlab.core.files import replace, storage
@@ -26,7 +27,6 @@ from genlab.recipes.resolve import Plan
 from genlab.runs.extractors import find_extractor
 from genlab.training.evaluation import SampleDistance
 
-CHUNK = 250
 REAL_IMAGES, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
 FEATURES = "efficientnet-lite0@96"
 MIN_IMAGES_BETWEEN = (
@@ -116,7 +116,8 @@ def random_rows(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dt
 
 def pieces_of(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
     """Return functions that make the batches of these rows."""
-    parts = np.array_split(rows, -(-len(rows) // CHUNK)) if len(rows) else []
+    each = at_once(data.spec.target.shape)
+    parts = np.array_split(rows, -(-len(rows) // each)) if len(rows) else []
     return [partial(_images, data, part) for part in parts]
 
 

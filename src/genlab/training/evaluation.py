@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch
+from genlab.core.batch import Batch, at_once
 from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
@@ -28,7 +28,6 @@ from genlab.metrics.likelihood import bits_per_dimension
 from genlab.training.criterion import criterion_of
 from genlab.training.criterion import values_of as values_of
 
-CHUNK = 250
 FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
 
 
@@ -86,7 +85,8 @@ class HeldOut:
     @property
     def chunks(self) -> Sequence[Batch]:
         """The examples in chunks."""
-        return [self.batch[start : start + CHUNK] for start in range(0, len(self.batch), CHUNK)]
+        each = at_once(self.batch.x.shape[1:])
+        return [self.batch[start : start + each] for start in range(0, len(self.batch), each)]
 
     def noise(self) -> torch.Generator:
         """Return a new generator of an evaluation's noise."""
@@ -157,7 +157,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDista
 def by_pixels(held_out: Batch) -> SampleDistance:
     """Return the distance in pixels, which show layout and tone, for as many samples as held-out images."""
     extractor = pixels(held_out.x.device, exact=held_out.x.ndim < 4)
-    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, CHUNK)]
+    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, at_once(held_out.x.shape[1:]))]
     return SampleDistance.of(extractor, feature_statistics(extractor, pieces), len(held_out))
 
 
@@ -174,4 +174,4 @@ def _sample_batches(model: Samples, held_out: Batch, count: int, seed: int) -> S
         noise = generator(seed, "evaluation samples", int(index[0]))
         return model.sample(len(index), condition_rows(given, index % len(held_out)), noise)
 
-    return [partial(piece, index) for index in torch.split(torch.arange(count), CHUNK)]
+    return [partial(piece, index) for index in torch.split(torch.arange(count), at_once(held_out.x.shape[1:]))]
