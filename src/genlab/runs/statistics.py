@@ -87,13 +87,25 @@ def sample_distance(
         return None
     name = plan.settings.extractor
     if name == "auto":
-        name = FEATURES if _uses_features(plan, model) else "pixels"
+        brief = briefer_than_evaluation(plan, model)
+        name = FEATURES if _uses_features(plan, model) and not brief else "pixels"
     if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
     return SampleDistance.of(
         extractor, real_statistics(source.held_out, extractor, REAL_IMAGES, progress=not quiet), SAMPLES
     )
+
+
+def briefer_than_evaluation(plan: Plan, model: nn.Module) -> bool:
+    """Whether a run that would be evaluated by features ends before its first regular evaluation, and too early.
+
+    Its only evaluation, at the end, is then in pixels; it never decides on the best checkpoint. If it is resumed
+    with more steps, it is evaluated as if it had been planned for so many.
+    """
+    brief = plan.recipe.steps * plan.recipe.batch_size < MIN_IMAGES_BETWEEN
+    ends_before = plan.recipe.steps < plan.settings.evaluate_every
+    return plan.settings.extractor == "auto" and brief and ends_before and _uses_features(plan, model)
 
 
 def _uses_features(plan: Plan, model: nn.Module) -> bool:

@@ -1,7 +1,7 @@
 """Evaluates a model during training, by its capabilities, on held-out examples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from genlab.core.contract import (
     preview_sampling,
 )
 from genlab.core.random import generator
-from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.figures import Figure
@@ -29,6 +29,10 @@ from genlab.training.criterion import criterion_of
 from genlab.training.criterion import values_of as values_of
 
 FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
+
+
+def _silent(_: object) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,19 @@ class SampleDistance:
         few = real.count == len(real.features)
         return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
 
-    def __call__(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
-        """Return the Fréchet distance of the samples that `pieces` make.
+    def __call__(self, pieces: Sequence[Callable[[], Tensor]], advance: Callable[[int], None] = _silent) -> float:
+        """Return the Fréchet distance of the samples that `pieces` make; `advance` gets numbers of measured ones.
 
         It is quick: with so few samples, the features are a smaller root of the covariance than a D × D matrix.
         """
-        return frechet_distance(self.real, feature_statistics(self.extractor, pieces).features)
+
+        def network(images: Tensor) -> ExtractorOutput:
+            output = self.extractor.network(images)
+            advance(len(images))
+            return output
+
+        watched = replace(self.extractor, network=network)
+        return frechet_distance(self.real, feature_statistics(watched, pieces).features)
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class HeldOut:
     batch: Batch  # held-out examples and their conditions, on the model's device
     seed: int  # of the noise, which is the same every time
     distance: SampleDistance | None = None  # of samples; by default in the pixels of the held-out examples
+    doing: Callable[[str], None] = _silent  # is told what is being measured
 
     @property
     def chunks(self) -> Sequence[Batch]:
@@ -128,7 +140,14 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     distance = held_out.distance or by_pixels(held_out.batch)
     with preview_sampling(model) as how:
         samples = min(distance.samples, FEW) if how else distance.samples
-        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed))
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            held_out.doing(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
+
+        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed), advance)
     made = {f"model_{name}": option for name, option in how.items()}
     protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
@@ -142,12 +161,19 @@ EVALUATORS: Sequence[Evaluator] = (
 )
 
 
-def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDistance | None = None) -> Evaluation:
-    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it.
+def evaluate(
+    model: nn.Module,
+    held_out: Batch,
+    seed: int,
+    distance: SampleDistance | None = None,
+    doing: Callable[[str], None] = _silent,
+) -> Evaluation:
+    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it, and tell `doing` about it.
 
     `CRITERIA` determines which value decides on the best checkpoint.
     """
-    given = HeldOut(held_out, seed, distance)
+    given = HeldOut(held_out, seed, distance, doing)
+    doing("evaluating")
     figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
     values = {figure.name: figure.value for figure in figures}
     protocol = {name: value for figure in figures for name, value in figure.protocol.items()}
