@@ -138,7 +138,7 @@ def main(arguments: Sequence[str]) -> None:
         copied = memorisation(train.features, unseen.features, fake.features)
         table[name] = {
             **figures,
-            "ms_ssim": Figure("ms_ssim", likeness(images)),
+            "ms_ssim": Figure("ms_ssim", likeness(images).value),
             "nearest": Figure("nearest", copied.ratio),
             "copies": Figure("copies", copied.copies),
         }

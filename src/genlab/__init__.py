@@ -14,7 +14,7 @@ from genlab.version import __version__
 if TYPE_CHECKING:
     from inspect import Signature
 
-    from genlab.applications.evaluators import Subject
+    from genlab.applications.subject import Subject
     from genlab.core.batch import Batch
     from genlab.core.contract import Evaluator
     from genlab.core.modality import Classes, DataSpec, Images, Points
@@ -64,7 +64,7 @@ PARTS = {  # for parts of one's own, and where they are
     "Sampler": "families.samplers",
     "Sign": "diagnosis.finding",
     "Source": "data.dataset",
-    "Subject": "applications.evaluators",
+    "Subject": "applications.subject",
     "as_source": "data.objects",
     "option": "recipes.fields",
     "part": "registration",

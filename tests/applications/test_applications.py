@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from genlab.applications import sample as sampling
 from genlab.applications.capability import need, presets_with
-from genlab.applications.interpolate import interpolate
+from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
 from genlab.core.condition import NONE, Condition
 from genlab.core.contract import BoundsLikelihood, Corrupts, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import slerp
-from genlab.core.modality import Modality
+from genlab.core.modality import Classes, Modality
 from genlab.core.random import generator
 from genlab.recipes.presets import PRESETS
 
@@ -64,31 +64,75 @@ class Slow(Sampler):
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
 
 
+def walk(model: nn.Module, count: int, frames: int, seed: int = 0, images: Tensor | None = None) -> Tensor:
+    return interpolate(model, ends_of(model, count, seed, images), frames)
+
+
+class Labelled(Sampler):
+    """Adds the class to the latent; the class of an image is whether its first number is negative."""
+
+    conditions: Mapping[str, Modality] = {"label": Classes(("plus", "minus"))}
+
+    def classify(self, x: Tensor) -> Tensor:
+        return (x.flatten(1)[:, 0] < 0).long()
+
+    def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return x.flatten(1) - condition["label"][:, None]
+
+    def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        return super().decode(latents + condition["label"][:, None])
+
+
+class Cycling(Labelled):
+    """Infers no class, so that images get the classes in turn."""
+
+    classify = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("model", [Labelled(), Cycling()], ids=["inferred", "in turn"])
+def test_each_end_of_an_interpolation_is_decoded_under_its_own_class(model: Labelled) -> None:
+    pictures = torch.tensor([[1.0, 0.5], [0.5, 2.0], [-1.0, 0.5], [-1.0, 3.0]]).view(4, 1, 1, 2)
+    rows = walk(model, 4, 4, images=pictures)
+    torch.testing.assert_close(rows[:, 0], pictures[:-1])
+    torch.testing.assert_close(rows[:, -1], pictures[1:])
+    assert torch.equal(rows[1:, 0], rows[:-1, -1])
+
+
+def test_between_two_classes_the_class_changes_half_way() -> None:
+    class Class(Labelled):
+        def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+            return condition["label"].float().view(-1, 1, 1, 1)
+
+    pictures = torch.tensor([[1.0, 0.5], [-0.5, 2.0], [-1.0, 0.5]]).view(3, 1, 1, 2)
+    assert walk(Class(), 3, 4, images=pictures).flatten(1).tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
+    assert walk(Class(), 4, 2).flatten(1).tolist() == [[0, 1], [1, 0], [0, 1]]  # draws: the classes in turn
+
+
 def test_a_prior_is_walked_along_great_circles_through_its_draws() -> None:
-    images = interpolate(Sampler(), ends=3, frames=5, seed=4)
+    images = walk(Sampler(), 3, 5, seed=4)
     assert images.shape == (2, 5, 1, 1, 2)
     draws = Sampler().prior(3, generator(4, "interpolation"))
     torch.testing.assert_close(images[0, 0].flatten(), draws[0])
     torch.testing.assert_close(images[0, -1], images[1, 0])
     torch.testing.assert_close(images[1, -1].flatten(), draws[2])
     torch.testing.assert_close(images[0].view(5, 2), slerp(draws[0], draws[1], WEIGHTS.float()))
-    assert torch.equal(images, interpolate(Sampler(), 3, 5, 4))
-    assert not torch.equal(images, interpolate(Sampler(), 3, 5, 5))
+    assert torch.equal(images, walk(Sampler(), 3, 5, 4))
+    assert not torch.equal(images, walk(Sampler(), 3, 5, 5))
 
 
 def test_codes_without_a_prior_are_walked_along_straight_lines() -> None:
     pictures = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(2, 1, 1, 2)
-    images = interpolate(Mirror(), ends=2, frames=3, seed=0, images=pictures)
+    images = walk(Mirror(), 2, 3, images=pictures)
     torch.testing.assert_close(images[0, 1].flatten(), torch.tensor([0.5, 0.5]))
 
 
 def test_an_interpolation_that_has_no_ends_says_what_it_needs() -> None:
     with pytest.raises(GenlabError, match="needs a model with a prior, or pictures to encode: give --between"):
-        interpolate(Mirror(), 2, 3, 0)
+        walk(Mirror(), 2, 3)
     with pytest.raises(GenlabError, match=r"between pictures needs a model that can encode.*Try: .*vae"):
-        interpolate(Sampler(), 2, 3, 0, images=torch.zeros(2, 1, 1, 2))
+        walk(Sampler(), 2, 3, images=torch.zeros(2, 1, 1, 2))
     with pytest.raises(GenlabError, match="interpolation needs a model that can decode"):
-        interpolate(nn.Identity(), 2, 3, 0)
+        interpolate(nn.Identity(), ends_of(Sampler(), 2, 0), 3)
 
 
 def test_samples_are_a_function_of_the_seed_and_come_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,18 +17,25 @@ from PIL import Image
 from torch import nn
 
 import genlab
-from genlab.applications import evaluate
+from genlab.applications import evaluate, measures
+from genlab.applications import pictures as sets
 from genlab.applications.compare import as_csv, as_html, as_table, compare
-from genlab.applications.evaluate import Request, Split, evaluate_pictures, evaluate_run
+from genlab.applications.evaluate import Request, Split, evaluate_run
 from genlab.applications.measurement import Measurement
 from genlab.applications.measures import Subject, evaluate_model
+from genlab.applications.pictures import evaluate_pictures
+from genlab.applications.reconstruct import reconstruct as reconstruct_all
 from genlab.applications.sample import sample
+from genlab.core import batch as batches
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.modality import Modality
 from genlab.core.pictures import image_grid, png
 from genlab.data.source import open_source
 from genlab.families.gan import GAN
+from genlab.families.vae import VAE
+from genlab.metrics.extractors.extractor import ExtractorOutput
+from genlab.metrics.feature_statistics import FeatureStatistics
 from genlab.metrics.figures import Figure, significantly_different, written
 from genlab.metrics.frechet import frechet_distance
 from genlab.runs import classifier
@@ -128,6 +135,32 @@ def test_a_vae_is_measured_by_samples_reconstructions_and_likelihood(runs: Path)
     assert bound.protocol["pixels"] == "binary"
 
 
+def test_large_pictures_are_taken_few_at_a_time_with_the_same_figures(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    before = VAE.reconstruct
+
+    def reconstruct(self: Any, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        sizes.append(len(x))
+        return before(self, x, *rest)
+
+    monkeypatch.setattr(VAE, "reconstruct", reconstruct)
+    folder, batch = run(runs, "vae"), open_source("digits", size=16).held_out.batch(np.arange(30))
+    model = genlab.load(folder.path)
+    found = []
+    for pixels in (2**20, 7 * 16 * 16):
+        sizes.clear()
+        monkeypatch.setattr(batches, "PIXELS", pixels)
+        figures = by_name(evaluate_run(folder, FEW, "cpu", again=True))
+        with torch.no_grad():
+            while_training = evaluate_in_training(model, batch, seed=0).values["reconstruction_mse"]
+            _, errors = reconstruct_all(model, batch.x)
+        found.append([figures["reconstruction_mse"].value, while_training, float(errors.mean())])
+    assert max(sizes) == 7
+    assert found[0] == pytest.approx(found[1])
+
+
 class Uniform(nn.Module):
     """Holds every byte of an image for as likely as any other."""
 
@@ -151,6 +184,35 @@ def test_a_byte_of_which_nothing_is_known_costs_eight_bits_in_colour_too(tmp_pat
     assert figure.value == pytest.approx(8)
     while_training = evaluate_in_training(Uniform(), source.train.batch(np.arange(20)), seed=0)
     assert while_training.values == pytest.approx({"bits_per_dimension": 8})
+
+
+class DensityOne(nn.Module):
+    """Gives each number of an example the density 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(()))
+
+    def distortion_and_rate(
+        self, x: torch.Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(len(x)), torch.zeros(len(x))
+
+    def importance_bound(
+        self, x: torch.Tensor, samples: int, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return torch.zeros(len(x))
+
+
+def test_a_density_has_bits_of_bytes_only() -> None:
+    def bits(data: str) -> Figure | None:
+        subject = Subject(DensityOne(), open_source(data), 20, None, "train", 0, {}, "continuous")
+        return by_name(Measurement("", evaluate_model(subject), 0)).get("bits_per_dimension")
+
+    figure = bits("digits")
+    assert figure is not None
+    assert figure.value == pytest.approx(-math.log2(2 / 255))
+    assert bits("ring8") is None
 
 
 def test_a_denoising_autoencoder_is_measured_on_corrupted_images(runs: Path) -> None:
@@ -329,6 +391,7 @@ def test_a_set_beside_itself_is_marked(tmp_path: Path) -> None:
     figures = by_name(evaluate_pictures(str(folder), str(folder), FEW, "cpu"))
     assert figures["fd[pixels]"].value == pytest.approx(0, abs=1e-6)
     assert "30 of 30 generated images are equal to real ones" in figures["fd[pixels]"].note
+    assert figures["ms_ssim_of_pairs"].protocol["pairs"] == 30 * 29 // 2
 
 
 def test_few_images_are_marked(tmp_path: Path) -> None:
@@ -340,16 +403,97 @@ def test_few_images_are_marked(tmp_path: Path) -> None:
 def test_pictures_of_several_sizes_need_one(tmp_path: Path) -> None:
     real, fake = save(noise(20, 64), tmp_path / "real"), save(noise(20, 40), tmp_path / "fake")
     Image.fromarray(np.zeros((48, 60), np.uint8)).save(fake / "large.png")
-    with pytest.raises(UsageError, match=r"40 to 48 pixels, .*--size 40"):
+    with pytest.raises(UsageError, match=r"2 sizes from 40×40 to 60×48 px, .*--size 40"):
         evaluate_pictures(str(real), str(fake), FEW, "cpu")
     figure = evaluate_pictures(str(real), str(fake), FEW, "cpu", size=40).figures[0]
     assert figure.protocol["images"] == "1×40×40"
-    assert figure.protocol["native"] == "real 64 to 64 px, fake 40 to 48 px"
+    assert figure.protocol["native"] == "real 64×64 px, fake 2 sizes from 40×40 to 60×48 px"
 
 
 def test_real_pictures_are_brought_to_the_size_of_the_generated(tmp_path: Path) -> None:
     real, fake = save(noise(20, 64), tmp_path / "real"), save(noise(20, 40), tmp_path / "fake")
     assert evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0].protocol["images"] == "1×40×40"
+
+
+def wide(count: int, width: int, height: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width), dtype=np.uint8)
+
+
+def saved(pictures: np.ndarray[Any, np.dtype[np.uint8]], folder: Path) -> Path:
+    folder.mkdir()
+    for place, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{place:04d}.png")
+    return folder
+
+
+def test_pictures_that_are_not_square_count_whole(tmp_path: Path) -> None:
+    """What lies outside of the centre square changes the figures, and the pictures come as they are."""
+    real = saved(wide(30, 64, 32), tmp_path / "real")
+    sides = wide(30, 64, 32)
+    sides[:, :, :16] = sides[:, :, 48:] = 0
+    figures = {}
+    for name, fake in (("same", wide(30, 64, 32)), ("black", sides)):
+        found = evaluate_pictures(str(real), str(saved(fake, tmp_path / name)), FEW, "cpu")
+        figures[name] = found.figures[0]
+    assert figures["same"].value == pytest.approx(0, abs=1e-6)
+    assert figures["black"].value > 1
+    said = figures["black"]
+    assert said.protocol["native"] == "real 64×32 px, fake 64×32 px"
+    assert said.protocol["resized_before"] == "none"
+    assert said.protocol["images"] == "1×32×64"
+    for side in ("real", "generated"):
+        assert f"30 of 30 {side} pictures are not square: squeezed, not cropped" in said.note
+
+
+def test_the_extractor_squeezes_a_picture_as_other_programs_do(tmp_path: Path) -> None:
+    pictures = wide(20, 64, 32)
+    folder, seen = saved(pictures, tmp_path / "wide"), []
+    extractor = replace(find_extractor("pixels", torch.device("cpu")), name="seen", side=48)
+
+    def look(images: torch.Tensor) -> ExtractorOutput:
+        seen.append(images)
+        return extractor.network(images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sets, "find_extractor", lambda *_, **__: replace(extractor, network=look))
+        evaluate_pictures(str(folder), str(folder), FEW, "cpu")
+    expected = Image.fromarray(pictures[0].astype(np.float32), "F").resize((48, 48), Image.Resampling.BICUBIC)
+    every = torch.cat(seen)[:, 0] * 127.5 + 127.5
+    distances = (every - torch.from_numpy(np.array(expected)).clamp(0, 255)).abs().amax((1, 2))
+    assert distances.min() < 1e-2
+
+
+def test_real_pictures_of_other_shapes_are_squeezed_to_that_of_the_generated(tmp_path: Path) -> None:
+    real, fake = saved(wide(20, 64, 32), tmp_path / "real"), saved(wide(20, 32, 32), tmp_path / "fake")
+    figure = evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0]
+    assert figure.protocol["resized_before"] == "real to 32×32 px, uncropped"
+    assert "20 of 20 real pictures are not square: squeezed, not cropped" in figure.note
+    named = genlab.evaluate(real=str(real), fake="digits", extractor="pixels", samples=20).figures[0]
+    assert named.protocol["images"] == "1×32×32"
+
+
+def test_large_generated_pictures_are_resized_and_give_no_fid(tmp_path: Path) -> None:
+    stored = {name: saved(wide(12, 1, 520), tmp_path / name) for name in ("real", "fake")}
+    figure = evaluate_pictures(str(stored["real"]), str(stored["fake"]), FEW, "cpu").figures[0]
+    assert figure.protocol["native"] == "real 1×520 px, fake 1×520 px"
+    assert figure.protocol["resized_before"] == "real and fake to 8×512 px, uncropped"
+    assert "generated pictures were resized to 8×512 before the extractor: this is no FID" in figure.note
+
+
+def test_all_pictures_of_a_set_count_unless_fewer_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counts(real: FeatureStatistics, fake: FeatureStatistics, *_: object, **__: object) -> list[Figure]:
+        return [Figure("counts", fake.count)]
+
+    monkeypatch.setattr(measures, "compare", counts)
+    for name, count in (("real", 60), ("fake", 10_300)):
+        np.savez(tmp_path / f"{name}.npz", images=wide(count, 8, 8))
+    both = {"real": str(tmp_path / "real.npz"), "fake": str(tmp_path / "fake.npz"), "extractor": "pixels"}
+    assert genlab.evaluate(**both).figures[0].value == 10_300
+    few = genlab.evaluate(**both, samples=50).figures[0]
+    assert few.value == 50
+    assert "50 of 10,300 generated pictures, as --samples says" in few.note
 
 
 def test_grey_beside_colour_is_seen_in_colour(tmp_path: Path) -> None:

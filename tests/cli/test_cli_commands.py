@@ -17,7 +17,7 @@ from torch import nn
 
 import genlab as package
 from genlab import __version__
-from genlab.applications.interpolate import interpolate
+from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
 from genlab.core.errors import UsageError
 from genlab.core.pictures import to_bytes
@@ -341,7 +341,8 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
     target = tmp_path / "walk.png"
     options = ("--stretches", 2, "--frames", 3, "--seed", 4)
     assert genlab("interpolate", "dcgan", *options, "--out", target, "--root", runs)[0] == 0
-    expected = to_bytes(interpolate(load("dcgan", root=runs), 3, 3, seed=4).flatten(0, 1))
+    model = load("dcgan", root=runs)
+    expected = to_bytes(interpolate(model, ends_of(model, 3, seed=4), 3).flatten(0, 1))
     for number in range(6):
         tile = pixels(target)[34 * (number // 3) :, 34 * (number % 3) :][:32:2, :32:2]
         assert np.array_equal(tile, expected[number, :, :, 0])
@@ -393,6 +394,11 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     code, _, err = genlab("interpolate", "vae", "--between", pictures, "--stretches", 3, "--root", runs)
     assert code == 2
     assert "has 3 images, but --stretches 3 needs 4" in err
+    code, out, _ = genlab("interpolate", "vae", "--between", pictures, "--frames", 2, "--root", runs)
+    assert code == 0
+    assert "rejected  broken.png: " in out
+    assert "not square, so that only the middle is used: 2 images" in out
+    assert out.endswith("-pictures-2x2-seed-0.gif\n")  # as many rows as the pictures allow
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1
     assert "needs a model that can encode" in err

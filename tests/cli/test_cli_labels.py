@@ -8,9 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.applications.interpolate import interpolate
+from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
+from genlab.data.source import open_source
+from genlab.verbs.interpolate import interpolate as interpolate_verb
 from genlab.verbs.load import load
+from genlab.verbs.reconstruct import reconstruct
+from genlab.verbs.train import train
 
 Genlab = Callable[..., tuple[int, str, str]]
 NAMES = ("Bag", "ankle boot", "trouser")  # sorted as folders are
@@ -77,12 +81,24 @@ def test_a_label_asked_of_a_model_that_knows_none(runs: Path, genlab: Genlab) ->
     assert "conditional-vae" in err
 
 
-def test_a_stretch_of_an_interpolation_is_of_one_class(root: Path) -> None:
+def test_each_end_of_an_interpolation_has_its_class(root: Path, genlab: Genlab) -> None:
     model = load("cgan", root=root)
-    paths = interpolate(model, ends=5, frames=2, seed=0)
-    latents = model.prior(5, torch.Generator())  # type: ignore[operator]
+    ends = ends_of(model, 5, seed=0)
+    assert ends.condition["label"].tolist() == [0, 1, 2, 0, 1]
+    paths = interpolate(model, ends, frames=2)
     assert paths.shape == (4, 2, 1, 16, 16)
-    assert latents.shape == (5, 4)
-    ends = interpolate(model, ends=5, frames=3, seed=0)
-    torch.testing.assert_close(paths[:, 0], ends[:, 0])
-    assert not torch.allclose(paths[0, 1], paths[1, 0])  # the same latent, of the next class
+    torch.testing.assert_close(paths[1:, 0], paths[:-1, 1])
+    code, out, _ = genlab("interpolate", "cgan", "--stretches", 2, "--frames", 2, "--root", root)
+    assert code == 0
+    assert "classes of the ends: Bag, ankle boot, trouser; between two classes, the class changes half-way" in out
+
+
+def test_pictures_are_interpolated_as_they_are_reconstructed(tmp_path: Path) -> None:
+    small = {"size": 16, "width": 8, "latent": 4, "batch_size": 16, "steps": 6, "root": tmp_path, "quiet": True}
+    run = train("conditional-vae", data="digits", **small)
+    pictures = open_source("digits", size=16).held_out.batch(np.arange(4)).x
+    again = reconstruct(run, pictures).reconstructions
+    between = interpolate_verb(run, between=pictures, frames=3)  # as many as there are
+    torch.testing.assert_close(between.frames[:, 0], again[:-1])
+    torch.testing.assert_close(between.frames[:, -1], again[1:])
+    assert len(between.classes) == 4

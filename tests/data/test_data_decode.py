@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from genlab.data.dataset import Array
 from genlab.data.decode import decode, read_header, strict
-from genlab.data.fit import default_size, fit_all
+from genlab.data.fit import Size, Whole, default_size, fit_all
 
 RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 50, 220), (90, 90, 90)
 
@@ -35,7 +35,7 @@ def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
     return file
 
 
-def decoded(file: io.BytesIO, size: int = 32, channels: int = 3) -> Array:
+def decoded(file: io.BytesIO, size: Size = 32, channels: int = 3) -> Array:
     with strict():
         return decode(file, size, channels)
 
@@ -222,6 +222,15 @@ def test_jpeg_is_decoded_at_a_fraction_to_the_same_picture() -> None:
     full = fit(Image.open(file), 32, 3).astype(int)
     assert np.abs(quick - full).max() <= 6
     assert np.abs(quick - full).mean() <= 1
+
+
+def test_a_whole_picture_is_squeezed_and_not_cropped() -> None:
+    wide = quarters().resize((96, 32), Image.Resampling.NEAREST)
+    image = decoded(saved(wide, "PNG"), size=Whole(32, 32))
+    assert image.shape == (3, 32, 32)
+    assert corners(image) == [RED, GREEN, BLUE, GREY]
+    as_it_is = decoded(saved(wide, "PNG"), size=Whole(32, 96))
+    assert (as_it_is == np.asarray(wide).transpose(2, 0, 1)).all()
 
 
 def test_an_image_of_the_right_size_is_not_resampled() -> None:

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from genlab.data.dataset import joined
-from genlab.data.native import native_sides
+from genlab.data.fit import Whole
+from genlab.data.native import native_sizes, not_square
 from genlab.data.source import open_source
 
 
@@ -24,26 +25,44 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_of_a_folder_and_of_a_zip(folder: Path, tmp_path: Path) -> None:
-    assert native_sides(str(folder)) == (20, 40)
+    sizes = {(20, 30): 1, (64, 40): 1}
+    assert native_sizes(str(folder)) == sizes
+    assert not_square(sizes) == 2
     with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
         for path in folder.iterdir():
             archive.write(path, path.name)
-    assert native_sides(str(tmp_path / "pictures.zip")) == (20, 40)
+    assert native_sizes(str(tmp_path / "pictures.zip")) == sizes
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((5, 28, 24), 24), ((5, 28, 24, 3), 24), ((5, 3, 28, 24), 24), ((5, 1, 16, 16), 16)]
+    ("shape", "expected"),
+    [
+        ((5, 28, 24), (28, 24)),
+        ((5, 28, 24, 3), (28, 24)),
+        ((5, 3, 28, 24), (28, 24)),
+        ((5, 1, 16, 16), (16, 16)),
+    ],
 )
-def test_of_arrays(shape: tuple[int, ...], expected: int, tmp_path: Path) -> None:
+def test_of_arrays(shape: tuple[int, ...], expected: tuple[int, int], tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=np.zeros(shape, np.uint8))
-    assert native_sides(str(tmp_path / "x.npz")) == (expected, expected)
+    assert native_sizes(str(tmp_path / "x.npz")) == {expected: 5}
+    assert not_square({expected: 5}) == (0 if expected == (16, 16) else 5)
 
 
 def test_of_names_and_of_what_holds_no_picture(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.npz").write_bytes(b"no arrays")
     for source in ("digits", "ring8", str(tmp_path / "empty"), str(tmp_path / "bad.npz"), str(tmp_path / "none")):
-        assert native_sides(source) is None
+        assert native_sizes(source) is None
+
+
+def test_a_source_says_how_many_pictures_are_not_square(folder: Path) -> None:
+    save(folder / "d.png", 32, 32)
+    cropped = open_source(str(folder), size=16, max_rejected=1).notes
+    assert cropped["not square"] == "2 of 3 pictures: their longer side is cropped"
+    whole = open_source(str(folder), size=Whole(16, 16), max_rejected=1).notes
+    assert whole["not square"] == "2 of 3 pictures: kept whole"
+    assert whole["resize"] == "whole pictures to 16x16 px (bicubic, antialiased)"
 
 
 def test_two_splits_as_one() -> None:

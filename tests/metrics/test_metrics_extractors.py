@@ -139,6 +139,21 @@ def test_the_last_block_pools_by_maxima_and_the_others_leave_padding_out() -> No
     torch.testing.assert_close(ones, torch.ones(1, 1, 4, 4))
 
 
+@torch.no_grad()
+def test_the_probabilities_of_the_inception_score_leave_the_bias_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the code that defined it: the softmax of features @ Wᵀ."""
+    monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", lambda weight, **_: weight.fill_(1e-3))  # quick
+    network = Inception().eval()
+    network.fc.weight.zero_()
+    network.fc.weight[3] = 1 / 2048
+    network.fc.bias.copy_(torch.arange(1008.0))
+    features, probabilities = network(pictures(1, side=75))
+    assert probabilities is not None
+    expected = torch.zeros(1, 1008)
+    expected[0, 3] = features.mean()
+    torch.testing.assert_close(probabilities, expected.softmax(1))
+
+
 def test_inception_reads_its_weights_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "weights.pth"
     torch.manual_seed(0)
@@ -149,6 +164,7 @@ def test_inception_reads_its_weights_and_nothing_else(tmp_path: Path, monkeypatc
     monkeypatch.setattr(inception_module, "SHA256_BEGINS", digest[:8])
     extractor = inception(path, CPU)
     assert extractor.stamp["weights"] == digest[:12]
+    assert extractor.probabilities == "softmax of the logits without bias"
     assert extractor(pictures(1, 1)).features.shape == (1, 2048)
     with pytest.raises(GenlabError, match="cannot read the weights"):
         inception(tmp_path / "no.pth", CPU)

@@ -7,8 +7,9 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from genlab.core.batch import at_once
 from genlab.core.errors import GenlabError
-from genlab.metrics.similarity import SCALES, likeness, ms_ssim, mse, psnr, scales, ssim
+from genlab.metrics.similarity import SCALES, likeness, ms_ssim, mse, pairs_for, psnr, scales, ssim
 
 
 def pictures(count: int, side: int, channels: int = 3, seed: int = 0) -> Tensor:
@@ -67,8 +68,8 @@ def test_likeness_is_higher_for_copies_than_for_different_images() -> None:
     one = many[:1].expand(40, -1, -1, -1) + 0.01 * torch.randn(
         40, 3, 32, 32, generator=torch.Generator().manual_seed(1)
     )
-    assert likeness(one) > 0.95
-    assert likeness(many) < 0.6
+    assert likeness(one).value > 0.95
+    assert likeness(many).value < 0.6
     assert likeness(many) == likeness(many)
 
 
@@ -76,8 +77,24 @@ def test_likeness_within_classes_compares_no_others() -> None:
     """Two classes of one image each: alike within, different across."""
     images = torch.cat([pictures(1, 32, seed=s).expand(10, -1, -1, -1) for s in (0, 1)])
     labels = torch.arange(2).repeat_interleave(10)
-    assert likeness(images, labels) == pytest.approx(1)
-    assert likeness(images) < 0.9
+    assert likeness(images, labels).value == pytest.approx(1)
+    assert likeness(images).value < 0.9
+
+
+def test_likeness_takes_no_more_pairs_than_there_are_and_each_once() -> None:
+    images = pictures(3, 16)
+    rows = ((0, 1), (0, 2), (1, 2))
+    expected = torch.stack([ms_ssim(images[a : a + 1], images[b : b + 1]) for a, b in rows]).mean()
+    assert likeness(images) == pytest.approx((float(expected), 3))
+    assert likeness(pictures(6, 16), torch.arange(6) // 3).pairs == 2 * 3
+    assert likeness(pictures(60, 16)).pairs == 1000
+    assert likeness(pictures(60, 16), pairs=7).pairs == 7
+
+
+def test_fewer_pairs_of_large_images_are_compared() -> None:
+    assert [pairs_for((3, side, side)) for side in (32, 64, 128, 256, 512, 4096)] == [1000, 1000, 562, 140, 35, 10]
+    assert at_once((3, 64, 64)) == at_once((2,)) == 250
+    assert [at_once((3, side, side)) for side in (128, 256, 512, 4096)] == [64, 16, 4, 1]
 
 
 def test_too_small_images_are_refused() -> None:

@@ -138,7 +138,8 @@ def test_pictures_of_ones_own_are_reconstructed_and_interpolated(run: genlab.Run
     between = genlab.interpolate(run, between=IMAGES[:, None], stretches=2, frames=3)
     assert between.frames.shape == (2, 3, 1, 16, 16)
     with pytest.raises(UsageError, match=r"array-\w+ has 5 images"):
-        genlab.interpolate(run, between=IMAGES[:5])
+        genlab.interpolate(run, between=IMAGES[:5], stretches=5)
+    assert genlab.interpolate(run, between=IMAGES[:5], frames=2).frames.shape == (4, 2, 1, 16, 16)
 
 
 def test_labels_may_be_new_objects_in_every_call(root: Path) -> None:

@@ -1,7 +1,9 @@
 """Who says which checkpoint is the best."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +12,10 @@ from genlab.data.source import open_source
 from genlab.recipes.resolve import resolve
 from genlab.runs import statistics
 from genlab.runs.statistics import sample_distance
-from genlab.training.evaluation import SampleDistance
+from genlab.training.evaluation import SampleDistance, by_pixels, evaluate
+from genlab.training.live import Course
 from genlab.training.run_folder import RunFolder
+from genlab.training.terminal import Terminal
 
 CPU = torch.device("cpu")
 
@@ -28,6 +32,7 @@ def distance_of(preset: str, data: str = "digits", **options: object) -> SampleD
     ("preset", "options"),
     [
         ("dcgan", {"batch_size": 16}),  # few images between evaluations
+        ("dcgan", {"steps": 100}),  # over before an evaluation by features would be
         ("dcgan", {"extractor": "pixels"}),
         ("gan", {}),  # quick steps
         ("conv-vae", {}),  # has a bound
@@ -45,6 +50,32 @@ def test_features_judge_a_convolutional_gan(monkeypatch: pytest.MonkeyPatch) -> 
     assert found is not None
     assert found.extractor.name == "efficientnet-lite0@96"
     assert (found.images, found.samples) == (20, 500)
+
+
+def test_a_run_that_is_shorter_than_an_evaluation_is_evaluated_in_pixels_and_says_so(tmp_path: Path) -> None:
+    small = {"size": 16, "width": 4, "steps": 1, "root": tmp_path, "quiet": True}
+    run = RunFolder(genlab.train("dcgan", **small).folder)
+    (note,) = (event["evaluation"] for event in run.events("note"))
+    assert note.startswith("in pixels only, because features take longer than this training")
+    assert note.endswith(f"genlab evaluate {run.path}")
+    (evaluation,) = run.events("evaluation")
+    assert "fd[pixels]" in evaluation
+    assert not evaluation["best"]
+
+
+def test_it_is_told_how_far_an_evaluation_is(capsys: pytest.CaptureFixture[str]) -> None:
+    source, plan = open_source("digits", size=16), resolve("dcgan", {"width": 4})
+    model = plan.recipe.model(source.train.spec).eval()
+    told: list[str] = []
+    distance = by_pixels(source.held_out.batch(np.arange(30)))
+    distance = replace(distance, extractor=replace(distance.extractor, piece=10), samples=20)
+    with torch.no_grad():
+        evaluate(model, source.held_out.batch(np.arange(30)), 0, distance, told.append)
+    assert told == ["evaluating", *(f"evaluating: {done} of 20 samples by pixels" for done in (10, 20))]
+    terminal = Terminal(Course(2, None, 1))
+    terminal.doing(told[-1])
+    terminal.doing("evaluating further")  # within ten seconds: no other line
+    assert capsys.readouterr().err == f"{told[-1]}\n"
 
 
 def test_a_run_names_its_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

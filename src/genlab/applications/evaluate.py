@@ -1,4 +1,4 @@
-"""Evaluates the model of a run, or a set of pictures against another, and stores the result of a run."""
+"""Evaluates the model of a run, and stores the result."""
 
 import dataclasses
 import hashlib
@@ -7,24 +7,18 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from genlab.applications.evaluators import Pixels, Subject
 from genlab.applications.measurement import Measurement
-from genlab.applications.measures import evaluate_model, evaluate_sets
+from genlab.applications.measures import evaluate_model
+from genlab.applications.subject import Pixels, Subject
 from genlab.core import device as devices
 from genlab.core.contract import Samples
-from genlab.core.distributed import barrier, current_shard, process_group, rank0_first
+from genlab.core.distributed import barrier, current_shard, process_group
 from genlab.core.errors import UsageError
 from genlab.core.files import read, replace, storage
 from genlab.core.parts import registered
-from genlab.data.dataset import Dataset, Source, joined
-from genlab.data.fit import LEAST
-from genlab.data.fit import MOST as LARGEST
-from genlab.data.native import native_sides
-from genlab.data.objects import as_source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.fields import values_of
@@ -41,7 +35,8 @@ from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
 MOST_STORED = 1 << 24  # bytes of a stored evaluation
-MOST = 10_000  # samples, and real images, by default
+MOST = 10_000  # samples of a model, and real images, by default
+_MEASURES = 2  # increase it when the same request would give other figures
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Request:
     """
 
     extractor: str = "efficientnet-lite0"
-    samples: int = MOST
+    samples: int | None = None  # by default 10,000 for a run, and all pictures of a set
     split: Split | None = None  # of the real pictures; by default held-out for a run, else all
     resize: Resize = "antialiased"
     seed: int = 0
@@ -61,7 +56,7 @@ class Request:
     sampling: Mapping[str, Any] = field(default_factory=dict)  # options of sampling that replace the recipe's
 
     def __post_init__(self) -> None:
-        if self.samples < 2:
+        if self.samples is not None and self.samples < 2:
             raise UsageError(f"--samples must be at least 2, not {self.samples}")
         words = {"split": (self.split, Split), "resize": (self.resize, Resize)}
         for name, (word, kind) in {**words, "checkpoint": (self.checkpoint, CheckpointName)}.items():
@@ -88,7 +83,7 @@ def evaluate_run(
     """
     if request.split == "all":
         raise UsageError("a run is evaluated on held-out or on training pictures: --split held-out or train")
-    request = dataclasses.replace(request, split=request.split or "held-out")
+    request = dataclasses.replace(request, split=request.split or "held-out", samples=request.samples or MOST)
     with process_group(devices.find_device(device)) as shard:
         return _evaluate_run(folder, request, device, data, again=again, progress=progress and shard.rank == 0)
 
@@ -128,6 +123,7 @@ def _evaluate_run(
         },
     }
     assert request.split
+    assert request.samples
     subject = Subject(
         model,
         source,
@@ -169,86 +165,6 @@ def requests_for(folders: Sequence[RunFolder], request: Request) -> list[Request
     ]
 
 
-def evaluate_pictures(
-    real: str,
-    fake: str,
-    request: Request,
-    device: str = "auto",
-    *,
-    size: int | None = None,
-    max_rejected: float = 0.01,
-    progress: bool = True,
-) -> Measurement:
-    """Compare a source of generated pictures with a source of real ones.
-
-    Both are resized to `size`, by default the size of the generated pictures.
-
-    Args:
-        real: a source as in training.
-        fake: a source; all its pictures are used.
-        request: its extractor, samples, split and resize are used.
-        device: where to compute.
-        size: of the pictures before the extractor resizes them.
-        max_rejected: the largest share of files that may be damaged.
-        progress: show progress bars on a terminal.
-
-    Raises:
-        UsageError: generated pictures of several sizes without `size`, or options of sampling.
-        GenlabError: too few images, or damaged files.
-    """
-    for name in request.sampling:
-        raise UsageError(f"--{name.replace('_', '-')} is an option for runs, not for pictures")
-    with process_group(devices.find_device(device)) as shard:
-        progress = progress and shard.rank == 0
-        return _evaluate_pictures(real, fake, request, device, size, max_rejected, progress=progress)
-
-
-def _evaluate_pictures(
-    real: str,
-    fake: str,
-    request: Request,
-    device: str,
-    size: int | None,
-    max_rejected: float,
-    *,
-    progress: bool,
-) -> Measurement:
-    began = time.monotonic()
-    native = native_sides(fake)
-    if size is None and native and native[0] != native[1]:
-        raise UsageError(
-            f"the pictures of {fake} have sides of {native[0]} to {native[1]} pixels, which would affect the "
-            f"figures. Choose one size for all: --size {native[0]}."
-        )
-    if size is None and native:
-        size = min(max(native[0], LEAST), LARGEST)
-    opening = partial(as_source, max_rejected=max_rejected, progress=progress)
-    opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
-    channels = {source.train.spec.target.shape[0] for source in opened}
-    if len(channels) > 1:  # one in grey, one in colour: both in colour
-        size = opened[1].train.spec.target.shape[1]
-        opened = [rank0_first(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
-    split = request.split or "all"
-    sides = {"held-out": opened[0].held_out, "train": opened[0].train}
-    theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
-    where = devices.find_device(device)
-    extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
-    stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
-    figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp, progress=progress)
-    return Measurement(f"{fake} compared with {real}", figures, time.monotonic() - began)
-
-
-def _whole(source: Source) -> Dataset:
-    return joined(source.train, source.held_out)
-
-
-def _sizes(real: tuple[int, int] | None, fake: tuple[int, int] | None) -> str:
-    def written(sides: tuple[int, int] | None) -> str:
-        return "as stored" if sides is None else f"{sides[0]} to {sides[1]} px"
-
-    return f"real {written(real)}, fake {written(fake)}"
-
-
 def _pixels(recipe: Recipe) -> Pixels:
     """Return the kind of pixels that the recipe's likelihood is of."""
     if not isinstance(recipe, VAERecipe):
@@ -266,9 +182,9 @@ def _likelihood(recipe: Recipe) -> str:
 
 
 def _name(request: Request, which: str, step: int) -> str:
-    """Return the file name for a request, unique for the request, the version and own measures."""
+    """Return the file name for a request, unique for the request, the version of the measures and own ones."""
     own = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
-    text = json.dumps([asdict(request), which, step, __version__, *own], sort_keys=True)
+    text = json.dumps([asdict(request), which, step, __version__, _MEASURES, *own], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -1,15 +1,17 @@
 """The measures of a model: a row of `EVALUATORS` for each, with the capabilities that it requires."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.applications.sample import batches
+from genlab.applications.likelihoods import likelihood_bound, split_bound
+from genlab.applications.sample import CHUNK, batches
+from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, rows_of, sources_of
+from genlab.core.batch import at_once
 from genlab.core.condition import condition_rows, fill, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
@@ -24,49 +26,20 @@ from genlab.core.contract import (
 from genlab.core.device import device_of
 from genlab.core.modality import Modality
 from genlab.core.random import generator
-from genlab.data.dataset import IntArray, Source, Split, conditions_of
+from genlab.data.dataset import conditions_of
 from genlab.metrics import modes, similarity
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.feature_statistics import KEPT, FeatureStatistics
 from genlab.metrics.figures import Better, Figure
-from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.neighbours import memorisation
 from genlab.metrics.path_length import path_length
 from genlab.metrics.sets import classes_reached, compare
-from genlab.runs.data import black_and_white
 from genlab.runs.statistics import random_rows, real_statistics, with_progress
-from genlab.version import __version__
 
-CHUNK = 250
 TOY_SAMPLES = 2500  # of the published protocol
 PAIRS = 1000  # samples that are compared with the target of their source
 PATHS = 500
 LIKENESS_IMAGES = 1000  # images that pairs for MS-SSIM are drawn from
-IMPORTANCE_DRAWS, IMPORTANCE_IMAGES, IMPORTANCE_CHUNK = 100, 500, 20
-
-Pixels = Literal["binary", "continuous", "unknown"]
-"""Pixels of the likelihood: black or white, values in [-1, 1], or those of a likelihood that is not normalised."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model to evaluate, and everything that its figures depend on."""
-
-    model: Any  # with the capabilities that a row of `EVALUATORS` requires
-    source: Source
-    samples: int  # number of samples, and largest number of real images
-    extractor: Extractor | None  # of features; None for samples that are measured without one
-    split: str  # of the real images: "held-out" or "train"
-    seed: int
-    stamp: Mapping[str, Any]
-    pixels: Pixels = "unknown"
-    likelihood: str = "unknown"  # "normalised", or the reconstruction whose constant the bound omits
-    progress: bool = False  # whether to show progress bars
-
-    @property
-    def real(self) -> Split:
-        """The real images with which the model is compared."""
-        return self.source.held_out if self.split == "held-out" else self.source.train
 
 
 @torch.no_grad()
@@ -75,7 +48,7 @@ def mode_coverage(subject: Subject) -> Iterator[Figure]:
     source, model = subject.source, subject.model
     if source.modes is None or source.mode_spread is None:
         return
-    condition = _sources(subject, TOY_SAMPLES)
+    condition = sources_of(subject, TOY_SAMPLES)
     points = model.sample(TOY_SAMPLES, condition, generator(subject.seed, "measured samples"))
     coverage = modes.cover(points.flatten(1).cpu().numpy(), source.modes, source.mode_spread)
     stamp = {"fake": TOY_SAMPLES, "within": f"{modes.WITHIN:g} standard deviations", **protocol_of(subject)}
@@ -91,10 +64,13 @@ def paired_error(subject: Subject) -> Iterator[Figure]:
     if not required_conditions(subject.model.conditions):
         return
     count = min(PAIRS, len(subject.real))
-    pieces = batches(subject.model, count, subject.seed, _sources(subject, count))
-    targets = subject.real.batch(rows_of(subject, count)).x
-    errors = similarity.mse(torch.cat([piece() for piece in pieces]), targets).double()
-    yield Figure("paired_mse", *_mean(errors), "lower", {"pairs": count, **protocol_of(subject)})
+    pieces = batches(subject.model, count, subject.seed, sources_of(subject, count))
+    index, errors = rows_of(subject, count), torch.empty(0, dtype=torch.float64)
+    for piece in pieces:
+        samples = piece()
+        targets = subject.real.batch(index[len(errors) :][: len(samples)]).x
+        errors = torch.cat([errors, similarity.mse(samples, targets).double()])
+    yield Figure("paired_mse", *mean_of(errors), "lower", {"pairs": count, **protocol_of(subject)})
 
 
 def sample_quality(subject: Subject) -> Iterator[Figure]:
@@ -106,7 +82,8 @@ def sample_quality(subject: Subject) -> Iterator[Figure]:
     # Under the conditions of the real images, so that the shares of the classes are the same.
     given = conditions_of(real, np.resize(index, samples), model.conditions)
     pieces = batches(model, samples, subject.seed, given)
-    used_twice = -(-min(LIKENESS_IMAGES, samples) // CHUNK)
+    alike = min(images_in_pairs(real.spec.target), samples)
+    used_twice = -(-alike // CHUNK)
     pieces = [*map(cache, pieces[:used_twice]), *pieces[used_twice:]]
     of_real = real_statistics(real, extractor, samples, progress=subject.progress)
     fake = with_progress(extractor, pieces, "samples", progress=subject.progress)
@@ -115,9 +92,8 @@ def sample_quality(subject: Subject) -> Iterator[Figure]:
     yield from _class_coverage(of_real, fake, extractor, protocol)
     yield from _memorisation(subject, extractor, fake, samples)
     if has_windows(real.spec.target):
-        ours = torch.cat([piece() for piece in pieces[:used_twice]])
-        theirs = real.batch(index[:LIKENESS_IMAGES]).x
-        yield likeness_of_pairs(similarity.likeness(ours), similarity.likeness(theirs), protocol=protocol)
+        ours = torch.cat([piece() for piece in pieces[:used_twice]])[:alike]
+        yield likeness_of_pairs(ours, real.batch(index[:alike]).x, protocol)
 
 
 def _class_coverage(
@@ -159,15 +135,18 @@ def latent_path_length(subject: Subject) -> Iterator[Figure]:
     noise = generator(subject.seed, "paths")
     starts, ends = model.prior(PATHS, noise), model.prior(PATHS, noise)
     places = torch.rand(PATHS, generator=noise).to(starts.device)
-    condition = fill(model.conditions, _sources(subject, PATHS), PATHS, starts.device)
-
-    def decode(latents: Tensor) -> Tensor:
-        parts = [slice(start, start + CHUNK) for start in range(0, len(latents), CHUNK)]
-        with torch.no_grad():
-            return torch.cat([model.decode(latents[part], condition_rows(condition, part)) for part in parts])
+    condition = fill(model.conditions, sources_of(subject, PATHS), PATHS, starts.device)
 
     exact = extractor.exact()  # rounding to bytes would hide such small steps
-    estimate = path_length(decode, lambda images: exact(images).features, starts, ends, places)
+    each = at_once(subject.real.spec.target.shape)
+
+    @torch.no_grad()
+    def features(latents: Tensor) -> Tensor:
+        parts = [slice(start, start + each) for start in range(0, len(latents), each)]
+        decoded = (model.decode(latents[part], condition_rows(condition, part)) for part in parts)
+        return torch.cat([exact(images).features for images in decoded])
+
+    estimate = path_length(features, starts, ends, places)
     stamp = {**exact.stamp, "paths": PATHS, **protocol_of(subject)}
     yield Figure(f"path_length[{extractor.name}]", *estimate, "lower", stamp)
 
@@ -194,52 +173,14 @@ def _similarity(name: str, subject: Subject, corrupt: Callable[[Tensor], Tensor]
         measures |= {"ssim": (similarity.ssim, "higher"), "ms_ssim": (similarity.ms_ssim, "higher")}
     values: dict[str, list[Tensor]] = {measure: [] for measure in measures}
     index = random_rows(len(real), subject.samples)
-    for part in np.array_split(index, -(-len(index) // CHUNK)):
+    for part in np.array_split(index, -(-len(index) // at_once(real.spec.target.shape))):
         x = real.batch(part).x.to(device_of(subject.model))
         reconstructed = subject.model.reconstruct(corrupt(x))
         for measure, (function, _) in measures.items():
             values[measure].append(function(x, reconstructed).cpu().double())
     for measure, parts in values.items():
         stamp = {"real": len(index), **protocol_of(subject)}
-        yield Figure(f"{name}_{measure}", *_mean(torch.cat(parts)), measures[measure][1], stamp)
-
-
-@torch.no_grad()
-def likelihood_bound(subject: Subject) -> Iterator[Figure]:
-    """Yield the evidence lower bound: of bytes in bits per dimension, else in nats."""
-    model, noise, (x, stamp) = subject.model, generator(subject.seed, "measured bound"), _measured(subject)
-    index = random_rows(len(subject.real), subject.samples)
-    given = {name: value.to(device_of(model)) for name, value in _sources(subject, len(index)).items()}
-    device = device_of(model)
-    parts = [slice(start, start + CHUNK) for start in range(0, len(x), CHUNK)]
-    bounds = [model.evidence_bound(x[part].to(device), condition_rows(given, part), noise) for part in parts]
-    nats = -torch.cat(bounds).cpu().double()
-    if model.levels:
-        value, error = (bits_per_dimension(mean, x[0].numel()) for mean in _mean(nats))
-        yield Figure("bits_per_dimension", value, error, "lower", {**stamp, "pixels": "bytes"})
-    else:
-        yield Figure("negative_bound", *_mean(nats), "lower", {**stamp, "likelihood": subject.likelihood})
-
-
-@torch.no_grad()
-def split_bound(subject: Subject) -> Iterator[Figure]:
-    """Yield distortion and rate, the parts of the bound, and the tighter importance-weighted bound."""
-    model, noise, (x, stamp) = subject.model, generator(subject.seed, "measured parts"), _measured(subject)
-    stamp["likelihood"] = subject.likelihood
-    parts = [
-        model.distortion_and_rate(part, generator=noise) for part in torch.split(x.to(device_of(model)), CHUNK)
-    ]
-    for name, values in zip(("distortion", "rate"), zip(*parts, strict=True), strict=True):
-        yield Figure(name, *_mean(torch.cat([value.cpu().double() for value in values])), "none", stamp)
-    few = torch.split(x[:IMPORTANCE_IMAGES].to(device_of(model)), IMPORTANCE_CHUNK)
-    bounds = [model.importance_bound(part, IMPORTANCE_DRAWS, generator=noise).cpu().double() for part in few]
-    value, error = _mean(-torch.cat(bounds))
-    stamp = {**stamp, "real": min(len(x), IMPORTANCE_IMAGES), "draws": IMPORTANCE_DRAWS}
-    yield Figure("importance_nll", value, error, "lower", stamp)
-    if subject.pixels != "unknown":
-        numbers, levels = x[0].numel(), 256 if subject.pixels == "continuous" else 0
-        bits = bits_per_dimension(value, numbers, levels=levels)
-        yield Figure("bits_per_dimension", bits, bits_per_dimension(error, numbers), "lower", stamp)
+        yield Figure(f"{name}_{measure}", *mean_of(torch.cat(parts)), measures[measure][1], stamp)
 
 
 EVALUATORS: Sequence[Evaluator] = (
@@ -254,49 +195,15 @@ EVALUATORS: Sequence[Evaluator] = (
 )
 
 
-def _measured(subject: Subject) -> tuple[Tensor, dict[str, Any]]:
-    """Return the examples whose likelihood is measured, and the protocol of its figures."""
-    x = subject.real.batch(random_rows(len(subject.real), subject.samples)).x
-    if subject.pixels == "binary":
-        x = black_and_white(x, subject.seed)
-    return x, {"real": len(x), "pixels": subject.pixels, **protocol_of(subject)}
-
-
-def rows_of(subject: Subject, count: int) -> IntArray:
-    """Return positions of `count` real examples, repeated if there are fewer."""
-    return np.resize(random_rows(len(subject.real), count), count)
-
-
-def _sources(subject: Subject, count: int) -> dict[str, Tensor]:
-    """Return the conditions that a model must be given, from `count` real examples."""
-    return dict(
-        conditions_of(subject.real, rows_of(subject, count), required_conditions(subject.model.conditions))
-    )
-
-
-def _mean(values: Tensor) -> tuple[float, float]:
-    """Return the mean and its standard error."""
-    error = float(values.std()) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return float(values.mean()), error
-
-
-def likeness_of_pairs(ours: float, theirs: float, *, protocol: Mapping[str, Any]) -> Figure:
+def likeness_of_pairs(fake: Tensor, real: Tensor, protocol: Mapping[str, Any]) -> Figure:
     """Return the MS-SSIM of pairs of samples, with a note if it is far above that of pairs of real images."""
-    note = f"{theirs:.3f} among real images" + (": samples are alike" if ours > theirs + 0.1 else "")
-    return Figure("ms_ssim_of_pairs", ours, None, "none", {"pairs": similarity.PAIRS, **protocol}, note)
+    ours, theirs = similarity.likeness(fake), similarity.likeness(real)
+    note = f"{theirs.value:.3f} among real images"
+    note += f", of {theirs.pairs} pairs" * (theirs.pairs != ours.pairs)
+    note += ": samples are alike" * (ours.value > theirs.value + 0.1)
+    return Figure("ms_ssim_of_pairs", ours.value, None, "none", {"pairs": ours.pairs, **protocol}, note)
 
 
-def protocol_of(subject: Subject) -> dict[str, Any]:
-    """Return the part of the protocol that all figures of a subject share."""
-    shape = shape_of(subject.source.train.spec.target)
-    return {"split": subject.split, "images": shape, "seed": subject.seed, **subject.stamp, "genlab": __version__}
-
-
-def shape_of(modality: Modality) -> str:
-    """Return the shape as in a protocol, such as 3×32×32."""
-    return "×".join(map(str, modality.shape))
-
-
-def has_windows(modality: Modality) -> bool:
-    """Return whether examples are pictures that are large enough for SSIM's window."""
-    return modality.spatial == 2 and min(modality.shape[1:]) >= similarity.WINDOW
+def images_in_pairs(modality: Modality) -> int:
+    """Return how many images the pairs for MS-SSIM are of: two for each pair, at most `LIKENESS_IMAGES`."""
+    return min(LIKENESS_IMAGES, 2 * similarity.pairs_for(modality.shape))

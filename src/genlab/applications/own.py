@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from genlab.applications.evaluators import EVALUATORS, Subject, protocol_of, rows_of
+from genlab.applications.evaluators import EVALUATORS
 from genlab.applications.sample import batches
+from genlab.applications.subject import Subject, protocol_of, rows_of
 from genlab.core.contract import Evaluator, Samples
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.parts import Part, Table, calling

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need
+from genlab.core.batch import at_once
 from genlab.core.contract import Reconstructs, Resamples
 from genlab.core.random import generator
-
-CHUNK = 256
 
 
 def reconstruct(model: nn.Module, images: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
@@ -18,7 +17,7 @@ def reconstruct(model: nn.Module, images: Tensor, seed: int | None = None) -> tu
     Raises:
         GenlabError: the model does not reconstruct, or has no posterior to draw from.
     """
-    chunks = torch.split(images, CHUNK)
+    chunks = torch.split(images, at_once(images.shape[1:]))
     if seed is None:
         reconstructs = need(model, Reconstructs, "reconstruction")
         reconstructed = torch.cat([reconstructs.reconstruct(chunk) for chunk in chunks])

@@ -109,6 +109,15 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class Classifies(Protocol):
+    """Infers the class of an example, for models that are conditioned on it."""
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Return the most likely class of each example (B, *shape), (B,) of int64."""
+        ...
+
+
+@runtime_checkable
 class Decodes(Protocol):
     """Maps latents to examples."""
 

@@ -27,7 +27,7 @@ class Asked:
 
     range: tuple[float, float] | None = None
     layout: Layout | None = None
-    size: int | None = None
+    size: fit.Size | None = None
     channels: int | None = None
     classes: Sequence[str] | None = None
 
@@ -142,15 +142,15 @@ def _images(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str,
         raise _differ(parts)
     channels, height, width = images[0].shape[1:]
     size = asked.size or fit.kept_size(width, height) or fit.default_size([min(height, width)])
-    wanted = (asked.channels or channels, size, size)
+    wanted = (asked.channels or channels, *fit.sides(size))
     low, high, range_ = limits(parts, asked.range)
     resized = wanted != (channels, height, width)
     values, kept = stored(images, low, high, rounded=resized)
     notes = {"recognised": f"{laid_out[0][1]}; {range_}", "native size": f"{width}x{height}"}
     if resized:
         colour = f"; {channels} to {wanted[0]} channels" if wanted[0] != channels else ""
-        crop = ", which crops the longer side" if height != width else ""
-        notes["resize"] = fit.RULE.format(size=size) + crop + colour
+        crop = ", which crops the longer side" if height != width and isinstance(size, int) else ""
+        notes["resize"] = fit.rule(size) + crop + colour
         values = [fit.fit_all(part, size, wanted[0]) for part in values]
     return values, {**notes, "stored": kept}
 

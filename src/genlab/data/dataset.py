@@ -1,6 +1,7 @@
 """Sources and their splits: examples that behave like an array, their labels, and a fingerprint of both."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from genlab.core.text import counted
 Array = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
 
-_CHUNK = 4096  # examples read at a time when a whole split is read
+_CHUNK, _NUMBERS = 4096, 2**26  # most examples, and numbers, read at a time when a whole split is read
 
 
 class Values(Protocol):
@@ -226,9 +227,10 @@ def _shown(values: Values) -> str:
 
 
 def chunks(values: Values) -> Iterator[Array]:
-    """Yield all examples in order, a few thousand at a time."""
-    for start in range(0, len(values), _CHUNK):
-        yield values[np.arange(start, min(start + _CHUNK, len(values)))]
+    """Yield all examples in order, a few thousand at a time, and fewer of large pictures."""
+    each = max(1, min(_CHUNK, _NUMBERS // math.prod(values.shape[1:])))
+    for start in range(0, len(values), each):
+        yield values[np.arange(start, min(start + each, len(values)))]
 
 
 def as_floats(values: Array) -> Array:

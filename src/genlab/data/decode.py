@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import numpy as np
 
 from genlab.data.dataset import Array
-from genlab.data.fit import fit
+from genlab.data.fit import Size, fit, sides
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,13 +49,14 @@ def read_header(file: BinaryIO) -> Header:
         return Header(picture.width, picture.height, picture.mode in _GREY)
 
 
-def decode(file: BinaryIO, size: int, channels: int) -> Array:
-    """Return an image file as uint8 `(channels, size, size)`; raises what Pillow raises, or ValueError."""
+def decode(file: BinaryIO, size: Size, channels: int) -> Array:
+    """Return an image file as uint8 `(channels, H, W)`, by `fit`; raises what Pillow raises, or ValueError."""
     from PIL import ImageOps
 
     with _open(file) as picture:
         if picture.format in ("JPEG", "MPO"):
-            picture.draft(None, (2 * size, 2 * size))  # decodes at a lower resolution, but at least twice `size`
+            least = 2 * max(sides(size))
+            picture.draft(None, (least, least))  # decodes at a lower resolution, but not below this
         ImageOps.exif_transpose(picture, in_place=True)
         return fit(to_bytes(picture), size, channels)
 

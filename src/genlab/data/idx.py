@@ -11,7 +11,7 @@ import numpy as np
 
 from genlab.core.errors import DataError
 from genlab.data.dataset import Array, Source, make_dataset
-from genlab.data.fit import default_size, fit_all
+from genlab.data.fit import Size, default_size, fit_all, rule
 from genlab.data.stored import stored
 
 _STEMS = {"train": "train", "held-out": "t10k"}
@@ -64,7 +64,7 @@ def parse(content: bytes, dimensions: int, path: Path) -> Array:
 def open_idx(
     name: str,
     folder: Path,
-    size: int | None,
+    size: Size | None,
     channels: int | None,
     cache: Path,
     classes: tuple[str, ...] | None = None,
@@ -90,7 +90,7 @@ def _make(
     name: str,
     folder: Path,
     paths: Sequence[Path],
-    size: int | None,
+    size: Size | None,
     channels: int | None,
     classes: tuple[str, ...] | None,
 ) -> Source:
@@ -111,12 +111,12 @@ def _make(
     notes = {
         "split": "the source's own: train files for training, t10k files held out",
         "native size": f"{native[1]}x{native[0]}",
-        "resize": f"2 px of background around 28x28 for 32, else resized to {size}",
+        "resize": f"2 px of background around 28x28 for 32, else {rule(size)}",
     }
     return Source(name, sides[0], sides[1], len(sides[0]) + len(sides[1]), notes=notes)
 
 
-def _sized(images: Array, size: int, channels: int) -> Array:
+def _sized(images: Array, size: Size, channels: int) -> Array:
     if images.shape[2:] == (28, 28) and size == 28 + 2 * _PADDING:
         images = np.pad(images, ((0, 0), (0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
     return fit_all(images, size, channels)

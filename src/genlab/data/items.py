@@ -183,13 +183,14 @@ def _read_pictures(
 ) -> tuple[list[Part], dict[str, str]]:
     """Read pictures at each size that may become the default, which is known when all have been read."""
     own = fit.kept_size(*parts[0][0][0].size)  # if all have it
-    sizes = {asked.size} if asked.size else {*fit.DEFAULTS, own or fit.DEFAULTS[0]}
+    sizes: set[fit.Size] = {asked.size} if asked.size else {*fit.DEFAULTS, own or fit.DEFAULTS[0]}
     grey = asked.channels != 3  # until the first picture in colour
     sides: list[int] = []
     found = []
     for items in parts:
         rows = {
-            size: Rows(items.count, (1 if grey else 3, size, size), np.dtype(np.uint8), cache) for size in sizes
+            size: Rows(items.count, (1 if grey else 3, *fit.sides(size)), np.dtype(np.uint8), cache)
+            for size in sizes
         }
         labels = []
         with bar(progress) as show:
@@ -211,7 +212,7 @@ def _read_pictures(
     ]
     native = f"shorter side {min(sides)} to {max(sides)}, median {np.median(sides):g}"
     seen = "PIL images of 8 bits; bytes 0..255"
-    resize = {} if own == size else {"resize": fit.RULE.format(size=size)}
+    resize = {} if own == size else {"resize": fit.rule(size)}
     return read, {"recognised": seen, "native size": native, **resize}
 
 

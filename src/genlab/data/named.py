@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.random import derive_seed
 from genlab.data.dataset import Dataset, Source, Split, Stacked, fingerprint, make_dataset
 from genlab.data.download import fetch
-from genlab.data.fit import fit_all
+from genlab.data.fit import Size, fit_all
 from genlab.data.idx import FILES, holds_idx, open_idx
 from genlab.data.split import RULE, held_out
 
@@ -70,7 +70,7 @@ NAMED = {"fashion-mnist": FASHION, "mnist": MNIST, "stacked-mnist": MNIST}
 
 
 def open_named(
-    name: str, folder: Path | None, size: int | None, channels: int | None, cache: Path, progress: bool
+    name: str, folder: Path | None, size: Size | None, channels: int | None, cache: Path, progress: bool
 ) -> Source:
     """Open one of `NAMED`: from `folder`, else from where its files are found, else downloaded.
 
@@ -126,7 +126,7 @@ def _stack(digits: Split, count: int) -> Dataset:
     )
 
 
-def open_digits(size: int | None, channels: int | None) -> Source:
+def open_digits(size: Size | None, channels: int | None) -> Source:
     """Open scikit-learn's 1,797 handwritten digits of 8×8 pixels, resized to `size`, by default 32."""
     from sklearn.datasets import load_digits
 

@@ -1,40 +1,57 @@
-"""Finds the original size of pictures, before resizing."""
+"""Finds the original sizes of pictures, before resizing."""
 
+import re
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
+from genlab.data.dataset import Source
 from genlab.data.decode import read_header, strict
+from genlab.data.fit import CHANNELS
 from genlab.data.idx import holds_idx
 from genlab.data.listing import Listing, list_folder
+from genlab.data.objects import as_source
 from genlab.data.source import NAMES
 
-_HEIGHT_AND_WIDTH = slice(1, 3)
+Sizes: TypeAlias = Mapping[tuple[int, int], int]
+"""How many pictures there are of each height and width."""
+
+_NOTE = re.compile(r"(\d+)x(\d+)")  # in the notes of a source: width and height of all
 
 
-def native_sides(source: str) -> tuple[int, int] | None:
-    """Return the least and the greatest shorter side of the pictures in a folder, a zip or an .npz.
+def native_sizes(source: str) -> Sizes | None:
+    """Return the sizes of the pictures in a folder, a zip, an .npz or arrays given in Python.
 
-    None for a named source, and if no picture can be read: opening the source will say what is wrong.
+    None for a built-in name, and if no picture can be read: opening the source will say what is wrong.
     """
+    if source in registered("data"):
+        return _of_note(as_source(source))
     path = Path(source).expanduser()
-    if source in NAMES or source in registered("data") or not path.exists():
+    if source in NAMES or not path.exists():
         return None
     if path.suffix == ".npz":
         return _of_arrays(path)
     if path.is_dir() and not holds_idx(path):
-        return _extremes(_of_files(list_folder(path)))
+        return _of_files(list_folder(path))
     if path.is_file() and zipfile.is_zipfile(path):
         with list_zip(path) as listing:
-            return _extremes(_of_files(listing))
+            return _of_files(listing)
     return None
 
 
-def _of_files(listing: Listing) -> Iterator[int]:
+def not_square(sizes: Sizes | None) -> int:
+    """Return how many pictures are not square."""
+    return sum(count for (height, width), count in (sizes or {}).items() if height != width)
+
+
+def _of_files(listing: Listing) -> Sizes | None:
+    found: Counter[tuple[int, int]] = Counter()
     with strict():
         for position in range(len(listing.entries)):
             try:
@@ -42,20 +59,21 @@ def _of_files(listing: Listing) -> Iterator[int]:
                     header = read_header(file)
             except Exception:
                 continue
-            yield min(header.width, header.height)
+            found[header.height, header.width] += 1
+    return found or None
 
 
-def _of_arrays(path: Path) -> tuple[int, int] | None:
+def _of_arrays(path: Path) -> Sizes | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             shape = arrays["images"].shape
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is the smallest
-    sides = shape[1:] if len(shape) == 3 else sorted(shape[1:])[_HEIGHT_AND_WIDTH]
-    return _extremes([min(sides)] if len(sides) == 2 else [])
+    # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3
+    sides = shape[1:] if len(shape) == 3 else shape[1:3] if shape[-1] in CHANNELS else shape[2:]
+    return {(int(sides[0]), int(sides[1])): shape[0]} if len(sides) == 2 else None
 
 
-def _extremes(sides: "Iterator[int] | list[int]") -> tuple[int, int] | None:
-    every = list(sides)
-    return (min(every), max(every)) if every else None
+def _of_note(source: Source) -> Sizes | None:
+    said = _NOTE.fullmatch(source.notes.get("native size", ""))
+    return {(int(said[2]), int(said[1])): source.total} if said else None

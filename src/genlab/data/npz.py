@@ -11,14 +11,14 @@ import numpy as np
 from genlab.core.errors import DataError
 from genlab.data.arrays import assemble
 from genlab.data.dataset import Array, IntArray, Source
-from genlab.data.fit import CHANNELS, default_size, fit_all
+from genlab.data.fit import CHANNELS, Size, default_size, fit_all
 from genlab.data.keys import find_keys
 from genlab.data.labels import encode
 from genlab.data.split import RULE
 from genlab.data.stored import stored
 
 
-def open_npz(name: str, path: Path, size: int | None, channels: int | None, cache: Path) -> Source:
+def open_npz(name: str, path: Path, size: Size | None, channels: int | None, cache: Path) -> Source:
     """Open the arrays `images` and, if present, `labels` and a held-out part.
 
     Images are `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)` with C 1 or 3, bytes or floats in [0, 1] or [-1, 1];
@@ -31,7 +31,7 @@ def open_npz(name: str, path: Path, size: int | None, channels: int | None, cach
     return stored(name, [path], size, channels, cache, partial(_make, name, path, size, channels))
 
 
-def _make(name: str, path: Path, size: int | None, channels: int | None) -> Source:
+def _make(name: str, path: Path, size: Size | None, channels: int | None) -> Source:
     arrays = _load(path)
     keys, label_keys = find_keys(arrays, f'"{path}"')
     laid_out = [_layout(arrays[key], f"{path}: {key}") for key in keys]

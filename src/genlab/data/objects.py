@@ -18,7 +18,7 @@ from genlab.data.cache import cache_folder
 from genlab.data.check import checked
 from genlab.data.dataset import Source
 from genlab.data.files import open_files
-from genlab.data.fit import check_request
+from genlab.data.fit import Size, check_request
 from genlab.data.items import is_array, open_items, read_items
 from genlab.data.kinds import FILES, ITEMS, Pair, in_two_parts, kind_of, opened, pair
 from genlab.data.labels import label_array
@@ -36,7 +36,7 @@ def as_source(
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     layout: Layout | None = None,
     held_out: object = None,
-    size: int | None = None,
+    size: Size | None = None,
     channels: int | None = None,
     max_rejected: float = 0.01,
     name: str | None = None,

@@ -43,7 +43,7 @@ class Arrange:
 def open_pictures(
     name: str,
     listing: Listing,
-    size: int | None,
+    size: fit.Size | None,
     channels: int | None,
     max_rejected: float,
     cache: Path,
@@ -102,7 +102,7 @@ def _open(name: str, listing: Listing, folder: Path) -> Source:
 def _prepare(
     name: str,
     listing: Listing,
-    size: int | None,
+    size: fit.Size | None,
     channels: int | None,
     folder: Path,
     progress: bool,
@@ -118,13 +118,14 @@ def _prepare(
         headers = dict(_accepted(found, listing, rejected))
         if not headers:
             raise DataError(_no_picture(name, listing, rejected))
-        sides = np.array([min(header.width, header.height) for header in headers.values()])
+        native = np.array([(header.width, header.height) for header in headers.values()])
+        sides = native.min(1)
         size = size or fit.default_size(sides)
         channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
-        shape = (channels, size, size)
+        shape, wanted = (channels, *fit.sides(size)), size
 
         def read(file: BinaryIO) -> Array:
-            return decode(file, shape[1], shape[0])
+            return decode(file, wanted, shape[0])
 
         pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
         decoded = _accepted(pictures, listing, rejected)
@@ -138,7 +139,8 @@ def _prepare(
     notes = {
         "split": layout.rule,
         "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
-        "resize": fit.RULE.format(size=size),
+        "resize": fit.rule(size),
+        **_oblong(native, size),
         "counted": "all files except dotfiles and those in dot-folders and __MACOSX",
     }
     meta: dict[str, Any] = {"classes": layout.classes, "rejected": rejected, "notes": notes}
@@ -147,6 +149,13 @@ def _prepare(
         rows = np.flatnonzero(belongs)
         meta[title] = fingerprint(Subset(images, rows), None if layout.labels is None else layout.labels[rows])
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def _oblong(native: Array, size: fit.Size) -> dict[str, str]:
+    """Return a note on the pictures that are not square, if there are some."""
+    count = int((native[:, 0] != native[:, 1]).sum())
+    done = "their longer side is cropped" if isinstance(size, int) else "kept whole"
+    return {"not square": f"{count:,} of {len(native):,} pictures: {done}"} if count else {}
 
 
 def _map(

@@ -15,7 +15,7 @@ from genlab.core.modality import Modality
 from genlab.core.parts import registered
 from genlab.data.arrays import as_array
 from genlab.data.dataset import Array, Rejected, as_floats
-from genlab.data.decode import decode, reason, strict
+from genlab.data.decode import decode, read_header, reason, strict
 from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder, printable
 from genlab.data.objects import as_source
@@ -29,6 +29,7 @@ class Read:
     names: Sequence[str]  # of the images: paths relative to the folder, or positions
     images: Tensor  # (N, C, H, W) in [-1, 1]
     rejected: Sequence[Rejected] = ()  # files that could not be read
+    cropped: int = 0  # images that were not square, of which the middle is used
 
 
 def read_images(given: object, modality: Modality) -> Read:
@@ -109,17 +110,21 @@ def _of_files(path: Path, modality: Modality) -> Read:
         listing = list_folder(path)
     else:
         listing = Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
-    names, images, rejected = [], [], list(listing.rejected)
+    names, images, rejected, cropped = [], [], list(listing.rejected), 0
     with strict():
         for at, entry in enumerate(listing.entries):
             try:
                 with listing.open(at) as file:
+                    header = read_header(file)
+                    file.seek(0)
                     images.append(decode(file, side, channels))
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 rejected.append(Rejected(printable(entry.path), reason(error)))
             else:
                 names.append(printable(entry.path))
+                cropped += header.width != header.height
     if not images:
         reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
         raise DataError(f"no picture could be read at {path}: {reasons}")
-    return Read(path.stem or "pictures", names, torch.from_numpy(np.stack(images)).float() / 127.5 - 1, rejected)
+    pixels = torch.from_numpy(np.stack(images)).float() / 127.5 - 1
+    return Read(path.stem or "pictures", names, pixels, rejected, cropped)

@@ -10,7 +10,7 @@ from genlab.core.text import SHOWN, short
 from genlab.data.archive import list_zip
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
-from genlab.data.fit import check_request
+from genlab.data.fit import Size, check_request
 from genlab.data.idx import holds_idx, open_idx
 from genlab.data.listing import list_folder
 from genlab.data.named import NAMED, open_digits, open_named
@@ -25,7 +25,7 @@ NAMES = ("digits", *NAMED, *TOYS)
 def open_source(
     source: str,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     channels: int | None = None,
     max_rejected: float = 0.01,
     cache: Path | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, Source
+from genlab.data.fit import Size
 
 _VERSION = 1  # of the cache's contents: increase it when the same files would be converted differently
 _SIDES = ("train", "held_out")
@@ -16,7 +17,7 @@ _SIDES = ("train", "held_out")
 def stored(
     name: str,
     files: Sequence[Path],
-    size: int | None,
+    size: Size | None,
     channels: int | None,
     cache: Path,
     make: Callable[[], Source],

@@ -9,7 +9,8 @@ def bits_per_dimension(nats: float, dimensions: int, *, levels: int = 0) -> floa
     Args:
         nats: −log p(x) per image.
         dimensions: D, pixels times channels.
-        levels: for a density over pixels in [-1, 1], the number of quantisation levels, 256 for bytes; each level
-            then has an interval of length 2 / levels. 0 if the likelihood is of discrete pixels already.
+        levels: for a density over pixels in [-1, 1], the number of levels that they can have, 256 for bytes. The
+            lowest is -1 and the highest 1, so that each has an interval of length 2 / (levels - 1). 0 if the
+            likelihood is of discrete pixels already.
     """
-    return (nats / dimensions - (log(2 / levels) if levels else 0.0)) / log(2)
+    return (nats / dimensions - (log(2 / (levels - 1)) if levels else 0.0)) / log(2)

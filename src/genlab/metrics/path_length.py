@@ -17,7 +17,6 @@ EPSILON = 1e-3
 
 
 def path_length(
-    decode: Callable[[Tensor], Tensor],
     features: Callable[[Tensor], Tensor],
     starts: Tensor,
     ends: Tensor,
@@ -30,8 +29,7 @@ def path_length(
     comparable only among each other. Images must not be rounded to bytes before: the steps are too small.
 
     Args:
-        decode: maps latents (B, latent) to images.
-        features: maps images to features (B, D).
+        features: maps latents (B, latent) to the features of their images, (B, D).
         starts: latents, (N, latent).
         ends: latents, (N, latent).
         places: t in [0, 1], (N,).
@@ -42,6 +40,6 @@ def path_length(
     """
     if len(starts) < 2:
         raise GenlabError(f"the path length needs 2 paths or more, not {len(starts)}")
-    one, two = (features(decode(slerp(starts, ends, t))) for t in (places, places + epsilon))
+    one, two = (features(slerp(starts, ends, t)) for t in (places, places + epsilon))
     squares = (one.double() - two.double()).square().sum(1) / epsilon**2
     return Estimate(float(squares.mean()), float(squares.std()) / len(squares) ** 0.5)

@@ -19,19 +19,30 @@ FEW_PER_FEATURE = 2  # images per feature below which a covariance is poorly est
 
 
 def compare(
-    real: FeatureStatistics, fake: FeatureStatistics, extractor: Extractor, protocol: Mapping[str, Any]
+    real: FeatureStatistics,
+    fake: FeatureStatistics,
+    extractor: Extractor,
+    protocol: Mapping[str, Any],
+    *,
+    as_made: bool = True,
 ) -> list[Figure]:
-    """Return the figures of `fake` compared with `real`, each with `protocol`, the extractor and the counts.
+    """Return the figures of `fake` compared with `real`, each with `protocol`, the extractor and its counts.
 
-    Only the network that defines the Fréchet Inception Distance gives figures called fid, kid and inception_score;
-    those of other extractors have the extractor's name in theirs.
+    Only the network that defines the Fréchet Inception Distance gives figures called fid, kid and inception_score,
+    and only if the generated images have the size that they were made in (`as_made`); other figures have the
+    extractor's name in theirs. All images count in the Fréchet distance, the first `KEPT` in the other figures.
 
     Raises:
         GenlabError: too few images, or features that are not finite.
     """
-    stamp = {**extractor.stamp, "real": real.count, "fake": fake.count, **protocol}
+    stamp = {**extractor.stamp, **protocol}
+    counts = {"real": len(real.features), "fake": len(fake.features)}
+    own: dict[str, dict[str, Any]] = {
+        "fd": {"real": real.count, "fake": fake.count},
+        "score": {"probabilities": extractor.probabilities, "splits": SPLITS},
+    }
     return [
-        Figure(_named(name, extractor), *estimate, better, stamp, note)
+        Figure(_named(name, extractor, as_made), *estimate, better, {**stamp, **counts, **own.get(name, {})}, note)
         for name, estimate, better, note in _measured(real, fake)
     ]
 
@@ -72,9 +83,9 @@ def classes_reached(real: Tensor, fake: Tensor) -> tuple[int, float]:
     return int(reached.sum()), float(divergence)
 
 
-def _named(name: str, extractor: Extractor) -> str:
+def _named(name: str, extractor: Extractor, as_made: bool) -> str:
     published = {"fd": "fid", "kd": "kid", "score": "inception_score"}
-    if extractor.name == "inception" and name in published:
+    if extractor.name == "inception" and as_made and name in published:
         return published[name]
     return f"{name}[{extractor.name}]"
 

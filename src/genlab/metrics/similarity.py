@@ -7,10 +7,15 @@ References:
     MS-SSIM between samples, as a measure of their diversity.
 """
 
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from genlab.core.batch import at_once
 from genlab.core.errors import GenlabError
 from genlab.core.random import generator
 
@@ -18,7 +23,20 @@ RANGE = 2.0  # of a pixel, from -1 to 1
 WINDOW, SIGMA = 11, 1.5
 LUMINANCE, CONTRAST = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-PAIRS = 1000
+PAIRS, FEWEST = 1000, 10  # most pairs that `likeness` takes, and least of large images
+NUMBERS = PAIRS * 3 * 96**2  # of all pairs together, because the time of a pair grows with its pixels
+
+
+class Likeness(NamedTuple):
+    """The mean similarity of pairs of images."""
+
+    value: float
+    pairs: int
+
+
+def pairs_for(shape: Sequence[int]) -> int:
+    """Return how many pairs of images of a shape (C, H, W) are compared at most: fewer of large ones."""
+    return min(PAIRS, max(FEWEST, NUMBERS // prod(shape)))
 
 
 def mse(one: Tensor, two: Tensor) -> Tensor:
@@ -71,15 +89,16 @@ def scales(images: Tensor) -> int:
     return sum(side // 2**scale >= WINDOW for scale in range(len(SCALES)))
 
 
-def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int = PAIRS, seed: int = 0) -> float:
+def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int | None = None, seed: int = 0) -> Likeness:
     """Return the mean MS-SSIM of random pairs of images; with labels, both images of a pair are of one class.
 
     Lower means more diverse. Compare it with the value of real images: if it is far above, samples are too alike.
+    If there are no more pairs than asked for, each is taken once.
 
     Args:
         images: (N, C, H, W) in [-1, 1], N ≥ 2.
         labels: (N,).
-        pairs: number of pairs.
+        pairs: most pairs; by default `pairs_for` their shape.
         seed: of the pairs.
 
     Raises:
@@ -93,10 +112,15 @@ def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int = PAIRS
         groups = [group for group in groups if len(group) > 1]
         if not groups:
             raise GenlabError("MS-SSIM within classes needs 2 images or more of a class")
-    drawn = torch.randint(len(groups), (pairs,), generator=draws).tolist()
-    rows = torch.stack([groups[g][torch.randperm(len(groups[g]), generator=draws)[:2]] for g in drawn])
-    parts = [ms_ssim(images[part[:, 0]], images[part[:, 1]]) for part in torch.split(rows, 100)]
-    return float(torch.cat(parts).mean())
+    pairs = pairs or pairs_for(images.shape[1:])
+    if sum(len(group) * (len(group) - 1) // 2 for group in groups) <= pairs:
+        rows = torch.cat([torch.combinations(group) for group in groups])
+    else:
+        drawn = torch.randint(len(groups), (pairs,), generator=draws).tolist()
+        rows = torch.stack([groups[g][torch.randperm(len(groups[g]), generator=draws)[:2]] for g in drawn])
+    each = min(100, at_once(images.shape[1:]))
+    values = torch.cat([ms_ssim(images[part[:, 0]], images[part[:, 1]]) for part in torch.split(rows, each)])
+    return Likeness(float(values.mean()), len(values))
 
 
 def _compare(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:

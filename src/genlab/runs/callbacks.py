@@ -15,7 +15,7 @@ from genlab.runs.data import subset
 from genlab.runs.diagnose import records
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, RunSetup
-from genlab.runs.statistics import sample_distance
+from genlab.runs.statistics import briefer_than_evaluation, sample_distance
 from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
@@ -38,6 +38,7 @@ class PhaseInputs:
     held_out: Batch
     real: Batch  # training images
     distance: SampleDistance | None
+    notes: Mapping[str, str]  # on its evaluations
 
     @property
     def evaluates(self) -> bool:
@@ -51,7 +52,15 @@ def phase_inputs(run: RunSetup, current: CurrentPhase, *, quiet: bool) -> PhaseI
     held_out = subset(source.held_out, seed).to(run.device)
     real = subset(source.train, seed, PROBE_POOL).to(run.device)
     distance = sample_distance(plan, source, run.device, current.training.model, quiet=quiet)
-    return PhaseInputs(held_out, real, distance)
+    notes = {}
+    if len(held_out) < 2:
+        notes = {"no evaluation": "needs at least 2 held-out images"}
+    elif briefer_than_evaluation(plan, current.training.model):
+        notes = {
+            "evaluation": "in pixels only, because features take longer than this training; "
+            f"to measure fully: genlab evaluate {run.folder.path}"
+        }
+    return PhaseInputs(held_out, real, distance, notes)
 
 
 def callbacks_for(
@@ -71,7 +80,12 @@ def callbacks_for(
             saved = current.training, current.average
             saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy)
 
-    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance)
+    def doing(text: str) -> None:
+        for observer in observers:
+            if isinstance(observer, Terminal | Notebook):
+                observer.doing(text)
+
+    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance, doing=doing)
     return Callbacks(
         save=save,
         evaluate=evaluation if inputs.evaluates else None,

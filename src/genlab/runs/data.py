@@ -19,7 +19,7 @@ from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggestion
 from genlab.core.modality import DataSpec
 from genlab.core.parts import registered
-from genlab.core.random import Draws, derive_seed, generator
+from genlab.core.random import Draws, derive_seed
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.objects import as_source, is_made
@@ -135,9 +135,9 @@ def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
     return split.batch(order[:count])
 
 
-def black_and_white(images: Tensor, seed: int) -> Tensor:
-    """Return binarised images (B, C, H, W) to measure a VAE on; the seed determines the draw."""
-    return binarised(images, Draws(generator(seed, "measured pixels"), len(images)))
+def black_and_white(images: Tensor, draws: torch.Generator) -> Tensor:
+    """Return binarised images (B, C, H, W) to measure a VAE on."""
+    return binarised(images, Draws(draws, len(images)))
 
 
 def held_out_of(folder: RunFolder, step: int | None = None, data: str | None = None) -> Batch:

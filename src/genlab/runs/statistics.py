@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from genlab.core.batch import at_once
 from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
 from genlab.core.distributed import barrier, current_shard
 from genlab.core.files import replace, storage
@@ -26,13 +27,12 @@ from genlab.recipes.resolve import Plan
 from genlab.runs.extractors import find_extractor
 from genlab.training.evaluation import SampleDistance
 
-CHUNK = 250
 REAL_IMAGES, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
 FEATURES = "efficientnet-lite0@96"
 MIN_IMAGES_BETWEEN = (
     20_000  # least training images between evaluations by features: they cost a convolutional GAN up to 5 %
 )
-_VERSION = 1  # increase it when the same images would get other statistics
+_VERSION = 2  # increase it when the same images would get other statistics
 
 
 def real_statistics(
@@ -87,13 +87,25 @@ def sample_distance(
         return None
     name = plan.settings.extractor
     if name == "auto":
-        name = FEATURES if _uses_features(plan, model) else "pixels"
+        brief = briefer_than_evaluation(plan, model)
+        name = FEATURES if _uses_features(plan, model) and not brief else "pixels"
     if name == "pixels":
         return None
     extractor = find_extractor(name, device, source, progress=not quiet)
     return SampleDistance.of(
         extractor, real_statistics(source.held_out, extractor, REAL_IMAGES, progress=not quiet), SAMPLES
     )
+
+
+def briefer_than_evaluation(plan: Plan, model: nn.Module) -> bool:
+    """Whether a run that would be evaluated by features ends before its first regular evaluation, and too early.
+
+    Its only evaluation, at the end, is then in pixels; it never decides on the best checkpoint. If it is resumed
+    with more steps, it is evaluated as if it had been planned for so many.
+    """
+    brief = plan.recipe.steps * plan.recipe.batch_size < MIN_IMAGES_BETWEEN
+    ends_before = plan.recipe.steps < plan.settings.evaluate_every
+    return plan.settings.extractor == "auto" and brief and ends_before and _uses_features(plan, model)
 
 
 def _uses_features(plan: Plan, model: nn.Module) -> bool:
@@ -116,7 +128,8 @@ def random_rows(images: int, count: int | None) -> "np.ndarray[tuple[int], np.dt
 
 def pieces_of(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Sequence[Callable[[], Tensor]]:
     """Return functions that make the batches of these rows."""
-    parts = np.array_split(rows, -(-len(rows) // CHUNK)) if len(rows) else []
+    each = at_once(data.spec.target.shape)
+    parts = np.array_split(rows, -(-len(rows) // each)) if len(rows) else []
     return [partial(_images, data, part) for part in parts]
 
 

@@ -269,10 +269,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             stack.push(partial(_report, run.folder))
             observers = observers_for(run, progress, stack, quiet=quiet)
             _begin(observers, current, run)
-            notes = {} if inputs.evaluates else {"no evaluation": "needs at least 2 held-out images"}
-            notes = {**notes, **changed}
-            if not (progress.step and treatment):
-                notes |= run.notes
+            notes = {**inputs.notes, **changed, **({} if progress.step and treatment else run.notes)}
             _notify_start(observers, progress.step, machine(run, current), treatment, notes)
         while _fit(run, current, inputs, progress, observers):
             current = _next_phase(run, current, progress, observers)

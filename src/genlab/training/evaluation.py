@@ -1,14 +1,14 @@
 """Evaluates a model during training, by its capabilities, on held-out examples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genlab.core.batch import Batch
+from genlab.core.batch import Batch, at_once
 from genlab.core.condition import condition_rows, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
@@ -19,7 +19,7 @@ from genlab.core.contract import (
     preview_sampling,
 )
 from genlab.core.random import generator
-from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.figures import Figure
@@ -28,8 +28,11 @@ from genlab.metrics.likelihood import bits_per_dimension
 from genlab.training.criterion import criterion_of
 from genlab.training.criterion import values_of as values_of
 
-CHUNK = 250
 FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
+
+
+def _silent(_: object) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,19 @@ class SampleDistance:
         few = real.count == len(real.features)
         return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
 
-    def __call__(self, pieces: Sequence[Callable[[], Tensor]]) -> float:
-        """Return the Fréchet distance of the samples that `pieces` make.
+    def __call__(self, pieces: Sequence[Callable[[], Tensor]], advance: Callable[[int], None] = _silent) -> float:
+        """Return the Fréchet distance of the samples that `pieces` make; `advance` gets numbers of measured ones.
 
         It is quick: with so few samples, the features are a smaller root of the covariance than a D × D matrix.
         """
-        return frechet_distance(self.real, feature_statistics(self.extractor, pieces).features)
+
+        def network(images: Tensor) -> ExtractorOutput:
+            output = self.extractor.network(images)
+            advance(len(images))
+            return output
+
+        watched = replace(self.extractor, network=network)
+        return frechet_distance(self.real, feature_statistics(watched, pieces).features)
 
 
 @dataclass(frozen=True)
@@ -82,11 +92,13 @@ class HeldOut:
     batch: Batch  # held-out examples and their conditions, on the model's device
     seed: int  # of the noise, which is the same every time
     distance: SampleDistance | None = None  # of samples; by default in the pixels of the held-out examples
+    doing: Callable[[str], None] = _silent  # is told what is being measured
 
     @property
     def chunks(self) -> Sequence[Batch]:
         """The examples in chunks."""
-        return [self.batch[start : start + CHUNK] for start in range(0, len(self.batch), CHUNK)]
+        each = at_once(self.batch.x.shape[1:])
+        return [self.batch[start : start + each] for start in range(0, len(self.batch), each)]
 
     def noise(self) -> torch.Generator:
         """Return a new generator of an evaluation's noise."""
@@ -128,7 +140,14 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     distance = held_out.distance or by_pixels(held_out.batch)
     with preview_sampling(model) as how:
         samples = min(distance.samples, FEW) if how else distance.samples
-        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed))
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            held_out.doing(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
+
+        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed), advance)
     made = {f"model_{name}": option for name, option in how.items()}
     protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
@@ -142,12 +161,19 @@ EVALUATORS: Sequence[Evaluator] = (
 )
 
 
-def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDistance | None = None) -> Evaluation:
-    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it.
+def evaluate(
+    model: nn.Module,
+    held_out: Batch,
+    seed: int,
+    distance: SampleDistance | None = None,
+    doing: Callable[[str], None] = _silent,
+) -> Evaluation:
+    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it, and tell `doing` about it.
 
     `CRITERIA` determines which value decides on the best checkpoint.
     """
-    given = HeldOut(held_out, seed, distance)
+    given = HeldOut(held_out, seed, distance, doing)
+    doing("evaluating")
     figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
     values = {figure.name: figure.value for figure in figures}
     protocol = {name: value for figure in figures for name, value in figure.protocol.items()}
@@ -157,7 +183,7 @@ def evaluate(model: nn.Module, held_out: Batch, seed: int, distance: SampleDista
 def by_pixels(held_out: Batch) -> SampleDistance:
     """Return the distance in pixels, which show layout and tone, for as many samples as held-out images."""
     extractor = pixels(held_out.x.device, exact=held_out.x.ndim < 4)
-    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, CHUNK)]
+    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, at_once(held_out.x.shape[1:]))]
     return SampleDistance.of(extractor, feature_statistics(extractor, pieces), len(held_out))
 
 
@@ -174,4 +200,4 @@ def _sample_batches(model: Samples, held_out: Batch, count: int, seed: int) -> S
         noise = generator(seed, "evaluation samples", int(index[0]))
         return model.sample(len(index), condition_rows(given, index % len(held_out)), noise)
 
-    return [partial(piece, index) for index in torch.split(torch.arange(count), CHUNK)]
+    return [partial(piece, index) for index in torch.split(torch.arange(count), at_once(held_out.x.shape[1:]))]

@@ -46,6 +46,11 @@ class Notebook:
         self.losses = losses(values)
         self._update()
 
+    def doing(self, text: str) -> None:
+        """Show what the run does besides training, in place of the losses."""
+        self.losses = text
+        self._update()
+
     def picture(self, step: int, picture: Picture) -> None:
         """Show the preview instead of the one before."""
         self.preview = f"{image(png(picture))}<br>step {step:,}"

@@ -58,6 +58,15 @@ class Terminal:
                 self.written = time.monotonic()
                 print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
 
+    def doing(self, text: str) -> None:
+        """Show what the run does besides training; without a bar only if no line was written for a while."""
+        with suppress(OSError):
+            if self.bar:
+                self.bar.update(self.task, description=text)
+            elif time.monotonic() - self.written >= LINE_SECONDS:
+                self.written = time.monotonic()
+                print(text, file=sys.stderr, flush=True)
+
     def picture(self, step: int, picture: Picture) -> None:
         """Do nothing: previews are in the run folder."""
 

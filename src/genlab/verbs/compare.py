@@ -21,7 +21,7 @@ STRIP = 16
 def compare(
     *runs: RunName,
     extractor: ExtractorName = "efficientnet-lite0",
-    samples: int = 10_000,
+    samples: int | None = None,
     split: Literal["held-out", "train"] = "held-out",
     resize: Literal["antialiased", "legacy"] = "antialiased",
     seed: int = 0,

@@ -21,7 +21,7 @@ def evaluate(
     fake: SourceName = None,
     size: int | None = None,
     extractor: ExtractorName = "efficientnet-lite0",
-    samples: int = 10_000,
+    samples: int | None = None,
     split: Literal["held-out", "train", "all"] | None = None,
     resize: Literal["antialiased", "legacy"] = "antialiased",
     seed: int = 0,
@@ -39,8 +39,8 @@ def evaluate(
     Args:
         real: Real images: a folder, zip or .npz, or a name such as digits.
         fake: Generated images, from any program: a folder, zip or .npz.
-        size: Side in pixels to which --real and --fake are resized first. By default the side of the generated
-            images.
+        size: Side in pixels of the squares to which --real and --fake are resized first, without cropping. By
+            default the generated images stay as they are, and the real ones get their size.
         split: Split of the real images: by default held-out for a run, all for --real.
         again: Measure again, even if the result is stored already.
 
@@ -62,7 +62,8 @@ def evaluate(
             f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
         )
 
-    from genlab.applications.evaluate import Request, evaluate_pictures, evaluate_run
+    from genlab.applications.evaluate import Request, evaluate_run
+    from genlab.applications.pictures import evaluate_pictures
 
     folder = None
     if real is None:

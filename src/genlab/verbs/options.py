@@ -25,7 +25,8 @@ SHARED = {
 OF_MEASURING = {
     "extractor": "Feature extractor: efficientnet-lite0, inception (or inception:FILE) for FID, classifier for "
     "images unlike photographs, pixels for toys.",
-    "samples": "Number of samples, and the most real images that are compared with them.",
+    "samples": "Number of samples, and the most real images that are compared with them: by default 10,000 of a "
+    "run, and all images of --real and --fake.",
     "resize": "How images are resized for the extractor; legacy is for comparison with older figures.",
     "seed": "Seed of the samples.",
 }

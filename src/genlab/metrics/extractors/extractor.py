@@ -31,6 +31,7 @@ class Extractor:
     resize: Resize = "antialiased"
     precision: Precision = "float32"
     exactly: Callable[[Tensor], ExtractorOutput] | None = None  # `network` in float32, if it computes in another
+    probabilities: str = "softmax of the logits"  # how they are computed, if there are any
     any_channels: bool = False  # whether it takes images with any number of channels, as they are
     rounds: bool = True  # whether images are rounded to 8 bits first
     piece: int = 256  # images at a time; few that fit into a CPU's cache can be three times as fast

@@ -5,6 +5,7 @@ It differs from other versions in its pooling: averages exclude the padding, and
 References:
     Szegedy et al., 2015. Rethinking the Inception Architecture for Computer Vision. arXiv:1512.00567.
     Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500.
+    Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, max_pool2d, relu
+from torch.nn.functional import avg_pool2d, linear, max_pool2d, relu
 
 from genlab.core.errors import GenlabError
 from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
@@ -50,7 +51,16 @@ def inception(path: Path, device: torch.device, resize: Resize = "antialiased") 
     network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
     network = network.to(device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     piece = PIECE if device.type == "cpu" else 64
-    return Extractor("inception", network, digest[:12], SIDE, resize, piece=piece, device=device)
+    return Extractor(
+        "inception",
+        network,
+        digest[:12],
+        SIDE,
+        resize,
+        probabilities="softmax of the logits without bias",
+        piece=piece,
+        device=device,
+    )
 
 
 class Convolution(nn.Module):
@@ -204,14 +214,18 @@ class Inception(nn.Module):
         self.fc = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, images: Tensor) -> ExtractorOutput:
-        """Return pooled features (B, 2048) and probabilities (B, 1008)."""
+        """Return pooled features (B, 2048) and probabilities (B, 1008).
+
+        The probabilities are the softmax of the logits without the bias, as in the code that defined the Inception
+        score (Salimans et al., 2016).
+        """
         maps = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(images)))
         maps = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(max_pool2d(maps, 3, stride=2)))
         maps = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(max_pool2d(maps, 3, stride=2))))
         maps = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(maps)))))
         maps = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(maps)))
         features = maps.mean((2, 3))
-        return ExtractorOutput(features, self.fc(features).softmax(1))
+        return ExtractorOutput(features, linear(features, self.fc.weight).softmax(1))
 
 
 def _average(maps: Tensor) -> Tensor:

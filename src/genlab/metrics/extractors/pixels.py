@@ -13,7 +13,7 @@ def pixel_features(images: Tensor) -> Tensor:
     """Return images (B, C, H, W), averaged down to at most 16×16, as vectors (B, C·h·w); vectors are unchanged."""
     if images.ndim < 4:
         return images.float().flatten(1)
-    side = min(LARGEST, images.shape[-1])
+    side = min(LARGEST, *images.shape[-2:])
     return adaptive_avg_pool2d(images.float(), side).flatten(1)
 
 
