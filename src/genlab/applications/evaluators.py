@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.applications.sample import batches
+from genlab.applications.sample import batches, chunk_of
 from genlab.core.condition import condition_rows, fill, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
@@ -105,8 +105,9 @@ def sample_quality(subject: Subject) -> Iterator[Figure]:
     index = random_rows(len(real), samples)
     # Under the conditions of the real images, so that the shares of the classes are the same.
     given = conditions_of(real, np.resize(index, samples), model.conditions)
-    pieces = batches(model, samples, subject.seed, given)
-    used_twice = -(-min(LIKENESS_IMAGES, samples) // CHUNK)
+    chunk = chunk_of(real.spec.target.shape)
+    pieces = batches(model, samples, subject.seed, given, chunk)
+    used_twice = -(-min(LIKENESS_IMAGES, samples) // chunk)
     pieces = [*map(cache, pieces[:used_twice]), *pieces[used_twice:]]
     of_real = real_statistics(real, extractor, samples, progress=subject.progress)
     fake = with_progress(extractor, pieces, "samples", progress=subject.progress)

@@ -93,11 +93,13 @@ def sample(
         _refuse_as_folder(into, opened.spec.target)  # before sampling, which may take minutes
 
     from genlab.applications.sample import sample as draw
+    from genlab.core.condition import in_turn
     from genlab.core.pictures import columns_of
-    from genlab.runs.data import find_class, sampling_condition
+    from genlab.runs.data import find_class, sampling_turns
 
     chosen = None if label is None else find_class(opened.folder, str(label))
-    condition = sampling_condition(opened.folder, opened.step, opened.model, number, chosen, data)
+    turns = sampling_turns(opened.folder, opened.step, opened.model, () if chosen is None else (chosen,), data)
+    condition = in_turn(turns, range(number))
     samples = draw(opened.model, number, seed, condition, progress=True)
     columns, classes = None, opened.spec.classes
     if label is None and 1 < classes <= MOST_COLUMNS and "label" in getattr(opened.model, "conditions", {}):
