@@ -168,12 +168,25 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
     assert grids[0].read_bytes() == grids[1].read_bytes() != grids[2].read_bytes()
     assert pixels(grids[0]).shape == (2 * 34 - 2, 3 * 34 - 2)
     expected = to_bytes(sample(load(preset, root=runs), 6, seed=1))
-    single = sorted((tmp_path / "deep" / "folder").iterdir())
+    single = sorted((tmp_path / "deep" / "folder").glob("*.png"))
     assert [path.name for path in single] == [f"{number:06d}.png" for number in range(6)]
     for number, path in enumerate(single):
         assert np.array_equal(pixels(path), expected[number, :, :, 0])
         top, left = 34 * (number // 3), 34 * (number % 3)
         assert np.array_equal(pixels(grids[0])[top : top + 32 : 2, left : left + 32 : 2], pixels(path))
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "big.png")])
+def test_too_many_samples_for_one_picture_are_refused_at_once(
+    runs: Path, genlab: Genlab, out: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = genlab("sample", "vae", "-n", 100_000_000, *out, "--root", runs)
+    assert code == 2
+    words = " ".join(err.split())
+    assert "one picture shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
+    assert "Give a folder for single images: --out FOLDER." in words
+    assert not list(tmp_path.iterdir())
 
 
 def test_samples_lie_in_the_run_folder_by_default(own: Path, genlab: Genlab) -> None:

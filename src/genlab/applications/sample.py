@@ -48,6 +48,18 @@ def sample(
         return torch.cat([made(piece()) for piece in pieces])
 
 
+def able(model: nn.Module, condition: Condition) -> Samples:
+    """Return `model`, which can sample under these conditions.
+
+    Raises:
+        GenlabError: as `sample`.
+    """
+    samples = need(model, Samples, "sampling")
+    if "label" in condition:
+        need_label(samples)
+    return samples
+
+
 def batches(
     model: nn.Module, count: int, seed: int, condition: Condition = NONE, chunk: int = CHUNK
 ) -> Sequence[Callable[[], Tensor]]:
@@ -56,7 +68,7 @@ def batches(
     Raises:
         GenlabError: as `sample`.
     """
-    samples = _able(model, condition)
+    samples = able(model, condition)
     filled = fill(samples.conditions, condition, count)
     device = device_of(model) if filled else CPU
     return [
@@ -73,7 +85,7 @@ def stream(
     Raises:
         GenlabError: as `sample`.
     """
-    samples, device = _able(model, turns), device_of(model) if turns else CPU
+    samples, device = able(model, turns), device_of(model) if turns else CPU
     with _progress(model, sum(map(len, parts)), show=progress) as made:
         for rows in parts:
             given = in_turn(turns, rows)
@@ -88,14 +100,6 @@ def chunk_of(shape: Sequence[int]) -> int:
 def chunks(count: int, chunk: int) -> list[range]:
     """Return the rows 0 to `count`, in ranges of `chunk`."""
     return [range(start, min(start + chunk, count)) for start in range(0, count, chunk)]
-
-
-def _able(model: nn.Module, condition: Condition) -> Samples:
-    """Return a model that samples under these conditions."""
-    samples = need(model, Samples, "sampling")
-    if "label" in condition:
-        need_label(samples)
-    return samples
 
 
 @torch.no_grad()
