@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.sample import chunk_of, sample, stream
+from genlab.applications.sample import sample, stream
+from genlab.core.batch import at_once
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
@@ -101,8 +102,8 @@ def test_noise_by_row_is_normal_and_quickly_drawn() -> None:
 
 
 def test_fewer_large_pictures_are_made_at_a_time() -> None:
-    assert [chunk_of((3, side, side)) for side in (8, 64, 128, 256, 1024, 4096)] == [250, 250, 64, 16, 1, 1]
-    assert chunk_of((2,)) == 250
+    assert [at_once((3, side, side)) for side in (8, 64, 128, 256, 1024, 4096)] == [250, 250, 64, 16, 1, 1]
+    assert at_once((2,)) == 250
 
 
 def test_a_stream_gives_the_same_samples_and_takes_the_conditions_in_turn() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.applications.sample import batches, chunk_of
+from genlab.applications.sample import batches
+from genlab.core.batch import at_once
 from genlab.core.condition import condition_rows, fill, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
@@ -105,7 +106,7 @@ def sample_quality(subject: Subject) -> Iterator[Figure]:
     index = random_rows(len(real), samples)
     # Under the conditions of the real images, so that the shares of the classes are the same.
     given = conditions_of(real, np.resize(index, samples), model.conditions)
-    chunk = chunk_of(real.spec.target.shape)
+    chunk = at_once(real.spec.target.shape)
     pieces = batches(model, samples, subject.seed, given, chunk)
     used_twice = -(-min(LIKENESS_IMAGES, samples) // chunk)
     pieces = [*map(cache, pieces[:used_twice]), *pieces[used_twice:]]

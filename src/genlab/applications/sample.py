@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,6 @@ from genlab.data.progress import bar
 
 CPU = torch.device("cpu")
 CHUNK = 250  # samples at a time
-PIXELS = 2**20  # at a time, because the memory that networks take grows with them
 
 
 def sample(
@@ -92,11 +90,6 @@ def stream(
             yield rows, given, made(_rows(samples, device, seed, rows, given))
 
 
-def chunk_of(shape: Sequence[int]) -> int:
-    """Return how many examples of a shape to make at a time: fewer of large pictures."""
-    return max(1, min(CHUNK, PIXELS // prod(shape[1:])))
-
-
 def chunks(count: int, chunk: int) -> list[range]:
     """Return the rows 0 to `count`, in ranges of `chunk`."""
     return [range(start, min(start + chunk, count)) for start in range(0, count, chunk)]
@@ -105,11 +98,11 @@ def chunks(count: int, chunk: int) -> list[range]:
 @torch.no_grad()
 def _rows(model: Samples, device: torch.device, seed: int, rows: range, condition: Condition) -> Tensor:
     given = {name: value.to(device) for name, value in condition.items()}
-    with _by_row(model):
+    with by_row(model):
         return model.sample(len(rows), given, RowNoise(seed, "samples", rows)).cpu()
 
 
-def _by_row(model: Samples) -> AbstractContextManager[object]:
+def by_row(model: object) -> AbstractContextManager[object]:
     """Return a context in which a user's own model draws its noise by row, too; genlab's call `normal`."""
     return nullcontext() if type(model).__module__.startswith("genlab.") else drawn_by_row()
 

@@ -2,11 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import torch
 from torch import Tensor
 
 from genlab.core.condition import Condition, condition_rows
+
+AT_ONCE = 250
+PIXELS = 2**20  # at a time, because the memory that networks take grows with them
+
+
+def at_once(shape: Sequence[int]) -> int:
+    """Return how many examples of a shape are evaluated at a time: 250, and fewer of large pictures."""
+    return max(1, min(AT_ONCE, PIXELS // prod(shape[1:])))
 
 
 @dataclass(frozen=True)

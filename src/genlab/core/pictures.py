@@ -17,7 +17,7 @@ Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
 TILE = 64  # side of the tile of a label, in pixels
 LEAST_SIDE = 32  # of an image in a grid; smaller ones are enlarged
-GAP = 2  # between the images of a grid, in pixels
+SPACE = 2  # between the images of a grid, in pixels
 MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse to open much larger pictures
 MOST_POINTS = 2**20  # in a plot
 MOST_LINES = 4  # of a caption
@@ -61,8 +61,8 @@ def _scale(height: int) -> int:
 
 def _laid_out(tiles: NDArray[np.uint8], columns: int) -> Picture:
     count, height, width, channels = tiles.shape
-    rows, down, right = -(-count // columns), height + GAP, width + GAP
-    canvas = np.full((rows * down - GAP, columns * right - GAP, channels), 255, np.uint8)
+    rows, down, right = -(-count // columns), height + SPACE, width + SPACE
+    canvas = np.full((rows * down - SPACE, columns * right - SPACE, channels), 255, np.uint8)
     for place, tile in enumerate(tiles):
         top, left = place // columns * down, place % columns * right
         canvas[top : top + height, left : left + width] = tile
@@ -75,7 +75,7 @@ def _captions(names: Sequence[str], width: int) -> NDArray[np.uint8]:
 
     pen = ImageDraw.Draw(Image.new("L", (1, 1)))
     texts = {name: _wrapped(name, width, pen) for name in names}
-    height = max(math.ceil(pen.multiline_textbbox((0, 0), text)[3]) for text in texts.values()) + GAP
+    height = max(math.ceil(pen.multiline_textbbox((0, 0), text)[3]) for text in texts.values()) + SPACE
     drawn = {}
     for name, text in texts.items():
         paper = Image.new("L", (width, height), 255)
@@ -103,7 +103,7 @@ def most_in_grid(shape: Sequence[int]) -> int:
     """Return how many examples of a shape one picture may show: images (C, H, W), or points (D,)."""
     if len(shape) < 3:
         return MOST_POINTS
-    height, width = (side * _scale(shape[1]) + GAP for side in shape[1:])
+    height, width = (side * _scale(shape[1]) + SPACE for side in shape[1:])
     return max(1, MOST_PIXELS // (height * width))
 
 
@@ -148,6 +148,16 @@ def stacked(pictures: Sequence[Picture]) -> Picture:
         parts.append(part)
     whole: Picture = np.concatenate(parts)[:-2]
     return whole
+
+
+def resized(picture: Picture, height: int, width: int) -> Picture:
+    """Return a picture in another size, bicubic."""
+    from PIL import Image
+
+    if picture.shape[:2] == (height, width):
+        return picture
+    array = np.asarray(to_pillow(picture).resize((width, height), Image.Resampling.BICUBIC))
+    return array.reshape(height, width, picture.shape[2])
 
 
 def to_pillow(picture: Picture) -> "Image.Image":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
+from genlab.verbs.places import place_of, refuse_too_many
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 16  # in a grid with a column for each class
 SHOWN = 64  # images of a folder that a notebook shows
 LONGEST = 60  # letters of labels in a file name
-OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +114,14 @@ def sample(
         UsageError: no such run, class or option, a value that an option does not take, or too many for a grid.
         GenlabError: the model cannot sample, or takes no labels.
     """
-    path = None if out is None else Path(out)
+    place, into = place_of(out)
     if number < 1:
         raise UsageError(f"--number must be at least 1, not {number}")
-    if path and path.suffix.lower() in OTHER_PICTURES:
-        raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
-    into = None if path is None or path.suffix.lower() == ".png" else path
     if into:
         _refuse_as_folder(into, opened.spec.target)
     else:
-        _refuse_as_grid(number, opened.spec.target)
+        refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
 
     from genlab.runs.data import find_class, sampling_turns
 
@@ -132,7 +129,7 @@ def sample(
     turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)
     if into:
         return _write_singly(opened, into, number, seed, turns, sampling)
-    place = path or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
+    place = place or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
     return _write_grid(opened, place, number, seed, turns)
 
 
@@ -169,23 +166,13 @@ def _refuse_as_folder(folder: Path, target: "Modality") -> None:
     refuse_other(folder)
 
 
-def _refuse_as_grid(number: int, target: "Modality") -> None:
-    from genlab.core.pictures import most_in_grid
-
-    if number > (most := most_in_grid(target.shape)):
-        images = target.spatial == 2
-        size = f" of {target.shape[1]}×{target.shape[2]} pixels" if images else ""
-        way = " Give a folder for single images: --out FOLDER." if images else ""
-        raise UsageError(f"one picture shows at most {most:,} {target.noun}{size}, not {number:,}.{way}")
-
-
 def _write_grid(opened: Opened, place: Path, number: int, seed: int, turns: Mapping[str, "Tensor"]) -> Sampled:
-    from genlab.applications.sample import chunk_of
     from genlab.applications.sample import sample as draw
+    from genlab.core.batch import at_once
     from genlab.core.condition import in_turn
 
     condition = in_turn(turns, range(number))
-    chunk = chunk_of(opened.spec.target.shape)
+    chunk = at_once(opened.spec.target.shape)
     samples = draw(opened.model, number, seed, condition, chunk=chunk, progress=True)
     sampled = Sampled(samples, condition, place, opened.spec, number)
     write_png(place, sampled.picture)
@@ -200,8 +187,9 @@ def _write_singly(
     turns: Mapping[str, "Tensor"],
     sampling: Mapping[str, Any],
 ) -> Sampled:
-    from genlab.applications.sample import able, chunk_of
+    from genlab.applications.sample import able
     from genlab.applications.sample_folder import SampleFolder, class_folders, record_of
+    from genlab.core.batch import at_once
     from genlab.core.condition import in_turn
 
     able(opened.model, turns)  # before the folder is made
@@ -209,6 +197,6 @@ def _write_singly(
     folders = {label: names[label] for label in turns["label"].tolist()} if "label" in turns else {}
     folder = SampleFolder(path, folders)
     folder.prepare(record_of(opened.model, opened.step, seed, turns, spec.class_names, sampling), number)
-    there = folder.fill(opened.model, number, seed, turns, chunk_of(spec.target.shape), progress=True)
+    there = folder.fill(opened.model, number, seed, turns, at_once(spec.target.shape), progress=True)
     shown = in_turn(turns, range(min(number, SHOWN)))
     return Sampled(None, shown, path, spec, number, folder, there)
