@@ -71,9 +71,10 @@ class Reconstructed:
         """Return what was done to the sizes of the images."""
         if self.target.spatial != 2:
             return ()
-        size = "x".join(map(str, self.target.shape[:0:-1]))
-        odd = f"squashed whole to the model's {size} pixels, because of another ratio of sides: {self.squashed}"
-        singly = f"reconstructed at the model's {size} pixels, and written in the sizes of their sources"
+        channels, height, width = self.target.shape
+        size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
+        odd = f"squashed whole to the model's {size}, because of another ratio of sides: {self.squashed}"
+        singly = f"reconstructed at the model's {size}, and written in the sizes of their sources"
         return [*([odd] if self.squashed else []), *([] if self.path.suffix.lower() == ".png" else [singly])]
 
     def _repr_png_(self) -> bytes:
