@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.applications import sample as sampling
 from genlab.applications.capability import need, presets_with
 from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.reconstruct import reconstruct
@@ -135,9 +134,8 @@ def test_an_interpolation_that_has_no_ends_says_what_it_needs() -> None:
         interpolate(nn.Identity(), ends_of(Sampler(), 2, 0), 3)
 
 
-def test_samples_are_a_function_of_the_seed_and_come_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "CHUNK", 4)
-    images = sample(Sampler(), 10, seed=1)
+def test_samples_are_a_function_of_the_seed_and_come_in_chunks() -> None:
+    images = sample(Sampler(), 10, seed=1, chunk=4)
     assert images.shape == (10, 1, 1, 2)
     assert torch.equal(images, sample(Sampler(), 10, seed=1))
     assert torch.equal(images[:8], sample(Sampler(), 8, seed=1))

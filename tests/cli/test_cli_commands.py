@@ -170,12 +170,25 @@ def test_samples_come_as_a_grid_or_one_by_one_by_seed(
     assert grids[0].read_bytes() == grids[1].read_bytes() != grids[2].read_bytes()
     assert pixels(grids[0]).shape == (2 * 34 - 2, 3 * 34 - 2)
     expected = to_bytes(sample(load(preset, root=runs), 6, seed=1))
-    single = sorted((tmp_path / "deep" / "folder").iterdir())
+    single = sorted((tmp_path / "deep" / "folder").glob("*.png"))
     assert [path.name for path in single] == [f"{number:06d}.png" for number in range(6)]
     for number, path in enumerate(single):
         assert np.array_equal(pixels(path), expected[number, :, :, 0])
         top, left = 34 * (number // 3), 34 * (number % 3)
         assert np.array_equal(pixels(grids[0])[top : top + 32 : 2, left : left + 32 : 2], pixels(path))
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "big.png")])
+def test_too_many_samples_for_one_picture_are_refused_at_once(
+    runs: Path, genlab: Genlab, out: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = genlab("sample", "vae", "-n", 100_000_000, *out, "--root", runs)
+    assert code == 2
+    words = " ".join(err.split())
+    assert "one picture shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
+    assert "Give a folder for single images: --out FOLDER." in words
+    assert not list(tmp_path.iterdir())
 
 
 def test_samples_lie_in_the_run_folder_by_default(own: Path, genlab: Genlab) -> None:
@@ -281,6 +294,58 @@ def test_a_folder_is_reconstructed_and_what_is_broken_is_reported(
     assert float(mean[1]) == pytest.approx(sum(errors) / 3, abs=2e-5)
 
 
+def test_a_folder_is_reconstructed_into_pictures_of_the_same_names_and_sizes(
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab
+) -> None:
+    (pictures / "deep").mkdir()
+    for name, size in (("b.gif", (50, 20)), ("deep/d.png", (16, 16))):
+        Image.new("L", size, 128).save(pictures / name)
+    out = tmp_path / "again"
+    code, said, _ = genlab("reconstruct", "vae", pictures, "--out", out, "--root", runs)
+    assert code == 0
+    found = {str(path.relative_to(out)): pixels(path).shape for path in out.rglob("*.png")}
+    assert found == {
+        "a.png": (20, 30),
+        "b.jpg.png": (16, 16),
+        "b.gif.png": (20, 50),
+        "c.png": (40, 24),
+        "deep/d.png": (16, 16),
+    }
+    assert "images: 5" in said
+    assert "squashed whole to the model's 16x16 pixels in grey, because of another ratio of sides: 3" in said
+    assert "reconstructed at the model's 16x16 pixels in grey, and written in the sizes of their sources" in said
+    assert re.search(r"^rejected  broken\.png: .+$", said, re.MULTILINE)
+    model, kept = load("vae", root=runs), torch.full((1, 1, 16, 16), 128 / 127.5 - 1)
+    assert np.array_equal(pixels(out / "deep" / "d.png"), to_bytes(model.reconstruct(kept))[0, :, :, 0])  # type: ignore[operator]
+    code, _, err = genlab("reconstruct", "vae", pictures, "--out", out, "--root", runs)
+    assert (code, "is not empty. Choose a new --out" in " ".join(err.split())) == (2, True)
+
+
+def test_nothing_of_a_picture_is_cropped(runs: Path, tmp_path: Path, genlab: Genlab) -> None:
+    errors = []
+    for name, side in (("a", 0), ("b", 255)):
+        wide = np.full((16, 48), 128, np.uint8)
+        wide[:, :16] = wide[:, 32:] = side  # what is left and right of the centre square
+        Image.fromarray(wide).save(tmp_path / f"{name}.png")
+        code, out, _ = genlab("reconstruct", "vae", tmp_path / f"{name}.png", "--root", runs, "--json")
+        assert code == 0
+        assert json.loads(out)["squashed"] == 1
+        errors.append(json.loads(out)["mean_squared_error"])
+    assert abs(errors[0] - errors[1]) > 0.01
+
+
+def test_the_draw_of_a_picture_does_not_depend_on_how_many_there_are(
+    runs: Path, tmp_path: Path, genlab: Genlab
+) -> None:
+    for number in range(4):
+        Image.new("L", (16, 16), 60 * number).save(tmp_path / f"{number}.png")
+    line = ("reconstruct", "vae", tmp_path, "--draw", "--root", runs, "--json")
+    many = json.loads(genlab(*line)[1])["errors"]
+    (tmp_path / "3.png").unlink()
+    del many["3.png"]
+    assert json.loads(genlab(*line)[1])["errors"] == pytest.approx(many)
+
+
 @pytest.mark.parametrize("broken", [True, False])
 def test_nothing_to_reconstruct_is_an_error(
     runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab, broken: bool
@@ -348,9 +413,7 @@ def test_the_walk_of_a_model_with_a_prior_is_that_of_the_library(
         assert np.array_equal(tile, expected[number, :, :, 0])
 
 
-@pytest.mark.parametrize(
-    "command", [("interpolate", "vae"), ("reconstruct", "vae", "pictures"), ("data", "digits")]
-)
+@pytest.mark.parametrize("command", [("interpolate", "vae"), ("data", "digits")])
 def test_a_picture_is_not_written_under_a_name_that_says_otherwise(
     runs: Path, tmp_path: Path, genlab: Genlab, command: tuple[str, ...]
 ) -> None:

@@ -8,8 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+import genlab as package
+from genlab.applications import sample as sampling
 from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
+from genlab.core.errors import UsageError
+from genlab.core.pictures import to_bytes
 from genlab.data.source import open_source
 from genlab.verbs.interpolate import interpolate as interpolate_verb
 from genlab.verbs.load import load
@@ -52,7 +56,8 @@ def test_a_class_by_name_in_any_case_or_by_number(root: Path, genlab: Genlab, tm
 def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Genlab) -> None:
     assert genlab("sample", "cgan", "-n", 6, "--root", root)[0] == 0
     with Image.open(root / "cgan" / "samples" / "000012-6-seed-0.png") as grid:
-        assert grid.size == (3 * 34 - 2, 2 * 34 - 2)  # shown at twice their size
+        assert grid.width == 3 * 34 - 2  # shown at twice their size
+        assert 2 * 34 - 2 < grid.height < 4 * 34  # below the names of the classes
     model = load("cgan", root=root)
     images = sample(model, 300, seed=1)  # in more chunks than one
     assert images.shape == (300, 1, 16, 16)
@@ -63,6 +68,55 @@ def test_without_a_label_there_is_a_column_for_each_class(root: Path, genlab: Ge
 
 def test_a_run_names_the_classes_that_one_can_ask_for(root: Path, genlab: Genlab) -> None:
     assert "classes for --label: Bag, ankle boot, trouser" in genlab("info", "cgan", "--root", root)[1]
+
+
+def test_several_classes_are_taken_in_turn_on_both_faces(root: Path, genlab: Genlab, tmp_path: Path) -> None:
+    line = ("sample", "cgan", "--label", "trouser", "--label", 0, "-n", 5, "--out", tmp_path / "a.png")
+    assert genlab(*line, "--root", root)[0] == 0
+    drawn = package.sample("cgan", label=["trouser", 0], number=5, out=tmp_path / "b.png", root=root)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert drawn.condition["label"].tolist() == [2, 0, 2, 0, 2]
+    in_run = package.sample("cgan", label=[2, "Bag"], number=5, root=root)
+    assert in_run.path.name == "000012-5-2-0-seed-0.png"
+    with pytest.raises(UsageError, match="label is an empty list"):
+        package.sample("cgan", label=[], root=root)
+
+
+def test_classes_are_folders_that_can_be_trained_on_again(root: Path, genlab: Genlab, tmp_path: Path) -> None:
+    code, out, _ = genlab("sample", "cgan", "-n", 7, "--out", tmp_path / "new", "--root", root)
+    assert (code, out) == (0, f"7 images in {tmp_path / 'new'}\n")
+    data = package.data(tmp_path / "new", size=16)
+    assert data.source.train.spec.class_names == NAMES
+    assert len(data.source.train) + len(data.source.held_out) == 7
+    expected = to_bytes(sample(load("cgan", root=root), 7, 0))
+    for row, picture in enumerate(expected):
+        with Image.open(tmp_path / "new" / NAMES[row % 3] / f"{row:06d}.png") as written:
+            assert np.array_equal(np.asarray(written), picture[:, :, 0])
+    assert genlab("sample", "cgan", "--label", 1, "-n", 2, "--out", tmp_path / "one", "--root", root)[0] == 0
+    files = sorted(str(path.relative_to(tmp_path / "one")) for path in (tmp_path / "one").rglob("*.png"))
+    assert files == ["ankle boot/000000.png", "ankle boot/000001.png"]
+
+
+def test_a_folder_is_continued_by_the_same_command_only(
+    root: Path, genlab: Genlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "CHUNK", 5)
+    folder, line = tmp_path / "new", ("sample", "cgan", "--out", tmp_path / "new", "--root", root)
+    assert genlab(*line, "-n", 12)[0] == 0
+    whole = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    next(folder.rglob("000010.png")).unlink()  # as if it had been killed before
+    assert genlab(*line, "-n", 12)[1] == f"12 images in {folder} (11 of them were there already)\n"
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == whole
+    assert genlab(*line, "-n", 14)[0] == 0  # more of the same
+    assert len(list(folder.rglob("*.png"))) == 14
+    for other, why in (
+        (("-n", 14, "--seed", 1), "seed was 0 and is 1"),
+        (("-n", 14, "--label", 0), 'classes was ["Bag", "ankle boot", "trouser"] and is ["Bag"]'),
+        (("-n", 12), "is for 14 samples, more than --number 12"),
+    ):
+        code, _, err = genlab(*line, *other)
+        assert code == 2
+        assert why in " ".join(err.split())
 
 
 def test_a_class_that_there_is_not(root: Path, genlab: Genlab) -> None:

@@ -208,11 +208,12 @@ def test_a_quiet_command_prints_nothing(tmp_path: Path, genlab: Genlab) -> None:
 
 def test_samples_are_a_tensor_a_file_and_a_picture(runs: Path, tmp_path: Path) -> None:
     sampled = package.sample("vae", number=6, seed=3, out=tmp_path / "a.png", root=runs)
+    assert sampled.samples is not None
     assert sampled.samples.shape == (6, 1, 16, 16)
     assert sampled.condition == {}
     assert sampled._repr_png_() == sampled.path.read_bytes()
     alone = package.sample("vae", number=6, seed=3, out=str(tmp_path / "folder"), root=runs)
-    assert torch.equal(alone.samples, sampled.samples)
+    assert alone.samples is None  # 50,000 pictures would not fit into memory
     assert str(alone) == f"6 images in {tmp_path / 'folder'}"
     assert alone._repr_png_() == sampled._repr_png_()
 

@@ -5,11 +5,54 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.core.pictures import POINT_CANVAS, columns_of, gif, image_grid, png, scatter_plot, to_bytes, to_pillow
+from genlab.core.pictures import (
+    POINT_CANVAS,
+    columns_of,
+    gif,
+    image_grid,
+    label_tiles,
+    most_in_grid,
+    png,
+    scatter_plot,
+    to_bytes,
+    to_pillow,
+)
 
 
 def flat(*values: float, channels: int = 1, side: int = 32) -> torch.Tensor:
     return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, channels, side, side)
+
+
+NAMES = ["ankle boot", "T-shirt/top", "coat"]
+
+
+def test_names_are_written_once_above_each_column_or_above_each_image() -> None:
+    images = torch.zeros(6, 3, 32, 32)
+    plain = image_grid(images, 3)
+    title, header, each = (
+        image_grid(images, 3, names) for names in (NAMES[:1] * 6, NAMES * 2, [*NAMES, *reversed(NAMES)])
+    )
+    assert title.shape[1] == header.shape[1] == each.shape[1] == plain.shape[1]
+    for grid in (title, header):
+        assert np.array_equal(grid[-len(plain) :], plain)
+        assert (grid[: -len(plain)] < 128).any()  # text
+    assert len(each) - len(plain) == 2 * (len(header) - len(plain) - 2)
+    assert np.array_equal(each[-32:, :32], plain[-32:, :32])
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 500, "日本語", "a\nb\x1b[31m", "\udcff", "W" * 40])
+def test_a_name_of_any_kind_fits_above_an_image(name: str) -> None:
+    grid = image_grid(torch.zeros(2, 1, 8, 8), 2, [name, "b"])
+    assert grid.shape[1] == 2 * 34 - 2
+    assert len(grid) < 32 + 80
+    assert label_tiles([name]).shape == (64, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"), [((3, 8, 8), 60_553), ((3, 1024, 1024), 66), ((3, 9000, 9000), 1), ((2,), 2**20)]
+)
+def test_a_grid_is_bounded_by_its_pixels(shape: tuple[int, ...], most: int) -> None:
+    assert most_in_grid(shape) == most
 
 
 def test_every_byte_survives_the_way_there_and_back() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genlab.applications.likelihoods import likelihood_bound, split_bound
-from genlab.applications.sample import CHUNK, batches
+from genlab.applications.sample import batches
 from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, rows_of, sources_of
 from genlab.core.batch import at_once
 from genlab.core.condition import condition_rows, fill, required_conditions
@@ -81,9 +81,10 @@ def sample_quality(subject: Subject) -> Iterator[Figure]:
     index = random_rows(len(real), samples)
     # Under the conditions of the real images, so that the shares of the classes are the same.
     given = conditions_of(real, np.resize(index, samples), model.conditions)
-    pieces = batches(model, samples, subject.seed, given)
+    chunk = at_once(real.spec.target.shape)
+    pieces = batches(model, samples, subject.seed, given, chunk)
     alike = min(images_in_pairs(real.spec.target), samples)
-    used_twice = -(-alike // CHUNK)
+    used_twice = -(-alike // chunk)
     pieces = [*map(cache, pieces[:used_twice]), *pieces[used_twice:]]
     of_real = real_statistics(real, extractor, samples, progress=subject.progress)
     fake = with_progress(extractor, pieces, "samples", progress=subject.progress)

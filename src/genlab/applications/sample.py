@@ -1,25 +1,33 @@
-"""Samples from a model, in batches that can be made in any order."""
+"""Samples from a model, in chunks that can be made in any order and of any size."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need, need_label
-from genlab.core.condition import NONE, Condition, condition_rows, fill
+from genlab.core.condition import NONE, Condition, condition_rows, fill, in_turn
 from genlab.core.contract import Samples, SamplesInSteps
 from genlab.core.device import device_of
-from genlab.core.random import generator
+from genlab.core.random import RowNoise, drawn_by_row
 from genlab.data.progress import bar
 
-CHUNK = 250
+CPU = torch.device("cpu")
+CHUNK = 250  # samples at a time
 
 
 def sample(
-    model: nn.Module, count: int, seed: int, condition: Condition = NONE, *, progress: bool = False
+    model: nn.Module,
+    count: int,
+    seed: int,
+    condition: Condition = NONE,
+    *,
+    chunk: int = CHUNK,
+    progress: bool = False,
 ) -> Tensor:
-    """Return `count` new examples (count, *shape); the same seed gives the same examples.
+    """Return `count` new examples (count, *shape). Each depends only on the seed, its position and its condition.
 
     Args:
         model: a model that samples.
@@ -27,33 +35,19 @@ def sample(
         seed: of the noise.
         condition: the conditions of the samples, by name: {"label": (count,)}; by default labels cycle through the
             classes.
-        progress: show a progress bar on a terminal if sampling takes many steps.
+        chunk: number of samples to make at a time.
+        progress: show a progress bar on a terminal.
 
     Raises:
         GenlabError: the model does not sample, or does not take the condition.
     """
-    pieces = batches(model, count, seed, condition)
-    if not progress or not isinstance(model, SamplesInSteps):
-        return torch.cat([piece() for piece in pieces])
-    with bar(show=True) as shown:
-        task, made = shown.add_task("sampling"), 0
-
-        def show(step: int, steps: int) -> None:
-            shown.update(task, completed=made * steps + step, total=len(pieces) * steps)
-
-        model.progress_callback, samples = show, []
-        try:
-            for made, piece in enumerate(pieces):  # noqa: B007 (`show` reads it)
-                samples.append(piece())
-        finally:
-            model.progress_callback = None
-    return torch.cat(samples)
+    pieces = batches(model, count, seed, condition, chunk)
+    with _progress(model, count, show=progress) as made:
+        return torch.cat([made(piece()) for piece in pieces])
 
 
-def batches(
-    model: nn.Module, count: int, seed: int, condition: Condition = NONE
-) -> Sequence[Callable[[], Tensor]]:
-    """Return functions that make the batches of `count` samples; each has its own noise, so their order is free.
+def able(model: nn.Module, condition: Condition) -> Samples:
+    """Return `model`, which can sample under these conditions.
 
     Raises:
         GenlabError: as `sample`.
@@ -61,15 +55,77 @@ def batches(
     samples = need(model, Samples, "sampling")
     if "label" in condition:
         need_label(samples)
+    return samples
+
+
+def batches(
+    model: nn.Module, count: int, seed: int, condition: Condition = NONE, chunk: int = CHUNK
+) -> Sequence[Callable[[], Tensor]]:
+    """Return functions that make `count` samples in chunks; a sample has its own noise, so their order is free.
+
+    Raises:
+        GenlabError: as `sample`.
+    """
+    samples = able(model, condition)
     filled = fill(samples.conditions, condition, count)
-    device = device_of(model) if filled else torch.device("cpu")
+    device = device_of(model) if filled else CPU
     return [
-        partial(_batch, samples, device, seed, slice(start, min(start + CHUNK, count)), filled)
-        for start in range(0, count, CHUNK)
+        partial(_rows, samples, device, seed, rows, condition_rows(filled, slice(rows.start, rows.stop)))
+        for rows in chunks(count, chunk)
     ]
 
 
+def stream(
+    model: nn.Module, parts: Sequence[range], seed: int, turns: Condition = NONE, *, progress: bool = False
+) -> Iterator[tuple[range, Condition, Tensor]]:
+    """Yield the samples of each range of rows with the rows and their conditions, which `turns` gives in turn.
+
+    Raises:
+        GenlabError: as `sample`.
+    """
+    samples, device = able(model, turns), device_of(model) if turns else CPU
+    with _progress(model, sum(map(len, parts)), show=progress) as made:
+        for rows in parts:
+            given = in_turn(turns, rows)
+            yield rows, given, made(_rows(samples, device, seed, rows, given))
+
+
+def chunks(count: int, chunk: int) -> list[range]:
+    """Return the rows 0 to `count`, in ranges of `chunk`."""
+    return [range(start, min(start + chunk, count)) for start in range(0, count, chunk)]
+
+
 @torch.no_grad()
-def _batch(model: Samples, device: torch.device, seed: int, part: slice, condition: Condition) -> Tensor:
-    given = {name: value.to(device) for name, value in condition_rows(condition, part).items()}
-    return model.sample(part.stop - part.start, given, generator(seed, "samples", part.start)).cpu()
+def _rows(model: Samples, device: torch.device, seed: int, rows: range, condition: Condition) -> Tensor:
+    given = {name: value.to(device) for name, value in condition.items()}
+    with by_row(model):
+        return model.sample(len(rows), given, RowNoise(seed, "samples", rows)).cpu()
+
+
+def by_row(model: object) -> AbstractContextManager[object]:
+    """Return a context in which a user's own model draws its noise by row, too; genlab's call `normal`."""
+    return nullcontext() if type(model).__module__.startswith("genlab.") else drawn_by_row()
+
+
+@contextmanager
+def _progress(model: nn.Module, count: int, *, show: bool) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Show how many of `count` samples are made; yields a function that is called with those just made."""
+    with bar(show) as shown:
+        task, done = shown.add_task("sampling", total=count), 0
+
+        def made(samples: Tensor) -> Tensor:
+            nonlocal done
+            done += len(samples)
+            shown.update(task, completed=done)
+            return samples
+
+        if not show or not isinstance(model, SamplesInSteps):
+            yield made
+            return
+        model.progress_callback = lambda step, steps: shown.update(
+            task, description=f"sampling, step {step}/{steps}"
+        )
+        try:
+            yield made
+        finally:
+            model.progress_callback = None

@@ -102,7 +102,9 @@ def _kind(hint: Any) -> Any:  # noqa: ANN401
     if get_origin(hint) not in (Union, types.UnionType):
         return hint
     parts = get_args(hint)
+    if any(get_origin(part) is Sequence for part in parts):
+        return list[str] | None
     for kind in (Path, str):
         if kind in parts:
             return kind | None if type(None) in parts else kind
-    return list[str] | None if Sequence[str] in parts else hint
+    return hint

@@ -49,6 +49,12 @@ def condition_rows(condition: Condition, index: Tensor | slice) -> dict[str, Ten
     return {name: value[index] for name, value in condition.items()}
 
 
+def in_turn(values: Condition, rows: range) -> dict[str, Tensor]:
+    """Return the conditions of `rows`, which take the values of each condition in turn."""
+    index = torch.arange(rows.start, rows.stop)
+    return {name: value[index % len(value)] for name, value in values.items()}
+
+
 def required_conditions(conditions: Mapping[str, Modality]) -> list[str]:
     """Return the names of the conditions without a default, which must be given."""
     return [name for name, modality in conditions.items() if modality.default(1) is None]

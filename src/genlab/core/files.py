@@ -56,6 +56,20 @@ def write(path: Path, data: bytes) -> None:
         _fill(file, data)
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a file that can be made again: without waiting for the disk, which takes longer than to make it.
+
+    What is at `path` is removed before, so that no link is followed. A kill may leave a part of the file.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with storage(path):
+        path.unlink(missing_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+
+
 def _fill(file: IO[bytes], data: bytes) -> None:
     file.write(data)
     file.flush()

@@ -10,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw
     from torch import Tensor
 
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
 TILE = 64  # side of the tile of a label, in pixels
+LEAST_SIDE = 32  # of an image in a grid; smaller ones are enlarged
+SPACE = 2  # between the images of a grid, in pixels
+MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse to open much larger pictures
+MOST_POINTS = 2**20  # in a plot
+MOST_LINES = 4  # of a caption
 POINT_CANVAS = 256  # side of a scatter plot, in pixels
 
 
@@ -28,22 +33,78 @@ def to_bytes(images: "Tensor") -> NDArray[np.uint8]:
     return array
 
 
-def image_grid(images: "Tensor", columns: int | None = None) -> Picture:
+def image_grid(images: "Tensor", columns: int | None = None, names: Sequence[str] = ()) -> Picture:
     """Lay out images (B, C, H, W) in [-1, 1] in a grid, two pixels apart.
 
     Without `columns` the grid is about square. Images smaller than 32 pixels are shown at least twice as large.
+    `names`, one for each image, are written above them: once if they are all equal, above each column if its
+    images have one name, and else above each image.
     """
-    tiles = to_bytes(images)
-    scale = -(-32 // tiles.shape[1])
+    tiles, scale = to_bytes(images), _scale(images.shape[2])
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+    columns = columns or int(np.ceil(np.sqrt(len(tiles))))
+    if not names:
+        return _laid_out(tiles, columns)
+    if len(set(names)) == 1:
+        grid = _laid_out(tiles, columns)
+        return stacked([_captions(names[:1], grid.shape[1])[0], grid])
+    if all(name == names[place % columns] for place, name in enumerate(names)):
+        return stacked([_laid_out(_captions(names[:columns], tiles.shape[2]), columns), _laid_out(tiles, columns)])
+    captions = _captions(names, tiles.shape[2]).repeat(tiles.shape[3], axis=3)
+    return _laid_out(np.concatenate([captions, tiles], axis=1), columns)
+
+
+def _scale(height: int) -> int:
+    """Return how many times as large images of a height are shown."""
+    return -(-LEAST_SIDE // height)
+
+
+def _laid_out(tiles: NDArray[np.uint8], columns: int) -> Picture:
     count, height, width, channels = tiles.shape
-    columns = columns or int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    canvas = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2, channels), 255, np.uint8)
+    rows, down, right = -(-count // columns), height + SPACE, width + SPACE
+    canvas = np.full((rows * down - SPACE, columns * right - SPACE, channels), 255, np.uint8)
     for place, tile in enumerate(tiles):
-        top, left = place // columns * (height + 2), place % columns * (width + 2)
+        top, left = place // columns * down, place % columns * right
         canvas[top : top + height, left : left + width] = tile
     return canvas
+
+
+def _captions(names: Sequence[str], width: int) -> NDArray[np.uint8]:
+    """Return names as black text (N, H, width, 1), each in as many lines as it takes, at most `MOST_LINES`."""
+    from PIL import Image, ImageDraw
+
+    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    texts = {name: _wrapped(name, width, pen) for name in names}
+    height = max(math.ceil(pen.multiline_textbbox((0, 0), text)[3]) for text in texts.values()) + SPACE
+    drawn = {}
+    for name, text in texts.items():
+        paper = Image.new("L", (width, height), 255)
+        ImageDraw.Draw(paper).multiline_text((0, 0), text, fill=0)
+        drawn[name] = np.asarray(paper)[:, :, None]
+    return np.stack([drawn[name] for name in names])
+
+
+def _wrapped(name: str, width: int, pen: "ImageDraw.ImageDraw") -> str:
+    """Return a name in lines that are at most `width` pixels wide, unless a letter is wider."""
+    for letters in range(max(1, width // 3), 0, -1):  # no letter of the font is narrower than 3 pixels by much
+        lines = textwrap.wrap(drawable(name), letters, max_lines=MOST_LINES, placeholder="..."[:letters])
+        if all(pen.textlength(line) <= width for line in lines):
+            break
+    return "\n".join(lines)
+
+
+def drawable(name: str) -> str:
+    """Return a name with escapes for the characters that the font of Pillow lacks."""
+    known = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return known.encode("latin-1", "backslashreplace").decode("latin-1")
+
+
+def most_in_grid(shape: Sequence[int]) -> int:
+    """Return how many examples of a shape one picture may show: images (C, H, W), or points (D,)."""
+    if len(shape) < 3:
+        return MOST_POINTS
+    height, width = (side * _scale(shape[1]) + SPACE for side in shape[1:])
+    return max(1, MOST_PIXELS // (height * width))
 
 
 def columns_of(count: int, classes: int) -> int:
@@ -72,7 +133,7 @@ def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
     tiles = np.full((len(names), 1, TILE, TILE), 255, np.uint8)
     for tile, name in zip(tiles, names, strict=True):
         paper = Image.new("L", (TILE, TILE), 255)
-        ImageDraw.Draw(paper).multiline_text((1, 1), "\n".join(textwrap.wrap(name, 9)), fill=0)
+        ImageDraw.Draw(paper).multiline_text((1, 1), "\n".join(textwrap.wrap(drawable(name), 9)), fill=0)
         tile[0] = np.asarray(paper)
     return image_grid(torch.from_numpy(tiles).float() / 127.5 - 1, columns)
 
@@ -87,6 +148,16 @@ def stacked(pictures: Sequence[Picture]) -> Picture:
         parts.append(part)
     whole: Picture = np.concatenate(parts)[:-2]
     return whole
+
+
+def resized(picture: Picture, height: int, width: int) -> Picture:
+    """Return a picture in another size, bicubic."""
+    from PIL import Image
+
+    if picture.shape[:2] == (height, width):
+        return picture
+    array = np.asarray(to_pillow(picture).resize((width, height), Image.Resampling.BICUBIC))
+    return array.reshape(height, width, picture.shape[2])
 
 
 def to_pillow(picture: Picture) -> "Image.Image":

@@ -61,6 +61,17 @@ def decode(file: BinaryIO, size: Size, channels: int) -> Array:
         return fit(to_bytes(picture), size, channels)
 
 
+def decode_whole(file: BinaryIO, size: tuple[int, int], channels: int) -> tuple[Array, tuple[int, int]]:
+    """Return a whole image file as uint8 `(channels, *size)`, and its own height and width; raises as `decode`."""
+    from PIL import Image, ImageOps
+
+    with _open(file) as picture:
+        ImageOps.exif_transpose(picture, in_place=True)
+        resized = to_bytes(picture).resize(size[::-1], Image.Resampling.BICUBIC, reducing_gap=2.0)
+        array = np.asarray(resized.convert("L" if channels == 1 else "RGB"))
+        return array.reshape(*size, channels).transpose(2, 0, 1), (picture.height, picture.width)
+
+
 def reason(error: Exception) -> str:
     """Return the reason why a file was rejected, in words."""
     from PIL import Image, UnidentifiedImageError

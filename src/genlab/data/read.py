@@ -98,18 +98,32 @@ def _axes(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape))
 
 
-def _of_files(path: Path, modality: Modality) -> Read:
+def list_pictures(path: Path, modality: Modality) -> Listing:
+    """Return the listing of a folder, or of one picture.
+
+    Raises:
+        UsageError: there is nothing at the path, or a model of `modality` takes no pictures.
+    """
     if not path.exists():
         raise UsageError(f"there is no picture or folder {path}")
     if modality.spatial != 2:
         raise UsageError(f"this model was trained on {modality.noun}, not on pictures")
+    if path.is_dir():
+        return list_folder(path)
+    return Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
+
+
+def unreadable(path: Path, rejected: Sequence[Rejected]) -> DataError:
+    """Return the error that no picture could be read."""
+    reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
+    return DataError(f"no picture could be read at {path}: {reasons}")
+
+
+def _of_files(path: Path, modality: Modality) -> Read:
+    listing = list_pictures(path, modality)
     channels, side, width = modality.shape
     if side != width:
         raise UsageError(f"this model was trained on pictures of {side}×{width}; pictures are read as squares")
-    if path.is_dir():
-        listing = list_folder(path)
-    else:
-        listing = Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
     names, images, rejected, cropped = [], [], list(listing.rejected), 0
     with strict():
         for at, entry in enumerate(listing.entries):
@@ -124,7 +138,6 @@ def _of_files(path: Path, modality: Modality) -> Read:
                 names.append(printable(entry.path))
                 cropped += header.width != header.height
     if not images:
-        reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
-        raise DataError(f"no picture could be read at {path}: {reasons}")
+        raise unreadable(path, rejected)
     pixels = torch.from_numpy(np.stack(images)).float() / 127.5 - 1
     return Read(path.stem or "pictures", names, pixels, rejected, cropped)

@@ -20,7 +20,7 @@ from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
 from genlab.core.modality import DataSpec
-from genlab.core.random import Randomness
+from genlab.core.random import Randomness, normal
 from genlab.families.guidance import Guidance, Predictor
 from genlab.families.samplers import Ancestral, Denoiser, DPMSolver2M, Sampler, Trajectory, generate
 from genlab.families.single import SingleObjectiveTraining
@@ -138,7 +138,7 @@ class Diffusion(nn.Module):
         given = fill(self.conditions, condition, count, device)
 
         def draw() -> Tensor:
-            return torch.randn(count, *self.modality.shape, generator=generator).to(device)
+            return normal(generator, count, *self.modality.shape).to(device)
 
         path = Trajectory(self.schedule, self.denoiser(given, how.guidance), draw)
         times = how.sampler.times(self.schedule, how.steps or self.schedule.steps)

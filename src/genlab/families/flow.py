@@ -19,7 +19,7 @@ from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
 from genlab.core.modality import Modality
-from genlab.core.random import Randomness
+from genlab.core.random import Randomness, normal
 from genlab.families.single import SingleObjectiveTraining
 
 EDGE = 0.05  # the distance from 0 and 1 that pixels keep before their logit is taken, after Dinh et al.
@@ -74,7 +74,7 @@ class Flow(nn.Module):
 
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from the prior N(0, temperature²), (count, latent)."""
-        draws = torch.randn(count, self.latent, generator=generator).to(next(self.parameters()).device)
+        draws = normal(generator, count, self.latent).to(next(self.parameters()).device)
         return self.temperature * draws
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:

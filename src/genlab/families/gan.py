@@ -23,7 +23,7 @@ from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.distributed import all_reduce_mean
 from genlab.core.modality import DataSpec
 from genlab.core.player import Player
-from genlab.core.random import Draws, Randomness
+from genlab.core.random import Draws, Randomness, normal
 from genlab.objectives.adversarial import AdversarialLoss
 
 DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOutput]
@@ -68,7 +68,7 @@ class GAN(nn.Module):
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from the prior N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
-        return torch.randn(count, self.latent, generator=generator).to(device)
+        return normal(generator, count, self.latent).to(device)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` new examples (count, *shape).

@@ -18,7 +18,7 @@ from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
 from genlab.core.modality import DataSpec
-from genlab.core.random import Draws, Randomness
+from genlab.core.random import Draws, Randomness, normal
 from genlab.core.schedules import Schedule
 from genlab.families.posterior import Posterior, usage
 from genlab.families.single import SingleObjectiveTraining
@@ -90,7 +90,7 @@ class VAE(nn.Module):
     def prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` draws from the prior N(0, 1), (count, latent)."""
         device = next(self.parameters()).device
-        return torch.randn(count, self.latent, generator=generator).to(device)
+        return normal(generator, count, self.latent).to(device)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` new examples (count, *shape).

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genlab.core import distributed, legacy, parts
 from genlab.core.batch import Batch
-from genlab.core.condition import condition_rows, required_conditions
+from genlab.core.condition import required_conditions
 from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggestion
@@ -215,24 +215,21 @@ def _damaged_data(folder: RunFolder, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path} does not describe the data of the run ({error!r}). Restore the file.")
 
 
-def sampling_condition(
-    folder: RunFolder,
-    step: int,
-    model: nn.Module,
-    count: int,
-    label: int | None = None,
-    data: str | None = None,
+def sampling_turns(
+    folder: RunFolder, step: int, model: nn.Module, labels: Sequence[int] = (), data: str | None = None
 ) -> dict[str, Tensor]:
-    """Return the condition of `count` samples: the class `label`, and held-out sources if the model needs them.
+    """Return the values that the conditions of samples take in turn, by name.
 
-    `step` is that of the model's checkpoint, `data` as for `held_out_of`.
+    They are the classes `labels`, by default all that the model knows, and held-out sources if the model needs
+    them. `step` is that of the model's checkpoint, `data` as for `held_out_of`.
     """
-    given = {} if label is None else {"label": torch.full((count,), label)}
-    sources = required_conditions(model.conditions) if isinstance(model, Samples) else []
-    if sources:
-        held_out = held_out_of(folder, step, data)
-        index = torch.arange(count) % len(held_out)
-        given |= condition_rows(held_out.condition_for(sources), index)
+    taken = model.conditions if isinstance(model, Samples) else {}
+    turns = {name: modality.default(modality.levels or 1) for name, modality in taken.items()}
+    given = {name: value for name, value in turns.items() if value is not None}
+    if labels:
+        given["label"] = torch.tensor(labels)
+    if sources := required_conditions(taken):
+        given |= held_out_of(folder, step, data).condition_for(sources)
     return given
 
 

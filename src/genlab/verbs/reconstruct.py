@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.using import open_run, png_file, write_png
+from genlab.verbs.places import place_of, refuse_too_many
+from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -24,12 +26,13 @@ class Reconstructed:
     """Images with their reconstructions, and where they were written."""
 
     names: Sequence[str]
-    originals: "Tensor"  # (B, C, H, W) in [-1, 1]
-    reconstructions: "Tensor"  # (B, C, H, W) in [-1, 1]
-    errors: "Tensor"  # (B,), mean squared error per pixel
+    originals: "Tensor"  # (B, C, H, W) in [-1, 1], as the model got them; of a folder only the first 64
+    reconstructions: "Tensor"  # (B, C, H, W) in [-1, 1], as the model returned them; of a folder only the first 64
+    errors: "Tensor"  # of all images, mean squared error per pixel
     rejected: Sequence["Rejected"]  # files that are no images
-    path: Path
+    path: Path  # a .png, or a folder with a PNG for each image
     target: "Modality"
+    squashed: int = 0  # images that were squashed to the shape of the model
 
     @property
     def picture(self) -> "Picture":
@@ -44,11 +47,12 @@ class Reconstructed:
             "mean_squared_error": self.errors.mean().item(),
             "errors": dict(zip(self.names, self.errors.tolist(), strict=True)),
             "rejected": {item.path: item.reason for item in self.rejected},
+            "squashed": self.squashed,
             "path": str(self.path),
         }
 
     def __repr__(self) -> str:
-        return f"<Reconstructed {tuple(self.originals.shape)} {self.path}>"
+        return f"<Reconstructed {(len(self.names), *self.target.shape)} {self.path}>"
 
     def __str__(self) -> str:
         errors = zip(self.names, self.errors.tolist(), strict=True)
@@ -58,9 +62,20 @@ class Reconstructed:
                 *(f"{error:.5f}  {name}" for name, error in errors),
                 *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
                 mean,
+                *self._sizes(),
                 str(self.path),
             ]
         )
+
+    def _sizes(self) -> Sequence[str]:
+        """Return what was done to the sizes of the images."""
+        if self.target.spatial != 2:
+            return ()
+        channels, height, width = self.target.shape
+        size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
+        odd = f"squashed whole to the model's {size}, because of another ratio of sides: {self.squashed}"
+        singly = f"reconstructed at the model's {size}, and written in the sizes of their sources"
+        return [*([odd] if self.squashed else []), *([] if self.path.suffix.lower() == ".png" else [singly])]
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png
@@ -80,33 +95,52 @@ def reconstruct(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Reconstructed:
-    """Encode and decode images: a PNG in which each row of images is above the row of their reconstructions.
+    """Encode and decode images: a PNG with each row of images above their reconstructions, or a folder of PNGs.
+
+    Images are resized whole to the size of the model; the PNGs of a folder have the names and the sizes of their
+    sources again.
 
     Args:
         path: An image or a folder of images, or the name of data of your own, whose held-out images are taken. In
             Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
-        seed: Seed of the draws.
-        out: The .png to write. By default in the run folder.
+        seed: Seed of the draws; a draw depends on the seed and the position of its image only.
+        out: The .png to write, or a folder for single reconstructions. By default a .png in the run folder.
 
     Returns:
         The images, their reconstructions and errors, and the path that was written.
 
     Raises:
-        UsageError: no such run or path, or an `out` that is no .png.
+        UsageError: no such run or path, an `out` that is another picture or a folder with files, or too many
+            images for one picture.
         GenlabError: the model cannot reconstruct, or has no posterior to draw from.
     """
-    place = png_file(out)
+    place, into = place_of(out)
 
-    from genlab.applications.reconstruct import reconstruct as send
-    from genlab.core.device import device_of
-    from genlab.data.read import read_images
+    import torch
+
+    from genlab.applications.reconstruct_files import reconstruct_each, refuse_filled
+    from genlab.data.originals import originals
+    from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
-    given = read_images(path, target)
-    again, errors = send(opened.model, given.images.to(device_of(opened.model)), seed if draw else None)
-    place = place or opened.place("reconstructions", given.title, seed=seed if draw else None)
-    result = Reconstructed(given.names, given.images, again.cpu(), errors.cpu(), given.rejected, place, target)
-    write_png(place, result.picture)
+    given = originals(path, target)
+    if into is None:
+        refuse_too_many(given.count, target.shape, target.noun, rows=2)
+    elif target.spatial != 2:
+        raise UsageError(
+            f"--out {into} would be a folder of images, but this model makes {target.noun}. Give a .png."
+        )
+    else:
+        refuse_filled(into)
+    done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
+    if not done.names:
+        raise unreadable(path, done.rejected)
+    place = place or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
+    x, again = (torch.cat(parts) for parts in zip(*done.pairs, strict=True))
+    errors = torch.tensor(done.errors)
+    result = Reconstructed(done.names, x, again, errors, done.rejected, place, target, done.squashed)
+    if not into:
+        write_png(place, result.picture)
     return result

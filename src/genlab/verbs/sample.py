@@ -1,7 +1,7 @@
 """`genlab sample`: new examples from a model."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,42 +10,73 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
-from genlab.verbs.using import open_run, write_png
+from genlab.verbs.places import place_of, refuse_too_many
+from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genlab.applications.sample_folder import SampleFolder
     from genlab.core.modality import DataSpec, Modality
     from genlab.core.pictures import Picture
 
 MOST_COLUMNS = 16  # in a grid with a column for each class
-OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+SHOWN = 64  # images of a folder that a notebook shows
+LONGEST = 60  # letters of labels in a file name
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """Samples with their conditions, and where they were written."""
 
-    samples: "Tensor"  # (number, *shape), as the model returns them
-    condition: Mapping[str, "Tensor"]  # that was chosen, by name
+    samples: (
+        "Tensor | None"  # (number, *shape), as the model returns them; None if the files of a folder hold them
+    )
+    condition: Mapping[str, "Tensor"]  # of the samples, by name; in a folder of the first 64
     path: Path  # a .png with a grid, or a folder with a PNG for each image
     spec: "DataSpec"
-    columns: int | None = None  # of the grid; None for a square one
+    number: int
+    folder: "SampleFolder | None" = None
+    resumed: int = 0  # images that were in the folder already
 
     @property
     def picture(self) -> "Picture":
-        """A grid of the samples, below that of their sources if they have some."""
-        from genlab.core.pictures import stacked
+        """A grid of the samples with the names of their classes, below that of their sources if they have some."""
+        from genlab.core.pictures import image_grid, stacked
 
+        samples = self.samples
+        if samples is None:
+            assert self.folder
+            samples = self.folder.first(min(self.number, SHOWN), self.condition)
         sources = [self.spec.conditions[n].draw(value) for n, value in self.condition.items() if n != "label"]
-        return stacked([*sources, self.spec.target.draw(self.samples, self.columns)])
+        if self.spec.target.spatial != 2 or "label" not in self.condition:
+            return stacked([*sources, self.spec.target.draw(samples)])
+        names = [_written(self.spec.class_names, label) for label in self.condition["label"].tolist()]
+        return stacked([*sources, image_grid(samples, self._columns(), names)])
+
+    def _columns(self) -> int | None:
+        """Return the number of columns with which each shows one class, if there are few classes; else None."""
+        from genlab.core.pictures import columns_of
+
+        classes = len(set(self.condition["label"].tolist()))
+        return columns_of(len(self.condition["label"]), classes) if 1 < classes <= MOST_COLUMNS else None
 
     def __repr__(self) -> str:
-        return f"<Sampled {tuple(self.samples.shape)} {self.path}>"
+        return f"<Sampled {(self.number, *self.spec.target.shape)} {self.path}>"
 
     def __str__(self) -> str:
-        return str(self.path) if _is_png(self.path) else f"{counted(len(self.samples), 'image')} in {self.path}"
+        from genlab.data.listing import printable
+
+        names = self.spec.class_names
+        if self.folder:
+            there = f" ({self.resumed} of them were there already)" if self.resumed else ""
+            lines = [f"{counted(self.number, 'image')} in {self.path}{there}"]
+            renamed = {n: f for n, f in self.folder.folders.items() if f != names[n]}
+            return "\n".join([*lines, *(f'class "{printable(names[n])}" is in {f}/' for n, f in renamed.items())])
+        shown = sorted(set(self.condition["label"].tolist())) if "label" in self.condition else []
+        numbers = [f"class {n} is {printable(names[n])}" for n in shown if _written(names, n) != names[n]]
+        return "\n".join([str(self.path), *numbers])
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png
@@ -58,7 +89,7 @@ def sample(
     run: RunName = "latest",
     *,
     number: int = 64,
-    label: str | int | None = None,
+    label: str | int | Sequence[str | int] | None = None,
     out: File | None = None,
     seed: int = 0,
     data: SourceName = None,
@@ -71,69 +102,102 @@ def sample(
 
     Args:
         number: Number of images.
-        label: Class to generate, by name or number, for models trained with labels. By default all classes in
-            turn.
-        out: A .png for a grid, or a folder for single images. By default a grid in the run folder.
-        seed: Seed of the noise; the same seed gives the same images.
+        label: Class to generate, by name or number, for models trained with labels; several are taken in turn. By
+            default all classes in turn.
+        out: A .png for a grid, or a folder for single images, with a folder for each class. The same command again
+            continues a folder that is not complete. By default a grid in the run folder.
+        seed: Seed of the noise. An image depends on the seed and its position only, not on the number of images.
 
     Returns:
-        The samples, their conditions and the path that was written.
+        The samples, their conditions and the path that was written. Samples in a folder are not kept in memory.
 
     Raises:
-        UsageError: no such run, class or option, or a value that an option does not take.
+        UsageError: no such run, class or option, a value that an option does not take, or too many for a grid.
         GenlabError: the model cannot sample, or takes no labels.
     """
-    path = None if out is None else Path(out)
+    place, into = place_of(out)
     if number < 1:
         raise UsageError(f"--number must be at least 1, not {number}")
-    if path and path.suffix.lower() in OTHER_PICTURES:
-        raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
-    into = None if path is None or _is_png(path) else path
     if into:
-        _refuse_as_folder(into, opened.spec.target)  # before sampling, which may take minutes
-
-    from genlab.applications.sample import sample as draw
-    from genlab.core.pictures import columns_of
-    from genlab.runs.data import find_class, sampling_condition
-
-    chosen = None if label is None else find_class(opened.folder, str(label))
-    condition = sampling_condition(opened.folder, opened.step, opened.model, number, chosen, data)
-    samples = draw(opened.model, number, seed, condition, progress=True)
-    columns, classes = None, opened.spec.classes
-    if label is None and 1 < classes <= MOST_COLUMNS and "label" in getattr(opened.model, "conditions", {}):
-        columns = columns_of(number, classes)
-    place = path or opened.place("samples", number, chosen, seed=seed, **sampling)
-    sampled = Sampled(samples, condition, place, opened.spec, columns)
-    if into:
-        _write_singly(samples, into)
+        _refuse_as_folder(into, opened.spec.target)
     else:
-        write_png(place, sampled.picture)
-    return sampled
+        refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
+
+    from genlab.runs.data import find_class, sampling_turns
+
+    labels = [find_class(opened.folder, str(name)) for name in _several(label)]
+    turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)
+    if into:
+        return _write_singly(opened, into, number, seed, turns, sampling)
+    place = place or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
+    return _write_grid(opened, place, number, seed, turns)
 
 
-def _is_png(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
+def _several(label: str | int | Sequence[str | int] | None) -> Sequence[str | int]:
+    """Return the classes that were given."""
+    if label is None or isinstance(label, str | int):
+        return () if label is None else (label,)
+    if not label:
+        raise UsageError("label is an empty list: give the name or number of a class, or leave it out for all")
+    return label
+
+
+def _joined(labels: Sequence[int]) -> str | None:
+    """Return labels as a part of a file name."""
+    text = "-".join(map(str, labels))
+    return (text if len(text) <= LONGEST else f"{text[:LONGEST]}-and-more-{len(labels)}") or None
+
+
+def _written(names: Sequence[str], label: int) -> str:
+    """Return the name of a class, or its number if a picture cannot show the name."""
+    from genlab.core.pictures import drawable
+
+    return names[label] if drawable(names[label]) == names[label] else str(label)
 
 
 def _refuse_as_folder(folder: Path, target: "Modality") -> None:
-    from genlab.core.files import storage
+    from genlab.applications.sample_folder import refuse_other
 
     if target.spatial != 2:
         raise UsageError(
             f"--out {folder} would be a folder of single images, but these samples are {target.noun}. Give a .png "
             "for a plot."
         )
-    with storage(folder):
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed")
+    refuse_other(folder)
 
 
-def _write_singly(images: "Tensor", folder: Path) -> None:
-    from genlab.core.files import storage, write
-    from genlab.core.pictures import png, to_bytes
+def _write_grid(opened: Opened, place: Path, number: int, seed: int, turns: Mapping[str, "Tensor"]) -> Sampled:
+    from genlab.applications.sample import sample as draw
+    from genlab.core.batch import at_once
+    from genlab.core.condition import in_turn
 
-    with storage(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    for number, picture in enumerate(to_bytes(images)):
-        write(folder / f"{number:06d}.png", png(picture))
+    condition = in_turn(turns, range(number))
+    chunk = at_once(opened.spec.target.shape)
+    samples = draw(opened.model, number, seed, condition, chunk=chunk, progress=True)
+    sampled = Sampled(samples, condition, place, opened.spec, number)
+    write_png(place, sampled.picture)
+    return sampled
+
+
+def _write_singly(
+    opened: Opened,
+    path: Path,
+    number: int,
+    seed: int,
+    turns: Mapping[str, "Tensor"],
+    sampling: Mapping[str, Any],
+) -> Sampled:
+    from genlab.applications.sample import able
+    from genlab.applications.sample_folder import SampleFolder, class_folders, record_of
+    from genlab.core.batch import at_once
+    from genlab.core.condition import in_turn
+
+    able(opened.model, turns)  # before the folder is made
+    names, spec = class_folders(opened.spec.class_names), opened.spec
+    folders = {label: names[label] for label in turns["label"].tolist()} if "label" in turns else {}
+    folder = SampleFolder(path, folders)
+    folder.prepare(record_of(opened.model, opened.step, seed, turns, spec.class_names, sampling), number)
+    there = folder.fill(opened.model, number, seed, turns, at_once(spec.target.shape), progress=True)
+    shown = in_turn(turns, range(min(number, SHOWN)))
+    return Sampled(None, shown, path, spec, number, folder, there)

@@ -1,0 +1,97 @@
+"""Reconstructs pictures one after the other, and writes each under the name of its source, in its size."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from genlab.applications.reconstruct import reconstruct
+from genlab.core.batch import at_once
+from genlab.core.device import device_of
+from genlab.core.errors import UsageError
+from genlab.core.files import put, storage
+from genlab.core.pictures import png, resized, to_bytes
+from genlab.data.dataset import Rejected
+from genlab.data.originals import Original, Originals
+from genlab.data.progress import bar
+
+SHOWN = 64  # pictures that are kept besides being written
+
+
+@dataclass
+class Done:
+    """What has been reconstructed."""
+
+    names: list[str] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)  # mean squared error per pixel in [-1, 1]
+    rejected: list[Rejected] = field(default_factory=list)
+    squashed: int = 0  # pictures whose sides have another ratio than the model's
+    pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # originals and reconstructions that are kept
+
+
+def reconstruct_each(
+    model: nn.Module, given: Originals, seed: int | None, into: Path | None, *, progress: bool
+) -> Done:
+    """Reconstruct pictures, some at a time, and write each into the folder `into`.
+
+    Without `into` all pictures are kept, else the first of them. With a seed, each reconstruction is from one draw
+    of the posterior.
+
+    Raises:
+        GenlabError: the model does not reconstruct, or has no posterior to draw from.
+        StorageError: the disk refused.
+    """
+    done = Done()
+    *_, height, width = (1, 1, *given.modality.shape)
+    with bar(progress) as shown:
+        task = shown.add_task("reconstructing", total=given.count)
+        for chunk in _chunks(given, at_once(given.modality.shape), done.rejected):
+            x = torch.stack([original.pixels for original in chunk])
+            again, errors = reconstruct(model, x.to(device_of(model)), seed, first=len(done.names))
+            again = again.cpu()
+            if into:
+                _write(chunk, again, into)
+            done.squashed += sum(each.size[0] * width != each.size[1] * height for each in chunk if each.size)
+            kept = max(0, SHOWN - len(done.names)) if into else len(x)
+            done.pairs += [(x[:kept], again[:kept])] if kept else []
+            done.names += [original.name for original in chunk]
+            done.errors += errors.tolist()
+            shown.update(task, completed=len(done.names) + len(done.rejected))
+    return done
+
+
+def refuse_filled(folder: Path) -> None:
+    """Refuse a folder that is not empty.
+
+    Raises:
+        UsageError: it is not.
+    """
+    with storage(folder):
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed.")
+
+
+def _chunks(given: Iterable[Original | Rejected], most: int, rejected: list[Rejected]) -> Iterator[list[Original]]:
+    """Yield up to `most` pictures at a time, and add what is none to `rejected`."""
+
+    def pictures() -> Iterator[Original]:
+        for item in given:
+            if isinstance(item, Rejected):
+                rejected.append(item)
+            else:
+                yield item
+
+    each = pictures()
+    while chunk := list(islice(each, most)):
+        yield chunk
+
+
+def _write(chunk: list[Original], reconstructions: Tensor, into: Path) -> None:
+    for original, picture in zip(chunk, to_bytes(reconstructions), strict=True):
+        path = into / original.file
+        with storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        put(path, png(resized(picture, *original.size) if original.size else picture))

@@ -1,0 +1,45 @@
+"""Where a verb writes pictures: a .png with all of them, or a folder with a PNG for each."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from genlab.core.errors import UsageError
+from genlab.verbs.options import File
+
+OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+
+
+class Place(NamedTuple):
+    """A .png, or a folder, or neither."""
+
+    png: Path | None
+    folder: Path | None
+
+
+def place_of(out: File | None) -> Place:
+    """Return what `out` names.
+
+    Raises:
+        UsageError: another picture than a PNG.
+    """
+    path = None if out is None else Path(out)
+    suffix = path.suffix.lower() if path else ""
+    if suffix in OTHER_PICTURES:
+        raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
+    return Place(path, None) if suffix == ".png" else Place(None, path)
+
+
+def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:
+    """Refuse a picture of so many examples that programs could not open it; each is shown `rows` times.
+
+    Raises:
+        UsageError: they are too many.
+    """
+    from genlab.core.pictures import most_in_grid
+
+    most = max(1, most_in_grid(shape) // rows)
+    if number > most:
+        images = len(shape) == 3
+        size = f" of {shape[1]}×{shape[2]} pixels" if images else ""
+        way = " Give a folder for single images: --out FOLDER." if images else ""
+        raise UsageError(f"one picture shows at most {most:,} {noun}{size}, not {number:,}.{way}")
