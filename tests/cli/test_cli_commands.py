@@ -327,7 +327,8 @@ def test_nothing_of_a_picture_is_cropped(runs: Path, tmp_path: Path, genlab: Gen
         wide = np.full((16, 48), 128, np.uint8)
         wide[:, :16] = wide[:, 32:] = side  # what is left and right of the centre square
         Image.fromarray(wide).save(tmp_path / f"{name}.png")
-        code, out, _ = genlab("reconstruct", "vae", tmp_path / f"{name}.png", "--root", runs, "--json")
+        line = ("reconstruct", "vae", tmp_path / f"{name}.png", "--out", tmp_path / "rows.png", "--root", runs)
+        code, out, _ = genlab(*line, "--json")
         assert code == 0
         assert json.loads(out)["squashed"] == 1
         errors.append(json.loads(out)["mean_squared_error"])
@@ -335,14 +336,14 @@ def test_nothing_of_a_picture_is_cropped(runs: Path, tmp_path: Path, genlab: Gen
 
 
 def test_the_draw_of_a_picture_does_not_depend_on_how_many_there_are(
-    runs: Path, tmp_path: Path, genlab: Genlab
+    runs: Path, pictures: Path, tmp_path: Path, genlab: Genlab
 ) -> None:
     for number in range(4):
-        Image.new("L", (16, 16), 60 * number).save(tmp_path / f"{number}.png")
-    line = ("reconstruct", "vae", tmp_path, "--draw", "--root", runs, "--json")
+        Image.new("L", (16, 16), 60 * number).save(pictures / f"z{number}.png")
+    line = ("reconstruct", "vae", pictures, "--draw", "--out", tmp_path / "rows.png", "--root", runs, "--json")
     many = json.loads(genlab(*line)[1])["errors"]
-    (tmp_path / "3.png").unlink()
-    del many["3.png"]
+    (pictures / "z3.png").unlink()
+    del many["z3.png"]
     assert json.loads(genlab(*line)[1])["errors"] == pytest.approx(many)
 
 

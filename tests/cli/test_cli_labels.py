@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 import genlab as package
-from genlab.applications import sample as sampling
 from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
+from genlab.core import batch
 from genlab.core.errors import UsageError
 from genlab.core.pictures import to_bytes
 from genlab.data.source import open_source
@@ -100,7 +100,7 @@ def test_classes_are_folders_that_can_be_trained_on_again(root: Path, genlab: Ge
 def test_a_folder_is_continued_by_the_same_command_only(
     root: Path, genlab: Genlab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "CHUNK", 5)
+    monkeypatch.setattr(batch, "AT_ONCE", 5)
     folder, line = tmp_path / "new", ("sample", "cgan", "--out", tmp_path / "new", "--root", root)
     assert genlab(*line, "-n", 12)[0] == 0
     whole = {path: path.read_bytes() for path in folder.rglob("*.png")}

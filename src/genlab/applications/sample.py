@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need, need_label
+from genlab.core.batch import AT_ONCE
 from genlab.core.condition import NONE, Condition, condition_rows, fill, in_turn
 from genlab.core.contract import Samples, SamplesInSteps
 from genlab.core.device import device_of
@@ -15,7 +16,6 @@ from genlab.core.random import RowNoise, drawn_by_row
 from genlab.data.progress import bar
 
 CPU = torch.device("cpu")
-CHUNK = 250  # samples at a time
 
 
 def sample(
@@ -24,7 +24,7 @@ def sample(
     seed: int,
     condition: Condition = NONE,
     *,
-    chunk: int = CHUNK,
+    chunk: int = AT_ONCE,
     progress: bool = False,
 ) -> Tensor:
     """Return `count` new examples (count, *shape). Each depends only on the seed, its position and its condition.
@@ -59,7 +59,7 @@ def able(model: nn.Module, condition: Condition) -> Samples:
 
 
 def batches(
-    model: nn.Module, count: int, seed: int, condition: Condition = NONE, chunk: int = CHUNK
+    model: nn.Module, count: int, seed: int, condition: Condition = NONE, chunk: int = AT_ONCE
 ) -> Sequence[Callable[[], Tensor]]:
     """Return functions that make `count` samples in chunks; a sample has its own noise, so their order is free.
 

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from genlab.applications.capability import need
-from genlab.applications.sample import CHUNK, batches
+from genlab.applications.sample import batches
 from genlab.architectures.mixed import compute_in
 from genlab.bench.cases import Case, chosen, compared
 from genlab.bench.measure import Scope, interleaved, seconds
 from genlab.bench.page import Row, Section
 from genlab.core import device as devices
+from genlab.core.batch import AT_ONCE
 from genlab.core.contract import Samples, SamplesInSteps
 from genlab.core.modality import DataSpec, Images
 
@@ -23,11 +24,11 @@ CASES: Sequence[Case] = (
     Case("glow", 3, 32, {"batch_size": 64, "width": 64, "flow_steps": 8}),
     Case("ddpm", 3, 32, {"batch_size": 64, "width": 32, "sampler": "ddim", "sampling_steps": 50}),
 )
-PICTURES, PICTURES_IN_STEPS = 2 * CHUNK, 128
+PICTURES, PICTURES_IN_STEPS = 2 * AT_ONCE, 128
 TEXTBOOK = "textbook"
 METHOD = (
     f"{PICTURES} pictures per measurement; for ddpm {PICTURES_IN_STEPS}, in 50 steps of DDIM. genlab samples as "
-    f"`genlab sample` does, up to {CHUNK} at a time; the textbook calls the same networks in evaluation mode "
+    f"`genlab sample` does, up to {AT_ONCE} at a time; the textbook calls the same networks in evaluation mode "
     "under `no_grad`, in float32 on contiguous tensors, in batches of the training's size."
 )
 
