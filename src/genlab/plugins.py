@@ -19,6 +19,7 @@ import yaml
 
 from genlab.core import parts, yaml12
 from genlab.core.errors import UsageError
+from genlab.core.files import expanded
 from genlab.core.parts import Origin
 from genlab.registration import KINDS, Load, loading
 
@@ -33,7 +34,7 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
     Raises:
         UsageError: there is no such file, it cannot be imported, or it registers nothing.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix != ".py":
         raise UsageError(

@@ -1,74 +1,103 @@
-"""The cache of decoded data: an entry is built once, and is either complete or absent."""
+"""The cache of decoded data: an entry is built once, is complete or absent, and is proved before it is used."""
 
 import errno
 import hashlib
 import json
+import logging
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from genlab.core.errors import DataError
+from genlab.core.errors import DataError, StorageError, UsageError
+from genlab.core.files import expanded, sync_folder
+from genlab.data import draft, proof
 
-_STALE_SECONDS = 24 * 3600.0
+T = TypeVar("T")
 
 
 def cache_folder() -> Path:
-    """Return `$GENLAB_CACHE`, else `$XDG_CACHE_HOME/genlab`, else `~/.cache/genlab`."""
+    """Return `$GENLAB_CACHE`, else `$XDG_CACHE_HOME/genlab`, else `~/.cache/genlab`.
+
+    Without a home folder, as in some containers, it is a folder for temporary files that only this user can read.
+
+    Raises:
+        UsageError: there is no home folder, and the temporary one belongs to somebody else.
+    """
     if own := os.environ.get("GENLAB_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
+        return expanded(own)
+    folder = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return _temporary() if folder.parts[0].startswith("~") else folder / "genlab"
 
 
-def prepared(cache: Path, key: object, build: Callable[[Path], None]) -> Path:
-    """Return the folder of `key` in the cache; if it is not there, let `build` fill it.
+def _temporary() -> Path:
+    folder = Path(tempfile.gettempdir(), f"genlab-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        safe = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+    except OSError:
+        safe = False
+    if not safe:
+        raise UsageError(
+            f'there is no home folder for the cache, and "{folder}" cannot be used instead. Name a folder with '
+            "the environment variable GENLAB_CACHE."
+        )
+    return folder
 
-    `build` fills a temporary folder next to it, which is renamed when it is complete. So a killed process leaves
-    nothing that looks like a result, and two processes can build at the same time.
+
+def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Callable[[Path], T]) -> T:
+    """Return what `read` makes of the entry of `key`, which `build` fills if it is missing or damaged.
+
+    `build` fills a draft, which is renamed when it is complete and on the disk. So a killed process or a power cut
+    leaves nothing that looks like a result, and two processes can build at the same time. A damaged entry is
+    replaced as a whole: a process that has mapped its files keeps them.
 
     Args:
         cache: the folder of all entries.
         key: what the entry depends on; any value that JSON can write.
         build: fills the empty folder that it is given.
+        read: opens the files in the folder that it is given.
 
     Raises:
         DataError: the disk is full or cannot be written.
     """
-    name = hashlib.sha256(json.dumps(key).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    final = cache / name
-    if final.is_dir():
-        return final
+    final = cache / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    if os.path.lexists(final):
+        try:
+            proof.prove(final)
+            return read(final)
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            why = str(error) or type(error).__name__
+            logging.getLogger("genlab").warning('the cache "%s" is damaged (%s): it is made again', final, why)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        _sweep(cache)
-        part = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".part", dir=cache))
-        try:
-            build(part)
-            _rename(part, final)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise DataError(explain(error, cache)) from error
-    return final
+        draft.sweep(cache)
+        with draft.locked(cache, final.name) as part:
+            entry = part / "entry"
+            entry.mkdir(mode=0o700)  # pictures may be private
+            build(entry)
+            proof.record(entry)
+            _put(entry, final, part / "damaged")
+        sync_folder(cache)
+        return read(final)
+    except (OSError, StorageError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        assert isinstance(cause, OSError)
+        raise DataError(explain(cause, cache)) from error
 
 
-def _rename(part: Path, final: Path) -> None:
+def _put(entry: Path, final: Path, aside: Path) -> None:
+    """Rename a complete entry to `final`, unless another process has put one there meanwhile."""
+    if os.path.lexists(final):
+        if proof.holds(final):
+            return
+        final.rename(aside)
     try:
-        part.rename(final)
+        entry.rename(final)
     except OSError:
-        if not final.is_dir():  # else another process was faster, with the same result
+        if not proof.holds(final):  # else another process was faster, with the same result
             raise
-
-
-def _sweep(cache: Path) -> None:
-    """Remove what processes left that were killed long ago."""
-    for part in cache.glob("*.part"):
-        with suppress(FileNotFoundError):  # another process may remove it too
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(part, ignore_errors=True)
 
 
 def explain(error: OSError, cache: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
 from genlab.data.decode import read_header, strict
@@ -21,7 +22,7 @@ def native_sides(source: str) -> tuple[int, int] | None:
 
     None for a named source, and if no picture can be read: opening the source will say what is wrong.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source in NAMES or source in registered("data") or not path.exists():
         return None
     if path.suffix == ".npz":
