@@ -11,7 +11,7 @@ import pytest
 
 from genlab.core.errors import DataError
 from genlab.data import pictures, proof
-from genlab.data.cache import prepared
+from genlab.data.cache import keep, kept, prepared
 from genlab.data.dataset import Source
 
 Open = Callable[..., Source]
@@ -217,3 +217,15 @@ def test_all_is_on_the_disk_before_the_entry_has_its_name(
     assert {"images.npy", "labels.npy", "held_out.npy", "meta.json"} <= set(names)
     assert any(name.startswith(proof.MANIFEST) for name in names)
     assert names[-2:] == ["entry", "cache"]  # its names, then its own name
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_kept_file_that_is_damaged_is_not_used(cache: Path, damage: str) -> None:
+    path = cache / "statistics" / "name"
+    assert kept(path) is None
+    keep(path, b"figures" * 100)
+    assert kept(path) == b"figures" * 100
+    DAMAGE[damage](path)
+    assert kept(path) is None
+    keep(path, b"figures")
+    assert kept(path) == b"figures"

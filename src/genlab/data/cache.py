@@ -5,16 +5,20 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from genlab.core import files
 from genlab.core.errors import DataError, StorageError, UsageError
-from genlab.core.files import expanded, sync_folder
 from genlab.data import draft, proof
 
 T = TypeVar("T")
+
+_DIGEST = 32  # bytes of a sha256
+_MOST = 2**32  # bytes of a file that is read whole
 
 
 def cache_folder() -> Path:
@@ -26,8 +30,8 @@ def cache_folder() -> Path:
         UsageError: there is no home folder, and the temporary one belongs to somebody else.
     """
     if own := os.environ.get("GENLAB_CACHE"):
-        return expanded(own)
-    folder = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+        return files.expanded(own)
+    folder = files.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     return _temporary() if folder.parts[0].startswith("~") else folder / "genlab"
 
 
@@ -68,8 +72,7 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Call
             proof.prove(final)
             return read(final)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            why = str(error) or type(error).__name__
-            logging.getLogger("genlab").warning('the cache "%s" is damaged (%s): it is made again', final, why)
+            _tell(final, str(error) or type(error).__name__)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         draft.sweep(cache)
@@ -79,12 +82,45 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Call
             build(entry)
             proof.record(entry)
             _put(entry, final, part / "damaged")
-        sync_folder(cache)
+        files.sync_folder(cache)
         return read(final)
     except (OSError, StorageError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         assert isinstance(cause, OSError)
         raise DataError(explain(cause, cache)) from error
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file of the cache, with its hash, for `kept`.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with files.storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    files.replace(path, hashlib.sha256(data).digest() + data)
+
+
+def kept(path: Path) -> bytes | None:
+    """Return what `keep` wrote; None if it is missing or damaged."""
+    try:
+        content = files.read(path, _MOST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _tell(path, error.strerror or str(error))
+        return None
+    digest, data = content[:_DIGEST], content[_DIGEST:]
+    if hashlib.sha256(data).digest() == digest:
+        return data
+    _tell(path, "its content has changed")
+    return None
+
+
+def _tell(path: Path, why: str) -> None:
+    logging.getLogger("genlab").warning('the cache "%s" is damaged (%s): it is made again', path, why)
 
 
 def _put(entry: Path, final: Path, aside: Path) -> None:
