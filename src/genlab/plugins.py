@@ -42,7 +42,7 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
         )
     whole = str(place.resolve())
     stem = re.sub(r"[^a-z0-9]", "_", place.resolve().stem.lower())
-    name = f"genlab_plugin_{stem}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    name = f"genlab_plugin_{stem}_{hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(place)] * place.is_dir()
     )
@@ -180,7 +180,7 @@ def _hash(place: Path) -> str:
         return parts.file_hash(place)
     digest = hashlib.sha256()
     for file in sorted(place.rglob("*.py")):
-        digest.update(f"{file.relative_to(place)} {parts.file_hash(file)}\n".encode())
+        digest.update(os.fsencode(f"{file.relative_to(place)} {parts.file_hash(file)}\n"))
     return digest.hexdigest()
 
 

@@ -229,3 +229,11 @@ def test_a_kept_file_that_is_damaged_is_not_used(cache: Path, damage: str) -> No
     assert kept(path) is None
     keep(path, b"figures")
     assert kept(path) == b"figures"
+
+
+def test_a_result_is_no_less_right_if_it_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cache").write_text("in the way")
+    keep(tmp_path / "cache" / "statistics" / "name", b"figures")
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "cannot be written" in line
+    assert "GENLAB_CACHE" in line

@@ -13,10 +13,12 @@ from typing import TypeVar
 
 from genlab.core import files
 from genlab.core.errors import DataError, StorageError, UsageError
+from genlab.core.text import escaped
 from genlab.data import draft, proof
 
 T = TypeVar("T")
 
+_log = logging.getLogger("genlab")
 _DIGEST = 32  # bytes of a sha256
 _MOST = 2**32  # bytes of a file that is read whole
 
@@ -85,22 +87,19 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Call
         files.sync_folder(cache)
         return read(final)
     except (OSError, StorageError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        assert isinstance(cause, OSError)
-        raise DataError(explain(cause, cache)) from error
+        raise DataError(explain(_cause(error), cache)) from error
 
 
 def keep(path: Path, data: bytes) -> None:
-    """Write a file of the cache, with its hash, for `kept`.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    with files.storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-    files.replace(path, hashlib.sha256(data).digest() + data)
+    """Write a file of the cache, with its hash, for `kept`; a line says so if the disk refuses."""
+    try:
+        with files.storage(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+        files.replace(path, hashlib.sha256(data).digest() + data)
+    except StorageError as error:
+        _log.warning("%s It will be computed again.", explain(_cause(error), path.parent.parent))
 
 
 def kept(path: Path) -> bytes | None:
@@ -120,7 +119,8 @@ def kept(path: Path) -> bytes | None:
 
 
 def _tell(path: Path, why: str) -> None:
-    logging.getLogger("genlab").warning('the cache "%s" is damaged (%s): it is made again', path, why)
+    where = escaped(str(path))
+    _log.warning('the cache "%s" is damaged (%s): it is made again', where, why)
 
 
 def _put(entry: Path, final: Path, aside: Path) -> None:
@@ -134,6 +134,12 @@ def _put(entry: Path, final: Path, aside: Path) -> None:
     except OSError:
         if not proof.holds(final):  # else another process was faster, with the same result
             raise
+
+
+def _cause(error: OSError | StorageError) -> OSError:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    assert isinstance(cause, OSError)
+    return cause
 
 
 def explain(error: OSError, cache: Path) -> str:

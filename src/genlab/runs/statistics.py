@@ -36,11 +36,7 @@ _VERSION = 1  # increase it when the same images would get other statistics
 def real_statistics(
     data: Split, extractor: Extractor, count: int | None = None, *, progress: bool = False
 ) -> FeatureStatistics:
-    """Return the statistics of a split, or of `count` of its images, from the cache or computed now.
-
-    Raises:
-        StorageError: the cache cannot be written.
-    """
+    """Return the statistics of a split, or of `count` of its images, from the cache or computed now."""
     count = None if count is None or count >= len(data) else count
     key = [_VERSION, data.fingerprint, extractor.stamp, count]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]

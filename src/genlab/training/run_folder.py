@@ -17,6 +17,7 @@ from genlab.core import legacy, yaml12
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, replace, storage, write
 from genlab.core.pictures import Picture, png
+from genlab.core.text import escaped
 from genlab.training.lines import Shape, backwards, forwards, wrong
 
 LATEST = "latest"
@@ -103,8 +104,8 @@ class RunFolder:
             return False
 
     def write_text(self, name: str, text: str) -> None:
-        """Write or replace a text file atomically."""
-        self.write_bytes(name, text.encode())
+        """Write or replace a text file atomically; control characters in it are escaped."""
+        self.write_bytes(name, escaped(text).encode())
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write or replace a file atomically."""
@@ -112,7 +113,7 @@ class RunFolder:
 
     def write_yaml(self, name: str, values: Mapping[str, Any]) -> None:
         """Write `values` in their order to the YAML file `name`."""
-        self.write_text(name, yaml12.written(dict(values)))
+        self.write_bytes(name, yaml12.written(dict(values)).encode())
 
     def read_yaml(self, name: str, **needed: Shape) -> dict[str, Any]:
         """Return what `write_yaml` wrote; `needed` are its necessary keys, with the shapes of their values.
