@@ -60,7 +60,9 @@ def test_every_command_takes_such_names_and_prints_them_escaped(
         assert code == 0, err
         assert not UNSAFE.search(out + err), command
     assert SHOWN in genlab("runs", "--root", root)[1]
-    values = json.loads(genlab("data", photos, "--size", 16, "--max-rejected", 0.5, "--json", "--out", root / "x.png")[1])
+    values = json.loads(
+        genlab("data", photos, "--size", 16, "--max-rejected", 0.5, "--json", "--out", root / "x.png")[1]
+    )
     assert [each["path"] for each in values["rejected"]] == [f"{SHOWN}.png"]
     for path in (*root.glob("a.*"), *run.glob("*.*")):
         if path.suffix != ".png":

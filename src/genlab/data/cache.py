@@ -21,6 +21,7 @@ T = TypeVar("T")
 _log = logging.getLogger("genlab")
 _DIGEST = 32  # bytes of a sha256
 _MOST = 2**32  # bytes of a file that is read whole
+_TRIES = 4  # to read an entry that other processes replace
 
 
 def cache_folder() -> Path:
@@ -69,25 +70,30 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Call
         DataError: the disk is full or cannot be written.
     """
     final = cache / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    if os.path.lexists(final):
+    for _ in range(_TRIES):
         try:
             proof.prove(final)
             return read(final)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            _tell(final, str(error) or type(error).__name__)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        draft.sweep(cache)
-        with draft.locked(cache, final.name) as part:
-            entry = part / "entry"
-            entry.mkdir(mode=0o700)  # pictures may be private
-            build(entry)
-            proof.record(entry)
-            _put(entry, final, part / "damaged")
-        files.sync_folder(cache)
-        return read(final)
-    except (OSError, StorageError) as error:
-        raise DataError(explain(_cause(error), cache)) from error
+            if os.path.lexists(final):
+                _tell(final, str(error) or type(error).__name__)
+        try:
+            _build(cache, final, build)
+        except (OSError, StorageError) as error:
+            raise DataError(explain(_cause(error), cache)) from error
+    raise DataError(f'the cache "{final}" changes all the time. Give each user another with GENLAB_CACHE.')
+
+
+def _build(cache: Path, final: Path, build: Callable[[Path], None]) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    draft.sweep(cache)
+    with draft.locked(cache, final.name) as part:
+        entry = part / "entry"
+        entry.mkdir(mode=0o700)  # pictures may be private
+        build(entry)
+        proof.record(entry)
+        _put(entry, final, part / "damaged")
+    files.sync_folder(cache)
 
 
 def keep(path: Path, data: bytes) -> None:
