@@ -95,3 +95,12 @@ def test_the_progress_of_a_run_shows_such_names_escaped() -> None:
     terminal.console = Console(file=stream, highlight=False)
     terminal.event(1, "finding", {"severity": "warning", "line": "\x1b[31m[red]"})
     assert stream.getvalue().endswith("\\x1b[31m[red]\n")
+
+
+def test_the_help_of_a_recipe_shows_its_text_escaped(tmp_path: Path, genlab: Genlab) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text('preset: vae\ndata: "\\e[31m[red]"\n')
+    code, out, _ = genlab("train", path, "--help")
+    assert code == 0
+    assert not UNSAFE.search(out)
+    assert r"\x1b[31m[red]" in out

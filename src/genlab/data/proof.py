@@ -36,12 +36,13 @@ def proving() -> Iterator[None]:
 
 
 def record(entry: Path) -> None:
-    """Write the manifest of a new entry, and wait until all of it is on the disk."""
+    """Write the manifest and the stamp of a new entry, and wait until all of it is on the disk."""
     files = {name: [state[0], _hash(entry / name)] for name, state in _states(entry).items()}
-    for name in files:
+    (entry / MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
+    states = _states(entry)
+    (entry / STAMP).write_text(json.dumps(_as_stamp(states)), encoding="utf-8")
+    for name in states:
         sync(entry / name)
-    replace(entry / MANIFEST, json.dumps(files, indent=1).encode())
-    _stamp(entry, _states(entry))
     sync_folder(entry)
 
 
