@@ -19,6 +19,7 @@ import yaml
 
 from genlab.core import parts, yaml12
 from genlab.core.errors import UsageError
+from genlab.core.files import expanded
 from genlab.core.parts import Origin
 from genlab.core.text import short
 from genlab.registration import KINDS, Load, loading
@@ -36,7 +37,7 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
     """
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"plugin takes the path of a file, such as my_parts.py, not {short(path)}.")
-    place = Path(path).expanduser()
+    place = expanded(path)
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix != ".py":
         raise UsageError(
@@ -44,7 +45,7 @@ def plugin(path: str | os.PathLike[str], *, accept_changed: bool = False) -> Mod
         )
     whole = str(place.resolve())
     stem = re.sub(r"[^a-z0-9]", "_", place.resolve().stem.lower())
-    name = f"genlab_plugin_{stem}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    name = f"genlab_plugin_{stem}_{hashlib.sha256(os.fsencode(whole)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(place)] * place.is_dir()
     )
@@ -182,7 +183,7 @@ def _hash(place: Path) -> str:
         return parts.file_hash(place)
     digest = hashlib.sha256()
     for file in sorted(place.rglob("*.py")):
-        digest.update(f"{file.relative_to(place)} {parts.file_hash(file)}\n".encode())
+        digest.update(os.fsencode(f"{file.relative_to(place)} {parts.file_hash(file)}\n"))
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
-"""Values as messages show them."""
+"""Values and texts as messages show them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.core.text import SHOWN, counted, plain, short, typed
+from genlab.core import yaml12
+from genlab.core.errors import DataError
+from genlab.core.text import SHOWN, counted, escaped, escaped_json, plain, short, typed
 
 
 @pytest.mark.parametrize(
@@ -72,3 +75,30 @@ def test_one_is_not_several() -> None:
 )
 def test_a_command_can_be_pasted_into_a_shell(path: str, line: str) -> None:
     assert typed("genlab", "info", Path(path), "--steps", 2) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\n\tlines, ∇ü ↓ 👩‍🎨", "two\n\tlines, ∇ü ↓ 👩‍🎨"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("\x9b31m\r\x00\x7f", r"\x9b31m\x0d\x00\x7f"),
+        ("gpj.\u202egnp", r"gpj.\u202egnp"),
+        (b"d\xffta".decode("utf-8", "surrogateescape"), r"d\xffta"),
+        ("half \ud800", r"half \ud800"),
+    ],
+)
+def test_what_commands_a_terminal_is_escaped_and_other_text_stays(text: str, shown: str) -> None:
+    assert escaped(text) == escaped(shown) == shown
+    assert str(DataError(text)) == shown
+    document = json.dumps({"name": text}, ensure_ascii=False)
+    assert escaped(escaped_json(document)) == escaped_json(document)
+    assert json.loads(escaped_json(document)) == {"name": text}
+
+
+@pytest.mark.parametrize("name", [b"d\xffta", b"\x1b[31m", b"a\nb\r\x85", b"1e-3"])
+def test_yaml_keeps_every_name_of_a_file(name: bytes) -> None:
+    text = name.decode("utf-8", "surrogateescape")
+    written = yaml12.written({"data": text, "lr": 1e-3})
+    assert yaml12.read(written.encode().decode()) == {"data": text, "lr": 1e-3}
+    assert escaped(written) == written

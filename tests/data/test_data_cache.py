@@ -3,13 +3,15 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from genlab.core.errors import DataError
+from genlab.core.errors import DataError, UsageError
 from genlab.data import pictures
 from genlab.data.cache import cache_folder, prepared
 from genlab.data.dataset import Source
@@ -115,41 +117,90 @@ def test_a_preparation_that_fails_leaves_nothing(
     assert len(opened(album).train) > 0
 
 
-def _killed_while_preparing(cache: Path) -> None:
-    def build(folder: Path) -> None:
-        (folder / "images.npy").write_bytes(b"half")
-        os._exit(9)
-
-    prepared(cache, "key", build)
+def kept(name: str) -> Callable[[Path], bytes]:
+    """Return the content of a file of an entry."""
+    return lambda entry: (entry / name).read_bytes()
 
 
-def test_a_killed_preparation_is_never_taken_for_a_result(cache: Path) -> None:
-    process = multiprocessing.get_context("fork").Process(target=_killed_while_preparing, args=(cache,))
-    process.start()
-    process.join()
-    assert process.exitcode == 9
-    left = list(cache.iterdir())
-    assert [path.suffix for path in left] == [".part"]
+def writing(content: bytes) -> Callable[[Path], None]:
+    def build(entry: Path) -> None:
+        (entry / "images.npy").write_bytes(content)
 
-    def build(folder: Path) -> None:
-        (folder / "images.npy").write_bytes(b"whole")
+    return build
 
-    assert (prepared(cache, "key", build) / "images.npy").read_bytes() == b"whole"
-    assert left[0].exists()  # it may still be at work
-    os.utime(left[0], (time.time() - 2 * 24 * 3600,) * 2)
-    prepared(cache, "another key", build)
-    assert not left[0].exists()
+
+def _preparing(cache: Path, started: Event, killed: bool) -> None:
+    def build(entry: Path) -> None:
+        (entry / "images.npy").write_bytes(b"half")
+        started.set()
+        if killed:
+            os._exit(9)
+        time.sleep(60)
+
+    prepared(cache, "key", build, kept("images.npy"))
+
+
+@pytest.fixture
+def at_work(cache: Path) -> Iterator[Callable[[bool], BaseProcess]]:
+    """Start a process that prepares an entry."""
+    forking, started = multiprocessing.get_context("fork"), []
+
+    def start(killed: bool) -> BaseProcess:
+        begun = forking.Event()
+        process = forking.Process(target=_preparing, args=(cache, begun, killed))
+        started.append(process)
+        process.start()
+        assert begun.wait(20)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def test_what_a_killed_preparation_left_is_no_result_and_is_removed(
+    cache: Path, at_work: Callable[[bool], BaseProcess]
+) -> None:
+    at_work(True).join()
+    assert [path.suffix for path in cache.iterdir()] == [".part"]
+    assert prepared(cache, "key", writing(b"whole"), kept("images.npy")) == b"whole"
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_preparation_at_work_keeps_its_folder_until_its_process_is_gone(
+    cache: Path, at_work: Callable[[bool], BaseProcess]
+) -> None:
+    working = at_work(False)
+    left = next(cache.glob("*.part"))
+    os.utime(left, (0, 0))  # for days already
+    prepared(cache, "another key", writing(b"whole"), kept("images.npy"))
+    assert (left / "entry" / "images.npy").read_bytes() == b"half"
+    working.kill()
+    working.join()
+    prepared(cache, "a third key", writing(b"whole"), kept("images.npy"))
+    assert not left.exists()
+
+
+def test_a_draft_without_a_lock_is_removed_after_a_day(cache: Path) -> None:
+    left = cache / "0123.part"
+    left.mkdir(parents=True)
+    prepared(cache, "key", writing(b"whole"), kept("images.npy"))
+    assert left.exists()
+    os.utime(left, (time.time() - 2 * 24 * 3600,) * 2)
+    prepared(cache, "another key", writing(b"whole"), kept("images.npy"))
+    assert not left.exists()
 
 
 def test_two_preparations_at_once_are_both_fine(cache: Path) -> None:
-    def outer(folder: Path) -> None:
-        (folder / "who").write_text("outer")
-        prepared(cache, "key", inner)
+    def outer(entry: Path) -> None:
+        (entry / "who").write_text("outer")
+        prepared(cache, "key", inner, kept("who"))
 
-    def inner(folder: Path) -> None:
-        (folder / "who").write_text("inner")
+    def inner(entry: Path) -> None:
+        (entry / "who").write_text("inner")
 
-    assert (prepared(cache, "key", outer) / "who").read_text() == "inner"
+    assert prepared(cache, "key", outer, kept("who")) == b"inner"
     assert len(list(cache.iterdir())) == 1
 
 
@@ -182,6 +233,27 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == tmp_path / "own"
 
 
+def test_without_a_home_the_cache_is_a_private_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for variable in ("HOME", "XDG_CACHE_HOME", "GENLAB_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a user without an entry, as in containers
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = cache_folder()
+    assert folder == cache_folder() == tmp_path / f"genlab-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")  # somebody else may have put it there
+    with pytest.raises(UsageError, match=r"no home folder.*GENLAB_CACHE"):
+        cache_folder()
+
+
+def test_a_home_folder_that_is_unknown_is_an_unknown_source() -> None:
+    with pytest.raises(UsageError, match='no source "~nobody-at-all/photos"'):
+        open_source("~nobody-at-all/photos", progress=False)
+
+
 def test_too_much_damage_need_not_be_decoded_twice(
     opened: Open, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,18 +268,3 @@ def test_meta_is_plain_json(opened: Open, album: Path, cache: Path) -> None:
     opened(album)
     meta = json.loads(next(cache.glob("*/meta.json")).read_text())
     assert meta["classes"] == ["cat", "dog"]
-
-
-@pytest.mark.parametrize("file", ["images.npy", "meta.json", "labels.npy"])
-@pytest.mark.parametrize("damage", ["cut", "gone"])
-def test_a_damaged_cache_says_what_to_remove(
-    opened: Open, album: Path, cache: Path, file: str, damage: str
-) -> None:
-    opened(album)
-    path = next(cache.glob(f"*/{file}"))
-    if damage == "gone":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match=f'damaged.*Remove "{path.parent}"'):
-        opened(album)

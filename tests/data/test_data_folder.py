@@ -289,8 +289,8 @@ def test_a_folder_that_cannot_be_read_is_listed(
 ) -> None:
     plain = os.scandir
 
-    def guarded(path: Path) -> object:
-        if path.name == "dog":
+    def guarded(path: Path | int) -> object:
+        if isinstance(path, Path) and path.name == "dog":
             raise PermissionError(13, "Permission denied", str(path))
         return plain(path)
 

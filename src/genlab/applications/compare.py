@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from genlab.applications.measurement import Measurement
-from genlab.core.text import aligned
+from genlab.core.text import aligned, escaped
 from genlab.metrics.figures import Figure, significantly_different, written
 
 MARKS = "*†‡§¶"
@@ -42,7 +42,7 @@ class Comparison:
         return "\n".join([table, "", *self.remarks])
 
     def _repr_html_(self) -> str:
-        return _table(self) + _remarks(self)
+        return escaped(_table(self) + _remarks(self))
 
 
 def compare(evaluations: Sequence[Measurement]) -> Comparison:

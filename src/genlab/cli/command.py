@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from cyclopts import Group, Parameter
 
 from genlab.core.errors import RunFailureError
+from genlab.core.text import escaped, escaped_json
 from genlab.recipes.fields import flag, with_own
 from genlab.verbs.options import PARTS
 from genlab.verbs.verb import helps, signature_of, summary
@@ -51,9 +52,9 @@ def printing(
         as_json = options.pop("json", False)
         result = call(*args, **options)
         if as_json:
-            _print(json.dumps(result.values(), indent=1, ensure_ascii=False))
+            _print(escaped_json(json.dumps(result.values(), indent=1, ensure_ascii=False)))
         elif not options.get("quiet"):
-            _print(str(result))
+            _print(escaped(str(result)))
         if name == FAILS_UNHEALTHY and not result.healthy:
             raise RunFailureError("")  # everything is printed already
 

@@ -25,7 +25,7 @@ from cyclopts import (
 from genlab.cli.command import as_command
 from genlab.cli.train import training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
-from genlab.core.text import typed
+from genlab.core.text import escaped, typed
 from genlab.plugins import of_command_line
 from genlab.recipes.fields import checked, flag
 from genlab.recipes.presets import PRESETS
@@ -158,7 +158,7 @@ def _complain(error: Exception, code: int) -> int:
     rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
     name = f"genlab (process {rank})" if rank else "genlab"
     for line in filter(None, (str(error), *getattr(error, "__notes__", ()))):
-        print(f"{name}: {line}", file=sys.stderr)
+        print(f"{name}: {escaped(line)}", file=sys.stderr)
     return code
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from cyclopts import App, Group, Parameter
 
 from genlab.cli.command import option, printing
+from genlab.core.text import escaped
 from genlab.recipes.fields import aliases, flag, options_of
 from genlab.recipes.presets import PRESETS, SUMMARIES
 from genlab.recipes.resolve import Plan, resolve
@@ -47,7 +48,8 @@ def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: A
             flag(each.name),
             *(flag(alias) for alias, targets in others.items() if targets == [each.name]),
         ]
-        about = Parameter(name=flags, help=each.help, group=group, negative_iterable=())
+        shown = escaped if isinstance(each.value, str) else None
+        about = Parameter(name=flags, help=each.help, group=group, negative_iterable=(), show_default=shown)
         parameters.append(option(each.name, each.value, each.hint, about))
     for alias, targets in others.items():
         if len(targets) > 1:

@@ -3,13 +3,21 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from genlab.core.text import escaped
+
 T = TypeVar("T")
 
 
 class GenlabError(Exception):
-    """An error that the user can understand and fix; shown without a traceback. Exit code 1."""
+    """An error that the user can understand and fix; shown without a traceback. Exit code 1.
+
+    Its text may name files and classes, so it is escaped.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class UsageError(GenlabError):

@@ -15,6 +15,11 @@ from genlab.core.errors import StorageError
 _DRAFT = re.compile(r".+\.[0-9a-f]{8}\.new")  # a name that `replace` gives
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return a path with `~` replaced by the home folder, if there is one."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 which raises an error without a home folder
+
+
 @contextmanager
 def storage(path: Path) -> Iterator[None]:
     """Turn an `OSError` inside the context into a `StorageError` that names `path` and the next step."""
@@ -135,6 +140,16 @@ def rename(source: Path, target: Path) -> None:
     with storage(target):
         source.replace(target)
     sync_folder(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with storage(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

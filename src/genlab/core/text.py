@@ -1,6 +1,7 @@
-"""Tables of plain text, values as messages show them, and commands to type."""
+"""Tables of plain text, values as messages show them, commands to type, and text without control characters."""
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,28 @@ from typing import Any
 
 SHOWN = 40  # characters of a value in a message
 _PLAIN = (str, int, float, bool, os.PathLike, type, type(None))
+
+# Control characters but tabs and newlines, marks that reorder text, and halves of surrogate pairs: these stand for
+# the bytes of file names that are not UTF-8.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BYTES = 0xDC00  # a byte of a file name that is not UTF-8 is this number plus the byte
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with what could command a terminal escaped, as in `\x1b[31m`; lines stay."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON with the same characters escaped as in JSON, so that it has the same values."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if _BYTES + 0x80 <= code <= _BYTES + 0xFF:
+        code -= _BYTES
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def short(value: object, most: int = SHOWN) -> str:

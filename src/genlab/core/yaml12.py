@@ -13,6 +13,7 @@ from genlab.core import files
 
 MOST_BYTES = 1 << 23  # of a file
 MOST_VALUES = 200_000  # in lists and mappings
+MOST_SLOW = 1 << 16  # characters of a text that libyaml cannot read
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if there is libyaml
 
@@ -21,12 +22,17 @@ class _Loader(_SafeLoader):  # type: ignore[misc]
     """Reads 1e-3 as a number."""
 
 
+class _SlowLoader(yaml.SafeLoader):
+    """Reads the bytes of file names that are not UTF-8, which libyaml refuses."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Puts the text "1e-3" in quotes."""
 
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # of a surrogate pair
 _WITH_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
-for _kind in (_Loader, _Dumper):
+for _kind in (_Loader, _SlowLoader, _Dumper):
     _kind.add_implicit_resolver("tag:yaml.org,2002:float", _WITH_EXPONENT, list("-+.0123456789"))
 
 
@@ -50,19 +56,23 @@ def read(text: str) -> Any:  # noqa: ANN401 (whatever the text holds)
     Raises:
         yaml.YAMLError: it is not YAML, or has too many values.
     """
+    slow = _HALF.search(text)
+    if slow and len(text) > MOST_SLOW:
+        raise yaml.YAMLError(f"it has more than {MOST_SLOW:,} characters, and names that are not UTF-8")
+    loader = _SlowLoader if slow else _Loader
     try:
-        _refuse_many(text)
-        return yaml.load(text, _Loader)
+        _refuse_many(text, loader)
+        return yaml.load(text, loader)
     except (ValueError, RecursionError) as error:  # a number of 10,000 digits, the 99th of May, deep nesting
         raise yaml.YAMLError(f"it is not YAML: {error}") from None
 
 
-def _refuse_many(text: str) -> None:
+def _refuse_many(text: str, loader: Any) -> None:  # noqa: ANN401 (a class of PyYAML, which has no types)
     """Refuse a text that has too many values when each alias is replaced by what it stands for."""
     sizes: dict[str, int] = {}  # by anchor; not yet of a value that is still open
     counts = [0]  # of the values in each open list and mapping
     anchors: list[str | None] = [None]
-    for event in yaml.parse(text, _SafeLoader):
+    for event in yaml.parse(text, loader):
         if isinstance(event, yaml.CollectionStartEvent):
             counts.append(1)
             anchors.append(event.anchor)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.errors import DataError
+from genlab.core.files import expanded
 from genlab.data import split
 from genlab.data.arrays import GIVEN, Asked
 from genlab.data.dataset import IntArray, Rejected, Source
@@ -17,6 +18,7 @@ from genlab.data.labels import encode, label_array
 from genlab.data.layout import Layout
 from genlab.data.listing import Entry, Listing, printable
 from genlab.data.pictures import Arrange, open_pictures
+from genlab.data.stamp import stamp, too_new
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ def open_files(
     Raises:
         DataError: unreadable files above the share `max_rejected`, or labels that do not fit.
     """
-    paths = [Path(path).expanduser().absolute() for part in files for path in part]
+    paths = [expanded(path).absolute() for part in files for path in part]
     listed = _listed(paths)
+    if too_new(listed.listing.newest):
+        listed = _listed(paths)
     classes, codes = _classes(files, labels, asked.classes)
     second = np.arange(len(paths)) >= len(files[0]) if len(files) == 2 else None
 
@@ -80,7 +84,7 @@ def _listed(paths: Sequence[Path]) -> _Listed:
             kind = "a folder: give its path alone" if path.is_dir() else "not a file"
             rejected.append(Rejected(printable(str(path)), kind))
             continue
-        entries.append(Entry(relative, (about.st_size, about.st_mtime_ns, about.st_ctime_ns)))
+        entries.append(Entry(relative, stamp(about)))
         at.append(position)
     listing = Listing(str(root.resolve()), entries, rejected, lambda at: (root / entries[at].path).open("rb"))
     return _Listed(listing, np.asarray(at, dtype=np.int64))

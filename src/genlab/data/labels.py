@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from genlab.core.errors import DataError, UsageError
+from genlab.core.text import escaped
 from genlab.data.dataset import Array, IntArray
 
 _KINDS = {"i": "whole numbers", "u": "whole numbers", "U": "text"}
@@ -61,7 +62,7 @@ def encode(
         raise DataError(f"{whats[0]} holds {kinds[0]}, but {whats[1]} {kinds[1]}: give both in one type.")
     if names is None:
         distinct = np.unique(np.concatenate(given))
-        return tuple(map(str, distinct)), [np.searchsorted(distinct, its).astype(np.int64) for its in given]
+        return tuple(map(_class, distinct)), [np.searchsorted(distinct, its).astype(np.int64) for its in given]
     if kinds[0] == "text":
         raise UsageError(f"{whats[0]} holds text, which names the classes already: leave classes out.")
     if isinstance(names, str) or len(set(names)) < len(names):
@@ -73,7 +74,12 @@ def encode(
                 f"{what} goes from {low} to {high}, but there are {len(names)} names of classes, for labels 0 to "
                 f"{len(names) - 1}. Give other names with classes=[…]."
             )
-    return tuple(map(str, names)), [labels.astype(np.int64) for labels in given]
+    return tuple(map(_class, names)), [labels.astype(np.int64) for labels in given]
+
+
+def _class(label: object) -> str:
+    """Return the name of a class, in one line."""
+    return escaped(str(label)).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def _advice(labels: Array) -> str:

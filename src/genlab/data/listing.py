@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from genlab.data.dataset import Rejected
+from genlab.data.stamp import stamp, too_new
 
 
 class Entry(NamedTuple):
@@ -35,6 +36,11 @@ class Listing:
     def total(self) -> int:
         """Number of files that were found."""
         return len(self.entries) + len(self.rejected)
+
+    @property
+    def newest(self) -> int:
+        """When a file last changed, in nanoseconds; not of the members of a zip."""
+        return max((entry.stamp[2] for entry in self.entries), default=0)
 
     def digest(self) -> str:
         """Return a hash of the entries and of their place."""
@@ -63,6 +69,11 @@ def list_folder(root: Path) -> Listing:
     Links are followed; a link to a folder that is read anyway is rejected, so that loops end. Only regular files
     are opened: a FIFO would block forever.
     """
+    listing = _list_folder(root)
+    return _list_folder(root) if too_new(listing.newest) else listing
+
+
+def _list_folder(root: Path) -> Listing:
     files: list[Entry] = []
     rejected: list[Rejected] = []
     seen: set[tuple[int, int]] = set()
@@ -101,8 +112,7 @@ def _sort_in(
         else:
             folders.appendleft(path)
     elif stat.S_ISREG(about.st_mode):
-        # With the time of the last status change: a chmod may make a file readable that the cache has as rejected.
-        files.append(Entry(path, (about.st_size, about.st_mtime_ns, about.st_ctime_ns)))
+        files.append(Entry(path, stamp(about)))
     else:
         rejected.append(Rejected(printable(path), f"not a file but {_KINDS[stat.S_IFMT(about.st_mode)]}"))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.errors import UsageError
+from genlab.core.files import expanded
 from genlab.core.random import derive_seed
 from genlab.data.dataset import Dataset, Source, Split, Stacked, fingerprint, make_dataset
 from genlab.data.download import fetch
@@ -95,7 +96,7 @@ def open_named(
 
 def _locate(published: Published, folder: Path | None, cache: Path, progress: bool) -> Path:
     own = os.environ.get(published.variable)
-    folder = folder or (Path(own).expanduser() if own else None)
+    folder = folder or (expanded(own) if own else None)
     if folder:
         if not holds_idx(folder):
             raise UsageError(

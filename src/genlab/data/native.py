@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
 from genlab.data.dataset import Source
@@ -32,7 +33,7 @@ def native_sizes(source: str) -> Sizes | None:
     """
     if source in registered("data"):
         return _of_note(as_source(source))
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source in NAMES or not path.exists():
         return None
     if path.suffix == ".npz":

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 
@@ -68,11 +69,7 @@ def open_pictures(
         _prepare(name, listing, size, channels, folder, progress, arrange)
 
     key = [_VERSION, listing.digest(), size, channels, *([arrange.key] if arrange else [])]
-    folder = prepared(cache, key, build)
-    try:
-        source = _open(name, listing, folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f'the cache of "{name}" is damaged: {error}. Remove "{folder}".') from error
+    source = prepared(cache, key, build, partial(_open, name, listing))
     _check_rejected(source, max_rejected)
     return source
 

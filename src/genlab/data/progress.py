@@ -12,5 +12,7 @@ def bar(show: bool) -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console, transient=True, disable=not (show and console.is_terminal))
+    title = TextColumn("{task.description}", markup=False)
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    disabled = not (show and console.is_terminal)
+    return Progress(title, *columns, console=console, transient=True, disable=disabled)

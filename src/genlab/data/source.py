@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.core.text import SHOWN, short
 from genlab.data.archive import list_zip
@@ -57,8 +58,8 @@ def open_source(
     if source == "digits":
         return open_digits(size, channels)
     if name in NAMED:
-        return open_named(name, Path(folder).expanduser() if folder else None, size, channels, cache, progress)
-    path = Path(source).expanduser()
+        return open_named(name, expanded(folder) if folder else None, size, channels, cache, progress)
+    path = expanded(source)
     if not _exists(path):
         raise UsageError(_unknown(source, path))
     if path.is_dir():
@@ -79,8 +80,8 @@ def locate(source: str) -> str:
     if source in NAMES or source in registered("data"):
         return source
     if name in NAMED and folder:
-        return f"{name}:{Path(folder).expanduser().resolve()}"
-    path = Path(source).expanduser()
+        return f"{name}:{expanded(folder).resolve()}"
+    path = expanded(source)
     return str(path.resolve()) if _exists(path) else source
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, Source
 from genlab.data.fit import Size
+from genlab.data.stamp import stamp, too_new
 
 _VERSION = 1  # of the cache's contents: increase it when the same files would be converted differently
 _SIDES = ("train", "held_out")
@@ -27,9 +28,12 @@ def stored(
     Raises:
         DataError: the cache cannot be written, or an error of `make`.
     """
-    stamps = [(str(path.resolve()), about.st_size, about.st_mtime_ns) for path in files for about in [path.stat()]]
+    stats = [path.stat() for path in files]
+    if too_new(max(about.st_ctime_ns for about in stats)):
+        stats = [path.stat() for path in files]
+    stamps = [(str(path.resolve()), *stamp(about)) for path, about in zip(files, stats, strict=True)]
     key = ["stored", _VERSION, name, stamps, size, channels]
-    return _read(prepared(cache, key, lambda folder: _write(make(), folder)))
+    return prepared(cache, key, lambda folder: _write(make(), folder), _read)
 
 
 def _write(source: Source, folder: Path) -> None:

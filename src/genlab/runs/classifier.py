@@ -10,12 +10,11 @@ from torch.nn.functional import cross_entropy
 
 from genlab.core.device import device_of, to_device
 from genlab.core.errors import UsageError
-from genlab.core.files import replace, storage
 from genlab.core.optimizer import adam, set_learning_rates
 from genlab.core.player import Player
 from genlab.core.random import derive_seed, restart_stream
 from genlab.core.schedules import RATES
-from genlab.data.cache import cache_folder
+from genlab.data.cache import cache_folder, keep, kept
 from genlab.data.dataset import Source, Split
 from genlab.data.loader import Loader
 from genlab.data.progress import bar
@@ -40,15 +39,13 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
             f"a classifier needs labelled pictures, and {source.name} has none. Sort them into folders named by "
             "class, or use another --extractor."
         )
-    path = cache_folder() / "classifiers" / f"{train.fingerprint[:32]}.safetensors"
+    path = cache_folder() / "classifiers" / train.fingerprint[:32]
     network = _untrained(train, device)
-    if not path.is_file():
+    data = kept(path)
+    if data is None:
         _fit(network, train, progress=progress)
-        with storage(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        weights = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-        replace(path, save(weights))
-    data = path.read_bytes()
+        data = save({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()})
+        keep(path, data)
     network.load_state_dict(load(data))
     network.eval().requires_grad_(False)
     return classifier(network, hashlib.sha256(data).hexdigest()[:12], device)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.pictures import Picture
+from genlab.core.text import escaped
 from genlab.diagnosis.finding import Finding
 from genlab.training.curves import draw
 from genlab.training.report import image, verdict
@@ -34,7 +35,7 @@ class Preview:
 
 def page(folder: RunFolder, title: str, findings: Sequence[Finding]) -> str:
     """Return a title, the verdict, the newest preview, the curves and the findings as HTML."""
-    return f"<div><b>{html.escape(title)}</b>{''.join(_parts(folder, findings))}</div>"
+    return escaped(f"<div><b>{html.escape(title)}</b>{''.join(_parts(folder, findings))}</div>")
 
 
 def _parts(folder: RunFolder, findings: Sequence[Finding]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from genlab.core.device import float16_units
 from genlab.core.distributed import rank0_first
 from genlab.core.errors import DataError, UsageError, suggestion
+from genlab.core.files import expanded
 from genlab.core.parts import Part, Table, registered
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
@@ -57,7 +58,7 @@ def find_extractor(
     if kind == "inception":
         from genlab.metrics.extractors.inception import inception
 
-        weights = Path(path).expanduser() if path else rank0_first(partial(_download, progress))
+        weights = expanded(path) if path else rank0_first(partial(_download, progress))
         return inception(weights, device, resize)
     if name == "pixels":
         from genlab.metrics.extractors.pixels import pixels

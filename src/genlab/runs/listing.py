@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from genlab.core.errors import GenlabError
+from genlab.core.text import escaped
 from genlab.runs.run import Run
 from genlab.training.run_folder import LATEST, TIME, followed
 
@@ -74,7 +75,7 @@ class RunList(Sequence[Run]):
         broken = "".join(f"<p>{html.escape(f'{name}: {why}')}</p>" for name, why in self.problems.items())
         head = "".join(f"<th>{name}</th>" for name in _HEADER)
         cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in entry.row) for entry in self._entries)
-        return f"{broken}<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+        return escaped(f"{broken}<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>")
 
 
 def list_runs(root: str | Path = "runs") -> RunList:

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from genlab.core.batch import at_once
 from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
 from genlab.core.distributed import barrier, current_shard
-from genlab.core.files import replace, storage
 from genlab.core.random import derive_seed
-from genlab.data.cache import cache_folder
+from genlab.data.cache import cache_folder, keep, kept
 from genlab.data.dataset import Source, Split
 from genlab.data.progress import bar
 from genlab.metrics.extractors.extractor import Extractor
@@ -38,15 +36,11 @@ _VERSION = 2  # increase it when the same images would get other statistics
 def real_statistics(
     data: Split, extractor: Extractor, count: int | None = None, *, progress: bool = False
 ) -> FeatureStatistics:
-    """Return the statistics of a split, or of `count` of its images, from the cache or computed now.
-
-    Raises:
-        StorageError: the cache cannot be written.
-    """
+    """Return the statistics of a split, or of `count` of its images, from the cache or computed now."""
     count = None if count is None or count >= len(data) else count
     key = [_VERSION, data.fingerprint, extractor.stamp, count]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
-    path = cache_folder() / "statistics" / f"{name}.safetensors"
+    path = cache_folder() / "statistics" / name
     known = _read(path)
     barrier()  # all processes have read before the first writes
     if known is None:
@@ -139,13 +133,12 @@ def _images(data: Split, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> 
 
 def _read(path: Path) -> FeatureStatistics | None:
     """Return statistics from the cache; None if they are missing or damaged."""
-    try:
-        values = load(path.read_bytes())
-        count = int(values["count"])
-        whole = Moments(count, values["mean"], values["scatter"])
-        return FeatureStatistics(whole, values["features"], values.get("probabilities"))
-    except (OSError, SafetensorError, KeyError):
+    data = kept(path)
+    if data is None:
         return None
+    values = load(data)
+    whole = Moments(int(values["count"]), values["mean"], values["scatter"])
+    return FeatureStatistics(whole, values["features"], values.get("probabilities"))
 
 
 def _write(statistics: FeatureStatistics, path: Path) -> None:
@@ -157,6 +150,4 @@ def _write(statistics: FeatureStatistics, path: Path) -> None:
     }
     if statistics.probabilities is not None:
         values["probabilities"] = statistics.probabilities
-    with storage(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, save(values))
+    keep(path, save(values))

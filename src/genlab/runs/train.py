@@ -27,6 +27,7 @@ from genlab.core.remarks import remark
 from genlab.core.text import counted, typed
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
+from genlab.data.proof import proving
 from genlab.data.source import locate
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values, part_records
@@ -173,7 +174,8 @@ def resume(
     before = plan_of(folder)
     plan = before.changed({name: value for name, value in options.items() if name != "data"})
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
-        source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
+        with proving():
+            source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
         if source.name in registered("data"):
             plan = plan.changed({"data": source.name})
         elif "data" in options:

@@ -2,11 +2,12 @@
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from genlab.core.errors import GenlabError
+from genlab.core.errors import GenlabError, UsageError
 from genlab.core.files import storage
 from genlab.core.pictures import Picture
 from genlab.training.callbacks import Observer
@@ -22,6 +23,7 @@ class TensorBoard:
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        _require_utf8(folder)
         self.folder = folder / "tensorboard"
         with storage(self.folder):
             self.writer: Any = SummaryWriter(str(self.folder))
@@ -51,14 +53,29 @@ class TensorBoard:
             self.writer.close()
 
 
+def _require_utf8(folder: Path) -> None:
+    """Refuse a folder that the logger cannot open.
+
+    Raises:
+        UsageError: its path is not UTF-8.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"a logger cannot write into {folder}, which is not UTF-8. Choose another --root."
+        ) from None
+
+
 class WeightsAndBiases:
     """Writes a Weights & Biases run into the run folder; `WANDB_MODE=offline` keeps it there."""
 
     def __init__(self, folder: Path) -> None:
         import wandb
 
+        _require_utf8(folder)
         self.wandb: Any = wandb
-        identity = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # stays the same when the run is resumed
+        identity = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]  # stays the same when the run is resumed
         self.run: Any = wandb.init(
             project="genlab", name=folder.name, dir=str(folder), id=f"{folder.name}-{identity}", resume="allow"
         )

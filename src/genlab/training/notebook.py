@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.pictures import Picture, png
+from genlab.core.text import escaped
 from genlab.training.live import Course, event_line, losses
 from genlab.training.report import duration, image
 
@@ -96,9 +97,8 @@ class Notebook:
     def _repr_html_(self) -> str:
         share = self.course.share(self.step, self.seconds)
         bar = f'<progress style="width: 100%" max="1" value="{share:.4f}"></progress>'
-        return (
-            f"<div>{bar}{''.join(f'<div>{html.escape(text)}</div>' for text in self._texts())}{self.preview}</div>"
-        )
+        lines = "".join(f"<div>{html.escape(escaped(text))}</div>" for text in self._texts())
+        return f"<div>{bar}{lines}{self.preview}</div>"
 
     def __repr__(self) -> str:
         return "\n".join(self._texts())

@@ -20,6 +20,7 @@ from genlab.core.files import append, read, replace, storage, sweep
 from genlab.core.locks import lock
 from genlab.core.pictures import Picture, png
 from genlab.core.remarks import remark
+from genlab.core.text import escaped
 from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines, wrong
 from genlab.training.links import WRITTEN, refuse_links
 
@@ -139,8 +140,8 @@ class RunFolder:
             raise GenlabError(f"cannot read {path}: {error.strerror}") from None
 
     def write_text(self, name: str, text: str) -> None:
-        """Write or replace a text file atomically."""
-        self.write_bytes(name, text.encode())
+        """Write or replace a text file atomically; control characters in it are escaped."""
+        self.write_bytes(name, escaped(text).encode())
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write or replace a file atomically."""
@@ -148,7 +149,7 @@ class RunFolder:
 
     def write_yaml(self, name: str, values: Mapping[str, Any]) -> None:
         """Write `values` in their order to the YAML file `name`."""
-        self.write_text(name, yaml12.written(dict(values)))
+        self.write_bytes(name, yaml12.written(dict(values)).encode())
 
     def read_yaml(self, name: str, **needed: Shape) -> dict[str, Any]:
         """Return what `write_yaml` wrote; `needed` are its necessary keys, with the shapes of their values.

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 
 from genlab.core.pictures import Picture
+from genlab.core.text import escaped
 from genlab.training.live import Course, event_line, losses
 
 LINE_SECONDS = 10.0  # between plain lines
@@ -39,7 +40,7 @@ class Terminal:
                 TextColumn("{task.percentage:>3.0f}%"),
                 BarColumn(bar_width=12),
                 TimeRemainingColumn(),
-                TextColumn("{task.description}", table_column=rest),
+                TextColumn("{task.description}", table_column=rest, markup=False),
                 console=self.console,
                 expand=True,
             )
@@ -50,7 +51,7 @@ class Terminal:
         """Show progress, speed and losses."""
         seconds = values["seconds"]
         share, rate = self.course.share(step, seconds), self.course.rate(step, seconds)
-        text = f"step {step}  {rate:,.0f} images/s  {losses(values)}"
+        text = f"step {step}  {rate:,.0f} images/s  {escaped(losses(values))}"
         with suppress(OSError):
             if self.bar:
                 self.bar.update(self.task, completed=share, description=text)
@@ -75,7 +76,8 @@ class Terminal:
         if kind == "checkpoint":
             return
         with suppress(OSError):
-            self.console.print(f"step {step}  {event_line(kind, details)}", markup=False, soft_wrap=True)
+            line = f"step {step}  {escaped(event_line(kind, details))}"
+            self.console.print(line, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Stop the bar where it is."""

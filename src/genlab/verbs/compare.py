@@ -59,6 +59,7 @@ def compare(
     from genlab.applications.evaluate import Request, evaluate_run, requests_for
     from genlab.core.distributed import torchrun_shard
     from genlab.core.files import replace
+    from genlab.core.text import escaped
     from genlab.training.run_folder import find
 
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
@@ -68,12 +69,12 @@ def compare(
     comparison = rank(evaluations)
     main = torchrun_shard().rank == 0
     if csv and main:
-        replace(Path(csv), as_csv(comparison).encode())
+        replace(Path(csv), escaped(as_csv(comparison)).encode())
     if html and main:
         strips = {e.subject: _strip(*each, device) for e, each in zip(evaluations, measured, strict=True)}
         ordered = {e.subject: strips[e.subject] for e in comparison.evaluations}
         page = as_html(comparison, {name: png for name, png in ordered.items() if png})
-        replace(Path(html), page.encode())
+        replace(Path(html), escaped(page).encode())
     return comparison
 
 
