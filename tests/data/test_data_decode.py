@@ -242,5 +242,5 @@ def test_default_size(sides: list[int], size: int) -> None:
 def test_nothing_but_picture_formats_is_tried(tmp_path: Path) -> None:
     """Pillow hands an EPS file to Ghostscript."""
     eps = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(ValueError, match="EPS is not read: it is a program"):
         decoded(eps)

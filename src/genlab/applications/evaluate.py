@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from genlab.data.fit import LEAST
 from genlab.data.fit import MOST as LARGEST
 from genlab.data.native import native_sides
 from genlab.data.objects import as_source
+from genlab.data.source import takes_range
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.fields import values_of
@@ -171,6 +172,7 @@ def evaluate_pictures(
     device: str = "auto",
     *,
     size: int | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     progress: bool = True,
 ) -> Measurement:
@@ -184,6 +186,7 @@ def evaluate_pictures(
         request: its extractor, samples, split and resize are used.
         device: where to compute.
         size: of the pictures before the extractor resizes them.
+        range: the values of black and white in those of both that are an `.npz` or `.npy`.
         max_rejected: the largest share of files that may be damaged.
         progress: show progress bars on a terminal.
 
@@ -195,7 +198,13 @@ def evaluate_pictures(
         raise UsageError(f"--{name.replace('_', '-')} is an option for runs, not for pictures")
     with process_group(devices.find_device(device)) as shard:
         progress = progress and shard.rank == 0
-        return _evaluate_pictures(real, fake, request, device, size, max_rejected, progress=progress)
+        opening = partial(as_source, max_rejected=max_rejected, progress=progress)
+        ranges = {name: range for name in (real, fake) if range and takes_range(name)}
+        if range and not ranges:
+            raise UsageError("--range is for an .npz or .npy, and neither --real nor --fake is one. Leave it out.")
+        openings = [partial(opening, name, range=ranges.get(name)) for name in (real, fake)]
+        ranged = {"range": "{:g} to {:g}".format(*range)} if range else {}
+        return _evaluate_pictures(real, fake, request, device, size, openings, ranged, progress=progress)
 
 
 def _evaluate_pictures(
@@ -204,7 +213,8 @@ def _evaluate_pictures(
     request: Request,
     device: str,
     size: int | None,
-    max_rejected: float,
+    openings: Sequence[Callable[..., Source]],
+    ranged: Mapping[str, str],
     *,
     progress: bool,
 ) -> Measurement:
@@ -217,18 +227,22 @@ def _evaluate_pictures(
         )
     if size is None and native:
         size = min(max(native[0], LEAST), LARGEST)
-    opening = partial(as_source, max_rejected=max_rejected, progress=progress)
-    opened = [rank0_first(partial(opening, name, size=size)) for name in (real, fake)]
+    opened = [rank0_first(partial(opening, size=size)) for opening in openings]
     channels = {source.train.spec.target.shape[0] for source in opened}
     if len(channels) > 1:  # one in grey, one in colour: both in colour
         size = opened[1].train.spec.target.shape[1]
-        opened = [rank0_first(partial(opening, name, size=size, channels=max(channels))) for name in (real, fake)]
+        opened = [rank0_first(partial(opening, size=size, channels=max(channels))) for opening in openings]
     split = request.split or "all"
     sides = {"held-out": opened[0].held_out, "train": opened[0].train}
     theirs, ours = sides.get(split) or _whole(opened[0]), _whole(opened[1])
     where = devices.find_device(device)
     extractor = find_extractor(request.extractor, where, opened[0], resize=request.resize, progress=progress)
-    stamp = {"split": split, "data": theirs.fingerprint[:12], "native": _sizes(native_sides(real), native)}
+    stamp = {
+        "split": split,
+        "data": theirs.fingerprint[:12],
+        "native": _sizes(native_sides(real), native),
+        **ranged,
+    }
     figures = evaluate_sets(theirs, ours, extractor, request.samples, stamp, progress=progress)
     return Measurement(f"{fake} compared with {real}", figures, time.monotonic() - began)
 

@@ -4,14 +4,14 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
+from genlab.core.errors import DataError
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
 from genlab.data.decode import read_header, strict
 from genlab.data.idx import holds_idx
 from genlab.data.listing import Listing, list_folder
-from genlab.data.source import NAMES
+from genlab.data.npz import images_header
+from genlab.data.source import ARRAYS, NAMES
 
 _HEIGHT_AND_WIDTH = slice(1, 3)
 
@@ -24,7 +24,7 @@ def native_sides(source: str) -> tuple[int, int] | None:
     path = Path(source).expanduser()
     if source in NAMES or source in registered("data") or not path.exists():
         return None
-    if path.suffix == ".npz":
+    if path.suffix in ARRAYS:
         return _of_arrays(path)
     if path.is_dir() and not holds_idx(path):
         return _extremes(_of_files(list_folder(path)))
@@ -47,9 +47,8 @@ def _of_files(listing: Listing) -> Iterator[int]:
 
 def _of_arrays(path: Path) -> tuple[int, int] | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            shape = arrays["images"].shape
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        shape = images_header(path).shape
+    except DataError:
         return None
     # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is the smallest
     sides = shape[1:] if len(shape) == 3 else sorted(shape[1:])[_HEIGHT_AND_WIDTH]

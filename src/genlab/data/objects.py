@@ -85,8 +85,9 @@ def as_source(
         return checked(data)
     cache = cache or cache_folder()
     if isinstance(data, str | os.PathLike):
-        _refuse("a path or a name", {**given, "name": name})
+        _refuse("a path or a name", {**given, "range": None, "name": name})
         asking: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
+        asking |= {} if range is None else {"range": range}
         if data in registered("data"):
             return SOURCES.bound(str(data), own)(**asking, progress=progress)
         return open_source(os.fspath(data), **asking, cache=cache, progress=progress)

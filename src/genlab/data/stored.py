@@ -9,7 +9,7 @@ import numpy as np
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, Source
 
-_VERSION = 1  # of the cache's contents: increase it when the same files would be converted differently
+_VERSION = 2  # of the cache's contents: increase it when the same files would be converted differently
 _SIDES = ("train", "held_out")
 
 
@@ -20,14 +20,15 @@ def stored(
     channels: int | None,
     cache: Path,
     make: Callable[[], Source],
+    depends: object = None,
 ) -> Source:
-    """Return the source that `make` builds from `files`, from the cache as long as the files do not change.
+    """Return the source that `make` builds from `files`: from the cache, if neither they nor `depends` change.
 
     Raises:
         DataError: the cache cannot be written, or an error of `make`.
     """
     stamps = [(str(path.resolve()), about.st_size, about.st_mtime_ns) for path in files for about in [path.stat()]]
-    key = ["stored", _VERSION, name, stamps, size, channels]
+    key = ["stored", _VERSION, name, stamps, size, channels, depends]
     return _read(prepared(cache, key, lambda folder: _write(make(), folder)))
 
 

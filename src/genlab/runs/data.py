@@ -40,6 +40,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
         settings.data,
         size=settings.size,
         channels=settings.channels,
+        range=settings.range,
         max_rejected=settings.max_rejected,
         own=settings.own,
         progress=not quiet and shard.rank == 0,
