@@ -1,3 +1,5 @@
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 
 from genlab.core.errors import DataError, UsageError
 from genlab.data.dataset import Source
+from genlab.data.native import native_sides
 
 Open = Callable[..., Source]
 
@@ -198,3 +201,69 @@ def test_an_npy_that_is_called_npz(opened: Open, tmp_path: Path) -> None:
         np.save(file, BYTES)
     with pytest.raises(DataError, match="npz"):
         opened(tmp_path / "set.npz")
+
+
+def with_member(path: Path, name: str, content: bytes) -> Path:
+    """Write a zip with one member, which is called .npz."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def npy(images: np.ndarray = BYTES) -> bytes:
+    file = io.BytesIO()
+    np.save(file, images)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no array", "images is no array"),
+        (b"", "images is no array"),
+        (npy().replace(b"NUMPY\1", b"NUMPY\7"), "unknown version"),
+        (npy().replace(b"'descr'", b"'dEscr'"), "plain arrays"),
+        (npy().replace(b"(40, 32", b"(41, 32"), r"declares uint8 \(41, 32, 32, 3\), but holds"),
+        (npy().replace(b"(40, 32", b"(39, 32"), "bytes after"),
+        (npy().replace(b"'|u1'", b"'|V0'"), "declares"),
+        (npy().replace(b"|u1", b"|S1"), "does not hold numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["set.npz", "set.npy"])
+def test_a_damaged_array_is_named(opened: Open, tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    if name.endswith("y"):
+        path.write_bytes(content)
+        message = message.replace("images is", "the file is").replace("plain arrays", "plain array")
+    else:
+        with_member(path, "images.npy", content)
+    with pytest.raises(DataError, match=message):
+        opened(path)
+
+
+def test_encrypted_and_repeated_arrays_are_named(opened: Open, tmp_path: Path) -> None:
+    path = with_member(tmp_path / "set.npz", "images.npy", npy())
+    data = bytearray(path.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match="encrypted"):
+        opened(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", npy())
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("images.npy", npy())
+    with pytest.raises(DataError, match="two arrays images"):
+        opened(path)
+
+
+def test_a_small_file_that_holds_much_is_refused_before_it_is_read(
+    opened: Open, written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(images=BYTES, unused=np.zeros(10**6))
+    np.savez_compressed(path, images=np.zeros((200, 64, 64), np.uint8), unused=np.zeros(10**6))
+    monkeypatch.setattr("genlab.data.unpacked.LIMIT", 10**5)
+    monkeypatch.setattr("genlab.data.arrayfile.np.lib.format.read_array", None)
+    with pytest.raises(DataError, match=r"when decompressed: more than .* and 20 times its size"):
+        opened(path)
+    assert native_sides(str(path)) == (64, 64)

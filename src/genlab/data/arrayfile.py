@@ -12,6 +12,7 @@ import numpy as np
 
 from genlab.core.errors import DataError
 from genlab.data.dataset import Array
+from genlab.data.decode import reason
 from genlab.data.unpacked import check_unpacked
 
 _SUFFIX, _MARK = ".npy", b"\x93NUMPY"
@@ -106,4 +107,4 @@ def _plain(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # for damaged files zipfile and NumPy raise almost any type
         kind = "an .npy of a plain array" if path.suffix == _SUFFIX else "an .npz of plain arrays"
-        raise DataError(f'"{path}" is not {kind}: {error or type(error).__name__}') from error
+        raise DataError(f'"{path}" is not {kind}: {reason(error)}') from error

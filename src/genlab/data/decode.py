@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from genlab.core.text import short
 from genlab.data import libtiff
 from genlab.data.dataset import Array
 from genlab.data.fit import fit
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _PIXELS = Memory(3 * 2**28)  # of the pictures that all threads are decoding
 _BYTES = 8  # of a pixel while it is decoded: four channels, twice
+_SHOWN = 200  # characters of a reason: some libraries quote what they read
 _STRIP = 2**20  # pixels of a large picture that are converted at a time
 _HALF, _WORD = 128, 257  # 16-bit values are divided by 257, rounded
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -80,7 +82,7 @@ def reason(error: Exception) -> str:
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
-    return str(error) or type(error).__name__
+    return short(str(error) or type(error).__name__, _SHOWN)
 
 
 def to_bytes(picture: "Image.Image") -> "Image.Image":

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from genlab.core.errors import DataError
+from genlab.data.decode import reason
 from genlab.data.labels import encode, label_array
 from genlab.data.layout import Layout, splits
 from genlab.data.listing import Listing
@@ -58,8 +59,8 @@ def given_labels(listing: Listing) -> GivenLabels | None:
         if content["labels"] is None:
             return GivenLabels(None)
         return GivenLabels({f"{folder}{name}": label for name, label in content["labels"]})
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except Exception as error:  # for damaged files zipfile raises almost any type
         raise DataError(
-            f'"{path}" does not say which label each picture has: {error}. It holds {{"labels": '
+            f'"{path}" does not say which label each picture has: {reason(error)}. It holds {{"labels": '
             f'[["00000/img.png", 3], …]}}; mend it, or remove it to take the folders as classes.'
         ) from error

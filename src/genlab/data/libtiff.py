@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _ONE = threading.Lock()  # standard error belongs to the whole process
 _STDERR = 2
+_NAME = "tempfile.tif: "  # what Pillow calls every file
 
 
 def load(picture: "Image.Image") -> None:
@@ -48,7 +49,8 @@ def _printed() -> Iterator[Callable[[], str]]:
         def lines() -> str:
             kept.seek(0)
             text = kept.read(4096).decode("utf-8", "replace")
-            return "; ".join(line.strip() for line in text.splitlines() if line.isprintable())
+            said = [line.strip().removeprefix(_NAME) for line in text.splitlines() if line.isprintable()]
+            return " ".join(said)
 
         try:
             yield lines

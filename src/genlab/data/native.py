@@ -24,7 +24,7 @@ def native_sides(source: str) -> tuple[int, int] | None:
     path = Path(source).expanduser()
     if source in NAMES or source in registered("data") or not path.exists():
         return None
-    if path.suffix in ARRAYS:
+    if path.suffix in ARRAYS and path.is_file():
         return _of_arrays(path)
     if path.is_dir() and not holds_idx(path):
         return _extremes(_of_files(list_folder(path)))

@@ -73,9 +73,9 @@ def open_source(
         if holds_idx(path):
             return open_idx(source, path, size, channels, cache)
         return open_pictures(source, list_folder(path), size, channels, max_rejected, cache, progress)
-    if path.suffix in ARRAYS:
+    if path.suffix in ARRAYS and path.is_file():
         return open_npz(source, path, size, channels, cache, range)
-    if path.suffix == ".zip" or (path.is_file() and zipfile.is_zipfile(path)):
+    if path.is_file() and (path.suffix == ".zip" or zipfile.is_zipfile(path)):
         with list_zip(path) as listing:
             return open_pictures(source, listing, size, channels, max_rejected, cache, progress)
     raise UsageError(f'"{source}" is neither a folder nor a .zip, .npz or .npy. {_what(NAMES)}')
