@@ -141,7 +141,7 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[..., Source]:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
         if _just_read and _just_read[0][0] is data:
             _, source = _just_read.pop()  # also if another size has to be read: it is not kept in memory
-            if not (asking.get("size") or asking.get("channels")):
+            if not any(asking.get(option) for option in ("size", "channels", "range")):
                 return replace(source, name=part.name)
         return replace(as_source(data, **asking), name=part.name)
 
