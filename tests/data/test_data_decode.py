@@ -1,7 +1,10 @@
 import io
 import struct
+import threading
+import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -79,6 +82,37 @@ def test_every_format(kind: str, options: dict[str, object], tolerance: int) -> 
     assert image.shape == (3, 32, 32)
     assert image.dtype == np.uint8
     assert near(corners(image), [RED, GREEN, BLUE, GREY], tolerance)
+
+
+def sun(pixels: Array) -> bytes:
+    height, width, _ = pixels.shape
+    return struct.pack(">8I", 0x59A66A95, width, height, 24, pixels.size, 3, 0, 0) + pixels.tobytes()
+
+
+def psd(pixels: Array) -> bytes:
+    height, width, channels = pixels.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, 3) + bytes(12)
+    return head + struct.pack(">H", 0) + np.moveaxis(pixels, 2, 0).tobytes()
+
+
+def xpm(pixels: Array) -> bytes:
+    height, width, _ = pixels.shape
+    colours, rows = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    lines = [f"{width} {height} {len(colours)} 1"]
+    lines += [f"{'abcd'[at]} c #{bytes(colour).hex()}" for at, colour in enumerate(colours)]
+    lines += ["".join("abcd"[at] for at in row) for row in rows.reshape(height, width)]
+    return ("/* XPM */\nstatic char *p[] = {\n" + ",\n".join(f'"{line}"' for line in lines) + "\n};\n").encode()
+
+
+@pytest.mark.parametrize("write", [sun, psd, xpm])
+def test_formats_that_pillow_only_reads(write: Callable[[Array], bytes]) -> None:
+    image = decoded(io.BytesIO(write(np.asarray(quarters()))))
+    assert corners(image) == [RED, GREEN, BLUE, GREY]
+
+
+def test_black_and_white_in_xbm() -> None:
+    picture = Image.fromarray(np.kron(np.eye(2), np.ones((16, 16))).astype(bool))
+    assert corners(decoded(saved(picture, "XBM"), channels=1)) == [(255,), (0,), (0,), (255,)]
 
 
 def lab(picture: Image.Image) -> Image.Image:
@@ -369,3 +403,22 @@ def test_what_libtiff_prints_is_the_reason_and_not_on_standard_error(capfd: pyte
         decoded(io.BytesIO(bytes(data)))
     assert "LZW" in reason(caught.value)
     assert capfd.readouterr().err == ""
+
+
+def test_threads_never_hold_more_memory_than_there_is() -> None:
+    memory, used, most = Memory(10), 0, 0
+    lock = threading.Lock()
+
+    def work(need: int) -> None:
+        nonlocal used, most
+        with memory.held(need):
+            with lock:
+                used += min(need, 10)
+                most = max(most, used)
+            time.sleep(0.001)
+            with lock:
+                used -= min(need, 10)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, [3, 4, 99, 5, 1, 10, 2, 8] * 4))
+    assert (used, most) == (0, 10)

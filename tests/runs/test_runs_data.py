@@ -14,8 +14,9 @@ from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images
 from genlab.data.dataset import Array
 from genlab.data.objects import as_source
+from genlab.recipes.resolve import from_values, resolve
 from genlab.registration import name_of
-from genlab.runs.data import check_unchanged, find_class
+from genlab.runs.data import check_unchanged, find_class, open_data
 from genlab.training.run_folder import RunFolder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
@@ -188,3 +189,13 @@ def test_other_rules_for_folders_are_named_when_a_run_is_resumed(tmp_path: Path)
         check_unchanged(folder, now)
     assert 'split was "by a hash" and is "the source\'s own"' in str(caught.value)
     assert "an earlier genlab found classes and splits by other rules" in str(caught.value)
+
+
+def test_the_range_of_an_npz_is_an_option_of_the_run(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=IMAGES / 255 - 0.5)
+    plan = resolve("vae", {"data": str(tmp_path / "set.npz"), "range": (-0.5, 0.5)})
+    assert from_values(plan.values(), "recipe.yaml").settings.range == (-0.5, 0.5)
+    source = open_data(plan.settings, quiet=True)
+    assert source.notes["recognised"].endswith("-0.5 to 0.5, as given")
+    with pytest.raises(GenlabError, match=r"--range -0\.5 0\.5"):
+        open_data(replace(plan.settings, range=None), quiet=True)
