@@ -311,6 +311,15 @@ def test_what_is_not_read_is_named_with_the_reason(content: bytes, message: str)
         decoded(io.BytesIO(content))
 
 
+def test_bytes_at_random_are_no_picture() -> None:
+    random = np.random.default_rng(0)
+    with strict():
+        for at in range(1500):
+            blob = random.integers(0, 256 if at % 2 else 3, random.integers(20, 200), dtype=np.uint8).tobytes()
+            with pytest.raises(Exception, match=r"\w"):
+                decode(io.BytesIO(blob), 8, 3)
+
+
 def test_no_format_that_runs_programs_or_holds_pages_is_read() -> None:
     assert not {"EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR"} & set(formats.READ)
 

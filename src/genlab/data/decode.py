@@ -122,6 +122,8 @@ def _open(file: BinaryIO) -> "Image.Image":
         if known := not_read(file):
             raise ValueError(known) from error
         raise
+    if (picture.format, picture.mode) == ("TGA", "1"):  # no program writes it, but many other files look like it
+        raise ValueError("not an image")
     millions, most = picture.width * picture.height / 1e6, MEGAPIXELS.get(picture.format or "")
     if most and millions > most:
         raise ValueError(f"{millions:,.0f} megapixels, more than the {most} that {picture.format} may have")
