@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from genlab.core.errors import DataError, UsageError
-from genlab.data import pictures
+from genlab.data import arrange, pictures
 from genlab.data.cache import cache_folder, prepared
 from genlab.data.dataset import Source
 from genlab.data.source import open_source
@@ -110,7 +110,7 @@ def test_a_preparation_that_fails_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pictures, "lay_out", interrupted)
+        patch.setattr(arrange, "lay_out", interrupted)
         with pytest.raises(KeyboardInterrupt):
             opened(album)
     assert list(cache.iterdir()) == []

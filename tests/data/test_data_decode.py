@@ -1,14 +1,23 @@
 import io
+import struct
+import threading
+import time
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from genlab.data import decode as decoding
+from genlab.data import formats
 from genlab.data.dataset import Array
-from genlab.data.decode import decode, read_header, strict
+from genlab.data.decode import decode, read_header, reason, strict, to_bytes
 from genlab.data.fit import Size, Whole, default_size, fit_all
+from genlab.data.memory import Memory
 
 RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 50, 220), (90, 90, 90)
 
@@ -56,6 +65,16 @@ def near(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]], tolerance:
         ("GIF", {}, 4),
         ("JPEG", {"quality": 95}, 8),
         ("PPM", {}, 0),
+        ("AVIF", {"quality": 95}, 16),
+        ("JPEG2000", {}, 4),
+        ("TGA", {}, 0),
+        ("TGA", {"compression": "tga_rle"}, 0),
+        ("ICO", {"sizes": [(32, 32)]}, 0),
+        ("ICNS", {}, 4),
+        ("DDS", {}, 0),
+        ("QOI", {}, 0),
+        ("SGI", {}, 0),
+        ("PCX", {}, 0),
     ],
 )
 def test_every_format(kind: str, options: dict[str, object], tolerance: int) -> None:
@@ -63,6 +82,37 @@ def test_every_format(kind: str, options: dict[str, object], tolerance: int) -> 
     assert image.shape == (3, 32, 32)
     assert image.dtype == np.uint8
     assert near(corners(image), [RED, GREEN, BLUE, GREY], tolerance)
+
+
+def sun(pixels: Array) -> bytes:
+    height, width, _ = pixels.shape
+    return struct.pack(">8I", 0x59A66A95, width, height, 24, pixels.size, 3, 0, 0) + pixels.tobytes()
+
+
+def psd(pixels: Array) -> bytes:
+    height, width, channels = pixels.shape
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 1, channels, height, width, 8, 3) + bytes(12)
+    return head + struct.pack(">H", 0) + np.moveaxis(pixels, 2, 0).tobytes()
+
+
+def xpm(pixels: Array) -> bytes:
+    height, width, _ = pixels.shape
+    colours, rows = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    lines = [f"{width} {height} {len(colours)} 1"]
+    lines += [f"{'abcd'[at]} c #{bytes(colour).hex()}" for at, colour in enumerate(colours)]
+    lines += ["".join("abcd"[at] for at in row) for row in rows.reshape(height, width)]
+    return ("/* XPM */\nstatic char *p[] = {\n" + ",\n".join(f'"{line}"' for line in lines) + "\n};\n").encode()
+
+
+@pytest.mark.parametrize("write", [sun, psd, xpm])
+def test_formats_that_pillow_only_reads(write: Callable[[Array], bytes]) -> None:
+    image = decoded(io.BytesIO(write(np.asarray(quarters()))))
+    assert corners(image) == [RED, GREEN, BLUE, GREY]
+
+
+def test_black_and_white_in_xbm() -> None:
+    picture = Image.fromarray(np.kron(np.eye(2), np.ones((16, 16))).astype(bool))
+    assert corners(decoded(saved(picture, "XBM"), channels=1)) == [(255,), (0,), (0,), (255,)]
 
 
 def lab(picture: Image.Image) -> Image.Image:
@@ -110,8 +160,6 @@ def test_every_grey_mode(mode: str) -> None:
 
 
 def test_hsv_pixels_become_rgb() -> None:
-    from genlab.data.decode import to_bytes
-
     assert np.abs(np.asarray(to_bytes(quarters().convert("HSV"))).astype(int) - np.asarray(quarters())).max() <= 4
 
 
@@ -251,5 +299,144 @@ def test_default_size(sides: list[int], size: int) -> None:
 def test_nothing_but_picture_formats_is_tried(tmp_path: Path) -> None:
     """Pillow hands an EPS file to Ghostscript."""
     eps = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(Image.UnidentifiedImageError):
+    with pytest.raises(ValueError, match="EPS is not read: it is a program"):
         decoded(eps)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"%PDF-1.7\n", "PDF is not read: it is a document of pages"),
+        (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF is not read: it is a program"),
+        (b'<?xml version="1.0"?><svg width="8">', "SVG is not read: it has no pixels of its own"),
+        (bytes(3) + b"\x18ftypheic" + bytes(20), "HEIC is not read: Pillow cannot read it"),
+        (bytes(3) + b"\x18ftypavif" + bytes(20), "AVIF is not read: the installed Pillow cannot read it"),
+        (bytes(3) + b"\x18ftypisom" + bytes(20), "MP4 is not read: it is a video"),
+        (b"\x89HDF\r\n", "HDF5 is not read: it holds arrays"),
+    ],
+)
+def test_what_is_not_read_is_named_with_the_reason(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        decoded(io.BytesIO(content))
+
+
+def test_bytes_at_random_are_no_picture() -> None:
+    random = np.random.default_rng(0)
+    with strict():
+        for at in range(1500):
+            blob = random.integers(0, 256 if at % 2 else 3, random.integers(20, 200), dtype=np.uint8).tobytes()
+            with pytest.raises(Exception, match=r"\w"):
+                decode(io.BytesIO(blob), 8, 3)
+
+
+def test_no_format_that_runs_programs_or_holds_pages_is_read() -> None:
+    assert not {"EPS", "PDF", "WMF", "MPEG", "HDF5", "GRIB", "BUFR"} & set(formats.READ)
+
+
+def clear_png(bits: int, colour: int, row: bytes, clear: bytes) -> io.BytesIO:
+    """A PNG of two pixels in a row with a transparent colour."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, bits, colour, 0, 0, 0))
+    body = chunk(b"tRNS", clear) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + head + body)
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "row", "clear", "wanted"),
+    [
+        (16, 0, struct.pack(">HH", 500, 40 * 257), struct.pack(">H", 500), [255, 40]),
+        (8, 0, bytes([3, 40]), b"\0\3", [255, 40]),
+        (4, 0, bytes([0x38]), b"\0\3", [255, 136]),
+        (2, 0, bytes([0b01_00_0000]), b"\0\1", [255, 0]),
+        (1, 0, bytes([0b01_000000]), b"\0\0", [255, 255]),
+        (
+            *(16, 2, struct.pack(">HHHHHH", 500, 600, 700, 257, 514, 0xFFFF)),
+            *(struct.pack(">HHH", 500, 600, 700), [[255, 255, 255], [1, 2, 255]]),
+        ),
+    ],
+)
+def test_the_transparent_colour_of_a_png_is_white_at_any_depth(
+    bits: int, colour: int, row: bytes, clear: bytes, wanted: list[object]
+) -> None:
+    with strict(), decoding._open(clear_png(bits, colour, row, clear)) as picture:
+        assert np.asarray(to_bytes(picture))[0].tolist() == wanted
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16"])
+def test_a_picture_is_the_same_whether_it_is_converted_at_once_or_by_strips(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (37, 23, 4), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    if mode == "I;16":
+        picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 200)
+    elif mode == "P":
+        picture = picture.convert("RGB").quantize()
+        picture.info["transparency"] = 3
+    else:
+        picture = picture.convert(mode)
+    whole = np.asarray(to_bytes(picture))
+    monkeypatch.setattr(decoding, "_STRIP", 100)
+    assert (np.asarray(to_bytes(picture)) == whole).all()
+
+
+def test_pictures_with_too_many_pixels_for_their_format_are_refused_by_their_header(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decoding, "MEGAPIXELS", {"WEBP": 0.0001})
+    with pytest.raises(ValueError, match=r"0 megapixels, more than the 0\.0001 that WEBP may have"), strict():
+        read_header(saved(quarters(), "WEBP"))
+    assert decoded(saved(quarters(), "PNG")).shape == (3, 32, 32)
+
+
+def test_files_that_are_too_large_are_refused_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "FILE_LIMIT", 50)
+    with pytest.raises(ValueError, match="MB that a picture may have"):
+        decoded(saved(quarters(), "PNG"))
+
+
+def test_pictures_are_decoded_within_the_memory_that_all_threads_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs: list[int] = []
+
+    class Watched(Memory):
+        def held(self, need: int) -> AbstractContextManager[None]:
+            needs.append(need)
+            return super().held(need)
+
+    monkeypatch.setattr(decoding, "_PIXELS", Watched(1))
+    decoded(saved(quarters(64), "PNG"))
+    decoded(saved(quarters(64), "WEBP"))
+    decoded(saved(quarters(512), "JPEG"))  # decoded at once at an eighth of its sides
+    decoded(saved(quarters(512), "JPEG", progressive=True))
+    assert needs == [8 * 64 * 64, 16 * 64 * 64, 8 * 64 * 64, 8 * 512 * 512]
+
+
+def test_what_libtiff_prints_is_the_reason_and_not_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(saved(quarters(), "TIFF", compression="tiff_lzw").getvalue())
+    data[12:60] = bytes(48)
+    with pytest.raises(ValueError, match="damaged TIFF: ") as caught:
+        decoded(io.BytesIO(bytes(data)))
+    assert "LZW" in reason(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_threads_never_hold_more_memory_than_there_is() -> None:
+    memory, used, most = Memory(10), 0, 0
+    lock = threading.Lock()
+
+    def work(need: int) -> None:
+        nonlocal used, most
+        with memory.held(need):
+            with lock:
+                used += min(need, 10)
+                most = max(most, used)
+            time.sleep(0.001)
+            with lock:
+                used -= min(need, 10)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, [3, 4, 99, 5, 1, 10, 2, 8] * 4))
+    assert (used, most) == (0, 10)

@@ -235,3 +235,33 @@ def test_offline_says_how_to_get_it(opened: Open, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(named.NAMED, name, nobody)
     with pytest.raises(DataError, match=r"cannot download .*GENLAB_(FASHION_)?MNIST=FOLDER"):
         opened(name)
+
+
+def test_classes_are_the_labels_that_occur(opened: Open, tmp_path: Path) -> None:
+    for name, content in contents().items():
+        labels = np.frombuffer(content[8:], np.uint8) % 3 + 1
+        (tmp_path / name).write_bytes(idx(labels) if "labels" in name else content)
+    source = opened(tmp_path)
+    assert source.train.spec.class_names == source.held_out.spec.class_names == ("1", "2", "3")
+    assert source.train.labels is not None
+    assert set(source.train.labels.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28), (4, 0, 28), (4, 28, 0)])
+def test_an_empty_array_is_named(opened: Open, folder: Path, shape: tuple[int, ...]) -> None:
+    (folder / f"{FILES[0]}").write_bytes(idx(np.zeros(shape)))
+    with pytest.raises(DataError, match=r"declares \(.*\): it is empty"):
+        opened(folder)
+
+
+def test_a_gzip_that_holds_far_more_than_its_size_is_refused_by_its_header(opened: Open, folder: Path) -> None:
+    zeros = struct.pack(">BBBBIII", 0, 0, 8, 3, 60_000, 256, 256) + bytes(2**20)
+    (folder / f"{FILES[0]}.gz").write_bytes(gzip.compress(zeros))
+    with pytest.raises(DataError, match=r"holds 3\.9 GB when decompressed"):
+        opened(folder)
+
+
+def test_more_bytes_than_declared_are_not_read(opened: Open, folder: Path) -> None:
+    (folder / f"{FILES[0]}.gz").write_bytes(gzip.compress(idx(np.zeros((60, 28, 28))) + bytes(2**20)))
+    with pytest.raises(DataError, match=r"declares .* but holds more"):
+        opened(folder)

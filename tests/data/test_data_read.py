@@ -1,5 +1,7 @@
 """Images for a trained model: arrays and data of one's own."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,9 @@ def test_the_held_out_part_of_own_data_is_taken_at_the_size_of_the_model() -> No
         (BYTES[:, :, :8], r"has shape \(6, 3, 8, 16\), but this model was trained on pictures \(N, 3, 16, 16\)"),
         (BYTES[:0], "has shape"),
         (BYTES / 255, r"from 0 to 1: give bytes, or floats in \[-1, 1\]"),
+        (np.where(BYTES == 0, -1e-7, BYTES / 255), r"from -1e-07 to 1: give bytes, or floats in \[-1, 1\]"),
         (REALS * 2, "from -2 to 2"),
+        (REALS * 1.01, "from -1.01 to 1.01"),
         (BYTES.astype(int), "holds int64"),
         (REALS * np.nan, "finite"),
         ([BYTES], r"or an array \(N, 3, 16, 16\), not a list"),
@@ -64,3 +68,14 @@ def test_the_held_out_part_of_own_data_is_taken_at_the_size_of_the_model() -> No
 def test_other_images_are_refused_in_their_own_shape(given: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_images(given, MODEL)
+
+
+def test_values_outside_by_rounding_are_clipped() -> None:
+    images = read_images(REALS * (1 + 1e-6), MODEL).images
+    assert (images.min(), images.max()) == (-1, 1)
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        read_images(tmp_path / "pipe.png", MODEL)

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from genlab.core.errors import DataError, UsageError
 from genlab.data.dataset import Source
 from genlab.data.describe import describe
+from genlab.data.native import native_sides
 from genlab.data.progress import bar
 from genlab.data.source import NAMES, locate
 
@@ -149,3 +151,11 @@ def test_errors_are_for_readers(opened: Open, album: Path) -> None:
         opened(album)
     assert "bad4.jpg: not an image; and 3 more" in str(caught.value)
     assert "--max-rejected 0.29" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.npy", "pipe.zip", "pipe"])
+def test_a_fifo_is_not_waited_for(opened: Open, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match="neither a folder nor"):
+        opened(tmp_path / name)
+    assert native_sides(str(tmp_path / name)) is None

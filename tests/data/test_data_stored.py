@@ -37,7 +37,7 @@ def test_a_second_opening_reads_nothing_and_is_the_same(
     opened: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = opened(path)
-    monkeypatch.setattr(npz, "_load", never)
+    monkeypatch.setattr(npz, "open_arrays", never)
     second = opened(path)
     assert (second.name, second.total, dict(second.notes)) == (first.name, first.total, dict(first.notes))
     for one, other in ((first.train, second.train), (first.held_out, second.held_out)):

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from genlab.core.errors import DataError
+from genlab.data import archive
 from genlab.data.dataset import Source
+from genlab.data.memory import Memory
 
 Open = Callable[..., Source]
 Paint = Callable[..., Path]
@@ -133,3 +135,36 @@ def test_a_corrupt_zip(opened: Open, packed: Path, damage: str) -> None:
     packed.write_bytes(b"this is text" if damage == "text" else content[: len(content) // 2])
     with pytest.raises(DataError, match="not an intact zip"):
         opened(packed)
+
+
+def test_a_zip_of_a_newer_version_is_named(opened: Open, packed: Path) -> None:
+    patch_entry(packed, "cat/01.png", 6, struct.pack("<H", 99))
+    with pytest.raises(DataError, match=r"needs a newer version of the zip format.*9\.9.*Unpack it"):
+        opened(packed)
+
+
+def test_a_member_compressed_by_an_unknown_method_is_rejected(opened: Open, packed: Path) -> None:
+    patch_entry(packed, "cat/01.png", 10, struct.pack("<H", 93))
+    found = reasons(opened(packed, max_rejected=0.1))
+    assert found == {"cat/01.png": "compressed by a method that Python cannot read (93)"}
+
+
+def test_of_members_with_the_same_name_the_last_is_taken(
+    opened: Open, packed: Path, tmp_path: Path, paint: Paint
+) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        add(packed, "cat/01.png", paint(tmp_path / "x" / "other.png", 99).read_bytes())
+    source = opened(packed, max_rejected=0.1)
+    assert reasons(source) == {"cat/01.png": "replaced by a later member of the same name"}
+    assert len(source.train) + len(source.held_out) == 20
+    assert source.total == 21
+
+
+def test_members_are_read_within_the_memory_that_they_share(
+    opened: Open, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory(1)  # one at a time
+    monkeypatch.setattr(archive, "_MEMBERS", memory)
+    assert len(opened(packed).train) > 0
+    with memory.held(1):
+        pass  # all was given back

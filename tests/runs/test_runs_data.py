@@ -1,5 +1,6 @@
 """Data given in Python: a run knows them by their content, in this session and in a new one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import torch
 import genlab
 from genlab.core import parts
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.core.modality import Classes, DataSpec, Images
 from genlab.data.dataset import Array
+from genlab.data.objects import as_source
+from genlab.recipes.resolve import from_values, resolve
 from genlab.registration import name_of
+from genlab.runs.data import check_unchanged, find_class, open_data
 from genlab.training.run_folder import RunFolder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
@@ -157,3 +162,41 @@ def test_a_list_of_files_may_have_as_many_damaged_ones_as_the_run_allows(root: P
     files = sorted(tmp_path.glob("*.png"))
     run = genlab.train("vae", data=files, max_rejected=0.1, root=root, **TINY)
     assert RunFolder(run.folder).read_yaml("data.yaml")["rejected"] == 1
+
+
+def labelled(path: Path, *classes: str) -> RunFolder:
+    """A run folder that says which classes its data have."""
+    folder = RunFolder(path)
+    spec = DataSpec(Images(1, 8, 8), {"label": Classes(classes)})
+    folder.write_yaml("data.yaml", spec.values())
+    return folder
+
+
+def test_a_class_is_found_exactly_before_in_any_case(tmp_path: Path) -> None:
+    folder = labelled(tmp_path, "A", "B", "a", "1")
+    assert [find_class(folder, name) for name in ("A", "a", "b", "B", "1", "2", "0")] == [0, 2, 1, 1, 3, 2, 0]
+    folder = labelled(tmp_path, "Cat", "CAT", "dog")
+    with pytest.raises(UsageError, match=r'"cat" may be Cat \(0\) or CAT \(1\)\. Write it exactly'):
+        find_class(folder, "cat")
+    assert find_class(folder, "DOG") == 2
+
+
+def test_other_rules_for_folders_are_named_when_a_run_is_resumed(tmp_path: Path) -> None:
+    before = as_source(np.zeros((8, 8, 8), np.uint8), size=8)
+    folder = labelled(tmp_path, "training", "testing")
+    folder.write_yaml("data.yaml", {**folder.read_yaml("data.yaml"), "notes": {"split": "by a hash"}})
+    now = replace(before, notes={"split": "the source's own", "classes": "none"})
+    with pytest.raises(CheckpointError) as caught:
+        check_unchanged(folder, now)
+    assert 'split was "by a hash" and is "the source\'s own"' in str(caught.value)
+    assert "an earlier genlab found classes and splits by other rules" in str(caught.value)
+
+
+def test_the_range_of_an_npz_is_an_option_of_the_run(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=IMAGES / 255 - 0.5)
+    plan = resolve("vae", {"data": str(tmp_path / "set.npz"), "range": (-0.5, 0.5)})
+    assert from_values(plan.values(), "recipe.yaml").settings.range == (-0.5, 0.5)
+    source = open_data(plan.settings, quiet=True)
+    assert source.notes["recognised"].endswith("-0.5 to 0.5, as given")
+    with pytest.raises(GenlabError, match=r"--range -0\.5 0\.5"):
+        open_data(replace(plan.settings, range=None), quiet=True)

@@ -1,7 +1,7 @@
 """Evaluates a set of pictures, from any program, against real ones."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,15 +16,17 @@ from genlab.data.dataset import Dataset, Source, joined
 from genlab.data.fit import LEAST, MOST, Whole
 from genlab.data.native import Sizes, native_sizes, not_square
 from genlab.data.objects import as_source
+from genlab.data.source import takes_range
 from genlab.runs.extractors import find_extractor
 
 
 @dataclass(frozen=True)
 class _Set:
-    """One of the two sets: its name, and the sizes of its pictures if they are known."""
+    """One of the two sets: its name, and the sizes and the range of its pictures if these are known."""
 
     name: str
     sizes: Sizes | None
+    range: tuple[float, float] | None
 
     def open(self, to: Whole | None, channels: int | None, max_rejected: float, *, progress: bool) -> Source:
         """Return the source, its pictures resized whole."""
@@ -37,6 +39,7 @@ class _Set:
                 self.name,
                 size=to.height if to and square and known else to,
                 channels=channels,
+                range=self.range,
                 max_rejected=max_rejected,
                 progress=progress,
             )
@@ -54,6 +57,7 @@ def evaluate_pictures(
     device: str = "auto",
     *,
     size: int | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     progress: bool = True,
 ) -> Measurement:
@@ -68,6 +72,7 @@ def evaluate_pictures(
         request: its extractor, samples, split and resize are used; without `samples` all pictures are.
         device: where to compute.
         size: side of the squares to which the pictures of both sets are resized before the extractor.
+        range: the values of black and white in those of both that are an `.npz` or `.npy`.
         max_rejected: the largest share of files that may be damaged.
         progress: show progress bars on a terminal.
 
@@ -79,14 +84,16 @@ def evaluate_pictures(
         raise UsageError(f"--{name.replace('_', '-')} is an option for runs, not for pictures")
     with process_group(devices.find_device(device)) as shard:
         progress = progress and shard.rank == 0
-        return _evaluate(real, fake, request, device, size, max_rejected, progress=progress)
+        if range and not any(map(takes_range, (real, fake))):
+            raise UsageError("--range is for an .npz or .npy, and neither --real nor --fake is one. Leave it out.")
+        sets = [_Set(name, native_sizes(name), range if takes_range(name) else None) for name in (real, fake)]
+        return _evaluate(sets, request, device, size, max_rejected, progress=progress)
 
 
 def _evaluate(
-    real: str, fake: str, request: Request, device: str, size: int | None, max_rejected: float, *, progress: bool
+    sets: Sequence[_Set], request: Request, device: str, size: int | None, max_rejected: float, *, progress: bool
 ) -> Measurement:
     began = time.monotonic()
-    sets = [_Set(name, native_sizes(name)) for name in (real, fake)]
     to = _common(sets[1], size)
     ours = sets[1].open(to, None, max_rejected, progress=progress)
     channels, *sides = ours.train.spec.target.shape
@@ -100,7 +107,9 @@ def _evaluate(
     extractor = find_extractor(
         request.extractor, devices.find_device(device), theirs, resize=request.resize, progress=progress
     )
-    stamp = {"split": split, "data": chosen.fingerprint[:12], **(_protocol(sets, to) if to else {})}
+    given = sets[0].range or sets[1].range
+    ranged = {"range": "{:g} to {:g}".format(*given)} if given else {}
+    stamp = {"split": split, "data": chosen.fingerprint[:12], **(_protocol(sets, to) if to else {}), **ranged}
     figures = evaluate_sets(
         chosen,
         _whole(ours),
@@ -111,7 +120,7 @@ def _evaluate(
         remarks=_remarks(sets, to) if to else (),
         progress=progress,
     )
-    return Measurement(f"{fake} compared with {real}", figures, time.monotonic() - began)
+    return Measurement(f"{sets[1].name} compared with {sets[0].name}", figures, time.monotonic() - began)
 
 
 def _whole(source: Source) -> Dataset:
@@ -138,7 +147,7 @@ def _common(fake: _Set, size: int | None) -> Whole | None:
     return Whole(*(min(max(side, LEAST), MOST) for side in (height, width)))
 
 
-def _protocol(sets: list[_Set], to: Whole) -> Mapping[str, str]:
+def _protocol(sets: Sequence[_Set], to: Whole) -> Mapping[str, str]:
     """Return the sizes of the pictures of both sets, and which were resized before the extractor."""
     titles = ("real", "fake")
     native = [f"{title} {_written(each.sizes)}" for title, each in zip(titles, sets, strict=True)]
@@ -147,7 +156,7 @@ def _protocol(sets: list[_Set], to: Whole) -> Mapping[str, str]:
     return {"native": ", ".join(native), "resized_before": fitted}
 
 
-def _remarks(sets: list[_Set], to: Whole) -> list[str]:
+def _remarks(sets: Sequence[_Set], to: Whole) -> list[str]:
     """Return what was done to pictures that are not square, and to generated ones that were resized."""
     remarks = []
     for title, each in zip(("real", "generated"), sets, strict=True):

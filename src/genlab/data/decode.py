@@ -5,20 +5,27 @@ of an animation the first frame is used; embedded colour profiles are ignored.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
+from genlab.core.text import short
+from genlab.data import libtiff
 from genlab.data.dataset import Array
 from genlab.data.fit import Size, fit, sides
+from genlab.data.formats import FILE_LIMIT, MEGAPIXELS, READ, not_read
+from genlab.data.memory import Memory
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# A fixed list, so that nothing else is tried: Pillow would hand an EPS file to Ghostscript.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_PIXELS = Memory(3 * 2**28)  # of the pictures that all threads are decoding
+_BYTES = 8  # of a pixel while it is decoded: four channels, twice
+_SHOWN = 200  # characters of a reason: some libraries quote what they read
+_STRIP = 2**20  # pixels of a large picture that are converted at a time
+_HALF, _WORD = 128, 257  # 16-bit values are divided by 257, rounded
 _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _WORDS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
@@ -54,11 +61,16 @@ def decode(file: BinaryIO, size: Size, channels: int) -> Array:
     from PIL import ImageOps
 
     with _open(file) as picture:
+        pixels = picture.width * picture.height
         if picture.format in ("JPEG", "MPO"):
             least = 2 * max(sides(size))
             picture.draft(None, (least, least))  # decodes at a lower resolution, but not below this
-        ImageOps.exif_transpose(picture, in_place=True)
-        return fit(to_bytes(picture), size, channels)
+            if not picture.info.get("progressive"):  # libjpeg keeps the whole of one that is
+                pixels = picture.width * picture.height
+        with _PIXELS.held(_BYTES * pixels * (2 if picture.format in MEGAPIXELS else 1)):
+            libtiff.load(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return fit(to_bytes(picture), size, channels)
 
 
 def decode_whole(file: BinaryIO, size: tuple[int, int], channels: int) -> tuple[Array, tuple[int, int]]:
@@ -77,12 +89,12 @@ def reason(error: Exception) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"decompression bomb: more than {Image.MAX_IMAGE_PIXELS} pixels"
+        return f"decompression bomb: more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
-    return str(error) or type(error).__name__
+    return short(str(error) or type(error).__name__, _SHOWN)
 
 
 def to_bytes(picture: "Image.Image") -> "Image.Image":
@@ -92,32 +104,80 @@ def to_bytes(picture: "Image.Image") -> "Image.Image":
         ValueError: float pixels, whose range is unknown, or integers of more than 16 bits.
     """
     if picture.mode in _WORDS:
-        return _from_words(picture)
+        extrema = np.asarray(picture.getextrema())
+        if extrema.min() < 0 or extrema.max() > 65535:
+            raise ValueError("integer pixels of more than 16 bits, whose range is unknown")
+        return _by_strips(picture, "L", _from_words)
     if picture.mode == "F":
         raise ValueError("float pixels, whose range is unknown")
     if picture.has_transparency_data:
-        return _on_white(picture)
+        return _by_strips(picture, "L" if picture.mode in _GREY else "RGB", _on_white)
     if picture.mode == "LAB":
         return _from_lab(picture)
     return picture.convert("L" if picture.mode in _GREY else "RGB")
 
 
 def _open(file: BinaryIO) -> "Image.Image":
+    from PIL import Image, UnidentifiedImageError
+
+    length = file.seek(0, 2)
+    if not length:
+        raise ValueError("empty file")
+    if length > FILE_LIMIT:
+        raise ValueError(
+            f"{length / 1e6:,.0f} MB, more than the {FILE_LIMIT / 1e6:,.0f} MB that a picture may have"
+        )
+    file.seek(0)
+    try:
+        picture = Image.open(file, formats=[name for name in READ if name in Image.OPEN])
+    except UnidentifiedImageError as error:
+        if known := not_read(file):
+            raise ValueError(known) from error
+        raise
+    if (picture.format, picture.mode) == ("TGA", "1"):  # no program writes it, but many other files look like it
+        raise ValueError("not an image")
+    millions, most = picture.width * picture.height / 1e6, MEGAPIXELS.get(picture.format or "")
+    if most and millions > most:
+        raise ValueError(f"{millions:,.0f} megapixels, more than the {most} that {picture.format} may have")
+    if picture.format == "PNG":
+        _scale_transparent(picture)
+    return picture
+
+
+def _scale_transparent(picture: "Image.Image") -> None:
+    """Scale the transparent colour of a PNG of 2, 4 or 3 × 16 bits to 8 bits, as Pillow scales its pixels."""
+    clear, tiles = picture.info.get("transparency"), getattr(picture, "tile", ())
+    kind = tiles[0][3] if tiles else ""
+    if kind in ("L;2", "L;4") and isinstance(clear, int):
+        picture.info["transparency"] = clear * (255 // 3 if kind == "L;2" else 255 // 15)
+    elif kind == "RGB;16B" and isinstance(clear, tuple):
+        picture.info["transparency"] = tuple(word >> 8 for word in clear)
+
+
+def _by_strips(
+    picture: "Image.Image", mode: str, convert: "Callable[[Image.Image], Image.Image]"
+) -> "Image.Image":
+    """Return the picture in another mode, converted a few rows at a time, so that copies are small."""
     from PIL import Image
 
-    if not file.read(1):
-        raise ValueError("empty file")
-    file.seek(0)
-    return Image.open(file, formats=FORMATS)
+    width, height = picture.size
+    rows = max(1, _STRIP // width)
+    if rows >= height:
+        return convert(picture)
+    whole = Image.new(mode, picture.size)
+    for top in range(0, height, rows):
+        whole.paste(convert(picture.crop((0, top, width, min(top + rows, height)))), (0, top))
+    return whole
 
 
 def _from_words(picture: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     words = np.asarray(picture).astype(np.int64)
-    if words.min() < 0 or words.max() > 65535:
-        raise ValueError("integer pixels of more than 16 bits, whose range is unknown")
-    return Image.fromarray(((words + 128) // 257).astype(np.uint8))
+    levels = ((words + _HALF) // _WORD).astype(np.uint8)
+    if isinstance(clear := picture.info.get("transparency"), int):
+        levels[words == clear] = 255  # on white
+    return Image.fromarray(levels)
 
 
 def _on_white(picture: "Image.Image") -> "Image.Image":

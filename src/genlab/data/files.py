@@ -12,12 +12,13 @@ import numpy as np
 from genlab.core.errors import DataError
 from genlab.core.files import expanded
 from genlab.data import split
+from genlab.data.arrange import Arrange
 from genlab.data.arrays import GIVEN, Asked
 from genlab.data.dataset import IntArray, Rejected, Source
 from genlab.data.labels import encode, label_array
 from genlab.data.layout import Layout
 from genlab.data.listing import Entry, Listing, printable
-from genlab.data.pictures import Arrange, open_pictures
+from genlab.data.pictures import open_pictures
 from genlab.data.stamp import stamp, too_new
 
 
@@ -59,7 +60,7 @@ def open_files(
         out, rule = (split.held_out(names), split.RULE) if second is None else (second[rows], GIVEN)
         if out.all() or not out.any():
             raise DataError(f"{name}: no readable picture for {'training' if out.all() else 'held_out'}.")
-        return Layout(None if codes is None else codes[rows], classes, out, rule)
+        return Layout(None if codes is None else codes[rows], classes, out, rule, "as given")
 
     depends = [listed.at.tobytes(), b"" if codes is None else codes.tobytes(), repr(classes).encode()]
     depends += [str([len(part) for part in files]).encode()]

@@ -1,22 +1,26 @@
 """Reads the IDX format of MNIST and similar data sets."""
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from genlab.core.errors import DataError
 from genlab.data.dataset import Array, Source, make_dataset
 from genlab.data.fit import Size, default_size, fit_all, rule
+from genlab.data.labels import encode
 from genlab.data.stored import stored
+from genlab.data.unpacked import check_unpacked
 
 _STEMS = {"train": "train", "held-out": "t10k"}
 FILES = tuple(f"{stem}-{what}" for stem in _STEMS.values() for what in ("images-idx3-ubyte", "labels-idx1-ubyte"))
-_LIMIT = 2**31  # bytes of one file when decompressed
+_LIMIT = 2**28  # bytes of a downloaded file when decompressed
 _PADDING = 2  # MNIST's 28 pixels to 32
 
 
@@ -31,34 +35,53 @@ def holds_idx(folder: Path) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a plain or gzipped file.
+    """Return the content of a plain or gzipped file that was downloaded.
 
     Raises:
-        DataError: the file is missing, unreadable, damaged or larger than 2 GiB.
+        DataError: the file is missing, unreadable, damaged or larger than any published one.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path) as file:
             content = file.read(_LIMIT + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f'"{path}" cannot be read: {error}. Fetch it again.') from error
+        raise DataError(_damaged(path, error)) from error
     if len(content) > _LIMIT:
         raise DataError(f'"{path}" holds more than {_LIMIT} bytes.')
     return content
 
 
-def parse(content: bytes, dimensions: int, path: Path) -> Array:
-    """Return the content of an IDX file of unsigned bytes as an array with `dimensions` dimensions.
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f'"{path}" cannot be read: {error}. Fetch it again.'
+
+
+def read_array(path: Path, dimensions: int) -> Array:
+    """Return the content of an IDX file of unsigned bytes, plain or gzipped, as an array.
 
     Raises:
-        DataError: another type of content, or a length that differs from the declared one.
+        DataError: another type of content or number of dimensions, a length that differs from the declared one, or
+            one that is much larger than the file.
     """
-    head = 4 + 4 * dimensions
-    if len(content) < head or content[:4] != bytes((0, 0, 8, dimensions)):
-        raise DataError(f'"{path}" is not an IDX file of unsigned bytes in {dimensions} dimension(s).')
-    shape = struct.unpack(f">{dimensions}I", content[4:head])
-    if len(content) - head != int(np.prod(shape, dtype=np.int64)):
-        raise DataError(f'"{path}" declares {shape} but holds {len(content) - head} bytes: fetch it again.')
-    return np.frombuffer(content, np.uint8, offset=head).reshape(shape)
+    try:
+        with _opened(path) as file:
+            mark, sizes = file.read(4), file.read(4 * dimensions)
+            if mark != bytes((0, 0, 8, dimensions)) or len(sizes) < 4 * dimensions:
+                raise DataError(f'"{path}" is not an IDX file of unsigned bytes in {dimensions} dimension(s).')
+            shape = struct.unpack(f">{dimensions}I", sizes)
+            count = math.prod(shape)
+            check_unpacked(path, count)
+            content = file.read(count + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(_damaged(path, error)) from error
+    if len(content) != count:
+        holds = f"{len(content):,}" if len(content) < count else "more"
+        raise DataError(f'"{path}" declares {shape}, {count:,} bytes, but holds {holds}: fetch it again.')
+    if not count:
+        raise DataError(f'"{path}" declares {shape}: it is empty.')
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def open_idx(
@@ -94,16 +117,18 @@ def _make(
     channels: int | None,
     classes: tuple[str, ...] | None,
 ) -> Source:
-    arrays = [parse(read_bytes(path), 1 + 2 * (at % 2 == 0), path) for at, path in enumerate(paths)]
-    labels = [array.astype(np.int64) for array in arrays[1::2]]
-    names = classes or tuple(str(label) for label in range(int(max(part.max(initial=0) for part in labels)) + 1))
+    arrays = [read_array(path, 1 + 2 * (at % 2 == 0)) for at, path in enumerate(paths)]
+    if classes:
+        names, labels = classes, [array.astype(np.int64) for array in arrays[1::2]]
+    else:
+        names, labels = encode(arrays[1::2], list(map(len, arrays[1::2])), [str(path) for path in paths[1::2]])
     native = arrays[0].shape[1:]
     size = size or default_size([min(native)])
     sides = []
     for title, images, its in zip(_STEMS, arrays[::2], labels, strict=True):
-        if len(images) != len(its) or not len(its) or its.max() >= len(names):
+        if len(images) != len(its) or its.max() >= len(names):
             raise DataError(
-                f'"{folder}": {len(images)} images, {len(its)} labels up to {its.max(initial=0)} and '
+                f'"{folder}": {len(images)} images, {len(its)} labels up to {its.max()} and '
                 f"{len(names)} classes do not fit together ({title})."
             )
         values = _sized(images[:, None], size, channels or 1)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
+from genlab.core.errors import DataError
 from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
@@ -17,8 +16,9 @@ from genlab.data.decode import read_header, strict
 from genlab.data.fit import CHANNELS
 from genlab.data.idx import holds_idx
 from genlab.data.listing import Listing, list_folder
+from genlab.data.npz import images_header
 from genlab.data.objects import as_source
-from genlab.data.source import NAMES
+from genlab.data.source import ARRAYS, NAMES
 
 Sizes: TypeAlias = Mapping[tuple[int, int], int]
 """How many pictures there are of each height and width."""
@@ -36,7 +36,7 @@ def native_sizes(source: str) -> Sizes | None:
     path = expanded(source)
     if source in NAMES or not path.exists():
         return None
-    if path.suffix == ".npz":
+    if path.suffix in ARRAYS and path.is_file():
         return _of_arrays(path)
     if path.is_dir() and not holds_idx(path):
         return _of_files(list_folder(path))
@@ -66,9 +66,8 @@ def _of_files(listing: Listing) -> Sizes | None:
 
 def _of_arrays(path: Path) -> Sizes | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            shape = arrays["images"].shape
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        shape = images_header(path).shape
+    except DataError:
         return None
     # (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3
     sides = shape[1:] if len(shape) == 3 else shape[1:3] if shape[-1] in CHANNELS else shape[2:]

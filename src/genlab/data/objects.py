@@ -85,8 +85,9 @@ def as_source(
         return checked(data)
     cache = cache or cache_folder()
     if isinstance(data, str | os.PathLike):
-        _refuse("a path or a name", {**given, "name": name})
+        _refuse("a path or a name", {**given, "range": None, "name": name})
         asking: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
+        asking |= {} if range is None else {"range": range}
         if data in registered("data"):
             return SOURCES.bound(str(data), own)(**asking, progress=progress)
         return open_source(os.fspath(data), **asking, cache=cache, progress=progress)
@@ -140,7 +141,7 @@ def own_source(part: OwnPart, own: Mapping[str, Any]) -> Callable[..., Source]:
             raise UsageError(f'the data "{part.name}" are themselves again. Return a path, or another object.')
         if _just_read and _just_read[0][0] is data:
             _, source = _just_read.pop()  # also if another size has to be read: it is not kept in memory
-            if not (asking.get("size") or asking.get("channels")):
+            if not any(asking.get(option) for option in ("size", "channels", "range")):
                 return replace(source, name=part.name)
         return replace(as_source(data, **asking), name=part.name)
 

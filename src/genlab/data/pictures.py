@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
@@ -15,30 +14,22 @@ import numpy as np
 
 from genlab.core.errors import DataError, UsageError
 from genlab.data import fit
+from genlab.data.arrange import STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
 from genlab.data.decode import decode, read_header, reason, strict
-from genlab.data.layout import Layout, lay_out
 from genlab.data.listing import Listing, printable
 from genlab.data.progress import bar
 
 T = TypeVar("T")
 
-_VERSION = 1  # of the cache's contents: increase it when the same files would be decoded differently
+_VERSION = 2  # of the cache's contents: increase it when the same files would be decoded differently
 _CHUNK = 32  # files per task
 # Files that are not meant to be pictures: they are rejected, but are no sign of a damaged source.
 _COMPANIONS = frozenset(
     {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
     | {".xml", ".yaml", ".yml"}
 )
-
-
-@dataclass(frozen=True)
-class Arrange:
-    """Labels and splits that do not come from folders."""
-
-    lay_out: Callable[[Sequence[int]], Layout]  # of the entries at these positions
-    key: str  # what they depend on
 
 
 def open_pictures(
@@ -113,6 +104,11 @@ def _prepare(
         # Decoding and resizing release it.
         found = _map(listing, every, read_header, "headers", progress, workers=1)
         headers = dict(_accepted(found, listing, rejected))
+        arrange = arrange or by_folders(listing)
+        unplaced = arrange.unplaced(list(headers))
+        for at in unplaced:
+            del headers[at]
+            rejected.append((printable(listing.entries[at].path), arrange.why))
         if not headers:
             raise DataError(_no_picture(name, listing, rejected))
         native = np.array([(header.width, header.height) for header in headers.values()])
@@ -126,15 +122,16 @@ def _prepare(
 
         pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
         decoded = _accepted(pictures, listing, rejected)
-        at = _write(folder / "images.npy", shape, decoded)
-    if not at:
+        written = _write(folder / "images.npy", shape, decoded)
+    if not written:
         raise DataError(_no_picture(name, listing, rejected))
-    layout = arrange.lay_out(at) if arrange else lay_out([listing.entries[position].path for position in at])
+    layout = arrange.lay_out(written)
     np.save(folder / "held_out.npy", layout.held_out)
     if layout.labels is not None:
         np.save(folder / "labels.npy", layout.labels)
     notes = {
         "split": layout.rule,
+        "classes": layout.classing + (f"; rejected beside them: {len(unplaced)}" if unplaced else ""),
         "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
         "resize": fit.rule(size),
         **_oblong(native, size),
@@ -218,8 +215,9 @@ def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, 
 
 
 def _check_rejected(source: Source, limit: float) -> None:
-    """Raise DataError if too many files are damaged; files that are not meant to be pictures do not count."""
-    damaged = [r for r in source.rejected if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
+    """Raise DataError if too many files are damaged; pictures without a class and other kinds of files are not."""
+    sound = [r for r in source.rejected if r.reason != STRAY]
+    damaged = [r for r in sound if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
     claimed = source.total - len(source.rejected) + len(damaged)  # files that are meant to be pictures
     share = len(damaged) / claimed
     if share > limit:

@@ -15,6 +15,19 @@ _DARK = 32  # bytes that are all below may have been made for another range, suc
 _OVERSHOOT = 0.02  # how far values lie outside a range, as a share of it, for it to be the likely one
 _LOPSIDED = 2  # the ratio of both ends from which values do not look standardised
 _EXACT = 1e-4  # of a level: how close all values are to bytes to be stored as bytes
+SLACK = 1 / 255  # how far floats in a file may lie outside their range, by rounding; they are clipped
+
+
+@dataclass(frozen=True)
+class How:
+    """How ranges are found: how far values may lie outside, and how a user gives a range."""
+
+    slack: float
+    give: str  # with the places {low} and {high}
+
+
+IN_PYTHON = How(0, "genlab.as_source(x, range=({low}, {high}))")
+IN_A_FILE = How(SLACK, "--range {low} {high}")
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,9 @@ class Part:
         return f"{self.what} of shape {self.values.shape} and type {self.values.dtype}"
 
 
-def limits(parts: Sequence[Part], given: tuple[float, float] | None) -> tuple[float, float, str]:
+def limits(
+    parts: Sequence[Part], given: tuple[float, float] | None, how: How = IN_PYTHON
+) -> tuple[float, float, str]:
     """Return the values of black and white, and how they were found.
 
     Bytes are 0..255, unless all are dark. Floats are recognised only if they reach nearly both ends of [-1, 1] or
@@ -42,35 +57,42 @@ def limits(parts: Sequence[Part], given: tuple[float, float] | None) -> tuple[fl
     """
     extents = [extent(part) for part in parts]
     if given is not None:
-        low, high = limits_given(parts, extents, given)
-        return low, high, f"{low:g} to {high:g}, as given"
-    alone = {_recognised({part.values.dtype.name}, *its) for part, its in zip(parts, extents, strict=True)}
+        low, high = limits_given(parts, extents, given, how.slack)
+        return low, high, f"{low:g} to {high:g}, as given{_clipped(low, high, extents)}"
+    kinds = [{part.values.dtype.name} for part in parts]
+    alone = {_recognised(kind, *its, how.slack) for kind, its in zip(kinds, extents, strict=True)}
     if len(alone - {None}) > 1:
         raise DataError(
             f"{seen(parts, extents)}: they are on different scales. Give both on the same one, for example both "
             "as bytes, or both as floats in [0, 1]."
         )
     least, most = min(low for low, _ in extents), max(high for _, high in extents)
-    kinds = {part.values.dtype.name for part in parts}
-    if found := _recognised(kinds, least, most):
-        return found
+    if found := _recognised(set().union(*kinds), least, most, how.slack):
+        low, high, name = found
+        return low, high, name + _clipped(low, high, extents)
     raise DataError(
-        f"{seen(parts, extents)}: it is not certain which values are black and white. {_advice(extents)}"
+        f"{seen(parts, extents)}: it is not certain which values are black and white. {_advice(extents, how)}"
     )
 
 
-def _recognised(types: Set[str], least: float, most: float) -> tuple[float, float, str] | None:
+def _clipped(low: float, high: float, extents: Sequence[tuple[float, float]]) -> str:
+    """Return what is to be noted about values that lie outside the limits, or an empty string."""
+    least, most = min(low for low, _ in extents), max(high for _, high in extents)
+    return "" if low <= least and most <= high else f"; values from {least:.9g} to {most:.9g} were clipped to it"
+
+
+def _recognised(types: Set[str], least: float, most: float, slack: float) -> tuple[float, float, str] | None:
     """Return the values of black and white of types and values that leave no doubt, and their name."""
     if types == {"uint8"} and not 0 < most < _DARK:
         return 0, 255, "bytes 0..255"
     for low, high in ((0, 1), (-1, 1)) if all("float" in type_ for type_ in types) else ():
         near = _NEAR * (high - low)
-        if low <= least <= low + near and high - near <= most <= high:
+        if low - slack <= least <= low + near and high - near <= most <= high + slack:
             return low, high, f"floats in [{low}, {high}]"
     return None
 
 
-def _advice(extents: Sequence[tuple[float, float]]) -> str:
+def _advice(extents: Sequence[tuple[float, float]], how: How) -> str:
     """Return what to do about values whose range is not certain, without a range that would distort them."""
     least, most = min(low for low, _ in extents), max(high for _, high in extents)
     widths = [high - low for low, high in extents]
@@ -83,15 +105,15 @@ def _advice(extents: Sequence[tuple[float, float]]) -> str:
         if -over <= least - black <= near and -near <= most - white <= over:
             return (
                 f"Some lie slightly outside [{black}, {white}], as bicubic resizing leaves them. Clip them first, "
-                f"x.clip({black}, {white}), or say what is black and white: genlab.as_source(x, range=(…, …))."
+                f"x.clip({black}, {white}), or say what is black and white: {how.give.format(low='…', high='…')}."
             )
     if least < -1 and most > 1 and 1 / _LOPSIDED <= -least / most <= _LOPSIDED and most < _DARK:
         return (
             "They look standardised. Undo that, x * std + mean, so that they lie in [0, 1]; or say what is black "
-            "and white: genlab.as_source(x, range=(…, …))."
+            f"and white: {how.give.format(low='…', high='…')}."
         )
     low, high = _likely(least, most)
-    return f"Say so, for example: genlab.as_source(x, range=({low:g}, {high:g}))."
+    return f"Say so, for example: {how.give.format(low=f'{low:g}', high=f'{high:g}')}."
 
 
 def _likely(least: float, most: float) -> tuple[float, float]:
@@ -107,9 +129,9 @@ def _likely(least: float, most: float) -> tuple[float, float]:
 
 
 def limits_given(
-    parts: Sequence[Part], extents: Sequence[tuple[float, float]], given: tuple[float, float]
+    parts: Sequence[Part], extents: Sequence[tuple[float, float]], given: tuple[float, float], slack: float = 0
 ) -> tuple[float, float]:
-    """Return the limits that were given.
+    """Return the limits that were given; floats may lie outside by `slack`, or as much of a narrower range.
 
     Raises:
         UsageError: not two numbers in order.
@@ -122,8 +144,9 @@ def limits_given(
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError("range takes two numbers, the lower one first, such as range=(0, 255).")
     for part, (least, most) in zip(parts, extents, strict=True):
-        type_ = part.values.dtype.type if part.values.dtype.kind == "f" else np.float64
-        if least < type_(low) or most > type_(high):
+        real = part.values.dtype.kind == "f"
+        type_, over = part.values.dtype.type if real else np.float64, slack * min(1, high - low) if real else 0
+        if least < type_(low - over) or most > type_(high + over):
             raise DataError(
                 f"{part.about} has values from {least:g} to {most:g}, outside range=({low:g}, {high:g})."
             )
@@ -179,7 +202,7 @@ def _levels(values: Array, low: float, high: float, *, rounded: bool) -> Array |
         return values
     out = np.empty(values.shape, np.uint8)
     for start, chunk in _chunks(values):
-        exact = (chunk.astype(np.float64) - low) * (255 / (high - low))
+        exact = ((chunk.astype(np.float64) - low) * (255 / (high - low))).clip(0, 255)
         nearest = np.rint(exact)
         if not rounded and float(np.abs(exact - nearest).max()) > _EXACT:
             return None
@@ -195,3 +218,14 @@ def floats(values: Array, low: float, high: float) -> Array:
     for start, chunk in _chunks(values):
         out[start : start + len(chunk)] = (chunk.astype(np.float64) - low) * (2 / (high - low)) - 1
     return np.clip(out, -1, 1, out=out)  # the ends may differ from -1 and 1 by rounding
+
+
+def nearest_bytes(values: Array, low: float, high: float) -> Array:
+    """Return the nearest bytes, 0 for `low` and 255 for `high`; values outside are clipped."""
+    if values.dtype == np.uint8 and (low, high) == (0, 255):
+        return values
+    out = np.empty(values.shape, np.uint8)
+    for start, chunk in _chunks(values):
+        levels = (chunk.astype(np.float32) - low) * (255 / (high - low))
+        out[start : start + len(chunk)] = np.rint(levels).clip(0, 255)
+    return out

@@ -19,6 +19,7 @@ from genlab.data.decode import decode, read_header, reason, strict
 from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder, printable
 from genlab.data.objects import as_source
+from genlab.data.ranges import SLACK
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,13 @@ def _of_array(given: Array, modality: Modality) -> Tensor:
     if images.dtype.kind != "f" or not np.isfinite(images).all():
         raise UsageError(f"the array holds {given.dtype}: give bytes, or finite floats in [-1, 1]")
     low, high = float(images.min()), float(images.max())
-    if len(shape) == 3 and (low < -1 or high > 1 or low >= 0):
+    if len(shape) == 3 and (low < -1 - SLACK or high > 1 + SLACK or low >= -SLACK):
         raise UsageError(
             f"the array has values from {low:g} to {high:g}: give bytes, or floats in [-1, 1], as x * 2 - 1 is if "
             "x is in [0, 1]"
         )
-    return torch.from_numpy(np.ascontiguousarray(images, np.float32))
+    values = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+    return values.clip(-1, 1) if len(shape) == 3 else values
 
 
 def _misshaped(what: str, modality: Modality) -> UsageError:

@@ -21,6 +21,7 @@ from genlab.data.toys import TOYS, open_toy
 
 PATH_SHOWN = 200  # characters of a path in messages
 NAMES = ("digits", *NAMED, *TOYS)
+ARRAYS = (".npz", ".npy")  # files that take a range
 
 
 def open_source(
@@ -28,11 +29,12 @@ def open_source(
     *,
     size: Size | None = None,
     channels: int | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     cache: Path | None = None,
     progress: bool = True,
 ) -> Source:
-    """Open a folder or a zip of pictures, an `.npz`, a folder of IDX files, or a name.
+    """Open a folder or a zip of pictures, an `.npz` or `.npy`, a folder of IDX files, or a name.
 
     Args:
         source: a path or one of `NAMES`; `mnist:FOLDER` gives the folder of its IDX files. A name takes precedence
@@ -40,15 +42,21 @@ def open_source(
         size: the shorter side after resizing in pixels, 8 to 512; None takes 32 for small pictures and 64 for
             others.
         channels: 1 (grey) or 3 (colour); None takes 1 if all pictures are stored in grey.
+        range: the values of black and white in an `.npz` or `.npy`; None recognises bytes, and floats that nearly
+            reach both ends of [0, 1] or [-1, 1].
         max_rejected: the largest share of the files that may be damaged.
         cache: the folder of decoded pictures and downloads; None takes `cache_folder()`.
         progress: show progress bars on a terminal.
 
     Raises:
-        UsageError: an unknown name, a missing path, or a size or number of channels that does not fit.
+        UsageError: an unknown name, a missing path, or a size, number of channels or range that does not fit.
         DataError: a source that cannot be used as it is.
     """
     check_request(size, channels)
+    if range is not None and not takes_range(source):
+        raise UsageError(
+            f'"{short(source, PATH_SHOWN)}" takes no range: only the numbers of an .npz or .npy do. Leave it out.'
+        )
     cache = cache or cache_folder()
     name, _, folder = source.partition(":")
     if source in TOYS:
@@ -66,12 +74,17 @@ def open_source(
         if holds_idx(path):
             return open_idx(source, path, size, channels, cache)
         return open_pictures(source, list_folder(path), size, channels, max_rejected, cache, progress)
-    if path.suffix == ".npz":
-        return open_npz(source, path, size, channels, cache)
-    if path.suffix == ".zip" or (path.is_file() and zipfile.is_zipfile(path)):
+    if path.suffix in ARRAYS and path.is_file():
+        return open_npz(source, path, size, channels, cache, range)
+    if path.is_file() and (path.suffix == ".zip" or zipfile.is_zipfile(path)):
         with list_zip(path) as listing:
             return open_pictures(source, listing, size, channels, max_rejected, cache, progress)
-    raise UsageError(f'"{source}" is neither a folder nor a .zip nor an .npz. {_what(NAMES)}')
+    raise UsageError(f'"{source}" is neither a folder nor a .zip, .npz or .npy. {_what(NAMES)}')
+
+
+def takes_range(source: str) -> bool:
+    """Return whether a source holds numbers for which a range can be given."""
+    return source in registered("data") or (source not in NAMES and Path(source).suffix in ARRAYS)
 
 
 def locate(source: str) -> str:
@@ -106,4 +119,4 @@ def _unknown(source: str, path: Path) -> str:
 
 
 def _what(names: Iterable[str]) -> str:
-    return f"Give a folder or a zip of pictures, an .npz file, or a name: {', '.join(names)}."
+    return f"Give a folder or a zip of pictures, an .npz or .npy file, or a name: {', '.join(names)}."

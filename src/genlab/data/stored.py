@@ -11,7 +11,7 @@ from genlab.data.dataset import Array, Dataset, Source
 from genlab.data.fit import Size
 from genlab.data.stamp import stamp, too_new
 
-_VERSION = 1  # of the cache's contents: increase it when the same files would be converted differently
+_VERSION = 2  # of the cache's contents: increase it when the same files would be converted differently
 _SIDES = ("train", "held_out")
 
 
@@ -22,8 +22,9 @@ def stored(
     channels: int | None,
     cache: Path,
     make: Callable[[], Source],
+    depends: object = None,
 ) -> Source:
-    """Return the source that `make` builds from `files`, from the cache as long as the files do not change.
+    """Return the source that `make` builds from `files`: from the cache, if neither they nor `depends` change.
 
     Raises:
         DataError: the cache cannot be written, or an error of `make`.
@@ -32,7 +33,7 @@ def stored(
     if too_new(max(about.st_ctime_ns for about in stats)):
         stats = [path.stat() for path in files]
     stamps = [(str(path.resolve()), *stamp(about)) for path, about in zip(files, stats, strict=True)]
-    key = ["stored", _VERSION, name, stamps, size, channels]
+    key = ["stored", _VERSION, name, stamps, size, channels, depends]
     return prepared(cache, key, lambda folder: _write(make(), folder), _read)
 
 

@@ -27,6 +27,9 @@ class Settings:
         None, "side of the training images in pixels; by default 32 for small images, else 64", least=1
     )
     channels: int | None = option(None, "1 for grey, 3 for colour; by default as the images are", least=1, most=3)
+    range: tuple[float, float] | None = option(
+        None, "the numbers of black and white in an .npz, such as 0 1; by default recognised, if they are certain"
+    )
     flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
     max_rejected: float = option(
         0.01, "largest share of unusable files; with more the run does not start", least=0, most=1

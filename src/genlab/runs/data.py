@@ -40,6 +40,7 @@ def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) 
         settings.data,
         size=settings.size,
         channels=settings.channels,
+        range=settings.range,
         max_rejected=settings.max_rejected,
         own=settings.own,
         progress=not quiet and shard.rank == 0,
@@ -61,6 +62,12 @@ def resized_note(settings: Settings, source: Source) -> dict[str, str]:
     return {"images resized": f"native size {native}; {resize}. Choose another size with size=…"}
 
 
+def beside_note(source: Source) -> dict[str, str]:
+    """Return a note if pictures beside the folders of classes changed what is trained on."""
+    classes = source.notes.get("classes", "")
+    return {"classes": classes} if "beside" in classes else {}
+
+
 def check_unchanged(folder: RunFolder, source: Source) -> None:
     """Refuse to continue a run with other data than it began with.
 
@@ -75,9 +82,22 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
         then, now = ({side: mark[: parts.SHOWN] for side, mark in its.items()} for its in (then, now))
         random = " Data that are augmented at random as they are read look like this, too: turn that off."
     raise CheckpointError(
-        f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then} and is {now}. "
-        f"Restore the original data, or start a new run.{random}"
+        f"{source.name} is no longer what {folder.path.name} was trained on: {name} was {then} and is {now}."
+        f"{_rules(folder, source)} Restore the original data, or start a new run.{random}"
     )
+
+
+def _rules(folder: RunFolder, source: Source) -> str:
+    """Return what differs in how splits, classes and values were found, as a sentence."""
+    then, now = _recorded(folder).get("notes") or {}, source.notes
+    changed = [
+        f'{what} was "{then[what]}" and is "{now.get(what, "none")}"'
+        for what in ("split", "classes", "recognised")
+        if what in then and then[what] != now.get(what)
+    ]
+    if "classes" in now and "classes" not in then:
+        changed.append("an earlier genlab found classes and splits by other rules, and read fewer formats")
+    return f" How they were read: {'; '.join(changed)}." if changed else ""
 
 
 def _change(folder: RunFolder, source: Source) -> tuple[str, Any, Any] | None:
@@ -187,9 +207,16 @@ def find_class(folder: RunFolder, name: str) -> int:
         UsageError: there is no such class.
     """
     classes = spec_of(folder).class_names
-    lowered = [known.lower() for known in classes]
-    if name.lower() in lowered:
-        return lowered.index(name.lower())
+    if name in classes:
+        return classes.index(name)
+    alike = [number for number, known in enumerate(classes) if known.casefold() == name.casefold()]
+    if len(alike) > 1:
+        raise UsageError(
+            f'"{name}" may be {" or ".join(f"{classes[number]} ({number})" for number in alike)}. '
+            "Write it exactly, or give its number."
+        )
+    if alike:
+        return alike[0]
     if name.isdecimal() and int(name) < len(classes):
         return int(name)
     if not classes:

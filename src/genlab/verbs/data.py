@@ -55,6 +55,7 @@ def data(
     *,
     size: int | None = None,
     channels: int | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     out: File | None = None,
 ) -> Described:
@@ -64,6 +65,7 @@ def data(
         source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist.
         size: Side of the images in pixels, after resizing and cropping.
         channels: 1 for grey, 3 for colour.
+        range: Numbers of black and white in an .npz, such as 0 1. By default recognised, if they are certain.
         max_rejected: Largest share of unusable files; with more the source is refused.
         out: The .png to write. By default data-NAME.png in the current folder.
 
@@ -80,7 +82,7 @@ def data(
     from genlab.data.objects import as_source
 
     name, given = os.fspath(source), png_file(out)
-    opened = as_source(name, size=size, channels=channels, max_rejected=max_rejected)
+    opened = as_source(name, size=size, channels=channels, range=range, max_rejected=max_rejected)
     place = given or Path(f"data-{Path(name).stem}.png")
     described = Described(opened, describe(opened), place)
     replace(place, png(described.picture))

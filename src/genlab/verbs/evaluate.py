@@ -20,6 +20,7 @@ def evaluate(
     real: SourceName = None,
     fake: SourceName = None,
     size: int | None = None,
+    range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     extractor: ExtractorName = "efficientnet-lite0",
     samples: int | None = None,
     split: Literal["held-out", "train", "all"] | None = None,
@@ -41,6 +42,8 @@ def evaluate(
         fake: Generated images, from any program: a folder, zip or .npz.
         size: Side in pixels of the squares to which --real and --fake are resized first, without cropping. By
             default the generated images stay as they are, and the real ones get their size.
+        range: Numbers of black and white in those of --real and --fake that are an .npz, such as 0 1. By default
+            recognised, if they are certain.
         split: Split of the real images: by default held-out for a run, all for --real.
         again: Measure again, even if the result is stored already.
 
@@ -61,6 +64,8 @@ def evaluate(
         raise UsageError(
             f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
         )
+    if real is None and range is not None:
+        raise UsageError("--range is for --real and --fake; a run keeps that of its training. Leave it out")
 
     from genlab.applications.evaluate import Request, evaluate_run
     from genlab.applications.pictures import evaluate_pictures
@@ -71,4 +76,4 @@ def evaluate(
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
     if folder:
         return evaluate_run(folder, request, device, data=data, again=again)
-    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size)
+    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size, range=range)
