@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import genlab
 from genlab.diagnosis.doctor import RULES, Doctor, examine
 from genlab.diagnosis.finding import Change
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
+from genlab.objectives.adversarial import AdversarialLoss
+from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
@@ -136,6 +139,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "mode-dropping": ("gan", {"diversity": 0.25}, {}),
     "discriminator-too-weak": ("gan", {"score_real": 0.01, "score_fake": 0.0, "diversity": 0.2}, {}),
     "divergence": ("gan", {"score_real": lambda step: 2.0 * step}, {}),
+    "unbounded-slope": ("gan", {}, {"slope_bounds": 0.0}),
     "discriminator-overfitting": ("gan", {"score_train": 5.0, "score_held_out": -0.5}, {}),
     "saturated-samples": ("gan", {"saturated_pixels": 0.6}, {}),
     "generator-not-learning": ("gan", {"generator_update_ratio": 1e-9}, {}),
@@ -231,7 +235,7 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
     """Two looks are never enough, but for what is wrong from the start."""
     family, changed, facts = SICK[rule]
     found = names(run(family, changed, steps=40), context(family, facts))
-    assert rule not in found or rule.startswith("data-")
+    assert rule not in found or rule.startswith("data-") or rule == "unbounded-slope"
 
 
 def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:
@@ -301,6 +305,45 @@ def test_remedies_with_which_the_recipe_does_not_go_together_are_not_offered() -
         offered[architecture] = [change.option for remedy in found.remedies for change in remedy.changes]
     assert "dropout" in offered["unet"]
     assert offered["mlp"] == [option for option in offered["unet"] if option != "dropout"] != []
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "told"),
+    [
+        ("dcgan", {"loss": "wasserstein"}, True),
+        ("dcgan", {"loss": "wasserstein", "clip_norm": 1.0}, True),  # of gradients of the weights
+        ("dcgan", {"loss": "wasserstein", "spectral_norm": "generator"}, True),
+        ("wgan-gp", {"gradient_penalty": 0.0}, True),
+        ("wgan", {"weight_clip": None}, True),
+        ("dcgan", {"loss": "wasserstein", "spectral_norm": "both"}, False),
+        ("dcgan", {"loss": "wasserstein", "r1": 1.0}, False),
+        ("wgan", {}, False),
+        ("wgan-gp", {}, False),
+        ("dcgan", {"loss": "hinge"}, False),
+        ("dcgan", {}, False),
+    ],
+)
+def test_a_loss_that_needs_a_bound_on_the_slope_is_warned_of_from_the_first_step(
+    preset: str, options: Mapping[str, Any], *, told: bool
+) -> None:
+    about = context_of(resolve(preset, options), {})
+    found = Doctor(about).update(1, {"discriminator_loss": 0.1})
+    assert [(f.rule, f.severity) for f in found] == [("unbounded-slope", "warning")] * told
+    if told:
+        assert "--gradient-penalty 10.0" in found[0].line()
+        assert "--weight-clip 0.01" in found[0].text()
+
+
+def test_own_losses_can_need_a_bound_and_own_regularizers_may_be_one() -> None:
+    loss = AdversarialLoss(lambda real, fake: (fake - real).mean(), lambda fake: -fake.mean())
+    genlab.part("gan-loss", "steep", unbounded=True)(loss)
+    genlab.part("regularizer", "flat")(lambda score, real, fake, draws: score(real).mean())
+    assert resolve("dcgan", {"loss": "steep"}).recipe.facts() == {"slope_bounds": 0.0}
+    assert resolve("dcgan", {"loss": "steep", "flat": 0.1}).recipe.facts() == {"slope_bounds": 1.0}
+
+
+def test_the_loss_of_a_run_whose_parts_are_missing_is_not_judged() -> None:
+    assert GANRecipe(loss="elsewhere").facts() == {}
 
 
 def test_a_factor_changes_a_number_as_a_person_would() -> None:
@@ -388,7 +431,8 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
         families = next(some for some in sorted(HEADINGS, key=len) if set(some) >= set(rule.families or ALL))
         needs = [[need] if isinstance(need, str) else need for need in rule.needs]
         told = ", ".join(" or ".join(f"`{name}`" for name in names) for names in needs)
-        told = told or ("facts of `data.yaml`" if of_images else "any signal")
+        source = "the recipe" if rule.name == "unbounded-slope" else "any signal"
+        told = told or ("facts of `data.yaml`" if of_images else source)
         row = f"| `{rule.name}` | {rule.symptom} | {told} |"
         assert row in parts["In the training images" if of_images else HEADINGS[families]], row
 

@@ -13,7 +13,7 @@ from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option, own_options, sampling_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -109,6 +109,10 @@ class Recipe(ABC):
                 f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
                 "use. Use a gan or diffusion preset."
             )
+
+    def facts(self) -> Mapping[str, float]:
+        """Return what the doctor has to know besides the options."""
+        return {}
 
     @property
     def of_sampling(self) -> tuple[str, ...]:

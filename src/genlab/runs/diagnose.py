@@ -80,7 +80,8 @@ def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     recipe = plan.recipe
     options = values_of(recipe)
     published = values_of(PRESETS[plan.preset]) if plan.preset in PRESETS else options
-    return Context(recipe.family, recipe.steps, options, published, facts, partial(_is_possible, plan))
+    known = {**facts, **recipe.facts()}
+    return Context(recipe.family, recipe.steps, options, published, known, partial(_is_possible, plan))
 
 
 def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:
