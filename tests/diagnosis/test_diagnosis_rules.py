@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 import genlab
-from genlab.diagnosis.doctor import RULES, Doctor, examine
-from genlab.diagnosis.finding import Change
+from genlab.diagnosis.doctor import RULES, Doctor, _looks, examine, examine_all
+from genlab.diagnosis.finding import Change, Evidence, Finding
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
 from genlab.objectives.adversarial import AdversarialLoss
@@ -19,6 +20,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
 from genlab.runs.diagnose import context_of
+from genlab.training.live import event_line
 
 STEPS = 1000
 Signal = float | Callable[[int], float]
@@ -484,3 +486,67 @@ def test_good_logs_of_other_programs(family: str, signals: Mapping[str, Callable
     ]
     for step in range(0, 1000, 50):
         assert names(History(lines[: step // 10]), Context(family)) == []
+
+
+def between(begin: int, end: int, sick: float, well: float = 1.0) -> Callable[[int], float]:
+    return lambda step: sick if begin <= step < end else well
+
+
+def test_what_was_wrong_and_is_over_is_said_with_its_steps() -> None:
+    history = run("gan", {"nearest_neighbour_distance": between(300, 600, 0.05)})
+    diagnosis = examine_all(history, context("gan"))
+    assert diagnosis.healthy
+    assert diagnosis.findings == []
+    (past,) = diagnosis.past
+    assert past.rule == "mode-collapse"
+    assert 300 <= past.since <= 360  # the running median is that late
+    assert past.since < past.step < 600 <= past.until <= 660
+    for text in (str(diagnosis), past.line()):
+        assert (
+            f"Mode collapse: all samples look alike; was wrong from step {past.since} to step {past.until}."
+            in text
+        )
+    assert "Nothing is wrong now, according to" in str(diagnosis)
+    assert diagnosis.values()["past"][0]["until"] == past.until
+    assert Finding.of(past.values()).evidence == past.evidence
+
+
+def test_what_comes_again_is_said_twice_and_what_is_there_is_no_past() -> None:
+    again = run("gan", {"nearest_neighbour_distance": lambda step: 0.05 if step // 200 in (1, 3) else 1.0})
+    steps = [(past.since // 200, past.until // 200) for past in examine_all(again, context("gan")).past]
+    assert steps == [(1, 2), (3, 4)]
+    family, changed, facts = SICK["mode-collapse"]
+    there = examine_all(run(family, changed), context(family, facts))
+    assert ([f.rule for f in there.findings], there.past) == (["mode-collapse"], [])
+    assert "Over:" not in str(there)
+
+
+def test_what_was_told_is_over_since_then_if_its_history_is_gone() -> None:
+    """A treatment goes back to before the symptom."""
+    told = Finding("flat-losses", "Flat losses", "failure", 40, 60, [Evidence("x", math.nan, "a number")], "", "")
+    (past,) = examine_all(run("gan"), context("gan"), [told]).past
+    assert (past.rule, past.since, past.until) == ("flat-losses", 40, 60)
+    history = run("gan", {"nearest_neighbour_distance": between(300, 600, 0.05)})
+    (found,) = examine_all(history, context("gan")).past
+    assert examine_all(history, context("gan"), [replace(found, until=None)]).past == [found]  # it is found again
+
+
+def test_a_doctor_knows_at_the_end_what_it_has_told() -> None:
+    doctor, told = Doctor(context("gan")), []
+    for step in range(20, STEPS + 1, 20):
+        told += doctor.update(step, {"nearest_neighbour_distance": 0.05 if 300 <= step < 600 else 1.0})
+    (past,) = doctor.now().past
+    assert [(f.rule, f.since) for f in told] == [(past.rule, past.since)]
+    details = {"findings": [], "past": [{"rule": past.rule, "since": past.since, "until": past.until}]}
+    said = (
+        f"nothing wrong now in its signals; was wrong: mode-collapse from step {past.since} to step {past.until}"
+    )
+    assert event_line("diagnosis", details) == f"diagnosis: {said}; see `genlab doctor`"
+    assert event_line("diagnosis", {"findings": []}) == "diagnosis: nothing wrong in its signals"
+
+
+def test_a_long_history_is_examined_again_at_few_steps() -> None:
+    looks = _looks(run("gan", steps=40_000), [30, 50_000])
+    assert looks[:3] == [20, 30, 40]
+    assert looks[-1] == 40_000
+    assert 100 < len(looks) < 300

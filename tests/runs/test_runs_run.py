@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -289,3 +290,13 @@ def test_a_list_reads_only_the_end_of_each_history(tmp_path: Path, monkeypatch: 
         (folder.path / "history.jsonl").write_text("nonsense\n" + "\n".join(lines) + '\n{"step": 20')
     monkeypatch.setattr(RunFolder, "history", None)
     assert {run["step"] for run in list_runs(tmp_path).values()} == {2000}
+
+
+def test_what_was_told_and_is_over_is_in_the_past(trained: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    assert run.past_findings == []
+    finding = Finding("flat-losses", "Flat losses", "failure", 2, 4, [], "Why.", "")
+    RunFolder(run.folder).event(4, "finding", finding.values())
+    assert run.findings == trained.findings
+    assert [(past.rule, past.since, past.until) for past in run.past_findings] == [("flat-losses", 2, 4)]
+    assert "was wrong from step 2 to step 4" in run._repr_html_()

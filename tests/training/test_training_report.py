@@ -16,6 +16,7 @@ from PIL import Image
 from sabotage import TINY
 
 import genlab
+from genlab.core.errors import GenlabError
 from genlab.core.modality import DataSpec, Images
 from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
@@ -204,6 +205,19 @@ def test_pictures_of_few_steps_are_said_to_be(bare: RunFolder, brief: dict[str, 
     write_report(bare)
     said = "Sampled faster, with sampler ddim, sampling_steps 16; genlab sample follows the recipe."
     assert (said in page_of(bare).text) == bool(brief)
+
+
+def test_what_is_over_is_said_with_its_steps(bare: RunFolder) -> None:
+    _started(bare)
+    bare.event(60, "finding", Finding("flat-losses", "Flat losses", "failure", 40, 60, [], "Why.", "").values())
+    past = {"rule": "flat-losses", "since": 40, "until": 80}
+    bare.event(90, "diagnosis", {"findings": [], "past": [past]})
+    assert "The doctor found: Flat losses (over: was wrong from step 40 to step 80)." in verdict(bare)
+    write_report(bare)
+    assert "since step 40 (over: was wrong from step 40 to step 80)" in page_of(bare).text
+    bare.event(90, "diagnosis", {"findings": [], "past": [{**past, "until": "soon"}]})
+    with pytest.raises(GenlabError, match='"until" must be a whole number, not'):
+        bare.events()
 
 
 def test_writing_it_again_changes_nothing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from genlab.core.batch import Batch
 from genlab.data.loader import Loader
 from genlab.diagnosis.doctor import Doctor
 from genlab.runs.data import subset
-from genlab.runs.diagnose import records
+from genlab.runs.diagnose import records, told
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.statistics import sample_distance
@@ -144,6 +144,7 @@ def _doctor(run: RunSetup, step: int) -> Doctor:
     With `--on-failure treat` a finding is reported again if its remedy did not help.
     """
     history, context = records(run.folder)
+    findings = told(run.folder)
     treated = run.plan.settings.on_failure == "treat"
-    reported = () if treated else (event["rule"] for event in run.folder.events("finding"))
-    return Doctor(context, (line for line in history if line["step"] <= step), reported)
+    reported = () if treated else (finding.rule for finding in findings)
+    return Doctor(context, (line for line in history if line["step"] <= step), reported, findings)

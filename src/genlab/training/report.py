@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.signals import INDEX, Signal, signal
+from genlab.diagnosis.finding import span
 from genlab.training.criterion import recorded_criterion, values_of
 from genlab.training.curves import draw, draw_signal, groups
 from genlab.training.lines import TEXT, WHOLE
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
-_OVER = " (no longer at the end)"
 _OF_MODEL = "model_"  # prefix of the sampling options in a protocol
 _NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation event
 
@@ -117,7 +117,7 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
             )
             parts.append(
                 f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
-                f"{event['since']:,}{_OVER * (event['rule'] in over)}</h3>"
+                f"{event['since']:,}{over.get(event['rule'], '')}</h3>"
                 f"{''.join(image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
                 + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
@@ -150,7 +150,7 @@ def verdict(folder: RunFolder) -> str:
         sentences.append("Stopped by --patience: the last evaluations brought no improvement.")
     over = _over(events)
     failures = [
-        e["symptom"] + _OVER * (e["rule"] in over)
+        e["symptom"] + over.get(e["rule"], "")
         for e in events
         if e["event"] == "finding" and e["severity"] == "failure"
     ]
@@ -169,12 +169,15 @@ def verdict(folder: RunFolder) -> str:
     return " ".join(sentences)
 
 
-def _over(events: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the rules whose findings had disappeared when the run ended."""
+def _over(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what to say of the rules whose findings had disappeared when the run ended."""
     last: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("diagnosis", "resumed")), {})
     if last.get("event") != "diagnosis":
-        return set()
-    return {e["rule"] for e in events if e["event"] == "finding"} - set(last["findings"])
+        return {}
+    over = {e["rule"]: "no longer at the end" for e in events if e["event"] == "finding"}
+    for past in last.get("past", ()):
+        over[past["rule"]] = f"over: was wrong {span(past['since'], past['until'])}"
+    return {rule: f" ({text})" for rule, text in over.items() if rule not in last["findings"]}
 
 
 def duration(seconds: float) -> str:
