@@ -38,7 +38,7 @@ def test_tensorboard_holds_scalars_images_and_evaluations(tmp_path: Path) -> Non
     assert [e["step"] for e in evaluations] == [4, 6]
     images = written.Images("preview")
     assert [image.step for image in images] == [3, 6]
-    assert {(image.width, image.height) for image in images} == {(256, 256)}
+    assert {(image.width, image.height) for image in images} == {(256 + 16 + 256, 512 + 2)}
     assert "started/text_summary" in written.Tags()["tensors"]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
 TILE = 64  # side of the tile of a label, in pixels
+GAP = 16  # pixels between two pictures side by side
 POINT_CANVAS = 256  # side of a scatter plot, in pixels
 
 
@@ -86,6 +87,15 @@ def stacked(pictures: Sequence[Picture]) -> Picture:
         part[:-2, : picture.shape[1]] = picture
         parts.append(part)
     whole: Picture = np.concatenate(parts)[:-2]
+    return whole
+
+
+def beside(left: Picture, right: Picture) -> Picture:
+    """Put two pictures side by side; the shorter one is padded with white."""
+    height, channels = max(len(left), len(right)), max(left.shape[2], right.shape[2])
+    whole = np.full((height, left.shape[1] + GAP + right.shape[1], channels), 255, np.uint8)
+    whole[: len(left), : left.shape[1]] = left
+    whole[: len(right), left.shape[1] + GAP :] = right
     return whole
 
 

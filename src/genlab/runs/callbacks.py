@@ -21,6 +21,7 @@ from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
 from genlab.training.fit import Cadence
 from genlab.training.live import Course
+from genlab.training.live_report import LiveReport
 from genlab.training.loggers import find_logger
 from genlab.training.notebook import Notebook, in_notebook
 from genlab.training.preview import preview
@@ -103,7 +104,7 @@ def cadence_of(run: RunSetup, current: CurrentPhase) -> Cadence:
 def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet: bool) -> list[Observer]:
     """Return the observers of a run; the stack closes them."""
     recipe, settings, folder = run.plan.recipe, run.plan.settings, run.folder
-    observers: list[Observer] = [folder]
+    observers: list[Observer] = [folder, LiveReport(folder)]  # it shows what the folder has recorded
     if logger := find_logger(settings.logger):
         observers.append(logger(folder.path))
     observers += own.observers(settings.callbacks, settings.own)

@@ -9,7 +9,7 @@ import numpy as np
 
 from genlab.core.pictures import Picture
 from genlab.diagnosis.doctor import Diagnosis
-from genlab.training.curves import draw
+from genlab.training.curves import draw, tiled
 from genlab.training.report import image, verdict
 from genlab.training.run_folder import RunFolder
 
@@ -42,7 +42,7 @@ def _parts(folder: RunFolder, diagnosis: Diagnosis) -> Iterator[str]:
     if previews := folder.previews():
         yield f"<p>{image(previews[-1].read_bytes())}<br>step {int(previews[-1].stem):,}</p>"
     if history := folder.history():
-        yield f"<p>{image(draw(history, folder.events('evaluation')))}</p>"
+        yield f"<p>{image(tiled(draw(history, folder.events('evaluation'))))}</p>"
     findings = [*diagnosis.findings, *diagnosis.past]
     lines = [html.escape(f"{finding.severity}: {finding.line()}") for finding in findings]
     if not diagnosis.findings:
