@@ -1,9 +1,11 @@
 """The command line. Nothing here imports torch; commands import what they need when they run."""
 
+import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, get_args
 
 from cyclopts import (
@@ -78,7 +80,8 @@ def run(tokens: Sequence[str]) -> int:
     """
     try:
         tokens = of_command_line(tokens)
-        build_app(tokens)(tokens, exit_on_error=False, print_error=False)
+        with _logging():
+            build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(_explained(error, tokens), UsageError.exit_code)
     except GenlabError as error:
@@ -108,11 +111,29 @@ def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
     return error
 
 
-def _complain(error: Exception, code: int) -> int:
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Write what the library logs to standard error."""
+    log = logging.getLogger("genlab")
+    handler, level = logging.StreamHandler(), log.level
+    handler.setFormatter(logging.Formatter(f"{_name()}: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _name() -> str:
     rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
-    name = f"genlab (process {rank})" if rank else "genlab"
+    return f"genlab (process {rank})" if rank else "genlab"
+
+
+def _complain(error: Exception, code: int) -> int:
     for line in filter(None, (str(error), *getattr(error, "__notes__", ()))):
-        print(f"{name}: {line}", file=sys.stderr)
+        print(f"{_name()}: {line}", file=sys.stderr)
     return code
 
 

@@ -23,6 +23,7 @@ class Kind:
 
     name: str
     log: bool = False  # whether the axis is logarithmic
+    group: str = "own"  # of its names in a logger: loss/generator_loss
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,28 @@ class Signal:
         return re.compile(".+".join(map(re.escape, re.split(r"\{\w+\}", self.name))))
 
 
-LOSS = Kind("loss")
-PENALTY = Kind("penalty")
-SCORE = Kind("discriminator score")
-PROBABILITY = Kind("probability")
-GRADIENT_NORM = Kind("gradient norm", log=True)
-UPDATE_RATIO = Kind("update ratio", log=True)
-DEAD_UNITS = Kind("dead units")
-DIVERSITY = Kind("diversity of samples")
-PIXELS = Kind("share of pixels")
-SHARPNESS = Kind("sharpness")
-R2 = Kind("R²")
-DENOISING = Kind("denoising")
-LATENTS = Kind("share of latents")
-LATENT_SCALE = Kind("scale of latents")
-INVERSION = Kind("inversion error", log=True)
-BITS = Kind("bits per dimension")
-BOUND = Kind("negative bound")
-MSE = Kind("mean squared error")
-FD = Kind("Fréchet distance")
+LOSS = Kind("loss", group="loss")
+PENALTY = Kind("penalty", group="loss")
+SCORE = Kind("discriminator score", group="discriminator")
+PROBABILITY = Kind("probability", group="discriminator")
+GRADIENT_NORM = Kind("gradient norm", log=True, group="optimizer")
+UPDATE_RATIO = Kind("update ratio", log=True, group="optimizer")
+DEAD_UNITS = Kind("dead units", group="probe")
+DIVERSITY = Kind("diversity of samples", group="probe")
+PIXELS = Kind("share of pixels", group="probe")
+SHARPNESS = Kind("sharpness", group="probe")
+R2 = Kind("R²", group="probe")
+DENOISING = Kind("denoising", group="probe")
+LATENTS = Kind("share of latents", group="latent")
+LATENT_SCALE = Kind("scale of latents", group="latent")
+INVERSION = Kind("inversion error", log=True, group="probe")
+BITS = Kind("bits per dimension", group="evaluation")
+BOUND = Kind("negative bound", group="evaluation")
+MSE = Kind("mean squared error", group="evaluation")
+FD = Kind("Fréchet distance", group="evaluation")
 
 SIGNALS: Sequence[Signal] = (
-    Signal("seconds", Kind("seconds"), "none", "Seconds of training so far."),
+    Signal("seconds", Kind("seconds", group="optimizer"), "none", "Seconds of training so far."),
     # Losses. In a GAN neither direction is better: what lowers one network's loss raises the other's.
     Signal("loss", LOSS, "lower", "The loss that the optimizer minimises, averaged over a batch."),
     Signal(
@@ -204,7 +205,7 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal(
         "data_wait_fraction",
-        Kind("share of time"),
+        Kind("share of time", group="optimizer"),
         "lower",
         "Share of the time spent waiting for batches, which is lost for training.",
     ),
@@ -273,7 +274,7 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal(
         "mean_activation",
-        Kind("activation"),
+        Kind("activation", group="latent"),
         "none",
         "Mean of the latents, which the sparsity penalty keeps small: good if near the target of the penalty.",
     ),
@@ -297,32 +298,37 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal(
         "aggregate_variance",
-        Kind("variance"),
+        Kind("variance", group="latent"),
         "none",
         "Variance of the latents over all images: good if near 1, as in the prior.",
     ),
     Signal(
         "active_units",
-        Kind("active units"),
+        Kind("active units", group="latent"),
         "none",
         "Number of latent dimensions that depend on the image: good if not near 0; the others are unused.",
     ),
-    Signal("distortion", Kind("distortion"), "lower", "−log p(x|z) in nats per image: the reconstruction error."),
+    Signal(
+        "distortion",
+        Kind("distortion", group="loss"),
+        "lower",
+        "−log p(x|z) in nats per image: the reconstruction error.",
+    ),
     Signal(
         "rate",
-        Kind("rate"),
+        Kind("rate", group="loss"),
         "none",
         "KL(q(z|x) ‖ p(z)) in nats per image, the information that the latent carries: good if not near 0.",
     ),
     Signal(
         "beta",
-        Kind("β"),
+        Kind("β", group="loss"),
         "none",
         "Weight of the rate in the loss, an option that annealing raises: neither good nor bad.",
     ),
     Signal(
         f"kl{INDEX}",
-        Kind("kl"),
+        Kind("kl", group="latent"),
         "none",
         "KL divergence of one latent dimension in nats: good if above 0 in many; 0 if it is unused.",
     ),
@@ -361,7 +367,12 @@ SIGNALS: Sequence[Signal] = (
         "lower",
         "Fréchet distance between samples and held-out images in the extractor's features; it is not the FID.",
     ),
-    Signal(CRITERION, Kind(CRITERION), "lower", "The evaluated value that decides which checkpoint is the best."),
+    Signal(
+        CRITERION,
+        Kind(CRITERION, group="evaluation"),
+        "lower",
+        "The evaluated value that decides which checkpoint is the best.",
+    ),
 )
 
 # The names of signals in logs of other programs: lower case, letters and digits only.

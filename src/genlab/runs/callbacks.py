@@ -11,6 +11,7 @@ import torch
 from genlab.core.batch import Batch
 from genlab.data.loader import Loader
 from genlab.diagnosis.doctor import Doctor
+from genlab.recipes.recipe import LatentRecipe
 from genlab.runs.data import subset
 from genlab.runs.diagnose import records, told
 from genlab.runs.load import precision
@@ -65,12 +66,13 @@ def callbacks_for(
 ) -> Callbacks:
     """Return the callbacks of a phase."""
     settings, main, held_out = run.plan.settings, run.shard.rank == 0, inputs.held_out
+    about = about_weights(run.plan.preset, current)
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
         if main:
             keep_healthy = settings.on_failure == "treat" and not failing
             saved = current.training, current.average
-            saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy)
+            saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy, about=about)
 
     evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance)
     return Callbacks(
@@ -106,7 +108,7 @@ def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet:
     recipe, settings, folder = run.plan.recipe, run.plan.settings, run.folder
     observers: list[Observer] = [folder, LiveReport(folder)]  # it shows what the folder has recorded
     if logger := find_logger(settings.logger):
-        observers.append(logger(folder.path))
+        observers.append(logger(folder.path, run.plan.values()))
     observers += own.observers(settings.callbacks, settings.own)
     if not quiet:
         course = Course(recipe.steps, settings.minutes, recipe.batch_size, progress.step, progress.seconds)
@@ -114,6 +116,22 @@ def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet:
     for observer in observers:
         stack.callback(observer.close)
     return observers
+
+
+def about_weights(preset: str, current: CurrentPhase) -> dict[str, str]:
+    """Return what the weights of a phase are, for whoever finds them without their run."""
+    recipe, target = current.phase.recipe, current.phase.spec.target
+    squashed = f"; {target.noun} are tanh of the output of the last layer" * isinstance(recipe, LatentRecipe)
+    return {
+        "preset": preset,
+        "family": recipe.family,
+        "architecture": recipe.architecture,
+        "conditions": ", ".join(current.phase.spec.conditions) or "none",
+        "output": f"{target.noun} of shape {' × '.join(map(str, target.shape))}, values in [-1, 1]{squashed}",
+        "weights": "averaged over the training" if current.average else "as trained",
+        "load": "genlab.load(RUN), where RUN is the folder of the run, whose recipe.yaml describes the networks",
+        "genlab": __version__,
+    }
 
 
 def machine(run: RunSetup, current: CurrentPhase) -> Mapping[str, Any]:
