@@ -87,16 +87,12 @@ def test_the_weights_of_a_run_say_how_pictures_are_made_of_them(tmp_path: Path) 
         run = genlab.train(preset, quiet=True, root=tmp_path, **options)
         with safe_open(run.folder / "checkpoints" / "last" / "model.safetensors", "pt") as file:
             said[preset] = json.loads(file.metadata()["genlab"])
-    assert (
-        said["gan"]["output"]
-        == "points of shape 2, values in [-1, 1]; points are tanh of the output of the last layer"
-    )
-    assert (
-        said["gan"] | {"preset": "gan", "family": "gan", "architecture": "mlp", "genlab": __version__}
-        == said["gan"]
-    )
+    made = "points of shape 2, values in [-1, 1]"
+    assert said["gan"]["output"] == f"{made}; points are tanh of the output of the last layer"
+    assert said["flow-matching"]["output"] == made
+    known = {"preset": "gan", "family": "gan", "architecture": "mlp", "genlab": __version__}
+    assert said["gan"].items() >= known.items()
     assert "averaged" in said["gan"]["weights"]
-    assert "tanh" not in said["flow-matching"]["output"]
 
 
 def test_there_is_none(tmp_path: Path) -> None:
