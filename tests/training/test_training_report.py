@@ -289,7 +289,9 @@ def test_what_is_over_is_said_with_its_steps(bare: RunFolder) -> None:
     assert "The doctor found: Flat losses (over: was wrong from step 40 to step 80)." in verdict(bare)
     write_report(bare)
     assert "since step 40 (over: was wrong from step 40 to step 80)" in page_of(bare).text
-    bare.event(90, "diagnosis", {"findings": [], "past": [{**past, "until": "soon"}]})
+    bare.event(120, "diagnosis", {"findings": [], "past": [past, {**past, "since": 100, "until": 110}]})
+    assert "(over: was wrong from step 40 to step 80 and from step 100 to step 110)." in verdict(bare)
+    bare.event(130, "diagnosis", {"findings": [], "past": [{**past, "until": "soon"}]})
     with pytest.raises(GenlabError, match='"until" must be a whole number, not'):
         bare.events()
 

@@ -208,10 +208,14 @@ def _over(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     last: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("diagnosis", "resumed")), {})
     if last.get("event") != "diagnosis":
         return {}
-    over = {e["rule"]: "no longer at the end" for e in events if e["event"] == "finding"}
+    spans: dict[str, list[str]] = {e["rule"]: [] for e in events if e["event"] == "finding"}
     for past in last.get("past", ()):
-        over[past["rule"]] = f"over: was wrong {span(past['since'], past['until'])}"
-    return {rule: f" ({text})" for rule, text in over.items() if rule not in last["findings"]}
+        spans.setdefault(past["rule"], []).append(span(past["since"], past["until"]))
+    return {
+        rule: f" (over: was wrong {' and '.join(its)})" if its else " (no longer at the end)"
+        for rule, its in spans.items()
+        if rule not in last["findings"]
+    }
 
 
 def duration(seconds: float) -> str:

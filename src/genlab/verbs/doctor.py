@@ -31,8 +31,8 @@ def doctor(
             columns.
 
     Returns:
-        The findings with evidence and remedies, what was wrong earlier and is over, and the rules that could not be
-        checked.
+        The findings with evidence and remedies, what was wrong earlier and is over, and the rules that could not
+        be checked.
 
     Raises:
         UsageError: there is no such run, file, signal or column.
