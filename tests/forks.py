@@ -36,4 +36,4 @@ def in_processes(count: int, work: Callable[..., None], *arguments: object) -> N
 def prepare() -> None:
     """Let this process, which was forked for a test, compute in one thread and draw no curves."""
     torch.set_num_threads(1)
-    mock.patch.object(report, "draw", return_value=b"no curves").start()  # most of a short run's time
+    mock.patch.object(report, "draw", return_value=[]).start()  # most of a short run's time

@@ -30,6 +30,7 @@ from genlab.core.contract import (
 from genlab.core.errors import UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.core.random import Randomness, derive_seed, restart_stream
+from genlab.core.signals import signal as row_of
 from genlab.data.dataset import Dataset, Split
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
@@ -197,6 +198,7 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
     assert set(spy.order) == training.optimizers.keys()
     assert all(p.requires_grad for p in training.model.parameters()), "a player was left frozen"
     for name, signal in signals.items():
+        assert row_of(f"{name}[0]" if signal.ndim else name).meaning, f"{name} is not explained"
         assert signal.ndim <= 1, name
         assert not signal.requires_grad, name
         assert torch.isfinite(signal).all(), name

@@ -146,6 +146,15 @@ def test_core_imports_torch_numpy_yaml_and_the_standard_library_only() -> None:
         assert not foreign, f"core.{name} imports {foreign}"
 
 
+def test_only_the_command_line_and_the_progress_of_a_run_print() -> None:
+    """What the library has to say goes through `logging`, so that a program decides what becomes of it."""
+    for name, path in modules(SOURCE).items():
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        words = {ast.unparse(function) for function in calls}
+        silent = words.isdisjoint({"print", "sys.stderr.write", "sys.stdout.write", "warnings.warn"})
+        assert silent or name.startswith("cli.") or name == "training.terminal", name
+
+
 def test_nothing_imports_torchvision() -> None:
     for name, path in modules(SOURCE).items():
         assert not [i for i in imported(path, name) if i.split(".")[0] == "torchvision"], name

@@ -5,6 +5,7 @@ options. They are loaded on first use: importing genlab does not import torch.
 """
 
 import importlib
+import logging
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
+
+logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides what becomes of the messages
 
 PARTS = {  # for parts of one's own, and where they are
     "AdversarialLoss": "objectives.adversarial",

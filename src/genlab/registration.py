@@ -52,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "gan-loss": Kind(
         "objectives.adversarial",
         "ADVERSARIAL",
-        ("log_odds", "targets", "compares_real"),
+        ("log_odds", "targets", "compares_real", "unbounded"),
         ("discriminator", "generator"),
     ),
     "reconstruction": Kind("objectives.reconstruction", "RECONSTRUCTION"),

@@ -117,3 +117,17 @@ def test_files_that_are_no_log(text: str, genlab: Genlab, tmp_path: Path) -> Non
     code, out, err = genlab("doctor", path)
     assert (code, out) == (1, "")
     assert str(path) in err
+
+
+def test_a_failure_that_is_over_is_shown_and_no_failure(genlab: Genlab, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    rows = [f"{i},{1e-5 if 30 <= i < 60 else 1.0},{9.0 if 30 <= i < 60 else 1.0 + i / 50}" for i in range(100)]
+    path.write_text("\n".join(["iter,errD,errG", *rows]))
+    code, out, _ = genlab("doctor", path)
+    assert code == 0
+    assert "Nothing is wrong now" in out
+    assert re.search(r"failure  Discriminator too strong: .*; was wrong from step 3\d to step 6\d\.", out)
+    code, out, _ = genlab("doctor", path, "--json")
+    found = json.loads(out)
+    assert (code, found["healthy"], found["findings"]) == (0, True, [])
+    assert [past["rule"] for past in found["past"]] == ["discriminator-too-strong"]

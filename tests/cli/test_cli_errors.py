@@ -1,5 +1,6 @@
 """Exit codes, and words instead of tracebacks."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genlab.bench import page, parts
 from genlab.cli.main import run
 from genlab.core.player import Player
 from genlab.version import __version__
@@ -189,3 +191,17 @@ def test_the_module_is_a_program_with_exit_codes() -> None:
     assert wrong.returncode == 2
     assert 'Did you mean "train"?' in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_what_the_library_logs_is_written_to_standard_error_by_the_command_line_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = logging.getLogger("genlab")
+    monkeypatch.setattr(log, "propagate", False)  # to what pytest listens to
+    monkeypatch.setattr(page, "busy", lambda: log.info("100 %s", "%"))
+    monkeypatch.setattr(parts, "PARTS", {})
+    assert run(["bench"]) == 0
+    assert "genlab: 100 %\n" in capsys.readouterr().err
+    log.warning("nobody hears it")
+    assert capsys.readouterr().err == ""
+    assert [type(handler) for handler in log.handlers] == [logging.NullHandler]

@@ -112,3 +112,14 @@ def test_each_alias_of_other_programs_means_one_signal() -> None:
     assert all(re.fullmatch("[a-z0-9]+", alias) for alias in aliases)
     assert [name for name in ALIASES if signal(name) not in SIGNALS] == []
     assert ALIASES.keys() | COLUMNS.keys() <= set(RECOGNISED)
+
+
+def test_without_a_direction_of_improvement_the_meaning_says_what_is_good() -> None:
+    undirected = [row for row in SIGNALS if row.better == "none" and row.name != "seconds"]
+    assert [row.name for row in undirected if "good" not in row.meaning] == []
+
+
+def test_every_kind_of_the_table_is_in_a_group_of_loggers() -> None:
+    groups = {row.kind.group for row in SIGNALS}
+    assert groups == {"loss", "discriminator", "optimizer", "probe", "latent", "evaluation"}
+    assert signal("temperature").kind.group == "own"

@@ -8,7 +8,7 @@ import pytest
 
 from genlab.core.errors import DataError, UsageError
 from genlab.data.dataset import Source
-from genlab.data.native import native_sides
+from genlab.data.native import native_sizes
 
 Open = Callable[..., Source]
 
@@ -266,4 +266,4 @@ def test_a_small_file_that_holds_much_is_refused_before_it_is_read(
     monkeypatch.setattr("genlab.data.arrayfile.np.lib.format.read_array", None)
     with pytest.raises(DataError, match=r"when decompressed: more than .* and 20 times its size"):
         opened(path)
-    assert native_sides(str(path)) == (64, 64)
+    assert native_sizes(str(path)) == {(64, 64): 200}

@@ -9,7 +9,7 @@ import pytest
 from genlab.core.errors import DataError, UsageError
 from genlab.data.dataset import Source
 from genlab.data.describe import describe
-from genlab.data.native import native_sides
+from genlab.data.native import native_sizes
 from genlab.data.progress import bar
 from genlab.data.source import NAMES, locate
 
@@ -158,4 +158,4 @@ def test_a_fifo_is_not_waited_for(opened: Open, tmp_path: Path, name: str) -> No
     os.mkfifo(tmp_path / name)
     with pytest.raises(UsageError, match="neither a folder nor"):
         opened(tmp_path / name)
-    assert native_sides(str(tmp_path / name)) is None
+    assert native_sizes(str(tmp_path / name)) is None

@@ -68,3 +68,13 @@ def test_a_history_can_be_seen_as_it_was(step: int) -> None:
     assert then.step == (replayed.step if step else 0)
     for name in then.names():
         assert then[name].values.tolist() == replayed[name].values.tolist()
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 7, 20])
+def test_the_running_median_of_an_earlier_state_is_what_it_was(step: int) -> None:
+    whole = series(*np.random.default_rng(0).normal(size=20))
+    whole.smooth()
+    earlier = whole.until(step)
+    fresh = Series(earlier.steps, earlier.values)
+    assert earlier.smooth().values.tolist() == fresh.smooth().values.tolist()
+    assert earlier.smooth(9).values.tolist() == fresh.smooth(9).values.tolist()

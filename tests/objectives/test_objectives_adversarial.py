@@ -248,3 +248,9 @@ def test_a_row_whose_traits_are_not_those_of_its_functions_is_refused(
 ) -> None:
     with pytest.raises(GenlabError, match=said):
         AdversarialLoss(*row, **traits)
+
+
+@every_loss
+def test_a_loss_that_falls_without_limit_is_marked(loss: AdversarialLoss) -> None:
+    far = torch.full((2,), 1e6)
+    assert (loss.discriminator(far, -far) < -1e5) == loss.unbounded

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from genlab.recipes.resolve import resolve
 from genlab.runs import display
 from genlab.runs.listing import list_runs
 from genlab.runs.run import Best, Run
+from genlab.training.curves import tiled
 from genlab.training.run_folder import LATEST, RunFolder
 
 HOSTILE = "<script>alert(1)</script>"
@@ -197,10 +199,10 @@ def test_the_text_names_what_was_trained_and_where_its_results_are(trained: Run)
 
 
 def test_a_notebook_shows_verdict_pictures_and_diagnosis(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "draw", lambda *_: b"curves")  # they take two seconds
+    monkeypatch.setattr(display, "draw", lambda *_: [])  # they take half a second
     page = trained._repr_html_()
     assert page.count("data:image/png;base64,") == 2
-    assert base64.b64encode(b"curves").decode() in page
+    assert base64.b64encode(tiled([])).decode() in page
     assert "6 of 6 steps" in page
     assert "The doctor finds nothing wrong" in page
 
@@ -290,3 +292,13 @@ def test_a_list_reads_only_the_end_of_each_history(tmp_path: Path, monkeypatch: 
         (folder.path / "history.jsonl").write_text("nonsense\n" + "\n".join(lines) + '\n{"step": 20')
     monkeypatch.setattr(RunFolder, "history", None)
     assert {run["step"] for run in list_runs(tmp_path).values()} == {2000}
+
+
+def test_what_was_told_and_is_over_is_in_the_past(trained: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    assert run.past_findings == []
+    finding = Finding("flat-losses", "Flat losses", "failure", 2, 4, [], "Why.", "")
+    RunFolder(run.folder).event(4, "finding", finding.values())
+    assert run.findings == trained.findings
+    assert [(past.rule, past.since, past.until) for past in run.past_findings] == [("flat-losses", 2, 4)]
+    assert "was wrong from step 2 to step 4" in run._repr_html_()

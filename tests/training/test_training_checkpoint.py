@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 from sabotage import Disk, full
+from safetensors import safe_open
 
 import genlab
 from genlab.core.errors import CheckpointError, StorageError
@@ -28,6 +29,7 @@ from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint, link, load, recover, save
 from genlab.training.matching import require_optimizer_state
 from genlab.training.state import carry_over, collect, named_parameters, restore
+from genlab.version import __version__
 
 FILES = ("model.safetensors", "training.safetensors", "state.json", "manifest.json")
 
@@ -69,6 +71,35 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         assert torch.equal(loaded.model[name], tensor)
     assert sorted(p.name for p in (tmp_path / "last").iterdir()) == sorted(FILES)
     assert [p.name for p in tmp_path.iterdir()] == ["last"]
+
+
+def test_metadata_say_what_the_weights_are_and_change_no_other_bit(tmp_path: Path) -> None:
+    about = {"preset": "dcgan", "output": "3 × 8 × 8", "load": "genlab.load(RUN)", "genlab": "0"}
+    told = []
+    for name, words in enumerate((about, about, about, {})):
+        save(numbered(1), tmp_path / str(name), words)
+        told.append((tmp_path / str(name) / "model.safetensors").read_bytes())
+    assert told[0] == told[1] == told[2] != told[3]
+    with safe_open(tmp_path / "0" / "model.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["genlab"]) == about
+    with safe_open(tmp_path / "3" / "model.safetensors", "pt") as file:
+        assert not file.metadata()
+    assert number_of(tmp_path / "0") == number_of(tmp_path / "3") == 1
+
+
+def test_the_weights_of_a_run_say_how_pictures_are_made_of_them(tmp_path: Path) -> None:
+    said = {}
+    for preset, architecture in (("gan", "mlp"), ("flow-matching", "mlp")):
+        options = {"data": "ring8", "architecture": architecture, "width": 8, "batch_size": 8, "steps": 1}
+        run = genlab.train(preset, quiet=True, root=tmp_path, **options)
+        with safe_open(run.folder / "checkpoints" / "last" / "model.safetensors", "pt") as file:
+            said[preset] = json.loads(file.metadata()["genlab"])
+    made = "points of shape 2, values in [-1, 1]"
+    assert said["gan"]["output"] == f"{made}; points are tanh of the output of the last layer"
+    assert said["flow-matching"]["output"] == made
+    known = {"preset": "gan", "family": "gan", "architecture": "mlp", "genlab": __version__}
+    assert said["gan"].items() >= known.items()
+    assert "averaged" in said["gan"]["weights"]
 
 
 def test_there_is_none(tmp_path: Path) -> None:

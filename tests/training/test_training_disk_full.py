@@ -31,7 +31,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     """A run of six steps in which everything happens that writes."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=pixels, held_out_images=pixels[:8])
-    monkeypatch.setattr(report, "draw", lambda *_: b"no curves")  # half of the time otherwise
+    monkeypatch.setattr(report, "draw", lambda *_: [])  # half of the time otherwise
 
     def named(out: str) -> dict[str, Any]:
         rhythm = {"steps": 6, "checkpoint_every": 2, "evaluate_every": 4, "preview_every": 3}

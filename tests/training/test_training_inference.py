@@ -1,5 +1,6 @@
 """What is measured and drawn while a model trains: by its capabilities, with the labels where it takes them."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,12 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition
 from genlab.core.modality import Classes, DataSpec, Images, Modality
-from genlab.training.curves import draw
+from genlab.core.pictures import image_grid
+from genlab.training.curves import HEIGHT, WIDTH, draw, tiled
 from genlab.training.evaluation import evaluate
 from genlab.training.preview import preview
 
@@ -111,6 +114,25 @@ def test_a_preview_of_a_denoising_model_shows_the_corrupted_images() -> None:
     assert picture.max() == 255
 
 
+class Both(Told):
+    """Samples, and turns images to their negatives instead of reconstructing them."""
+
+    def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return -x
+
+
+def test_what_samples_and_reconstructs_shows_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Images, "shown", 8)
+    held_out = batch(4)
+    picture = preview(Both(), held_out, LABELLED, seed=0)
+    samples, pairs = (preview(model, held_out, LABELLED, seed=0) for model in (Told(), Mender()))
+    assert np.array_equal(picture[: len(samples), : samples.shape[1]], samples)
+    right = picture[:, samples.shape[1] + 16 :]
+    assert right.shape == pairs.shape
+    assert np.array_equal(right[:32, :32], image_grid(held_out.x[:1]))
+    assert np.array_equal(right[34:66, :32], image_grid(-held_out.x[:1]))
+
+
 def test_curves_take_signals_that_are_not_in_every_line_and_profiles() -> None:
     history = [
         {"step": s, "seconds": 1.0, "loss": 1.0, **{f"kl[{k}]": 0.1 * k for k in range(12)}} for s in (1, 2)
@@ -119,4 +141,15 @@ def test_curves_take_signals_that_are_not_in_every_line_and_profiles() -> None:
         *history,
         {"step": 3, "seconds": 1.0, "loss": 1.0, "r1_penalty": 2.0, "discriminator_gradient_norm": 0.0},
     ]
-    assert draw(lazy, []).startswith(b"\x89PNG")
+    panels = draw(lazy, [{"step": 3, "fd[pixels]": 2.0}])
+    kls = [f"kl[{k}]" for k in range(12)]
+    assert [panel.names for panel in panels] == [
+        ["loss"],
+        kls,
+        ["r1_penalty"],
+        ["discriminator_gradient_norm"],
+        ["fd[pixels]"],
+    ]
+    for few in (panels, panels[:2], []):
+        picture = Image.open(io.BytesIO(tiled(few)))
+        assert picture.size == (WIDTH * max(1, min(3, len(few))), HEIGHT * (2 if len(few) > 3 else 1))

@@ -14,6 +14,7 @@ from sabotage import TINY, in_child
 
 import genlab
 from genlab.core.errors import GenlabError, StorageError
+from genlab.core.signals import signal
 from genlab.training.loggers import TensorBoard, find_logger
 from genlab.training.run_folder import RunFolder
 
@@ -22,6 +23,7 @@ RUN = {**TINY, "steps": 6, "log_every": 2, "preview_every": 3, "evaluate_every":
 
 def test_tensorboard_holds_scalars_images_and_evaluations(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     genlab.train("vae", quiet=True, root=tmp_path, logger="tensorboard", **RUN)
     run = RunFolder(tmp_path / "run")
@@ -29,8 +31,10 @@ def test_tensorboard_holds_scalars_images_and_evaluations(tmp_path: Path) -> Non
     written.Reload()
     history = run.history()
     assert [line["step"] for line in history] == [1, 2, 4, 6]
-    for name in history[0].keys() - {"step"}:
-        points = [(point.step, point.value) for point in written.Scalars(name)]
+    tags = {f"{signal(name).kind.group}/{name}": name for name in history[0].keys() - {"step"}}
+    assert {"loss/rate", "optimizer/gradient_norm", "probe/diversity", "latent/kl[0]"} <= tags.keys()
+    for tag, name in tags.items():
+        points = [(point.step, point.value) for point in written.Scalars(tag)]
         assert points == [(line["step"], pytest.approx(line[name], rel=1e-6)) for line in history if name in line]
     evaluations = run.events("evaluation")
     bound = [(point.step, point.value) for point in written.Scalars("evaluation/negative_bound")]
@@ -38,8 +42,25 @@ def test_tensorboard_holds_scalars_images_and_evaluations(tmp_path: Path) -> Non
     assert [e["step"] for e in evaluations] == [4, 6]
     images = written.Images("preview")
     assert [image.step for image in images] == [3, 6]
-    assert {(image.width, image.height) for image in images} == {(256, 256)}
+    assert {(image.width, image.height) for image in images} == {(256 + 16 + 256, 512 + 2)}
     assert "started/text_summary" in written.Tags()["tensors"]
+    told = written.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    given = HParamsPluginData.FromString(told).session_start_info.hparams
+    assert given["preset"].string_value == "vae"
+    assert given["width"].number_value == TINY["width"]
+    assert given["betas"].string_value == "[0.9, 0.999]"
+    told = written.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    compared = [info.name.tag for info in HParamsPluginData.FromString(told).experiment.metric_infos]
+    assert "evaluation/negative_bound" in compared
+
+
+def test_tensorboard_has_the_options_of_a_run_that_was_never_evaluated(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    TensorBoard(tmp_path, {"lr": 0.1, "attention": None}).close()
+    written = EventAccumulator(str(tmp_path / "tensorboard"))
+    written.Reload()
+    assert written.PluginTagToContent("hparams").keys() >= {"_hparams_/session_start_info"}
 
 
 def test_tensorboard_on_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
@@ -51,7 +72,7 @@ def test_tensorboard_on_a_full_disk_is_a_storage_error(tmp_path: Path) -> None:
 
 def _log_much(folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-    logger = TensorBoard(folder)
+    logger = TensorBoard(folder, {})
     for step in range(2000):
         logger.scalars(step, {"loss": 1.0})
     logger.close()
@@ -98,6 +119,8 @@ def test_wandb_gets_scalars_images_and_evaluations(tmp_path: Path, monkeypatch: 
     genlab.train("vae", quiet=True, root=tmp_path, logger="wandb", **RUN)
     run = RunFolder(tmp_path / "run")
     assert wandb.begun.pop("id").startswith("run-")
+    assert wandb.begun.pop("config") == run.read_yaml("recipe.yaml")
+    assert wandb.begun.pop("allow_val_change")
     assert wandb.begun == {"project": "genlab", "name": "run", "dir": str(run.path), "resume": "allow"}
     assert wandb.finished == 1
     told = [{"step": step, **values} for step, values in wandb.lines if "loss" in values]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,14 @@ from PIL import Image
 from sabotage import TINY
 
 import genlab
+from genlab.core.errors import GenlabError
 from genlab.core.modality import DataSpec, Images
+from genlab.core.pictures import png
 from genlab.core.signals import signal
 from genlab.diagnosis.finding import Change, Evidence, Finding, Remedy
-from genlab.training import curves, report
+from genlab.training import curves, live_report, report
 from genlab.training.criterion import values_of
+from genlab.training.live_report import LiveReport
 from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
 
@@ -89,7 +93,8 @@ def test_the_page_needs_nothing_else_and_shows_the_previews(run: RunFolder) -> N
     assert previews[0] in page.images
     assert previews[-1] in page.images
     assert sum(image in previews for image in page.images) == 6
-    assert (run.path / "results.png").read_bytes() in page.images
+    panels = curves.draw(run.history(), run.events("evaluation"))
+    assert all(png(panel.picture) in page.images for panel in panels)
     for text in ("30 of 30 steps", "vae on ring8", "genlab train vae --", "--data ring8", "step 3", "step 30"):
         assert text in page.text
     assert (run.path / "recipe.yaml").read_text() in page.text
@@ -161,7 +166,7 @@ def test_a_run_without_a_line_has_a_report(bare: RunFolder) -> None:
     write_report(bare)
     page = page_of(bare)
     assert "0 of 100 steps" in page.text
-    assert len(page.images) == 1
+    assert page.images == []
     assert (bare.path / "results.csv").read_text().strip() == ""
     assert "<script>alert(1)</script>" in page.text  # as text
     assert (bare.path / "recipe.yaml").read_text() in page.text
@@ -214,7 +219,7 @@ def test_the_summary_says_how_it_ended(bare: RunFolder, happened: Callable[[RunF
     write_report(bare)
     page = page_of(bare)
     assert said in page.text
-    assert len(page.images) == 1
+    assert page.images == []
 
 
 @pytest.mark.parametrize("brief", [{}, {"model_sampler": "ddim", "model_sampling_steps": 16}])
@@ -224,6 +229,91 @@ def test_pictures_of_few_steps_are_said_to_be(bare: RunFolder, brief: dict[str, 
     write_report(bare)
     said = "Sampled faster, with sampler ddim, sampling_steps 16; genlab sample follows the recipe."
     assert (said in page_of(bare).text) == bool(brief)
+
+
+def test_each_plot_has_the_meaning_of_its_signals_below_it(
+    bare: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "draw", curves.draw)
+    _started(bare)
+    values = {
+        "loss": 1.0,
+        "saturated_pixels": -0.4,
+        "data_wait_fraction": 0.1,
+        "mine": 2.0,
+        "kl[0]": 0.1,
+        "kl[1]": 1.0,
+    }
+    bare.scalars(20, {"seconds": 1.0, "nearest_neighbour_distance": 0.5, **values})
+    write_report(bare)
+    plots = (bare.path / "report.html").read_text().split('<div class="curves">')[1].split("</div>")[0]
+    captions = [plot.split("<figcaption>")[1].split("</figcaption>")[0] for plot in plots.split("<figure>")[1:]]
+    assert len(captions) == 6
+    assert captions[0] == f"<b>nearest_neighbour_distance</b>: {signal('nearest_neighbour_distance').meaning}"
+    assert captions[1] == f"<b>loss</b>: {signal('loss').meaning} Lower is better."
+    assert "good if near 0; below 0 samples are paler" in captions[2]
+    assert captions[4] == "<b>mine</b>: a signal of your own."
+    assert captions[5].count("<b>") == 1
+    assert captions[5].startswith("<b>kl[…]</b>: KL divergence")
+
+
+@pytest.mark.parametrize(
+    ("signals", "said"),
+    [
+        (("diversity",), None),
+        (
+            ("diversity", "r2_held_out"),
+            "On the left samples; on the right held-out images, each row above the row of",
+        ),
+        (("r2_held_out",), "Held-out images, each row above the row of its reconstructions."),
+        (("r2_held_out", "denoised_error"), "Held-out images after corruption, each row above the row that"),
+    ],
+)
+def test_the_page_says_what_the_pictures_show(bare: RunFolder, signals: tuple[str, ...], said: str | None) -> None:
+    bare.scalars(20, {"seconds": 1.0, **dict.fromkeys(signals, 0.5)})
+    write_report(bare)
+    shown = page_of(bare).text.split("Pictures")[1].split("Curves")[0]
+    assert said in shown if said else "row" not in shown
+
+
+def test_a_report_is_kept_up_to_date_in_a_hundredth_of_the_time(
+    bare: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, pages = [0.0], []
+
+    def write(folder: RunFolder, *, training: bool) -> None:
+        pages.append(now[0])
+        write_report(folder, training=training)
+        now[0] += 4.0
+        if now[0] > 1000:
+            raise ValueError("no room")
+
+    monkeypatch.setattr(live_report, "write_report", write)
+    monkeypatch.setattr(live_report, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    kept, picture = LiveReport(bare), np.zeros((2, 2, 1), np.uint8)
+    while now[0] < 1500:
+        now[0] += 30
+        kept.picture(int(now[0]), picture)
+    assert pages == [120.0, 544.0, 968.0, 1392.0]
+    assert "The training goes on: this page is written again" in page_of(bare).text
+    assert caplog.messages == ["The report could not be written at step 1392: no room"]
+    write_report(bare)
+    assert "The training goes on" not in page_of(bare).text
+
+
+def test_what_is_over_is_said_with_its_steps(bare: RunFolder) -> None:
+    _started(bare)
+    bare.event(60, "finding", Finding("flat-losses", "Flat losses", "failure", 40, 60, [], "Why.", "").values())
+    past = {"rule": "flat-losses", "since": 40, "until": 80}
+    bare.event(90, "diagnosis", {"findings": [], "past": [past]})
+    assert "The doctor found: Flat losses (over: was wrong from step 40 to step 80)." in verdict(bare)
+    write_report(bare)
+    assert "since step 40 (over: was wrong from step 40 to step 80)" in page_of(bare).text
+    bare.event(120, "diagnosis", {"findings": [], "past": [past, {**past, "since": 100, "until": 110}]})
+    assert "(over: was wrong from step 40 to step 80 and from step 100 to step 110)." in verdict(bare)
+    bare.event(130, "diagnosis", {"findings": [], "past": [{**past, "until": "soon"}]})
+    with pytest.raises(GenlabError, match='"until" must be a whole number, not'):
+        bare.events()
 
 
 def test_writing_it_again_changes_nothing(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +370,7 @@ def test_findings_are_listed_with_their_signals_and_remedies(bare: RunFolder) ->
         *("The doctor found: The discriminator is <sure>.", "Treated 1 time."),
     ):
         assert words in page.text
-    assert len(page.images) == 2  # the curves, and the signal that has values
+    assert len(page.images) == 1  # the signal that has values
 
 
 @pytest.mark.parametrize(

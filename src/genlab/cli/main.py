@@ -84,7 +84,7 @@ def run(tokens: Sequence[str]) -> int:
     """
     try:
         tokens = of_command_line(tokens)
-        with _notes_shown():
+        with _logging():
             build_app(tokens)(tokens, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(_explained(error, tokens), UsageError.exit_code)
@@ -97,20 +97,6 @@ def run(tokens: Sequence[str]) -> int:
     except OSError as error:
         return _complain(error, GenlabError.exit_code)
     return 0
-
-
-@contextmanager
-def _notes_shown() -> Iterator[None]:
-    """Write to standard error what genlab logs; of several processes only the first one does."""
-    logger, handler = logging.getLogger("genlab"), logging.StreamHandler(sys.stderr)
-    level = logger.level
-    logger.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
 
 
 def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
@@ -154,11 +140,36 @@ def _no_option(error: UnknownOptionError, command: str, name: str) -> UsageError
     return UsageError(f"{of} has no {given}.{hint} See `genlab {words} --help`.")
 
 
-def _complain(error: Exception, code: int) -> int:
+class _Lines(logging.Formatter):
+    """Starts each message with the name of the program, and lets none command the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(f"{_name()}: {super().format(record)}")
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Write to standard error what the library logs; of several processes, only the first one writes notes."""
+    log = logging.getLogger("genlab")
+    handler, level = logging.StreamHandler(), log.level
+    handler.setFormatter(_Lines())
+    log.addHandler(handler)
+    log.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _name() -> str:
     rank = os.environ.get("RANK")  # set by torchrun, whose processes all write here
-    name = f"genlab (process {rank})" if rank else "genlab"
+    return f"genlab (process {rank})" if rank else "genlab"
+
+
+def _complain(error: Exception, code: int) -> int:
     for line in filter(None, (str(error), *getattr(error, "__notes__", ()))):
-        print(f"{name}: {escaped(line)}", file=sys.stderr)
+        print(f"{_name()}: {escaped(line)}", file=sys.stderr)
     return code
 
 

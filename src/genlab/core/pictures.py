@@ -18,6 +18,7 @@ Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 TILE = 64  # side of the tile of a label, in pixels
 LEAST_SIDE = 32  # of an image in a grid; smaller ones are enlarged
 SPACE = 2  # between the images of a grid, in pixels
+GAP = 16  # between two pictures side by side, in pixels
 MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse to open much larger pictures
 MOST_POINTS = 2**20  # in a plot
 MOST_LINES = 4  # of a caption
@@ -158,6 +159,15 @@ def resized(picture: Picture, height: int, width: int) -> Picture:
         return picture
     array = np.asarray(to_pillow(picture).resize((width, height), Image.Resampling.BICUBIC))
     return array.reshape(height, width, picture.shape[2])
+
+
+def beside(left: Picture, right: Picture) -> Picture:
+    """Put two pictures side by side; the shorter one is padded with white."""
+    height, channels = max(len(left), len(right)), max(left.shape[2], right.shape[2])
+    whole = np.full((height, left.shape[1] + GAP + right.shape[1], channels), 255, np.uint8)
+    whole[: len(left), : left.shape[1]] = left
+    whole[: len(right), left.shape[1] + GAP :] = right
+    return whole
 
 
 def to_pillow(picture: Picture) -> "Image.Image":

@@ -23,6 +23,7 @@ class Kind:
 
     name: str
     log: bool = False  # whether the axis is logarithmic
+    group: str = "own"  # of its names in a logger: loss/generator_loss
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Signal:
         name: as it is reported; `{player}`, `{part}`, `{penalty}`, `{extractor}` and `{index}` stand for any name.
         kind: signals of one kind share an axis.
         better: the direction of improvement, if there is one.
-        meaning: one sentence.
+        meaning: one sentence; without a direction of improvement it says what is good.
         foreign: whether it occurs only in logs of other programs.
     """
 
@@ -54,32 +55,42 @@ class Signal:
         return re.compile(".+".join(map(re.escape, re.split(r"\{\w+\}", self.name))))
 
 
-LOSS = Kind("loss")
-PENALTY = Kind("penalty")
-SCORE = Kind("discriminator score")
-PROBABILITY = Kind("probability")
-GRADIENT_NORM = Kind("gradient norm", log=True)
-UPDATE_RATIO = Kind("update ratio", log=True)
-DEAD_UNITS = Kind("dead units")
-DIVERSITY = Kind("diversity of samples")
-PIXELS = Kind("share of pixels")
-SHARPNESS = Kind("sharpness")
-R2 = Kind("R²")
-DENOISING = Kind("denoising")
-LATENTS = Kind("share of latents")
-LATENT_SCALE = Kind("scale of latents")
-INVERSION = Kind("inversion error", log=True)
-BITS = Kind("bits per dimension")
-BOUND = Kind("negative bound")
-MSE = Kind("mean squared error")
-FD = Kind("Fréchet distance")
+LOSS = Kind("loss", group="loss")
+PENALTY = Kind("penalty", group="loss")
+SCORE = Kind("discriminator score", group="discriminator")
+PROBABILITY = Kind("probability", group="discriminator")
+GRADIENT_NORM = Kind("gradient norm", log=True, group="optimizer")
+UPDATE_RATIO = Kind("update ratio", log=True, group="optimizer")
+DEAD_UNITS = Kind("dead units", group="probe")
+DIVERSITY = Kind("diversity of samples", group="probe")
+PIXELS = Kind("share of pixels", group="probe")
+SHARPNESS = Kind("sharpness", group="probe")
+R2 = Kind("R²", group="probe")
+DENOISING = Kind("denoising", group="probe")
+LATENTS = Kind("share of latents", group="latent")
+LATENT_SCALE = Kind("scale of latents", group="latent")
+INVERSION = Kind("inversion error", log=True, group="probe")
+BITS = Kind("bits per dimension", group="evaluation")
+BOUND = Kind("negative bound", group="evaluation")
+MSE = Kind("mean squared error", group="evaluation")
+FD = Kind("Fréchet distance", group="evaluation")
 
 SIGNALS: Sequence[Signal] = (
-    Signal("seconds", Kind("seconds"), "none", "Seconds of training so far."),
+    Signal("seconds", Kind("seconds", group="optimizer"), "none", "Seconds of training so far."),
     # Losses. In a GAN neither direction is better: what lowers one network's loss raises the other's.
     Signal("loss", LOSS, "lower", "The loss that the optimizer minimises, averaged over a batch."),
-    Signal("discriminator_loss", LOSS, "none", "The discriminator's loss on real and generated images."),
-    Signal("generator_loss", LOSS, "none", "The generator's loss on the images that it generates."),
+    Signal(
+        "discriminator_loss",
+        LOSS,
+        "none",
+        "The discriminator's loss on real and generated images: good if it settles while samples improve.",
+    ),
+    Signal(
+        "generator_loss",
+        LOSS,
+        "none",
+        "The generator's loss on the images that it generates: good if it settles while samples improve.",
+    ),
     Signal(
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
@@ -100,26 +111,63 @@ SIGNALS: Sequence[Signal] = (
         "Squared distance of the weights to their average over the past (historical averaging).",
     ),
     # Discriminators.
-    Signal("score_real", SCORE, "none", "Mean score that the discriminator gives real images of a batch."),
-    Signal("score_fake", SCORE, "none", "Mean score that the discriminator gives generated images of a batch."),
-    Signal("score_train", SCORE, "none", "Mean score of training images, in evaluation mode."),
-    Signal("score_held_out", SCORE, "none", "Mean score of held-out images, which the discriminator never saw."),
-    Signal("score_sample", SCORE, "none", "Mean score of samples, in evaluation mode."),
     Signal(
-        "D(x)", PROBABILITY, "none", "Mean probability of being real that the discriminator gives real images."
+        "score_real",
+        SCORE,
+        "none",
+        "Mean score that the discriminator gives real images of a batch: good if a little above score_fake.",
+    ),
+    Signal(
+        "score_fake",
+        SCORE,
+        "none",
+        "Mean score that the discriminator gives generated images of a batch: good if a little below score_real.",
+    ),
+    Signal(
+        "score_train",
+        SCORE,
+        "none",
+        "Mean score of training images, in evaluation mode: good if near score_held_out.",
+    ),
+    Signal(
+        "score_held_out",
+        SCORE,
+        "none",
+        "Mean score of held-out images, which the discriminator never saw: good if near score_train.",
+    ),
+    Signal(
+        "score_sample",
+        SCORE,
+        "none",
+        "Mean score of samples, in evaluation mode: good if it comes near score_held_out.",
+    ),
+    Signal(
+        "D(x)",
+        PROBABILITY,
+        "none",
+        "Mean probability of being real that the discriminator gives real images: good if between 0.5, a guess, "
+        "and 1, certainty.",
     ),
     Signal(
         "D(G(z))",
         PROBABILITY,
         "none",
-        "Mean probability of being real that the discriminator gives generated images.",
+        "Mean probability of being real that the discriminator gives generated images: good if between 0, "
+        "certainty, and 0.5, a guess.",
     ),
-    Signal("accuracy_real", PROBABILITY, "none", "Share of real images that the discriminator takes for real."),
+    Signal(
+        "accuracy_real",
+        PROBABILITY,
+        "none",
+        "Share of real images that the discriminator takes for real: good if between 0.5, a guess, and 1, "
+        "certainty.",
+    ),
     Signal(
         "accuracy_fake",
         PROBABILITY,
         "none",
-        "Share of generated images that the discriminator takes for generated.",
+        "Share of generated images that the discriminator takes for generated: good if between 0.5, a guess, and "
+        "1, certainty.",
     ),
     Signal(
         "class_accuracy_real",
@@ -134,38 +182,68 @@ SIGNALS: Sequence[Signal] = (
         "Share of generated images whose class the discriminator predicts correctly.",
     ),
     # Optimisation.
-    Signal("gradient_norm", GRADIENT_NORM, "none", "L2 norm of the gradient, before clipping."),
-    Signal("{player}_gradient_norm", GRADIENT_NORM, "none", "L2 norm of a player's gradient, before clipping."),
+    Signal(
+        "gradient_norm",
+        GRADIENT_NORM,
+        "none",
+        "L2 norm of the gradient, before clipping: good if it neither grows without end nor vanishes.",
+    ),
+    Signal(
+        "{player}_gradient_norm",
+        GRADIENT_NORM,
+        "none",
+        "L2 norm of a player's gradient, before clipping: good if it neither grows without end nor vanishes.",
+    ),
     Signal(
         "{player}_update_ratio",
         UPDATE_RATIO,
         "none",
-        "How far one step moves the weights, ‖Δθ‖/‖θ‖; about 0.001 is healthy.",
+        "How far one step moves the weights, ‖Δθ‖/‖θ‖: good if about 0.001.",
     ),
     Signal(
         "{part}_dead_units", DEAD_UNITS, "lower", "Share of a network's ReLU units that are 0 for every input."
     ),
-    Signal("data_wait_fraction", Kind("share of time"), "lower", "Share of the time spent waiting for batches."),
+    Signal(
+        "data_wait_fraction",
+        Kind("share of time", group="optimizer"),
+        "lower",
+        "Share of the time spent waiting for batches, which is lost for training.",
+    ),
     # Samples and reconstructions, compared with real images.
-    Signal("diversity", DIVERSITY, "none", "Standard deviation over samples, divided by that over real images."),
+    Signal(
+        "diversity",
+        DIVERSITY,
+        "none",
+        "Standard deviation over samples, divided by that over real images: good if near 1; at 0 all are the "
+        "same.",
+    ),
     Signal(
         "nearest_neighbour_distance",
         DIVERSITY,
         "none",
-        "Median distance of a sample to the nearest other sample, divided by the same of real images.",
+        "Median distance of a sample to the nearest other sample, divided by the same of real images: good if "
+        "near 1; near 0 samples have copies.",
     ),
-    Signal("saturated_pixels", PIXELS, "none", "Share of sample pixels beyond ±0.99, less that of real images."),
+    Signal(
+        "saturated_pixels",
+        PIXELS,
+        "none",
+        "Share of black and white pixels (beyond ±0.99) in samples, less that in real images: good if near 0; "
+        "below 0 samples are paler, above 0 their pixels are saturated.",
+    ),
     Signal(
         "sample_sharpness",
         SHARPNESS,
         "none",
-        "Mean difference of neighbouring pixels in samples, divided by that in real images.",
+        "Mean difference of neighbouring pixels in samples, divided by that in real images: good if near 1; below "
+        "it samples are blurred, above it noisy.",
     ),
     Signal(
         "reconstruction_sharpness",
         SHARPNESS,
         "none",
-        "Mean difference of neighbouring pixels in reconstructions, divided by that in real images.",
+        "Mean difference of neighbouring pixels in reconstructions, divided by that in real images: good if near "
+        "1; below it reconstructions are blurred.",
     ),
     Signal(
         "r2_train",
@@ -184,7 +262,8 @@ SIGNALS: Sequence[Signal] = (
         "denoised_change",
         DENOISING,
         "none",
-        "Squared change that denoising makes, divided by the error before it: 0 if the input is copied.",
+        "Squared change that denoising makes, divided by the error before it: good if near 1; 0 if the input is "
+        "copied.",
     ),
     # Latents of autoencoders and VAEs.
     Signal(
@@ -195,37 +274,70 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal(
         "mean_activation",
-        Kind("activation"),
+        Kind("activation", group="latent"),
         "none",
-        "Mean of the latents, which the sparsity penalty keeps small.",
+        "Mean of the latents, which the sparsity penalty keeps small: good if near the target of the penalty.",
     ),
-    Signal("latent_std", LATENT_SCALE, "none", "Standard deviation of the latents of a batch."),
-    Signal("posterior_mean", LATENT_SCALE, "none", "Mean |μ| of the posterior: 0 in a collapsed one."),
     Signal(
-        "posterior_std", LATENT_SCALE, "none", "Mean σ of the posterior: 1, as the prior has, in a collapsed one."
+        "latent_std",
+        LATENT_SCALE,
+        "none",
+        "Standard deviation of the latents of a batch: good if it settles above 0, where latents carry nothing.",
+    ),
+    Signal(
+        "posterior_mean",
+        LATENT_SCALE,
+        "none",
+        "Mean |μ| of the posterior: good if not near 0, as it is in a collapsed one.",
+    ),
+    Signal(
+        "posterior_std",
+        LATENT_SCALE,
+        "none",
+        "Mean σ of the posterior: good if below 1, which the prior and a collapsed posterior have, and above 0.",
     ),
     Signal(
         "aggregate_variance",
-        Kind("variance"),
+        Kind("variance", group="latent"),
         "none",
-        "Variance of the latents over all images: 1 if they are distributed as the prior.",
+        "Variance of the latents over all images: good if near 1, as in the prior.",
     ),
-    Signal("active_units", Kind("active units"), "none", "Number of latent dimensions that depend on the image."),
-    Signal("distortion", Kind("distortion"), "lower", "−log p(x|z) in nats per image: the reconstruction error."),
+    Signal(
+        "active_units",
+        Kind("active units", group="latent"),
+        "none",
+        "Number of latent dimensions that depend on the image: good if not near 0; the others are unused.",
+    ),
+    Signal(
+        "distortion",
+        Kind("distortion", group="loss"),
+        "lower",
+        "−log p(x|z) in nats per image: the reconstruction error.",
+    ),
     Signal(
         "rate",
-        Kind("rate"),
+        Kind("rate", group="loss"),
         "none",
-        "KL(q(z|x) ‖ p(z)) in nats per image: how much information the latent carries.",
+        "KL(q(z|x) ‖ p(z)) in nats per image, the information that the latent carries: good if not near 0.",
     ),
-    Signal("beta", Kind("β"), "none", "Weight of the rate in the loss, which annealing raises."),
-    Signal(f"kl{INDEX}", Kind("kl"), "none", "KL divergence of one latent dimension in nats: 0 if it is unused."),
+    Signal(
+        "beta",
+        Kind("β", group="loss"),
+        "none",
+        "Weight of the rate in the loss, an option that annealing raises: neither good nor bad.",
+    ),
+    Signal(
+        f"kl{INDEX}",
+        Kind("kl", group="latent"),
+        "none",
+        "KL divergence of one latent dimension in nats: good if above 0 in many; 0 if it is unused.",
+    ),
     # Flows and diffusion models.
     Signal(
         "latent_rms",
         LATENT_SCALE,
         "none",
-        "Root mean square of the latents of images: 1 if they are distributed as the prior.",
+        "Root mean square of the latents of images: good if near 1, as in the prior.",
     ),
     Signal(
         "inversion_error",
@@ -255,7 +367,12 @@ SIGNALS: Sequence[Signal] = (
         "lower",
         "Fréchet distance between samples and held-out images in the extractor's features; it is not the FID.",
     ),
-    Signal(CRITERION, Kind(CRITERION), "lower", "The evaluated value that decides which checkpoint is the best."),
+    Signal(
+        CRITERION,
+        Kind(CRITERION, group="evaluation"),
+        "lower",
+        "The evaluated value that decides which checkpoint is the best.",
+    ),
 )
 
 # The names of signals in logs of other programs: lower case, letters and digits only.

@@ -94,6 +94,13 @@ def divergence(history: History, context: Context) -> Sign | None:
     return None
 
 
+def unbounded_slope(history: History, context: Context) -> Sign | None:
+    """The discriminator's loss falls without limit as it becomes steeper, and nothing bounds its slope."""
+    if context.facts.get("slope_bounds", 1.0):
+        return None
+    return Sign(0, [Evidence("bounds on the slope of the discriminator", 0.0, "at least 1")], "warning")
+
+
 def discriminator_overfitting(history: History, context: Context) -> Sign | None:
     """The discriminator scores held-out images lower than the images that it was trained on.
 

@@ -12,6 +12,7 @@ from genlab.diagnosis.adversarial_checks import (
     oscillation,
     saturated_samples,
     unbalanced_updates,
+    unbounded_slope,
     uninformative_labels,
     vanishing_gradients,
 )
@@ -43,6 +44,10 @@ AUGMENTED = Remedy(
 HINGE = Remedy(
     [Change("loss", to="hinge"), Change("spectral_norm", to="discriminator")],
     "Spectral normalisation bounds the slope of the discriminator.",
+)
+PENALISED = Remedy(
+    [Change("gradient_penalty", to=10.0), Change("discriminator_norm", to="layer")],
+    "The penalty keeps the norm of the discriminator's gradient near 1.",
 )
 UNLABELLED = Remedy(
     [Change("discriminator_labels", to="none"), Change("generator_labels", to="none")],
@@ -129,11 +134,23 @@ RULES = (
         ("gan",),
         (
             HINGE,
-            Remedy(
-                [Change("gradient_penalty", to=10.0), Change("discriminator_norm", to="layer")],
-                "The penalty keeps the norm of the discriminator's gradient near 1.",
-            ),
+            PENALISED,
             SLOWER_DISCRIMINATOR,
+        ),
+    ),
+    Rule(
+        "unbounded-slope",
+        "Unbounded discriminator: its loss needs a bound on its slope, and there is none",
+        unbounded_slope,
+        "The Wasserstein loss is a distance only for a discriminator whose slope is at most 1. Without a bound it "
+        "falls as the discriminator becomes steeper, whatever the samples look like, and training may diverge.",
+        "Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875",
+        (),
+        ("gan",),
+        (
+            PENALISED,
+            Remedy([Change("spectral_norm", to="discriminator")], "It bounds the slope of each layer."),
+            Remedy([Change("weight_clip", to=0.01)], "Small weights make a discriminator of small slope."),
         ),
     ),
     Rule(

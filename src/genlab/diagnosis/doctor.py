@@ -62,11 +62,12 @@ ALL_RULES: Table[Rule] = Table("rule", {rule.name: rule for rule in RULES}, own_
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found, and which rules could not be checked because they lack signals."""
+    """What is wrong, what was wrong earlier, and which rules could not be checked because they lack signals."""
 
     findings: Sequence[Finding]
     unchecked: Mapping[str, Sequence[str]]
     notes: Sequence[str] = ()  # how a log of another program was read
+    past: Sequence[Finding] = ()  # what is over, the oldest first
 
     @property
     def healthy(self) -> bool:
@@ -78,6 +79,7 @@ class Diagnosis:
         return {
             "healthy": self.healthy,
             "findings": [finding.values() for finding in self.findings],
+            "past": [finding.values() for finding in self.past],
             "unchecked": {rule: list(needs) for rule, needs in self.unchecked.items()},
             "notes": list(self.notes),
         }
@@ -85,8 +87,12 @@ class Diagnosis:
     def __str__(self) -> str:
         parts = ["\n".join(self.notes)] if self.notes else []
         if not self.findings:
-            parts.append("Nothing is wrong, according to the signals of this run.")
+            now = " now" if self.past else ""
+            parts.append(f"Nothing is wrong{now}, according to the signals of this run.")
         parts += [finding.text() for finding in self.findings]
+        if self.past:
+            over = "\n".join(f"  {finding.severity}  {finding.line()}" for finding in self.past)
+            parts.append(f"Over:\n{over}")
         if self.unchecked:
             rules = "\n".join(f"  {rule}: {', '.join(needs)}" for rule, needs in self.unchecked.items())
             parts.append(f"Not checked, because these signals are missing:\n{rules}")
@@ -95,6 +101,45 @@ class Diagnosis:
 
 def examine(history: History, context: Context, rules: Sequence[Rule] | None = None) -> Diagnosis:
     """Return the findings of the rules of the run's family at the end of `history`; by default of all rules."""
+    findings, unchecked = _found(history, context, rules)
+    return Diagnosis([with_possible_remedies(finding, context) for finding in findings], unchecked)
+
+
+def examine_all(history: History, context: Context, told: Sequence[Finding] = ()) -> Diagnosis:
+    """Return what is wrong at the end of `history`, and what was wrong at earlier steps and is over.
+
+    Args:
+        history: of the run.
+        context: of the run.
+        told: findings that were reported while the run trained. One that is not found again, because a treatment
+            or another phase has replaced its part of the history, is over since the step at which it was reported.
+    """
+    present: dict[str, Finding] = {}
+    past: list[Finding] = []
+    for step in _looks(history, [finding.step for finding in told]):
+        found = {finding.rule: finding for finding in _found(history.until(step), context)[0]}
+        past += [present.pop(rule) for rule in present.keys() - found.keys()]
+        present |= {rule: replace(present.get(rule, its), until=step, remedies=()) for rule, its in found.items()}
+    known = [(each.rule, each.step, each.until or 0) for each in (*past, *present.values())]
+    for finding in told:
+        if not any(rule == finding.rule and step <= finding.step <= until for rule, step, until in known):
+            past.append(replace(finding, until=finding.step, remedies=()))
+    return replace(examine(history, context), past=sorted(past, key=lambda each: (each.since, each.rule)))
+
+
+def _looks(history: History, others: Sequence[int]) -> list[int]:
+    """Return the steps at which a history is examined: of every line at first, then less often, and `others`."""
+    looks, place = {int(step) for step in others if step <= history.step}, 0
+    while place < len(history):
+        looks.add(int(history.steps[place]))
+        place += max(1, int(2 * SHARE * place))
+    return sorted(looks | {history.step})
+
+
+def _found(
+    history: History, context: Context, rules: Sequence[Rule] | None = None
+) -> tuple[list[Finding], dict[str, list[str]]]:
+    """Return the findings with all their remedies, and the missing signals of rules that cannot be checked."""
     findings, unchecked = [], {}
     for rule in rules if rules is not None else ALL_RULES.values():
         if context.family and rule.families and context.family not in rule.families:
@@ -103,8 +148,8 @@ def examine(history: History, context: Context, rules: Sequence[Rule] | None = N
         if missing:
             unchecked[rule.name] = missing
         elif finding := rule(history, context):
-            findings.append(with_possible_remedies(finding, context))
-    return Diagnosis(findings, unchecked)
+            findings.append(finding)
+    return findings, unchecked
 
 
 def with_possible_remedies(finding: Finding, context: Context) -> Finding:
@@ -124,10 +169,15 @@ class Doctor:
     """Watches a run while it trains, and reports each finding once."""
 
     def __init__(
-        self, context: Context, lines: Iterable[Mapping[str, Any]] = (), reported: Iterable[str] = ()
+        self,
+        context: Context,
+        lines: Iterable[Mapping[str, Any]] = (),
+        reported: Iterable[str] = (),
+        told: Iterable[Finding] = (),
     ) -> None:
-        """Start with the context of the run, its history so far, and the rules already reported."""
+        """Start with the context of the run, its history, the rules not to report again, and earlier findings."""
         self.context = context
+        self.told = list(told)
         self.lines = [_plain(line) for line in lines]
         self.reported = set(reported)
         self.due = 0  # the next step at which it examines
@@ -143,11 +193,12 @@ class Doctor:
         self.due = step + max(LEAST_STEPS, int(SHARE * step))
         found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.reported]
         self.reported |= {finding.rule for finding in found}
+        self.told += found
         return found
 
     def now(self) -> Diagnosis:
-        """Return the present diagnosis; earlier findings may be over."""
-        return examine(History(self.lines), self.context)
+        """Return the present diagnosis, and the earlier findings that are over."""
+        return examine_all(History(self.lines), self.context, self.told)
 
 
 def _plain(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,10 @@ class Sign:
 
 @dataclass(frozen=True)
 class Finding:
-    """A symptom, its first step, its evidence, why it happens and what to do."""
+    """A symptom, its first step, its evidence, why it happens and what to do.
+
+    If it is over, `until` is the last step at which it was seen.
+    """
 
     rule: str
     symptom: str
@@ -107,9 +110,22 @@ class Finding:
     why: str
     references: str
     remedies: Sequence[Remedy] = field(default=())
+    until: int | None = None
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "Finding":
+        """Return the finding of an event, without its remedies."""
+        evidence = [
+            Evidence(e["signal"], math.nan if e["value"] is None else e["value"], e["expected"])
+            for e in event["evidence"]
+        ]
+        names = ("rule", "symptom", "severity", "since", "step", "why", "references")
+        return cls(**{name: event[name] for name in names}, evidence=evidence)
 
     def line(self) -> str:
         """Return it in one line."""
+        if self.until is not None:
+            return f"{self.symptom}; was wrong {span(self.since, self.until)}."
         first = f" Try {self.remedies[0]}." if self.remedies else ""
         shown = "; ".join(map(str, self.evidence))
         return f"{self.symptom}, since step {self.since:,} ({shown}).{first}"
@@ -136,4 +152,10 @@ class Finding:
             "why": self.why,
             "references": self.references,
             "remedies": [{"changes": str(remedy), "why": remedy.why} for remedy in self.remedies],
+            **({} if self.until is None else {"until": self.until}),
         }
+
+
+def span(since: int, until: int) -> str:
+    """Return the steps of a finding that is over, in words."""
+    return f"from step {since:,} to step {until:,}"

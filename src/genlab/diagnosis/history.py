@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,7 +44,8 @@ class Series:
     def smooth(self, points: int = SMOOTH) -> "Series":
         """Return the running median over the last `points` values, shorter at the beginning."""
         if points not in self._smoothed:  # cached, because many rules need the same
-            values = np.array([np.median(self.values[:end]) for end in range(1, min(points, len(self) + 1))])
+            first = self.values[: points - 1].tolist()
+            values = np.array([median(first[:end]) for end in range(1, len(first) + 1)])
             if len(self) >= points:
                 windows = np.lib.stride_tricks.sliding_window_view(self.values, points)
                 values = np.concatenate([values, np.median(windows, axis=1)])
@@ -57,8 +59,10 @@ class Series:
 
     def until(self, step: float) -> "Series":
         """Return the values at `step` and before."""
-        kept = self.steps <= step
-        return Series(self.steps[kept], self.values[kept])
+        count = int(np.searchsorted(self.steps, step, side="right"))
+        earlier = Series(self.steps[:count], self.values[:count])
+        earlier._smoothed.update({points: its.until(step) for points, its in self._smoothed.items()})
+        return earlier
 
     def at(self, steps: Array) -> Array:
         """Return the latest values at other steps; NaN before the first."""
@@ -100,11 +104,11 @@ class History:
                 values.append(float(value))
         self._series = {n: Series(np.array(steps), np.array(values)) for n, (steps, values) in columns.items()}
         self.step = int(max(by_step, default=0))
-        self.lines = len(by_step)
+        self.steps = np.array(sorted(by_step))  # of all lines
 
     def __len__(self) -> int:
         """Return the number of steps with any values."""
-        return self.lines
+        return len(self.steps)
 
     def __contains__(self, name: str) -> bool:
         return name in self._series
@@ -123,5 +127,5 @@ class History:
         earlier._series = {n: cut for n, s in self._series.items() if len(cut := s.until(step))}
         earlier.not_finite = {name: at for name, at in self.not_finite.items() if at <= step}
         earlier.step = min(self.step, step)
-        earlier.lines = len({at for series in earlier._series.values() for at in series.steps})
+        earlier.steps = self.steps[self.steps <= step]
         return earlier

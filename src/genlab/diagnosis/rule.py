@@ -39,7 +39,7 @@ class Context:
     steps: int | None = None  # planned; None if unknown
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     published: Mapping[str, Any] = field(default_factory=dict)  # of its preset
-    facts: Mapping[str, float] = field(default_factory=dict)  # about the training images
+    facts: Mapping[str, float] = field(default_factory=dict)  # about the training images, and `Recipe.facts`
     possible: Callable[[Mapping[str, Any]], bool] = _any  # whether these changes of the recipe are possible
 
     def share(self, history: History, part: float) -> float:

@@ -5,7 +5,7 @@ The discriminator's outputs (n,) are unbounded; a higher output means more real.
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -28,6 +28,8 @@ class AdversarialLoss:
         log_odds: whether outputs are logits of the probability that an image is real, D = sigmoid(output).
         targets: whether the discriminator's loss has target outputs, its keywords `real_label` and `fake_label`.
         compares_real: whether the generator's loss needs the outputs of real images.
+        unbounded: whether the discriminator's loss falls without limit as its outputs grow; then something has to
+            bound its slope.
 
     Raises:
         GenlabError: the arguments of the two functions do not fit `targets` or `compares_real`.
@@ -38,6 +40,7 @@ class AdversarialLoss:
     log_odds: bool = False
     targets: bool = False
     compares_real: bool = False
+    unbounded: bool = False
 
     def __post_init__(self) -> None:
         targets = ["real_label", "fake_label"] if self.targets else []
@@ -214,7 +217,7 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
         GenlabError: their arguments do not fit the traits.
     """
     if isinstance(part.value, AdversarialLoss):
-        return part.value
+        return replace(part.value, **part.traits)
     value = part.value() if isinstance(part.value, type) and _has_methods(part.value) else part.value
     functions = {name: getattr(value, name, None) for name in ("discriminator", "generator")}
     if not all(map(callable, functions.values())):
@@ -224,7 +227,7 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
         )
     options = {name: own.get(part.flag(name), option.default) for name, option in part.options.items()}
     bound = {name: _with_options(function, options, part.name) for name, function in functions.items()}
-    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real")}
+    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real", "unbounded")}
     return AdversarialLoss(bound["discriminator"], bound["generator"], **{**traits, **part.traits})
 
 
@@ -264,7 +267,7 @@ ADVERSARIAL: Table[AdversarialLoss] = Table(
             cross_entropy_discriminator, non_saturating_generator, log_odds=True, targets=True
         ),
         "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, targets=True),
-        "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator),
+        "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator, unbounded=True),
         "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
         "relativistic-average": AdversarialLoss(
             relativistic_average_discriminator, relativistic_average_generator, compares_real=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -224,6 +224,20 @@ class GANRecipe(LatentRecipe):
         ):
             if wrong:
                 raise UsageError(reason)
+
+    def facts(self) -> Mapping[str, float]:
+        """Return `slope_bounds`, how many options bound the discriminator's slope, if the loss needs such a bound.
+
+        A user's own network or regularizer may bound it and counts.
+        """
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        if self.loss not in ADVERSARIAL or not self.part(ADVERSARIAL, self.loss).unbounded:
+            return {}
+        own = [part for part in chosen_parts(self) if part.kind in ("architecture", "regularizer")]
+        penalties = (self.gradient_penalty, self.dragan, self.r1, self.r2, self.weight_clip)
+        normalised = self.spectral_norm in ("discriminator", "both")
+        return {"slope_bounds": float(sum(map(bool, penalties)) + normalised + len(own))}
 
     def _wrong_targets(self) -> Iterator[tuple[bool, str]]:
         yield (

@@ -13,7 +13,7 @@ from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option, own_options, sampling_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
     from torch.optim import Optimizer
@@ -120,6 +120,10 @@ class Recipe(ABC):
                 f"--schedule-steps {self.schedule_steps} has no effect: nothing of this model changes over the "
                 "steps. Leave it out, or set a schedule such as --lr-schedule linear."
             )
+
+    def facts(self) -> Mapping[str, float]:
+        """Return what the doctor has to know besides the options."""
+        return {}
 
     @property
     def of_sampling(self) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ import torch
 from genlab.core.batch import Batch
 from genlab.data.loader import Loader
 from genlab.diagnosis.doctor import Doctor
+from genlab.recipes.recipe import LatentRecipe
 from genlab.runs.data import subset
-from genlab.runs.diagnose import records
+from genlab.runs.diagnose import records, told
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.statistics import briefer_than_evaluation, sample_distance
@@ -21,6 +22,7 @@ from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
 from genlab.training.fit import Cadence
 from genlab.training.live import Course
+from genlab.training.live_report import LiveReport
 from genlab.training.loggers import find_logger
 from genlab.training.notebook import Notebook, in_notebook
 from genlab.training.preview import preview
@@ -73,12 +75,13 @@ def callbacks_for(
 ) -> Callbacks:
     """Return the callbacks of a phase."""
     settings, main, held_out = run.plan.settings, run.shard.rank == 0, inputs.held_out
+    about = about_weights(run.plan.preset, current)
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
         if main:
             keep_healthy = settings.on_failure == "treat" and not failing
             saved = current.training, current.average
-            saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy)
+            saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy, about=about)
 
     def doing(text: str) -> None:
         for observer in observers:
@@ -117,9 +120,9 @@ def cadence_of(run: RunSetup, current: CurrentPhase) -> Cadence:
 def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet: bool) -> list[Observer]:
     """Return the observers of a run; the stack closes them."""
     recipe, settings, folder = run.plan.recipe, run.plan.settings, run.folder
-    observers: list[Observer] = [folder]
+    observers: list[Observer] = [folder, LiveReport(folder)]  # it shows what the folder has recorded
     if logger := find_logger(settings.logger):
-        observers.append(logger(folder.path))
+        observers.append(logger(folder.path, run.plan.values()))
     observers += own.observers(settings.callbacks, settings.own)
     if not quiet:
         course = Course(recipe.steps, settings.minutes, recipe.batch_size, progress.step, progress.seconds)
@@ -127,6 +130,22 @@ def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet:
     for observer in observers:
         stack.callback(observer.close)
     return observers
+
+
+def about_weights(preset: str, current: CurrentPhase) -> dict[str, str]:
+    """Return what the weights of a phase are, for whoever finds them without their run."""
+    recipe, target = current.phase.recipe, current.phase.spec.target
+    squashed = f"; {target.noun} are tanh of the output of the last layer" * isinstance(recipe, LatentRecipe)
+    return {
+        "preset": preset,
+        "family": recipe.family,
+        "architecture": recipe.architecture,
+        "conditions": ", ".join(current.phase.spec.conditions) or "none",
+        "output": f"{target.noun} of shape {' × '.join(map(str, target.shape))}, values in [-1, 1]{squashed}",
+        "weights": "averaged over the training" if current.average else "as trained",
+        "load": "genlab.load(RUN), where RUN is the folder of the run, whose recipe.yaml describes the networks",
+        "genlab": __version__,
+    }
 
 
 def machine(run: RunSetup, current: CurrentPhase) -> Mapping[str, Any]:
@@ -158,6 +177,7 @@ def _doctor(run: RunSetup, step: int) -> Doctor:
     With `--on-failure treat` a finding is reported again if its remedy did not help.
     """
     history, context = records(run.folder)
+    findings = told(run.folder)
     treated = run.plan.settings.on_failure == "treat"
-    reported = () if treated else (event["rule"] for event in run.folder.events("finding"))
-    return Doctor(context, (line for line in history if line["step"] <= step), reported)
+    reported = () if treated else (finding.rule for finding in findings)
+    return Doctor(context, (line for line in history if line["step"] <= step), reported, findings)

@@ -9,7 +9,8 @@ from typing import Any
 from genlab.core.errors import UsageError
 from genlab.core.signals import CRITERION
 from genlab.core.text import counted
-from genlab.diagnosis.doctor import Diagnosis, examine
+from genlab.diagnosis.doctor import Diagnosis, examine_all
+from genlab.diagnosis.finding import Finding
 from genlab.diagnosis.history import History
 from genlab.diagnosis.logs import read_log
 from genlab.diagnosis.rule import Context
@@ -25,9 +26,14 @@ FAMILIES = list(dict.fromkeys(recipe.family for recipe in PRESETS.values()))
 
 
 def diagnose_run(folder: RunFolder) -> Diagnosis:
-    """Diagnose a run in its current state."""
+    """Diagnose a run: what is wrong in its current state, and what was wrong earlier and is over."""
     lines, context = records(folder)
-    return examine(History(lines), context)
+    return examine_all(History(lines), context, told(folder))
+
+
+def told(folder: RunFolder) -> list[Finding]:
+    """Return the findings that a run has recorded."""
+    return [Finding.of(event) for event in folder.events("finding")]
 
 
 def is_log(path: Path) -> bool:
@@ -57,7 +63,7 @@ def diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None = No
     notes += [f"not used: {', '.join(log.ignored)}"] if log.ignored else []
     options = {name for recipe in PRESETS.values() if recipe.family == family for name in options_of(recipe)}
     context = Context(family, possible=lambda changes: not family or changes.keys() <= options)
-    return replace(examine(log.history, context), notes=[*notes, *log.notes])
+    return replace(examine_all(log.history, context), notes=[*notes, *log.notes])
 
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
@@ -81,7 +87,8 @@ def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     recipe = plan.recipe
     options = values_of(recipe)
     published = values_of(PRESETS[plan.preset]) if plan.preset in PRESETS else options
-    return Context(recipe.family, recipe.steps, options, published, facts, partial(_is_possible, plan))
+    known = {**facts, **recipe.facts()}
+    return Context(recipe.family, recipe.steps, options, published, known, partial(_is_possible, plan))
 
 
 def _is_possible(plan: Plan, changes: Mapping[str, Any]) -> bool:

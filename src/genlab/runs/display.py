@@ -1,7 +1,7 @@
 """What a notebook shows of a run: its previews, and its state on a page."""
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from genlab.core.pictures import Picture
 from genlab.core.text import escaped
-from genlab.diagnosis.finding import Finding
-from genlab.training.curves import draw
+from genlab.diagnosis.doctor import Diagnosis
+from genlab.training.curves import draw, tiled
 from genlab.training.report import image, verdict
 from genlab.training.run_folder import RunFolder
 
@@ -33,19 +33,20 @@ class Preview:
         return self.path.read_bytes()
 
 
-def page(folder: RunFolder, title: str, findings: Sequence[Finding]) -> str:
+def page(folder: RunFolder, title: str, diagnosis: Diagnosis) -> str:
     """Return a title, the verdict, the newest preview, the curves and the findings as HTML."""
-    return escaped(f"<div><b>{html.escape(title)}</b>{''.join(_parts(folder, findings))}</div>")
+    return escaped(f"<div><b>{html.escape(title)}</b>{''.join(_parts(folder, diagnosis))}</div>")
 
 
-def _parts(folder: RunFolder, findings: Sequence[Finding]) -> Iterator[str]:
+def _parts(folder: RunFolder, diagnosis: Diagnosis) -> Iterator[str]:
     yield f"<p>{html.escape(verdict(folder))}</p>"
     if previews := folder.previews():
         yield f"<p>{image(folder.read_bytes(previews[-1]))}<br>step {int(previews[-1].stem):,}</p>"
     if history := folder.history():
-        yield f"<p>{image(draw(history, folder.events('evaluation')))}</p>"
-    if findings:
-        lines = (html.escape(f"{finding.severity}: {finding.line()}") for finding in findings)
+        yield f"<p>{image(tiled(draw(history, folder.events('evaluation'))))}</p>"
+    findings = [*diagnosis.findings, *diagnosis.past]
+    lines = [html.escape(f"{finding.severity}: {finding.line()}") for finding in findings]
+    if not diagnosis.findings:
+        yield f"<p>The doctor finds nothing wrong{' now' * bool(lines)} in its signals.</p>"
+    if lines:
         yield f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
-    else:
-        yield "<p>The doctor finds nothing wrong in its signals.</p>"

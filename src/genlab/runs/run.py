@@ -24,6 +24,7 @@ from genlab.training.run_folder import TIME, RunFolder, find
 if TYPE_CHECKING:
     from torch import nn
 
+    from genlab.diagnosis.doctor import Diagnosis
     from genlab.diagnosis.finding import Finding
 
 State: TypeAlias = Literal["new", "training", "finished", "interrupted", "stopped"]
@@ -168,9 +169,17 @@ class Run(os.PathLike[str]):
     @property
     def findings(self) -> Sequence["Finding"]:
         """What the doctor finds in its present state."""
+        return self._diagnosis().findings
+
+    @property
+    def past_findings(self) -> Sequence["Finding"]:
+        """What was wrong earlier and is over, the oldest first; `until` is the last step of each."""
+        return self._diagnosis().past
+
+    def _diagnosis(self) -> "Diagnosis":
         from genlab.runs.diagnose import diagnose_run
 
-        return diagnose_run(self._files).findings
+        return diagnose_run(self._files)
 
     @property
     def pictures(self) -> Sequence[Preview]:
@@ -225,7 +234,7 @@ class Run(os.PathLike[str]):
         )
 
     def _repr_html_(self) -> str:
-        return page(self._files, self._title(), self.findings)
+        return page(self._files, self._title(), self._diagnosis())
 
     def _title(self) -> str:
         plan = self.plan

@@ -34,6 +34,7 @@ SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 h
 OLDEST = 2  # oldest schema that can be read; it is converted
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
 MOST = 1 << 20  # bytes of a manifest or a state
+NOTHING: Mapping[str, str] = {}
 SHAPES = {  # of what a state may hold; every state has a step
     "step": WHOLE,
     "batches": WHOLE,
@@ -56,14 +57,16 @@ class Checkpoint:
     schema: int = SCHEMA
 
 
-def save(checkpoint: Checkpoint, folder: Path) -> None:
+def save(checkpoint: Checkpoint, folder: Path, about: Mapping[str, str] = NOTHING) -> None:
     """Write `checkpoint` so that at every instant `folder` or a complete sibling of it can be loaded.
+
+    `about` says what the model is, in the metadata of its file.
 
     Raises:
         StorageError: the disk refused; the previous checkpoint is whole.
     """
     contents = {
-        MODEL: _pack(checkpoint.model),
+        MODEL: _pack(checkpoint.model, about),
         TRAINING: _pack(checkpoint.training),
         STATE: json.dumps(checkpoint.state, indent=1).encode(),
     }
@@ -307,7 +310,9 @@ def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
         raise CheckpointError(f"{path} is not a valid {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 
-def _pack(tensors: "Mapping[str, Tensor]") -> bytes:
+def _pack(tensors: "Mapping[str, Tensor]", about: Mapping[str, str] = NOTHING) -> bytes:
+    """Return the bytes of a safetensors file. Its metadata is one entry, because several have no fixed order."""
     import safetensors.torch
 
-    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    metadata = {"genlab": json.dumps(about, ensure_ascii=False)} if about else None
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)

@@ -209,10 +209,11 @@ class _Loop:
                 self.failure = self.failure or finding
 
     def conclude_diagnosis(self) -> None:
-        """Report what is wrong at the end; earlier findings may have disappeared."""
+        """Report what is wrong at the end, and what was wrong earlier."""
         if self.callbacks.doctor:
-            findings = self.callbacks.doctor.now().findings
-            self.notify("diagnosis", {"findings": [finding.rule for finding in findings]})
+            found = self.callbacks.doctor.now()
+            past = [{"rule": each.rule, "since": each.since, "until": each.until} for each in found.past]
+            self.notify("diagnosis", {"findings": [finding.rule for finding in found.findings], "past": past})
 
     def fail(self) -> None:
         """Save a failing run and end it; the best checkpoint is kept.

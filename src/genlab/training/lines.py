@@ -43,6 +43,9 @@ EVENTS: Mapping[str, Mapping[str, Shape]] = {
     "remedy": {"changes": MAPPING, "back to step": WHOLE},
     "fault": {"tensor": TEXT, "value": TEXT},
 }
+SINCE_LATER: Mapping[str, Mapping[str, Shape]] = {  # what events of earlier versions may lack
+    "diagnosis": {"past": [{"rule": TEXT, "since": WHOLE, "until": WHOLE}]},
+}
 
 
 def forwards(path: Path) -> list[dict[str, Any]]:
@@ -181,7 +184,8 @@ def _wrong_event(event: Mapping[str, Any]) -> str:
     time = event.get("time")
     if time is not None and not _is_time(time):
         return f'"time" must be like 2026-01-31T12:00:00Z, not {time!r:.60}'
-    why = wrong(event, EVENTS.get(event["event"], {}))
+    later = {name: shape for name, shape in SINCE_LATER.get(event["event"], {}).items() if name in event}
+    why = wrong(event, {**EVENTS.get(event["event"], {}), **later})
     if why or event["event"] != "evaluation":
         return why
     return _wrong_evaluation(event)

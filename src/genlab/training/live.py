@@ -6,6 +6,7 @@ from typing import Any
 
 from genlab.core.signals import LOSS, signal
 from genlab.core.text import plain
+from genlab.diagnosis.finding import span
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,11 @@ def event_line(kind: str, details: Mapping[str, Any]) -> str:
     if kind == "finding":
         return f"{details['severity']}: {details['line']}"
     if kind == "diagnosis":
-        there = ", ".join(details["findings"])
-        return f"diagnosis: {f'{there}; see `genlab doctor`' if there else 'nothing wrong in its signals'}"
+        over = details.get("past", ())
+        past = ", ".join(f"{each['rule']} {span(each['since'], each['until'])}" for each in over)
+        now = ", ".join(details["findings"]) or f"nothing wrong{' now' * bool(past)} in its signals"
+        see = "; see `genlab doctor`" if past or details["findings"] else ""
+        return f"diagnosis: {now}{f'; was wrong: {past}' * bool(past)}{see}"
     shown = {name: value for name, value in details.items() if name != "protocol"}
     words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {plain(v)}" for n, v in shown.items())
     return f"{kind}: {words}"

@@ -11,7 +11,7 @@ from genlab.core.batch import Batch
 from genlab.core.condition import required_conditions
 from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, preview_sampling
 from genlab.core.modality import DataSpec, Modality
-from genlab.core.pictures import Picture, columns_of, stacked
+from genlab.core.pictures import Picture, beside, columns_of, stacked
 from genlab.core.random import generator
 
 MOST_COLUMNS = 10  # in a grid with one column per class
@@ -72,7 +72,13 @@ def draw_reconstructions(model: Reconstructs, shown: Shown) -> Picture:
     return side_by_side(shown.spec.target, x, model.reconstruct(x))
 
 
+def draw_samples_and_reconstructions(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (two capabilities)
+    """Draw samples, and to their right held-out examples above their reconstructions."""
+    return beside(draw_samples(model, shown), draw_reconstructions(model, shown))
+
+
 PREVIEWS: Sequence[Evaluator] = (
+    Evaluator((Samples, Reconstructs), draw_samples_and_reconstructions),
     Evaluator((Samples,), draw_samples),
     Evaluator((Reconstructs, Corrupts), draw_denoised),
     Evaluator((Reconstructs,), draw_reconstructions),

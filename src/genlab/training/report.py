@@ -8,23 +8,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genlab.core.pictures import png
 from genlab.core.signals import INDEX, Signal, signal
 from genlab.core.text import counted, plain
+from genlab.diagnosis.finding import span
 from genlab.recipes.again import again
 from genlab.training.choice import best_evaluation
-from genlab.training.criterion import recorded_criterion, values_of
-from genlab.training.curves import draw, draw_signal, groups
+from genlab.training.criterion import recorded_criterion
+from genlab.training.curves import Panel, draw, draw_signal, tiled
 from genlab.training.lines import TEXT, WHOLE
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
-_OVER = " (no longer at the end)"
+_GOES_ON = " The training goes on: this page is written again from time to time, and at the end."
 _OF_MODEL = "model_"  # prefix of the sampling options in a protocol
 _NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation event
 
 
-def write_report(folder: RunFolder) -> None:
-    """Write results.csv, results.png and report.html, or replace them.
+def write_report(folder: RunFolder, *, training: bool = False) -> None:
+    """Write results.csv, results.png and report.html, or replace them; `training`: the run goes on.
 
     Raises:
         StorageError: the disk refused.
@@ -33,8 +35,8 @@ def write_report(folder: RunFolder) -> None:
     evaluations = [e for e in events if e["event"] == "evaluation"]
     folder.write_text("results.csv", _csv(history, evaluations))
     curves = draw(history, evaluations)
-    folder.write_bytes("results.png", curves)
-    folder.write_text("report.html", _html(folder, history, events, curves))
+    folder.write_bytes("results.png", tiled(curves))
+    folder.write_text("report.html", _html(folder, history, events, curves, training=training))
 
 
 def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> str:
@@ -52,7 +54,12 @@ def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str
 
 
 def _html(
-    folder: RunFolder, history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], curves: bytes
+    folder: RunFolder,
+    history: Sequence[Mapping[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+    curves: Sequence[Panel],
+    *,
+    training: bool,
 ) -> str:
     recipe = folder.read_yaml("recipe.yaml", preset=TEXT)
     data = folder.read_yaml("data.yaml", source=TEXT)
@@ -67,11 +74,11 @@ def _html(
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
-<p class="summary">{html.escape(verdict(folder))}</p>
+<p class="summary">{html.escape(verdict(folder))}{_GOES_ON * training}</p>
 <h2>Diagnosis</h2>{_diagnosis(history, events)}
-<h2>Pictures</h2><div class="previews">{previews or "<p>None yet.</p>"}</div>{_sampling(evaluations)}
-<h2>Curves</h2>{image(curves)}
-{_meanings(name for group in groups(history).values() for name in group)}
+<h2>Pictures</h2>{_about_previews(history)}<div class="previews">{previews or "<p>None yet.</p>"}</div>
+{_sampling(evaluations)}
+<h2>Curves</h2><div class="curves">{"".join(map(_curve, curves)) or "<p>None yet.</p>"}</div>
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
@@ -83,6 +90,33 @@ def _html(
 """
 
 
+def _about_previews(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return what previews show, as far as the signals of the run tell."""
+    names = {name for line in history for name in line}
+    pairs = (
+        "held-out images after corruption, each row above the row that the model restores from it"
+        if "denoised_error" in names
+        else "held-out images, each row above the row of its reconstructions"
+    )
+    if "r2_held_out" not in names:
+        return ""
+    shown = f"on the left samples; on the right {pairs}" if "diversity" in names else pairs
+    return f"<p>{shown.capitalize()}.</p>"
+
+
+def _curve(panel: Panel) -> str:
+    """Return a plot with the meaning of each of its signals; those of one row of `SIGNALS` share a line."""
+    by_row: dict[Signal, list[str]] = {}
+    for name in panel.names:
+        by_row.setdefault(signal(name), []).append(name)
+    lines = []
+    for row, shown in by_row.items():
+        names = row.name.replace(INDEX, "[…]") if row.profile else ", ".join(shown)
+        good = "" if row.better == "none" else f" {row.better.capitalize()} is better."
+        lines.append(f"<b>{html.escape(names)}</b>: {html.escape(row.meaning or 'a signal of your own.')}{good}")
+    return f"<figure>{image(png(panel.picture))}<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+
+
 def _sampling(evaluations: Sequence[Mapping[str, Any]]) -> str:
     """Return how previews and evaluated samples are made, if faster than by the recipe."""
     protocol: Mapping[str, Any] = evaluations[-1].get("protocol", {}) if evaluations else {}
@@ -92,7 +126,7 @@ def _sampling(evaluations: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
-    """Return the values of all evaluations, their criterion and their meanings."""
+    """Return the values of all evaluations, and their criterion."""
     if not evaluations:
         return _table((), ())
     latest = evaluations[-1]
@@ -104,7 +138,7 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
         *([f"Protocol of the Fréchet distance: {stamp}."] if stamp else []),
     ]
     values = _table(names, ([_cell(event.get(name, "")) for name in names] for event in evaluations))
-    return f"<p>{html.escape(' '.join(about))}</p>{values}{_meanings(values_of(latest))}"
+    return f"<p>{html.escape(' '.join(about))}</p>{values}"
 
 
 def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
@@ -121,7 +155,7 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
             )
             parts.append(
                 f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
-                f"{event['since']:,}{_OVER * (event['rule'] in over)}</h3>"
+                f"{event['since']:,}{over.get(event['rule'], '')}</h3>"
                 f"{''.join(image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
                 + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
@@ -154,7 +188,7 @@ def verdict(folder: RunFolder) -> str:
         sentences.append("Stopped by --patience: the last evaluations brought no improvement.")
     over = _over(events)
     failures = [
-        e["symptom"] + _OVER * (e["rule"] in over)
+        e["symptom"] + over.get(e["rule"], "")
         for e in events
         if e["event"] == "finding" and e["severity"] == "failure"
     ]
@@ -173,12 +207,19 @@ def verdict(folder: RunFolder) -> str:
     return " ".join(sentences)
 
 
-def _over(events: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the rules whose findings had disappeared when the run ended."""
+def _over(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what to say of the rules whose findings had disappeared when the run ended."""
     last: Mapping[str, Any] = next((e for e in reversed(events) if e["event"] in ("diagnosis", "resumed")), {})
     if last.get("event") != "diagnosis":
-        return set()
-    return {e["rule"] for e in events if e["event"] == "finding"} - set(last["findings"])
+        return {}
+    spans: dict[str, list[str]] = {e["rule"]: [] for e in events if e["event"] == "finding"}
+    for past in last.get("past", ()):
+        spans.setdefault(past["rule"], []).append(span(past["since"], past["until"]))
+    return {
+        rule: f" (over: was wrong {' and '.join(its)})" if its else " (no longer at the end)"
+        for rule, its in spans.items()
+        if rule not in last["findings"]
+    }
 
 
 def duration(seconds: float) -> str:
@@ -204,37 +245,28 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>" if lines else "<p>None yet.</p>"
 
 
-def _meanings(names: Iterable[str]) -> str:
-    """Return a table of the meanings of signals; those of one row of `SIGNALS` share a line."""
-    by_row: dict[Signal, list[str]] = {}
-    for name in names:
-        by_row.setdefault(signal(name), []).append(name)
-    rows = [
-        (row.name.replace(INDEX, "[…]") if row.profile else ", ".join(shown), row.better, row.meaning)
-        for row, shown in by_row.items()
-        if row.meaning
-    ]
-    return _table(("signal", "better", "meaning"), rows) if rows else ""
-
-
 def _cell(value: object) -> str:
     return "not a number" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return names and values as text, with lists and mappings on one line."""
-    rows = []
-    for name, value in values.items():
-        parts = [f"{n}: {plain(v)}" for n, v in value.items()] if isinstance(value, dict) else value
-        rows.append((name, "; ".join(map(plain, parts)) if isinstance(parts, list) else plain(parts)))
-    return rows
+    return [(name, _line(value)) for name, value in values.items()]
+
+
+def _line(value: object, joint: str = "; ") -> str:
+    """Return a value as text: the items of a list or mapping, with a comma between those of an inner one."""
+    if isinstance(value, dict):
+        return joint.join(f"{name}: {_line(its, ', ')}" for name, its in value.items())
+    return joint.join(_line(each, ", ") for each in value) if isinstance(value, list) else plain(value)
 
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 .summary { font-size: 1.2rem }
-.previews { display: flex; flex-wrap: wrap; gap: 1rem }
+.previews, .curves { display: flex; flex-wrap: wrap; gap: 1rem }
+.curves figure { width: 22rem; font-size: .85rem }
 figure { margin: 0 } img { max-width: 100%; background: white }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem .2rem 0; text-align: left; vertical-align: top }
 pre { overflow-x: auto; padding: .8rem; background: color-mix(in srgb, currentColor 8%, transparent) }

@@ -24,8 +24,9 @@ def save(
     *,
     best: bool = False,
     keep_healthy: bool = False,
+    about: Mapping[str, str] = checkpoint.NOTHING,
 ) -> None:
-    """Write the checkpoint `last`; with `best`, also as `best`.
+    """Write the checkpoint `last`; with `best`, also as `best`; `about` says what the model is.
 
     With `keep_healthy` the previous `last` becomes `healthy`: the doctor has found no failure since then.
 
@@ -36,7 +37,7 @@ def save(
     model, rest = collect(training, average)
     if keep_healthy and checkpoint.exists(folder.last):
         checkpoint.link(folder.last, folder.healthy)
-    checkpoint.save(Checkpoint(model, rest, progress.state()), folder.last)
+    checkpoint.save(Checkpoint(model, rest, progress.state()), folder.last, about)
     if best:
         checkpoint.link(folder.last, folder.best)
 

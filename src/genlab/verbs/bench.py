@@ -1,7 +1,7 @@
 """`genlab bench`: how fast genlab is on this machine."""
 
+import logging
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def bench(
     scope = Scope(repeats, find_device(device), None if presets is None else list(presets))
     about, sections = page.machine(), {}
     for name in parts or PARTS:
-        print(f"measuring {name}", file=sys.stderr, flush=True)
+        logging.getLogger("genlab").info("measuring %s", name)
         sections[name] = PARTS[name](scope)
     about["busy after the last measurement"] = page.busy()
     command = _command(parts, presets or (), {"repeats": repeats, "write": write, "device": device})

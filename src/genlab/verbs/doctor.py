@@ -21,7 +21,7 @@ def doctor(
     family: str | None = None,
     root: File = RUNS,
 ) -> "Diagnosis":
-    """Find what is wrong with a run, why, and what to change. The exit code is 3 if it finds a failure.
+    """Find what is wrong with a run, why, and what to change. The exit code is 3 if there is a failure now.
 
     Args:
         target: A run, or a log of another program: .csv, .jsonl, TensorBoard events or text.
@@ -31,7 +31,8 @@ def doctor(
             columns.
 
     Returns:
-        The findings with evidence and remedies, and the rules that could not be checked.
+        The findings with evidence and remedies, what was wrong earlier and is over, and the rules that could not
+        be checked.
 
     Raises:
         UsageError: there is no such run, file, signal or column.
