@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from sabotage import Disk, full
 
 import genlab
 from genlab.core.errors import CheckpointError, StorageError
@@ -21,6 +20,7 @@ from genlab.training import checkpoint
 from genlab.training.average import Average
 from genlab.training.checkpoint import Checkpoint, link, load, recover, save
 from genlab.training.state import collect, restore
+from sabotage import Disk, full
 
 FILES = ("model.safetensors", "training.safetensors", "state.json", "manifest.json")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sabotage import TINY, begin, finish, in_child, train
 
 import genlab
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.training.run_folder import RunFolder, find
+from sabotage import TINY, begin, finish, in_child, train
 
 SHORT = {**TINY, "steps": 4, "evaluate_every": 100, "preview_every": 100, "checkpoint_every": 2}
 
