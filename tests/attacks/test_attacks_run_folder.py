@@ -76,11 +76,9 @@ def attack(whole: Whole, place: Path, seed: int) -> str:
     run = copy(whole.folder, place / "runs" / "run")
     path = rng.choice(sorted(path for path in run.rglob("*") if path.is_file()))
     way = mutate(path, rng)
-    if (
-        path.parent.parent.name == "checkpoints"
-        and path.name != "manifest.json"
-        and way in ("edit", "swap", "flip")
-    ):
+    in_checkpoint = path.parent.parent.name == "checkpoints" and path.name != "manifest.json"
+    crafted = in_checkpoint and way in ("edit", "swap", "flip")
+    if crafted:
         make_manifest_agree(path.parent)
     what = f"seed {seed}: {way} {path.relative_to(run)}"
     ended = attempt(*uses(run))
@@ -88,15 +86,14 @@ def attack(whole: Whole, place: Path, seed: int) -> str:
         return f"{what}: {ended.fault}"
     if contents(place / "outside") != before:
         return f"{what}: changed files outside"
-    return wrong_result(whole, run, ended, own_recipe=path.name in ("recipe.yaml", "data.yaml")) and (
-        f"{what}: {wrong_result(whole, run, ended, own_recipe=False)}"
-    )
-
-
-def wrong_result(whole: Whole, run: Path, ended: Ended, own_recipe: bool) -> str:
-    """Return which result is not that of the whole run although the command says that it went well."""
-    if own_recipe:  # a recipe that can be read is what its user asks for
+    if crafted or path.name in ("recipe.yaml", "data.yaml"):  # can be read: another recipe, other weights
         return ""
+    wrong = wrong_result(whole, run, ended)
+    return wrong and f"{what}: {wrong}"
+
+
+def wrong_result(whole: Whole, run: Path, ended: Ended) -> str:
+    """Return which result is not that of the whole run although the command says that it went well."""
     for code, name in zip(ended.codes[3:5], ("default", "last"), strict=True):
         if code == 0 and (run.parent / f"{name}.png").read_bytes() not in whole.pictures:
             return f"another picture from the {name} checkpoint"

@@ -20,8 +20,8 @@ CONFIGURATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "vae": ("vae", {}),
     "gan": ("gan", {"discriminator_steps": 2}),
     "dcgan": ("dcgan", {"architecture": "dcgan", "data": "digits", "size": 16, "width": 4}),
-    "flow": ("realnvp", {"architecture": "realnvp", "latent": None}),
-    "diffusion": ("ddpm", {"architecture": "mlp", "latent": None}),
+    "flow": ("spline-flow", {"architecture": "spline", "latent": None}),
+    "diffusion": ("ddpm", {"architecture": "mlp", "latent": None, "dropout": 0.0}),
     "photos": ("conv-vae", {"architecture": "dcgan", "data": "photos", "size": 16, "width": 4}),
 }
 
@@ -77,10 +77,10 @@ def _torment(name: str, out: Path, rng: random.Random, most: int) -> list[Kill]:
     killed: list[Kill] = []
     while True:
         kill = _draw(rng) if len(killed) < most else None
-        code = in_child(_train, preset, options, kill).code
-        if code == 0:
+        end = in_child(_train, preset, options, kill)
+        if end.code == 0:
             return killed
-        assert code == -signal.SIGKILL, f"{kill} made the run end by itself"
+        assert end.code == -signal.SIGKILL, f"{kill} made the run of {name} end by itself: {end.said}"
         assert kill is not None
         killed.append(kill)
 
