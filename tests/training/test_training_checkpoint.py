@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from sabotage import Disk, full
 from safetensors import safe_open
 
 import genlab
@@ -30,6 +29,7 @@ from genlab.training.checkpoint import Checkpoint, link, load, recover, save
 from genlab.training.matching import require_optimizer_state
 from genlab.training.state import carry_over, collect, named_parameters, restore
 from genlab.version import __version__
+from sabotage import Disk, full
 
 FILES = ("model.safetensors", "training.safetensors", "state.json", "manifest.json")
 

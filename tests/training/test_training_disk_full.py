@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sabotage import TINY, Disk, differences, full, in_child, outcome, train
 
 import genlab
 from genlab.core import files
@@ -20,6 +19,7 @@ from genlab.core.errors import NonFiniteError, StorageError
 from genlab.runs import train as run_module
 from genlab.training import checkpoint, report
 from genlab.training.run_folder import RunFolder
+from sabotage import TINY, Disk, differences, full, in_child, outcome, train
 
 CLEAR = re.compile(r"cannot write \S+: .*\. Free some space \(or fix the permissions\) and try again\.")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sabotage import TINY, in_child
 
 import genlab
 from genlab.core.errors import GenlabError, StorageError
 from genlab.core.signals import signal
 from genlab.training.loggers import TensorBoard, find_logger
 from genlab.training.run_folder import RunFolder
+from sabotage import TINY, in_child
 
 RUN = {**TINY, "steps": 6, "log_every": 2, "preview_every": 3, "evaluate_every": 4, "checkpoint_every": 5}
 

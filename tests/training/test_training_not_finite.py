@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sabotage import TINY
 from torch import Tensor, nn
 
 import genlab
@@ -26,6 +25,7 @@ from genlab.runs import data as run_data
 from genlab.runs import phases
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
+from sabotage import TINY
 
 SHORT = {**TINY, "steps": 40, "checkpoint_every": 5, "evaluate_every": 100, "preview_every": 100}
 SMALL = {"architecture": "mlp", "width": 4, "latent": 3, "batch_size": 8}

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sabotage import TINY
 
 import genlab
 from genlab.core.errors import GenlabError
@@ -28,6 +27,7 @@ from genlab.training.criterion import values_of
 from genlab.training.live_report import LiveReport
 from genlab.training.report import verdict, write_report
 from genlab.training.run_folder import RunFolder
+from sabotage import TINY
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 OPTIONAL_END = {"html", "p", "tr", "td", "th"}

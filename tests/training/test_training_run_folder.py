@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sabotage import TINY, Disk, begin, finish, in_child, train
 
 import genlab
 from genlab.core.errors import CheckpointError, GenlabError, StorageError, UsageError
@@ -20,6 +19,7 @@ from genlab.core.remarks import remark
 from genlab.runs import train as run_module
 from genlab.training import lines
 from genlab.training.run_folder import RunFolder, find
+from sabotage import TINY, Disk, begin, finish, in_child, train
 
 SHORT = {**TINY, "steps": 4, "evaluate_every": 100, "preview_every": 100, "checkpoint_every": 2}
 

@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sabotage import TINY, End, begin, differences, finish, in_child, outcome, train
 
 import genlab
 from genlab.cli.main import run as command
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.run_folder import RunFolder
+from sabotage import TINY, End, begin, differences, finish, in_child, outcome, train
 
 STEPS = 400
 RHYTHM = {"steps": STEPS, "log_every": 3, "checkpoint_every": 10_000, "evaluate_every": 150, "preview_every": 120}

@@ -121,9 +121,13 @@ class _Writer:
 
 @dataclass(frozen=True)
 class Kill:
-    """An instant: a change below checkpoints/ or anywhere in the run, a player's update, or a time in seconds."""
+    """An instant.
 
-    at: Literal["checkpoint", "folder", "update", "clock"]
+    A change below checkpoints/ or anywhere below the root, a call of a module (in training, in an evaluation or a
+    preview), a player's update, or a time in seconds.
+    """
+
+    at: Literal["checkpoint", "folder", "call", "update", "clock"]
     count: float
 
     def arm(self, out: Path) -> None:
@@ -133,19 +137,24 @@ class Kill:
             timer.daemon = True
             timer.start()
         elif self.at == "update":
-            updates = iter(range(1, 1 << 30))
-            step = torch.optim.Adam.step
-
-            def counted(optimizer: torch.optim.Adam, *arguments: Any) -> Any:
-                if next(updates) == self.count:
-                    die()
-                return step(optimizer, *arguments)
-
-            mock.patch.object(torch.optim.Adam, "step", counted).start()
+            self._die_in(torch.optim.Adam, "step")
+        elif self.at == "call":
+            self._die_in(torch.nn.Module, "__call__")
         else:
             within = "/checkpoints/" if self.at == "checkpoint" else ""
             disk = Disk(out, lambda number, kind: die() if number == self.count else None, within)
             disk.watch(pytest.MonkeyPatch())
+
+    def _die_in(self, owner: type, name: str) -> None:
+        calls = iter(range(1, 1 << 30))
+        method = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            if next(calls) == self.count:
+                die()
+            return method(*arguments, **options)
+
+        mock.patch.object(owner, name, counted).start()
 
 
 def die() -> NoReturn:
