@@ -40,13 +40,13 @@ def again(values: Mapping[str, Any], folder: Path) -> str:
 def options_of_command(plan: Plan, root: Path) -> list[str] | None:
     """Return what a plan changes of its preset as options of `genlab train`, or None if they cannot be typed.
 
-    Runs that were not in the default folder are put into `root`.
+    A relative folder of runs becomes `root`.
     """
     words: list[str] = []
     for name, value in differences(plan).items():
         if value is None or (isinstance(value, tuple) and not value):
             return None
-        words += _words(name, str(root) if name == "root" else value)
+        words += _words(name, str(root) if name == "root" and not Path(value).is_absolute() else value)
     return words
 
 
