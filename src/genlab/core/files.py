@@ -138,7 +138,10 @@ def rename(source: Path, target: Path) -> None:
         StorageError: the disk refused.
     """
     with storage(target):
-        source.replace(target)
+        try:
+            source.rename(target)
+        except FileExistsError:  # Windows renames to a new name only
+            source.replace(target)
     sync_folder(target.parent)
 
 
