@@ -101,7 +101,7 @@ def test_latest_is_a_file_where_there_are_no_links(tmp_path: Path, monkeypatch: 
         assert find(run, tmp_path).path == folder.path.resolve()
 
 
-@pytest.mark.parametrize("text", ["", "..", "../a", "/", "a/b", "x" * 2000])
+@pytest.mark.parametrize("text", ["", "..", "../a", "/", "a/b", "a\0b", "x" * 2000])
 def test_a_file_called_latest_leads_only_to_its_siblings(text: str, tmp_path: Path) -> None:
     (tmp_path / LATEST).write_text(text)
     assert followed(tmp_path / LATEST) in (tmp_path / LATEST, tmp_path / text)

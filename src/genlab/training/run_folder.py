@@ -236,9 +236,8 @@ def find(run: str | Path, root: Path) -> RunFolder:
         UsageError: there is no such run; the message suggests the closest name.
         GenlabError: a file or folder in it is a link to the outside, where genlab would write or delete files.
     """
-    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None) or _instead_of_latest(
-        Path(run), root
-    )
+    path = next(filter(_is_run, map(followed, (Path(run), root / run))), None)
+    path = path or _instead_of_latest(Path(run), root)
     if path:
         folder = path.resolve()
         refuse_links(folder)
@@ -288,7 +287,8 @@ def followed(path: Path) -> Path:
         name = os.fsdecode(read(path, MOST_NAME))
     except OSError:  # it is a link, or missing
         return path
-    return path.with_name(name) if name not in ("", "..") and Path(name).name == name else path
+    is_name = name not in ("", "..") and "\0" not in name and Path(name).name == name
+    return path.with_name(name) if is_name else path
 
 
 @contextmanager
