@@ -561,7 +561,7 @@ MOMENT = "optimizer/toy.weight/exp_avg"  # like the weight, float32 1 × 2
         ({"optimizer/toy.bias/step": None}, r"lacks toy\.bias/step, which should be float32 a scalar"),
         ({"optimizer/toy.bias/step": torch.ones(1)}, r"toy\.bias/step as float32 1, which"),
         ({"optimizer/toy.bias/mean": torch.zeros(1)}, r"lacks toy\.weight/mean"),
-        ({"optimizer/toy.scale/exp_avg": torch.zeros(1)}, r"also has toy\.scale"),
+        ({"optimizer/toy.scale/exp_avg": torch.zeros(1)}, r"also has optimizer/toy\.scale/exp_avg"),
         ({"other": torch.zeros(1)}, "also has other"),
         ({"raw/weight": torch.zeros(1)}, "ema"),
     ],

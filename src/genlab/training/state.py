@@ -49,10 +49,8 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
     require_equal(file, weights, training.model.state_dict())
     states = _optimizer_states(checkpoint)
     known = {name for optimizer in training.optimizers.values() for name, _ in named_parameters(optimizer)}
-    ours = (RAW, OPTIMIZER) if average else (OPTIMIZER,)
-    foreign = [name for name in checkpoint.training if not name.startswith(ours)]
-    if unknown := foreign or sorted(states.keys() - known):
-        raise CheckpointError(f"the checkpoint does not fit its recipe: {TRAINING} also has {unknown[0]}")
+    ours = (*(f"{OPTIMIZER}{name}/" for name in known), *([RAW] if average else []))
+    require_equal(TRAINING, {n: t for n, t in checkpoint.training.items() if not n.startswith(ours)}, {})
     for optimizer in training.optimizers.values():
         require_optimizer_state(optimizer, dict(named_parameters(optimizer)), states)
     if average:
