@@ -253,16 +253,16 @@ def test_broken_folders_are_listed_with_the_reason_and_foreign_ones_ignored(tmp_
     folder_of(tmp_path, "good")
     (folder_of(tmp_path, "no-yaml").path / "recipe.yaml").write_bytes(b"\xff: [")
     (folder_of(tmp_path, "newer").path / "recipe.yaml").write_text("preset: vae\nof_tomorrow: 3\n")
-    (folder_of(tmp_path, "no-json").path / "events.jsonl").write_text("nonsense\n")
-    folder_of(tmp_path, "no-time").event(1, "started", {"time": "noon"})
+    (folder_of(tmp_path, "no-events").path / "events.jsonl").mkdir()
+    (folder_of(tmp_path, "no-history").path / "history.jsonl").mkdir()
     (folder_of(tmp_path, "no-recipe").path / "recipe.yaml").unlink()
     (tmp_path / "foreign").mkdir()
     folder_of(tmp_path / "foreign", "nested")
     (tmp_path / "notes.txt").touch()
     runs = list_runs(tmp_path)
     assert [run.name for run in runs] == ["good"]
-    assert list(runs.problems) == ["newer", "no-json", "no-recipe", "no-time", "no-yaml"]
-    for name, word in (("newer", "of_tomorrow"), ("no-json", "events.jsonl"), ("no-recipe", "no recipe.yaml")):
+    assert list(runs.problems) == ["newer", "no-events", "no-history", "no-recipe", "no-yaml"]
+    for name, word in (("newer", "of_tomorrow"), ("no-events", "events.jsonl"), ("no-recipe", "no recipe.yaml")):
         assert word in runs.problems[name]
         assert f"{name}: " in str(runs)
         assert f"{name}: " in runs._repr_html_()

@@ -305,6 +305,12 @@ def test_a_line_of_any_length_costs_little(tmp_path: Path, caplog: pytest.LogCap
     assert list(run.newest("history")) == [{"step": 3}, {"step": 1}]
     assert "1 line of" in caplog.text
     assert "line 2, which is longer than 1,048,576 bytes" in caplog.text
+    for kind in (os.mkfifo, os.mkdir):
+        kind(run.path / "events.jsonl")
+        for read in (run.events, lambda: next(run.newest("events"))):
+            with pytest.raises(GenlabError, match=r"cannot read .*events\.jsonl: it is not a file"):
+                read()
+        (run.path / "events.jsonl").rename(tmp_path / kind.__name__)
     os.truncate(path, 40 << 30)  # sparse
     for read in (run.history, lambda: next(run.newest("history"))):
         with pytest.raises(

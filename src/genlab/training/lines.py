@@ -84,7 +84,7 @@ def backwards(path: Path) -> Iterator[dict[str, Any]]:
     """Yield what `forwards` returns, the last first, and read only what is taken.
 
     Raises:
-        GenlabError: it is too long.
+        GenlabError: it is no file, or too long.
     """
     whole = True
     for line in _reversed(path):
@@ -98,8 +98,10 @@ def backwards(path: Path) -> Iterator[dict[str, Any]]:
 
 def _reversed(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, the last first; of one that is too long only a part that is too long."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return
+    if not path.is_file():
+        raise _unreadable(path, OSError(errno.EINVAL, "it is not a file with bytes of its own"))
     with path.open("rb") as file:
         place, rest, ended = file.seek(0, os.SEEK_END), b"", False
         if place > MOST:
