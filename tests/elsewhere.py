@@ -110,8 +110,8 @@ def elsewhere() -> Iterator[None]:
         with _Elsewhere():
             run(thread)
 
-    def save_from_there(tensors: dict[str, Tensor]) -> bytes:
-        return save({name: tensor.cpu() for name, tensor in tensors.items()})
+    def save_from_there(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+        return save({name: tensor.cpu() for name, tensor in tensors.items()}, metadata)
 
     with (
         patch.object(device, "find_device", lambda name: DEVICE),
