@@ -210,7 +210,7 @@ def _with_file(folder: Path, name: str, data: bytes) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("data", [b"[" * 100_000, b"[1]", b"\xff", b" " * (checkpoint.MOST + 1)])
+@pytest.mark.parametrize("data", [b"[" * 100_000, b"[1]", b"1", b"\xff", b" " * (checkpoint.MOST + 1)])
 def test_a_state_of_another_shape_depth_or_length_is_named(folder: Path, data: bytes) -> None:
     _with_file(folder, "state.json", data)
     with pytest.raises(CheckpointError, match=r"state\.json"):

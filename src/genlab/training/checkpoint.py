@@ -180,7 +180,8 @@ def _load_state(folder: Path) -> Mapping[str, Any]:
 
 def _state(folder: Path, manifest: Mapping[str, tuple[int, str]]) -> Mapping[str, Any]:
     state: Mapping[str, Any] = _parse(folder / STATE, json.loads, _verified(folder / STATE, *manifest[STATE]))
-    given = {name: shape for name, shape in SHAPES.items() if name == "step" or name in state}
+    there = state if isinstance(state, dict) else {}
+    given = {name: shape for name, shape in SHAPES.items() if name == "step" or name in there}
     if why := wrong(state, given, "it"):
         raise CheckpointError(f"{folder / STATE} is not the state of a run: {why}. {_NOT_USED}")
     return state
