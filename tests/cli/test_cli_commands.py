@@ -193,7 +193,7 @@ def test_too_many_samples_for_one_picture_are_refused_at_once(
 
 def test_samples_lie_in_the_run_folder_by_default(own: Path, genlab: Genlab) -> None:
     code, out, err = genlab("sample", "-n", 4, "--root", own)
-    assert re.fullmatch(r"vae: checkpoint (best|last), step 12.*\n", err)
+    assert re.fullmatch(r"genlab: vae: checkpoint (best|last), step 12.*\n", err)
     assert code == 0
     assert out.strip() == str(own.resolve() / "vae" / "samples" / "000012-4-seed-0.png")
     assert Path(out.strip()).is_file()

@@ -294,7 +294,7 @@ def test_a_wrong_value_is_answered_in_the_same_words(
     assert out == ""
     assert code == caught.value.exit_code
     message = f"genlab: {caught.value}\n".replace(" or none", "")
-    assert re.sub("^vae: checkpoint .*\n", "", err) == message
+    assert re.sub("^genlab: vae: checkpoint .*\n", "", err) == message
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_an_own_sampler_is_a_choice_of_both_faces(tmp_path: Path, genlab: Genlab
     assert genlab("train", "ddpm", *small, "--attention", 0, "--quiet") == (0, "", "")
     try:
         code, out, err = genlab("sample", "--sampler", "twin-of-euler", "--root", tmp_path, "--plugin", parts)
-        assert (code, err.startswith("ddpm: checkpoint last, step 1: ")) == (0, True)
+        assert (code, err.startswith("genlab: ddpm: checkpoint last, step 1: ")) == (0, True)
         by_name = package.sample(sampler="twin-of-euler", root=tmp_path)
         assert out == f"{by_name}\n"
         assert torch.equal(by_name.samples, package.sample(sampler="euler", root=tmp_path).samples)

@@ -268,7 +268,7 @@ def test_a_damaged_line_is_left_out_and_counted(
 def test_a_run_with_damaged_lines_can_be_used_with_a_remark(
     folder: RunFolder, use: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(display, "draw", lambda *_: b"no curves")
+    monkeypatch.setattr(display, "draw", lambda *_: [])
     for name in ("history", "events"):
         path = folder.path / f"{name}.jsonl"
         path.write_bytes(path.read_bytes() + b'\xff\n{"step": "4"}\n')

@@ -112,6 +112,8 @@ def list_pictures(path: Path, modality: Modality) -> Listing:
         raise UsageError(f"this model was trained on {modality.noun}, not on pictures")
     if path.is_dir():
         return list_folder(path)
+    if not path.is_file():
+        raise UsageError(f"{path} is neither a file nor a folder")
     return Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
 
 
