@@ -44,21 +44,23 @@ class Ended:
         return ""
 
 
-def attempt(*commands: Sequence[str]) -> Ended:
+def attempt(*commands: Sequence[str], cache: Path | None = None) -> Ended:
     """Run commands of the command line, one after the other, in one other process."""
-    return call(_commands, commands)
+    return call(_commands, commands, cache=cache)
 
 
-def call(function: Callable[..., Any], *arguments: object) -> Ended:
-    """Call a function (of an `Ended`, which it fills) in another process."""
-    end = in_child(_limited, function, *arguments)
+def call(function: Callable[..., Any], *arguments: object, cache: Path | None = None) -> Ended:
+    """Call a function (of an `Ended`, which it fills) in another process, which may have a cache of its own."""
+    end = in_child(_limited, cache, function, *arguments)
     if end.code == 0:
         ended: Ended = end.said
         return ended
     return Ended(signal=-(end.code or 0))
 
 
-def _limited(function: Callable[..., Any], *arguments: object) -> Ended:
+def _limited(cache: Path | None, function: Callable[..., Any], *arguments: object) -> Ended:
+    if cache:
+        os.environ["GENLAB_CACHE"] = str(cache)
     resource.setrlimit(resource.RLIMIT_AS, (_virtual() + 3 * MEMORY, resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(SECONDS)

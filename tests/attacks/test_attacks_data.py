@@ -1,7 +1,6 @@
 """Damaged caches, pictures and archives: no traceback, no hang, no other picture than the right one."""
 
 import gzip
-import os
 import random
 import shutil
 import struct
@@ -85,11 +84,10 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str,
     root = tmp_path_factory.mktemp("cached")
     sources = {"photos": photos(root / "photos"), **archives(root / "archives")}
     trained = {}
-    with mock.patch.dict(os.environ, {"GENLAB_CACHE": str(root / "cache")}):
-        for name, source in sources.items():
-            ended = attempt(train(source, root / "runs" / name))
-            assert (ended.codes, ended.fault) == ([0], ""), ended.said
-            trained[name] = source, weights(root / "runs" / name)
+    for name, source in sources.items():
+        ended = attempt(train(source, root / "runs" / name), cache=root / "cache")
+        assert (ended.codes, ended.fault) == ([0], ""), ended.said
+        trained[name] = source, weights(root / "runs" / name)
     return root / "cache", trained
 
 
@@ -103,8 +101,7 @@ def attack_cache(cached: tuple[Path, Mapping[str, tuple[Path, bytes]]], place: P
     path = rng.choice(sorted(path for path in cache.rglob("*") if path.is_file()))
     what = f"seed {seed}: {mutate(path, rng)} {path.relative_to(cache)}"
     for name, (source, right) in cached[1].items():
-        with mock.patch.dict(os.environ, {"GENLAB_CACHE": str(cache)}):
-            ended = attempt(train(source, place / name))
+        ended = attempt(train(source, place / name), cache=cache)
         if ended.fault or ended.codes != [0]:
             return f"{what}: {name}: {ended.fault or ended.said}"
         if weights(place / name) != right:
@@ -123,8 +120,7 @@ def attack_pictures(place: Path, seed: int, number: int) -> str:
         DAMAGE[rng.choice(BYTES)](path, rng)
     for at in range(8):
         Image.fromarray(picture(at)).save(place / f"whole-{at}.png")
-    with mock.patch.dict(os.environ, {"GENLAB_CACHE": str(place.parent / "cache")}):
-        ended = call(_open_pictures, str(place))
+    ended = call(_open_pictures, str(place), cache=place.parent / "cache")
     return f"seed {seed}: {ended.fault}" if ended.fault else ""
 
 
@@ -157,8 +153,7 @@ def attack_archive(sources: Mapping[str, Path], place: Path, seed: int) -> str:
         path = Path(shutil.copy(sources[name], copied))
     way = rng.choice(BYTES)
     DAMAGE[way](path, rng)
-    with mock.patch.dict(os.environ, {"GENLAB_CACHE": str(place / "cache")}):
-        ended = attempt(["data", str(copied), "--out", str(place / "drawn.png")])
+    ended = attempt(["data", str(copied), "--out", str(place / "drawn.png")], cache=place / "cache")
     return f"seed {seed}: {way} {path.relative_to(place)}: {ended.fault}" if ended.fault else ""
 
 
