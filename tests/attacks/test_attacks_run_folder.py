@@ -86,7 +86,8 @@ def attack(whole: Whole, place: Path, seed: int) -> str:
         return f"{what}: {ended.fault}"
     if contents(place / "outside") != before:
         return f"{what}: changed files outside"
-    if crafted or path.name in ("recipe.yaml", "data.yaml"):  # can be read: another recipe, other weights
+    said = any("recipe.yaml was changed since" in text for text in ended.said)
+    if crafted or (said and path.name == "recipe.yaml"):  # other weights, or another recipe and a word on it
         return ""
     wrong = wrong_result(whole, run, ended)
     return wrong and f"{what}: {wrong}"

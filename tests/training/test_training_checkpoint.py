@@ -77,7 +77,7 @@ def test_metadata_say_what_the_weights_are_and_change_no_other_bit(tmp_path: Pat
     about = {"preset": "dcgan", "output": "3 × 8 × 8", "load": "genlab.load(RUN)", "genlab": "0"}
     told = []
     for name, words in enumerate((about, about, about, {})):
-        save(numbered(1), tmp_path / str(name), words)
+        save(replace(numbered(1), about=words), tmp_path / str(name))
         told.append((tmp_path / str(name) / "model.safetensors").read_bytes())
     assert told[0] == told[1] == told[2] != told[3]
     with safe_open(tmp_path / "0" / "model.safetensors", "pt") as file:
@@ -85,6 +85,7 @@ def test_metadata_say_what_the_weights_are_and_change_no_other_bit(tmp_path: Pat
     with safe_open(tmp_path / "3" / "model.safetensors", "pt") as file:
         assert not file.metadata()
     assert number_of(tmp_path / "0") == number_of(tmp_path / "3") == 1
+    assert load(tmp_path / "0").about == about
 
 
 def test_the_weights_of_a_run_say_how_pictures_are_made_of_them(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from genlab.core.batch import Batch
 from genlab.data.loader import Loader
 from genlab.diagnosis.doctor import Doctor
 from genlab.recipes.recipe import LatentRecipe
+from genlab.recipes.resolve import Plan
 from genlab.runs.data import subset
 from genlab.runs.diagnose import records, told
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.statistics import briefer_than_evaluation, sample_distance
+from genlab.runs.trained import trained_with
 from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
 from genlab.training.evaluation import SampleDistance, evaluate
@@ -75,7 +77,7 @@ def callbacks_for(
 ) -> Callbacks:
     """Return the callbacks of a phase."""
     settings, main, held_out = run.plan.settings, run.shard.rank == 0, inputs.held_out
-    about = about_weights(run.plan.preset, current)
+    about = about_weights(run.plan, current)
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
         if main:
@@ -132,18 +134,19 @@ def observers_for(run: RunSetup, progress: Progress, stack: ExitStack, *, quiet:
     return observers
 
 
-def about_weights(preset: str, current: CurrentPhase) -> dict[str, str]:
+def about_weights(plan: Plan, current: CurrentPhase) -> dict[str, Any]:
     """Return what the weights of a phase are, for whoever finds them without their run."""
     recipe, target = current.phase.recipe, current.phase.spec.target
     squashed = f"; {target.noun} are tanh of the output of the last layer" * isinstance(recipe, LatentRecipe)
     return {
-        "preset": preset,
+        "preset": plan.preset,
         "family": recipe.family,
         "architecture": recipe.architecture,
         "conditions": ", ".join(current.phase.spec.conditions) or "none",
         "output": f"{target.noun} of shape {' × '.join(map(str, target.shape))}, values in [-1, 1]{squashed}",
         "weights": "averaged over the training" if current.average else "as trained",
-        "load": "genlab.load(RUN), where RUN is the folder of the run, whose recipe.yaml describes the networks",
+        "load": "genlab.load(RUN), where RUN is the folder of the run",
+        "recipe": trained_with(plan),
         "genlab": __version__,
     }
 

@@ -12,12 +12,14 @@ from torch import nn
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError
+from genlab.core.remarks import remark
 from genlab.core.text import typed
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
 from genlab.runs.memory import no_larger_than
 from genlab.runs.phases import phase_at, phases_of
+from genlab.runs.trained import changes
 from genlab.training import checkpoint
 from genlab.training.checkpoint import Checkpoint
 from genlab.training.choice import Choice, choose
@@ -45,8 +47,14 @@ def load_model(
         UsageError: `sampling` has an option that the model lacks, or a value that it does not take.
         CheckpointError: there is no checkpoint, or it is damaged.
     """
-    plan = plan_of(folder).sampled(sampling or {})
+    recorded = plan_of(folder)
+    plan = recorded.sampled(sampling or {})
     choice, saved = _load(folder, which, plan.recipe)
+    if (changed := changes(recorded, saved.about)) and not folder.events("remedy"):
+        remark(
+            f"{folder.path / 'recipe.yaml'} was changed since the checkpoint {choice.name} was saved: {changed}. "
+            "What the model generates may differ from what it was trained to."
+        )
     phases = phases_of(plan.recipe, spec_of(folder))
     phase = phases[phase_at(phases, choice.step)]
     with torch.random.fork_rng(), no_larger_than(saved.model.values()):

@@ -47,6 +47,7 @@ from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
 from genlab.runs.schedule import ScheduleFate, rescheduled
+from genlab.runs.trained import changes
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
@@ -267,6 +268,8 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
         observers: Sequence[Observer] = []
         if main:
             changed = _changed_parts(run)
+            if saved and not treatment and (since := changes(run.plan, saved.about)):
+                changed["recipe"] = f"recipe.yaml was changed since the checkpoint was saved: {since}"
             run.folder.write_yaml("recipe.yaml", run.plan.values())
             run.folder.rewind(progress.step)
             stack.push(partial(_report, run.folder))

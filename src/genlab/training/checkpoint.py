@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +34,7 @@ SCHEMA = 3  # 2 flattens the last map of a DCGAN's features positions first; 3 h
 OLDEST = 2  # oldest schema that can be read; it is converted
 MODEL, TRAINING, STATE, MANIFEST = "model.safetensors", "training.safetensors", "state.json", "manifest.json"
 MOST = 1 << 20  # bytes of a manifest or a state
-NOTHING: Mapping[str, str] = {}
+NOTHING: Mapping[str, Any] = {}
 SHAPES = {  # of what a state may hold; every state has a step
     "step": WHOLE,
     "batches": WHOLE,
@@ -48,25 +48,25 @@ SHAPES = {  # of what a state may hold; every state has a step
 class Checkpoint:
     """The state of a run at one step.
 
-    `model` is the published model; `training` is what else is needed to resume; `state` is plain JSON.
+    `model` is the published model, and `about` says what it is. `training` is what else is needed to resume.
+    `state` is plain JSON.
     """
 
     model: "Mapping[str, Tensor]"
     training: "Mapping[str, Tensor]"
     state: Mapping[str, Any]
     schema: int = SCHEMA
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save(checkpoint: Checkpoint, folder: Path, about: Mapping[str, str] = NOTHING) -> None:
+def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write `checkpoint` so that at every instant `folder` or a complete sibling of it can be loaded.
-
-    `about` says what the model is, in the metadata of its file.
 
     Raises:
         StorageError: the disk refused; the previous checkpoint is whole.
     """
     contents = {
-        MODEL: _pack(checkpoint.model, about),
+        MODEL: _pack(checkpoint.model, checkpoint.about),
         TRAINING: _pack(checkpoint.training),
         STATE: json.dumps(checkpoint.state, indent=1).encode(),
     }
@@ -151,17 +151,29 @@ def _retrying(read: Callable[[Path], T], folder: Path) -> T:
 def _load(folder: Path) -> Checkpoint:
     folder = _readable(folder)
     schema, manifest = _manifest(folder)
-    model, training = (_tensors(folder / name, schema, *manifest[name]) for name in (MODEL, TRAINING))
-    return Checkpoint(model, training, _state(folder, manifest), schema)
+    model, about = _tensors(folder / MODEL, schema, *manifest[MODEL])
+    training, _ = _tensors(folder / TRAINING, schema, *manifest[TRAINING])
+    return Checkpoint(model, training, _state(folder, manifest), schema, about)
 
 
-def _tensors(path: Path, schema: int, length: int, digest: str) -> "dict[str, Tensor]":
+def _tensors(path: Path, schema: int, length: int, digest: str) -> "tuple[dict[str, Tensor], dict[str, Any]]":
+    """Return the tensors of a file, and what its metadata say of them."""
     import safetensors.torch
 
-    tensors = _parse(path, safetensors.torch.load, _verified(path, length, digest))
+    data = _verified(path, length, digest)
+    tensors, about = _parse(path, safetensors.torch.load, data), _parse(path, _metadata, data)
     for name, tensor in tensors.items():
         _require_finite(path, name, tensor)
-    return tensors if schema == SCHEMA else {legacy.tensor(name): tensor for name, tensor in tensors.items()}
+    if schema != SCHEMA:
+        tensors = {legacy.tensor(name): tensor for name, tensor in tensors.items()}
+    return tensors, about
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """Return what `_pack` was told about the tensors; nothing in a file of an older genlab."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    about = json.loads(header.get("__metadata__", {}).get("genlab", "{}"))
+    return about if isinstance(about, dict) else {}
 
 
 def _require_finite(path: Path, name: str, tensor: "Tensor") -> None:
@@ -311,7 +323,7 @@ def _parse(path: Path, parse: Callable[[bytes], T], data: bytes) -> T:
         raise CheckpointError(f"{path} is not a valid {path.suffix[1:]} file: {error}. {_NOT_USED}") from None
 
 
-def _pack(tensors: "Mapping[str, Tensor]", about: Mapping[str, str] = NOTHING) -> bytes:
+def _pack(tensors: "Mapping[str, Tensor]", about: Mapping[str, Any] = NOTHING) -> bytes:
     """Return the bytes of a safetensors file. Its metadata is one entry, because several have no fixed order."""
     import safetensors.torch
 

@@ -24,7 +24,7 @@ def save(
     *,
     best: bool = False,
     keep_healthy: bool = False,
-    about: Mapping[str, str] = checkpoint.NOTHING,
+    about: Mapping[str, Any] = checkpoint.NOTHING,
 ) -> None:
     """Write the checkpoint `last`; with `best`, also as `best`; `about` says what the model is.
 
@@ -37,7 +37,7 @@ def save(
     model, rest = collect(training, average)
     if keep_healthy and checkpoint.exists(folder.last):
         checkpoint.link(folder.last, folder.healthy)
-    checkpoint.save(Checkpoint(model, rest, progress.state()), folder.last, about)
+    checkpoint.save(Checkpoint(model, rest, progress.state(), about=about), folder.last)
     if best:
         checkpoint.link(folder.last, folder.best)
 
