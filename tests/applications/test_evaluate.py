@@ -477,7 +477,7 @@ def test_large_generated_pictures_are_resized_and_give_no_fid(tmp_path: Path) ->
     figure = evaluate_pictures(str(stored["real"]), str(stored["fake"]), FEW, "cpu").figures[0]
     assert figure.protocol["native"] == "real 1×520 px, fake 1×520 px"
     assert figure.protocol["resized_before"] == "real and fake to 8×512 px, uncropped"
-    assert "generated pictures were resized to 8×512 before the extractor: this is no FID" in figure.note
+    assert "generated pictures were resized to 8×512 before the extractor, so this is not an FID" in figure.note
 
 
 def test_all_pictures_of_a_set_count_unless_fewer_are_asked_for(

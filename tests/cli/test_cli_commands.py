@@ -461,7 +461,7 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     code, out, _ = genlab("interpolate", "vae", "--between", pictures, "--frames", 2, "--root", runs)
     assert code == 0
     assert "rejected  broken.png: " in out
-    assert "not square, so that only the middle is used: 2 images" in out
+    assert "not square, so only their centre squares are used: 2 images" in out
     assert out.endswith("-pictures-2x2-seed-0.gif\n")  # as many rows as the pictures allow
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1

@@ -165,7 +165,7 @@ def _remarks(sets: Sequence[_Set], to: Whole) -> list[str]:
             remarks.append(f"{count:,} of {every:,} {title} pictures are not square: squeezed, not cropped")
     if sets[1].resized(to):
         size = f"{to.width}×{to.height}"
-        remarks.append(f"generated pictures were resized to {size} before the extractor: this is no FID")
+        remarks.append(f"generated pictures were resized to {size} before the extractor, so this is not an FID")
     return remarks
 
 

@@ -14,14 +14,13 @@ FILE_LIMIT = 2**29  # bytes of a picture file
 
 _CONVERT = "convert it to PNG, for example"
 _VIDEO = f"it is a video: {_CONVERT} with `ffmpeg -i VIDEO %06d.png`"
-_PROGRAM = f"it is a program that draws: {_CONVERT}"
-_VECTOR = f"it has no pixels of its own: {_CONVERT}"
+_VECTOR = f"it is vector graphics: {_CONVERT}"
 _MARKS = (  # position, the bytes there, name, why it is not read
-    (0, b"%!PS", "EPS", _PROGRAM),
-    (0, b"\xc5\xd0\xd3\xc6", "EPS", _PROGRAM),
-    (0, b"%PDF", "PDF", f"it is a document of pages: {_CONVERT} with `pdftoppm -png`"),
-    (0, b"\xd7\xcd\xc6\x9a", "WMF", _PROGRAM),
-    (40, b" EMF", "EMF", _PROGRAM),
+    (0, b"%!PS", "EPS", _VECTOR),
+    (0, b"\xc5\xd0\xd3\xc6", "EPS", _VECTOR),
+    (0, b"%PDF", "PDF", f"it is a document: {_CONVERT} with `pdftoppm -png`"),
+    (0, b"\xd7\xcd\xc6\x9a", "WMF", _VECTOR),
+    (40, b" EMF", "EMF", _VECTOR),
     (0, b"<svg", "SVG", _VECTOR),
     (4, b"ftypavif", "AVIF", f"the installed Pillow cannot read it, or it is damaged: {_CONVERT}"),
     (4, b"ftyphei", "HEIC", f"Pillow cannot read it: {_CONVERT} with `heif-convert`"),

@@ -66,7 +66,7 @@ def loaded_from(model: nn.Module) -> Choice:
     return choice
 
 
-def tell(folder: RunFolder, choice: Choice) -> None:
+def log_checkpoint(folder: RunFolder, choice: Choice) -> None:
     """Log which checkpoint of a run is used; the command line shows it."""
     LOG.info("%s: %s", folder.path.name, choice)
 

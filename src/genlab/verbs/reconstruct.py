@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.places import place_of, refuse_too_many
+from genlab.verbs.output import output_of, refuse_too_many
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -115,7 +115,7 @@ def reconstruct(
             images for one picture.
         GenlabError: the model cannot reconstruct, or has no posterior to draw from.
     """
-    place, into = place_of(out)
+    png, into = output_of(out)
 
     import torch
 
@@ -137,10 +137,10 @@ def reconstruct(
     done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
     if not done.names:
         raise unreadable(path, done.rejected)
-    place = place or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
+    path = png or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
     x, again = (torch.cat(parts) for parts in zip(*done.pairs, strict=True))
     errors = torch.tensor(done.errors)
-    result = Reconstructed(done.names, x, again, errors, done.rejected, place, target, done.squashed)
+    result = Reconstructed(done.names, x, again, errors, done.rejected, path, target, done.squashed)
     if not into:
-        write_png(place, result.picture)
+        write_png(path, result.picture)
     return result
