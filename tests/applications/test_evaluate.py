@@ -442,10 +442,10 @@ def test_pictures_that_are_not_square_count_whole(tmp_path: Path) -> None:
     assert said.protocol["resized_before"] == "none"
     assert said.protocol["images"] == "1×32×64"
     for side in ("real", "generated"):
-        assert f"30 of 30 {side} pictures are not square: squeezed, not cropped" in said.note
+        assert f"30 of 30 {side} pictures are not square: squashed, not cropped" in said.note
 
 
-def test_the_extractor_squeezes_a_picture_as_other_programs_do(tmp_path: Path) -> None:
+def test_the_extractor_squashes_a_picture_as_other_programs_do(tmp_path: Path) -> None:
     pictures = wide(20, 64, 32)
     folder, seen = saved(pictures, tmp_path / "wide"), []
     extractor = replace(find_extractor("pixels", torch.device("cpu")), name="seen", side=48)
@@ -463,11 +463,11 @@ def test_the_extractor_squeezes_a_picture_as_other_programs_do(tmp_path: Path) -
     assert distances.min() < 1e-2
 
 
-def test_real_pictures_of_other_shapes_are_squeezed_to_that_of_the_generated(tmp_path: Path) -> None:
+def test_real_pictures_of_other_shapes_are_squashed_to_that_of_the_generated(tmp_path: Path) -> None:
     real, fake = saved(wide(20, 64, 32), tmp_path / "real"), saved(wide(20, 32, 32), tmp_path / "fake")
     figure = evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0]
     assert figure.protocol["resized_before"] == "real to 32×32 px, uncropped"
-    assert "20 of 20 real pictures are not square: squeezed, not cropped" in figure.note
+    assert "20 of 20 real pictures are not square: squashed, not cropped" in figure.note
     named = genlab.evaluate(real=str(real), fake="digits", extractor="pixels", samples=20).figures[0]
     assert named.protocol["images"] == "1×32×32"
 

@@ -312,8 +312,8 @@ def test_a_folder_is_reconstructed_into_pictures_of_the_same_names_and_sizes(
         "deep/d.png": (16, 16),
     }
     assert "images: 5" in said
-    assert "squashed whole to the model's 16x16 pixels in grey, because of another ratio of sides: 3" in said
-    assert "reconstructed at the model's 16x16 pixels in grey, and written in the sizes of their sources" in said
+    assert "squashed to the model's 16x16 pixels in grey, because their aspect ratio differs: 3" in said
+    assert "reconstructed at the model's 16x16 pixels in grey and written in their original sizes" in said
     assert re.search(r"^rejected  broken\.png: .+$", said, re.MULTILINE)
     model, kept = load("vae", root=runs), torch.full((1, 1, 16, 16), 128 / 127.5 - 1)
     assert np.array_equal(pixels(out / "deep" / "d.png"), to_bytes(model.reconstruct(kept))[0, :, :, 0])  # type: ignore[operator]

@@ -272,7 +272,7 @@ def test_jpeg_is_decoded_at_a_fraction_to_the_same_picture() -> None:
     assert np.abs(quick - full).mean() <= 1
 
 
-def test_a_whole_picture_is_squeezed_and_not_cropped() -> None:
+def test_a_whole_picture_is_squashed_and_not_cropped() -> None:
     wide = quarters().resize((96, 32), Image.Resampling.NEAREST)
     image = decoded(saved(wide, "PNG"), size=Whole(32, 32))
     assert image.shape == (3, 32, 32)

@@ -309,9 +309,9 @@ def refusal(reader: Callable[[Path], object], run: Path) -> str:
         ("data.yaml", {"target": {"kind": ["images"]}}, "data.yaml"),
         ("data.yaml", {"target": 3}, "does not describe the data"),
         ("data.yaml", {"conditions": None}, "does not describe the data"),
-        ("data.yaml", {"conditions": {"label": {"kind": "classes", "names": [{}]}}}, "no text"),
-        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 10**9, "width": 16}}, "no size"),
-        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 0, "width": 16}}, "no size"),
+        ("data.yaml", {"conditions": {"label": {"kind": "classes", "names": [{}]}}}, "not text"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 10**9, "width": 16}}, "not a size"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 0, "width": 16}}, "not a size"),
     ],
 )
 def test_a_damaged_yaml_file_is_named(folder: RunFolder, name: str, change: dict[str, Any], words: str) -> None:

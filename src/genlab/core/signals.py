@@ -159,15 +159,15 @@ SIGNALS: Sequence[Signal] = (
         "accuracy_real",
         PROBABILITY,
         "none",
-        "Share of real images that the discriminator takes for real: good if between 0.5, a guess, and 1, "
-        "certainty.",
+        "Share of real images that the discriminator classifies as real: good if between 0.5, a guess, and "
+        "1, certainty.",
     ),
     Signal(
         "accuracy_fake",
         PROBABILITY,
         "none",
-        "Share of generated images that the discriminator takes for generated: good if between 0.5, a guess, and "
-        "1, certainty.",
+        "Share of generated images that the discriminator classifies as generated: good if between 0.5, a guess, "
+        "and 1, certainty.",
     ),
     Signal(
         "class_accuracy_real",
@@ -282,7 +282,8 @@ SIGNALS: Sequence[Signal] = (
         "latent_std",
         LATENT_SCALE,
         "none",
-        "Standard deviation of the latents of a batch: good if it settles above 0, where latents carry nothing.",
+        "Standard deviation of the latents of a batch: good if it settles above 0; at 0 the latents "
+        "carry no information.",
     ),
     Signal(
         "posterior_mean",
@@ -294,7 +295,7 @@ SIGNALS: Sequence[Signal] = (
         "posterior_std",
         LATENT_SCALE,
         "none",
-        "Mean σ of the posterior: good if below 1, which the prior and a collapsed posterior have, and above 0.",
+        "Mean σ of the posterior: good if between 0 and 1; 1 is that of the prior and of a collapsed posterior.",
     ),
     Signal(
         "aggregate_variance",

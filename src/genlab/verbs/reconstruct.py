@@ -73,8 +73,8 @@ class Reconstructed:
             return ()
         channels, height, width = self.target.shape
         size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
-        odd = f"squashed whole to the model's {size}, because of another ratio of sides: {self.squashed}"
-        singly = f"reconstructed at the model's {size}, and written in the sizes of their sources"
+        odd = f"squashed to the model's {size}, because their aspect ratio differs: {self.squashed}"
+        singly = f"reconstructed at the model's {size} and written in their original sizes"
         return [*([odd] if self.squashed else []), *([] if self.path.suffix.lower() == ".png" else [singly])]
 
     def _repr_png_(self) -> bytes:
