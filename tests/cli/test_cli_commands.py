@@ -186,7 +186,7 @@ def test_too_many_samples_for_one_picture_are_refused_at_once(
     code, _, err = genlab("sample", "vae", "-n", 100_000_000, *out, "--root", runs)
     assert code == 2
     words = " ".join(err.split())
-    assert "one picture shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
+    assert "one .png shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
     assert "Give a folder for single images: --out FOLDER." in words
     assert not list(tmp_path.iterdir())
 

@@ -42,4 +42,4 @@ def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 
         images = len(shape) == 3
         size = f" of {shape[1]}×{shape[2]} pixels" if images else ""
         way = " Give a folder for single images: --out FOLDER." if images else ""
-        raise UsageError(f"one picture shows at most {most:,} {noun}{size}, not {number:,}.{way}")
+        raise UsageError(f"one .png shows at most {most:,} {noun}{size}, not {number:,}.{way}")

@@ -97,14 +97,14 @@ def reconstruct(
 ) -> Reconstructed:
     """Encode and decode images: a PNG with each row of images above their reconstructions, or a folder of PNGs.
 
-    Images are resized whole to the size of the model; the PNGs of a folder have the names and the sizes of their
-    sources again.
+    Images are resized to the size of the model without cropping; the PNGs in a folder have the names and sizes of
+    their sources.
 
     Args:
         path: An image or a folder of images, or the name of data of your own, whose held-out images are taken. In
             Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
-        seed: Seed of the draws; a draw depends on the seed and the position of its image only.
+        seed: Seed of the draws; a draw depends only on the seed and the position of its image.
         out: The .png to write, or a folder for single reconstructions. By default a .png in the run folder.
 
     Returns:

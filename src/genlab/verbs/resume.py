@@ -33,8 +33,8 @@ def resume(
 ) -> "Result":
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
-    Other `steps` change the course of a run whose learning rate, KL weight or instance noise follows a schedule
-    over the steps. Then give `stretch_schedule` or `keep_schedule`.
+    Another number of steps changes the course of a run whose learning rate, KL weight or instance noise follows a
+    schedule. It needs --stretch-schedule or --keep-schedule.
 
     Args:
         steps: Train up to this many steps in total.

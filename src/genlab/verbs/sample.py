@@ -104,9 +104,9 @@ def sample(
         number: Number of images.
         label: Class to generate, by name or number, for models trained with labels; several are taken in turn. By
             default all classes in turn.
-        out: A .png for a grid, or a folder for single images, with a folder for each class. The same command again
-            continues a folder that is not complete. By default a grid in the run folder.
-        seed: Seed of the noise. An image depends on the seed and its position only, not on the number of images.
+        out: A .png for a grid, or a folder for single images, with a folder for each class. Repeat the command to
+            continue an incomplete folder. By default a grid in the run folder.
+        seed: Seed of the noise. An image depends only on the seed and its position, not on the number of images.
 
     Returns:
         The samples, their conditions and the path that was written. Samples in a folder are not kept in memory.
