@@ -51,7 +51,7 @@ def test_a_folder_around_the_classes_of_each_split_is_no_class() -> None:
         (tree(train=3, test=2, extra=2), "test/, train/ are splits, but the source also has extra/ beside"),
         (
             [*tree(train=3, dev=2), *(f"{at}.png" for at in range(5))],
-            "splits, but the source also has 5 pictures beside",
+            "but the source also has 5 pictures beside",
         ),
         (tree(test=2, val=2), "are splits, but there is none for training"),
         (tree(train=2, training=2), "are splits, but there is none for held-out"),
