@@ -585,7 +585,7 @@ def test_a_place_in_a_run_that_is_not_the_wanted_checkpoint_is_refused(runs: Pat
     with pytest.raises(UsageError, match=r"is in the checkpoint best of the run .*vae, not in last"):
         package.load(best, checkpoint="last")
     for call in (package.info, package.doctor, package.load):
-        with pytest.raises(UsageError, match=r"is in the run .*vae\. Give the run"):
+        with pytest.raises(UsageError, match=r"is inside the run .*vae\. Give the run"):
             call(runs / "vae" / "previews")
 
 

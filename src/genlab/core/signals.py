@@ -145,29 +145,29 @@ SIGNALS: Sequence[Signal] = (
         "D(x)",
         PROBABILITY,
         "none",
-        "Mean probability of being real that the discriminator gives real images: good if between 0.5, a guess, "
-        "and 1, certainty.",
+        "Mean probability of being real that the discriminator gives real images: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "D(G(z))",
         PROBABILITY,
         "none",
-        "Mean probability of being real that the discriminator gives generated images: good if between 0, "
-        "certainty, and 0.5, a guess.",
+        "Mean probability of being real that the discriminator gives generated images: "
+        "good if between 0 (certainty) and 0.5 (guessing).",
     ),
     Signal(
         "accuracy_real",
         PROBABILITY,
         "none",
-        "Share of real images that the discriminator classifies as real: good if between 0.5, a guess, and "
-        "1, certainty.",
+        "Share of real images that the discriminator classifies as real: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "accuracy_fake",
         PROBABILITY,
         "none",
-        "Share of generated images that the discriminator classifies as generated: good if between 0.5, a guess, "
-        "and 1, certainty.",
+        "Share of generated images that the discriminator classifies as generated: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "class_accuracy_real",
@@ -228,7 +228,7 @@ SIGNALS: Sequence[Signal] = (
         "saturated_pixels",
         PIXELS,
         "none",
-        "Share of black and white pixels (beyond ±0.99) in samples, less that in real images: good if near 0; "
+        "Share of black and white pixels (beyond ±0.99) in samples, minus that in real images: good if near 0; "
         "below 0 samples are paler, above 0 their pixels are saturated.",
     ),
     Signal(
