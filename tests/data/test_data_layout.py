@@ -95,7 +95,7 @@ def test_one_stray_picture_is_rejected_with_its_reason(opened: Open, album: Path
     assert source.train.spec.class_names == ("cat", "dog")
     assert len(source.train) + len(source.held_out) == 20
     assert [(item.path, item.reason[:16]) for item in source.rejected] == [("cover.png", "lies beside the ")]
-    assert source.notes["classes"] == "2 folders; rejected beside them: 1"
+    assert source.notes["classes"] == "2 folders; 1 picture beside them rejected"
 
 
 @pytest.fixture
