@@ -443,7 +443,7 @@ def test_a_killed_process_is_named_by_the_others(rank: int, tmp_path: Path) -> N
     pattern = rf"genlab \(process {1 - rank}\): process {rank} \(pid \d+\) (was ended by SIGKILL|has ended), and"
     assert re.match(pattern, said), errors
     step = checkpoint.load(folder.last).state["step"]
-    assert f"whole: last of step {step}. `genlab resume {folder.path}` goes on from there." in saved
+    assert f"complete: last of step {step}. `genlab resume {folder.path}` continues from there." in saved
     assert "Traceback" not in errors
 
 

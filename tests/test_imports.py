@@ -147,7 +147,7 @@ def test_core_imports_torch_numpy_yaml_and_the_standard_library_only() -> None:
 
 
 def test_only_the_command_line_and_the_progress_of_a_run_print() -> None:
-    """What the library has to say goes through `logging`, so that a program decides what becomes of it."""
+    """Messages of the library go through `logging`, so that a program decides where they go."""
     for name, path in modules(SOURCE).items():
         calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         words = {ast.unparse(function) for function in calls}

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
 
-logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides what becomes of the messages
+logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides where messages go
 
 PARTS = {  # for parts of one's own, and where they are
     "AdversarialLoss": "objectives.adversarial",

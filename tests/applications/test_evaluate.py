@@ -442,10 +442,10 @@ def test_pictures_that_are_not_square_count_whole(tmp_path: Path) -> None:
     assert said.protocol["resized_before"] == "none"
     assert said.protocol["images"] == "1×32×64"
     for side in ("real", "generated"):
-        assert f"30 of 30 {side} pictures are not square: squeezed, not cropped" in said.note
+        assert f"30 of 30 {side} pictures are not square: squashed, not cropped" in said.note
 
 
-def test_the_extractor_squeezes_a_picture_as_other_programs_do(tmp_path: Path) -> None:
+def test_the_extractor_squashes_a_picture_as_other_programs_do(tmp_path: Path) -> None:
     pictures = wide(20, 64, 32)
     folder, seen = saved(pictures, tmp_path / "wide"), []
     extractor = replace(find_extractor("pixels", torch.device("cpu")), name="seen", side=48)
@@ -463,11 +463,11 @@ def test_the_extractor_squeezes_a_picture_as_other_programs_do(tmp_path: Path) -
     assert distances.min() < 1e-2
 
 
-def test_real_pictures_of_other_shapes_are_squeezed_to_that_of_the_generated(tmp_path: Path) -> None:
+def test_real_pictures_of_other_shapes_are_squashed_to_that_of_the_generated(tmp_path: Path) -> None:
     real, fake = saved(wide(20, 64, 32), tmp_path / "real"), saved(wide(20, 32, 32), tmp_path / "fake")
     figure = evaluate_pictures(str(real), str(fake), FEW, "cpu").figures[0]
     assert figure.protocol["resized_before"] == "real to 32×32 px, uncropped"
-    assert "20 of 20 real pictures are not square: squeezed, not cropped" in figure.note
+    assert "20 of 20 real pictures are not square: squashed, not cropped" in figure.note
     named = genlab.evaluate(real=str(real), fake="digits", extractor="pixels", samples=20).figures[0]
     assert named.protocol["images"] == "1×32×32"
 
@@ -477,7 +477,7 @@ def test_large_generated_pictures_are_resized_and_give_no_fid(tmp_path: Path) ->
     figure = evaluate_pictures(str(stored["real"]), str(stored["fake"]), FEW, "cpu").figures[0]
     assert figure.protocol["native"] == "real 1×520 px, fake 1×520 px"
     assert figure.protocol["resized_before"] == "real and fake to 8×512 px, uncropped"
-    assert "generated pictures were resized to 8×512 before the extractor: this is no FID" in figure.note
+    assert "generated pictures were resized to 8×512 before the extractor, so this is not an FID" in figure.note
 
 
 def test_all_pictures_of_a_set_count_unless_fewer_are_asked_for(

@@ -186,7 +186,7 @@ def test_too_many_samples_for_one_picture_are_refused_at_once(
     code, _, err = genlab("sample", "vae", "-n", 100_000_000, *out, "--root", runs)
     assert code == 2
     words = " ".join(err.split())
-    assert "one picture shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
+    assert "one .png shows at most 60,553 pictures of 16×16 pixels, not 100,000,000." in words
     assert "Give a folder for single images: --out FOLDER." in words
     assert not list(tmp_path.iterdir())
 
@@ -312,8 +312,8 @@ def test_a_folder_is_reconstructed_into_pictures_of_the_same_names_and_sizes(
         "deep/d.png": (16, 16),
     }
     assert "images: 5" in said
-    assert "squashed whole to the model's 16x16 pixels in grey, because of another ratio of sides: 3" in said
-    assert "reconstructed at the model's 16x16 pixels in grey, and written in the sizes of their sources" in said
+    assert "squashed to the model's 16x16 pixels in grey, because their aspect ratio differs: 3" in said
+    assert "reconstructed at the model's 16x16 pixels in grey and written in their original sizes" in said
     assert re.search(r"^rejected  broken\.png: .+$", said, re.MULTILINE)
     model, kept = load("vae", root=runs), torch.full((1, 1, 16, 16), 128 / 127.5 - 1)
     assert np.array_equal(pixels(out / "deep" / "d.png"), to_bytes(model.reconstruct(kept))[0, :, :, 0])  # type: ignore[operator]
@@ -461,7 +461,7 @@ def test_a_walk_between_pictures(runs: Path, pictures: Path, tmp_path: Path, gen
     code, out, _ = genlab("interpolate", "vae", "--between", pictures, "--frames", 2, "--root", runs)
     assert code == 0
     assert "rejected  broken.png: " in out
-    assert "not square, so that only the middle is used: 2 images" in out
+    assert "not square, so only their centre squares are used: 2 images" in out
     assert out.endswith("-pictures-2x2-seed-0.gif\n")  # as many rows as the pictures allow
     code, _, err = genlab("interpolate", "dcgan", *walk)
     assert code == 1
@@ -585,7 +585,7 @@ def test_a_place_in_a_run_that_is_not_the_wanted_checkpoint_is_refused(runs: Pat
     with pytest.raises(UsageError, match=r"is in the checkpoint best of the run .*vae, not in last"):
         package.load(best, checkpoint="last")
     for call in (package.info, package.doctor, package.load):
-        with pytest.raises(UsageError, match=r"is in the run .*vae\. Give the run"):
+        with pytest.raises(UsageError, match=r"is inside the run .*vae\. Give the run"):
             call(runs / "vae" / "previews")
 
 

@@ -126,7 +126,7 @@ def test_a_failure_that_is_over_is_shown_and_no_failure(genlab: Genlab, tmp_path
     code, out, _ = genlab("doctor", path)
     assert code == 0
     assert "Nothing is wrong now" in out
-    assert re.search(r"failure  Discriminator too strong: .*; was wrong from step 3\d to step 6\d\.", out)
+    assert re.search(r"failure  Discriminator too strong: .*, from step 3\d to step 6\d \(resolved\)\.", out)
     code, out, _ = genlab("doctor", path, "--json")
     found = json.loads(out)
     assert (code, found["healthy"], found["findings"]) == (0, True, [])

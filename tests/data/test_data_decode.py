@@ -272,7 +272,7 @@ def test_jpeg_is_decoded_at_a_fraction_to_the_same_picture() -> None:
     assert np.abs(quick - full).mean() <= 1
 
 
-def test_a_whole_picture_is_squeezed_and_not_cropped() -> None:
+def test_a_whole_picture_is_squashed_and_not_cropped() -> None:
     wide = quarters().resize((96, 32), Image.Resampling.NEAREST)
     image = decoded(saved(wide, "PNG"), size=Whole(32, 32))
     assert image.shape == (3, 32, 32)
@@ -299,16 +299,16 @@ def test_default_size(sides: list[int], size: int) -> None:
 def test_nothing_but_picture_formats_is_tried(tmp_path: Path) -> None:
     """Pillow hands an EPS file to Ghostscript."""
     eps = io.BytesIO(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
-    with pytest.raises(ValueError, match="EPS is not read: it is a program"):
+    with pytest.raises(ValueError, match="EPS is not read: it is vector graphics"):
         decoded(eps)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"%PDF-1.7\n", "PDF is not read: it is a document of pages"),
-        (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF is not read: it is a program"),
-        (b'<?xml version="1.0"?><svg width="8">', "SVG is not read: it has no pixels of its own"),
+        (b"%PDF-1.7\n", "PDF is not read: it is a document"),
+        (b"\xd7\xcd\xc6\x9a" + bytes(60), "WMF is not read: it is vector graphics"),
+        (b'<?xml version="1.0"?><svg width="8">', "SVG is not read: it is vector graphics"),
         (bytes(3) + b"\x18ftypheic" + bytes(20), "HEIC is not read: Pillow cannot read it"),
         (bytes(3) + b"\x18ftypavif" + bytes(20), "AVIF is not read: the installed Pillow cannot read it"),
         (bytes(3) + b"\x18ftypisom" + bytes(20), "MP4 is not read: it is a video"),

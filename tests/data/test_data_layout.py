@@ -48,11 +48,14 @@ def test_a_folder_around_the_classes_of_each_split_is_no_class() -> None:
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (tree(train=3, test=2, extra=2), "test/, train/ are splits, but extra/ lie beside"),
-        ([*tree(train=3, dev=2), *(f"{at}.png" for at in range(5))], "splits, but 5 pictures lie beside"),
+        (tree(train=3, test=2, extra=2), "test/, train/ are splits, but the source also has extra/ beside"),
+        (
+            [*tree(train=3, dev=2), *(f"{at}.png" for at in range(5))],
+            "but the source also has 5 pictures beside",
+        ),
         (tree(test=2, val=2), "are splits, but there is none for training"),
         (tree(train=2, training=2), "are splits, but there is none for held-out"),
-        (tree(a__train=2, a__test=2, b=2), "are splits, but 2 pictures lie beside"),
+        (tree(a__train=2, a__test=2, b=2), "are splits, but the source also has 2 pictures beside"),
     ],
 )
 def test_splits_that_are_not_certain_are_refused(paths: list[str], message: str) -> None:
@@ -92,7 +95,7 @@ def test_one_stray_picture_is_rejected_with_its_reason(opened: Open, album: Path
     assert source.train.spec.class_names == ("cat", "dog")
     assert len(source.train) + len(source.held_out) == 20
     assert [(item.path, item.reason[:16]) for item in source.rejected] == [("cover.png", "lies beside the ")]
-    assert source.notes["classes"] == "2 folders; rejected beside them: 1"
+    assert source.notes["classes"] == "2 folders; 1 picture beside them rejected"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Damaged files of every kind are opened or refused in plain words, never with a traceback."""
+"""Damaged files of every kind are opened, or refused with a clear error, never with a traceback."""
 
 import gzip
 import io

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import genlab
-from genlab.diagnosis.doctor import RULES, Doctor, _looks, examine, examine_all
+from genlab.diagnosis.doctor import RULES, Doctor, _examined_steps, examine, examine_all
 from genlab.diagnosis.finding import Change, Evidence, Finding
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import Context
@@ -503,7 +503,7 @@ def test_what_was_wrong_and_is_over_is_said_with_its_steps() -> None:
     assert past.since < past.step < 600 <= past.until <= 660
     for text in (str(diagnosis), past.line()):
         assert (
-            f"Mode collapse: all samples look alike; was wrong from step {past.since} to step {past.until}."
+            f"Mode collapse: all samples look alike, from step {past.since} to step {past.until} (resolved)."
             in text
         )
     assert "Nothing is wrong now, according to" in str(diagnosis)
@@ -518,7 +518,7 @@ def test_what_comes_again_is_said_twice_and_what_is_there_is_no_past() -> None:
     family, changed, facts = SICK["mode-collapse"]
     there = examine_all(run(family, changed), context(family, facts))
     assert ([f.rule for f in there.findings], there.past) == (["mode-collapse"], [])
-    assert "Over:" not in str(there)
+    assert "Resolved:" not in str(there)
 
 
 def test_what_was_told_is_over_since_then_if_its_history_is_gone() -> None:
@@ -538,15 +538,13 @@ def test_a_doctor_knows_at_the_end_what_it_has_told() -> None:
     (past,) = doctor.now().past
     assert [(f.rule, f.since) for f in told] == [(past.rule, past.since)]
     details = {"findings": [], "past": [{"rule": past.rule, "since": past.since, "until": past.until}]}
-    said = (
-        f"nothing wrong now in its signals; was wrong: mode-collapse from step {past.since} to step {past.until}"
-    )
+    said = f"nothing wrong now in its signals; resolved: mode-collapse from step {past.since} to step {past.until}"
     assert event_line("diagnosis", details) == f"diagnosis: {said}; see `genlab doctor`"
     assert event_line("diagnosis", {"findings": []}) == "diagnosis: nothing wrong in its signals"
 
 
 def test_a_long_history_is_examined_again_at_few_steps() -> None:
-    looks = _looks(run("gan", steps=40_000), [30, 50_000])
+    looks = _examined_steps(run("gan", steps=40_000), [30, 50_000])
     assert looks[:3] == [20, 30, 40]
     assert looks[-1] == 40_000
     assert 100 < len(looks) < 300

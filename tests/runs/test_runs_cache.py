@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import genlab
-from genlab.data import proof
+from genlab.data import verification
 
 TINY: dict[str, Any] = {"width": 4, "latent": 2, "batch_size": 8, "device": "cpu", "quiet": True}
 
@@ -28,7 +28,7 @@ def test_resume_proves_the_cache_and_continues_on_the_right_pictures(
         whole = file.stat().st_size
         os.truncate(file, whole // 3)
         os.truncate(file, whole)
-        proof._stamp(file.parent, proof._states(file.parent))  # as if it had been proved so
+        verification._stamp(file.parent, verification._states(file.parent))  # as if it had been verified so
 
     def weights(run: genlab.Run) -> bytes:
         return (run.folder / "checkpoints" / "last" / "model.safetensors").read_bytes()
@@ -40,5 +40,5 @@ def test_resume_proves_the_cache_and_continues_on_the_right_pictures(
     assert weights(resumed) == weights(whole)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     blacken()
-    monkeypatch.setattr(proof, "_boot", lambda: "another")
+    monkeypatch.setattr(verification, "_boot", lambda: "another")
     assert weights(genlab.train("vae", steps=4, name="again", **options)) == weights(whole)

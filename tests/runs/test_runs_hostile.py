@@ -203,15 +203,15 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 EVALUATION = {"fd[pixels]": 1.0, "best": True}
 LINES: list[tuple[str, dict[str, Any], str]] = [
-    ("history", {"step": "4"}, "not of a step"),
-    ("history", {"step": True}, "not of a step"),
-    ("history", {"step": -1}, "not of a step"),
-    ("history", {"step": 10**400}, "not of a step"),
+    ("history", {"step": "4"}, "not a JSON record with a step"),
+    ("history", {"step": True}, "not a JSON record with a step"),
+    ("history", {"step": -1}, "not a JSON record with a step"),
+    ("history", {"step": 10**400}, "not a JSON record with a step"),
     ("history", {"step": 4, "seconds": "soon"}, "\"seconds\" must be a number, not 'soon'"),
     ("history", {"step": 4, "loss": [1.0]}, '"loss" must be a number'),
     ("history", {"step": 4, "loss": 10**400}, '"loss" must be a number'),
-    ("history", {"step": 4, "a\ud800": 1.0}, "not of a step"),
-    ("events", {"event": "note"}, "not of a step"),
+    ("history", {"step": 4, "a\ud800": 1.0}, "not a JSON record with a step"),
+    ("events", {"event": "note"}, "not a JSON record with a step"),
     ("events", {"step": 4}, 'it has no "event"'),
     ("events", {"step": 4, "event": ["note"]}, '"event" must be text'),
     (
@@ -309,9 +309,9 @@ def refusal(reader: Callable[[Path], object], run: Path) -> str:
         ("data.yaml", {"target": {"kind": ["images"]}}, "data.yaml"),
         ("data.yaml", {"target": 3}, "does not describe the data"),
         ("data.yaml", {"conditions": None}, "does not describe the data"),
-        ("data.yaml", {"conditions": {"label": {"kind": "classes", "names": [{}]}}}, "no text"),
-        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 10**9, "width": 16}}, "no size"),
-        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 0, "width": 16}}, "no size"),
+        ("data.yaml", {"conditions": {"label": {"kind": "classes", "names": [{}]}}}, "not text"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 10**9, "width": 16}}, "not a size"),
+        ("data.yaml", {"target": {"kind": "images", "channels": 1, "height": 0, "width": 16}}, "not a size"),
     ],
 )
 def test_a_damaged_yaml_file_is_named(folder: RunFolder, name: str, change: dict[str, Any], words: str) -> None:

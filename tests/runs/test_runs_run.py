@@ -301,4 +301,4 @@ def test_what_was_told_and_is_over_is_in_the_past(trained: Run, tmp_path: Path) 
     RunFolder(run.folder).event(4, "finding", finding.values())
     assert run.findings == trained.findings
     assert [(past.rule, past.since, past.until) for past in run.past_findings] == [("flat-losses", 2, 4)]
-    assert "was wrong from step 2 to step 4" in run._repr_html_()
+    assert "from step 2 to step 4 (resolved)" in run._repr_html_()

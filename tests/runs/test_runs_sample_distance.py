@@ -73,8 +73,8 @@ def test_it_is_told_how_far_an_evaluation_is(capsys: pytest.CaptureFixture[str])
         evaluate(model, source.held_out.batch(np.arange(30)), 0, distance, told.append)
     assert told == ["evaluating", *(f"evaluating: {done} of 20 samples by pixels" for done in (10, 20))]
     terminal = Terminal(Course(2, None, 1))
-    terminal.doing(told[-1])
-    terminal.doing("evaluating further")  # within ten seconds: no other line
+    terminal.status(told[-1])
+    terminal.status("evaluating further")  # within ten seconds: no other line
     assert capsys.readouterr().err == f"{told[-1]}\n"
 
 

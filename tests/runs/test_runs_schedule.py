@@ -1,4 +1,4 @@
-"""Resuming for another number of steps: what becomes of schedules is asked, done and recorded."""
+"""Resuming for another number of steps: schedules are stretched or kept as the user says, and that is recorded."""
 
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,9 @@ def test_other_steps_under_a_schedule_are_asked_about_with_both_answers(tmp_path
         genlab.resume(run, steps=8, quiet=True)
     for words in (
         "planned for 4 steps",
-        "--stretch-schedule fits them to the new steps, and they jump at step 4: --lr-schedule from 0 to 0.5, "
-        "--instance-noise from 0 to 0.25",
-        "--keep-schedule leaves them as they were planned, and after step 4 --lr-schedule stays at 0, "
+        "--stretch-schedule to fit them to it, so that they jump at step 4 (--lr-schedule from 0 to 0.5, "
+        "--instance-noise from 0 to 0.25)",
+        "--keep-schedule to leave them as they were planned; after step 4 --lr-schedule stays at 0, "
         "--instance-noise stays at 0",
     ):
         assert words in str(caught.value)

@@ -647,5 +647,5 @@ def test_weights_that_are_no_numbers_are_refused_with_their_name(folder: Path, f
     tensors[name].flatten()[-1] = value
     forge(folder, file, safetensors.torch.save(tensors))
     word = "NaN" if value != value else "Inf"
-    with pytest.raises(CheckpointError, match=rf"{file} has {word} in {name}, .*sibling in the same run"):
+    with pytest.raises(CheckpointError, match=rf"{file} has {word} in {name}, .*other one of the run"):
         load(folder)

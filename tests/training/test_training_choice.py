@@ -57,14 +57,14 @@ def test_the_better_of_best_and_last_is_used(tmp_path: Path, at_end: float, name
     ("last", "remark"),
     [
         ([], "last, step 320, was not evaluated"),
-        ([evaluated(320, 1.0, images=500)], "last, step 320, was measured otherwise: images 500 instead of 250"),
+        ([evaluated(320, 1.0, images=500)], "last, step 320, was measured differently: images 500 instead of 250"),
         (
             [{"step": 320, "fd[x]": 1.0, "criterion": "fd[x]", "images": 250, "protocol": PIXELS["protocol"]}],
-            "last, step 320, was measured otherwise: criterion fd[x] instead of fd[pixels]",
+            "last, step 320, was measured differently: criterion fd[x] instead of fd[pixels]",
         ),
         (
             [evaluated(320, 1.0, protocol={"extractor": "pixels", "fake": 100})],
-            "last, step 320, was measured otherwise: fake 100 instead of 250",
+            "last, step 320, was measured differently: fake 100 instead of 250",
         ),
     ],
 )

@@ -92,7 +92,7 @@ def test_any_refused_change_ends_in_an_error_and_in_the_same_bits_afterwards(
                 refused.append(str(error))
                 said = "\n".join(getattr(error, "__notes__", []))
                 saved = checkpoint.exists(Path(mine["root"]) / "run" / "checkpoints" / "last")
-                assert ("whole" in said, "genlab resume" in said) == (saved, saved), f"change {at}"
+                assert ("complete: " in said, "genlab resume" in said) == (saved, saved), f"change {at}"
             else:
                 told = [text.removeprefix(NO_REPORT) for text in caplog.messages if text.startswith(NO_REPORT)]
                 assert once or told, f"change {at} was refused and nobody told"

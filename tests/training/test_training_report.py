@@ -294,10 +294,10 @@ def test_a_report_is_kept_up_to_date_in_a_hundredth_of_the_time(
         now[0] += 30
         kept.picture(int(now[0]), picture)
     assert pages == [120.0, 544.0, 968.0, 1392.0]
-    assert "The training goes on: this page is written again" in page_of(bare).text
+    assert "The training is still running: this page is updated" in page_of(bare).text
     assert caplog.messages == ["The report could not be written at step 1392: no room"]
     write_report(bare)
-    assert "The training goes on" not in page_of(bare).text
+    assert "The training is still running" not in page_of(bare).text
 
 
 def test_what_is_over_is_said_with_its_steps(bare: RunFolder) -> None:
@@ -305,11 +305,11 @@ def test_what_is_over_is_said_with_its_steps(bare: RunFolder) -> None:
     bare.event(60, "finding", Finding("flat-losses", "Flat losses", "failure", 40, 60, [], "Why.", "").values())
     past = {"rule": "flat-losses", "since": 40, "until": 80}
     bare.event(90, "diagnosis", {"findings": [], "past": [past]})
-    assert "The doctor found: Flat losses (over: was wrong from step 40 to step 80)." in verdict(bare)
+    assert "The doctor found: Flat losses (resolved: from step 40 to step 80)." in verdict(bare)
     write_report(bare)
-    assert "since step 40 (over: was wrong from step 40 to step 80)" in page_of(bare).text
+    assert "since step 40 (resolved: from step 40 to step 80)" in page_of(bare).text
     bare.event(120, "diagnosis", {"findings": [], "past": [past, {**past, "since": 100, "until": 110}]})
-    assert "(over: was wrong from step 40 to step 80 and from step 100 to step 110)." in verdict(bare)
+    assert "(resolved: from step 40 to step 80 and from step 100 to step 110)." in verdict(bare)
     bare.event(130, "diagnosis", {"findings": [], "past": [{**past, "until": "soon"}]})
     assert [event["step"] for event in bare.events("diagnosis")] == [90, 120]
 

@@ -15,7 +15,7 @@ import pytest
 import genlab
 from genlab.core.errors import CheckpointError, GenlabError, StorageError, UsageError
 from genlab.core.files import append
-from genlab.core.remarks import remark
+from genlab.core.warnings import warn_once
 from genlab.runs import train as run_module
 from genlab.training import lines
 from genlab.training.run_folder import RunFolder, find
@@ -291,7 +291,7 @@ def test_a_line_that_genlab_did_not_write_is_left_out_counted_and_kept(
     assert list(run.newest("history")) == run.history()[::-1]
     (said,) = caplog.messages
     assert said.startswith(
-        f"2 lines of {path} cannot be read and are left out (first: line 2, which is not of a step"
+        f"2 lines of {path} cannot be read and are left out (first: line 2, which is not a JSON record with a step"
     )
     run.rewind(2)
     assert path.read_bytes() == b'{"step": 1}\n' + line + b'\n{"step": 2}\n' + line + b"\n"
@@ -389,9 +389,9 @@ def test_a_lock_that_is_no_file_is_refused_without_waiting(tmp_path: Path, make:
     make(run.path / ".lock")
     with pytest.raises(GenlabError, match=r"\.lock"), run.lock():
         pass
-    with pytest.raises(GenlabError, match=r"\.lock is no file\. Delete it"):
+    with pytest.raises(GenlabError, match=r"\.lock is not a regular file\. Delete it"):
         run.in_training()
-    assert ".lock is no file" in genlab.runs(tmp_path).problems["a"]
+    assert ".lock is not a regular file" in genlab.runs(tmp_path).problems["a"]
 
 
 def test_latest_leads_to_the_newest_run_if_not_to_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -406,9 +406,9 @@ def test_latest_leads_to_the_newest_run_if_not_to_one(tmp_path: Path, caplog: py
             (tmp_path / "latest").symlink_to(leads_to)
         for name in ("latest", tmp_path / "latest"):
             caplog.clear()
-            remark.cache_clear()
+            warn_once.cache_clear()
             assert find(name, tmp_path).path == tmp_path / "newer"
-            said = f"{tmp_path}/latest does not lead to a run; {tmp_path}/newer, the newest, is used instead"
+            said = f"{tmp_path}/latest does not lead to a run; the newest run, {tmp_path}/newer, is used instead"
             assert caplog.messages == [said]
     with pytest.raises(UsageError, match='no run "latest"'):
         find("latest", tmp_path / "begun")

@@ -27,7 +27,7 @@ from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
 from genlab.runs.data import open_recorded, plan_of, spec_of
 from genlab.runs.extractors import find_extractor
-from genlab.runs.load import load_model, precision, tell
+from genlab.runs.load import load_model, log_checkpoint, precision
 from genlab.runs.phases import resized
 from genlab.training.choice import choose
 from genlab.training.run_folder import RunFolder
@@ -95,7 +95,7 @@ def _evaluate_run(
     choice = choose(folder, request.checkpoint)
     which, step = choice.name, choice.step
     if current_shard().rank == 0:
-        tell(folder, choice)
+        log_checkpoint(folder, choice)
     path = folder.evaluations / f"{_name(request, which, step)}.json"
     known = None if again else _read(path)
     barrier()  # all processes have read before the first one writes

@@ -63,7 +63,7 @@ def evaluate_pictures(
 ) -> Measurement:
     """Compare a source of generated pictures with a source of real ones.
 
-    The extractor gets whole pictures, whatever the ratio of their sides, as other programs do. Generated ones come
+    The extractor gets whole pictures, whatever their aspect ratio, as other programs do. Generated ones come
     as they are, unless a side has less than 8 or more than 512 pixels; real ones are first resized to their size.
 
     Args:
@@ -162,10 +162,10 @@ def _remarks(sets: Sequence[_Set], to: Whole) -> list[str]:
     for title, each in zip(("real", "generated"), sets, strict=True):
         if each.sizes and (count := not_square(each.sizes)):
             every = sum(each.sizes.values())
-            remarks.append(f"{count:,} of {every:,} {title} pictures are not square: squeezed, not cropped")
+            remarks.append(f"{count:,} of {every:,} {title} pictures are not square: squashed, not cropped")
     if sets[1].resized(to):
         size = f"{to.width}×{to.height}"
-        remarks.append(f"generated pictures were resized to {size} before the extractor: this is no FID")
+        remarks.append(f"generated pictures were resized to {size} before the extractor, so this is not an FID")
     return remarks
 
 

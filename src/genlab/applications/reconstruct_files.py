@@ -28,7 +28,7 @@ class Done:
     names: list[str] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)  # mean squared error per pixel in [-1, 1]
     rejected: list[Rejected] = field(default_factory=list)
-    squashed: int = 0  # pictures whose sides have another ratio than the model's
+    squashed: int = 0  # pictures whose aspect ratio is not the model's
     pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # originals and reconstructions that are kept
 
 

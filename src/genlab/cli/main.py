@@ -100,34 +100,38 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
-    """Return an error of the command line, in our own words where Cyclopts does not know what was meant."""
+    """Return an error of the command line, with our own text where Cyclopts cannot name the mistake."""
     command, name, *_ = *tokens, "", ""
     unused = (error.unused_tokens or [""])[0]
     if isinstance(error, UnknownCommandError) and command == "train":
         return _no_preset(name)
     if isinstance(error, UnknownCommandError) and unused in VERBS:
-        return UsageError(f'"{unused}" is for Python: `genlab.{unused}("RUN")`. Choices: {", ".join(COMMANDS)}.')
+        return UsageError(
+            f'"{unused}" is a Python function: `genlab.{unused}("RUN")`. Commands: {", ".join(COMMANDS)}.'
+        )
     if isinstance(error, UnknownCommandError):
-        return UsageError(f'no command "{unused}".{suggestion(unused, COMMANDS)} Choices: {", ".join(COMMANDS)}.')
+        return UsageError(f'no command "{unused}".{suggestion(unused, COMMANDS)} Commands: {", ".join(COMMANDS)}.')
     if isinstance(error, UnknownOptionError):
         return _no_option(error, command, name)
     if isinstance(error, UnusedCliTokensError) and command == "train":
-        return UsageError(f'train takes one preset, not "{unused}" too. Did you mean {typed("--data", unused)}?')
+        return UsageError(f'train takes one preset, not also "{unused}". Did you mean {typed("--data", unused)}?')
     if isinstance(error, UnusedCliTokensError):
-        return UsageError(f'{command} has no use for "{unused}". See `genlab {command} --help`.')
+        return UsageError(f'{command} does not take "{unused}". See `genlab {command} --help`.')
     return error
 
 
 def _no_preset(name: str) -> UsageError:
-    """Return the error of a preset that there is not."""
+    """Return the error of an unknown preset."""
     if name.startswith("-"):
         return UsageError(f"train needs a preset before {name}, as in `genlab train dcgan {name} …`.")
-    data = f" As data: {typed('genlab', 'train', 'dcgan', '--data', name)}." if Path(name).exists() else ""
+    data = (
+        f" To use it as data: {typed('genlab', 'train', 'dcgan', '--data', name)}." if Path(name).exists() else ""
+    )
     return UsageError(f'no preset "{name}".{suggestion(name, PRESETS)}{data} Presets: {", ".join(PRESETS)}.')
 
 
 def _no_option(error: UnknownOptionError, command: str, name: str) -> UsageError:
-    """Return the error of an option that a command does not have."""
+    """Return the error of an unknown option."""
     given = error.token.keyword or error.token.value
     option = given.removeprefix("--").replace("-", "_")
     if command == "resume" and owners(option):
@@ -137,11 +141,11 @@ def _no_option(error: UnknownOptionError, command: str, name: str) -> UsageError
     names = [known.removeprefix("--").replace("-", "_") for known in flags]
     of, words = (name, f"train {name}") if command == "train" else (command, command)
     hint = instead(option, names, flag) if command == "train" else suggestion(option, names, flag)
-    return UsageError(f"{of} has no {given}.{hint} See `genlab {words} --help`.")
+    return UsageError(f"{of} has no option {given}.{hint} See `genlab {words} --help`.")
 
 
-class _Lines(logging.Formatter):
-    """Starts each message with the name of the program, and lets none command the terminal."""
+class _MessageFormatter(logging.Formatter):
+    """Starts each message with the name of the program, and escapes control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         return escaped(f"{_name()}: {super().format(record)}")
@@ -152,7 +156,7 @@ def _logging() -> Iterator[None]:
     """Write to standard error what the library logs; of several processes, only the first one writes notes."""
     log = logging.getLogger("genlab")
     handler, level = logging.StreamHandler(), log.level
-    handler.setFormatter(_Lines())
+    handler.setFormatter(_MessageFormatter())
     log.addHandler(handler)
     log.setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING)
     try:

@@ -97,7 +97,7 @@ def losses_named() -> Iterator[None]:
     except RuntimeError as error:
         if world_size() == 1 or not _LOST.search(str(error)):
             raise
-        raise LostProcessError(f"{described(_peers)}, and the others cannot go on alone.") from error
+        raise LostProcessError(f"{described(_peers)}, and the others cannot continue without it.") from error
 
 
 @cache

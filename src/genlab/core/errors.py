@@ -35,7 +35,7 @@ class CheckpointError(GenlabError):
 
 
 class LostProcessError(GenlabError):
-    """One of several processes has ended, without which the others cannot go on."""
+    """One of several processes has ended, without which the others cannot continue."""
 
 
 class StorageError(GenlabError):

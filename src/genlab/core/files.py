@@ -62,7 +62,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write a file that can be made again: without waiting for the disk, which takes longer than to make it.
+    """Write a file that can be rebuilt, without waiting for the disk, which takes longer than to rebuild it.
 
     What is at `path` is removed before, so that no link is followed. A kill may leave a part of the file.
 
@@ -156,7 +156,7 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` are on the disk; Windows, which cannot open folders, sees to that itself.
+    """Wait until the names in `folder` are on the disk; on Windows, which cannot open folders, do nothing.
 
     Raises:
         StorageError: the disk refused.

@@ -277,7 +277,7 @@ def _modality(values: Mapping[str, Any]) -> Modality:
     modality: Modality = MODALITIES[kind](**fields)
     sizes = [fields[name] for name in ("channels", "height", "width", "dimensions") if name in fields]
     if not all(type(size) is int and size > 0 for size in sizes) or prod(sizes) > LARGEST:
-        raise ValueError(f"{' × '.join(map(str, sizes))} is no size of an example")
+        raise ValueError(f"{' × '.join(map(str, sizes))} is not a size of an example")
     if not all(isinstance(name, str) for name in fields.get("names", ())):
-        raise ValueError("a name of a class is no text")
+        raise ValueError("a name of a class is not text")
     return modality

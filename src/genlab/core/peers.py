@@ -1,4 +1,4 @@
-"""What has become of the other processes of a training."""
+"""How the other processes of a training have ended."""
 
 import os
 import signal

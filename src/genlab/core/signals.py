@@ -145,29 +145,29 @@ SIGNALS: Sequence[Signal] = (
         "D(x)",
         PROBABILITY,
         "none",
-        "Mean probability of being real that the discriminator gives real images: good if between 0.5, a guess, "
-        "and 1, certainty.",
+        "Mean probability of being real that the discriminator gives real images: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "D(G(z))",
         PROBABILITY,
         "none",
-        "Mean probability of being real that the discriminator gives generated images: good if between 0, "
-        "certainty, and 0.5, a guess.",
+        "Mean probability of being real that the discriminator gives generated images: "
+        "good if between 0 (certainty) and 0.5 (guessing).",
     ),
     Signal(
         "accuracy_real",
         PROBABILITY,
         "none",
-        "Share of real images that the discriminator takes for real: good if between 0.5, a guess, and 1, "
-        "certainty.",
+        "Share of real images that the discriminator classifies as real: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "accuracy_fake",
         PROBABILITY,
         "none",
-        "Share of generated images that the discriminator takes for generated: good if between 0.5, a guess, and "
-        "1, certainty.",
+        "Share of generated images that the discriminator classifies as generated: "
+        "good if between 0.5 (guessing) and 1 (certainty).",
     ),
     Signal(
         "class_accuracy_real",
@@ -228,7 +228,7 @@ SIGNALS: Sequence[Signal] = (
         "saturated_pixels",
         PIXELS,
         "none",
-        "Share of black and white pixels (beyond ±0.99) in samples, less that in real images: good if near 0; "
+        "Share of black and white pixels (beyond ±0.99) in samples, minus that in real images: good if near 0; "
         "below 0 samples are paler, above 0 their pixels are saturated.",
     ),
     Signal(
@@ -282,7 +282,8 @@ SIGNALS: Sequence[Signal] = (
         "latent_std",
         LATENT_SCALE,
         "none",
-        "Standard deviation of the latents of a batch: good if it settles above 0, where latents carry nothing.",
+        "Standard deviation of the latents of a batch: good if it settles above 0; at 0 the latents "
+        "carry no information.",
     ),
     Signal(
         "posterior_mean",
@@ -294,7 +295,7 @@ SIGNALS: Sequence[Signal] = (
         "posterior_std",
         LATENT_SCALE,
         "none",
-        "Mean σ of the posterior: good if below 1, which the prior and a collapsed posterior have, and above 0.",
+        "Mean σ of the posterior: good if between 0 and 1; 1 is that of the prior and of a collapsed posterior.",
     ),
     Signal(
         "aggregate_variance",

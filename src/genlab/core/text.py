@@ -17,7 +17,7 @@ _BYTES = 0xDC00  # a byte of a file name that is not UTF-8 is this number plus t
 
 
 def escaped(text: str) -> str:
-    r"""Return a text with what could command a terminal escaped, as in `\x1b[31m`; lines stay."""
+    r"""Return a text with the control characters of terminals escaped, as in `\x1b[31m`; lines stay."""
     return _UNSAFE.sub(_escape, text)
 
 

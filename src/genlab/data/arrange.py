@@ -7,7 +7,7 @@ from genlab.data.given_labels import FILE, given_labels
 from genlab.data.layout import Layout, lay_out, strays
 from genlab.data.listing import Listing
 
-STRAY = "lies beside the folders of the classes or splits, so that it has none"
+STRAY = "lies beside the folders of classes or splits, so it has no class or split"
 
 
 def _all_placed(at: Sequence[int]) -> Sequence[int]:

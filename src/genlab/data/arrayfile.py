@@ -50,7 +50,7 @@ class Arrays:
         check_unpacked(self.path, header.length)
         with _plain(self.path), self._open(name) as file:
             if header.dtype.hasobject:
-                raise ValueError(f"{name} holds objects of Python, which may run programs")
+                raise ValueError(f"{name} holds Python objects, which can run code when they are read")
             array: Array = np.lib.format.read_array(file, allow_pickle=False)
             if file.read(1):
                 raise ValueError(f"{name} has bytes after its {header.bytes}")

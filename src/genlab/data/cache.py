@@ -1,4 +1,4 @@
-"""The cache of decoded data: an entry is built once, is complete or absent, and is proved before it is used."""
+"""The cache of decoded data: an entry is built once, is complete or absent, and is verified before it is used."""
 
 import errno
 import hashlib
@@ -14,7 +14,7 @@ from typing import TypeVar
 from genlab.core import files
 from genlab.core.errors import DataError, StorageError, UsageError
 from genlab.core.text import escaped
-from genlab.data import draft, proof
+from genlab.data import draft, verification
 
 T = TypeVar("T")
 
@@ -72,16 +72,18 @@ def prepared(cache: Path, key: object, build: Callable[[Path], None], read: Call
     final = cache / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
     for _ in range(_TRIES):
         try:
-            proof.prove(final)
+            verification.verify(final)
             return read(final)
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             if os.path.lexists(final):
-                _tell(final, str(error) or type(error).__name__)
+                _warn_damaged(final, str(error) or type(error).__name__)
         try:
             _build(cache, final, build)
         except (OSError, StorageError) as error:
             raise DataError(explain(_cause(error), cache)) from error
-    raise DataError(f'the cache "{final}" changes all the time. Give each user another with GENLAB_CACHE.')
+    raise DataError(
+        f'other processes keep changing the cache "{final}". Give each user another folder: set GENLAB_CACHE.'
+    )
 
 
 def _build(cache: Path, final: Path, build: Callable[[Path], None]) -> None:
@@ -91,7 +93,7 @@ def _build(cache: Path, final: Path, build: Callable[[Path], None]) -> None:
         entry = part / "entry"
         entry.mkdir(mode=0o700)  # pictures may be private
         build(entry)
-        proof.record(entry)
+        verification.record(entry)
         _put(entry, final, part / "damaged")
     files.sync_folder(cache)
 
@@ -115,30 +117,30 @@ def kept(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _tell(path, error.strerror or str(error))
+        _warn_damaged(path, error.strerror or str(error))
         return None
     digest, data = content[:_DIGEST], content[_DIGEST:]
     if hashlib.sha256(data).digest() == digest:
         return data
-    _tell(path, "its content has changed")
+    _warn_damaged(path, "its content has changed")
     return None
 
 
-def _tell(path: Path, why: str) -> None:
+def _warn_damaged(path: Path, why: str) -> None:
     where = escaped(str(path))
-    _log.warning('the cache "%s" is damaged (%s): it is made again', where, why)
+    _log.warning('the cache "%s" is damaged (%s) and is rebuilt', where, why)
 
 
 def _put(entry: Path, final: Path, aside: Path) -> None:
     """Rename a complete entry to `final`, unless another process has put one there meanwhile."""
     if os.path.lexists(final):
-        if proof.holds(final):
+        if verification.is_intact(final):
             return
         final.rename(aside)
     try:
         entry.rename(final)
     except OSError:
-        if not proof.holds(final):  # else another process was faster, with the same result
+        if not verification.is_intact(final):  # else another process was faster, with the same result
             raise
 
 

@@ -18,7 +18,7 @@ KEPT = (16, 32, 64, 128, 256)  # sides that all networks take
 
 
 class Whole(NamedTuple):
-    """The size to which whole pictures are resized, which changes the ratio of their sides if it is another."""
+    """The size to which whole pictures are resized, which changes their aspect ratio if it differs."""
 
     height: int
     width: int

@@ -61,6 +61,6 @@ def given_labels(listing: Listing) -> GivenLabels | None:
         return GivenLabels({f"{folder}{name}": label for name, label in content["labels"]})
     except Exception as error:  # for damaged files zipfile raises almost any type
         raise DataError(
-            f'"{path}" does not say which label each picture has: {reason(error)}. It holds {{"labels": '
-            f'[["00000/img.png", 3], …]}}; mend it, or remove it to take the folders as classes.'
+            f'"{path}" does not say which label each picture has: {reason(error)}. Its format is {{"labels": '
+            f'[["00000/img.png", 3], …]}}; repair it, or delete it to use the folders as classes.'
         ) from error

@@ -88,8 +88,8 @@ def _are_splits(folders: Sequence[str]) -> bool:
     if other := sorted(name for name in set(folders) if name.casefold() not in _TRAIN | _HELD_OUT):
         where = f"{folders.count('')} pictures" if other == [""] else _listed(filter(None, other))
         raise DataError(
-            f"the folders {_listed(sorted(names & (_TRAIN | _HELD_OUT)))} are splits, but {where} lie beside "
-            "them. Move them into the folders or away; or, if all are classes, rename them."
+            f"the folders {_listed(sorted(names & (_TRAIN | _HELD_OUT)))} are splits, but the source also has "
+            f"{where} beside them. Move them into the folders or away; or, if all are classes, rename them."
         )
     return True
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from genlab.core.errors import DataError, UsageError
+from genlab.core.text import counted
 from genlab.data import fit
 from genlab.data.arrange import STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
@@ -131,7 +132,8 @@ def _prepare(
         np.save(folder / "labels.npy", layout.labels)
     notes = {
         "split": layout.rule,
-        "classes": layout.classing + (f"; rejected beside them: {len(unplaced)}" if unplaced else ""),
+        "classes": layout.classing
+        + (f"; {counted(len(unplaced), 'picture')} beside them rejected" if unplaced else ""),
         "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
         "resize": fit.rule(size),
         **_oblong(native, size),

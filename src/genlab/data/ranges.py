@@ -23,7 +23,7 @@ class How:
     """How ranges are found: how far values may lie outside, and how a user gives a range."""
 
     slack: float
-    give: str  # with the places {low} and {high}
+    give: str  # with the placeholders {low} and {high}
 
 
 IN_PYTHON = How(0, "genlab.as_source(x, range=({low}, {high}))")
@@ -104,16 +104,16 @@ def _advice(extents: Sequence[tuple[float, float]], how: How) -> str:
         near, over = _NEAR * (white - black), _OVERSHOOT * (white - black)
         if -over <= least - black <= near and -near <= most - white <= over:
             return (
-                f"Some lie slightly outside [{black}, {white}], as bicubic resizing leaves them. Clip them first, "
-                f"x.clip({black}, {white}), or say what is black and white: {how.give.format(low='…', high='…')}."
+                f"Some lie slightly outside [{black}, {white}], as bicubic resizing leaves them. Clip them first: "
+                f"x.clip({black}, {white}); or give the range: {how.give.format(low='…', high='…')}."
             )
     if least < -1 and most > 1 and 1 / _LOPSIDED <= -least / most <= _LOPSIDED and most < _DARK:
         return (
-            "They look standardised. Undo that, x * std + mean, so that they lie in [0, 1]; or say what is black "
-            f"and white: {how.give.format(low='…', high='…')}."
+            "They look standardised. Undo that, x * std + mean, so that they lie in [0, 1]; or give the "
+            f"range: {how.give.format(low='…', high='…')}."
         )
     low, high = _likely(least, most)
-    return f"Say so, for example: {how.give.format(low=f'{low:g}', high=f'{high:g}')}."
+    return f"Give the range, for example: {how.give.format(low=f'{low:g}', high=f'{high:g}')}."
 
 
 def _likely(least: float, most: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ def stamp(about: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def too_new(changed: int) -> bool:
-    """Return whether a file could change once more without another stamp, after waiting until that is over.
+    """Return whether a file could change once more without another stamp, after waiting until it could not.
 
     `changed` is the time of its last change, in nanoseconds. If the result is true, read its stamp again.
     """

@@ -150,7 +150,7 @@ RULES = (
         (
             PENALISED,
             Remedy([Change("spectral_norm", to="discriminator")], "It bounds the slope of each layer."),
-            Remedy([Change("weight_clip", to=0.01)], "Small weights make a discriminator of small slope."),
+            Remedy([Change("weight_clip", to=0.01)], "Small weights keep the slope small."),
         ),
     ),
     Rule(

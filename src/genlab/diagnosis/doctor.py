@@ -62,12 +62,12 @@ ALL_RULES: Table[Rule] = Table("rule", {rule.name: rule for rule in RULES}, own_
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong, what was wrong earlier, and which rules could not be checked because they lack signals."""
+    """The findings, the resolved ones, and the rules that could not be checked because they lack signals."""
 
     findings: Sequence[Finding]
     unchecked: Mapping[str, Sequence[str]]
     notes: Sequence[str] = ()  # how a log of another program was read
-    past: Sequence[Finding] = ()  # what is over, the oldest first
+    past: Sequence[Finding] = ()  # resolved findings, the oldest first
 
     @property
     def healthy(self) -> bool:
@@ -92,7 +92,7 @@ class Diagnosis:
         parts += [finding.text() for finding in self.findings]
         if self.past:
             over = "\n".join(f"  {finding.severity}  {finding.line()}" for finding in self.past)
-            parts.append(f"Over:\n{over}")
+            parts.append(f"Resolved:\n{over}")
         if self.unchecked:
             rules = "\n".join(f"  {rule}: {', '.join(needs)}" for rule, needs in self.unchecked.items())
             parts.append(f"Not checked, because these signals are missing:\n{rules}")
@@ -105,29 +105,30 @@ def examine(history: History, context: Context, rules: Sequence[Rule] | None = N
     return Diagnosis([with_possible_remedies(finding, context) for finding in findings], unchecked)
 
 
-def examine_all(history: History, context: Context, told: Sequence[Finding] = ()) -> Diagnosis:
-    """Return what is wrong at the end of `history`, and what was wrong at earlier steps and is over.
+def examine_all(history: History, context: Context, earlier: Sequence[Finding] = ()) -> Diagnosis:
+    """Return the findings at the end of `history`, and those of earlier steps that are resolved.
 
     Args:
         history: of the run.
         context: of the run.
-        told: findings that were reported while the run trained. One that is not found again, because a treatment
-            or another phase has replaced its part of the history, is over since the step at which it was reported.
+        earlier: findings that were reported while the run trained. One that is not found again, because a
+            treatment or another phase has replaced its part of the history, counts as resolved at the step of its
+            report.
     """
     present: dict[str, Finding] = {}
     past: list[Finding] = []
-    for step in _looks(history, [finding.step for finding in told]):
+    for step in _examined_steps(history, [finding.step for finding in earlier]):
         found = {finding.rule: finding for finding in _found(history.until(step), context)[0]}
         past += [present.pop(rule) for rule in present.keys() - found.keys()]
         present |= {rule: replace(present.get(rule, its), until=step, remedies=()) for rule, its in found.items()}
     known = [(each.rule, each.step, each.until or 0) for each in (*past, *present.values())]
-    for finding in told:
+    for finding in earlier:
         if not any(rule == finding.rule and step <= finding.step <= until for rule, step, until in known):
             past.append(replace(finding, until=finding.step, remedies=()))
     return replace(examine(history, context), past=sorted(past, key=lambda each: (each.since, each.rule)))
 
 
-def _looks(history: History, others: Sequence[int]) -> list[int]:
+def _examined_steps(history: History, others: Sequence[int]) -> list[int]:
     """Return the steps at which a history is examined: of every line at first, then less often, and `others`."""
     looks, place = {int(step) for step in others if step <= history.step}, 0
     while place < len(history):
@@ -173,11 +174,11 @@ class Doctor:
         context: Context,
         lines: Iterable[Mapping[str, Any]] = (),
         reported: Iterable[str] = (),
-        told: Iterable[Finding] = (),
+        earlier: Iterable[Finding] = (),
     ) -> None:
         """Start with the context of the run, its history, the rules not to report again, and earlier findings."""
         self.context = context
-        self.told = list(told)
+        self.earlier = list(earlier)
         self.lines = [_plain(line) for line in lines]
         self.reported = set(reported)
         self.due = 0  # the next step at which it examines
@@ -193,12 +194,12 @@ class Doctor:
         self.due = step + max(LEAST_STEPS, int(SHARE * step))
         found = [f for f in examine(History(self.lines), self.context).findings if f.rule not in self.reported]
         self.reported |= {finding.rule for finding in found}
-        self.told += found
+        self.earlier += found
         return found
 
     def now(self) -> Diagnosis:
-        """Return the present diagnosis, and the earlier findings that are over."""
-        return examine_all(History(self.lines), self.context, self.told)
+        """Return the present diagnosis with the resolved findings."""
+        return examine_all(History(self.lines), self.context, self.earlier)
 
 
 def _plain(line: Mapping[str, Any]) -> dict[str, Any]:

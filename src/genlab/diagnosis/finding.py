@@ -98,7 +98,7 @@ class Sign:
 class Finding:
     """A symptom, its first step, its evidence, why it happens and what to do.
 
-    If it is over, `until` is the last step at which it was seen.
+    If it is resolved, `until` is the last step at which it was found.
     """
 
     rule: str
@@ -125,7 +125,7 @@ class Finding:
     def line(self) -> str:
         """Return it in one line."""
         if self.until is not None:
-            return f"{self.symptom}; was wrong {span(self.since, self.until)}."
+            return f"{self.symptom}, {span(self.since, self.until)} (resolved)."
         first = f" Try {self.remedies[0]}." if self.remedies else ""
         shown = "; ".join(map(str, self.evidence))
         return f"{self.symptom}, since step {self.since:,} ({shown}).{first}"
@@ -157,5 +157,5 @@ class Finding:
 
 
 def span(since: int, until: int) -> str:
-    """Return the steps of a finding that is over, in words."""
+    """Return the steps of a resolved finding in words."""
     return f"from step {since:,} to step {until:,}"

@@ -28,7 +28,8 @@ class Settings:
     )
     channels: int | None = option(None, "1 for grey, 3 for colour; by default as the images are", least=1, most=3)
     range: tuple[float, float] | None = option(
-        None, "the numbers of black and white in an .npz, such as 0 1; by default recognised, if they are certain"
+        None,
+        "values of black and white in an .npz or .npy, such as 0 1; by default recognised if certain",
     )
     flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
     max_rejected: float = option(

@@ -14,7 +14,7 @@ from genlab.diagnosis.doctor import Doctor
 from genlab.recipes.recipe import LatentRecipe
 from genlab.recipes.resolve import Plan
 from genlab.runs.data import subset
-from genlab.runs.diagnose import records, told
+from genlab.runs.diagnose import recorded_findings, records
 from genlab.runs.load import precision
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.statistics import briefer_than_evaluation, sample_distance
@@ -85,12 +85,12 @@ def callbacks_for(
             saved = current.training, current.average
             saving.save(run.folder, *saved, progress, best=best, keep_healthy=keep_healthy, about=about)
 
-    def doing(text: str) -> None:
+    def status(text: str) -> None:
         for observer in observers:
             if isinstance(observer, Terminal | Notebook):
-                observer.doing(text)
+                observer.status(text)
 
-    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance, doing=doing)
+    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance, status=status)
     return Callbacks(
         save=save,
         evaluate=evaluation if inputs.evaluates else None,
@@ -180,7 +180,7 @@ def _doctor(run: RunSetup, step: int) -> Doctor:
     With `--on-failure treat` a finding is reported again if its remedy did not help.
     """
     history, context = records(run.folder)
-    findings = told(run.folder)
+    findings = recorded_findings(run.folder)
     treated = run.plan.settings.on_failure == "treat"
     reported = () if treated else (finding.rule for finding in findings)
     return Doctor(context, (line for line in history if line["step"] <= step), reported, findings)

@@ -26,12 +26,12 @@ FAMILIES = list(dict.fromkeys(recipe.family for recipe in PRESETS.values()))
 
 
 def diagnose_run(folder: RunFolder) -> Diagnosis:
-    """Diagnose a run: what is wrong in its current state, and what was wrong earlier and is over."""
+    """Diagnose a run: its present findings and the resolved ones."""
     lines, context = records(folder)
-    return examine_all(History(lines), context, told(folder))
+    return examine_all(History(lines), context, recorded_findings(folder))
 
 
-def told(folder: RunFolder) -> list[Finding]:
+def recorded_findings(folder: RunFolder) -> list[Finding]:
     """Return the findings that a run has recorded."""
     return [Finding.of(event) for event in folder.events("finding")]
 

@@ -12,8 +12,8 @@ from torch import nn
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError
-from genlab.core.remarks import remark
 from genlab.core.text import typed
+from genlab.core.warnings import warn_once
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
@@ -51,7 +51,7 @@ def load_model(
     plan = recorded.sampled(sampling or {})
     choice, saved = _load(folder, which, plan.recipe)
     if (changed := changes(recorded, saved.about)) and not folder.events("remedy"):
-        remark(
+        warn_once(
             f"{folder.path / 'recipe.yaml'} was changed since the checkpoint {choice.name} was saved: {changed}. "
             "What the model generates may differ from what it was trained to."
         )
@@ -74,7 +74,7 @@ def loaded_from(model: nn.Module) -> Choice:
     return choice
 
 
-def tell(folder: RunFolder, choice: Choice) -> None:
+def log_checkpoint(folder: RunFolder, choice: Choice) -> None:
     """Log which checkpoint of a run is used; the command line shows it."""
     LOG.info("%s: %s", folder.path.name, choice)
 

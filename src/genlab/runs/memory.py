@@ -115,4 +115,4 @@ def _lower(recipe: Recipe, names: Sequence[str] = SIZES) -> str:
     defaults = {f.name: f.default for f in fields(recipe) if isinstance(f.default, int)}
     given = {name: value for name in names if isinstance(value := getattr(recipe, name, None), int)}
     above = {name: value for name, value in given.items() if value > defaults.get(name, 0)}
-    return f"Lower {' or '.join(f'{flag(name)} {value}' for name, value in (above or given).items())}."
+    return f"Lower {' or '.join(f'{flag(name)} (now {value})' for name, value in (above or given).items())}."

@@ -173,7 +173,7 @@ class Run(os.PathLike[str]):
 
     @property
     def past_findings(self) -> Sequence["Finding"]:
-        """What was wrong earlier and is over, the oldest first; `until` is the last step of each."""
+        """The resolved findings, the oldest first; `until` is the last step of each."""
         return self._diagnosis().past
 
     def _diagnosis(self) -> "Diagnosis":

@@ -1,4 +1,4 @@
-"""What becomes of the schedules of a run that is resumed for another number of steps."""
+"""Fits or keeps the schedules of a run that is resumed for another number of steps."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
@@ -11,42 +11,42 @@ from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan
 from genlab.runs.phases import phase_at, phases_of
 
-ScheduleFate: TypeAlias = Literal["stretch", "keep"] | None
+ScheduleChange: TypeAlias = Literal["stretch", "keep"] | None
 POINTS = 1000  # steps at which two schedules are compared
 
 
 def rescheduled(
-    before: Plan, after: Plan, fate: ScheduleFate, spec: DataSpec, step: int
+    before: Plan, after: Plan, change: ScheduleChange, spec: DataSpec, step: int
 ) -> tuple[Plan, Mapping[str, str]]:
     """Return the plan of a run that is resumed at `step`, and a note on its schedules.
 
     Args:
         before: the plan until now.
         after: the plan with the new number of steps.
-        fate: "stretch" fits schedules to the new steps; "keep" leaves them as they were planned, so that they stay
-            at their last value from there on. It is recorded in the recipe, and holds for later resumes too.
+        change: "stretch" fits schedules to the new steps; "keep" leaves them as they were planned, so that they
+            stay at their last value from there on. It is recorded in the recipe, and holds for later resumes too.
         spec: of the data.
         step: of the checkpoint.
 
     Raises:
-        UsageError: schedules would change, and `fate` is None.
+        UsageError: schedules would change, and `change` is None.
     """
     old, new = before.recipe.schedule_length, after.recipe.steps
     stretched = after.changed({"schedule_steps": None})
     moved = _moved(before.recipe, stretched.recipe, spec, step)
-    if not moved or (fate is None and (before.recipe.schedule_steps or not step)):
+    if not moved or (change is None and (before.recipe.schedule_steps or not step)):
         return after, {}
     jumps = ", ".join(f"{flag(n)} from {one(step):.4g} to {two(step):.4g}" for n, (one, two) in moved.items())
-    if fate == "stretch":
+    if change == "stretch":
         return stretched, {"schedule": f"stretched from {old:,} to {new:,} steps at step {step:,}: {jumps}"}
-    if fate == "keep":
+    if change == "keep":
         return after.changed({"schedule_steps": old}), {"schedule": f"kept as planned for {old:,} steps"}
     later = ", ".join(f"{flag(name)} stays at {one(new):.4g}" for name, (one, _) in moved.items())
-    later = f", and after step {old:,} {later}" if new > old else ""
+    later = f"; after step {old:,} {later}" if new > old else ""
     raise UsageError(
-        f"this run was planned for {old:,} steps, and its schedules depend on them. Say what becomes of them with "
-        f"--steps {new}: --stretch-schedule fits them to the new steps, and they jump at step {step:,}: {jumps}; "
-        f"--keep-schedule leaves them as they were planned{later}."
+        f"this run was planned for {old:,} steps, and its schedules depend on that number. With "
+        f"--steps {new}, give --stretch-schedule to fit them to it, so that they jump at step {step:,} "
+        f"({jumps}), or --keep-schedule to leave them as they were planned{later}."
     )
 
 

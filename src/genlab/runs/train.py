@@ -23,12 +23,12 @@ from genlab.core.errors import (
     UsageError,
 )
 from genlab.core.parts import LATER, Part, registered
-from genlab.core.remarks import remark
 from genlab.core.text import counted, typed
+from genlab.core.warnings import warn_once
 from genlab.data.dataset import Source
 from genlab.data.loader import Loader
-from genlab.data.proof import proving
 from genlab.data.source import locate
+from genlab.data.verification import verifying
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.runs import extractors, phases
@@ -46,7 +46,7 @@ from genlab.runs.memory import outline, refuse_oversized
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.run import Run
-from genlab.runs.schedule import ScheduleFate, rescheduled
+from genlab.runs.schedule import ScheduleChange, rescheduled
 from genlab.runs.trained import changes
 from genlab.runs.treatment import Treatment, treat
 from genlab.training import checkpoint, own, saving
@@ -152,17 +152,17 @@ def resume(
     *,
     root: Path,
     quiet: bool = False,
-    schedule: ScheduleFate = None,
+    schedule: ScheduleChange = None,
 ) -> Result:
     """Resume a run from its last checkpoint, or start it again if it has none.
 
     `options` may change those in `RESUMABLE`: how long to train, where, and what to do about a failure. All others
     change the course of a run and need a new one. New `steps` without `minutes` remove the old time limit;
-    `schedule` says what becomes of schedules over the steps.
+    `schedule` says whether schedules are stretched or kept.
 
     Raises:
         UsageError: another option, no such run, steps that move the end of a finished phase, or that change a
-            schedule without a word on it.
+            schedule without `schedule`.
         CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     for name in options.keys() - set(RESUMABLE):
@@ -176,7 +176,7 @@ def resume(
     before = plan_of(folder)
     plan = before.changed({name: value for name, value in options.items() if name != "data"})
     with distributed.process_group(device.find_device(plan.settings.device)) as shard:
-        with proving():
+        with verifying():
             source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
         if source.name in registered("data"):
             plan = plan.changed({"data": source.name})
@@ -226,19 +226,19 @@ def _train(run: RunSetup, *, quiet: bool) -> Result:
         try:
             result = _train_phases(run, treatment, quiet=quiet)
         except (StorageError, LostProcessError) as error:
-            again = f" `{typed('genlab', 'resume', run.folder.path)}` goes on from there."
-            error.add_note(saving.whole(run.folder, again))
+            again = f" `{typed('genlab', 'resume', run.folder.path)}` continues from there."
+            error.add_note(saving.complete(run.folder, again))
             raise
         except (RunFailureError, NonFiniteError) as error:
             if parts := [part for part in run.plan.parts if part.kind not in LATER]:
                 error.add_note(f"The run uses your {names_of(parts)}: look there first.")
             if run.plan.settings.on_failure != "treat":
-                error.add_note(saving.whole(run.folder))
+                error.add_note(saving.complete(run.folder))
                 raise
             treatment = treat(run.plan, run.folder, error) if run.shard.rank == 0 else None
             text = distributed.broadcast_object(json.dumps(treatment.plan.values()) if treatment else "")
             if not text:
-                error.add_note(f"No remedy is left. {saving.whole(run.folder)}")
+                error.add_note(f"No remedy is left. {saving.complete(run.folder)}")
                 raise
             run, treated = replace(run, plan=from_values(json.loads(text), where="treatment")), True
         else:
@@ -382,7 +382,7 @@ def _leave_together(kind: object, error: BaseException | None, trace: object) ->
 
 
 def _report(folder: RunFolder, kind: object, error: BaseException | None, trace: object) -> None:
-    """Write the report; if that fails, say so: it takes nothing from the training, and hides no other error."""
+    """Write the report; if that fails, log it or add it to the error of the training."""
     if isinstance(error, LostProcessError):
         return  # torchrun ends this process, too, within moments
     try:
@@ -391,6 +391,6 @@ def _report(folder: RunFolder, kind: object, error: BaseException | None, trace:
         why = str(second) if isinstance(second, GenlabError) else repr(second)
         text = f"The report could not be written: {why}"
         if error is None:
-            remark(f"{text}\nThe training is complete. Write the report with `genlab report {folder.path}`.")
+            warn_once(f"{text}\nThe training is complete. Write the report with `genlab report {folder.path}`.")
         else:
             error.add_note(text)

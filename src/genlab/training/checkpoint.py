@@ -179,7 +179,7 @@ def _metadata(data: bytes) -> dict[str, Any]:
 def _require_finite(path: Path, name: str, tensor: "Tensor") -> None:
     import torch
 
-    dtype = tensor.dtype  # those of one byte are no weights of genlab: whoever compares them refuses them
+    dtype = tensor.dtype  # genlab has no weights of one byte: `training/matching.py` refuses them
     if dtype.itemsize > 1 and (dtype.is_floating_point or dtype.is_complex) and not torch.isfinite(tensor).all():
         value = "NaN" if torch.isnan(tensor).any() else "Inf"
         raise CheckpointError(f"{path} has {value} in {name}, which genlab never saves. {_NOT_USED}")
@@ -239,7 +239,7 @@ def recover(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-_NOT_USED = "This checkpoint is not used. Its sibling in the same run (best or last) may be whole."
+_NOT_USED = "This checkpoint is not used. The other one of the run (best or last) may be intact."
 
 
 @contextmanager

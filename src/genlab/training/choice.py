@@ -132,7 +132,7 @@ def _remark(folder: RunFolder, name: Name, mine: _Saved, other: _Saved | None) -
     if not mine.evaluation:
         return ""
     if different := _difference(mine.evaluation, other.evaluation):
-        return f"{its}, step {other.step:,}, was measured otherwise: {different}"
+        return f"{its}, step {other.step:,}, was measured differently: {different}"
     return f"{its}, step {other.step:,}: {recorded_criterion(other.evaluation)[1]:.4g}"
 
 

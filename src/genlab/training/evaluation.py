@@ -32,7 +32,7 @@ FEW = 250  # most samples of a model that samples in many passes; else evaluatio
 
 
 def _silent(_: object) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class HeldOut:
     batch: Batch  # held-out examples and their conditions, on the model's device
     seed: int  # of the noise, which is the same every time
     distance: SampleDistance | None = None  # of samples; by default in the pixels of the held-out examples
-    doing: Callable[[str], None] = _silent  # is told what is being measured
+    status: Callable[[str], None] = _silent  # is called with what is being measured
 
     @property
     def chunks(self) -> Sequence[Batch]:
@@ -145,7 +145,7 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            held_out.doing(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
+            held_out.status(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
 
         value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed), advance)
     made = {f"model_{name}": option for name, option in how.items()}
@@ -166,14 +166,14 @@ def evaluate(
     held_out: Batch,
     seed: int,
     distance: SampleDistance | None = None,
-    doing: Callable[[str], None] = _silent,
+    status: Callable[[str], None] = _silent,
 ) -> Evaluation:
-    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it, and tell `doing` about it.
+    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it, and report to `status`.
 
     `CRITERIA` determines which value decides on the best checkpoint.
     """
-    given = HeldOut(held_out, seed, distance, doing)
-    doing("evaluating")
+    given = HeldOut(held_out, seed, distance, status)
+    status("evaluating")
     figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
     values = {figure.name: figure.value for figure in figures}
     protocol = {name: value for figure in figures for name, value in figure.protocol.items()}

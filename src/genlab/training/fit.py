@@ -209,7 +209,7 @@ class _Loop:
                 self.failure = self.failure or finding
 
     def conclude_diagnosis(self) -> None:
-        """Report what is wrong at the end, and what was wrong earlier."""
+        """Report the findings at the end, and the resolved ones."""
         if self.callbacks.doctor:
             found = self.callbacks.doctor.now()
             past = [{"rule": each.rule, "since": each.since, "until": each.until} for each in found.past]

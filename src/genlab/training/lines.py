@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from genlab.core.errors import GenlabError
 from genlab.core.files import read
-from genlab.core.remarks import remark
+from genlab.core.warnings import warn_once
 from genlab.training.criterion import values_of
 
 Shape: TypeAlias = Any  # one of the words below, or a list or mapping of shapes
@@ -56,10 +56,10 @@ def forwards(path: Path) -> list[dict[str, Any]]:
 def whole_lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
     """Return the lines of a file with their records, None where genlab did not write one.
 
-    A remark counts those. What comes after the last newline is left out: a kill has cut it off.
+    A warning counts those. What comes after the last newline is left out: a kill has cut it off.
 
     Raises:
-        GenlabError: it is no file, or too long.
+        GenlabError: it is not a regular file, or too long.
     """
     try:
         lines = read(path, MOST).split(b"\n")[:-1]
@@ -76,7 +76,7 @@ def whole_lines(path: Path) -> list[tuple[bytes, dict[str, Any] | None]]:
             found.append((line, None if isinstance(record, str) else record))
     if faults:
         which, more = ("1 line", "is") if len(faults) == 1 else (f"{len(faults):,} lines", "are")
-        remark(f"{which} of {path} cannot be read and {more} left out (first: {faults[0]})")
+        warn_once(f"{which} of {path} cannot be read and {more} left out (first: {faults[0]})")
     return found
 
 
@@ -84,7 +84,7 @@ def backwards(path: Path) -> Iterator[dict[str, Any]]:
     """Yield what `forwards` returns, the last first, and read only what is taken.
 
     Raises:
-        GenlabError: it is no file, or too long.
+        GenlabError: it is not a regular file, or too long.
     """
     whole = True
     for line in _reversed(path):
@@ -92,7 +92,7 @@ def backwards(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(record, str):
             yield record
         elif whole:
-            whole_lines(path)  # for its remark
+            whole_lines(path)  # for its warning
             whole = False
 
 
@@ -165,7 +165,7 @@ def _record(name: str, line: bytes) -> dict[str, Any] | str:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or not _is(record.get("step"), WHOLE) or record["step"] < 0:
-        return f"is not of a step: {line[:60]!r}"
+        return f"is not a JSON record with a step: {line[:60]!r}"
     why = _wrong_event(record) if name == "events.jsonl" else _wrong_signal(record)
     return f"is damaged, because {why}: {line[:60]!r}" if why else record
 

@@ -25,8 +25,8 @@ def refuse_links(folder: Path) -> None:
         if not target.is_relative_to(folder):
             raise GenlabError(
                 f"{path} is a link to {target}, outside of the run folder: genlab would write and delete files "
-                "there. Replace the link by what it leads to. To keep a run on another disk, move its whole "
-                "folder there, and link that."
+                "there. Replace the link by the file or folder itself. To keep a run on another disk, move its "
+                "whole folder there and link to that."
             )
 
 

@@ -48,7 +48,7 @@ def event_line(kind: str, details: Mapping[str, Any]) -> str:
         past = ", ".join(f"{each['rule']} {span(each['since'], each['until'])}" for each in over)
         now = ", ".join(details["findings"]) or f"nothing wrong{' now' * bool(past)} in its signals"
         see = "; see `genlab doctor`" if past or details["findings"] else ""
-        return f"diagnosis: {now}{f'; was wrong: {past}' * bool(past)}{see}"
+        return f"diagnosis: {now}{f'; resolved: {past}' * bool(past)}{see}"
     shown = {name: value for name, value in details.items() if name != "protocol"}
     words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {plain(v)}" for n, v in shown.items())
     return f"{kind}: {words}"

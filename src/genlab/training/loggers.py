@@ -28,7 +28,7 @@ class TensorBoard:
         _require_utf8(folder)
         self.folder = folder / "tensorboard"
         self.options = {name: value if _is_plain(value) else str(value) for name, value in options.items()}
-        self.told = False
+        self.has_options = False
         with storage(self.folder):
             self.writer: Any = SummaryWriter(str(self.folder))
 
@@ -58,11 +58,11 @@ class TensorBoard:
 
     def _hyperparameters(self, metrics: Mapping[str, float]) -> None:
         """Write the options once, with the names of the values by which runs are compared."""
-        if self.told:
+        if self.has_options:
             return
         from torch.utils.tensorboard import summary
 
-        self.told, hparams = True, cast("Any", summary).hparams
+        self.has_options, hparams = True, cast("Any", summary).hparams
         with storage(self.folder):  # `add_hparams` of the writer would write them to a folder of their own
             for part in hparams(self.options, dict(metrics)):
                 self.writer.file_writer.add_summary(part)
@@ -78,13 +78,13 @@ def _require_utf8(folder: Path) -> None:
     """Refuse a folder that the logger cannot open.
 
     Raises:
-        UsageError: its path is not UTF-8.
+        UsageError: its path is not valid UTF-8.
     """
     try:
         str(folder).encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"a logger cannot write into {folder}, which is not UTF-8. Choose another --root."
+            f"a logger cannot write into {folder}, because the path is not valid UTF-8. Choose another --root."
         ) from None
 
 

@@ -45,9 +45,9 @@ def require_optimizer_state(
 ) -> None:
     """Refuse an optimizer state that does not fit its parameters.
 
-    Each parameter has the moments of the optimizer and what else the optimizer was told to keep, all like the
-    parameter itself, and a number of updates. Anything else that an optimizer of a user keeps must be the same for
-    all parameters, and like the parameter or a scalar.
+    Each parameter has the moments of the optimizer and what else its settings make it keep, all like the parameter
+    itself, and a number of updates. Anything else that an optimizer of a user keeps must be the same for all
+    parameters, and like the parameter or a scalar.
 
     Raises:
         CheckpointError: as `require_equal`.

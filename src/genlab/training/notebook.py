@@ -47,7 +47,7 @@ class Notebook:
         self.losses = losses(values)
         self._update()
 
-    def doing(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Show what the run does besides training, in place of the losses."""
         self.losses = text
         self._update()

@@ -12,7 +12,7 @@ from genlab.core.pictures import png
 from genlab.core.signals import INDEX, Signal, signal
 from genlab.core.text import counted, plain
 from genlab.diagnosis.finding import span
-from genlab.recipes.again import again
+from genlab.recipes.command import train_command
 from genlab.training.choice import best_evaluation
 from genlab.training.criterion import recorded_criterion
 from genlab.training.curves import Panel, draw, draw_signal, tiled
@@ -20,13 +20,13 @@ from genlab.training.lines import TEXT, WHOLE
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
-_GOES_ON = " The training goes on: this page is written again from time to time, and at the end."
+_STILL_TRAINING = " The training is still running: this page is updated from time to time and at the end."
 _OF_MODEL = "model_"  # prefix of the sampling options in a protocol
 _NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation event
 
 
 def write_report(folder: RunFolder, *, training: bool = False) -> None:
-    """Write results.csv, results.png and report.html, or replace them; `training`: the run goes on.
+    """Write results.csv, results.png and report.html, or replace them; `training`: the run is still training.
 
     Raises:
         StorageError: the disk refused.
@@ -74,7 +74,7 @@ def _html(
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><style>{_STYLE}</style>
 <h1>{title}</h1>
-<p class="summary">{html.escape(verdict(folder))}{_GOES_ON * training}</p>
+<p class="summary">{html.escape(verdict(folder))}{_STILL_TRAINING * training}</p>
 <h2>Diagnosis</h2>{_diagnosis(history, events)}
 <h2>Pictures</h2>{_about_previews(history)}<div class="previews">{previews or "<p>None yet.</p>"}</div>
 {_sampling(evaluations)}
@@ -83,7 +83,7 @@ def _html(
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
 <p>From any folder, with the options that differ from the preset:</p>
-<pre>{html.escape(again(recipe, folder.path))}</pre>
+<pre>{html.escape(train_command(recipe, folder.path))}</pre>
 <p>All options, as in recipe.yaml:</p><pre>{html.escape(folder.read_bytes("recipe.yaml").decode())}</pre>
 {_table(("machine", ""), ((n, v) for n, v in machine.items() if n not in ("event", "step")))}
 </html>
@@ -180,7 +180,7 @@ def verdict(folder: RunFolder) -> str:
     last = events[-1] if events else {}
     if last.get("event") == "fault":
         saved = any(e["event"] == "checkpoint" for e in events)
-        kept = "the last checkpoint is finite and whole" if saved else "there is no checkpoint of it"
+        kept = "the last checkpoint is finite and complete" if saved else "there is no checkpoint of it"
         sentences.append(f"Stopped by {last['value']} in {last['tensor']}; {kept}.")
     elif last.get("event") == "interrupted":
         sentences.append("Interrupted after a checkpoint; continue with `genlab resume`.")
@@ -216,7 +216,7 @@ def _over(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for past in last.get("past", ()):
         spans.setdefault(past["rule"], []).append(span(past["since"], past["until"]))
     return {
-        rule: f" (over: was wrong {' and '.join(its)})" if its else " (no longer at the end)"
+        rule: f" (resolved: {' and '.join(its)})" if its else " (no longer at the end)"
         for rule, its in spans.items()
         if rule not in last["findings"]
     }

@@ -19,8 +19,8 @@ from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.files import append, read, replace, storage, sweep
 from genlab.core.locks import lock
 from genlab.core.pictures import Picture, png
-from genlab.core.remarks import remark
 from genlab.core.text import escaped
+from genlab.core.warnings import warn_once
 from genlab.training.lines import MOST, Shape, backwards, forwards, whole_lines, wrong
 from genlab.training.links import WRITTEN, refuse_links
 
@@ -107,7 +107,7 @@ class RunFolder:
         """Prevent other processes from training in this folder.
 
         Raises:
-            GenlabError: another process is training in it, or its lock is no file of its own.
+            GenlabError: another process is training in it, or its lock is a link or no regular file.
         """
         with _opened(self.path / ".lock", os.O_RDWR | os.O_CREAT) as file:
             if not lock(file):
@@ -120,7 +120,7 @@ class RunFolder:
         """Whether a process is training in this folder now.
 
         Raises:
-            GenlabError: its lock is no file of its own.
+            GenlabError: its lock is a link or no regular file.
         """
         if not os.path.lexists(self.path / ".lock"):
             return False
@@ -230,7 +230,7 @@ class RunFolder:
 def find(run: str | Path, root: Path) -> RunFolder:
     """Return the run at the path `run`, or with the name `run` (or "latest") in `root`.
 
-    If "latest" leads to no run, it is the newest run next to it, with a remark.
+    If "latest" leads to no run, it is the newest run next to it, with a warning.
 
     Raises:
         UsageError: there is no such run; the message suggests the closest name.
@@ -245,7 +245,7 @@ def find(run: str | Path, root: Path) -> RunFolder:
     of = next(filter(_is_run, Path(run).parents), None)
     if of and Path(run).exists():
         raise UsageError(
-            f"{run} is in the run {of}. Give the run; where it has the option, --checkpoint best or last."
+            f"{run} is inside the run {of}. Give the run, and --checkpoint best or last if the command has it."
         )
     names = sorted(p.name for p in _runs(root))
     known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
@@ -265,13 +265,13 @@ def _runs(root: Path) -> list[Path]:
 
 
 def _instead_of_latest(run: Path, root: Path) -> Path | None:
-    """Return the run whose recipe.yaml is the newest, if `run` is "latest", which leads to none."""
+    """Return the run whose recipe.yaml is the newest, if `run` is "latest", which does not lead to one."""
     if run.name != LATEST:
         return None
     link = root / LATEST if str(run) == LATEST else run
     newest = max(_runs(link.parent), key=lambda path: (path / "recipe.yaml").stat().st_mtime, default=None)
     if newest:
-        remark(f"{link} does not lead to a run; {newest}, the newest, is used instead")
+        warn_once(f"{link} does not lead to a run; the newest run, {newest}, is used instead")
     return newest
 
 
@@ -293,16 +293,16 @@ def followed(path: Path) -> Path:
 
 @contextmanager
 def _opened(path: Path, flags: int) -> Iterator[IO[bytes]]:
-    """Open a lock, a file of its own, without waiting and without changing what is in it."""
+    """Open a lock, a regular file, without waiting and without changing what is in it."""
     try:
         file = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
     except OSError as error:
         if path.is_symlink():
-            why = "is a link, perhaps to a file that matters. Delete the link and try again."
+            why = "is a link, which genlab does not follow. Delete it and try again."
             raise GenlabError(f"{path} {why}") from None
         raise GenlabError(f"cannot open {path}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
-        raise GenlabError(f"{path} is no file. Delete it and try again.")
+        raise GenlabError(f"{path} is not a regular file. Delete it and try again.")
     with os.fdopen(file, "rb") as opened:
         yield opened

@@ -85,8 +85,8 @@ def best_state(folder: RunFolder) -> Mapping[str, Any]:
         return {}
 
 
-def whole(folder: RunFolder, then: str = "") -> str:
-    """Return in words which checkpoints of a run that ended early are whole, and `then` if one is the last."""
+def complete(folder: RunFolder, then: str = "") -> str:
+    """Return in words which checkpoints of a run that ended early are complete, and `then` if one is the last."""
     steps = {}
     for place in (folder.last, folder.best):
         with suppress(CheckpointError):
@@ -94,4 +94,4 @@ def whole(folder: RunFolder, then: str = "") -> str:
     if not steps:
         return "No checkpoint of this run has been saved."
     verb = "checkpoints are" if len(steps) > 1 else "checkpoint is"
-    return f"Its {verb} whole: {', '.join(steps.values())}.{then * ('last' in steps)}"
+    return f"Its {verb} complete: {', '.join(steps.values())}.{then * ('last' in steps)}"

@@ -59,7 +59,7 @@ class Terminal:
                 self.written = time.monotonic()
                 print(f"{share:4.0%}  {text}  {seconds:.0f} s", file=sys.stderr, flush=True)
 
-    def doing(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Show what the run does besides training; without a bar only if no line was written for a while."""
         with suppress(OSError):
             if self.bar:

@@ -65,7 +65,7 @@ def data(
         source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist.
         size: Side of the images in pixels, after resizing and cropping.
         channels: 1 for grey, 3 for colour.
-        range: Numbers of black and white in an .npz, such as 0 1. By default recognised, if they are certain.
+        range: Values of black and white in an .npz or .npy, such as 0 1. By default recognised if certain.
         max_rejected: Largest share of unusable files; with more the source is refused.
         out: The .png to write. By default data-NAME.png in the current folder.
 

@@ -31,7 +31,7 @@ def doctor(
             columns.
 
     Returns:
-        The findings with evidence and remedies, what was wrong earlier and is over, and the rules that could not
+        The findings with evidence and remedies, the resolved findings, and the rules that could not
         be checked.
 
     Raises:

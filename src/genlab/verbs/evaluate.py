@@ -42,8 +42,8 @@ def evaluate(
         fake: Generated images, from any program: a folder, zip or .npz.
         size: Side in pixels of the squares to which --real and --fake are resized first, without cropping. By
             default the generated images stay as they are, and the real ones get their size.
-        range: Numbers of black and white in those of --real and --fake that are an .npz, such as 0 1. By default
-            recognised, if they are certain.
+        range: Values of black and white in those of --real and --fake that are an .npz or .npy, such as 0 1. By
+            default recognised if certain.
         split: Split of the real images: by default held-out for a run, all for --real.
         again: Measure again, even if the result is stored already.
 

@@ -25,7 +25,7 @@ class Info:
     verdict: str
     data: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    again: str  # the command that trains it again, with the options that differ from the preset
+    command: str  # the command that trains it again, with the options that differ from the preset
     evaluation: Mapping[str, float] = field(default_factory=dict)  # the last one
     evaluated: int | None = None  # its step; None if there is none
     weights: Mapping[str, int] = field(default_factory=dict)  # of each network; empty without a checkpoint
@@ -42,9 +42,8 @@ class Info:
     def __str__(self) -> str:
         parts = [f"{self.folder}\n{self.preset} on {self.source}: {self.verdict}"]
         parts.append(_section("data", self.data))
-        parts.append(
-            f"train it again, with what differs from {self.preset}; all options are in recipe.yaml\n  {self.again}"
-        )
+        title = f"train it again, with what differs from {self.preset}; all options are in recipe.yaml"
+        parts.append(f"{title}\n  {self.command}")
         if self.evaluated is not None:
             figures = {name: f"{value:.5g}" for name, value in self.evaluation.items()}
             parts.append(_section(f"evaluation at step {self.evaluated}", figures))
@@ -68,7 +67,7 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
     Raises:
         UsageError: there is no such run.
     """
-    from genlab.recipes.again import again
+    from genlab.recipes.command import train_command
     from genlab.training.evaluation import values_of
     from genlab.training.lines import TEXT
     from genlab.training.report import verdict
@@ -84,7 +83,7 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
         verdict=verdict(folder),
         data={n: v for n, v in data.items() if n not in ("source", "notes")},
         recipe={n: v for n, v in recipe.items() if n != "preset"},
-        again=again(recipe, folder.path),
+        command=train_command(recipe, folder.path),
         evaluation=dict(values_of(last[0])) if last else {},
         evaluated=last[0]["step"] if last else None,
         **_of_model(folder),

@@ -137,7 +137,7 @@ def _found(opened: Opened, between: object, stretches: int | None, data: str | N
         count = stretches + 1 if stretches else min(max(len(images), 2), MOST + 1)
         notes = [f"rejected  {item.path}: {item.reason}" for item in given.rejected]
         if given.cropped:
-            notes.append(f"not square, so that only the middle is used: {given.cropped:,} images")
+            notes.append(f"not square, so only their centre squares are used: {given.cropped:,} images")
         if count < len(images):
             notes.append(f"between the first {count} of {len(images):,} images; --stretches takes more")
     elif isinstance(opened.model, HasPrior):

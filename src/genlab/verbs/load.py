@@ -30,9 +30,9 @@ def load(
         UsageError: there is no such run or no such sampling option.
         CheckpointError: its checkpoint is missing, cut short, altered or newer.
     """
-    from genlab.runs.load import load_model, loaded_from, tell
+    from genlab.runs.load import load_model, loaded_from, log_checkpoint
 
     folder, checkpoint = located(os.fspath(run), root, checkpoint)
     model = load_model(folder, checkpoint, device, sampling)
-    tell(folder, loaded_from(model))
+    log_checkpoint(folder, loaded_from(model))
     return model

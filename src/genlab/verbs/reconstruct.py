@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.places import place_of, refuse_too_many
+from genlab.verbs.output import output_of, refuse_too_many
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -73,8 +73,8 @@ class Reconstructed:
             return ()
         channels, height, width = self.target.shape
         size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
-        odd = f"squashed whole to the model's {size}, because of another ratio of sides: {self.squashed}"
-        singly = f"reconstructed at the model's {size}, and written in the sizes of their sources"
+        odd = f"squashed to the model's {size}, because their aspect ratio differs: {self.squashed}"
+        singly = f"reconstructed at the model's {size} and written in their original sizes"
         return [*([odd] if self.squashed else []), *([] if self.path.suffix.lower() == ".png" else [singly])]
 
     def _repr_png_(self) -> bytes:
@@ -97,14 +97,14 @@ def reconstruct(
 ) -> Reconstructed:
     """Encode and decode images: a PNG with each row of images above their reconstructions, or a folder of PNGs.
 
-    Images are resized whole to the size of the model; the PNGs of a folder have the names and the sizes of their
-    sources again.
+    Images are resized to the size of the model without cropping; the PNGs in a folder have the names and sizes of
+    their sources.
 
     Args:
         path: An image or a folder of images, or the name of data of your own, whose held-out images are taken. In
             Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
-        seed: Seed of the draws; a draw depends on the seed and the position of its image only.
+        seed: Seed of the draws; a draw depends only on the seed and the position of its image.
         out: The .png to write, or a folder for single reconstructions. By default a .png in the run folder.
 
     Returns:
@@ -115,7 +115,7 @@ def reconstruct(
             images for one picture.
         GenlabError: the model cannot reconstruct, or has no posterior to draw from.
     """
-    place, into = place_of(out)
+    png, into = output_of(out)
 
     import torch
 
@@ -137,10 +137,10 @@ def reconstruct(
     done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
     if not done.names:
         raise unreadable(path, done.rejected)
-    place = place or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
+    path = png or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
     x, again = (torch.cat(parts) for parts in zip(*done.pairs, strict=True))
     errors = torch.tensor(done.errors)
-    result = Reconstructed(done.names, x, again, errors, done.rejected, place, target, done.squashed)
+    result = Reconstructed(done.names, x, again, errors, done.rejected, path, target, done.squashed)
     if not into:
-        write_png(place, result.picture)
+        write_png(path, result.picture)
     return result

@@ -10,7 +10,7 @@ from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from genlab.runs.schedule import ScheduleFate
+    from genlab.runs.schedule import ScheduleChange
     from genlab.runs.train import Result
 
 
@@ -33,8 +33,8 @@ def resume(
 ) -> "Result":
     """Continue a run from its last checkpoint, bit for bit as if it had never stopped.
 
-    Other `steps` change the course of a run whose learning rate, KL weight or instance noise follows a schedule
-    over the steps. Then `stretch_schedule` or `keep_schedule` has to say what becomes of it.
+    Another number of steps changes the course of a run whose learning rate, KL weight or instance noise follows a
+    schedule. It needs --stretch-schedule or --keep-schedule.
 
     Args:
         steps: Train up to this many steps in total.
@@ -43,7 +43,7 @@ def resume(
         on_failure: What to do if the doctor finds a failure; treat goes back and applies a remedy.
         device: Device to compute on from now on.
         precision: Precision inside the networks from now on.
-        stretch_schedule: Fit schedules to the new steps; learning rates and the like jump.
+        stretch_schedule: Fit schedules to the new number of steps; values such as the learning rate jump.
         keep_schedule: Keep schedules as they were planned; after their end they stay at their last value.
         quiet: Write nothing to the terminal.
 
@@ -52,7 +52,7 @@ def resume(
 
     Raises:
         UsageError: no such run, an option that cannot change, steps that move the end of a finished phase, or that
-            change a schedule without a word on it.
+            change a schedule without `stretch_schedule` or `keep_schedule`.
         CheckpointError: the checkpoint is damaged, or the data have changed.
     """
     from genlab.runs import train
@@ -70,8 +70,6 @@ def resume(
     if stretch_schedule and keep_schedule:
         raise UsageError("--stretch-schedule and --keep-schedule exclude each other. Give one of them.")
     if (stretch_schedule or keep_schedule) and steps is None:
-        raise UsageError(
-            "--stretch-schedule and --keep-schedule are for another number of steps. Give --steps, too."
-        )
-    schedule: ScheduleFate = "stretch" if stretch_schedule else "keep" if keep_schedule else None
+        raise UsageError("--stretch-schedule and --keep-schedule need another number of steps: give --steps, too.")
+    schedule: ScheduleChange = "stretch" if stretch_schedule else "keep" if keep_schedule else None
     return train.resume(os.fspath(run), {**given, **_fixed}, root=Path(root), quiet=quiet, schedule=schedule)

@@ -1,4 +1,4 @@
-"""`genlab rm`: remove runs, or bring them back."""
+"""`genlab rm`: remove runs, or restore them."""
 
 import os
 from pathlib import Path
@@ -9,18 +9,18 @@ from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from genlab.runs.bin import Moved
+    from genlab.runs.trash import Moved
 
 
 @verb
 def rm(*runs: RunName, undo: bool = False, root: File = RUNS) -> "Moved":
-    """Move runs into the folder .bin next to them, from where --undo brings them back.
+    """Move runs into the folder .trash next to them; --undo restores them.
 
-    Nothing is deleted: delete .bin by hand to free its space.
+    Nothing is deleted. To free the space, delete .trash by hand.
 
     Args:
-        runs: Run folders, or their names in --root; with --undo their names in its .bin.
-        undo: Bring runs back.
+        runs: Run folders, or their names in --root; with --undo their names in its .trash.
+        undo: Restore runs from .trash.
 
     Returns:
         Where each run was and is now.
@@ -29,8 +29,8 @@ def rm(*runs: RunName, undo: bool = False, root: File = RUNS) -> "Moved":
         UsageError: no run is given, there is no such run, it is a link, or a process is training in it.
     """
     if not runs:
-        raise UsageError("name the runs to remove or bring back; `genlab runs` lists those that there are")
+        raise UsageError("name the runs to remove or, with --undo, to restore; `genlab runs` lists all runs")
 
-    from genlab.runs.bin import remove, restore
+    from genlab.runs.trash import remove, restore
 
     return (restore if undo else remove)([os.fspath(run) for run in runs], Path(root))

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
-from genlab.verbs.places import place_of, refuse_too_many
+from genlab.verbs.output import output_of, refuse_too_many
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -104,9 +104,9 @@ def sample(
         number: Number of images.
         label: Class to generate, by name or number, for models trained with labels; several are taken in turn. By
             default all classes in turn.
-        out: A .png for a grid, or a folder for single images, with a folder for each class. The same command again
-            continues a folder that is not complete. By default a grid in the run folder.
-        seed: Seed of the noise. An image depends on the seed and its position only, not on the number of images.
+        out: A .png for a grid, or a folder for single images, with a folder for each class. Repeat the command to
+            continue an incomplete folder. By default a grid in the run folder.
+        seed: Seed of the noise. An image depends only on the seed and its position, not on the number of images.
 
     Returns:
         The samples, their conditions and the path that was written. Samples in a folder are not kept in memory.
@@ -115,7 +115,7 @@ def sample(
         UsageError: no such run, class or option, a value that an option does not take, or too many for a grid.
         GenlabError: the model cannot sample, or takes no labels.
     """
-    place, into = place_of(out)
+    png, into = output_of(out)
     if number < 1:
         raise UsageError(f"--number must be at least 1, not {number}")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
@@ -130,8 +130,8 @@ def sample(
     turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)
     if into:
         return _write_singly(opened, into, number, seed, turns, sampling)
-    place = place or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
-    return _write_grid(opened, place, number, seed, turns)
+    path = png or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
+    return _write_grid(opened, path, number, seed, turns)
 
 
 def _several(label: str | int | Sequence[str | int] | None) -> Sequence[str | int]:
@@ -167,7 +167,7 @@ def _refuse_as_folder(folder: Path, target: "Modality") -> None:
     refuse_other(folder)
 
 
-def _write_grid(opened: Opened, place: Path, number: int, seed: int, turns: Mapping[str, "Tensor"]) -> Sampled:
+def _write_grid(opened: Opened, path: Path, number: int, seed: int, turns: Mapping[str, "Tensor"]) -> Sampled:
     from genlab.applications.sample import sample as draw
     from genlab.core.batch import at_once
     from genlab.core.condition import in_turn
@@ -175,8 +175,8 @@ def _write_grid(opened: Opened, place: Path, number: int, seed: int, turns: Mapp
     condition = in_turn(turns, range(number))
     chunk = at_once(opened.spec.target.shape)
     samples = draw(opened.model, number, seed, condition, chunk=chunk, progress=True)
-    sampled = Sampled(samples, condition, place, opened.spec, number)
-    write_png(place, sampled.picture)
+    sampled = Sampled(samples, condition, path, opened.spec, number)
+    write_png(path, sampled.picture)
     return sampled
 
 

@@ -68,14 +68,14 @@ def open_run(
         CheckpointError: its `data`, if they are given, are not those of the run.
     """
     from genlab.runs.data import open_recorded, plan_of, spec_of
-    from genlab.runs.load import load_model, loaded_from, tell
+    from genlab.runs.load import load_model, loaded_from, log_checkpoint
 
     folder, checkpoint = located(run, root, checkpoint)
     if data is not None:
         open_recorded(folder, plan_of(folder).settings, data)
     model = load_model(folder, checkpoint, device, sampling)
     choice = loaded_from(model)
-    tell(folder, choice)
+    log_checkpoint(folder, choice)
     return Opened(folder, model, choice.step, spec_of(folder, choice.step))
 
 

@@ -1,4 +1,4 @@
-"""The command that trains a run again, and what it changes of its preset."""
+"""The command that trains a run again, and the options in which it differs from its preset."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -13,7 +13,7 @@ from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
 
 
-def again(values: Mapping[str, Any], folder: Path) -> str:
+def train_command(values: Mapping[str, Any], folder: Path) -> str:
     """Return a command for any folder that trains a run again, with the options that differ from its preset.
 
     If a value cannot be typed as an option, or a part is missing, the command reads the run's recipe.yaml; so it
@@ -38,9 +38,9 @@ def again(values: Mapping[str, Any], folder: Path) -> str:
 
 
 def options_of_command(plan: Plan, root: Path) -> list[str] | None:
-    """Return what a plan changes of its preset as options of `genlab train`, or None if they cannot be typed.
+    """Return the options in which a plan differs from its preset, as arguments of `genlab train`.
 
-    A relative folder of runs becomes `root`.
+    The result is None if they cannot be typed. A relative folder of runs becomes `root`.
     """
     words: list[str] = []
     for name, value in differences(plan).items():

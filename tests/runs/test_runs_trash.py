@@ -1,4 +1,4 @@
-"""Runs are moved into a bin and back; nothing is deleted, and no link is followed."""
+"""Runs are moved into the trash and back; nothing is deleted, and no link is followed."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import genlab
 from genlab.core.errors import UsageError
 from genlab.recipes.resolve import resolve
-from genlab.runs.bin import BIN
+from genlab.runs.trash import TRASH
 from genlab.training.run_folder import LATEST, RunFolder, find
 
 
@@ -27,18 +27,18 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_removed_run_is_whole_in_the_bin_and_comes_back(root: Path) -> None:
+def test_a_removed_run_is_complete_in_the_trash_and_can_be_restored(root: Path) -> None:
     (root / "dcgan" / "previews" / "000001.png").write_bytes(b"picture")
     moved = genlab.rm("dcgan", root=root)
-    assert moved.places == {root / "dcgan": root / BIN / "dcgan"}
-    assert names(root) == {"vae", "a b", LATEST, BIN}
+    assert moved.places == {root / "dcgan": root / TRASH / "dcgan"}
+    assert names(root) == {"vae", "a b", LATEST, TRASH}
     assert [run.name for run in genlab.runs(root)] == ["a b", "vae"]
-    assert str(moved).splitlines()[-1] == f"To bring it back: genlab rm --undo dcgan --root {root}"
+    assert str(moved).splitlines()[-1] == f"To restore: genlab rm --undo dcgan --root {root}"
     back = genlab.rm("dcgan", undo=True, root=root)
     assert (root / "dcgan" / "previews" / "000001.png").read_bytes() == b"picture"
     assert back.latest is None
     assert find("latest", root).path.name == "a b"
-    assert names(root / BIN) == set()
+    assert names(root / TRASH) == set()
 
 
 def test_latest_points_to_the_newest_run_that_is_left(root: Path) -> None:
@@ -47,9 +47,9 @@ def test_latest_points_to_the_newest_run_that_is_left(root: Path) -> None:
     moved = genlab.rm(root / "a b", root="elsewhere")
     assert moved.latest == root / "vae"
     assert (root / LATEST).readlink() == Path("vae")
-    assert genlab.rm("latest", root=root).places == {root / "vae": root / BIN / "vae"}
+    assert genlab.rm("latest", root=root).places == {root / "vae": root / TRASH / "vae"}
     assert genlab.rm("dcgan", root=root).latest is None
-    assert names(root) == {BIN}
+    assert names(root) == {TRASH}
     assert genlab.rm("vae", undo=True, root=root).latest == root / "vae"
 
 
@@ -57,8 +57,8 @@ def test_names_that_are_taken_get_a_number(root: Path) -> None:
     for name in ("vae", "vae"):
         genlab.rm(name, root=root)
         RunFolder.create(root, "vae").write_yaml("recipe.yaml", resolve("vae").values())
-    assert names(root / BIN) == {"vae", "vae-2"}
-    assert genlab.rm("vae", undo=True, root=root).places == {root / BIN / "vae": root / "vae-2"}
+    assert names(root / TRASH) == {"vae", "vae-2"}
+    assert genlab.rm("vae", undo=True, root=root).places == {root / TRASH / "vae": root / "vae-2"}
 
 
 def test_what_cannot_be_removed_moves_nothing(root: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_removed_moves_nothing(root: Path) -> None:
         genlab.rm("vae", "vea", root=root)
     with pytest.raises(UsageError, match="name the runs"):
         genlab.rm(root=root)
-    with pytest.raises(UsageError, match=r'no run "vae" in .*bin\. It is empty'):
+    with pytest.raises(UsageError, match=r'no run "vae" in .*trash\. It is empty'):
         genlab.rm("vae", undo=True, root=root)
     assert names(root) == before
 
@@ -83,8 +83,8 @@ def test_no_link_is_followed(root: Path, tmp_path: Path) -> None:
     (root / "linked").symlink_to(elsewhere)
     with pytest.raises(UsageError, match=r"linked is a link to .*elsewhere"):
         genlab.rm("linked", root=root)
-    (root / BIN).symlink_to(tmp_path)
-    with pytest.raises(UsageError, match="bin is a link"):
+    (root / TRASH).symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="trash is a link"):
         genlab.rm("vae", root=root)
     assert (root / "vae").is_dir()
     assert elsewhere.is_dir()

@@ -1,4 +1,4 @@
-"""A damaged cache is noticed and made again: after a power cut, a cut file, a wrong one, in any process."""
+"""A damaged cache is noticed and rebuilt: after a power cut, a cut file, a wrong one, in any process."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genlab.core.errors import DataError
-from genlab.data import pictures, proof
+from genlab.data import pictures, verification
 from genlab.data.cache import keep, kept, prepared
 from genlab.data.dataset import Source
 
@@ -46,14 +46,14 @@ def blacken(path: Path) -> None:
 
 
 def blacken_unseen(path: Path) -> None:
-    """Blacken a file before the stamp is written again, as if this boot had proved it."""
+    """Blacken a file before the stamp is written again, as if this boot had verified it."""
     blacken(path)
     entry = path.parent
-    proof._stamp(entry, proof._states(entry))
+    verification._stamp(entry, verification._states(entry))
 
 
 def another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_boot", lambda: "another")
+    monkeypatch.setattr(verification, "_boot", lambda: "another")
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -81,7 +81,7 @@ def read(entry: Path) -> tuple[bytes, list[str]]:
     return (entry / "images.npy").read_bytes(), json.loads((entry / "meta.json").read_text())["classes"]
 
 
-@pytest.mark.parametrize("name", ["images.npy", "meta.json", proof.MANIFEST])
+@pytest.mark.parametrize("name", ["images.npy", "meta.json", verification.MANIFEST])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_made_again_and_one_line_says_so(
     cache: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_made_again_and_one_line_says_so(
     (line,) = (record.getMessage() for record in caplog.records)
     assert name in line or damage == "wrong"
     assert "is damaged" in line
-    assert "made again" in line
+    assert "is rebuilt" in line
     prepared(cache, "key", pytest.fail, read)  # whole again
     assert len(caplog.records) == 1
 
@@ -100,13 +100,13 @@ def test_a_damaged_file_is_made_again_and_one_line_says_so(
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_stamp_makes_nothing_again(cache: Path, damage: str) -> None:
     before = prepared(cache, "key", build, read)
-    DAMAGE[damage](entry_of(cache) / proof.STAMP)
+    DAMAGE[damage](entry_of(cache) / verification.STAMP)
     assert prepared(cache, "key", pytest.fail, read) == before
 
 
 def test_damage_to_each_file_of_a_source_is_made_good(opened: Open, data: Path, cache: Path) -> None:
     before = content(opened(data))
-    for name in sorted(path.name for path in entry_of(cache).iterdir() if path.name != proof.STAMP):
+    for name in sorted(path.name for path in entry_of(cache).iterdir() if path.name != verification.STAMP):
         blacken(entry_of(cache) / name)
         assert content(opened(data)) == before, name
 
@@ -142,7 +142,7 @@ def test_inside_proving_stamps_do_not_count(opened: Open, data: Path, cache: Pat
     before = content(opened(data))
     blacken_unseen(max(entry_of(cache).iterdir(), key=lambda path: path.stat().st_size))
     assert content(opened(data)) != before  # no file is read as long as its stamp holds
-    with proof.proving():
+    with verification.verifying():
         assert content(opened(data)) == before
 
 
@@ -151,21 +151,21 @@ def test_an_entry_is_read_whole_once_a_boot(
 ) -> None:
     opened(data)
     hashed: list[str] = []
-    hash_of = proof._hash
-    monkeypatch.setattr(proof, "_hash", lambda path: (hashed.append(path.name), hash_of(path))[1])
+    hash_of = verification._hash
+    monkeypatch.setattr(verification, "_hash", lambda path: (hashed.append(path.name), hash_of(path))[1])
     opened(data)
     assert hashed == []
     another_boot(monkeypatch)
     opened(data)
-    assert set(hashed) == json.loads((entry_of(cache) / proof.MANIFEST).read_text()).keys()
+    assert set(hashed) == json.loads((entry_of(cache) / verification.MANIFEST).read_text()).keys()
     once = len(hashed)
     opened(data)
     assert len(hashed) == once
 
 
 def test_without_a_number_of_the_boot_each_process_proves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_BOOT", Path("/nowhere"))
-    assert proof._boot.__wrapped__() != proof._boot.__wrapped__()
+    monkeypatch.setattr(verification, "_BOOT", Path("/nowhere"))
+    assert verification._boot.__wrapped__() != verification._boot.__wrapped__()
 
 
 def test_a_process_keeps_the_files_that_it_has_mapped(opened: Open, album: Path, cache: Path) -> None:
@@ -194,9 +194,9 @@ def test_a_cache_that_cannot_be_stamped_can_be_read(
     another_boot(monkeypatch)
 
     def refuse(path: Path, *_: object) -> None:
-        raise proof.StorageError(f"cannot write {path}")
+        raise verification.StorageError(f"cannot write {path}")
 
-    monkeypatch.setattr(proof, "replace", refuse)
+    monkeypatch.setattr(verification, "replace", refuse)
     monkeypatch.setattr(pictures, "_prepare", lambda *_: pytest.fail("decoded again"))
     assert content(opened(album)) == before
 
@@ -215,7 +215,7 @@ def test_all_is_on_the_disk_before_the_entry_has_its_name(
     opened(album)
     names = [Path(path).name for path in synced]
     assert {"images.npy", "labels.npy", "held_out.npy", "meta.json"} <= set(names)
-    assert any(name.startswith(proof.MANIFEST) for name in names)
+    assert any(name.startswith(verification.MANIFEST) for name in names)
     assert names[-2:] == ["entry", "cache"]  # its names, then its own name
 
 

@@ -9,14 +9,14 @@ from genlab.verbs.options import File
 OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
-class Place(NamedTuple):
+class Output(NamedTuple):
     """A .png, or a folder, or neither."""
 
     png: Path | None
     folder: Path | None
 
 
-def place_of(out: File | None) -> Place:
+def output_of(out: File | None) -> Output:
     """Return what `out` names.
 
     Raises:
@@ -26,7 +26,7 @@ def place_of(out: File | None) -> Place:
     suffix = path.suffix.lower() if path else ""
     if suffix in OTHER_PICTURES:
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
-    return Place(path, None) if suffix == ".png" else Place(None, path)
+    return Output(path, None) if suffix == ".png" else Output(None, path)
 
 
 def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:
@@ -42,4 +42,4 @@ def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 
         images = len(shape) == 3
         size = f" of {shape[1]}×{shape[2]} pixels" if images else ""
         way = " Give a folder for single images: --out FOLDER." if images else ""
-        raise UsageError(f"one picture shows at most {most:,} {noun}{size}, not {number:,}.{way}")
+        raise UsageError(f"one .png shows at most {most:,} {noun}{size}, not {number:,}.{way}")

@@ -1,4 +1,4 @@
-"""The bin of a folder of runs: where removed runs are, until they are brought back or the bin is deleted."""
+"""The trash of a folder of runs: removed runs stay in it until they are restored or the trash is deleted."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +14,15 @@ from genlab.recipes.settings import DEFAULT_ROOT
 from genlab.runs.listing import list_runs
 from genlab.training.run_folder import LATEST, RunFolder, find, followed
 
-BIN = ".bin"
+TRASH = ".trash"
 
 
 @dataclass(frozen=True)
 class Moved:
-    """Runs that were moved into the bin or out of it."""
+    """Runs that were moved into the trash or out of it."""
 
     places: Mapping[Path, Path]  # where each run was, and where it is now
-    into_bin: bool
+    into_trash: bool
     latest: Path | None  # the run to which `latest` points since then; None if it stayed, or there is none
 
     def values(self) -> dict[str, Any]:
@@ -33,14 +33,14 @@ class Moved:
     def __str__(self) -> str:
         lines = [f"{before} is now {after}" for before, after in self.places.items()]
         if self.latest:
-            lines.append(f"{LATEST} is {self.latest} now")
-        if self.into_bin:
-            lines += [f"To bring it back: {_undo(*place)}" for place in _by_root(self.places.values())]
+            lines.append(f"{LATEST} is now {self.latest}")
+        if self.into_trash:
+            lines += [f"To restore: {_undo(*place)}" for place in _by_root(self.places.values())]
         return "\n".join(lines)
 
 
 def remove(runs: Sequence[str], root: Path) -> Moved:
-    """Move runs into the folder `.bin` next to them; nothing is moved if one of them cannot be.
+    """Move runs into the folder `.trash` next to them; nothing is moved if one of them cannot be.
 
     If `latest` pointed to one of them, it points to the run that changed last, or is removed.
 
@@ -51,27 +51,27 @@ def remove(runs: Sequence[str], root: Path) -> Moved:
     places = list(dict.fromkeys(_place(run, root) for run in runs))
     moved: dict[Path, Path] = {}
     for place in places:
-        moved[place] = _move(place, place.parent / BIN)
+        moved[place] = _move(place, place.parent / TRASH)
     roots = dict.fromkeys(place.parent for place in places)
     newest = [_repoint(each) for each in roots if os.path.lexists(each / LATEST) and _is_lost(each / LATEST)]
-    return Moved(moved, into_bin=True, latest=next((each for each in newest if each), None))
+    return Moved(moved, into_trash=True, latest=next((each for each in newest if each), None))
 
 
 def restore(names: Sequence[str], root: Path) -> Moved:
-    """Move runs from the bin of `root` back into it; under a new number if their name is taken.
+    """Move runs from the trash of `root` back into it; under a new number if their name is taken.
 
     Raises:
-        UsageError: there is no such run in the bin.
+        UsageError: there is no such run in the trash.
         StorageError: the disk refused.
     """
-    folder = _real(root / BIN)
+    folder = _real(root / TRASH)
     there = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     for name in names:
         if name not in there:
             listed = f"Runs in it: {', '.join(there)}." if there else "It is empty."
             raise UsageError(f'no run "{name}" in {folder}.{suggestion(name, there)} {listed}')
     moved = {folder / name: _move(folder / name, root) for name in dict.fromkeys(names)}
-    return Moved(moved, into_bin=False, latest=_repoint(root) if _is_lost(root / LATEST) else None)
+    return Moved(moved, into_trash=False, latest=_repoint(root) if _is_lost(root / LATEST) else None)
 
 
 def _place(run: str, root: Path) -> Path:
@@ -81,9 +81,9 @@ def _place(run: str, root: Path) -> Path:
     if given.name == LATEST:
         given = given.with_name(found.path.name)
     if given.is_symlink():
-        raise UsageError(f"{given} is a link to {found.path}. Remove the link by hand, or give the folder itself.")
+        raise UsageError(f"{given} is a link to {found.path}. Delete the link by hand, or give the folder itself.")
     if found.in_training():
-        raise UsageError(f"a process is training in {given} now. Stop it first, or wait for it.")
+        raise UsageError(f"a process is training in {given} now. Stop it, or wait until it has ended.")
     return given if given.name not in ("", "..") else found.path
 
 
@@ -98,8 +98,8 @@ def _move(place: Path, folder: Path) -> Path:
 
 
 def _real(folder: Path) -> Path:
-    """Return a folder that is not a bin which leads elsewhere."""
-    if folder.name == BIN and folder.is_symlink():
+    """Return a folder of runs or its trash; a trash that is a link is refused."""
+    if folder.name == TRASH and folder.is_symlink():
         raise UsageError(f"{folder} is a link, and runs are only moved within {folder.parent}. Delete the link.")
     return folder
 
@@ -120,7 +120,7 @@ def _repoint(root: Path) -> Path | None:
 
 
 def _by_root(places: Iterable[Path]) -> list[tuple[Path, list[str]]]:
-    """Return the folders of runs with the names of those that were moved into their bins."""
+    """Return the folders of runs with the names of the runs in their trash."""
     found: dict[Path, list[str]] = {}
     for place in places:
         found.setdefault(place.parent.parent, []).append(place.name)

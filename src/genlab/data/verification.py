@@ -1,4 +1,4 @@
-"""Proves that the files of a cache entry are those that were written: by their hashes, once after each boot.
+"""Verifies that the files of a cache entry are those that were written: by their hashes, once after each boot.
 
 A power cut can leave a file of the right length that is full of zeros. So an entry holds the length and the sha256
 of each file, and, once they were compared, a stamp with the boot and the state of the files (length, times,
@@ -19,14 +19,14 @@ from typing import Any
 from genlab.core.errors import StorageError
 from genlab.core.files import read, replace, sync, sync_folder
 
-MANIFEST, STAMP = "manifest.json", "proved.json"
+MANIFEST, STAMP = "manifest.json", "verified.json"
 _MOST = 2**20  # bytes of either
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _always = ContextVar("always", default=False)
 
 
 @contextmanager
-def proving() -> Iterator[None]:
+def verifying() -> Iterator[None]:
     """Compare the hashes of every entry that is opened inside the context, also of those with a stamp."""
     token = _always.set(True)
     try:
@@ -46,7 +46,7 @@ def record(entry: Path) -> None:
     sync_folder(entry)
 
 
-def prove(entry: Path) -> None:
+def verify(entry: Path) -> None:
     """Return if the files of an entry are those that were written.
 
     Raises:
@@ -71,10 +71,10 @@ def prove(entry: Path) -> None:
     _stamp(entry, states)
 
 
-def holds(entry: Path) -> bool:
-    """Return whether there is an entry, and `prove` finds no fault in it."""
+def is_intact(entry: Path) -> bool:
+    """Return whether there is an entry, and `verify` finds no fault in it."""
     try:
-        prove(entry)
+        verify(entry)
     except (OSError, ValueError):
         return False
     return True
@@ -106,7 +106,7 @@ def _as_stamp(states: dict[str, list[int]]) -> dict[str, Any]:
 
 
 def _stamp(entry: Path, states: dict[str, list[int]]) -> None:
-    with suppress(StorageError):  # a cache that cannot be written is proved each time
+    with suppress(StorageError):  # a cache that cannot be written is verified each time
         replace(entry / STAMP, json.dumps(_as_stamp(states)).encode())
 
 

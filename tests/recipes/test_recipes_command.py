@@ -10,7 +10,7 @@ import pytest
 
 from genlab.cli.main import run as command
 from genlab.plugins import plugin
-from genlab.recipes.again import again
+from genlab.recipes.command import train_command
 from genlab.recipes.resolve import Plan, resolve
 from genlab.runs import train
 
@@ -58,13 +58,13 @@ def test_the_command_has_what_differs_and_means_the_same(
     preset: str, options: Mapping[str, Any], line: str, tmp_path: Path, parsed: Any
 ) -> None:
     plan = resolve(preset, options)
-    assert again(plan.values(), tmp_path / "runs" / "a") == line
+    assert train_command(plan.values(), tmp_path / "runs" / "a") == line
     assert parsed(line) == plan
 
 
 def test_folders_are_absolute(tmp_path: Path, parsed: Any) -> None:
     plan = resolve("vae", {"root": "my runs", "data": str(tmp_path)})
-    line = again(plan.values(), tmp_path / "my runs" / "vae")
+    line = train_command(plan.values(), tmp_path / "my runs" / "vae")
     assert parsed(line) == replace(plan, settings=replace(plan.settings, root=str(tmp_path / "my runs")))
 
 
@@ -73,7 +73,7 @@ def test_a_plugin_is_named_with_its_options(tmp_path: Path, parsed: Any) -> None
     file.write_text(PLUGIN)
     plugin(file)
     plan = resolve("dcgan", {"loss": "cubic", "cubic_margin": 2.0})
-    line = again(plan.values(), tmp_path / "runs" / "a")
+    line = train_command(plan.values(), tmp_path / "runs" / "a")
     assert line == f"genlab train dcgan --loss cubic --cubic-margin 2.0 --plugin '{file}'"
     assert parsed(line) == plan
 
@@ -81,4 +81,4 @@ def test_a_plugin_is_named_with_its_options(tmp_path: Path, parsed: Any) -> None
 @pytest.mark.parametrize("change", [{"clip_norm": None}, {"of_tomorrow": 3}, {"steps": "many"}])
 def test_what_cannot_be_typed_is_read_from_the_file(change: Mapping[str, Any], tmp_path: Path) -> None:
     values = {**resolve("realnvp").values(), **change}
-    assert again(values, tmp_path / "a b") == f"genlab train '{tmp_path}/a b/recipe.yaml'"
+    assert train_command(values, tmp_path / "a b") == f"genlab train '{tmp_path}/a b/recipe.yaml'"
