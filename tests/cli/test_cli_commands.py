@@ -122,10 +122,11 @@ def test_evaluate_prints_figures_and_keeps_them(own: Path, genlab: Genlab) -> No
 
 
 def test_evaluate_measures_pictures_of_any_origin(pictures: Path, tmp_path: Path, genlab: Genlab) -> None:
-    (pictures / "broken.png").unlink()
-    code, out, _ = genlab(
-        *("evaluate", "--real", "digits", "--fake", pictures, "--extractor", "pixels", "--size", 16, "--json")
-    )
+    line = ("evaluate", "--real", "digits", "--fake", pictures, "--extractor", "pixels", "--size", 16, "--json")
+    code, _, err = genlab(*line)
+    assert code == 1
+    assert "--max-rejected 0.25" in err
+    code, out, _ = genlab(*line, "--max-rejected", 0.25)
     assert code == 0
     said = json.loads(out)
     assert said["subject"] == f"{pictures} compared with digits"

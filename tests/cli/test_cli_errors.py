@@ -120,6 +120,7 @@ def test_a_mistake_is_answered_in_words_with_exit_code_two(
         ("evaluate vae --extractor efficientnet-lite0@7", ["side must be from 32 to 512"]),
         ("evaluate vae --samples 1", ["--samples must be at least 2, not 1"]),
         ("evaluate vae --size 32", ["--size 32 is for --real and --fake"]),
+        ("evaluate vae --max-rejected 1", ["--max-rejected is for --real and --fake"]),
         ("evaluate vae --split all", ["--split held-out or train"]),
         ("evaluate --real digits", ["give both, or a run instead"]),
         ("evaluate vae --real digits --fake digits", ["either a run (vae) or --real and --fake"]),

@@ -223,7 +223,8 @@ def find_class(folder: RunFolder, name: str) -> int:
         raise UsageError(
             f"{folder.path.name} was trained on data without labels, so that there is no class {name}"
         )
-    shown = ", ".join(f"{number} {known}" for number, known in enumerate(classes[:20]))
+    numbered = enumerate(classes[:20])
+    shown = ", ".join(known if known == f"{number}" else f"{number} {known}" for number, known in numbered)
     more = f", … ({len(classes)} in all)" if len(classes) > 20 else ""
     raise UsageError(f'no class "{name}".{suggestion(name, classes)} Choices: {shown}{more}.')
 

@@ -21,6 +21,7 @@ def evaluate(
     fake: SourceName = None,
     size: int | None = None,
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
+    max_rejected: float | None = None,
     extractor: ExtractorName = "efficientnet-lite0",
     samples: int | None = None,
     split: Literal["held-out", "train", "all"] | None = None,
@@ -44,6 +45,8 @@ def evaluate(
             default the generated images stay as they are, and the real ones get their size.
         range: Values of black and white in those of --real and --fake that are an .npz or .npy, such as 0 1. By
             default recognised if certain.
+        max_rejected: Largest share of unusable files of --real and of --fake, by default 0.01; sets with more are
+            refused.
         split: Split of the real images: by default held-out for a run, all for --real.
         again: Measure again, even if the result is stored already.
 
@@ -64,6 +67,8 @@ def evaluate(
         raise UsageError(
             f"--size {size} is for --real and --fake; a run keeps the size of its training. Leave it out"
         )
+    if real is None and max_rejected is not None:
+        raise UsageError("--max-rejected is for --real and --fake; a run keeps that of its training. Leave it out")
     if real is None and range is not None:
         raise UsageError("--range is for --real and --fake; a run keeps that of its training. Leave it out")
 
@@ -76,4 +81,5 @@ def evaluate(
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
     if folder:
         return evaluate_run(folder, request, device, data=data, again=again)
-    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size, range=range)
+    given = {} if max_rejected is None else {"max_rejected": max_rejected}
+    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size, range=range, **given)
