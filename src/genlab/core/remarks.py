@@ -1,10 +1,12 @@
-"""Remarks: what a user should know although nothing has failed."""
+"""What a user should know although nothing has failed; a program decides where the logger "genlab" leads."""
 
 import logging
 from functools import cache
 
+LOG = logging.getLogger("genlab")
+
 
 @cache
 def remark(text: str) -> None:
-    """Tell the user once, on standard error or wherever the logger "genlab" of this program leads."""
-    logging.getLogger("genlab").warning(text)
+    """Tell the user once; the command line shows it on standard error."""
+    LOG.warning(text)

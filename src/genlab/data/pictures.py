@@ -118,7 +118,7 @@ def _prepare(
         shape, wanted = (channels, *fit.sides(size)), size
 
         def read(file: BinaryIO) -> Array:
-            return decode(file, wanted, shape[0])
+            return decode(file, wanted, shape[0]).array
 
         pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
         decoded = _accepted(pictures, listing, rejected)

@@ -1,6 +1,5 @@
 """`genlab bench`: how fast genlab is on this machine."""
 
-import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.remarks import LOG
 from genlab.recipes.settings import DeviceName
 from genlab.verbs.options import File
 from genlab.verbs.verb import verb
@@ -100,7 +100,7 @@ def bench(
     scope = Scope(repeats, find_device(device), None if presets is None else list(presets))
     about, sections = page.machine(), {}
     for name in parts or PARTS:
-        logging.getLogger("genlab").info("measuring %s", name)
+        LOG.info("measuring %s", name)
         sections[name] = PARTS[name](scope)
     about["busy after the last measurement"] = page.busy()
     command = _command(parts, presets or (), {"repeats": repeats, "write": write, "device": device})
