@@ -11,11 +11,12 @@ from torch import Tensor
 
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
+from genlab.core.text import printable
 from genlab.data.dataset import Rejected
 from genlab.data.decode import decode, reason, strict
 from genlab.data.fit import Whole
 from genlab.data.items import is_array
-from genlab.data.listing import Listing, printable
+from genlab.data.listing import Listing
 from genlab.data.read import Read, list_pictures, read_images
 
 

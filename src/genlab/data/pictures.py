@@ -13,12 +13,13 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from genlab.core.errors import DataError, UsageError
+from genlab.core.text import printable
 from genlab.data import fit
 from genlab.data.arrange import STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
 from genlab.data.decode import decode, read_header, reason, strict
-from genlab.data.listing import Listing, printable
+from genlab.data.listing import Listing
 from genlab.data.progress import bar
 
 T = TypeVar("T")

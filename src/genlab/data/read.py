@@ -13,11 +13,12 @@ from torch import Tensor
 from genlab.core.errors import DataError, UsageError
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
+from genlab.core.text import printable
 from genlab.data.arrays import as_array
 from genlab.data.dataset import Array, Rejected, as_floats
 from genlab.data.decode import decode, reason, strict
 from genlab.data.items import is_array
-from genlab.data.listing import Entry, Listing, list_folder, printable
+from genlab.data.listing import Entry, Listing, list_folder
 from genlab.data.objects import as_source
 from genlab.data.ranges import SLACK
 

@@ -388,6 +388,7 @@ def _report(folder: RunFolder, kind: object, error: BaseException | None, trace:
         why = str(second) if isinstance(second, GenlabError) else repr(second)
         text = f"The report could not be written: {why}"
         if error is None:
-            remark(f"{text}\nThe training is complete. Write the report with `genlab report {folder.path}`.")
+            command = typed("genlab", "report", folder.path)
+            remark(f"{text}\nThe training is complete. Write the report with `{command}`.")
         else:
             error.add_note(text)

@@ -1,6 +1,5 @@
 """`genlab bench`: how fast genlab is on this machine."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.remarks import LOG
+from genlab.core.text import typed
 from genlab.recipes.settings import DeviceName
 from genlab.verbs.options import File
 from genlab.verbs.verb import verb
@@ -115,4 +115,4 @@ def _command(parts: Sequence[str], presets: Sequence[str], options: Mapping[str,
     default = {"repeats": 5, "write": None, "device": "auto"}
     given = [(f"--{name}", str(value)) for name, value in options.items() if value != default[name]]
     named = ["--presets", *presets] if presets else []
-    return shlex.join(["genlab", "bench", *parts, *named, *(word for pair in given for word in pair)])
+    return typed("genlab", "bench", *parts, *named, *(word for pair in given for word in pair))
