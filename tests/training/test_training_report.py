@@ -427,6 +427,22 @@ def test_a_history_of_thousands_of_names_has_few_curves_and_columns(
     assert [row[0] for row in rows] == ["1", "2"]
 
 
+def test_only_the_first_signs_of_many_findings_have_plots(
+    bare: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_PLOTS", 3)
+    bare.scalars(1, {"loss": 1.0})
+    bare.scalars(2, {"loss": 2.0})
+    evidence = [Evidence("loss", 2.0, "at most 1"), Evidence("rate", 0.0, "above 1")]
+    for number in range(3):
+        bare.event(2, "finding", Finding(f"rule-{number}", "Bad", "warning", 1, 2, evidence, "Why.", "").values())
+    write_report(bare)
+    page = page_of(bare)
+    assert len(page.images) == 2  # of the loss; the rate was not recorded
+    assert page.text.count("loss 2, expected at most 1") == 3
+    assert "Only the first 3 signs have plots." in page.text
+
+
 def test_a_signal_that_ends_in_nan_keeps_its_curve() -> None:
     lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": None}]
     assert list(curves.groups(lines).values()) == [["loss"]]
