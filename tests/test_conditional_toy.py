@@ -24,7 +24,7 @@ from genlab.core.modality import Points
 from genlab.core.pictures import Picture, png, scatter_plot, stacked
 from genlab.data.source import open_source
 from genlab.runs.data import held_out_of
-from genlab.runs.train import Result
+from genlab.runs.result import Result
 from genlab.training.evaluation import evaluate
 from genlab.training.run_folder import RunFolder
 

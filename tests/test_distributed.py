@@ -29,10 +29,10 @@ from genlab.core.batch import Batch
 from genlab.core.distributed import (
     WHOLE,
     Shard,
+    all_reduce_max_,
     all_reduce_mean,
     all_reduce_mean_,
     barrier,
-    broadcast_,
     broadcast_object,
     current_shard,
     leave,
@@ -82,7 +82,7 @@ def _collectives(shard: Shard) -> None:
     assert world_size() == SIZE
     mine = torch.tensor([1.0, 10.0]) * (shard.rank + 1)
     assert all_reduce_mean_(mine.clone()).tolist() == [1.5, 15.0]
-    assert broadcast_(mine.clone()).tolist() == [1.0, 10.0]
+    assert all_reduce_max_(mine.clone()).tolist() == [2.0, 20.0]
     assert broadcast_object(f"from {shard.rank}") == "from 0"
     barrier()
     # f = m³ of m = (x₁ + x₂)/2; by the convention of `all_reduce_mean`, derivatives by x are those by m.

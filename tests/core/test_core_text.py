@@ -1,6 +1,7 @@
 """Values and texts as messages show them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from genlab.core import yaml12
 from genlab.core.errors import DataError
-from genlab.core.text import SHOWN, counted, escaped, escaped_json, plain, short, typed
+from genlab.core.text import SHOWN, counted, escaped, escaped_json, plain, printable, short, typed
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,12 @@ def test_what_commands_a_terminal_is_escaped_and_other_text_stays(text: str, sho
     document = json.dumps({"name": text}, ensure_ascii=False)
     assert escaped(escaped_json(document)) == escaped_json(document)
     assert json.loads(escaped_json(document)) == {"name": text}
+
+
+def test_a_name_is_shown_in_one_line() -> None:
+    assert printable("ü 👍") == "ü 👍"
+    assert printable(os.fsdecode(b"d\xffta\n\x1b")) == r"d\xffta\n\x1b"
+    assert printable("half \ud800") == r"half \ud800"
 
 
 @pytest.mark.parametrize("name", [b"d\xffta", b"\x1b[31m", b"a\nb\r\x85", b"1e-3"])

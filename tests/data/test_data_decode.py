@@ -46,7 +46,7 @@ def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
 
 def decoded(file: io.BytesIO, size: Size = 32, channels: int = 3) -> Array:
     with strict():
-        return decode(file, size, channels)
+        return decode(file, size, channels).array
 
 
 def near(found: list[tuple[int, ...]], wanted: list[tuple[int, ...]], tolerance: int) -> bool:

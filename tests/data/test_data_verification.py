@@ -138,7 +138,7 @@ def test_what_a_power_cut_left_is_noticed_at_the_next_boot(
     assert content(opened(data)) == before
 
 
-def test_inside_proving_stamps_do_not_count(opened: Open, data: Path, cache: Path) -> None:
+def test_inside_verifying_stamps_do_not_count(opened: Open, data: Path, cache: Path) -> None:
     before = content(opened(data))
     blacken_unseen(max(entry_of(cache).iterdir(), key=lambda path: path.stat().st_size))
     assert content(opened(data)) != before  # no file is read as long as its stamp holds

@@ -19,7 +19,7 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, from_values, resolve
 from genlab.recipes.vae import VAERecipe
 from genlab.runs import train
-from genlab.runs.train import Result
+from genlab.runs.result import Result
 from genlab.training.callbacks import Progress
 
 Face = Callable[[str, Mapping[str, Any]], Plan]

@@ -19,7 +19,8 @@ from genlab.recipes.presets import PRESETS
 from genlab.runs import callbacks, train
 from genlab.runs.load import loaded_from
 from genlab.runs.phases import build
-from genlab.runs.train import Result, validate
+from genlab.runs.result import Result
+from genlab.runs.validation import validate
 from genlab.training.evaluation import Evaluation
 from genlab.training.report import verdict
 from genlab.training.run_folder import RunFolder

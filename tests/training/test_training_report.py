@@ -395,3 +395,54 @@ def test_what_was_over_at_the_end_is_said_to_be(
     assert f"The doctor found: {said}" in verdict(bare)
     write_report(bare)
     assert ("since step 40 (no longer at the end)" in page_of(bare).text) is over
+
+
+def test_a_history_of_thousands_of_names_has_few_curves_and_columns(
+    bare: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signals of genlab come first, and the page says how many are left out."""
+    drawn: list[str] = []
+
+    def panel(names: Sequence[str], lines: object) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        drawn.extend(names)
+        return np.zeros((curves.HEIGHT, curves.WIDTH, 3), np.uint8)
+
+    monkeypatch.setattr(curves, "_draw_panel", panel)
+    monkeypatch.setattr(report, "draw", curves.draw)
+    monkeypatch.setattr(report, "MOST_CELLS", 20)
+    for step in (1, 2):
+        own = {f"mine {step} {number}": 1.0 for number in range(100)}
+        profile = {f"kl[{number}]": 1.0 for number in range(400)}
+        bare.scalars(step, {**own, **profile, "loss": 1.0, "late": float("nan") if step == 2 else 2.0})
+    write_report(bare)
+    assert len(curves.draw(bare.history(), [])) == curves.MOST_PANELS
+    assert {"loss", "kl[0]", "kl[255]", "mine 1 0"} <= set(drawn)
+    missing = 2 * 100 + 400 + 2 - len(set(drawn))
+    text = page_of(bare).text
+    assert f"{missing} more signals without a curve: history.jsonl has all." in text
+    assert "593 signals would make results.csv too large" in text
+    header, *rows = csv.reader(io.StringIO((bare.path / "results.csv").read_text()))
+    assert header[0] == "step"
+    assert len(header) == 10
+    assert [row[0] for row in rows] == ["1", "2"]
+
+
+def test_only_the_first_signs_of_many_findings_have_plots(
+    bare: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_PLOTS", 3)
+    bare.scalars(1, {"loss": 1.0})
+    bare.scalars(2, {"loss": 2.0})
+    evidence = [Evidence("loss", 2.0, "at most 1"), Evidence("rate", 0.0, "above 1")]
+    for number in range(3):
+        bare.event(2, "finding", Finding(f"rule-{number}", "Bad", "warning", 1, 2, evidence, "Why.", "").values())
+    write_report(bare)
+    page = page_of(bare)
+    assert len(page.images) == 2  # of the loss; the rate was not recorded
+    assert page.text.count("loss 2, expected at most 1") == 3
+    assert "Only the first 3 signs have plots." in page.text
+
+
+def test_a_signal_that_ends_in_nan_keeps_its_curve() -> None:
+    lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": None}]
+    assert list(curves.groups(lines).values()) == [["loss"]]

@@ -17,6 +17,7 @@ from genlab.data.fit import LEAST, MOST, Whole
 from genlab.data.native import Sizes, native_sizes, not_square
 from genlab.data.objects import as_source
 from genlab.data.source import takes_range
+from genlab.recipes.fields import flag
 from genlab.runs.extractors import find_extractor
 
 
@@ -81,7 +82,7 @@ def evaluate_pictures(
         GenlabError: too few images, or damaged files.
     """
     for name in request.sampling:
-        raise UsageError(f"--{name.replace('_', '-')} is an option for runs, not for pictures")
+        raise UsageError(f"{flag(name)} is an option for runs, not for pictures")
     with process_group(devices.find_device(device)) as shard:
         progress = progress and shard.rank == 0
         if range and not any(map(takes_range, (real, fake))):

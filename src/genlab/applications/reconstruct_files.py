@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from genlab.applications.reconstruct import reconstruct
 from genlab.core.batch import at_once
 from genlab.core.device import device_of
-from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.data.dataset import Rejected
@@ -61,17 +60,6 @@ def reconstruct_each(
             done.errors += errors.tolist()
             shown.update(task, completed=len(done.names) + len(done.rejected))
     return done
-
-
-def refuse_filled(folder: Path) -> None:
-    """Refuse a folder that is not empty.
-
-    Raises:
-        UsageError: it is not.
-    """
-    with storage(folder):
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed.")
 
 
 def _chunks(given: Iterable[Original | Rejected], most: int, rejected: list[Rejected]) -> Iterator[list[Original]]:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from genlab.applications.sample import chunks, stream
 from genlab.core.condition import Condition
 from genlab.core.errors import UsageError
-from genlab.core.files import put, read, replace, storage
+from genlab.core.files import put, read, refuse_filled, replace, storage
 from genlab.core.pictures import png, to_bytes
 
 RECORD = "samples.json"
@@ -150,9 +150,8 @@ def refuse_other(folder: Path) -> None:
         UsageError: it is not empty, and has no record.
         StorageError: it cannot be read.
     """
-    with storage(folder):
-        if folder.exists() and recorded(folder) is None and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed.")
+    if recorded(folder) is None:
+        refuse_filled(folder)
 
 
 def class_folders(names: Sequence[str]) -> list[str]:

@@ -160,13 +160,6 @@ def all_reduce_max_(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def broadcast_(tensor: Tensor) -> Tensor:
-    """Replace `tensor` by that of the first process, in place."""
-    if world_size() > 1:
-        dist.broadcast(tensor, 0)
-    return tensor
-
-
 def barrier() -> None:
     """Wait for all processes."""
     if world_size() > 1:

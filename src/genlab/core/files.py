@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from genlab.core.errors import StorageError
+from genlab.core.errors import StorageError, UsageError
 
 _DRAFT = re.compile(r".+\.[0-9a-f]{8}\.new")  # a name that `replace` gives
 
@@ -113,6 +113,18 @@ def sweep(folder: Path) -> None:
         for path in folder.iterdir():
             if _DRAFT.fullmatch(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
+
+
+def refuse_filled(folder: Path) -> None:
+    """Refuse a folder that is not empty.
+
+    Raises:
+        UsageError: it is not.
+        StorageError: it cannot be read.
+    """
+    with storage(folder):
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed.")
 
 
 def append(path: Path, line: str) -> None:

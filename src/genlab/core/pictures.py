@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from genlab.core.text import printable
+
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
     from torch import Tensor
@@ -96,8 +98,7 @@ def _wrapped(name: str, width: int, pen: "ImageDraw.ImageDraw") -> str:
 
 def drawable(name: str) -> str:
     """Return a name with escapes for the characters that the font of Pillow lacks."""
-    known = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-    return known.encode("latin-1", "backslashreplace").decode("latin-1")
+    return printable(name).encode("latin-1", "backslashreplace").decode("latin-1")
 
 
 def most_in_grid(shape: Sequence[int]) -> int:

@@ -21,6 +21,11 @@ def escaped(text: str) -> str:
     return _UNSAFE.sub(_escape, text)
 
 
+def printable(name: str) -> str:
+    """Return a name of a file or class with all characters escaped that cannot be shown in one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped(name))
+
+
 def escaped_json(text: str) -> str:
     """Return JSON with the same characters escaped as in JSON, so that it has the same values."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

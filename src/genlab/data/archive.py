@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from genlab.core.errors import DataError
+from genlab.core.text import printable
 from genlab.data.dataset import Rejected
 from genlab.data.decode import reason
-from genlab.data.listing import Entry, Listing, hidden, printable
+from genlab.data.listing import Entry, Listing, hidden
 from genlab.data.memory import Memory
 
 _MiB = 2**20

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -14,11 +13,11 @@ from typing import TypeVar
 from genlab.core import files
 from genlab.core.errors import DataError, StorageError, UsageError
 from genlab.core.text import escaped
+from genlab.core.warnings import LOG
 from genlab.data import draft, verification
 
 T = TypeVar("T")
 
-_log = logging.getLogger("genlab")
 _DIGEST = 32  # bytes of a sha256
 _MOST = 2**32  # bytes of a file that is read whole
 _TRIES = 4  # to read an entry that other processes replace
@@ -107,7 +106,7 @@ def keep(path: Path, data: bytes) -> None:
                 shutil.rmtree(path)
         files.replace(path, hashlib.sha256(data).digest() + data)
     except StorageError as error:
-        _log.warning("%s It will be computed again.", explain(_cause(error), path.parent.parent))
+        LOG.warning("%s It will be computed again.", explain(_cause(error), path.parent.parent))
 
 
 def kept(path: Path) -> bytes | None:
@@ -128,7 +127,7 @@ def kept(path: Path) -> bytes | None:
 
 def _warn_damaged(path: Path, why: str) -> None:
     where = escaped(str(path))
-    _log.warning('the cache "%s" is damaged (%s) and is rebuilt', where, why)
+    LOG.warning('the cache "%s" is damaged (%s) and is rebuilt', where, why)
 
 
 def _put(entry: Path, final: Path, aside: Path) -> None:

@@ -56,12 +56,20 @@ def read_header(file: BinaryIO) -> Header:
         return Header(picture.width, picture.height, picture.mode in _GREY)
 
 
-def decode(file: BinaryIO, size: Size, channels: int) -> Array:
-    """Return an image file as uint8 `(channels, H, W)`, by `fit`; raises what Pillow raises, or ValueError."""
+class Decoded(NamedTuple):
+    """An image file as an array, and how large the picture was."""
+
+    array: Array  # uint8 (channels, H, W)
+    size: tuple[int, int]  # height and width of the upright picture in the file
+
+
+def decode(file: BinaryIO, size: Size, channels: int) -> Decoded:
+    """Return an image file, brought to a size by `fit`; raises what Pillow raises, or ValueError."""
     from PIL import ImageOps
 
     with _open(file) as picture:
-        pixels = picture.width * picture.height
+        width, height = picture.size
+        pixels = width * height
         if picture.format in ("JPEG", "MPO"):
             least = 2 * max(sides(size))
             picture.draft(None, (least, least))  # decodes at a lower resolution, but not below this
@@ -69,19 +77,10 @@ def decode(file: BinaryIO, size: Size, channels: int) -> Array:
                 pixels = picture.width * picture.height
         with _PIXELS.held(_BYTES * pixels * (2 if picture.format in MEGAPIXELS else 1)):
             libtiff.load(picture)
+            stored = picture.size
             ImageOps.exif_transpose(picture, in_place=True)
-            return fit(to_bytes(picture), size, channels)
-
-
-def decode_whole(file: BinaryIO, size: tuple[int, int], channels: int) -> tuple[Array, tuple[int, int]]:
-    """Return a whole image file as uint8 `(channels, *size)`, and its own height and width; raises as `decode`."""
-    from PIL import Image, ImageOps
-
-    with _open(file) as picture:
-        ImageOps.exif_transpose(picture, in_place=True)
-        resized = to_bytes(picture).resize(size[::-1], Image.Resampling.BICUBIC, reducing_gap=2.0)
-        array = np.asarray(resized.convert("L" if channels == 1 else "RGB"))
-        return array.reshape(*size, channels).transpose(2, 0, 1), (picture.height, picture.width)
+            own = (height, width) if picture.size == stored else (width, height)
+            return Decoded(fit(to_bytes(picture), size, channels), own)
 
 
 def reason(error: Exception) -> str:

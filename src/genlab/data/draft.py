@@ -52,7 +52,7 @@ def _is_old(part: Path) -> bool:
 
 
 def _locks(file: IO[bytes]) -> bool:
-    """Lock a file until it is closed; return whether it could be locked."""
+    """Lock a file until it is closed; return whether it could be, not on Windows, which renames no open file."""
     try:
         import fcntl  # not on Windows
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from genlab.core.errors import DataError
 from genlab.core.files import expanded
+from genlab.core.text import printable
 from genlab.data import split
 from genlab.data.arrange import Arrange
 from genlab.data.arrays import GIVEN, Asked
 from genlab.data.dataset import IntArray, Rejected, Source
 from genlab.data.labels import encode, label_array
 from genlab.data.layout import Layout
-from genlab.data.listing import Entry, Listing, printable
+from genlab.data.listing import Entry, Listing
 from genlab.data.pictures import open_pictures
 from genlab.data.stamp import stamp, too_new
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from genlab.core.errors import DataError
+from genlab.core.text import printable
 from genlab.data import split
 from genlab.data.dataset import IntArray
-from genlab.data.listing import printable
 
 _TRAIN = frozenset({"train", "training"})
 _HELD_OUT = frozenset(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from genlab.core.text import printable
 from genlab.data.dataset import Rejected
 from genlab.data.stamp import stamp, too_new
 
@@ -48,14 +49,6 @@ class Listing:
         for entry in self.entries:
             digest.update(os.fsencode(f"\0{entry.path}\0{entry.stamp}"))
         return digest.hexdigest()
-
-
-def printable(path: str) -> str:
-    """Return `path` with unprintable characters escaped."""
-    if path.isprintable():
-        return path
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def hidden(name: str) -> bool:

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
+from genlab.core.text import printable
 from genlab.data.dataset import Rejected
-from genlab.data.decode import decode_whole, reason, strict
+from genlab.data.decode import decode, reason, strict
+from genlab.data.fit import Whole
 from genlab.data.items import is_array
-from genlab.data.listing import Listing, printable
+from genlab.data.listing import Listing
 from genlab.data.read import Read, list_pictures, read_images
 
 
@@ -49,7 +51,7 @@ class Originals:
             shown = printable(entry.path)
             try:
                 with strict(), listing.open(at) as file:
-                    array, size = decode_whole(file, (height, width), channels)
+                    array, size = decode(file, Whole(height, width), channels)
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 yield Rejected(shown, reason(error))
             else:

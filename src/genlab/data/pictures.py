@@ -13,13 +13,13 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from genlab.core.errors import DataError, UsageError
-from genlab.core.text import counted
+from genlab.core.text import counted, printable
 from genlab.data import fit
 from genlab.data.arrange import STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
 from genlab.data.decode import decode, read_header, reason, strict
-from genlab.data.listing import Listing, printable
+from genlab.data.listing import Listing
 from genlab.data.progress import bar
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ def _prepare(
         shape, wanted = (channels, *fit.sides(size)), size
 
         def read(file: BinaryIO) -> Array:
-            return decode(file, wanted, shape[0])
+            return decode(file, wanted, shape[0]).array
 
         pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
         decoded = _accepted(pictures, listing, rejected)

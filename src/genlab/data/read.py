@@ -13,11 +13,12 @@ from torch import Tensor
 from genlab.core.errors import DataError, UsageError
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
+from genlab.core.text import printable
 from genlab.data.arrays import as_array
 from genlab.data.dataset import Array, Rejected, as_floats
-from genlab.data.decode import decode, read_header, reason, strict
+from genlab.data.decode import decode, reason, strict
 from genlab.data.items import is_array
-from genlab.data.listing import Entry, Listing, list_folder, printable
+from genlab.data.listing import Entry, Listing, list_folder
 from genlab.data.objects import as_source
 from genlab.data.ranges import SLACK
 
@@ -125,22 +126,21 @@ def unreadable(path: Path, rejected: Sequence[Rejected]) -> DataError:
 
 def _of_files(path: Path, modality: Modality) -> Read:
     listing = list_pictures(path, modality)
-    channels, side, width = modality.shape
-    if side != width:
-        raise UsageError(f"this model was trained on pictures of {side}×{width}; pictures are read as squares")
+    channels, side, other = modality.shape
+    if side != other:
+        raise UsageError(f"this model was trained on pictures of {side}×{other}; pictures are read as squares")
     names, images, rejected, cropped = [], [], list(listing.rejected), 0
     with strict():
         for at, entry in enumerate(listing.entries):
             try:
                 with listing.open(at) as file:
-                    header = read_header(file)
-                    file.seek(0)
-                    images.append(decode(file, side, channels))
+                    array, (height, width) = decode(file, side, channels)
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 rejected.append(Rejected(printable(entry.path), reason(error)))
             else:
                 names.append(printable(entry.path))
-                cropped += header.width != header.height
+                images.append(array)
+                cropped += height != width
     if not images:
         raise unreadable(path, rejected)
     pixels = torch.from_numpy(np.stack(images)).float() / 127.5 - 1

@@ -18,6 +18,7 @@ from typing import Any
 
 from genlab.core.errors import StorageError
 from genlab.core.files import read, replace, sync, sync_folder
+from genlab.data.stamp import stamp
 
 MANIFEST, STAMP = "manifest.json", "verified.json"
 _MOST = 2**20  # bytes of either
@@ -92,7 +93,7 @@ def _states(entry: Path) -> dict[str, list[int]]:
             raise ValueError(f"{path.name}: {error.strerror}") from error
         if not stat.S_ISREG(about.st_mode):  # a FIFO would wait forever
             raise ValueError(f"{path.name} is not a file")
-        states[path.name] = [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+        states[path.name] = list(stamp(about))  # as JSON gives it back
     return states
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from genlab.core.batch import Batch
+from genlab.core.text import typed
 from genlab.data.loader import Loader
 from genlab.diagnosis.doctor import Doctor
 from genlab.recipes.recipe import LatentRecipe
@@ -62,7 +63,7 @@ def phase_inputs(run: RunSetup, current: CurrentPhase, *, quiet: bool) -> PhaseI
     elif briefer_than_evaluation(plan, current.training.model):
         notes = {
             "evaluation": "in pixels only, because features take longer than this training; "
-            f"to measure fully: genlab evaluate {run.folder.path}"
+            f"to measure fully: {typed('genlab', 'evaluate', run.folder.path)}"
         }
     return PhaseInputs(held_out, real, distance, notes)
 

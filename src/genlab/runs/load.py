@@ -1,6 +1,5 @@
 """Loads the model of a run."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
 from genlab.core.errors import CheckpointError
 from genlab.core.text import typed
-from genlab.core.warnings import warn_once
+from genlab.core.warnings import LOG, warn_once
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.runs.data import plan_of, spec_of
@@ -26,7 +25,6 @@ from genlab.training.choice import Choice, choose
 from genlab.training.matching import require_equal
 from genlab.training.run_folder import RunFolder
 
-LOG = logging.getLogger("genlab")
 LOADED = "loaded_from"  # attribute of a model
 UNET_SCHEMA = 3  # first schema of checkpoints in which a U-Net has width // 16 groups everywhere
 

@@ -8,12 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from genlab.core import device, distributed, parts
 from genlab.core.condition import required_conditions
 from genlab.core.contract import Decodes, Samples
-from genlab.core.distributed import Shard
 from genlab.core.errors import (
     GenlabError,
     LostProcessError,
@@ -23,13 +20,11 @@ from genlab.core.errors import (
     UsageError,
 )
 from genlab.core.parts import LATER, Part, registered
-from genlab.core.text import counted, typed
+from genlab.core.text import typed
 from genlab.core.warnings import warn_once
-from genlab.data.dataset import Source
 from genlab.data.loader import Loader
 from genlab.data.source import locate
 from genlab.data.verification import verifying
-from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.runs import extractors, phases
 from genlab.runs.callbacks import (
@@ -42,26 +37,24 @@ from genlab.runs.callbacks import (
 )
 from genlab.runs.data import beside_note, open_data, open_recorded, plan_of, record, resized_note
 from genlab.runs.load import refuse_outdated
-from genlab.runs.memory import outline, refuse_oversized
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
-from genlab.runs.run import Run
+from genlab.runs.result import Result
 from genlab.runs.schedule import ScheduleChange, rescheduled
 from genlab.runs.trained import changes
 from genlab.runs.treatment import Treatment, treat
+from genlab.runs.validation import refuse_spent, validate
 from genlab.training import checkpoint, own, saving
 from genlab.training.callbacks import Observer, Progress
 from genlab.training.checkpoint import Checkpoint
-from genlab.training.choice import choose
 from genlab.training.fit import fit
 from genlab.training.interruption import Interrupted
 from genlab.training.loggers import find_logger
 from genlab.training.own import OwnCallback
-from genlab.training.report import duration, write_report
+from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder, find
 from genlab.training.state import collect
 
-CPU = torch.device("cpu")
 RESUMABLE = (
     "steps",
     "minutes",
@@ -73,47 +66,6 @@ RESUMABLE = (
 )  # may change when a run resumes
 
 
-class Result(Run):
-    """A run that has just been trained, with how this training went."""
-
-    def __init__(
-        self,
-        folder: Path,
-        progress: Progress,
-        start_step: int,
-        planned_steps: int,
-        has_latents: bool = False,
-        has_schedules: bool = False,
-    ) -> None:
-        self.folder = folder.resolve()
-        self.progress = progress
-        self.start_step = start_step  # where this training started
-        self.planned_steps = planned_steps
-        self.has_latents = has_latents  # whether `genlab interpolate` can use its model
-        self.has_schedules = has_schedules  # that other steps would change
-
-    def __str__(self) -> str:
-        """Return where its results are and what to try next."""
-        here, progress = Path.cwd(), self.progress
-        folder = self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder
-        further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
-        files = RunFolder(self.folder)
-        used = choose(files).name if checkpoint.exists(files.last) else "last"
-        use = "interpolate" if self.has_latents else "sample"
-        stretch = " --stretch-schedule" if further != self.planned_steps and self.has_schedules else ""
-        over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
-        return (
-            f"{counted(progress.step, 'step')} in {duration(progress.seconds)}{over}\n\n"
-            f"  pictures  {folder}/previews\n"
-            f"  report    {folder}/report.html\n"
-            f"  model     {folder}/checkpoints/{used}/model.safetensors\n\n"
-            f"Try next:\n"
-            f"  {typed('genlab', 'info', folder)}\n"
-            f"  {typed('genlab', use, folder)}\n"
-            f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
-        )
-
-
 def train(plan: Plan, *, quiet: bool = False) -> Result:
     """Train `plan` in a new run folder.
 
@@ -121,9 +73,10 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: data, recipe, device or disk cannot be used; or see `fit`.
     """
     plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
-    with distributed.process_group(device.find_device(plan.settings.device)) as shard:
+    where = device.find_device(plan.settings.device)
+    with distributed.process_group(where) as shard:
         source = open_data(plan.settings, shard, quiet=quiet)
-        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
+        validate(plan.recipe, source, shard, where)
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
@@ -175,47 +128,21 @@ def resume(
     folder = find(run, root)
     before = plan_of(folder)
     plan = before.changed({name: value for name, value in options.items() if name != "data"})
-    with distributed.process_group(device.find_device(plan.settings.device)) as shard:
+    where = device.find_device(plan.settings.device)
+    with distributed.process_group(where) as shard:
         with verifying():
             source = open_recorded(folder, plan.settings, options.get("data"), shard, quiet=quiet)
         if source.name in registered("data"):
             plan = plan.changed({"data": source.name})
         elif "data" in options:
             plan = plan.changed({"data": locate(options["data"])})
-        validate(plan.recipe, source, shard, device.find_device(plan.settings.device))
+        validate(plan.recipe, source, shard, where)
         step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
         recipes = before.recipe, plan.recipe
         if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):
             raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")
         plan, notes = rescheduled(before, plan, schedule, source.train.spec, step)
         return _train(RunSetup(plan, source, folder, shard, notes), quiet=quiet)
-
-
-def validate(recipe: Recipe, source: Source, shard: Shard, where: torch.device = CPU) -> None:
-    """Refuse a recipe that cannot be trained, before anything is written.
-
-    Raises:
-        UsageError: parts exclude each other or do not fit the data, networks do not support the shape, the batch
-            cannot be divided among the processes, or the memory of the device is too small.
-        DataError: a phase needs images of a size that the data cannot be reduced to.
-    """
-    for phase in phases.phases_of(recipe, source.train.spec):
-        _validate_batch(phase.recipe, shard)
-        phase.recipe.refuse(phase.spec, shard.size)
-        phases.resized(source, phase.spec)
-        refuse_oversized(phase, outline(phase), shard.size, where)
-
-
-def _validate_batch(recipe: Recipe, shard: Shard) -> None:
-    if recipe.batch_size % shard.size:
-        raise UsageError(f"--batch-size {recipe.batch_size} cannot be divided among {shard.size} processes")
-    rows = recipe.batch_size // shard.size
-    if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
-        choices = ", ".join(str(count) for count in range(1, rows // 2 + 1) if rows % count == 0)
-        raise UsageError(
-            f"--accumulate {recipe.accumulate} does not cut the {rows} images per process of --batch-size "
-            f"{recipe.batch_size} into equal parts of 2 or more. Choices: {choices or 1}."
-        )
 
 
 def _train(run: RunSetup, *, quiet: bool) -> Result:
@@ -262,7 +189,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
         if treatment:
             progress.seconds = max(progress.seconds, treatment.seconds)
         start_step = progress.step
-        _check_budget(run.plan, progress)
+        refuse_spent(run.plan, progress)
         current = phases.start(run, phases.phase_at(run.phases, progress.step), saved)
         inputs = phase_inputs(run, current, quiet=quiet)
         observers: Sequence[Observer] = []
@@ -301,18 +228,6 @@ def _changed_parts(run: RunSetup) -> dict[str, str]:
             hashes = f"sha256 {old[: parts.SHOWN]} before, {new[: parts.SHOWN] or 'unknown'} now"
             changed.setdefault(hashes, []).append(part)
     return {names_of(its): f"changed: {hashes}" for hashes, its in changed.items()}
-
-
-def _check_budget(plan: Plan, progress: Progress) -> None:
-    """Refuse to resume a run without steps or minutes left."""
-    steps, minutes = plan.recipe.steps, plan.settings.minutes
-    if steps < progress.step:
-        raise UsageError(f"this run is already at step {progress.step}, beyond --steps {steps}")
-    if minutes and progress.seconds >= 60 * minutes and progress.step < steps:
-        raise UsageError(
-            f"this run used up its {minutes:g} minutes at step {progress.step} of {steps}; "
-            "set more --minutes, or --steps without a time limit"
-        )
 
 
 def _fit(
@@ -391,6 +306,7 @@ def _report(folder: RunFolder, kind: object, error: BaseException | None, trace:
         why = str(second) if isinstance(second, GenlabError) else repr(second)
         text = f"The report could not be written: {why}"
         if error is None:
-            warn_once(f"{text}\nThe training is complete. Write the report with `genlab report {folder.path}`.")
+            command = typed("genlab", "report", folder.path)
+            warn_once(f"{text}\nThe training is complete. Write the report with `{command}`.")
         else:
             error.add_note(text)

@@ -7,14 +7,14 @@ best checkpoint as an uninterrupted one. The evaluation at the end of a run coun
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 from genlab.core.errors import CheckpointError, GenlabError, UsageError
+from genlab.recipes.settings import CheckpointName
 from genlab.training import checkpoint
 from genlab.training.criterion import recorded_criterion
 from genlab.training.run_folder import RunFolder
 
-Name: TypeAlias = Literal["best", "last"]
 Event: TypeAlias = Mapping[str, Any]
 
 
@@ -22,7 +22,7 @@ Event: TypeAlias = Mapping[str, Any]
 class Choice:
     """A checkpoint of a run, and what is known of it."""
 
-    name: Name
+    name: CheckpointName
     step: int
     last: int | None  # step of the checkpoint last
     evaluation: Event | None = None  # the event of its evaluation
@@ -36,7 +36,7 @@ class Choice:
         return f"checkpoint {self.name}, {step}{figure}" + (f" ({self.other})" if self.other else "")
 
 
-def choose(folder: RunFolder, which: Name | None = None) -> Choice:
+def choose(folder: RunFolder, which: CheckpointName | None = None) -> Choice:
     """Return the checkpoint `which` of a run; by default the better of best and last.
 
     Best is taken unless last is better by the same criterion, measured in the same way.
@@ -45,17 +45,17 @@ def choose(folder: RunFolder, which: Name | None = None) -> Choice:
         UsageError: `which` is no name of a checkpoint.
         CheckpointError: there is no such checkpoint, or its state is damaged.
     """
-    if which not in (None, *get_args(Name)):
-        raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(Name))}.')
+    if which not in (None, *get_args(CheckpointName)):
+        raise UsageError(f'no checkpoint "{which}". Choices: {", ".join(get_args(CheckpointName))}.')
     if which == "best" and not checkpoint.exists(folder.best) and checkpoint.exists(folder.last):
         raise CheckpointError(
             f"{folder.path} has no best checkpoint: only evaluations every --evaluate-every steps can be best, "
             "and the run has had none. Use --checkpoint last."
         )
-    needed: Name = which or ("best" if checkpoint.exists(folder.best) else "last")
+    needed: CheckpointName = which or ("best" if checkpoint.exists(folder.best) else "last")
     found = {needed: checkpoint.load_state(_place(folder, needed))}
-    best, last = (_saved(folder, name, found.get(name)) for name in get_args(Name))
-    name: Name = which or ("last" if best is None or _better(last, best) else "best")
+    best, last = (_saved(folder, name, found.get(name)) for name in get_args(CheckpointName))
+    name: CheckpointName = which or ("last" if best is None or _better(last, best) else "best")
     mine, other = (best, last) if name == "best" else (last, best)
     assert mine
     return Choice(
@@ -84,11 +84,11 @@ class _Saved:
     evaluation: Event | None
 
 
-def _place(folder: RunFolder, name: Name) -> Path:
+def _place(folder: RunFolder, name: CheckpointName) -> Path:
     return folder.best if name == "best" else folder.last
 
 
-def _saved(folder: RunFolder, name: Name, state: Event | None) -> _Saved | None:
+def _saved(folder: RunFolder, name: CheckpointName, state: Event | None) -> _Saved | None:
     """Return what is known of a checkpoint; None if it cannot be read."""
     try:
         state = state or checkpoint.load_state(_place(folder, name))
@@ -120,9 +120,9 @@ def _better(last: _Saved | None, best: _Saved) -> bool:
     return recorded_criterion(last.evaluation)[1] < recorded_criterion(best.evaluation)[1]  # NaN never is
 
 
-def _remark(folder: RunFolder, name: Name, mine: _Saved, other: _Saved | None) -> str:
+def _remark(folder: RunFolder, name: CheckpointName, mine: _Saved, other: _Saved | None) -> str:
     """Return what is known of the other checkpoint."""
-    its: Name = "last" if name == "best" else "best"
+    its: CheckpointName = "last" if name == "best" else "best"
     if other is None:
         return f"{its} is damaged" if checkpoint.exists(_place(folder, its)) else ""
     if other.step == mine.step:

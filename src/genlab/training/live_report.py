@@ -1,18 +1,16 @@
 """Keeps the report of a run up to date while it trains."""
 
-import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from genlab.core.pictures import Picture
+from genlab.core.warnings import LOG
 from genlab.training.report import write_report
 from genlab.training.run_folder import RunFolder
 
 SHARE = 0.01  # of the time of a run that its report may take
 FIRST = 1.0  # seconds that it takes, until it has been measured
-
-log = logging.getLogger("genlab")
 
 
 class LiveReport:
@@ -37,7 +35,7 @@ class LiveReport:
         try:
             write_report(self.folder, training=True)
         except Exception as error:
-            log.warning("The report could not be written at step %d: %s", step, error)
+            LOG.warning("The report could not be written at step %d: %s", step, error)
         self.written = time.monotonic()
         self.took = self.written - began
 

@@ -15,11 +15,14 @@ from genlab.diagnosis.finding import span
 from genlab.recipes.command import train_command
 from genlab.training.choice import best_evaluation
 from genlab.training.criterion import recorded_criterion
-from genlab.training.curves import Panel, draw, draw_signal, tiled
+from genlab.training.curves import Panel, draw, draw_signal, is_known, left_out, tiled
 from genlab.training.lines import TEXT, WHOLE
 from genlab.training.run_folder import RunFolder
 
 SHOWN_PREVIEWS = 6
+MOST_CELLS = 1 << 24  # of results.csv: more than a history without gaps can fill
+MOST_PLOTS = 60  # of the doctor's findings
+MOST_COLUMNS = 60  # of the table of evaluations
 _STILL_TRAINING = " The training is still running: this page is updated from time to time and at the end."
 _OF_MODEL = "model_"  # prefix of the sampling options in a protocol
 _NO_COLUMNS = ("event", "time", "criterion", "protocol")  # of an evaluation event
@@ -33,23 +36,42 @@ def write_report(folder: RunFolder, *, training: bool = False) -> None:
     """
     history, events = folder.history(), folder.events()
     evaluations = [e for e in events if e["event"] == "evaluation"]
-    folder.write_text("results.csv", _csv(history, evaluations))
+    table = _rows(history, evaluations)
+    columns, missing = _columns(table)
+    folder.write_text("results.csv", _csv(table, columns))
     curves = draw(history, evaluations)
     folder.write_bytes("results.png", tiled(curves))
-    folder.write_text("report.html", _html(folder, history, events, curves, training=training))
+    folder.write_text("report.html", _html(folder, history, events, curves, missing, training=training))
 
 
-def _csv(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _rows(history: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a row for each recorded step: its signals, and its evaluation if there was one."""
     rows: dict[int, dict[str, Any]] = {line["step"]: dict(line) for line in history}
     for evaluation in evaluations:
         values = {n: v for n, v in evaluation.items() if n not in _NO_COLUMNS}
         rows.setdefault(evaluation["step"], {}).update(values)
-    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    return [rows[step] for step in sorted(rows)]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[str], str]:
+    """Return the columns of results.csv, and in a sentence how many there is no room for; "" if none."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kept = _first(names, MOST_CELLS // max(len(rows), 1))
+    missing = len(names) - len(kept)
+    return kept, f"{counted(missing, 'signal')} would make results.csv too large and are left out." * bool(missing)
+
+
+def _first(names: Sequence[str], most: int) -> list[str]:
+    """Return at most `most` names in their order; if there are more, signals of genlab before others."""
+    kept = sorted(range(len(names)), key=lambda at: names[at] != "step" and not is_known(names[at]))[:most]
+    return [names[at] for at in sorted(kept)] if len(names) > most else list(names)
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[step] for step in sorted(rows))
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(map(row.get, columns) for row in rows)
     return stream.getvalue()
 
 
@@ -58,6 +80,7 @@ def _html(
     history: Sequence[Mapping[str, Any]],
     events: Sequence[Mapping[str, Any]],
     curves: Sequence[Panel],
+    missing: str,
     *,
     training: bool,
 ) -> str:
@@ -79,6 +102,7 @@ def _html(
 <h2>Pictures</h2>{_about_previews(history)}<div class="previews">{previews or "<p>None yet.</p>"}</div>
 {_sampling(evaluations)}
 <h2>Curves</h2><div class="curves">{"".join(map(_curve, curves)) or "<p>None yet.</p>"}</div>
+<p>{left_out(curves, history, evaluations)} {missing}</p>
 <h2>Evaluations</h2>{_evaluations(evaluations)}
 <h2>Data</h2>{_table(("", ""), _flat(data))}
 <h2>Run it again</h2>
@@ -130,12 +154,14 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
     if not evaluations:
         return _table((), ())
     latest = evaluations[-1]
-    names = [name for name in latest if name not in _NO_COLUMNS]
+    every = [name for name in latest if name not in _NO_COLUMNS]
+    names = _first(every, MOST_COLUMNS)
     stamp = ", ".join(f"{name} {value}" for name, value in latest.get("protocol", {}).items() if value != "")
     about = [
         "On held-out images, with the published weights and the same noise each time.",
         f"The best checkpoint has the lowest {recorded_criterion(latest)[0]}.",
         *([f"Protocol of the Fréchet distance: {stamp}."] if stamp else []),
+        *([f"{len(every) - len(names):,} more values are in events.jsonl."] if len(every) > len(names) else []),
     ]
     values = _table(names, ([_cell(event.get(name, "")) for name in names] for event in evaluations))
     return f"<p>{html.escape(' '.join(about))}</p>{values}"
@@ -143,12 +169,14 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
 
 def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> str:
     """Return the doctor's findings and the treatments, in the order of events."""
-    parts, over = [], _over(events)
+    parts, over, plotted = [], _over(events), 0
     for event in events:
         if event["event"] == "finding":
-            plots = [draw_signal(history, e["signal"], event["since"]) for e in event["evidence"]]
+            shown = event["evidence"][: MOST_PLOTS - plotted]
+            plots = [draw_signal(history, e["signal"], event["since"]) for e in shown]
+            plotted += len(shown)
             signs = (f"{e['signal']} {_cell(e['value'])}, expected {e['expected']}" for e in event["evidence"])
-            shown = "".join(f"<li>{html.escape(sign)}</li>" for sign in signs)
+            listed = "".join(f"<li>{html.escape(sign)}</li>" for sign in signs)
             remedies = "".join(
                 f"<li><code>{html.escape(remedy['changes'])}</code>: {html.escape(remedy['why'])}</li>"
                 for remedy in event["remedies"]
@@ -156,7 +184,7 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
             parts.append(
                 f"<h3>{html.escape(event['severity'])}: {html.escape(event['symptom'])}, since step "
                 f"{event['since']:,}{over.get(event['rule'], '')}</h3>"
-                f"{''.join(image(plot) for plot in plots if plot)}<ul>{shown}</ul>"
+                f"{''.join(image(plot) for plot in plots if plot)}<ul>{listed}</ul>"
                 f"<p>{html.escape(event['why'])} {html.escape(event['references'])}</p>"
                 + (f"<p>Remedies, the best first:</p><ul>{remedies}</ul>" if remedies else "")
             )
@@ -166,6 +194,8 @@ def _diagnosis(history: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
                 f"<p><b>Treated</b> at step {event['step']:,}: went back to step {event['back to step']:,} "
                 f"and continued with {html.escape(changes)}.</p>"
             )
+    if plotted == MOST_PLOTS:
+        parts.append(f"<p>Only the first {MOST_PLOTS} signs have plots.</p>")
     return "".join(parts) or "<p>The doctor found nothing wrong in its signals.</p>"
 
 

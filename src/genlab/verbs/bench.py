@@ -1,13 +1,13 @@
 """`genlab bench`: how fast genlab is on this machine."""
 
-import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.text import typed
+from genlab.core.warnings import LOG
 from genlab.recipes.settings import DeviceName
 from genlab.verbs.options import File
 from genlab.verbs.verb import verb
@@ -100,7 +100,7 @@ def bench(
     scope = Scope(repeats, find_device(device), None if presets is None else list(presets))
     about, sections = page.machine(), {}
     for name in parts or PARTS:
-        logging.getLogger("genlab").info("measuring %s", name)
+        LOG.info("measuring %s", name)
         sections[name] = PARTS[name](scope)
     about["busy after the last measurement"] = page.busy()
     command = _command(parts, presets or (), {"repeats": repeats, "write": write, "device": device})
@@ -115,4 +115,4 @@ def _command(parts: Sequence[str], presets: Sequence[str], options: Mapping[str,
     default = {"repeats": 5, "write": None, "device": "auto"}
     given = [(f"--{name}", str(value)) for name, value in options.items() if value != default[name]]
     named = ["--presets", *presets] if presets else []
-    return shlex.join(["genlab", "bench", *parts, *named, *(word for pair in given for word in pair)])
+    return typed("genlab", "bench", *parts, *named, *(word for pair in given for word in pair))

@@ -81,5 +81,6 @@ def evaluate(
     request = Request(extractor, samples, split, resize, seed, checkpoint, sampling)
     if folder:
         return evaluate_run(folder, request, device, data=data, again=again)
-    given = {} if max_rejected is None else {"max_rejected": max_rejected}
-    return evaluate_pictures(os.fspath(real), os.fspath(fake), request, device, size=size, range=range, **given)
+    most = 0.01 if max_rejected is None else max_rejected
+    names = os.fspath(real), os.fspath(fake)
+    return evaluate_pictures(*names, request, device, size=size, range=range, max_rejected=most)

@@ -119,7 +119,8 @@ def reconstruct(
 
     import torch
 
-    from genlab.applications.reconstruct_files import reconstruct_each, refuse_filled
+    from genlab.applications.reconstruct_files import reconstruct_each
+    from genlab.core.files import refuse_filled
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 

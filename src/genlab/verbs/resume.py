@@ -10,8 +10,8 @@ from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
+    from genlab.runs.result import Result
     from genlab.runs.schedule import ScheduleChange
-    from genlab.runs.train import Result
 
 
 @verb

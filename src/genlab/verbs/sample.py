@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
-from genlab.core.text import counted
+from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.output import output_of, refuse_too_many
@@ -66,8 +66,6 @@ class Sampled:
         return f"<Sampled {(self.number, *self.spec.target.shape)} {self.path}>"
 
     def __str__(self) -> str:
-        from genlab.data.listing import printable
-
         names = self.spec.class_names
         if self.folder:
             there = f" ({self.resumed} of them were there already)" if self.resumed else ""

@@ -7,7 +7,7 @@ from genlab.verbs.options import PresetName
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from genlab.runs.train import Result
+    from genlab.runs.result import Result
 
 
 @verb
