@@ -60,6 +60,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "grown": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "huge": lambda path: os.truncate(path, 1 << 36),  # sparse
     "zeros": blacken,
     "gone": lambda path: path.unlink(),
     "a link to nothing": lambda path: (path.unlink(), path.symlink_to("nothing")),

@@ -19,7 +19,7 @@ from genlab.data import draft, verification
 T = TypeVar("T")
 
 _DIGEST = 32  # bytes of a sha256
-_MOST = 2**32  # bytes of a file that is read whole
+_MOST = 2**31  # bytes of a file that is read whole
 _TRIES = 4  # to read an entry that other processes replace
 
 
@@ -38,10 +38,11 @@ def cache_folder() -> Path:
 
 
 def _temporary() -> Path:
-    folder = Path(tempfile.gettempdir(), f"genlab-{os.getuid()}")
+    user = getattr(os, "getuid", lambda: 0)()  # Windows has none, and calls every owner 0
+    folder = Path(tempfile.gettempdir(), f"genlab-{user}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        safe = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+        safe = not folder.is_symlink() and folder.stat().st_uid == user
     except OSError:
         safe = False
     if not safe:
