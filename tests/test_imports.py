@@ -239,3 +239,13 @@ def test_the_public_names_are_there_on_first_use() -> None:
         assert getattr(genlab, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         genlab.trian  # noqa: B018
+
+
+def test_slow_libraries_are_imported_only_where_they_are_used() -> None:
+    """They take from a quarter of a second to a second at the start of every training."""
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            slow = {name.partition(".")[0] for name in names} & {"matplotlib", "scipy", "sklearn"}
+            assert not slow or path.parent.name == "bench", f"{path} imports {slow}"

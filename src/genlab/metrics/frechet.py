@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from genlab.core.errors import GenlabError
@@ -174,6 +173,8 @@ def _root(covariance: Tensor) -> Tensor:
     full, failed = torch.linalg.cholesky_ex(covariance, upper=True)
     if not failed:
         return full
+    from scipy.linalg.lapack import dpstrf  # takes a quarter of a second
+
     factor, pivots, rank, _ = dpstrf(covariance.cpu().numpy(), lower=0)
     upper = torch.from_numpy(factor).triu()[:rank]
     root = torch.empty_like(upper)
