@@ -40,7 +40,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import beside_note, open_data, open_recorded, plan_of, record, resized_note
+from genlab.runs.data import open_data, open_recorded, plan_of, reading_notes, record
 from genlab.runs.load import refuse_outdated
 from genlab.runs.memory import outline, refuse_oversized
 from genlab.runs.phases import CurrentPhase, RunSetup
@@ -128,8 +128,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         own.require(plan.settings.callbacks)
         notes = {
             **rehearse(RunSetup(plan, source, RunFolder(Path()), shard)),
-            **resized_note(plan.settings, source),
-            **beside_note(source),
+            **reading_notes(plan.settings, source),
         }
         path = ""
         if shard.rank == 0:
