@@ -25,7 +25,7 @@ MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse
 MOST_POINTS = 2**20  # in a plot
 MOST_LINES = 4  # of a caption
 POINT_CANVAS = 256  # side of a scatter plot, in pixels
-LETTERS = 10  # height of the letters of captions, in pixels
+LETTERS = 9  # height of the letters of captions, in pixels
 
 
 def to_bytes(images: "Tensor") -> NDArray[np.uint8]:
