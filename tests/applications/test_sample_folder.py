@@ -58,6 +58,13 @@ def test_a_record_of_something_else_is_refused(text: str, tmp_path: Path) -> Non
         filled(tmp_path, Grey(), 2)
 
 
+def test_a_change_is_told_in_the_letters_of_its_names(tmp_path: Path) -> None:
+    folder = SampleFolder(tmp_path, {})
+    folder.prepare({"classes": ["été"]}, 1)
+    with pytest.raises(UsageError, match=r'classes was \["été"\] and is \["Straße"\]'):
+        folder.prepare({"classes": ["Straße"]}, 1)
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(UsageError, match=r"is not empty. Choose a new --out"):

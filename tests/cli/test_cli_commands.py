@@ -425,6 +425,13 @@ def test_a_picture_is_not_written_under_a_name_that_says_otherwise(
         assert (code, err) == (2, f"genlab: --out {tmp_path / name} must be a .png\n")
 
 
+def test_a_file_is_no_folder_for_images(runs: Path, tmp_path: Path, genlab: Genlab) -> None:
+    (tmp_path / "notes.txt").touch()
+    code, _, err = genlab("sample", "vae", "--out", tmp_path / "notes.txt", "--root", runs)
+    said = f"genlab: --out {tmp_path / 'notes.txt'} must be a .png for a grid, or a folder for single PNGs\n"
+    assert (code, err) == (2, said)
+
+
 def test_points_are_not_written_one_by_one(tmp_path: Path, genlab: Genlab) -> None:
     small = ("--data", "ring8", "--architecture", "mlp", "--width", 4, "--steps", 1, "--timesteps", 3)
     assert genlab("train", "flow-matching", *small, "--sampling-steps", 2, "--root", tmp_path)[0] == 0

@@ -8,6 +8,7 @@ from PIL import Image
 from genlab.core.pictures import (
     POINT_CANVAS,
     columns_of,
+    drawable,
     gif,
     image_grid,
     label_tiles,
@@ -46,6 +47,13 @@ def test_a_name_of_any_kind_fits_above_an_image(name: str) -> None:
     assert grid.shape[1] == 2 * 34 - 2
     assert len(grid) < 32 + 80
     assert label_tiles([name]).shape == (64, 64, 1)
+
+
+def test_names_are_drawn_in_the_letters_of_europe_and_others_are_escaped() -> None:
+    for name in ("été à la mer", "Straße", "łódka", "θάλασσα", "кошка"):
+        assert drawable(name) == name
+        assert len({png(label_tiles([letter])) for letter in name}) == len(set(name))
+    assert drawable("猫") == "\\u732b"
 
 
 @pytest.mark.parametrize(

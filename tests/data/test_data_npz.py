@@ -267,3 +267,17 @@ def test_a_small_file_that_holds_much_is_refused_before_it_is_read(
     with pytest.raises(DataError, match=r"when decompressed: more than .* and 20 times its size"):
         opened(path)
     assert native_sizes(str(path)) == {(64, 64): 200}
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((16, 16, 3), "shorter side to 32 px (bicubic, antialiased), centre square"),
+        ((32, 48, 3), "shorter side to 32 px (bicubic, antialiased), centre square, which crops the longer side"),
+        ((32, 32, 3), None),
+    ],
+)
+def test_a_source_says_how_its_images_were_resized(
+    opened: Open, written: Callable[..., Path], shape: tuple[int, ...], said: str | None
+) -> None:
+    assert opened(written(images=np.zeros((20, *shape), np.uint8))).notes.get("resize") == said

@@ -543,6 +543,12 @@ def test_a_doctor_knows_at_the_end_what_it_has_told() -> None:
     assert event_line("diagnosis", {"findings": []}) == "diagnosis: nothing wrong in its signals"
 
 
+@pytest.mark.parametrize("best", [True, False])
+def test_an_evaluation_says_whether_its_checkpoint_was_saved_as_best(best: bool) -> None:
+    line = event_line("evaluation", {"loss": 1.0, "best": best, "protocol": {}})
+    assert line == "evaluation: loss 1" + "  saved as best" * best
+
+
 def test_a_long_history_is_examined_again_at_few_steps() -> None:
     looks = _examined_steps(run("gan", steps=40_000), [30, 50_000])
     assert looks[:3] == [20, 30, 40]

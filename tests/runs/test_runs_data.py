@@ -129,7 +129,8 @@ def test_a_model_with_sources_samples_with_the_data_that_are_given(run: genlab.R
 def test_a_size_that_was_chosen_is_noted(root: Path) -> None:
     def notes(images: Array, **options: Any) -> list[Any]:
         made = genlab.train("vae", data=images, root=root, **TINY, **options)
-        return [note["images resized"] for note in RunFolder(made.folder).events("note")]
+        told = [note.get("images resized") for note in RunFolder(made.folder).events("note")]
+        return [note for note in told if note]
 
     assert notes(IMAGES) == notes(IMAGES[:, :12], size=16) == []
     (note,) = notes(IMAGES[:, :12])
@@ -179,6 +180,20 @@ def test_a_class_is_found_exactly_before_in_any_case(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'"cat" may be Cat \(0\) or CAT \(1\)\. Write it exactly'):
         find_class(folder, "cat")
     assert find_class(folder, "DOG") == 2
+
+
+def test_a_number_means_the_class_of_that_name_where_all_names_are_numbers(tmp_path: Path) -> None:
+    folder = labelled(tmp_path, "1", "2", "4")
+    assert [find_class(folder, name) for name in ("1", "2", "4")] == [0, 1, 2]
+    with pytest.raises(UsageError, match=r'no class "0"\. Choices: 1, 2, 4\.'):
+        find_class(folder, "0")
+
+
+def test_a_training_says_that_pictures_are_cropped(root: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (20, 16, 24), dtype=np.uint8)
+    run = genlab.train("vae", data=wide, size=16, root=root, **TINY)
+    (note,) = RunFolder(run.folder).events("note")
+    assert note["resize"].endswith("which crops the longer side")
 
 
 def test_other_rules_for_folders_are_named_when_a_run_is_resumed(tmp_path: Path) -> None:

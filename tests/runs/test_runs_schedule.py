@@ -47,6 +47,8 @@ def test_other_steps_under_a_schedule_are_asked_about_with_both_answers(tmp_path
         assert words in str(caught.value)
     assert (run.folder / "recipe.yaml").read_text() == before
     assert genlab.resume(run, steps=4, quiet=True).step == 4
+    with pytest.raises(UsageError, match="already at step 4, beyond --steps 2"):
+        genlab.resume(run, steps=2, quiet=True)
     for wrong in ({"steps": 8, "stretch_schedule": True, "keep_schedule": True}, {"keep_schedule": True}):
         with pytest.raises(UsageError, match="--stretch-schedule and --keep-schedule"):
             genlab.resume(run, quiet=True, **wrong)

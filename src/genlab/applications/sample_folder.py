@@ -60,7 +60,7 @@ class SampleFolder:
             had, known = known.pop("number", None), {**known}
             changed = [name for name in (*record, *known) if record.get(name) != known.get(name)]
             if changed:
-                was, now = (json.dumps(values.get(changed[0])) for values in (known, record))
+                was, now = (json.dumps(values.get(changed[0]), ensure_ascii=False) for values in (known, record))
                 raise UsageError(
                     f"{self.path} holds samples that were made in another way: {changed[0]} was {was} and is "
                     f"{now}. Choose a new --out, so that images are not mixed."

@@ -4,15 +4,15 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genlab.core.text import printable
-
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
     from torch import Tensor
 
 Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
@@ -25,6 +25,7 @@ MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse
 MOST_POINTS = 2**20  # in a plot
 MOST_LINES = 4  # of a caption
 POINT_CANVAS = 256  # side of a scatter plot, in pixels
+LETTERS = 9  # height of the letters of captions, in pixels
 
 
 def to_bytes(images: "Tensor") -> NDArray[np.uint8]:
@@ -74,15 +75,15 @@ def _laid_out(tiles: NDArray[np.uint8], columns: int) -> Picture:
 
 def _captions(names: Sequence[str], width: int) -> NDArray[np.uint8]:
     """Return names as black text (N, H, width, 1), each in as many lines as it takes, at most `MOST_LINES`."""
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
-    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    pen = _pen(Image.new("L", (1, 1)))
     texts = {name: _wrapped(name, width, pen) for name in names}
     height = max(math.ceil(pen.multiline_textbbox((0, 0), text)[3]) for text in texts.values()) + SPACE
     drawn = {}
     for name, text in texts.items():
         paper = Image.new("L", (width, height), 255)
-        ImageDraw.Draw(paper).multiline_text((0, 0), text, fill=0)
+        _pen(paper).multiline_text((0, 0), text, fill=0)
         drawn[name] = np.asarray(paper)[:, :, None]
     return np.stack([drawn[name] for name in names])
 
@@ -97,8 +98,32 @@ def _wrapped(name: str, width: int, pen: "ImageDraw.ImageDraw") -> str:
 
 
 def drawable(name: str) -> str:
-    """Return a name with escapes for the characters that the font of Pillow lacks."""
-    return printable(name).encode("latin-1", "backslashreplace").decode("latin-1")
+    """Return a name with escapes for the characters that the font of captions lacks."""
+    return "".join(c if _has_glyph(c) else c.encode("unicode_escape").decode() for c in name)
+
+
+@cache
+def _font() -> "ImageFont.FreeTypeFont":
+    """Return DejaVu Sans, which matplotlib brings along: the font of Pillow has ASCII letters only."""
+    import matplotlib as mpl
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), LETTERS)
+
+
+def _pen(paper: "Image.Image") -> "ImageDraw.ImageDraw":
+    """Return what draws on a picture, in the font of captions."""
+    from PIL import ImageDraw
+
+    pen = ImageDraw.Draw(paper)
+    pen.font = _font()
+    return pen
+
+
+@cache
+def _has_glyph(letter: str) -> bool:
+    """Return whether the font can draw a letter. It draws those that it lacks like U+FFFF, which is none."""
+    return letter.isprintable() and bytes(_font().getmask(letter)) != bytes(_font().getmask("\uffff"))
 
 
 def most_in_grid(shape: Sequence[int]) -> int:
@@ -130,12 +155,12 @@ def scatter_plot(points: "Tensor") -> Picture:
 def label_tiles(names: Sequence[str], columns: int | None = None) -> Picture:
     """Write each name on a tile, and lay out the tiles in a grid."""
     import torch
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     tiles = np.full((len(names), 1, TILE, TILE), 255, np.uint8)
     for tile, name in zip(tiles, names, strict=True):
         paper = Image.new("L", (TILE, TILE), 255)
-        ImageDraw.Draw(paper).multiline_text((1, 1), "\n".join(textwrap.wrap(drawable(name), 9)), fill=0)
+        _pen(paper).multiline_text((1, 1), "\n".join(textwrap.wrap(drawable(name), 9)), fill=0)
         tile[0] = np.asarray(paper)
     return image_grid(torch.from_numpy(tiles).float() / 127.5 - 1, columns)
 

@@ -148,9 +148,7 @@ def _images(parts: Sequence[Part], asked: Asked) -> tuple[list[Array], dict[str,
     values, kept = stored(images, low, high, rounded=resized)
     notes = {"recognised": f"{laid_out[0][1]}; {range_}", "native size": f"{width}x{height}"}
     if resized:
-        colour = f"; {channels} to {wanted[0]} channels" if wanted[0] != channels else ""
-        crop = ", which crops the longer side" if height != width and isinstance(size, int) else ""
-        notes["resize"] = fit.rule(size) + crop + colour
+        notes["resize"] = fit.change(images[0].shape[1:], size, wanted[0])
         values = [fit.fit_all(part, size, wanted[0]) for part in values]
     return values, {**notes, "stored": kept}
 

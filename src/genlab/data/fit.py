@@ -40,6 +40,14 @@ def rule(size: Size) -> str:
     return f"whole pictures to {size.width}x{size.height} px (bicubic, antialiased)"
 
 
+def change(shape: Sequence[int], size: Size, channels: int) -> str:
+    """Return in words what becomes of pictures (C, H, W) that are brought to a size and a number of channels."""
+    before, height, width = shape
+    crop = ", which crops the longer side" if height != width and isinstance(size, int) else ""
+    colour = f"; {before} to {channels} channels" if channels != before else ""
+    return rule(size) + crop + colour
+
+
 def check_request(size: Size | None, channels: int | None) -> None:
     """Raise UsageError unless size and channels are None or supported values."""
     if size is not None and not all(LEAST <= side <= MOST for side in sides(size)):

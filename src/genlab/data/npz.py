@@ -8,7 +8,7 @@ from genlab.core.errors import DataError
 from genlab.data.arrayfile import Header, open_arrays
 from genlab.data.arrays import assemble
 from genlab.data.dataset import Array, IntArray, Source
-from genlab.data.fit import CHANNELS, Size, default_size, fit_all
+from genlab.data.fit import CHANNELS, Size, change, default_size, fit_all, sides
 from genlab.data.keys import find_keys
 from genlab.data.labels import encode
 from genlab.data.ranges import IN_A_FILE, Part, limits, nearest_bytes
@@ -67,6 +67,8 @@ def _make(name: str, path: Path, size: Size | None, channels: int | None, range_
         "recognised": f"{', '.join(layout for _, layout in laid_out)}; {found}",
         "native size": f"{native[2]}x{native[1]}",
     }
+    if (channels, *sides(size)) != native:
+        notes["resize"] = change(native, size, channels)
     if unused := sorted(set(arrays.headers) - {names[key] for key in read}):
         notes["not used"] = f"the arrays {', '.join(unused)}"
     return assemble(name, fitted, labels, classes, rule, notes)

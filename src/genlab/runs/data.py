@@ -54,18 +54,19 @@ def record(source: Source, folder: RunFolder) -> None:
     folder.write_text("rejected.csv", _table(("path", "reason"), map(astuple, source.rejected)))
 
 
-def resized_note(settings: Settings, source: Source) -> dict[str, str]:
-    """Return a note if data that were given in Python were resized without being asked for."""
+def reading_notes(settings: Settings, source: Source) -> dict[str, str]:
+    """Return notes on what was changed as images were read and that nobody asked for.
+
+    That is pictures beside folders of classes, which are left out; cropped pictures; and data given in Python that
+    were resized.
+    """
+    changes = {"classes": "beside", "not square": "cropped", "resize": "crops"}
+    notes = {what: source.notes[what] for what, word in changes.items() if word in source.notes.get(what, "")}
     if settings.size or settings.data not in registered("data") or "resize" not in source.notes:
-        return {}
+        return notes
     native, resize = source.notes["native size"], source.notes["resize"]
-    return {"images resized": f"native size {native}; {resize}. Choose another size with size=…"}
-
-
-def beside_note(source: Source) -> dict[str, str]:
-    """Return a note if pictures beside the folders of classes changed what is trained on."""
-    classes = source.notes.get("classes", "")
-    return {"classes": classes} if "beside" in classes else {}
+    notes.pop("resize", None)
+    return {**notes, "images resized": f"native size {native}; {resize}. Choose another size with size=…"}
 
 
 def check_unchanged(folder: RunFolder, source: Source) -> None:
@@ -201,7 +202,7 @@ def require_parts(folder: RunFolder, *, data: bool = True) -> None:
 
 
 def find_class(folder: RunFolder, name: str) -> int:
-    """Return the index of a class, given its name or its index as text.
+    """Return the index of a class, given its name or its index as text; where names are numbers, only its name.
 
     Raises:
         UsageError: there is no such class.
@@ -217,14 +218,14 @@ def find_class(folder: RunFolder, name: str) -> int:
         )
     if alike:
         return alike[0]
-    if name.isdecimal() and int(name) < len(classes):
+    numbered = bool(classes) and all(known.lstrip("-").isdecimal() for known in classes)  # so 0 is no index
+    if name.isdecimal() and int(name) < len(classes) and not numbered:
         return int(name)
     if not classes:
         raise UsageError(
             f"{folder.path.name} was trained on data without labels, so that there is no class {name}"
         )
-    numbered = enumerate(classes[:20])
-    shown = ", ".join(known if known == f"{number}" else f"{number} {known}" for number, known in numbered)
+    shown = ", ".join(known if numbered else f"{number} {known}" for number, known in enumerate(classes[:20]))
     more = f", … ({len(classes)} in all)" if len(classes) > 20 else ""
     raise UsageError(f'no class "{name}".{suggestion(name, classes)} Choices: {shown}{more}.')
 

@@ -31,10 +31,10 @@ def rescheduled(
     Raises:
         UsageError: schedules would change, and `change` is None.
     """
-    old, new = before.recipe.schedule_length, after.recipe.steps
+    old, new = before.recipe.schedule_length, after.recipe.steps  # new ones before `step` are refused later
     stretched = after.changed({"schedule_steps": None})
     moved = _moved(before.recipe, stretched.recipe, spec, step)
-    if not moved or (change is None and (before.recipe.schedule_steps or not step)):
+    if not moved or new < step or (change is None and (before.recipe.schedule_steps or not step)):
         return after, {}
     jumps = ", ".join(f"{flag(n)} from {one(step):.4g} to {two(step):.4g}" for n, (one, two) in moved.items())
     if change == "stretch":

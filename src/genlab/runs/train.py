@@ -35,7 +35,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import beside_note, open_data, open_recorded, plan_of, record, resized_note
+from genlab.runs.data import open_data, open_recorded, plan_of, reading_notes, record
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
@@ -82,8 +82,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         own.require(plan.settings.callbacks)
         notes = {
             **rehearse(RunSetup(plan, source, RunFolder(Path()), shard)),
-            **resized_note(plan.settings, source),
-            **beside_note(source),
+            **reading_notes(plan.settings, source),
         }
         path = ""
         if shard.rank == 0:

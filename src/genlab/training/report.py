@@ -163,7 +163,8 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> str:
         *([f"Protocol of the Fréchet distance: {stamp}."] if stamp else []),
         *([f"{len(every) - len(names):,} more values are in events.jsonl."] if len(every) > len(names) else []),
     ]
-    values = _table(names, ([_cell(event.get(name, "")) for name in names] for event in evaluations))
+    titles = ["saved as best" if name == "best" else name for name in names]
+    values = _table(titles, ([_cell(event.get(name, "")) for name in names] for event in evaluations))
     return f"<p>{html.escape(' '.join(about))}</p>{values}"
 
 
@@ -276,7 +277,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return "not a number" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+    return "not a number" if value is None else f"{value:.5g}" if isinstance(value, float) else plain(value)
 
 
 def _flat(values: Mapping[str, Any]) -> list[tuple[str, str]]:

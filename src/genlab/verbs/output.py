@@ -20,11 +20,11 @@ def output_of(out: File | None) -> Output:
     """Return what `out` names.
 
     Raises:
-        UsageError: another picture than a PNG.
+        UsageError: another picture than a PNG, or a file that is no picture.
     """
     path = None if out is None else Path(out)
     suffix = path.suffix.lower() if path else ""
-    if suffix in OTHER_PICTURES:
+    if suffix in OTHER_PICTURES or (path and suffix != ".png" and path.is_file()):
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     return Output(path, None) if suffix == ".png" else Output(None, path)
 
