@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genlab.applications.subject import Subject
     from genlab.core.batch import Batch
     from genlab.core.contract import Evaluator
+    from genlab.core.errors import GenlabError
     from genlab.core.modality import Classes, DataSpec, Images, Points
     from genlab.data.dataset import Source
     from genlab.data.objects import as_source
@@ -59,6 +60,7 @@ PARTS = {  # for parts of one's own, and where they are
     "Evaluator": "core.contract",
     "Evidence": "diagnosis.finding",
     "Figure": "metrics.figures",
+    "GenlabError": "core.errors",
     "Images": "core.modality",
     "Points": "core.modality",
     "Recipe": "recipes.recipe",
@@ -81,6 +83,7 @@ __all__ = [
     "Evaluator",
     "Evidence",
     "Figure",
+    "GenlabError",
     "Images",
     "Points",
     "Recipe",

@@ -472,12 +472,16 @@ def test_real_pictures_of_other_shapes_are_squashed_to_that_of_the_generated(tmp
     assert named.protocol["images"] == "1×32×32"
 
 
-def test_large_generated_pictures_are_resized_and_give_no_fid(tmp_path: Path) -> None:
-    stored = {name: saved(wide(12, 1, 520), tmp_path / name) for name in ("real", "fake")}
+@pytest.mark.parametrize(("size", "to"), [((1, 520), "8×512"), ((640, 320), "512×256")])
+def test_large_generated_pictures_are_resized_and_give_no_fid(
+    tmp_path: Path, size: tuple[int, int], to: str
+) -> None:
+    stored = {name: saved(wide(12, *size), tmp_path / name) for name in ("real", "fake")}
     figure = evaluate_pictures(str(stored["real"]), str(stored["fake"]), FEW, "cpu").figures[0]
-    assert figure.protocol["native"] == "real 1×520 px, fake 1×520 px"
-    assert figure.protocol["resized_before"] == "real and fake to 8×512 px, uncropped"
-    assert "generated pictures were resized to 8×512 before the extractor, so this is not an FID" in figure.note
+    native = "×".join(map(str, size))
+    assert figure.protocol["native"] == f"real {native} px, fake {native} px"
+    assert figure.protocol["resized_before"] == f"real and fake to {to} px, uncropped"
+    assert f"generated pictures were resized to {to} before the extractor, so this is not an FID" in figure.note
 
 
 def test_all_pictures_of_a_set_count_unless_fewer_are_asked_for(

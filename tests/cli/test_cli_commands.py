@@ -55,7 +55,10 @@ def test_training_says_where_everything_is_and_what_to_try(
     folder = tmp_path / preset
     assert f"pictures  {folder}/previews" in out
     assert f"report    {folder}/report.html" in out
-    for line in re.findall(r"genlab (.*)", out.split("Try next:")[1]):
+    lines = re.findall(r"genlab (.*)", out.split("Try next:")[1])
+    use = "interpolate" if preset == "autoencoder" else "sample"
+    assert [line.split()[0] for line in lines] == ["info", use, "resume"]
+    for line in lines:
         assert genlab(*line.split())[0] == 0, line
     model = re.search(r"model +(\S+)", out)
     assert model is not None
@@ -313,6 +316,7 @@ def test_a_folder_is_reconstructed_into_pictures_of_the_same_names_and_sizes(
         "deep/d.png": (16, 16),
     }
     assert "images: 5" in said
+    assert len(re.findall(r"^0\.\d+  \S+$", said, re.MULTILINE)) == 5
     assert "squashed to the model's 16x16 pixels in grey, because their aspect ratio differs: 3" in said
     assert "reconstructed at the model's 16x16 pixels in grey and written in their original sizes" in said
     assert re.search(r"^rejected  broken\.png: .+$", said, re.MULTILINE)

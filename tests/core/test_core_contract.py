@@ -60,8 +60,8 @@ def test_exit_codes_are_those_of_the_manual() -> None:
 def test_the_device_is_there_or_refused() -> None:
     assert device.find_device("cpu") == torch.device("cpu")
     assert device.find_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(UsageError, match=r'no device "gpu" here\. Choices on this machine: auto, .*cpu'):
-        device.find_device("gpu")
+    with pytest.raises(UsageError, match=r'no device "tpu" here\. Choices on this machine: auto, .*cpu'):
+        device.find_device("tpu")
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(2, 2))
     placed = device.to_device(model, "cpu")
     assert device.device_of(placed) == torch.device("cpu")

@@ -52,6 +52,14 @@ def test_a_gpu_has_several_names(name: str, found: str, monkeypatch: pytest.Monk
     assert str(find_device(name)) == found
 
 
+@pytest.mark.parametrize("name", ["gpu", "cuda:0", "0"])
+def test_it_is_said_that_there_is_no_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=rf'no device "{name}" here: torch finds no GPU\. .*: auto, cpu\.'):
+        find_device(name)
+
+
 @pytest.mark.parametrize("name", ["cuda:2", "2", "tpu", "meta", "gpus", "-1", "", "cuda:"])
 def test_a_gpu_that_is_not_there_is_refused_with_the_choices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -145,7 +145,8 @@ def _common(fake: _Set, size: int | None) -> Whole | None:
             f"Choose the side of one square for all: --size {min(least, MOST)}."
         )
     ((height, width),) = fake.sizes
-    return Whole(*(min(max(side, LEAST), MOST) for side in (height, width)))
+    scale = min(1, MOST / max(height, width))
+    return Whole(*(max(round(scale * side), LEAST) for side in (height, width)))
 
 
 def _protocol(sets: Sequence[_Set], to: Whole) -> Mapping[str, str]:

@@ -32,7 +32,10 @@ def find_device(name: str) -> torch.device:
         wanted = there[0]
     if wanted not in (*there, *numbered):
         choices = ["auto", *there, *numbered]
-        raise UsageError(f'no device "{short(name)}" here. Choices on this machine: {", ".join(choices)}.')
+        missing = ": torch finds no GPU" if there == ["cpu"] and re.match("gpu|cuda|mps", wanted) else ""
+        raise UsageError(
+            f'no device "{short(name)}" here{missing}. Choices on this machine: {", ".join(choices)}.'
+        )
     if not wanted.startswith("cuda"):
         return torch.device(wanted)
     # With TF32 flows cannot be inverted accurately, and results depend on the GPU.

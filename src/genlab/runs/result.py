@@ -1,5 +1,6 @@
 """What a training returns: its run, how it went, and what to try next."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from genlab.core.text import counted, typed
@@ -20,14 +21,14 @@ class Result(Run):
         progress: Progress,
         start_step: int,
         planned_steps: int,
-        has_latents: bool = False,
+        uses: Sequence[str] = (),
         has_schedules: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self.progress = progress
         self.start_step = start_step  # where this training started
         self.planned_steps = planned_steps
-        self.has_latents = has_latents  # whether `genlab interpolate` can use its model
+        self.uses = uses  # commands to try with its model
         self.has_schedules = has_schedules  # that other steps would change
 
     def __str__(self) -> str:
@@ -37,7 +38,6 @@ class Result(Run):
         further = self.planned_steps if progress.step < self.planned_steps else 2 * progress.step
         files = RunFolder(self.folder)
         used = choose(files).name if checkpoint.exists(files.last) else "last"
-        use = "interpolate" if self.has_latents else "sample"
         stretch = " --stretch-schedule" if further != self.planned_steps and self.has_schedules else ""
         over = "\nThis run was complete. Give --steps to continue it." if progress.step == self.start_step else ""
         return (
@@ -47,6 +47,6 @@ class Result(Run):
             f"  model     {folder}/checkpoints/{used}/model.safetensors\n\n"
             f"Try next:\n"
             f"  {typed('genlab', 'info', folder)}\n"
-            f"  {typed('genlab', use, folder)}\n"
-            f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
+            + "".join(f"  {typed('genlab', use, folder)}\n" for use in self.uses)
+            + f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
         )

@@ -210,10 +210,11 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
     distributed.barrier()  # the others may use the run, whose last files the first process has written by now
     model = current.training.model
     needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
-    has_latents = isinstance(model, Decodes) and not needs_source
+    uses = ["sample"] * isinstance(model, Samples)
+    uses += ["interpolate"] * (isinstance(model, Decodes) and not needs_source)
     recipe = run.plan.recipe
     has_schedules = recipe.schedule_steps is None and bool(recipe.schedules())
-    return Result(run.folder.path, progress, start_step, recipe.steps, has_latents, has_schedules)
+    return Result(run.folder.path, progress, start_step, recipe.steps, uses, has_schedules)
 
 
 def _changed_parts(run: RunSetup) -> dict[str, str]:

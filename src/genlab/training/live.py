@@ -49,6 +49,8 @@ def event_line(kind: str, details: Mapping[str, Any]) -> str:
         now = ", ".join(details["findings"]) or f"nothing wrong{' now' * bool(past)} in its signals"
         see = "; see `genlab doctor`" if past or details["findings"] else ""
         return f"diagnosis: {now}{f'; resolved: {past}' * bool(past)}{see}"
+    if kind == "note":
+        return f"note: {'; '.join(f'{name}: {plain(text)}' for name, text in details.items())}"
     hidden = {"protocol", *(["best"] if kind == "evaluation" else [])}
     shown = {name: value for name, value in details.items() if name not in hidden}
     words = "  ".join(f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {plain(v)}" for n, v in shown.items())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
+from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import output_of, refuse_too_many
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
+
+MOST_LINES = 100  # of errors; the result has all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,13 @@ class Reconstructed:
         return f"<Reconstructed {(len(self.names), *self.target.shape)} {self.path}>"
 
     def __str__(self) -> str:
-        errors = zip(self.names, self.errors.tolist(), strict=True)
+        errors = zip(self.names[:MOST_LINES], self.errors.tolist(), strict=False)
+        more = len(self.names) - MOST_LINES
         mean = f"mean squared error per pixel in [-1, 1]: {self.errors.mean():.5f}; images: {len(self.names)}"
         return "\n".join(
             [
                 *(f"{error:.5f}  {name}" for name, error in errors),
+                *([f"… and {counted(more, 'more image')}; --json lists all"] if more > 0 else []),
                 *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
                 mean,
                 *self._sizes(),
