@@ -192,7 +192,7 @@ SIGNALS: Sequence[Signal] = (
         "{player}_gradient_norm",
         GRADIENT_NORM,
         "none",
-        "L2 norm of a player's gradient, before clipping: good if it neither grows without end nor vanishes.",
+        "L2 norm of a network's gradient, before clipping: good if it neither grows without end nor vanishes.",
     ),
     Signal(
         "{player}_update_ratio",
