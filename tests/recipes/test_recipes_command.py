@@ -48,7 +48,7 @@ def parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("vae", {}, "genlab train vae"),
         ("vae", {"seed": 3, "flip": True, "lr": 2e-5}, "genlab train vae --lr 2e-05 --flip --seed 3"),
         ("vae", {"betas": (0.5, 0.9), "latest": False}, "genlab train vae --betas 0.5 0.9 --no-latest"),
-        ("dcgan", {"r1": 10.0, "loss": "hinge"}, "genlab train dcgan --loss hinge --r1 10.0"),
+        ("dcgan", {"r1": 10.0, "loss": "hinge"}, "genlab train dcgan --loss hinge --r1 10"),
         ("vae", {"name": "it's a b"}, "genlab train vae --name 'it'\"'\"'s a b'"),
         ("vae", {"name": "-x"}, "genlab train vae --name=-x"),
         ("wgan", {"minutes": 2.5, "patience": 3}, "genlab train wgan --minutes 2.5 --patience 3"),
@@ -74,7 +74,7 @@ def test_a_plugin_is_named_with_its_options(tmp_path: Path, parsed: Any) -> None
     plugin(file)
     plan = resolve("dcgan", {"loss": "cubic", "cubic_margin": 2.0})
     line = train_command(plan.values(), tmp_path / "runs" / "a")
-    assert line == f"genlab train dcgan --loss cubic --cubic-margin 2.0 --plugin '{file}'"
+    assert line == f"genlab train dcgan --loss cubic --cubic-margin 2 --plugin '{file}'"
     assert parsed(line) == plan
 
 

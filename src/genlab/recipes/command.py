@@ -66,8 +66,13 @@ def _words(name: str, value: Any) -> Iterator[str]:  # noqa: ANN401
     elif isinstance(value, tuple) and value and isinstance(value[0], str):
         yield from (word for each in value for word in _words(name, each))
     elif isinstance(value, tuple):
-        yield from (flag(name), *map(str, value))
-    elif str(value).startswith("-"):
-        yield f"{flag(name)}={value}"
+        yield from (flag(name), *map(_word, value))
+    elif _word(value).startswith("-"):
+        yield f"{flag(name)}={_word(value)}"
     else:
-        yield from (flag(name), str(value))
+        yield from (flag(name), _word(value))
+
+
+def _word(value: object) -> str:
+    """Return a value as it is typed: 2.0 as 2."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
