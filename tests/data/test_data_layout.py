@@ -11,6 +11,7 @@ import pytest
 from genlab.core.errors import DataError
 from genlab.data.dataset import Source, Split
 from genlab.data.layout import lay_out, strays
+from genlab.data.native import native_sizes
 
 Open = Callable[..., Source]
 Paint = Callable[..., Path]
@@ -96,6 +97,7 @@ def test_one_stray_picture_is_rejected_with_its_reason(opened: Open, album: Path
     assert len(source.train) + len(source.held_out) == 20
     assert [(item.path, item.reason[:16]) for item in source.rejected] == [("cover.png", "lies beside the ")]
     assert source.notes["classes"] == "2 folders; 1 picture beside them rejected"
+    assert sum((native_sizes(str(album)) or {}).values()) == 20
 
 
 @pytest.fixture

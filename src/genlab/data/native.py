@@ -11,6 +11,7 @@ from genlab.core.errors import DataError
 from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.data.archive import list_zip
+from genlab.data.arrange import by_folders
 from genlab.data.dataset import Source
 from genlab.data.decode import read_header, strict
 from genlab.data.fit import CHANNELS
@@ -52,7 +53,7 @@ def not_square(sizes: Sizes | None) -> int:
 
 
 def _of_files(listing: Listing) -> Sizes | None:
-    found: Counter[tuple[int, int]] = Counter()
+    found: dict[int, tuple[int, int]] = {}
     with strict():
         for position in range(len(listing.entries)):
             try:
@@ -60,8 +61,14 @@ def _of_files(listing: Listing) -> Sizes | None:
                     header = read_header(file)
             except Exception:
                 continue
-            found[header.height, header.width] += 1
-    return found or None
+            found[position] = header.height, header.width
+    try:
+        without_class = by_folders(listing).unplaced(list(found))
+    except DataError:  # a damaged dataset.json
+        return None
+    for position in without_class:
+        del found[position]
+    return Counter(found.values()) or None
 
 
 def _of_arrays(path: Path) -> Sizes | None:
