@@ -1,5 +1,6 @@
 """Run folders that somebody has crafted or damaged: nothing outside is touched, and errors name the file."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -117,6 +118,20 @@ def test_links_to_a_run_and_within_it_are_followed(folder: RunFolder, tmp_path: 
     (folder.path / "my-data").symlink_to(tmp_path)  # nothing that genlab writes
     assert genlab.resume("latest", root=tmp_path / "elsewhere", quiet=True, steps=6).step == 6
     assert (folder.path / "pictures" / "000006.png").is_file()
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+@pytest.mark.parametrize("name", ["best_value", "best_step"])
+def test_a_state_without_its_best_value_is_that_of_a_run_that_had_none(
+    folder: RunFolder, which: str, name: str
+) -> None:
+    place = folder.path / "checkpoints" / which
+    state, manifest = (json.loads((place / file).read_bytes()) for file in ("state.json", "manifest.json"))
+    data = json.dumps({key: value for key, value in state.items() if key != name}).encode()
+    (place / "state.json").write_bytes(data)
+    manifest["files"]["state.json"] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    assert genlab.resume(folder.path, quiet=True, steps=6).step == 6
 
 
 def test_a_lock_is_opened_without_changing_it(folder: RunFolder, outside: Path) -> None:

@@ -50,7 +50,8 @@ def recover(folder: RunFolder) -> None:
     if folder.last.exists():
         state = checkpoint.load_state(folder.last)
         known = best_state(folder).get("best_value", math.inf)
-        if state["best_step"] == state["step"] and state["best_value"] < known:
+        value = state.get("best_value")
+        if state.get("best_step") == state["step"] and value is not None and value < known:
             checkpoint.link(folder.last, folder.best)
 
 
@@ -78,11 +79,12 @@ def load_last(folder: RunFolder) -> tuple[Checkpoint | None, Progress]:
 
 
 def best_state(folder: RunFolder) -> Mapping[str, Any]:
-    """Return the state of the checkpoint `best`; empty if it is missing or damaged."""
+    """Return the state of the checkpoint `best`; empty if it is missing, damaged or of no evaluation."""
     try:
-        return checkpoint.load_state(folder.best)
+        state = checkpoint.load_state(folder.best)
     except CheckpointError:
         return {}
+    return {} if state.get("best_value") is None or state.get("best_step") is None else state
 
 
 def complete(folder: RunFolder, then: str = "") -> str:
