@@ -58,7 +58,7 @@ def trains_and_is_used_as_on_the_cpu(preset: str, **options: Any) -> None:
     here = genlab.train(preset, root=out / "here", **options)
     with elsewhere():
         there = genlab.train(preset, root=out / "there", **options)
-        genlab.resume(there.folder, steps=3, quiet=True)
+        genlab.resume(there.folder, steps=3, keep_schedule=True, quiet=True)
         model = genlab.load(there.folder)
         assert next(model.parameters()).device == DEVICE
         genlab.evaluate(there.folder, extractor="pixels", samples=32)
