@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -350,6 +351,29 @@ def test_the_classifier_of_a_source_is_trained_once(
     assert 1 <= figures["classes"].value <= 10
     assert figures["reverse_kl"].value >= 0
     assert figures["score[classifier]"].value >= 1
+
+
+def test_labels_that_start_at_1_are_classified_without_a_class_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    for name, value in (("LEAST_STEPS", 2), ("EPOCHS", 1), ("BATCH", 16)):
+        monkeypatch.setattr(classifier, name, value)
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for stem in ("train", "t10k"):
+        for kind, array in (
+            ("images-idx3", wide(48, 16, 16)),
+            ("labels-idx1", np.arange(48, dtype=np.uint8) % 3 + 1),
+        ):
+            head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            (folder / f"{stem}-{kind}-ubyte").write_bytes(head + array.tobytes())
+    found = by_name(evaluate_pictures(str(folder), str(folder), Request(extractor="classifier"), "cpu"))
+    assert found["fd[classifier]"].value == pytest.approx(0, abs=1e-6)
+    source = open_source(str(folder))
+    seen = find_extractor("classifier", torch.device("cpu"), source)(source.held_out.batch(np.arange(4)).x)
+    assert seen.probabilities is not None
+    assert seen.probabilities.shape == (4, 3)
 
 
 def test_real_images_are_seen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,13 +24,13 @@ def bar(show: bool) -> "Progress":
 
         def update(self, task_id: TaskID, **changes: object) -> None:
             super().update(task_id, **changes)  # type: ignore[arg-type]
-            self.tell(task_id)
+            self.log_if_due(task_id)
 
         def advance(self, task_id: TaskID, advance: float = 1) -> None:
             super().advance(task_id, advance)
-            self.tell(task_id)
+            self.log_if_due(task_id)
 
-        def tell(self, task_id: TaskID) -> None:
+        def log_if_due(self, task_id: TaskID) -> None:
             if time.monotonic() - self.logged >= SECONDS:
                 self.logged = time.monotonic()
                 task = next(task for task in self.tasks if task.id == task_id)
