@@ -15,6 +15,10 @@ Condition: TypeAlias = Mapping[str, Tensor]
 
 NONE: Condition = MappingProxyType({})
 
+SOURCE = "source"  # what is translated, restored or transformed into an example
+SOURCE_LABEL = "source_label"  # the class of the source
+STYLE = "style"  # a picture whose style an example takes
+
 
 def fill(
     conditions: Mapping[str, Modality], given: Condition, count: int, device: torch.device | str | None = None

@@ -25,7 +25,7 @@ Signals: TypeAlias = dict[str, Tensor]
 class DiscriminatorOutput(NamedTuple):
     """The output of a discriminator for n images, or for n packs of images."""
 
-    scores: Tensor  # (n,), higher means more real; their scale depends on the loss
+    scores: Tensor  # (n,), or (n, patches): higher means more real; their scale depends on the loss
     features: Tensor  # (n, F), from which the scores are computed
     classes: Tensor | None = None  # (n, classes), logits of an auxiliary classifier
 
@@ -45,6 +45,16 @@ class Training(Protocol):
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take step number `step` of the algorithm, which draws the batches that it needs."""
+        ...
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """A training with state besides its weights and optimizers, such as a pool of earlier images."""
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """The tensors by name, always with the same shapes; a checkpoint copies their values out and in."""
         ...
 
 
@@ -83,6 +93,18 @@ class Samples(Protocol):
         Raises:
             UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
                 without a default.
+        """
+        ...
+
+
+@runtime_checkable
+class TranslatesBack(Protocol):
+    """Translates a source into an example by `sample`, and an example back into a source."""
+
+    def translate_back(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return the sources (B, *source shape) of examples (B, *shape).
+
+        `condition` has the "source_label" of the sources, if the model translates between labelled domains.
         """
         ...
 

@@ -224,10 +224,12 @@ class DataSpec:
     Args:
         target: the modality that a model generates.
         conditions: the modality of each condition, by name: "label", "source", …
+        aligned: whether an example is what its source should become; False for two sets of unpaired examples.
     """
 
     target: Modality
     conditions: Mapping[str, Modality] = field(default_factory=dict)
+    aligned: bool = True
 
     @property
     def classes(self) -> int:
@@ -243,7 +245,8 @@ class DataSpec:
     def values(self) -> dict[str, Any]:
         """Return the spec as plain values for YAML."""
         given = {name: _values(modality) for name, modality in self.conditions.items()}
-        return {"target": _values(self.target), "conditions": given}
+        unaligned = {} if self.aligned else {"aligned": False}
+        return {"target": _values(self.target), "conditions": given, **unaligned}
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "DataSpec":
@@ -254,7 +257,7 @@ class DataSpec:
             KeyError, TypeError, ValueError: they describe no data.
         """
         given = {name: _modality(plain) for name, plain in values["conditions"].items()}
-        return cls(_modality(values["target"]), given)
+        return cls(_modality(values["target"]), given, bool(values.get("aligned", True)))
 
 
 def _values(modality: Modality) -> dict[str, Any]:

@@ -94,6 +94,7 @@ SIGNALS: Sequence[Signal] = (
     Signal(
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
+    Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
     Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
     Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),
     Signal("loss_low_noise", LOSS, "lower", "Loss at the lower half of the noise levels."),

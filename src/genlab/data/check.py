@@ -1,5 +1,6 @@
 """Checks that a source made by hand keeps what training relies on."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def checked(source: Source) -> Source:
     sides = {"train": source.train, "held_out": source.held_out}
     for side, part in sides.items():
         _check(f"{source.name}: {side}", part)
-    if source.train.spec != source.held_out.spec:
+    if source.train.spec != replace(source.held_out.spec, aligned=source.train.spec.aligned):
         raise DataError(
             f"{source.name}: held_out.spec is {source.held_out.spec}, but train.spec is {source.train.spec}: both "
             "splits need the same target, conditions and classes."

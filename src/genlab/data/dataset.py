@@ -216,6 +216,7 @@ class Source:
     modes: Array | None = None  # (K, 2), centres of the modes of a toy, scaled like its points
     mode_spread: float | None = None  # standard deviation of each mode, in the same units
     notes: Mapping[str, str] = field(default_factory=dict)  # what was recognised and decided, in words
+    domains: tuple[str, ...] = ()  # names of the source and of the target, of data to translate
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train):,} for training, {len(self.held_out):,} held out"

@@ -4,23 +4,24 @@ Each wraps other splits and is a split itself, so that a loader shuffles, shards
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE
 from genlab.core.errors import DataError
 from genlab.core.modality import BYTES, DataSpec, Images, Modality
 from genlab.core.random import Draws, generator
 from genlab.data.dataset import Array, IntArray, Split, Values, as_floats
 from genlab.data.loader import Order
 
-SOURCE = "source"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class _Wrapper:
 class _WithSource(_Wrapper):
     """A wrapper that adds the condition "source"."""
 
-    def _spec(self, source: Split) -> DataSpec:
+    def _spec(self, source: Split, *, aligned: bool = True) -> DataSpec:
         spec = self.target.spec
         if SOURCE in spec.conditions:
             raise DataError(f"{self.target.name} already has a {SOURCE}; each target takes only one.")
-        return DataSpec(spec.target, {**spec.conditions, SOURCE: source.spec.target})
+        return DataSpec(spec.target, {**spec.conditions, SOURCE: source.spec.target}, aligned)
 
     def _given(self, batch: Batch, source: Tensor) -> Batch:
         return Batch(batch.x, batch.index, {**batch.condition, SOURCE: source})
@@ -96,10 +97,11 @@ class Paired(_WithSource):
 
 @dataclass(frozen=True)
 class Unpaired(_WithSource):
-    """Targets, each with a random source from a second split.
+    """Targets, each with a random source from a second split, and the label of that source if it has one.
 
     Sources are read in seeded permutations, one after the other, so that all are used equally often. The source of
-    a target depends only on the seed, the epoch and the position.
+    a target depends only on the seed, the epoch and the position. The second split may be the first: then examples
+    of all classes are sources and targets.
     """
 
     source: Split
@@ -107,8 +109,9 @@ class Unpaired(_WithSource):
 
     @property
     def spec(self) -> DataSpec:
-        """The spec of the targets, with the source as a condition."""
-        return self._spec(self.source)
+        """The spec of the targets, with the source and its label as conditions."""
+        spec = self._spec(self.source, aligned=False)
+        return replace(spec, conditions={**spec.conditions, **_label_of_source(self.source.spec.conditions)})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -126,7 +129,35 @@ class Unpaired(_WithSource):
         rows = np.empty(len(index), dtype=np.int64)
         for number in np.unique(passes):
             rows[passes == number] = self._order.epoch(int(number))[places[passes == number]]
-        return self._given(self.target.batch(index, epoch), self.source.batch(rows, epoch).x)
+        sources = self.source.batch(rows, epoch)
+        batch = self._given(self.target.batch(index, epoch), sources.x)
+        return replace(batch, condition={**batch.condition, **_label_of_source(sources.condition)})
+
+
+def _label_of_source(conditions: Mapping[str, T]) -> dict[str, T]:
+    """Return the label in the conditions of a source under the name that it has beside the target's label."""
+    return {SOURCE_LABEL: conditions["label"]} if "label" in conditions else {}
+
+
+@dataclass(frozen=True)
+class WithStyle(_Wrapper):
+    """Targets that are their own condition "style": pictures whose style another picture takes."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """The spec of the targets, with the style as a condition."""
+        spec = self.target.spec
+        return replace(spec, conditions={**spec.conditions, STYLE: spec.target})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the targets."""
+        return _digest("style", self.target.fingerprint)
+
+    def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
+        """Return the targets at `index`, each also as its style."""
+        batch = self.target.batch(index, epoch)
+        return replace(batch, condition={**batch.condition, STYLE: batch.x.clone()})
 
 
 @dataclass(frozen=True)
@@ -201,7 +232,7 @@ class Resized(_Wrapper):
         """The target's, with the sides of all images divided."""
         whole = self.target.spec
         given = {name: self._reduced(modality) for name, modality in whole.conditions.items()}
-        return DataSpec(self._reduced(whole.target), given)
+        return replace(whole, target=self._reduced(whole.target), conditions=given)
 
     @cached_property
     def fingerprint(self) -> str:

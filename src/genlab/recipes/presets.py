@@ -12,6 +12,7 @@ from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.translation import Pix2PixRecipe
 from genlab.recipes.vae import VAERecipe
 
 AUTOENCODERS: Mapping[str, Recipe] = {
@@ -122,6 +123,11 @@ FLOWS: Mapping[str, Recipe] = {
 }
 
 
+TRANSLATIONS: Mapping[str, Recipe] = {
+    "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
+}
+
+
 def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
     """Return the preset of a user's own family: its recipe class with the default options, or a recipe.
 
@@ -147,7 +153,9 @@ def own_summary(part: Part, own: Mapping[str, Any]) -> str:
     return inspect.getdoc(part.value) or f"A family in {part.origin.file}."
 
 
-PRESETS: Table[Recipe] = Table("family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS}, own_family)
+PRESETS: Table[Recipe] = Table(
+    "family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TRANSLATIONS}, own_family
+)
 
 # The first line says what the model is, the others what the paper used and where the preset differs.
 _SUMMARIES: Mapping[str, str] = {
@@ -235,6 +243,9 @@ _SUMMARIES: Mapping[str, str] = {
         Published with adaptive solvers. Here: the network of `ddpm` and 50 Euler steps.""",
     "conditional-diffusion": """Diffusion with classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598).
         Published: a tenth of the labels dropped. The rest is as `velocity-diffusion`, with guidance scale 2.""",
+    "pix2pix": """Image translation learned from pairs (Isola et al., 2017, arXiv:1611.07004).
+        Published: U-Net, patches of 70 pixels, L1 weight 100, batches of 1, Adam 2e-4 (0.5, 0.999), dropout 0.5
+        also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

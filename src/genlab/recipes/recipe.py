@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genlab.core.parts import Table
     from genlab.core.player import Player
     from genlab.core.random import Randomness
+    from genlab.core.reading import Reads
     from genlab.core.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -124,6 +125,11 @@ class Recipe(ABC):
     def facts(self) -> Mapping[str, float]:
         """Return what the doctor has to know besides the options."""
         return {}
+
+    @property
+    def reads(self) -> Reads:
+        """What the model learns from."""
+        return "examples"
 
     @property
     def of_sampling(self) -> tuple[str, ...]:

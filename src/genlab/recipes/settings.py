@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from genlab.core.reading import Direction, Pairs
 from genlab.recipes.fields import names_of, option, own_options
 
 DeviceName: TypeAlias = str  # see `core/device.py: find_device`
@@ -23,6 +24,17 @@ class Settings:
     data: str = option(
         "digits", "a folder, zip or .npz of images, or a name such as digits, fashion-mnist, ring8", part="data"
     )
+    source: str | None = option(
+        None,
+        "source images of a translation: a folder, zip or .npz, if --data holds only their targets",
+    )
+    pairs: Pairs = option(
+        "auto",
+        "whether each source belongs to the target with the same file name: aligned or unaligned; auto is aligned "
+        "for models that learn from pairs",
+    )
+    side_by_side: bool = option(False, "split each image of --data into its left half, A, and its right half, B")
+    direction: Direction = option("a-to-b", "which side of the data is translated into the other")
     size: int | None = option(
         None, "side of the training images in pixels; by default 32 for small images, else 64", least=1
     )

@@ -79,6 +79,7 @@ def callbacks_for(
     """Return the callbacks of a phase."""
     settings, main, held_out = run.plan.settings, run.shard.rank == 0, inputs.held_out
     about = about_weights(run.plan, current)
+    spec = replace(current.phase.spec, aligned=current.source.held_out.spec.aligned)
 
     def save(progress: Progress, *, best: bool, failing: bool) -> None:
         if main:
@@ -95,7 +96,7 @@ def callbacks_for(
     return Callbacks(
         save=save,
         evaluate=evaluation if inputs.evaluates else None,
-        preview=partial(preview, held_out=held_out, spec=current.phase.spec, seed=settings.seed),
+        preview=partial(preview, held_out=held_out, spec=spec, seed=settings.seed),
         probes=_probes(run, current, inputs, batches),
         doctor=_doctor(run, progress.step) if main else None,
         stop_on_failure=settings.on_failure != "warn",

@@ -20,10 +20,12 @@ from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggest
 from genlab.core.modality import DataSpec
 from genlab.core.parts import registered
 from genlab.core.random import Draws, derive_seed
+from genlab.core.reading import Reads
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
-from genlab.data.objects import as_source, is_made
+from genlab.data.objects import is_made
 from genlab.data.source import locate
+from genlab.data.translation import open_translation
 from genlab.families.vae import binarised
 from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
@@ -33,11 +35,22 @@ from genlab.training.run_folder import RunFolder
 SUBSET = 1000  # held-out images that are used during training
 
 
-def open_data(settings: Settings, shard: Shard = WHOLE, *, quiet: bool = False) -> Source:
-    """Open the data source of `settings`; the first process fills the cache before the others read it."""
+def open_data(
+    settings: Settings, shard: Shard = WHOLE, *, reads: Reads = "examples", quiet: bool = False
+) -> Source:
+    """Open the data source of `settings` for a model that learns from what `reads` says.
+
+    The first process fills the cache before the others read it.
+    """
     opening = partial(
-        as_source,
+        open_translation,
         settings.data,
+        reads,
+        source=settings.source,
+        pairs=settings.pairs,
+        side_by_side=settings.side_by_side,
+        direction=settings.direction,
+        seed=settings.seed,
         size=settings.size,
         channels=settings.channels,
         range=settings.range,
@@ -122,16 +135,17 @@ def open_recorded(
         CheckpointError: they have changed.
     """
     named = settings.data if data is None else locate(data)
+    reads = plan_of(folder).recipe.reads
     for name in _candidates(folder, named) if data is None else ():
         try:
-            source = open_data(replace(settings, data=name), shard, quiet=quiet)
+            source = open_data(replace(settings, data=name), shard, reads=reads, quiet=quiet)
         except GenlabError:
             continue
         if _change(folder, source) is None:
             require_parts(folder, data=False)
             return source
     require_parts(folder, data=data is None)
-    source = open_data(replace(settings, data=named), shard, quiet=quiet)
+    source = open_data(replace(settings, data=named), shard, reads=reads, quiet=quiet)
     check_unchanged(folder, source)
     return source
 
@@ -266,6 +280,7 @@ def _description(source: Source) -> dict[str, Any]:
     return {
         "source": source.name,
         **source.train.spec.values(),
+        **({"domains": list(source.domains)} if source.domains else {}),
         "counts": {"train": len(source.train), "held_out": len(source.held_out)},
         "found": source.total,
         "rejected": len(source.rejected),

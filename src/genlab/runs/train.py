@@ -72,10 +72,11 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     Raises:
         GenlabError: data, recipe, device or disk cannot be used; or see `fit`.
     """
-    plan = plan.changed({"data": locate(plan.settings.data)})  # a run may be resumed from another folder
+    places = {"data": plan.settings.data, "source": plan.settings.source}
+    plan = plan.changed({name: locate(place) for name, place in places.items() if place})  # valid from any folder
     where = device.find_device(plan.settings.device)
     with distributed.process_group(where) as shard:
-        source = open_data(plan.settings, shard, quiet=quiet)
+        source = open_data(plan.settings, shard, reads=plan.recipe.reads, quiet=quiet)
         validate(plan.recipe, source, shard, where)
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.core.contract import Training
+from genlab.core.contract import HasState, Training
 from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
 from genlab.training.checkpoint import MODEL, TRAINING, Checkpoint
@@ -13,6 +13,7 @@ from genlab.training.matching import require_equal, require_optimizer_state
 
 RAW = "raw/"  # the trained weights, if the published ones are their average
 OPTIMIZER = "optimizer/"
+STATE = "state/"  # of a training, besides its weights and optimizers
 
 
 def collect(training: Training, average: Average | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -23,6 +24,7 @@ def collect(training: Training, average: Average | None) -> tuple[dict[str, Tens
     """
     published = average.model if average else training.model
     rest = {OPTIMIZER + name: tensor for name, tensor in _optimizer_tensors(training)}
+    rest |= {STATE + name: tensor for name, tensor in _state(training).items()}
     if average:
         rest |= {RAW + name: tensor for name, tensor in training.model.state_dict().items()}
     model = dict(published.state_dict())
@@ -50,13 +52,16 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
     states = _optimizer_states(checkpoint)
     known = {name for optimizer in training.optimizers.values() for name, _ in named_parameters(optimizer)}
     ours = (*(f"{OPTIMIZER}{name}/" for name in known), *([RAW] if average else []))
-    require_equal(TRAINING, {n: t for n, t in checkpoint.training.items() if not n.startswith(ours)}, {})
+    others = {n.removeprefix(STATE): t for n, t in checkpoint.training.items() if not n.startswith(ours)}
+    require_equal(TRAINING, others, _state(training))
     for optimizer in training.optimizers.values():
         require_optimizer_state(optimizer, dict(named_parameters(optimizer)), states)
     if average:
         average.model.load_state_dict(dict(checkpoint.model))
     training.model.load_state_dict(dict(weights))
     _set_states(training, states)
+    for name, tensor in _state(training).items():
+        tensor.copy_(others[name])
 
 
 def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
@@ -134,6 +139,11 @@ def _optimizer_tensors(training: Training) -> Iterator[tuple[str, Tensor]]:
         for name, parameter in named_parameters(optimizer):
             for key, tensor in optimizer.state[parameter].items():
                 yield f"{name}/{key}", tensor
+
+
+def _state(training: Training) -> Mapping[str, Tensor]:
+    """Return the state of a training besides its weights and optimizers."""
+    return training.state if isinstance(training, HasState) else {}
 
 
 def _like(parameter: Tensor, tensor: Tensor) -> Tensor:

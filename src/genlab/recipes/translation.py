@@ -1,0 +1,183 @@
+"""The recipes of models that translate images, and of pix2pix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from genlab.core.errors import UsageError
+from genlab.recipes.fields import names_of, option
+from genlab.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from genlab.architectures.mixed import Mixed
+    from genlab.architectures.patch import PatchDiscriminator
+    from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec, Modality
+    from genlab.core.player import Player
+    from genlab.core.random import Randomness
+    from genlab.core.reading import Reads
+    from genlab.objectives.adversarial import AdversarialLoss
+
+if TYPE_CHECKING:
+    TranslatorName: TypeAlias = str
+    PatchName: TypeAlias = str
+    AdversarialName: TypeAlias = str
+else:
+    TranslatorName = names_of("architectures.translator", "TRANSLATORS")
+    PatchName = names_of("architectures.patch", "PATCHES")
+    AdversarialName = names_of("objectives.adversarial", "ADVERSARIAL")
+
+
+@dataclass(frozen=True)
+class TranslationRecipe(Recipe):
+    """What generators from images to images have in common."""
+
+    takes_sources: ClassVar[bool] = True
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
+
+    architecture: TranslatorName = option(
+        "resnet",
+        "generator network; resnet redraws textures, unet keeps the position of every edge",
+        part="architecture",
+    )
+    width: int = option(
+        64, "channels of the layer next to the image, in both networks; lower it on a CPU", least=1
+    )
+    blocks: int | None = option(
+        None, "residual blocks of --architecture resnet; by default 6 up to 128 pixels, 9 above", least=1
+    )
+    dropout: float = option(
+        0.0, "dropout probability in the generator of --architecture unet; 0.5 in the paper", least=0, most=0.9
+    )
+    upsampling: Literal["upsample", "transposed"] = option(
+        "upsample", "how the generator enlarges its maps; transposed convolutions leave checkerboard patterns"
+    )
+    discriminator: PatchName = option(
+        "patch-70", "discriminator by the side of its patches in pixels; patch-16 or patch-34 for small images"
+    )
+    norm: Literal["instance", "batch", "none"] = option(
+        "instance", "normalisation in both networks; batch only for large batches"
+    )
+    loss: AdversarialName = option("least-squares", "adversarial loss of both networks", part="gan-loss")
+    generator_lr: float = option(
+        2e-4, "learning rate of the generator; lower it if training diverges", above=0, aliases=("lr",)
+    )
+    discriminator_lr: float = option(
+        2e-4, "learning rate of the discriminator; lower it if it is too strong", above=0, aliases=("lr",)
+    )
+    betas: tuple[float, float] = option(
+        (0.5, 0.999), "β₁ and β₂ of Adam in both networks; lower β₁ if training oscillates", least=0, most=0.9999
+    )
+    batch_size: int = option(
+        1,
+        "images per step, over all processes together; lower it if memory runs out",
+        least=1,
+        aliases=("batch",),
+    )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
+        super().refuse(spec, processes)
+        if self.blocks is not None and self.architecture != "resnet":
+            raise UsageError(f"--blocks {self.blocks} is for --architecture resnet. Leave it out.")
+        if self.dropout and self.architecture != "unet":
+            raise UsageError(f"--dropout {self.dropout:g} is for --architecture unet. Leave it out.")
+        if spec is not None and "source" not in spec.conditions:
+            raise UsageError(
+                f"{self.family} translates images, but these data have no sources. Give a folder with the "
+                "sub-folders A and B, or trainA, trainB, testA and testB; or the targets by --data and the "
+                "sources by --source."
+            )
+
+    def generator(self, source: Modality, target: Modality, classes: int = 0) -> Mixed:
+        """Return an untrained generator."""
+        from genlab.architectures.translator import translator
+
+        rest: dict[str, Any] = {}
+        if self.architecture == "resnet":
+            rest = {"blocks": self.blocks, "classes": classes}
+        elif self.architecture == "unet":
+            rest = {"dropout": self.dropout}
+        return translator(
+            self.architecture,
+            source,
+            target,
+            self.width,
+            norm=self.norm,
+            upsampling=self.upsampling,
+            own=self.own,
+            **rest,
+        )
+
+    def patches(self, target: Modality, sources: Mapping[str, Modality] | None = None) -> PatchDiscriminator:
+        """Return an untrained discriminator of images, or of pairs with their `sources`."""
+        from genlab.architectures.patch import patch_discriminator
+
+        return patch_discriminator(self.discriminator, target, self.width, norm=self.norm, sources=sources or {})
+
+    def adversarial(self) -> AdversarialLoss:
+        """Return the adversarial losses."""
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        return self.part(ADVERSARIAL, self.loss)
+
+    def trained_by_adam(self, name: str, network: nn.Module, model: nn.Module, lr: float) -> Player:
+        """Return the player of a network of `model`."""
+        from genlab.core.optimizer import adam
+
+        return self.player(name, network, adam(network, name, lr, self.betas), among=model)
+
+
+@dataclass(frozen=True)
+class Pix2PixRecipe(TranslationRecipe):
+    """Translation that is learned from pairs."""
+
+    family: ClassVar[str] = "pix2pix"
+
+    l1: float = option(
+        100.0, "weight of the L1 distance to the truth; lower it for sharper, less faithful images", least=0
+    )
+
+    @property
+    def reads(self) -> Reads:
+        """Pairs."""
+        return "pairs"
+
+    def model(self, spec: DataSpec) -> nn.Module:
+        """Return a `Translator` whose discriminator sees pairs."""
+        from genlab.families.translation import Translator
+
+        given = {"source": spec.conditions["source"]}
+        return Translator(
+            spec.target, given, self.generator(given["source"], spec.target), self.patches(spec.target, given)
+        )
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return a `Pix2PixTraining`."""
+        from genlab.families.pix2pix import Pix2PixTraining
+        from genlab.families.translation import Translator
+
+        assert isinstance(model, Translator)
+        return Pix2PixTraining(
+            model,
+            self.trained_by_adam("discriminator", model.discriminator, model, self.discriminator_lr),
+            self.trained_by_adam("generator", model.generator, model, self.generator_lr),
+            self.adversarial(),
+            randomness,
+            self.l1,
+            self.accumulate,
+        )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
+        super().refuse(spec, processes)
+        if spec is not None and not spec.aligned:
+            raise UsageError(
+                "pix2pix learns from pairs, but these sources and targets are unpaired. Use cyclegan or cut, or "
+                "give each source the file name of its target."
+            )
