@@ -66,6 +66,9 @@ DIVERSITY = Kind("diversity of samples", group="probe")
 PIXELS = Kind("share of pixels", group="probe")
 SHARPNESS = Kind("sharpness", group="probe")
 R2 = Kind("R²", group="probe")
+PATTERN = Kind("periodic pattern", log=True, group="probe")
+TRANSLATION = Kind("translation", group="probe")
+CYCLE = Kind("cycle error", group="probe")
 DENOISING = Kind("denoising", group="probe")
 LATENTS = Kind("share of latents", group="latent")
 LATENT_SCALE = Kind("scale of latents", group="latent")
@@ -238,6 +241,69 @@ SIGNALS: Sequence[Signal] = (
         "none",
         "Mean difference of neighbouring pixels in samples, divided by that in real images: good if near 1; below "
         "it samples are blurred, above it noisy.",
+    ),
+    Signal(
+        "checkerboard",
+        PATTERN,
+        "none",
+        "Rise of the spectrum of samples at the frequencies of strides, relative to that of real images: good if "
+        "below 1; above 3 samples have a checkerboard pattern.",
+    ),
+    # Translations, compared with their sources and with real targets.
+    Signal(
+        "translation_change",
+        TRANSLATION,
+        "none",
+        "Mean difference of translations and their sources, divided by that of targets and sources: near 0 "
+        "nothing is translated.",
+    ),
+    Signal(
+        "source_effect",
+        TRANSLATION,
+        "none",
+        "Mean difference of the translations of two sources, divided by that of two targets: good if near 1; near "
+        "0 the source is ignored.",
+    ),
+    Signal(
+        "label_effect",
+        TRANSLATION,
+        "none",
+        "Mean difference of the translations of a source into two domains, divided by that of two targets: near 0 "
+        "the domain is ignored.",
+    ),
+    Signal(
+        "source_match",
+        TRANSLATION,
+        "higher",
+        "Mean distance of translations to the targets of other sources, divided by that to their own: 1 if "
+        "translations have nothing to do with their source.",
+    ),
+    Signal(
+        "colour_inversion",
+        TRANSLATION,
+        "lower",
+        "Distance of translations to the targets, divided by that of the inverted translations: above 1 colours "
+        "are inverted.",
+    ),
+    Signal(
+        "domain_gap",
+        TRANSLATION,
+        "lower",
+        "Energy distance of translations to the target domain, divided by that of the sources: 1 if nothing is "
+        "gained, 0 if the domains are the same.",
+    ),
+    Signal(
+        "cycle_error",
+        CYCLE,
+        "lower",
+        "Mean difference of sources and their translations there and back, divided by that of two sources.",
+    ),
+    Signal(
+        "cycle_error_noisy",
+        CYCLE,
+        "lower",
+        "The cycle error if translations are rounded to bytes and get noise of four grey levels: good if near "
+        "cycle_error; far above it the source is hidden in the translation.",
     ),
     Signal(
         "reconstruction_sharpness",

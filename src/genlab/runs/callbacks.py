@@ -29,11 +29,16 @@ from genlab.training.live_report import LiveReport
 from genlab.training.loggers import find_logger
 from genlab.training.notebook import Notebook, in_notebook
 from genlab.training.preview import preview
-from genlab.training.probes import PROBED, Probes
+from genlab.training.probes import LEAST_STEPS, PROBED, Probes
 from genlab.training.terminal import Terminal
 from genlab.version import __version__
 
 PROBE_POOL = 4 * PROBED  # training images that the probes choose from
+USUAL_BATCH, FEWEST, SPARSER = (
+    16,
+    16,
+    5,
+)  # below this batch: fewer images in a probe, at least 16, and rarer probes
 
 
 @dataclass(frozen=True)
@@ -168,12 +173,15 @@ def machine(run: RunSetup, current: CurrentPhase) -> Mapping[str, Any]:
 
 def _probes(run: RunSetup, current: CurrentPhase, inputs: PhaseInputs, batches: Loader) -> Probes | None:
     """Return the probes of a phase; None if there are too few images to compare."""
-    pack = getattr(current.phase.recipe, "pack", 1)
-    count = min(PROBED, len(inputs.real), len(inputs.held_out)) // pack * pack
+    recipe = current.phase.recipe
+    pack = getattr(recipe, "pack", 1)
+    few = max(1, USUAL_BATCH // recipe.batch_size)  # so that probes stay cheap beside steps of few images
+    count = min(max(PROBED // few, FEWEST), len(inputs.real), len(inputs.held_out)) // pack * pack
     if count < 2:
         return None
     target, seed = current.phase.spec.target, run.plan.settings.seed
-    return Probes(inputs.real, inputs.held_out, target, seed, count, lambda: batches.waited)
+    aligned, apart = current.source.held_out.spec.aligned, LEAST_STEPS * min(few, SPARSER)
+    return Probes(inputs.real, inputs.held_out, target, seed, count, lambda: batches.waited, aligned, apart)
 
 
 def _doctor(run: RunSetup, step: int) -> Doctor:

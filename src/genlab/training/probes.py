@@ -27,6 +27,7 @@ from genlab.core.modality import Modality
 from genlab.core.random import Randomness, derive_seed, generator
 from genlab.training.inference import inference_mode
 from genlab.training.model_probes import MODEL_PROBES, ProbeInput
+from genlab.training.translation_probes import TRANSLATION_PROBES
 
 LEAST_STEPS = 20  # between two probed steps, even if steps are logged more often
 EARLY = 2000  # steps after which probes become half as frequent; again after each doubling of the steps
@@ -44,6 +45,8 @@ class Probes:
         seed: for the choice of examples and for the noise.
         count: examples of each kind that are used at a time.
         waited: returns the seconds that the loop has waited for batches so far.
+        aligned: whether the sources of the held-out examples belong to them.
+        apart: least number of steps between two probed ones, early in a run.
     """
 
     real: Batch
@@ -52,6 +55,8 @@ class Probes:
     seed: int
     count: int = PROBED
     waited: Callable[[], float] | None = None
+    aligned: bool = True
+    apart: int = LEAST_STEPS
     _last: tuple[float, float] = field(default_factory=lambda: (time.monotonic(), 0.0))
 
     @contextmanager
@@ -72,14 +77,14 @@ class Probes:
 
     @torch.no_grad()
     def model_signals(self, model: nn.Module, step: int) -> Signals:
-        """Measure `model` in evaluation mode, with each row of `MODEL_PROBES` that fits it.
+        """Measure `model` in evaluation mode, with each row of the two tables that fits it.
 
         - `data_wait_fraction`: fraction of the time since the last probed step that the loop waited for batches.
         """
         real, held_out = self._subset(self.real, step), self._subset(self.held_out, step)
-        given = ProbeInput(model, real, held_out, self.target, self.seed, step)
+        given = ProbeInput(model, real, held_out, self.target, self.seed, step, self.aligned)
         signals: Signals = {}
-        for row in MODEL_PROBES:
+        for row in (*MODEL_PROBES, *TRANSLATION_PROBES):
             if row.fits(model):
                 signals |= row.measure(given)
         if self.waited:
@@ -116,7 +121,7 @@ def probed_step(probes: Probes | None, training: Training, step: int, log_every:
     Yields the signals, which are filled when the block ends; they stay empty without `probes`.
     """
     signals: Signals = {}
-    if probes is None or not due(step, log_every):
+    if probes is None or not due(step, log_every, probes.apart):
         yield signals
         return
     with probes.step_signals(training) as of_step:
@@ -127,12 +132,12 @@ def probed_step(probes: Probes | None, training: Training, step: int, log_every:
         signals |= probes.loss_signals(training, step)
 
 
-def due(step: int, log_every: int) -> bool:
-    """Whether to probe `step`: the first one, then logged steps that are far enough apart.
+def due(step: int, log_every: int, least: int = LEAST_STEPS) -> bool:
+    """Whether to probe `step`: the first one, then logged steps that are far enough apart, by `least` at first.
 
     A long run is probed about a hundred times in each doubling of its length, since later changes are slower.
     """
-    apart = LEAST_STEPS << (step // EARLY).bit_length()
+    apart = least << (step // EARLY).bit_length()
     return step == 1 or (step % log_every == 0 and step // apart != (step - log_every) // apart)
 
 
