@@ -246,8 +246,8 @@ SIGNALS: Sequence[Signal] = (
         "checkerboard",
         PATTERN,
         "none",
-        "Rise of the spectrum of samples at the frequencies of strides, relative to that of real images: good if "
-        "below 1; above 3 samples have a checkerboard pattern.",
+        "Standard deviation of the checkerboard pattern in samples, in grey levels of 255, beyond that in real "
+        "images: good if near 0; above about 2 it can be seen.",
     ),
     # Translations, compared with their sources and with real targets.
     Signal(

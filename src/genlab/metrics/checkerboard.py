@@ -12,28 +12,28 @@ from torch.fft import fft2, fftfreq
 
 STRIDES = (2, 4)
 NEAR, RING = 1 / 32, (1 / 16, 3 / 16)  # distances to a stride's frequency, in cycles per pixel
-ROUNDING = (1 / 127.5) ** 2 / 12  # variance of the error of rounding to bytes
 SMALLEST = 16  # sides of images whose spectrum has enough frequencies
+GREY_LEVELS = 127.5  # in a range of 1
 
 
-def lattice_energy(images: Tensor) -> Tensor:
-    """Return how far the power of images (B, C, H, W) rises at the frequencies of strides, (frequencies,).
+def pattern_variance(images: Tensor) -> Tensor:
+    """Return the variance of the periodic patterns of images (B, C, H, W) in [-1, 1], in squared grey levels.
 
-    Each number is the mean power near a multiple of 1/2 or 1/4 cycles per pixel, divided by that in the ring
-    around it. The power spectrum is averaged over images and channels, under a Hann window; it includes that of
-    rounding to bytes, so that patterns which nobody can see do not count. Photographs have values below about 1.
+    It is the sum of the power near multiples of 1/2 and 1/4 cycles per pixel above the mean of the ring around each
+    of them, averaged over images and channels, under a Hann window. In photographs, whose spectrum falls, it is
+    about 0.
     """
     height, width = images.shape[2:]
     window = _hann(height, images)[:, None] * _hann(width, images)
     centred = (images - images.mean((2, 3), keepdim=True)) * window
-    power = fft2(centred.float()).abs().square().mean((0, 1)) + ROUNDING * window.square().sum()
+    power = fft2(centred.float()).abs().square().mean((0, 1))
     down, across = (fftfreq(side, device=images.device).abs() for side in (height, width))
-    ratios = []
+    found = power.new_zeros(())
     for y, x in _frequencies():
         distance = torch.maximum((down[:, None] - y).abs(), (across - x).abs())
-        ring = power[(distance > RING[0]) & (distance <= RING[1])].mean()
-        ratios.append(power[distance <= NEAR].mean() / ring)
-    return torch.stack(ratios)
+        usual = power[(distance > RING[0]) & (distance <= RING[1])].mean()
+        found = found + (power[distance <= NEAR] - usual).clamp_min(0).sum()
+    return GREY_LEVELS**2 * found / (height * width * window.square().sum())
 
 
 def _frequencies() -> list[tuple[float, float]]:

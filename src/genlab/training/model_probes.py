@@ -21,7 +21,7 @@ from genlab.core.contract import (
 )
 from genlab.core.modality import Modality
 from genlab.core.random import generator
-from genlab.metrics.checkerboard import SMALLEST, lattice_energy
+from genlab.metrics.checkerboard import SMALLEST, pattern_variance
 
 FEW = 8  # examples to test the inverse of a flow with
 INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
@@ -54,7 +54,7 @@ def samples(given: ProbeInput) -> Signals:
     - `nearest_neighbour_distance`: median distance to the nearest other sample, divided by that of real examples;
     - `saturated_pixels`: fraction of pixels beyond ±0.99 in samples, minus that in real images;
     - `sample_sharpness`: mean difference of neighbouring pixels in samples, divided by that in real images;
-    - `checkerboard`: `lattice_energy` of samples divided by that of real images or 1, at the worst frequency.
+    - `checkerboard`: root of the `pattern_variance` of samples, minus that of real images.
     """
     fake, real = given.fake, given.real.x
     signals = _relative("diversity", _deviation(fake), _deviation(real))
@@ -63,7 +63,7 @@ def samples(given: ProbeInput) -> Signals:
         signals["saturated_pixels"] = _saturated(fake) - _saturated(real)
         signals |= _relative("sample_sharpness", _sharpness(fake, given.target), _sharpness(real, given.target))
     if given.target.spatial == 2 and min(fake.shape[2:]) >= SMALLEST:
-        signals["checkerboard"] = (lattice_energy(fake) / lattice_energy(real).clamp_min(1)).amax()
+        signals["checkerboard"] = (pattern_variance(fake) - pattern_variance(real)).clamp_min(0).sqrt()
     return signals
 
 
