@@ -13,7 +13,7 @@ import genlab
 from genlab.diagnosis.doctor import RULES, Doctor, _examined_steps, examine, examine_all
 from genlab.diagnosis.finding import Change, Evidence, Finding
 from genlab.diagnosis.history import History
-from genlab.diagnosis.rule import Context
+from genlab.diagnosis.rule import ADVERSARIAL, TRANSLATION, Context
 from genlab.objectives.adversarial import AdversarialLoss
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
@@ -105,7 +105,27 @@ FLOW: Mapping[str, Signal] = {
     "data_wait_fraction": 0.0,
     "criterion": lambda step: 4 * math.exp(-step / 200) + 3,
 }
-HEALTHY = {"gan": GAN, "vae": VAE, "autoencoder": AUTOENCODER, "diffusion": DIFFUSION, "flow": FLOW}
+CYCLEGAN: Mapping[str, Signal] = {
+    **{name: signal for name, signal in GAN.items() if not name.startswith(("D(", "accuracy", "class"))},
+    "cycle_loss": lambda step: 0.5 + 4 * math.exp(-step / 100),
+    "translation_change": lambda step: min(0.2 + step / 1000, 0.6),
+    "source_effect": lambda step: min(0.1 + step / 500, 0.9),
+    "label_effect": 0.3,
+    "source_match": lambda step: 1 + step / 200,
+    "domain_gap": lambda step: max(1 - step / 500, 0.1),
+    "colour_inversion": 0.5,
+    "cycle_error": 0.1,
+    "cycle_error_noisy": 0.13,
+    "checkerboard": lambda step: 0.5 + 30 * math.exp(-step / 20),
+}
+HEALTHY = {
+    "cyclegan": CYCLEGAN,
+    "gan": GAN,
+    "vae": VAE,
+    "autoencoder": AUTOENCODER,
+    "diffusion": DIFFUSION,
+    "flow": FLOW,
+}
 FACTS = {
     "images": 6e4,
     "classes": 10.0,
@@ -114,6 +134,7 @@ FACTS = {
     "low": -1.0,
     "high": 1.0,
     "rarest": 0.9,
+    "pair_relation": 60.0,
 }
 
 
@@ -162,6 +183,13 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "not-invertible": ("flow", {"inversion_error": 0.3}, {}),
     "diverging-likelihood": ("flow", {"loss": late(-1.0, 2.0)}, {}),
     "prior-mismatch": ("flow", {"latent_rms": 20.0}, {}),
+    "pairs-do-not-match": ("cyclegan", {}, {"pair_relation": 0.7}),
+    "does-nothing": ("cyclegan", {"translation_change": 0.03, "domain_gap": lambda step: 0.99}, {}),
+    "colours-inverted": ("cyclegan", {"colour_inversion": 2.0}, {}),
+    "source-ignored": ("cyclegan", {"source_effect": 0.02}, {}),
+    "domain-ignored": ("cyclegan", {"label_effect": 0.01}, {}),
+    "hidden-cycle": ("cyclegan", {"cycle_error_noisy": late(0.15, 0.5)}, {}),
+    "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
 }
 
 
@@ -237,7 +265,7 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
     """Two looks are never enough, but for what is wrong from the start."""
     family, changed, facts = SICK[rule]
     found = names(run(family, changed, steps=40), context(family, facts))
-    assert rule not in found or rule.startswith("data-") or rule == "unbounded-slope"
+    assert rule not in found or rule.startswith(("data-", "pairs-")) or rule == "unbounded-slope"
 
 
 def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:
@@ -414,12 +442,13 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
-ALL = ("gan", "vae", "autoencoder", "diffusion", "flow")
+ALL = (*ADVERSARIAL, "vae", "autoencoder", "diffusion", "flow")
 HEADINGS = {
     ALL: "In any training",
-    ("gan",): "In GANs",
+    ADVERSARIAL: "In GANs",
+    TRANSLATION: "In translations",
     ("vae", "autoencoder"): "In autoencoders and VAEs",
-    tuple(family for family in ALL if family != "gan"): "In all but GANs",
+    tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
 }
@@ -429,7 +458,7 @@ def test_the_page_has_every_rule_under_its_families_with_its_symptom_and_needs()
     page = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
     parts = dict(part.split("\n", 1) for part in page.split("\n### ")[1:])
     for rule in RULES:
-        of_images = rule.name.startswith("data-")
+        of_images = rule.name.startswith(("data-", "pairs-"))
         families = next(some for some in sorted(HEADINGS, key=len) if set(some) >= set(rule.families or ALL))
         needs = [[need] if isinstance(need, str) else need for need in rule.needs]
         told = ", ".join(" or ".join(f"`{name}`" for name in names) for names in needs)

@@ -18,7 +18,7 @@ from genlab.diagnosis.adversarial_checks import (
 )
 from genlab.diagnosis.finding import Change, Remedy
 from genlab.diagnosis.general_rules import BALANCED
-from genlab.diagnosis.rule import Rule
+from genlab.diagnosis.rule import ADVERSARIAL, Rule
 
 NON_SATURATING = Remedy(
     [Change("loss", to="non-saturating")],
@@ -75,7 +75,7 @@ RULES = (
         "stops learning although it is at its worst.",
         "Goodfellow et al., 2014. Generative Adversarial Networks, section 3. arXiv:1406.2661",
         ("generator_gradient_norm",),
-        ("gan",),
+        ADVERSARIAL,
         (NON_SATURATING, BALANCED, HINGE),
     ),
     Rule(
@@ -131,7 +131,7 @@ RULES = (
         "loss needs clipped weights or a gradient penalty.",
         "Gulrajani et al., 2017. Improved Training of Wasserstein GANs. arXiv:1704.00028",
         (("score_real", "score_fake", "discriminator_loss", "generator_loss"),),
-        ("gan",),
+        ADVERSARIAL,
         (
             HINGE,
             PENALISED,
@@ -179,7 +179,7 @@ RULES = (
         "vanishes, and the pixels stay as they are.",
         "",
         ("saturated_pixels",),
-        ("gan",),
+        ADVERSARIAL,
         (BALANCED, SLOWER_GENERATOR),
     ),
     Rule(
@@ -190,7 +190,7 @@ RULES = (
         "are frozen.",
         "",
         ("generator_update_ratio", "discriminator_update_ratio"),
-        ("gan",),
+        ADVERSARIAL,
         (BALANCED,),
     ),
     Rule(
@@ -228,7 +228,7 @@ RULES = (
         "other.",
         "Heusel et al., 2017. GANs Trained by a Two Time-Scale Update Rule. arXiv:1706.08500",
         ("generator_update_ratio", "discriminator_update_ratio"),
-        ("gan",),
+        ADVERSARIAL,
         (BALANCED,),
     ),
     Rule(

@@ -14,6 +14,7 @@ from genlab.diagnosis import (
     diffusion_rules,
     flow_rules,
     general_rules,
+    translation_rules,
 )
 from genlab.diagnosis.finding import Change, Finding, Remedy, Sign
 from genlab.diagnosis.history import History
@@ -30,6 +31,7 @@ RULES: Sequence[Rule] = (
     *autoencoding_rules.RULES,
     *diffusion_rules.RULES,
     *flow_rules.RULES,
+    *translation_rules.RULES,
 )
 
 

@@ -19,9 +19,9 @@ GREY_LEVELS = 127.5  # in a range of 1
 def pattern_variance(images: Tensor) -> Tensor:
     """Return the variance of the periodic patterns of images (B, C, H, W) in [-1, 1], in squared grey levels.
 
-    It is the sum of the power near multiples of 1/2 and 1/4 cycles per pixel above the mean of the ring around each
-    of them, averaged over images and channels, under a Hann window. In photographs, whose spectrum falls, it is
-    about 0.
+    It is the sum of the power near multiples of 1/2 and 1/4 cycles per pixel above the mean of the ring around
+    each of them, averaged over images and channels, under a Hann window. In photographs, whose spectrum falls, it
+    is about 0.
     """
     height, width = images.shape[2:]
     window = _hann(height, images)[:, None] * _hann(width, images)
@@ -33,7 +33,8 @@ def pattern_variance(images: Tensor) -> Tensor:
         distance = torch.maximum((down[:, None] - y).abs(), (across - x).abs())
         usual = power[(distance > RING[0]) & (distance <= RING[1])].mean()
         found = found + (power[distance <= NEAR] - usual).clamp_min(0).sum()
-    return GREY_LEVELS**2 * found / (height * width * window.square().sum())
+    variance: Tensor = GREY_LEVELS**2 * found / (height * width * window.square().sum())
+    return variance
 
 
 def _frequencies() -> list[tuple[float, float]]:
