@@ -1,5 +1,6 @@
 """Normalisation layers with the same result on one process and on several."""
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -99,13 +100,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         if not last or input.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(input)
         self._check_input_dim(input)
-        gain, bias = self.weight, self.bias
-        return torch.cat(
-            [
-                batch_norm(image, None, None, gain, bias, training=True, eps=self.eps)
-                for image in torch.split(input, 1)
-            ]
-        )
+        normalise = partial(batch_norm, running_mean=None, running_var=None, training=True, eps=self.eps)
+        return torch.cat([normalise(one, weight=self.weight, bias=self.bias) for one in torch.split(input, 1)])
 
 
 def make_norm(name: NormName, channels: int) -> nn.Module:

@@ -31,13 +31,16 @@ class ResnetTranslator(Mixed):
     7×7 convolution, two halvings, residual blocks, two doublings, 7×7 convolution; `width` channels at the image.
     Borders are reflected in all layers of stride 1. Sides are multiples of 4.
 
+    With labels the first layer is not normalised: instance normalisation would subtract what a constant plane adds,
+    and the label would be seen only through borders of zeros, as in StarGAN.
+
     Published with transposed convolutions of 3×3 (CycleGAN) or 4×4 weights (StarGAN, also in the halvings).
 
     Args:
         source: modality of the input.
         target: modality of the output.
         width: channels next to the image.
-        norm: normalisation after each convolution but the last.
+        norm: normalisation after each convolution but the last, and the first if there are labels.
         upsampling: how the maps are doubled.
         dropout: fraction of the activations in residual blocks that is dropped in training.
         blocks: residual blocks; None takes 6 up to 128 pixels and 9 above.
@@ -69,7 +72,7 @@ class ResnetTranslator(Mixed):
                 f"{sides[1]}. Set --size to a multiple of 4."
             )
         self.labels = JoinLabelPlanes(classes)
-        self.first = _layer(channels + classes, width, 7, norm)
+        self.first = _layer(channels + classes, width, 7, "none" if classes else norm)
         widths = [width, 2 * width, 4 * width]
         self.down = nn.ModuleList(_layer(*both, 3, norm, stride=2) for both in pairwise(widths))
         count = blocks or (6 if max(sides) <= LARGE else 9)

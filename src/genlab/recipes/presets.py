@@ -248,7 +248,7 @@ _SUMMARIES: Mapping[str, str] = {
         Published: U-Net, patches of 70 pixels, L1 weight 100, batches of 1, Adam 2e-4 (0.5, 0.999), dropout 0.5
         also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",
     "diffusion-translation": """Diffusion model that translates pairs (Saharia et al., 2022, arXiv:2111.05826).
-        Published, and here: the source as further channels of the noisy image. The rest is as `velocity-diffusion`,
+        Published, and here: the source as further channels of the noisy image. The rest is `velocity-diffusion`
         with width 64. Use --width 32 on a CPU.""",
 }
 
