@@ -31,8 +31,8 @@ class ResnetTranslator(Mixed):
     7×7 convolution, two halvings, residual blocks, two doublings, 7×7 convolution; `width` channels at the image.
     Borders are reflected in all layers of stride 1. Sides are multiples of 4.
 
-    With labels the first layer is not normalised: instance normalisation would subtract what a constant plane adds,
-    and the label would be seen only through borders of zeros, as in StarGAN.
+    With labels the first layer is not normalised, because instance normalisation subtracts what a constant plane
+    adds; in StarGAN, the label is seen only by borders of zeros.
 
     Published with transposed convolutions of 3×3 (CycleGAN) or 4×4 weights (StarGAN, also in the halvings).
 
