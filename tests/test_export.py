@@ -12,11 +12,14 @@ from genlab.core.condition import fill
 from genlab.core.modality import DataSpec, Images
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.presets import PRESETS
+from genlab.recipes.recipe import Recipe
+from genlab.recipes.translation import TranslationRecipe
 from genlab.training.inference import inference_mode
 from test_families import LABELS, LATENT, small
 
 TRACED, SIZES = 4, (3, 70)  # 70 are more than a U-Net takes at once where nothing is exported
 SPEC = DataSpec(Images(1, 16, 16), {"label": LABELS})
+PAIRS = DataSpec(SPEC.target, {**SPEC.conditions, "source": SPEC.target})
 SOME = fast.presets(  # the others are made of the same layers
     {
         "sparse-autoencoder",
@@ -33,6 +36,8 @@ SOME = fast.presets(  # the others are made of the same layers
         "glow",
         "spline-flow",
         "conditional-diffusion",
+        "pix2pix",
+        "diffusion-translation",
     }
 )
 
@@ -54,6 +59,7 @@ INPUTS: Mapping[str, Callable[[nn.Module, int], tuple[Tensor, ...]]] = {
     "encode": images,
     "discriminate": images,
     "predict": images_and_times,
+    "translate": lambda model, count: (),
 }
 
 
@@ -70,10 +76,20 @@ class Method(nn.Module):
         return [made] if isinstance(made, Tensor) else [part for part in made if part is not None]
 
 
+def shrunk(recipe: Recipe) -> Recipe:
+    match recipe:
+        case FlowRecipe():
+            return replace(recipe, flow_steps=1)
+        case TranslationRecipe() if recipe.discriminator.startswith("patch"):
+            return replace(recipe, discriminator="patch-16")
+        case _:
+            return recipe
+
+
 def model_of(preset: str) -> nn.Module:
-    recipe = small(preset)
+    recipe = shrunk(small(preset))
     torch.manual_seed(0)
-    model = (replace(recipe, flow_steps=1) if isinstance(recipe, FlowRecipe) else recipe).model(SPEC)
+    model = recipe.model(SPEC if recipe.reads == "examples" else PAIRS)
     with torch.no_grad():
         for parameter in model.parameters():  # layers that start at 0 would hide what is before them
             parameter += 0.1 * torch.randn_like(parameter)
@@ -88,7 +104,9 @@ def test_networks_export_for_a_batch_of_any_size(preset: str) -> None:
     assert names
 
     def arguments(name: str, count: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        return INPUTS[name](model, count), fill(getattr(model, "conditions", {}), {}, count)
+        conditions = getattr(model, "conditions", {})
+        given = {"source": images(model, count)[0]} if "source" in conditions else {}
+        return INPUTS[name](model, count), fill(conditions, given, count)
 
     any_size = {0: Dim.DYNAMIC}
     with inference_mode(model):

@@ -104,10 +104,14 @@ def test_from_one_position_it_is_a_product_of_matrices() -> None:
 
 
 @pytest.mark.parametrize(("height", "width", "bias"), [(4, 4, True), (3, 5, False), (1, 1, True)])
-def test_upsampled_in_float32_it_is_the_convolution_of_enlarged_maps(height: int, width: int, bias: bool) -> None:
+def test_upsampled_it_is_the_convolution_of_enlarged_maps(
+    height: int, width: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "ENOUGH", 1)
     torch.manual_seed(0)
     layer = nn.Conv2d(3, 5, 3, padding=1, bias=bias).double()
-    maps = torch.randn(2, 3, height, width, dtype=torch.float64, requires_grad=True)
+    maps = torch.randn(2, 3, height, width, dtype=torch.float64).to(memory_format=torch.channels_last)
+    maps.requires_grad_()
     made = upsampled(maps, layer)
     expected = layer(interpolate(maps, scale_factor=2, mode="nearest"))
     torch.testing.assert_close(made, expected)
@@ -116,8 +120,21 @@ def test_upsampled_in_float32_it_is_the_convolution_of_enlarged_maps(height: int
         *(torch.autograd.grad(of.sin().sum(), learned_from) for of in (made, expected)), strict=True
     ):
         torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_in_bf16_weights_are_summed_only_without_matrix_units(
+    units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "has_matrix_units", lambda: units)
+    torch.manual_seed(0)
+    layer = nn.Conv2d(8, 8, 3, padding=1)
+    maps = torch.randn(4, 8, 16, 16).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(upsampled(maps, layer), layer(interpolate(maps, scale_factor=2, mode="nearest")))
+        made = upsampled(maps, layer)
+        expected = layer(interpolate(maps, scale_factor=2, mode="nearest"))
+    assert torch.equal(made, expected) == units
+    torch.testing.assert_close(made.float(), expected.float(), rtol=0.02, atol=0.05)
 
 
 def test_channels_stay_last_through_upsampling() -> None:

@@ -5,6 +5,7 @@ import torch
 
 from genlab.architectures.denoiser import DENOISERS, Perceptron, denoiser
 from genlab.architectures.unet import Wave
+from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Modality, Points
 
 
@@ -44,6 +45,34 @@ def test_no_label_is_a_class_of_its_own_after_those_of_the_data(architecture: st
     *of_classes, of_none = told
     torch.testing.assert_close(untold, of_none)
     assert min((untold - made).abs().mean().item() for made in of_classes) > 1e-3
+
+
+@pytest.mark.parametrize("architecture", DENOISERS)
+def test_every_position_of_a_source_is_seen(architecture: str) -> None:
+    torch.manual_seed(0)
+    shape, source = Images(1, 8, 8), Images(2, 8, 8)
+    network = denoiser(architecture, shape, 16, sources={"source": source})
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    given = torch.randn(2, *source.shape, requires_grad=True)
+    network(torch.randn(2, *shape.shape), torch.rand(2), {"source": given}).square().sum().backward()
+    assert given.grad is not None
+    assert given.grad.abs().min() > 0
+
+
+def test_a_unet_without_sources_has_the_weights_that_it_had_before_it_took_them() -> None:
+    networks = []
+    for sources in ({}, {"source": Images(1, 8, 8)}):
+        torch.manual_seed(0)
+        networks.append(denoiser("unet", Images(1, 8, 8), 8, sources=sources))
+    without, with_source = (dict(network.state_dict()) for network in networks)
+    assert without.keys() == with_source.keys()
+    assert {name for name in without if without[name].shape != with_source[name].shape} == {"first.weight"}
+
+
+def test_a_unet_refuses_sources_of_another_size() -> None:
+    with pytest.raises(UsageError, match=r"8×8 pixels as source.*shape \(1, 4, 4\).*--architecture mlp"):
+        denoiser("unet", Images(1, 8, 8), 8, sources={"source": Images(1, 4, 4)})
 
 
 @pytest.mark.parametrize("size", [8, 9])

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.architectures.normalization import BatchNorm2d, ConditionalBatchNorm2d, NormName, make_norm
+from genlab.architectures.normalization import (
+    BatchNorm2d,
+    ConditionalBatchNorm2d,
+    InstanceNorm2d,
+    NormName,
+    make_norm,
+)
 
 
 def test_on_one_process_it_is_that_of_torch() -> None:
@@ -23,6 +29,28 @@ def test_it_takes_vectors_too_but_nothing_else() -> None:
     assert torch.equal(BatchNorm2d(3)(vectors), nn.BatchNorm1d(3)(vectors))
     with pytest.raises(ValueError, match=r"\(6, 3, 2\)"):
         BatchNorm2d(3)(torch.zeros(6, 3, 2))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_instance_norm_of_maps_in_channels_last_is_that_of_torch_and_keeps_the_order(count: int) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(count, 4, 6, 5) * 3 + 7
+    last = images.to(memory_format=torch.channels_last)
+    weights = torch.randn_like(images)
+    made = []
+    for norm, given in ((InstanceNorm2d(4), last), (nn.InstanceNorm2d(4, affine=True), images)):
+        with torch.no_grad():
+            norm.weight.copy_(torch.arange(1.0, 5))
+        given = given.clone().requires_grad_()
+        result = norm(given)
+        slope, *of_weights = torch.autograd.grad(
+            (weights * result).sum(), (given, norm.weight, norm.bias), create_graph=True
+        )
+        (curvature,) = torch.autograd.grad(slope.square().sum(), given)
+        made.append((result, slope, *of_weights, curvature))
+    assert made[0][0].is_contiguous(memory_format=torch.channels_last)
+    for ours, theirs in zip(*made, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "over"), [("batch", (0, 2, 3)), ("layer", (1, 2, 3)), ("instance", (2, 3))])

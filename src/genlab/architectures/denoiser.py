@@ -101,7 +101,7 @@ def denoiser(
         modality: of the images.
         width: channels of the maps at the image, or hidden units.
         classes: number of classes; 0 for no labels.
-        sources: the other conditions by name; only for mlp.
+        sources: the other conditions by name.
         attention: side of the maps that get self-attention; 0 for none, None for the architecture's own.
         dropout: fraction of the activations that is dropped in training.
         depth: hidden layers of mlp; by default its own.
@@ -120,10 +120,4 @@ def denoiser(
         return make(modality, width, classes=classes, sources=sources, depth=depth or DEPTH)
     if depth is not None:
         raise UsageError("--depth is for --architecture mlp; unet has as many levels as the size needs.")
-    if architecture not in DENOISERS.rows:
-        return make(modality, width, classes=classes, sources=sources, attention=attention, dropout=dropout)
-    if sources:
-        raise UsageError(
-            f"the unet architecture cannot be conditioned on {', '.join(sources)} yet. Set --architecture mlp."
-        )
-    return make(modality, width, classes=classes, attention=attention, dropout=dropout)
+    return make(modality, width, classes=classes, sources=sources, attention=attention, dropout=dropout)

@@ -1,10 +1,11 @@
 """Normalisation layers with the same result on one process and on several."""
 
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import batch_norm, embedding
 
 from genlab.architectures.conditional import Conditional, required
 from genlab.core.condition import NONE, Condition
@@ -83,6 +84,26 @@ class ConditionalBatchNorm2d(Conditional):
         return result
 
 
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """`nn.InstanceNorm2d` with gains and biases; on a CPU two to four times as fast for maps in channels last.
+
+    torch copies such maps into another order, in which the next convolution is slow. The batch normalisation of
+    one image is its instance normalisation, and keeps the order.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        """Normalise each channel of each image (B, C, H, W) over its positions."""
+        last = input.is_contiguous(memory_format=torch.channels_last) and not input.is_contiguous()
+        if not last or input.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(input)
+        self._check_input_dim(input)
+        normalise = partial(batch_norm, running_mean=None, running_var=None, training=True, eps=self.eps)
+        return torch.cat([normalise(one, weight=self.weight, bias=self.bias) for one in torch.split(input, 1)])
+
+
 def make_norm(name: NormName, channels: int) -> nn.Module:
     """Return the normalisation called `name` of maps (B, C, H, W) with `channels` channels.
 
@@ -100,6 +121,6 @@ def make_norm(name: NormName, channels: int) -> nn.Module:
         case "layer":
             return nn.GroupNorm(1, channels)
         case "instance":
-            return nn.InstanceNorm2d(channels, affine=True)
+            return InstanceNorm2d(channels)
         case "none":
             return nn.Identity()

@@ -5,9 +5,9 @@
         def __init__(self, input_shape, output_shape, *, width): ...
 
 The class makes all networks of a model, each for its own shapes: a generator (latent,) -> (C, H, W), a
-discriminator or an encoder (C, H, W) -> (features,), a denoiser (C', H, W) -> (C, H, W). Labels, sources and packs
-are part of the input shape already, as further latents or channels. An object with the attributes `encoder` and
-`decoder` has a class for each direction.
+discriminator or an encoder (C, H, W) -> (features,), a denoiser or a translator (C', H, W) -> (C, H, W). Labels,
+sources and packs are part of the input shape already, as further latents or channels. An object with the
+attributes `encoder` and `decoder` has a class for each direction.
 """
 
 import inspect
@@ -43,14 +43,14 @@ def own_architecture(part: Part, own: Mapping[str, Any]) -> Architecture:
     _class_for(part, own, "decoder")
 
     def decoder(latent: int, modality: Modality, width: int, *, norm: object, attention: int | None) -> Any:  # noqa: ANN401
-        network = _build(part, own, "decoder", (latent,), modality.shape, width, attention=attention)
+        network = build_own(part, own, "decoder", (latent,), modality.shape, width, attention=attention)
         return ConditionalSequential(network)
 
     def features(
         modality: Modality, width: int, *, norm: NormName, dropout: float, attention: int | None
     ) -> Features:
         size, told = FEATURES * width, {"norm": norm, "dropout": dropout, "attention": attention}
-        return Features(_build(part, own, "encoder", modality.shape, (size,), width, **told), size)
+        return Features(build_own(part, own, "encoder", modality.shape, (size,), width, **told), size)
 
     return Architecture(decoder, features, _keep, "none")
 
@@ -99,7 +99,7 @@ class OwnDenoiser(Mixed):
         self.times_apart = _takes_times(part, "denoiser")
         further = (self.sources.channels if self.sources else 0) + (1 if classes else 0) + (not self.times_apart)
         seen = (modality.shape[0] + further, *self.rest)
-        self.network = _build(
+        self.network = build_own(
             part, own, "denoiser", seen, modality.shape, width, attention=attention, dropout=dropout
         )
 
@@ -145,10 +145,10 @@ class OwnNetwork(nn.Module):
         return made
 
 
-def _build(
+def build_own(
     part: Part, own: Mapping[str, Any], role: str, seen: Shape, made: Shape, width: int, **told: object
 ) -> OwnNetwork:
-    """Build a network of an own part.
+    """Build a network of an own part from `seen` to `made`; `told` are options of the recipe, if it takes them.
 
     Raises:
         UsageError: the class does not take what an option of the recipe sets, or does not return a module.
@@ -175,6 +175,11 @@ def _build(
         raise UsageError(f'the architecture "{part.name}" made a {type(network).__name__}, not a torch.nn.Module.')
     _refuse_squashing(network, part.name, role)
     return OwnNetwork(_with_global_batch_norm(network), part.name, made)
+
+
+def parameters_of(part: Part, own: Mapping[str, Any], role: str) -> set[str]:
+    """Return the keywords that the class of an own part takes in a role."""
+    return _class_for(part, own, role)[1]
 
 
 def _class_for(part: Part, own: Mapping[str, Any], role: str) -> tuple[Callable[..., Any], set[str]]:
@@ -209,7 +214,7 @@ def _takes_times(part: Part, role: str) -> bool:
 def _refuse_squashing(network: nn.Module, name: str, role: str) -> None:
     """Refuse a generator that ends in tanh or sigmoid, which would be applied twice."""
     *_, last = network.modules()
-    if role == "decoder" and isinstance(last, nn.Tanh | nn.Sigmoid):
+    if role in ("decoder", "translator") and isinstance(last, nn.Tanh | nn.Sigmoid):
         raise UsageError(
             f'the architecture "{name}" ends in {type(last).__name__}, but genlab applies tanh to the output of a '
             "generator or decoder itself. Leave the last layer out."

@@ -14,13 +14,14 @@ References:
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from genlab.architectures.conditional import LABEL
+from genlab.architectures.conditional import LABEL, NO_SOURCES, JoinSources
 from genlab.architectures.convolution import Conv2d, upsampled
 from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import Mixed
@@ -45,12 +46,13 @@ class UNet(Mixed):
         modality: of the images.
         width: channels of the maps at the image.
         classes: number of classes it is conditioned on; 0 for none. Class number `classes` means no label.
+        sources: images of the same size that it is conditioned on, as further channels of the input.
         attention: side of the maps that get self-attention besides the smallest; 0 for none, by default 16 or
             the next smaller.
         dropout: fraction of the activations in residual blocks that is dropped in training.
 
     Raises:
-        UsageError: sides that cannot be halved, or attention at a side that no map has.
+        UsageError: sides that cannot be halved, attention at a side that no map has, or sources of another size.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class UNet(Mixed):
         width: int,
         *,
         classes: int = 0,
+        sources: Mapping[str, Modality] = NO_SOURCES,
         attention: int | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -72,7 +75,8 @@ class UNet(Mixed):
         block = partial(Block, embedding=size, norm=norm, dropout=dropout)
         self.time = nn.Sequential(Wave(width), nn.Linear(width, size), nn.SiLU(), nn.Linear(size, size))
         self.label = LabelOrNone(classes, size) if classes else None
-        self.first = Conv2d(channels, width, 3, padding=1)
+        self.sources = _joined(sources, modality) if sources else None
+        self.first = Conv2d(channels + (self.sources.channels if self.sources else 0), width, 3, padding=1)
         widths = [width] + [2 * width] * (len(sides) - 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         joined, channels = [width], width
@@ -114,7 +118,8 @@ class UNet(Mixed):
         if self.label is not None:
             embedding = embedding + self.label(condition.get(LABEL))
         embedding = silu(embedding)
-        maps = self.rounded(self.first(noisy))  # not earlier: bf16 would round away little noise on a pixel near 1
+        seen = noisy if self.sources is None else self.sources(noisy, condition)
+        maps = self.rounded(self.first(seen))  # not earlier: bf16 would round away little noise on a pixel near 1
         with self.shortened(noisy.device):
             kept = [maps]
             for layer in self.down:
@@ -228,6 +233,16 @@ class Wave(nn.Module):
         angles = 1000 * times[:, None] * torch.exp(-math.log(1e4) * places)
         wave = torch.cat([angles.sin(), angles.cos()], dim=1)
         return nn.functional.pad(wave, (0, self.size - 2 * half))
+
+
+def _joined(sources: Mapping[str, Modality], modality: Modality) -> JoinSources:
+    for name, source in sources.items():
+        if source.shape[1:] != modality.shape[1:]:
+            raise UsageError(
+                f"the unet architecture takes images of {modality.shape[1]}×{modality.shape[2]} pixels as "
+                f"{name}, like those that it generates, and not shape {source.shape}. Set --architecture mlp."
+            )
+    return JoinSources(sources, flat=False)
 
 
 def _sides(modality: Modality) -> list[int]:

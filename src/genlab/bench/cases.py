@@ -14,9 +14,11 @@ from torch import nn
 from genlab.bench.measure import Scope, Spread, ratios
 from genlab.bench.page import Row
 from genlab.bench.textbook import textbook
+from genlab.core.condition import SOURCE
 from genlab.core.random import Randomness
-from genlab.data.dataset import Dataset, Split, Subset, make_dataset
+from genlab.data.dataset import Split, Subset, make_dataset
 from genlab.data.loader import Loader
+from genlab.data.wrappers import Paired
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import Settings
@@ -61,6 +63,7 @@ CASES: Sequence[Case] = (
     Case("conv-vae", 3, 32, {"batch_size": 64}),
     Case("glow", 3, 32, {"batch_size": 64, "width": 64, "flow_steps": 8}, {"bf16": 2.5}),
     Case("ddpm", 3, 32, {"batch_size": 64, "width": 32}, {"bf16": 2.5}),
+    Case("pix2pix", 3, 64, {"batch_size": 16, "width": 32}, {"bf16": 3.0, "float32": 1.3}),
 )
 
 
@@ -98,11 +101,15 @@ def compared(case: Case, speeds: Mapping[str, Sequence[float]], textbook: str) -
     ]
 
 
-def pictures(case: Case) -> Dataset:
-    """Return random pictures in the shape of a case, in memory."""
-    shape = (IMAGES, case.channels, case.side, case.side)
-    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return make_dataset("random", Subset(values, np.arange(IMAGES)), None, ())
+def pictures(case: Case) -> Split:
+    """Return random pictures in the shape of a case, in memory; pairs of them for models that translate."""
+    shape, draws = (IMAGES, case.channels, case.side, case.side), np.random.default_rng(0)
+
+    def some() -> Split:
+        values = draws.integers(0, 256, shape, dtype=np.uint8)
+        return make_dataset("random", Subset(values, np.arange(IMAGES)), None, ())
+
+    return some() if case.recipe.reads == "examples" else Paired(some(), some())
 
 
 @contextmanager
@@ -130,7 +137,9 @@ def theirs(recipe: Recipe, data: Split, where: torch.device, seed: int = 0) -> D
     """Return a training by the textbook loop."""
     torch.manual_seed(seed)
     model = recipe.model(data.spec).to(where)
-    step = textbook(recipe, model, data.batch(np.arange(len(data))).x.contiguous())
+    batch = data.batch(np.arange(len(data)))
+    sources = batch.condition.get(SOURCE)
+    step = textbook(recipe, model, batch.x.contiguous(), None if sources is None else sources.contiguous())
 
     def advance(steps: int) -> None:
         for _ in range(steps):

@@ -12,7 +12,7 @@ References:
     Kingma and Dhariwal, 2018. Glow. arXiv:1807.03039.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import log, pi
 
@@ -21,26 +21,34 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu
 from torch.utils.data import DataLoader, TensorDataset
 
+from genlab.bench.textbook_translation import Step, translation
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.translation import TranslationRecipe
 from genlab.recipes.vae import VAERecipe
 
-Step = Callable[[], dict[str, float]]
 Discriminator = Callable[[Tensor], Tensor]  # images to scores
 DiscriminatorLoss = Callable[[GANRecipe, Discriminator, Tensor, Tensor], Tensor]  # of real and generated images
 
 
-def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
+def textbook(recipe: Recipe, model: nn.Module, images: Tensor, sources: Tensor | None = None) -> Step:
     """Return a function that takes one step, with all discriminator updates, of the tutorial loop for a recipe.
 
     Args:
         recipe: gives the hyperparameters.
         model: of the recipe, on the device of the training.
         images: (N, C, H, W) in [-1, 1], in memory.
+        sources: of models that translate images, one for each image.
     """
-    batches = _batches(images, recipe.batch_size, next(model.parameters()).device)
+    device = next(model.parameters()).device
+    if isinstance(recipe, TranslationRecipe):
+        assert sources is not None
+        return translation(
+            recipe, model, ((x, s) for x, s in _loaded((images, sources), recipe.batch_size, device))
+        )
+    batches = (x for (x,) in _loaded((images,), recipe.batch_size, device))
     match recipe:
         case VAERecipe():
             return _vae(recipe, model, batches)
@@ -54,11 +62,11 @@ def textbook(recipe: Recipe, model: nn.Module, images: Tensor) -> Step:
             raise ValueError(f"there is no textbook loop for {type(recipe).__name__}")
 
 
-def _batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
-    loader = DataLoader(TensorDataset(images), batch_size=size, shuffle=True, drop_last=True)
+def _loaded(tensors: Sequence[Tensor], size: int, device: torch.device) -> Iterator[list[Tensor]]:
+    loader = DataLoader(TensorDataset(*tensors), batch_size=size, shuffle=True, drop_last=True)
     while True:
-        for (batch,) in loader:
-            yield batch.to(device)
+        for batch in loader:
+            yield [tensor.to(device) for tensor in batch]
 
 
 def _players(recipe: GANRecipe, model: nn.Module) -> tuple[nn.Module, Discriminator, list[torch.optim.Adam]]:

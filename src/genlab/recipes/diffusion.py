@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
+    from genlab.core.reading import Reads
     from genlab.families.diffusion import Sampling
 
 ClassesName = Literal["none", "embedding"]
@@ -82,6 +83,9 @@ class DiffusionRecipe(Recipe):
         most=1,
         sampling=True,
     )
+    translate: bool = option(
+        False, "generate each image from a source image; the data are pairs of source and target"
+    )
     labels: ClassesName = option(
         "none", "how the network is conditioned on the class; embedding allows sampling by class"
     )
@@ -120,6 +124,11 @@ class DiffusionRecipe(Recipe):
         least=0,
         most=0.99999,
     )
+
+    @property
+    def reads(self) -> Reads:
+        """Pairs to translate, or examples."""
+        return "pairs" if self.translate else "examples"
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `Diffusion`; it is conditional if `labels` is set and the data have classes."""
@@ -239,6 +248,17 @@ class DiffusionRecipe(Recipe):
             self.label_dropout != type(self).label_dropout and self.labels == "none",
             f"--label-dropout {self.label_dropout:g} has no effect without labels. Set --labels embedding, or "
             "leave --label-dropout out.",
+        )
+        yield (
+            self.translate and spec is not None and "source" not in spec.conditions,
+            "--translate generates each image from a source, but these data have no sources. Give a folder with "
+            "the sub-folders A and B, or the targets by --data and the sources by --source, or leave --translate "
+            "out.",
+        )
+        yield (
+            self.translate and spec is not None and not spec.aligned,
+            "--translate learns from pairs, but these sources and targets are unpaired. Use cyclegan or cut, or "
+            "give each source the file name of its target.",
         )
         yield (
             self.labels != "none" and spec is not None and spec.classes == 0,

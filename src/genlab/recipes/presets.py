@@ -125,6 +125,7 @@ FLOWS: Mapping[str, Recipe] = {
 
 TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
+    "diffusion-translation": replace(VELOCITY, translate=True, width=64),
 }
 
 
@@ -246,6 +247,9 @@ _SUMMARIES: Mapping[str, str] = {
     "pix2pix": """Image translation learned from pairs (Isola et al., 2017, arXiv:1611.07004).
         Published: U-Net, patches of 70 pixels, L1 weight 100, batches of 1, Adam 2e-4 (0.5, 0.999), dropout 0.5
         also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",
+    "diffusion-translation": """Diffusion model that translates pairs (Saharia et al., 2022, arXiv:2111.05826).
+        Published, and here: the source as further channels of the noisy image. The rest is `velocity-diffusion`
+        with width 64. Use --width 32 on a CPU.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

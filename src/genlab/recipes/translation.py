@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option
@@ -52,7 +52,10 @@ class TranslationRecipe(Recipe):
         None, "residual blocks of --architecture resnet; by default 6 up to 128 pixels, 9 above", least=1
     )
     dropout: float = option(
-        0.0, "dropout probability in the generator of --architecture unet; 0.5 in the paper", least=0, most=0.9
+        0.0,
+        "dropout probability in the generator; raise it if it learns the training images by heart",
+        least=0,
+        most=0.9,
     )
     upsampling: Literal["upsample", "transposed"] = option(
         "upsample", "how the generator enlarges its maps; transposed convolutions leave checkerboard patterns"
@@ -61,7 +64,8 @@ class TranslationRecipe(Recipe):
         "patch-70", "discriminator by the side of its patches in pixels; patch-16 or patch-34 for small images"
     )
     norm: Literal["instance", "batch", "none"] = option(
-        "instance", "normalisation in both networks; batch only for large batches"
+        "instance",
+        "normalisation in both networks; batch only for large batches; stargan discriminators have none",
     )
     loss: AdversarialName = option("least-squares", "adversarial loss of both networks", part="gan-loss")
     generator_lr: float = option(
@@ -85,8 +89,6 @@ class TranslationRecipe(Recipe):
         super().refuse(spec, processes)
         if self.blocks is not None and self.architecture != "resnet":
             raise UsageError(f"--blocks {self.blocks} is for --architecture resnet. Leave it out.")
-        if self.dropout and self.architecture != "unet":
-            raise UsageError(f"--dropout {self.dropout:g} is for --architecture unet. Leave it out.")
         if spec is not None and "source" not in spec.conditions:
             raise UsageError(
                 f"{self.family} translates images, but these data have no sources. Give a folder with the "
@@ -98,11 +100,6 @@ class TranslationRecipe(Recipe):
         """Return an untrained generator."""
         from genlab.architectures.translator import translator
 
-        rest: dict[str, Any] = {}
-        if self.architecture == "resnet":
-            rest = {"blocks": self.blocks, "classes": classes}
-        elif self.architecture == "unet":
-            rest = {"dropout": self.dropout}
         return translator(
             self.architecture,
             source,
@@ -110,8 +107,10 @@ class TranslationRecipe(Recipe):
             self.width,
             norm=self.norm,
             upsampling=self.upsampling,
+            dropout=self.dropout,
+            blocks=self.blocks,
+            classes=classes,
             own=self.own,
-            **rest,
         )
 
     def patches(self, target: Modality, sources: Mapping[str, Modality] | None = None) -> PatchDiscriminator:
