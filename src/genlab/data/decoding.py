@@ -21,6 +21,11 @@ from genlab.data.progress import bar
 T = TypeVar("T")
 
 _CHUNK = 32  # files per task
+# Files that are not meant to be pictures: they are rejected, but are no sign of a damaged source.
+COMPANIONS = frozenset(
+    {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
+    | {".xml", ".yaml", ".yml"}
+)
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,10 @@ from genlab.data.arrange import BESIDE, STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
 from genlab.data.decode import strict
-from genlab.data.decoding import read_headers, write_pictures
+from genlab.data.decoding import COMPANIONS, read_headers, write_pictures
 from genlab.data.listing import Listing
 
 _VERSION = 2  # of the cache's contents: increase it when the same files would be decoded differently
-# Files that are not meant to be pictures: they are rejected, but are no sign of a damaged source.
-COMPANIONS = frozenset(
-    {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
-    | {".xml", ".yaml", ".yml"}
-)
 
 
 def open_pictures(
