@@ -81,7 +81,10 @@ def _unaligned(
     """Return training data without pairs, held-out data with them if all are pairs, and notes."""
     for side in (sides.a, sides.b):
         if len(side) < LEAST:
-            raise DataError(f'"{sides.name}": {counted(len(side), "picture")} in {side.where}; give at least 2.')
+            raise DataError(
+                f'"{sides.name}": only {counted(len(side), "picture")} in {side.where}. Both sides need at least '
+                f"{LEAST}, one to train on and one held out."
+            )
     out_a, out_b = sides.a.rows_held_out(), sides.b.rows_held_out()
     for side, out in ((sides.a, out_a), (sides.b, out_b)):
         _enough(sides, f"pictures in {side.where}", int((~out).sum()), int(out.sum()))
@@ -136,8 +139,9 @@ def _few(sides: TwoSides) -> DataError:
     a, b, count = sides.a, sides.b, len(sides.pairs)
     if not (a.keys and b.keys):
         return DataError(
-            f'"{sides.name}": {a.where} and {b.where} cannot be paired: they hold {len(a):,} and {len(b):,} '
-            f"examples; arrays are paired by position. Give equally many, in the same order, or use {UNPAIRED}."
+            f'"{sides.name}": {a.where} and {b.where} cannot be paired: without file names that is done by '
+            f"position, but their splits hold {_counts(a)} and {_counts(b)} examples. Give two folders or two "
+            f"arrays, with equally many, or use {UNPAIRED}."
         )
     lone = "; ".join(
         f"{_listed([side.files[row] for row in rows])} in {side.where}"
@@ -150,6 +154,11 @@ def _few(sides: TwoSides) -> DataError:
         f"{len(b):,} in {b.where}. Without a partner: {lone}. Give both files of a pair the same name (suffixes "
         f"may differ){use}, or train without pairs: {UNPAIRED}."
     )
+
+
+def _counts(side: Side) -> str:
+    out = int(side.rows_held_out().sum())
+    return f"{len(side) - out:,} + {out:,}"
 
 
 def _without_partner(sides: TwoSides) -> list[Rejected]:
@@ -216,10 +225,10 @@ def _different_aspects(sides: TwoSides) -> dict[str, str]:
 
 
 def _enough(sides: TwoSides, what: str, train: int, held_out: int) -> None:
-    """Raise DataError if there are too few examples on a side."""
-    for count, least, use in ((train, LEAST, "training"), (held_out, 1, "held out")):
-        if count < least:
-            raise DataError(f'"{sides.name}": {count} {what} for {use}; give at least {least}.')
+    """Raise DataError if a split is empty."""
+    for count, use in ((train, "for training"), (held_out, "held out")):
+        if not count:
+            raise DataError(f'"{sides.name}": no {what} {use}; give at least 1.')
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -64,7 +64,7 @@ def find_sides(source: str, paths: Sequence[str]) -> Sides:
         DataError: there are no two sides, or something lies beside them.
     """
     pictures = _pictures(paths)
-    files = _unwrapped(pictures)
+    files = _unwrapped(pictures, beside=True)
     if _lettered(files):
         names, found = LETTERS, _by_letters(source, files)
         how = "by the names of the folders"
@@ -124,10 +124,11 @@ def _tops(files: Mapping[int, Parts]) -> list[str]:
     return [parts[0] for parts in files.values() if len(parts) > 1]
 
 
-def _unwrapped(files: dict[int, Parts]) -> dict[int, Parts]:
+def _unwrapped(files: dict[int, Parts], *, beside: bool = False) -> dict[int, Parts]:
+    """Return the files without the folders around all; with `beside`, around all but some at the top."""
     while len(tops := set(_tops(files))) == 1 and not any(map(letter_of, tops)):
         inner = {at: parts[1:] for at, parts in files.items() if len(parts) > 1}
-        if len(inner) < len(files) and not _tops(inner):
+        if len(inner) < len(files) and not beside:
             return files
         files = inner
     return files

@@ -150,7 +150,7 @@ def _listing(path: Path, opened: ExitStack) -> Listing | None:
     """Return the files of a folder or a zip of pictures, which stays open; None for others."""
     if path.is_dir():
         return None if holds_idx(path) else list_folder(path)
-    if path.suffix != ".npz" and path.is_file() and zipfile.is_zipfile(path):
+    if path.suffix != ".npz" and path.is_file() and (path.suffix == ".zip" or zipfile.is_zipfile(path)):
         return opened.enter_context(list_zip(path))
     return None
 
