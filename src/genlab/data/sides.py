@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from posixpath import splitext
 from typing import NamedTuple
 
 from genlab.core.errors import DataError
@@ -115,7 +115,7 @@ def halves(paths: Sequence[str]) -> Sides:
 
 def _pictures(paths: Sequence[str]) -> dict[int, Parts]:
     """Return the parts of the paths by position, without files that are not meant to be pictures."""
-    suffixes = [PurePosixPath(path).suffix.lower() for path in paths]
+    suffixes = [splitext(path)[1].lower() for path in paths]
     return {at: tuple(path.split("/")) for at, path in enumerate(paths) if suffixes[at] not in COMPANIONS}
 
 
@@ -195,8 +195,7 @@ def _part(word: str) -> str:
 
 
 def _place(found: _Found) -> Place:
-    path = "/".join(found.rest)
-    return Place(found.side, found.part, path[: len(path) - len(PurePosixPath(path).suffix)].casefold())
+    return Place(found.side, found.part, splitext("/".join(found.rest))[0].casefold())
 
 
 def _folders(found: Mapping[int, _Found]) -> tuple[str, str]:
