@@ -10,6 +10,7 @@ from PIL import Image
 
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.data import decoding
+from genlab.data.check import checked
 from genlab.data.dataset import Source
 from genlab.data.translation import open_sides, open_translation
 from genlab.data.two_sides import TwoSides
@@ -25,7 +26,7 @@ def _read(cache: Path) -> Open:
 
     def call(data: object, reads: str = "pairs", **options: object) -> Source:
         given = {"size": SIZE, "cache": cache, "progress": False} | options
-        return open_translation(str(data), reads, **given)  # type: ignore[arg-type]
+        return checked(open_translation(str(data), reads, **given))  # type: ignore[arg-type]
 
     return call
 
@@ -82,8 +83,8 @@ def test_the_direction_exchanges_source_and_target(read: Open, root: Path) -> No
 
 def test_names_are_equal_below_the_folder_without_suffix_and_case(read: Open, root: Path) -> None:
     for at in range(5):
-        dot(root / "A" / "deep" / f"Photo.{at}.PNG", at)
-        dot(root / "B" / "Deep" / f"photo.{at}.jpg", 200 - at)
+        dot(root / "A" / "deep" / f"Café.{at}.PNG", at)
+        dot(root / "B" / "Deep" / f"cafe\N{COMBINING ACUTE ACCENT}.{at}.jpg", 200 - at)
     assert len(levels(read(root))) == 5
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from genlab.core.errors import DataError, GenlabError, UsageError
+from genlab.data.check import checked
 from genlab.data.dataset import Array, Source, make_dataset
 from genlab.data.sides import find_sides
 from genlab.data.translation import open_translation
@@ -23,7 +24,7 @@ def _read(cache: Path) -> Open:
 
     def call(data: object, reads: str = "pairs", **options: object) -> Source:
         given = {"size": SIZE, "cache": cache, "progress": False} | options
-        return open_translation(data, reads, **given)  # type: ignore[arg-type]
+        return checked(open_translation(data, reads, **given))  # type: ignore[arg-type]
 
     return call
 
@@ -196,6 +197,11 @@ def test_what_does_not_go_together_is_refused(read: Open, root: Path) -> None:
 
 def test_names_without_sides_say_what_to_give(read: Open) -> None:
     fails(read, "ring8", "no two sides", "--source", kind=UsageError, size=None)
+
+
+def test_splits_of_two_sides_are_no_domains(read: Open, root: Path) -> None:
+    fill(root, "trainA", "trainB", "testA", "testB")
+    fails(read, str(root), "testA, testB, trainA, trainB", "train/A", reads="domains")
 
 
 def test_a_missing_place_is_no_source(read: Open, root: Path) -> None:

@@ -192,7 +192,7 @@ def _refuse_other_shapes(name: str, listing: Listing, sizes: Mapping[int, Sequen
         some = [f"{printable(listing.entries[at].path)} ({w}x{h})" for at, (w, h) in list(others.items())[:_SHOWN]]
         more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
         raise DataError(
-            f'"{name}": {len(others):,} of {counted(len(sizes), "picture")} not twice as wide as high, as '
+            f'"{name}": {len(others):,} of {counted(len(sizes), "picture")} are not twice as wide as high, as '
             f"--side-by-side needs: {', '.join(some)}{more}. Remove them, or leave out --side-by-side."
         )
 

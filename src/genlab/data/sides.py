@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from posixpath import splitext
 from typing import NamedTuple
+from unicodedata import normalize
 
 from genlab.core.errors import DataError
 from genlab.core.text import counted, printable
@@ -195,7 +196,8 @@ def _part(word: str) -> str:
 
 
 def _place(found: _Found) -> Place:
-    return Place(found.side, found.part, splitext("/".join(found.rest))[0].casefold())
+    stem = splitext("/".join(found.rest))[0]
+    return Place(found.side, found.part, normalize("NFC", stem).casefold())  # some systems write é as e and ´
 
 
 def _folders(found: Mapping[int, _Found]) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from genlab.data.objects import as_source
 from genlab.data.pairing import translation
 from genlab.data.side_arrays import open_array_sides, sides_of_sources
 from genlab.data.side_pictures import join_listings, open_side_pictures
-from genlab.data.sides import find_sides, halves, join_sides
+from genlab.data.sides import find_sides, halves, join_sides, letter_of
 from genlab.data.source import NAMES
 from genlab.data.two_sides import TwoSides
 from genlab.data.wrappers import Paired, Unpaired
@@ -202,6 +202,12 @@ def _domains(opened: Source, seed: int) -> Source:
         raise DataError(
             f'"{opened.name}" has no classes to translate between. Give a folder with one sub-folder '
             "for each domain."
+        )
+    sides = [name for name in opened.train.spec.class_names if (letter_of(name) or (0, ""))[1]]
+    if sides:
+        raise DataError(
+            f'"{opened.name}" has {", ".join(sides)}: these are splits of two sides, no domains. Move them to train/A, '
+            "train/B, test/A and test/B, or train cyclegan on them."
         )
     train, held_out = (Unpaired(split, split, seed) for split in (opened.train, opened.held_out))
     return replace(opened, train=train, held_out=held_out)

@@ -73,8 +73,8 @@ def reading_notes(settings: Settings, source: Source) -> dict[str, str]:
     That is pictures beside folders of classes, which are left out; cropped pictures; data given in Python that
     were resized; and of data with two sides, which these are, how they are paired and which is translated.
     """
-    changes = {"classes": "beside", "not square": "cropped", "resize": "crops"}
-    changes |= dict.fromkeys(("sides", "direction", "pairs", "colours", "aspect ratios"), "")
+    changes = dict.fromkeys(("sides", "direction", "pairs", "colours", "aspect ratios"), "")
+    changes |= {"classes": "beside", "not square": "cropped", "resize": "crops"}
     every = source.notes
     notes = {what: every[what] for what, word in changes.items() if what in every and word in every[what]}
     if settings.size or settings.data not in registered("data") or "resize" not in every:
