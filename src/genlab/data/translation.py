@@ -206,7 +206,7 @@ def _domains(opened: Source, seed: int) -> Source:
     sides = [name for name in opened.train.spec.class_names if (letter_of(name) or (0, ""))[1]]
     if sides:
         raise DataError(
-            f'"{opened.name}" has {", ".join(sides)}: these are splits of two sides, no domains. Move them to train/A, '
+            f'"{opened.name}" has {", ".join(sides)}: these are splits of two sides. Move them to train/A, '
             "train/B, test/A and test/B, or train cyclegan on them."
         )
     train, held_out = (Unpaired(split, split, seed) for split in (opened.train, opened.held_out))
