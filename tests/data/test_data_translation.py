@@ -109,6 +109,15 @@ def test_folders_for_splits_are_kept(read: Open, root: Path, folders: tuple[str,
     assert source.notes["split"] == "the source's own"
 
 
+@pytest.mark.parametrize("folders", [("trainA", "trainB"), ("train/A", "train/B"), ("A/train", "B/train")])
+def test_training_folders_alone_are_split_as_if_there_were_none(
+    read: Open, root: Path, folders: tuple[str, str]
+) -> None:
+    source = read(two_folders(root, 12, *folders))
+    assert sorted(levels(source)) == [(at, 200 - at) for at in range(12)]
+    assert "hash" in source.notes["split"]
+
+
 def test_two_folders_of_any_names_are_taken_in_alphabetical_order(read: Open, root: Path) -> None:
     source = read(two_folders(root, 12, "zebras", "Horses"))
     assert source.domains == ("Horses", "zebras")

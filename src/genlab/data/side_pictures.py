@@ -147,7 +147,7 @@ def _side(
     rows = np.array([row for row, its in enumerate(places) if halves or its.side == number], dtype=np.int64)
     keys = tuple(f"{places[row].part}/{places[row].name}" for row in rows)
     channels = decoded.images.shape[1] // (1 + halves)
-    own = any(its.part for its in places)
+    own = any(its.held_out for its in sides.places.values())
     part = slice(number * channels, (number + 1) * channels) if halves else slice(None)
     reasons = {its.path: its.reason for its in decoded.rejected}
     lost = {}
