@@ -301,6 +301,14 @@ def test_the_halves_of_a_picture_are_its_sides(read: Open, root: Path) -> None:
     assert source.domains == ("A", "B")
 
 
+def test_halves_belong_together_whatever_other_files_are_called(read: Open, root: Path) -> None:
+    side_by_side(root, 6)
+    dot(root / "00.bmp", 50, size=(2 * SIZE, SIZE))
+    assert sorted(levels(read(root, side_by_side=True))) == sorted(
+        [(50, 50), *((at, 200 - at) for at in range(6))]
+    )
+
+
 def test_halves_in_folders_for_splits_and_in_a_zip(read: Open, root: Path, tmp_path: Path) -> None:
     side_by_side(root / "facades" / "train", 5)
     side_by_side(root / "facades" / "val", 3)

@@ -106,11 +106,11 @@ def join_sides(names: tuple[str, str], paths: tuple[Sequence[str], Sequence[str]
 
 
 def halves(paths: Sequence[str]) -> Sides:
-    """Return the places of pictures that hold both sides; all are given that of A."""
+    """Return the places of pictures that hold both sides, all as if they were A, with their whole names."""
     found = _with_inner_splits(
         {at: _Found(0, "", (), parts) for at, parts in _unwrapped(_pictures(paths)).items()}
     )
-    places = {at: _place(its) for at, its in found.items()}
+    places = {at: Place(0, its.part, "/".join(its.rest)) for at, its in found.items()}
     return Sides(LETTERS, ("left halves", "right halves"), places, "side by side: A is left, B is right")
 
 
