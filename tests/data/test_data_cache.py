@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from genlab.core.errors import DataError, UsageError
-from genlab.data import arrange, pictures
+from genlab.data import arrange, decoding
 from genlab.data.cache import cache_folder, prepared
 from genlab.data.dataset import Source
 from genlab.data.source import open_source
@@ -30,8 +30,8 @@ def test_a_second_opening_decodes_nothing_and_gives_the_same(
 ) -> None:
     (album / "README.txt").write_text("text")
     first = opened(album)
-    monkeypatch.setattr(pictures, "decode", forbidden)
-    monkeypatch.setattr(pictures, "read_header", forbidden)
+    monkeypatch.setattr(decoding, "decode", forbidden)
+    monkeypatch.setattr(decoding, "read_header", forbidden)
     second = opened(album)
     for one, other in ((first.train, second.train), (first.held_out, second.held_out)):
         assert one.fingerprint == other.fingerprint
@@ -210,7 +210,7 @@ def test_a_full_disk_is_a_clear_error(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pictures, "_write", full)
+    monkeypatch.setattr(decoding, "_write", full)
     with pytest.raises(DataError, match=r"is full.*GENLAB_CACHE"):
         opened(album)
     assert list(cache.iterdir()) == []
@@ -260,7 +260,7 @@ def test_too_much_damage_need_not_be_decoded_twice(
     (album / "cat" / "bad.jpg").write_text("no picture")
     with pytest.raises(DataError, match="--max-rejected"):
         opened(album)
-    monkeypatch.setattr(pictures, "decode", forbidden)
+    monkeypatch.setattr(decoding, "decode", forbidden)
     assert opened(album, max_rejected=0.05).total == 21
 
 

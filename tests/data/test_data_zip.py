@@ -73,7 +73,7 @@ def test_a_moved_zip_is_still_in_the_cache(
     opened: Open, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(packed)
-    monkeypatch.setattr("genlab.data.pictures.decode", None)
+    monkeypatch.setattr("genlab.data.decoding.decode", None)
     assert len(opened(packed.rename(tmp_path / "moved.zip")).train) > 0
 
 

@@ -8,6 +8,7 @@ from genlab.data.layout import Layout, lay_out, strays
 from genlab.data.listing import Listing
 
 STRAY = "lies beside the folders of classes or splits, so it has no class or split"
+BESIDE = "lies beside the folders of the two sides"
 
 
 def _all_placed(at: Sequence[int]) -> Sequence[int]:

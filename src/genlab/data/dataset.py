@@ -205,7 +205,8 @@ class Source:
     """An opened source: its two splits, and an account of all files that were found.
 
     For a folder or a zip, `total` counts all files except dotfiles and those in dot-folders and `__MACOSX`, and
-    `len(train) + len(held_out) + len(rejected) == total`.
+    `len(train) + len(held_out) + len(rejected) == total`. Of data with two sides all files count, those of A and
+    of B: the ones that are used and `len(rejected)` add up to `total`.
     """
 
     name: str

@@ -59,12 +59,15 @@ def read_header(file: BinaryIO) -> Header:
 class Decoded(NamedTuple):
     """An image file as an array, and how large the picture was."""
 
-    array: Array  # uint8 (channels, H, W)
+    array: Array  # uint8 (channels, H, W); of two halves (2 channels, H, W)
     size: tuple[int, int]  # height and width of the upright picture in the file
 
 
-def decode(file: BinaryIO, size: Size, channels: int) -> Decoded:
-    """Return an image file, brought to a size by `fit`; raises what Pillow raises, or ValueError."""
+def decode(file: BinaryIO, size: Size, channels: int, *, halves: bool = False) -> Decoded:
+    """Return an image file, brought to a size by `fit`; raises what Pillow raises, or ValueError.
+
+    With `halves`, the left and the right half are brought to that size, each by itself.
+    """
     from PIL import ImageOps
 
     with _open(file) as picture:
@@ -80,7 +83,17 @@ def decode(file: BinaryIO, size: Size, channels: int) -> Decoded:
             stored = picture.size
             ImageOps.exif_transpose(picture, in_place=True)
             own = (height, width) if picture.size == stored else (width, height)
-            return Decoded(fit(to_bytes(picture), size, channels), own)
+            plain = to_bytes(picture)
+            if not halves:
+                return Decoded(fit(plain, size, channels), own)
+            return Decoded(np.concatenate([fit(half, size, channels) for half in _halves(plain)]), own)
+
+
+def _halves(picture: "Image.Image") -> "list[Image.Image]":
+    """Return the left and the right half; of an odd width both without the column in the middle."""
+    width, height = picture.size
+    half = width // 2
+    return [picture.crop((left, 0, left + half, height)) for left in (0, width - half)]
 
 
 def reason(error: Exception) -> str:

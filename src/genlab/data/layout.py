@@ -11,8 +11,8 @@ from genlab.core.text import printable
 from genlab.data import split
 from genlab.data.dataset import IntArray
 
-_TRAIN = frozenset({"train", "training"})
-_HELD_OUT = frozenset(
+TRAIN = frozenset({"train", "training"})
+HELD_OUT = frozenset(
     {"test", "testing", "dev", "val", "valid", "validation", "eval", "evaluation", "held-out", "held_out"}
 )
 _FEW = 0.1  # the largest share of pictures beside the folders that are rejected for the sake of the folders
@@ -47,7 +47,7 @@ def lay_out(paths: Sequence[str]) -> Layout:
     if len(names) < 2:
         return Layout(None, (), held_out, rule, "none: there are no two folders for them")
     if beside := tops.count(""):
-        why = f"none: {beside} pictures lie beside the folders {_listed(names)}"
+        why = f"none: {beside} pictures lie beside the folders {listed_folders(names)}"
         return Layout(None, (), held_out, rule, why)
     number = {name: at for at, name in enumerate(names)}
     labels = np.array([number[top] for top in tops], dtype=np.int64)
@@ -62,43 +62,41 @@ def splits(paths: Sequence[str]) -> tuple[npt.NDArray[np.bool_], str, list[str]]
     """
     inner = _unwrap(list(paths))
     tops = [_top(path) for path in inner]
-    if _are_splits(tops):
+    if are_splits(tops):
         return *_own([top.casefold() for top in tops]), _unwrap([_below(path) for path in inner])
     second = [_top(_below(path)) for path in inner]
-    if _are_splits(second):
+    if are_splits(second):
         return *_own([top.casefold() for top in second]), inner
     return split.held_out(paths), split.RULE, inner
 
 
-def _are_splits(folders: Sequence[str]) -> bool:
+def are_splits(folders: Sequence[str]) -> bool:
     """Return whether folders, of which each picture has one, are for training and held out.
 
     Raises:
         DataError: some are and others are not.
     """
     names = {name.casefold() for name in folders}
-    if len(names) > 1 and (names <= _TRAIN or names <= _HELD_OUT):
-        missing = "training" if names <= _HELD_OUT else "held-out pictures"
+    if len(names) > 1 and (names <= TRAIN or names <= HELD_OUT):
+        missing = "training" if names <= HELD_OUT else "held-out pictures"
         raise DataError(
-            f"the folders {_listed(sorted(names))} are splits, but there is none for {missing}. Add it, or give "
-            "one of the folders; or, if they are classes, rename them."
+            f"the folders {listed_folders(sorted(names))} are splits, but there is none for {missing}. Add it, or "
+            "give one of the folders; or, if they are classes, rename them."
         )
-    if not (names & _TRAIN and names & _HELD_OUT):
+    if not (names & TRAIN and names & HELD_OUT):
         return False
-    if other := sorted(name for name in set(folders) if name.casefold() not in _TRAIN | _HELD_OUT):
-        where = f"{folders.count('')} pictures" if other == [""] else _listed(filter(None, other))
+    if other := sorted(name for name in set(folders) if name.casefold() not in TRAIN | HELD_OUT):
+        where = f"{folders.count('')} pictures" if other == [""] else listed_folders(filter(None, other))
         raise DataError(
-            f"the folders {_listed(sorted(names & (_TRAIN | _HELD_OUT)))} are splits, but the source also has "
-            f"{where} beside them. Move them into the folders or away; or, if all are classes, rename them."
+            f"the folders {listed_folders(sorted(names & (TRAIN | HELD_OUT)))} are splits, but the source also "
+            f"has {where} beside them. Move them into the folders or away; or, if all are classes, rename them."
         )
     return True
 
 
 def _own(names: Sequence[str]) -> tuple[npt.NDArray[np.bool_], str]:
-    held_out = np.array([name in _HELD_OUT for name in names])
-    train, others = (
-        " and ".join(f"{name}/" for name in sorted(set(names) & side)) for side in (_TRAIN, _HELD_OUT)
-    )
+    held_out = np.array([name in HELD_OUT for name in names])
+    train, others = (" and ".join(f"{name}/" for name in sorted(set(names) & side)) for side in (TRAIN, HELD_OUT))
     return held_out, f"the source's own: {train} for training, {others} held out"
 
 
@@ -120,7 +118,7 @@ def strays(paths: Sequence[str]) -> list[int]:
         for at in direct:
             del inner[at]
         tops = {_top(path).casefold() for path in inner.values()}
-        here = bool(tops & _TRAIN and tops & _HELD_OUT)
+        here = bool(tops & TRAIN and tops & HELD_OUT)
         if not here and len({_top(path) for path in inner.values()}) > 1:
             return sorted(found)
         are_splits |= here
@@ -144,7 +142,8 @@ def _unwrap(paths: list[str]) -> list[str]:
     return paths
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed_folders(names: Iterable[str]) -> str:
+    """Return the first few names of folders for a message."""
     every = [f"{printable(name)}/" for name in names]
     more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
     return ", ".join(every[:_SHOWN]) + more

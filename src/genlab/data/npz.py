@@ -53,25 +53,36 @@ def _make(name: str, path: Path, size: Size | None, channels: int | None, range_
         names = _names(arrays.headers)
         keys, label_keys = find_keys(names, f'"{path}"')
         read = {key: arrays.read(names[key]) for key in (*keys, *label_keys)}
-    laid_out = [_layout(read[key], f"{path}: {names[key]}") for key in keys]
-    given = [Part(f'"{path}": {names[key]}', images) for key, (images, _) in zip(keys, laid_out, strict=True)]
+    parts, notes = as_images(path, {names[key]: read[key] for key in keys}, size, channels, range_)
+    classes, labels = _labels([f'"{path}": {names[key]}' for key in label_keys], read, label_keys, parts)
+    rule = RULE if len(keys) == 1 else f'the source\'s own: "{names[keys[1]]}" held out'
+    if unused := sorted(set(arrays.headers) - {names[key] for key in read}):
+        notes["not used"] = f"the arrays {', '.join(unused)}"
+    return assemble(name, parts, labels, classes, rule, notes)
+
+
+def as_images(
+    path: Path, arrays: Mapping[str, Array], size: Size | None, channels: int | None, range_: Range | None
+) -> tuple[list[Array], dict[str, str]]:
+    """Return the arrays of a file as bytes (N, C, H, W) of one size, and notes on what was recognised and done.
+
+    Raises:
+        DataError: an array of another shape, type or range.
+    """
+    laid_out = [_layout(array, f"{path}: {key}") for key, array in arrays.items()]
+    given = [Part(f'"{path}": {key}', images) for key, (images, _) in zip(arrays, laid_out, strict=True)]
     low, high, found = _limits(given, range_)
     parts = [nearest_bytes(part.values, low, high) for part in given]
-    classes, labels = _labels([f'"{path}": {names[key]}' for key in label_keys], read, label_keys, parts)
     native = parts[0].shape[1:]
     size = size or default_size([min(native[1:])])
     channels = channels or native[0]
-    fitted = [fit_all(part, size, channels) for part in parts]
-    rule = RULE if len(keys) == 1 else f'the source\'s own: "{names[keys[1]]}" held out'
     notes = {
         "recognised": f"{', '.join(layout for _, layout in laid_out)}; {found}",
         "native size": f"{native[2]}x{native[1]}",
     }
     if (channels, *sides(size)) != native:
         notes["resize"] = change(native, size, channels)
-    if unused := sorted(set(arrays.headers) - {names[key] for key in read}):
-        notes["not used"] = f"the arrays {', '.join(unused)}"
-    return assemble(name, fitted, labels, classes, rule, notes)
+    return [fit_all(part, size, channels) for part in parts], notes
 
 
 def _names(headers: Mapping[str, Header]) -> dict[str, str]:

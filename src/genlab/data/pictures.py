@@ -2,35 +2,24 @@
 
 import json
 import math
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
 import numpy as np
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.text import counted, printable
 from genlab.data import fit
-from genlab.data.arrange import STRAY, Arrange, by_folders
+from genlab.data.arrange import BESIDE, STRAY, Arrange, by_folders
 from genlab.data.cache import prepared
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Subset, fingerprint
-from genlab.data.decode import decode, read_header, reason, strict
+from genlab.data.decode import strict
+from genlab.data.decoding import COMPANIONS, read_headers, write_pictures
 from genlab.data.listing import Listing
-from genlab.data.progress import bar
-
-T = TypeVar("T")
 
 _VERSION = 2  # of the cache's contents: increase it when the same files would be decoded differently
-_CHUNK = 32  # files per task
-# Files that are not meant to be pictures: they are rejected, but are no sign of a damaged source.
-_COMPANIONS = frozenset(
-    {".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".pdf", ".py", ".rst", ".tsv", ".txt"}
-    | {".xml", ".yaml", ".yml"}
-)
 
 
 def open_pictures(
@@ -52,18 +41,28 @@ def open_pictures(
             files; or a cache that cannot be written.
         UsageError: `max_rejected` outside 0 to 1.
     """
-    if not 0 <= max_rejected <= 1:
-        raise UsageError(f"the share of rejected files cannot be {max_rejected:g}: choose from 0 to 1.")
-    if not listing.total:
-        raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are ignored).')
+    check_request(name, listing, max_rejected)
 
     def build(folder: Path) -> None:
         _prepare(name, listing, size, channels, folder, progress, arrange)
 
     key = [_VERSION, listing.digest(), size, channels, *([arrange.key] if arrange else [])]
     source = prepared(cache, key, build, partial(_open, name, listing))
-    _check_rejected(source, max_rejected)
+    check_rejected(name, source.total, source.rejected, max_rejected)
     return source
+
+
+def check_request(name: str, listing: Listing, max_rejected: float) -> None:
+    """Raise an error unless there are files and the share of those that may be damaged is possible.
+
+    Raises:
+        DataError: no files.
+        UsageError: `max_rejected` outside 0 to 1.
+    """
+    if not 0 <= max_rejected <= 1:
+        raise UsageError(f"the share of rejected files cannot be {max_rejected:g}: choose from 0 to 1.")
+    if not listing.total:
+        raise DataError(f'"{name}" holds no files (dotfiles, dot-folders and __MACOSX are ignored).')
 
 
 def _open(name: str, listing: Listing, folder: Path) -> Source:
@@ -100,33 +99,18 @@ def _prepare(
     """Fill `folder` with images.npy, labels.npy, held_out.npy and meta.json."""
     rejected: list[tuple[str, str]] = []
     with strict():
-        every = range(len(listing.entries))
-        # One thread: reading headers is nearly all Python, and two threads would wait for the interpreter's lock.
-        # Decoding and resizing release it.
-        found = _map(listing, every, read_header, "headers", progress, workers=1)
-        headers = dict(_accepted(found, listing, rejected))
+        headers = read_headers(listing, rejected, progress)
         arrange = arrange or by_folders(listing)
         unplaced = arrange.unplaced(list(headers))
         for at in unplaced:
             del headers[at]
             rejected.append((printable(listing.entries[at].path), arrange.why))
         if not headers:
-            raise DataError(_no_picture(name, listing, rejected))
-        native = np.array([(header.width, header.height) for header in headers.values()])
-        sides = native.min(1)
-        size = size or fit.default_size(sides)
-        channels = channels or (1 if all(header.grey for header in headers.values()) else 3)
-        shape, wanted = (channels, *fit.sides(size)), size
-
-        def read(file: BinaryIO) -> Array:
-            return decode(file, wanted, shape[0]).array
-
-        pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
-        decoded = _accepted(pictures, listing, rejected)
-        written = _write(folder / "images.npy", shape, decoded)
-    if not written:
-        raise DataError(_no_picture(name, listing, rejected))
-    layout = arrange.lay_out(written)
+            raise no_picture(name, listing, rejected)
+        written = write_pictures(folder / "images.npy", listing, headers, size, channels, rejected, progress)
+    if not written.at:
+        raise no_picture(name, listing, rejected)
+    layout = arrange.lay_out(written.at)
     np.save(folder / "held_out.npy", layout.held_out)
     if layout.labels is not None:
         np.save(folder / "labels.npy", layout.labels)
@@ -134,9 +118,7 @@ def _prepare(
         "split": layout.rule,
         "classes": layout.classing
         + (f"; {counted(len(unplaced), 'picture')} beside them rejected" if unplaced else ""),
-        "native size": f"shorter side {sides.min()} to {sides.max()}, median {np.median(sides):g}",
-        "resize": fit.rule(size),
-        **_oblong(native, size),
+        **written.notes,
         "counted": "all files except dotfiles and those in dot-folders and __MACOSX",
     }
     meta: dict[str, Any] = {"classes": layout.classes, "rejected": rejected, "notes": notes}
@@ -147,93 +129,31 @@ def _prepare(
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
-def _oblong(native: Array, size: fit.Size) -> dict[str, str]:
-    """Return a note on the pictures that are not square, if there are some."""
-    count = int((native[:, 0] != native[:, 1]).sum())
-    done = "their longer side is cropped" if isinstance(size, int) else "kept whole"
-    return {"not square": f"{count:,} of {len(native):,} pictures: {done}"} if count else {}
+def check_rejected(name: str, total: int, rejected: Sequence[Rejected], limit: float) -> None:
+    """Refuse a source if more than the share `limit` of its files are damaged.
 
+    Pictures without a class or a side and other kinds of files are not damaged.
 
-def _map(
-    listing: Listing, at: Sequence[int], read: Callable[[BinaryIO], T], title: str, progress: bool, workers: int
-) -> Iterator[tuple[int, T | str]]:
-    """Yield each position with the result of `read` for its file, or with the reason why it failed; in order.
-
-    `workers` threads read a bounded number of files ahead.
+    Raises:
+        DataError: there are more.
     """
-
-    def attempt(positions: Sequence[int]) -> list[tuple[int, T | str]]:
-        return [(position, _try(listing, position, read)) for position in positions]
-
-    parts = deque(at[start : start + _CHUNK] for start in range(0, len(at), _CHUNK))
-    with bar(progress) as show, ThreadPoolExecutor(workers) as pool:
-        task = show.add_task(title, total=len(at))
-        running: deque[Future[list[tuple[int, T | str]]]] = deque()
-        while parts or running:
-            while parts and len(running) < 2 * workers:
-                running.append(pool.submit(attempt, parts.popleft()))
-            results = running.popleft().result()
-            show.advance(task, len(results))
-            yield from results
-
-
-def _try(listing: Listing, position: int, read: Callable[[BinaryIO], T]) -> T | str:
-    try:
-        with listing.open(position) as file:
-            return read(file)
-    except Exception as error:  # for damaged files Pillow's plugins raise almost any type
-        return reason(error)
-
-
-def _accepted(
-    results: Iterable[tuple[int, T | str]], listing: Listing, rejected: list[tuple[str, str]]
-) -> Iterator[tuple[int, T]]:
-    for position, result in results:
-        if isinstance(result, str):
-            rejected.append((printable(listing.entries[position].path), result))
-        else:
-            yield position, result
-
-
-def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, Array]]) -> list[int]:
-    """Write the images as one `.npy` and return their positions.
-
-    Not through a memory map: if the disk is full, writing to a map kills the process with SIGBUS.
-    """
-    at: list[int] = []
-
-    def header(file: BinaryIO) -> None:
-        about = {"descr": "|u1", "fortran_order": False, "shape": (len(at), *shape)}
-        np.lib.format.write_array_header_1_0(file, about)  # leaves room for any number of images
-
-    with path.open("wb") as file:
-        header(file)
-        for position, image in images:
-            file.write(np.ascontiguousarray(image).data)
-            at.append(position)
-        file.seek(0)
-        header(file)
-    return at
-
-
-def _check_rejected(source: Source, limit: float) -> None:
-    """Raise DataError if too many files are damaged; pictures without a class and other kinds of files are not."""
-    sound = [r for r in source.rejected if r.reason != STRAY]
-    damaged = [r for r in sound if PurePosixPath(r.path).suffix.lower() not in _COMPANIONS]
-    claimed = source.total - len(source.rejected) + len(damaged)  # files that are meant to be pictures
+    sound = [r for r in rejected if r.reason not in (STRAY, BESIDE)]
+    damaged = [r for r in sound if PurePosixPath(r.path).suffix.lower() not in COMPANIONS]
+    claimed = total - len(rejected) + len(damaged)  # files that are meant to be pictures
     share = len(damaged) / claimed
     if share > limit:
         enough = math.ceil(share * 100) / 100
         raise DataError(
-            f'"{source.name}": {len(damaged)} of {claimed} files ({share:.1%}) are not readable pictures; '
+            f'"{name}": {len(damaged)} of {claimed} files ({share:.1%}) are not readable pictures; '
             f"the limit is {limit:.1%}. {_examples(damaged)} "
             f"Repair or remove them, or continue without them: --max-rejected {enough:g}."
         )
 
 
-def _no_picture(name: str, listing: Listing, rejected: Sequence[tuple[str, str]]) -> str:
+def no_picture(name: str, listing: Listing, rejected: Sequence[tuple[str, str]]) -> DataError:
+    """Return the error that nothing in a listing is a picture."""
     every = [*listing.rejected, *(Rejected(path, why) for path, why in rejected)]
-    return f'"{name}" holds no readable picture; files found: {listing.total}. {_examples(every)}'
+    return DataError(f'"{name}" holds no readable picture; files found: {listing.total}. {_examples(every)}')
 
 
 def _examples(rejected: Sequence[Rejected]) -> str:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Wrapper:
+class Wrapper:
     """What all wrappers share: the target is that of another split."""
 
     target: Split
@@ -50,7 +50,7 @@ class _Wrapper:
 
 
 @dataclass(frozen=True)
-class _WithSource(_Wrapper):
+class _WithSource(Wrapper):
     """A wrapper that adds the condition "source"."""
 
     def _spec(self, source: Split, *, aligned: bool = True) -> DataSpec:
@@ -88,7 +88,7 @@ class Paired(_WithSource):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of both splits."""
-        return _digest("paired", self.target.fingerprint, self.source.fingerprint)
+        return digest("paired", self.target.fingerprint, self.source.fingerprint)
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
         """Return the targets at `index` with their sources."""
@@ -116,7 +116,7 @@ class Unpaired(_WithSource):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of both splits and of the seed, which decides what is read together."""
-        return _digest("unpaired", self.target.fingerprint, self.source.fingerprint, str(self.seed))
+        return digest("unpaired", self.target.fingerprint, self.source.fingerprint, str(self.seed))
 
     @cached_property
     def _order(self) -> Order:
@@ -140,7 +140,7 @@ def _label_of_source(conditions: Mapping[str, T]) -> dict[str, T]:
 
 
 @dataclass(frozen=True)
-class WithStyle(_Wrapper):
+class WithStyle(Wrapper):
     """Targets that are their own condition "style": pictures whose style another picture takes."""
 
     @property
@@ -152,7 +152,7 @@ class WithStyle(_Wrapper):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of the targets."""
-        return _digest("style", self.target.fingerprint)
+        return digest("style", self.target.fingerprint)
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
         """Return the targets at `index`, each also as its style."""
@@ -184,7 +184,7 @@ class Degraded(_WithSource):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of the split, of the degradation's name and of the seed."""
-        return _digest("degraded", self.target.fingerprint, self.how, str(self.seed))
+        return digest("degraded", self.target.fingerprint, self.how, str(self.seed))
 
     def batch(self, index: IntArray, epoch: IntArray | None = None) -> Batch:
         """Return the targets at `index` with their degraded copies."""
@@ -198,7 +198,7 @@ class Degraded(_WithSource):
 
 
 @dataclass(frozen=True)
-class Resized(_Wrapper):
+class Resized(Wrapper):
     """Images at a lower resolution: each pixel is the mean of k × k pixels, rounded to a byte if those are bytes.
 
     Images among the conditions are reduced by the same k.
@@ -237,7 +237,7 @@ class Resized(_Wrapper):
     @cached_property
     def fingerprint(self) -> str:
         """The fingerprint of the split and of the factor."""
-        return _digest("resized", self.target.fingerprint, str(self.factor))
+        return digest("resized", self.target.fingerprint, str(self.factor))
 
     @property
     def values(self) -> Values:
@@ -298,5 +298,6 @@ def block_means(images: Array, factor: int) -> Array:
     return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Return a fingerprint of other fingerprints."""
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()

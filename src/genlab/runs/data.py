@@ -70,14 +70,16 @@ def record(source: Source, folder: RunFolder) -> None:
 def reading_notes(settings: Settings, source: Source) -> dict[str, str]:
     """Return notes on what was changed as images were read and that nobody asked for.
 
-    That is pictures beside folders of classes, which are left out; cropped pictures; and data given in Python that
-    were resized.
+    That is pictures beside folders of classes, which are left out; cropped pictures; data given in Python that
+    were resized; and of data with two sides, which these are, how they are paired and which is translated.
     """
-    changes = {"classes": "beside", "not square": "cropped", "resize": "crops"}
-    notes = {what: source.notes[what] for what, word in changes.items() if word in source.notes.get(what, "")}
-    if settings.size or settings.data not in registered("data") or "resize" not in source.notes:
+    changes = dict.fromkeys(("sides", "direction", "pairs", "colours", "aspect ratios"), "")
+    changes |= {"classes": "beside", "not square": "cropped", "resize": "crops"}
+    every = source.notes
+    notes = {what: every[what] for what, word in changes.items() if what in every and word in every[what]}
+    if settings.size or settings.data not in registered("data") or "resize" not in every:
         return notes
-    native, resize = source.notes["native size"], source.notes["resize"]
+    native, resize = every["native size"], every["resize"]
     notes.pop("resize", None)
     return {**notes, "images resized": f"native size {native}; {resize}. Choose another size with size=…"}
 
@@ -106,7 +108,7 @@ def _rules(folder: RunFolder, source: Source) -> str:
     then, now = _recorded(folder).get("notes") or {}, source.notes
     changed = [
         f'{what} was "{then[what]}" and is "{now.get(what, "none")}"'
-        for what in ("split", "classes", "recognised")
+        for what in ("split", "classes", "recognised", "sides", "pairs", "direction")
         if what in then and then[what] != now.get(what)
     ]
     if "classes" in now and "classes" not in then:

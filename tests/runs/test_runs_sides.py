@@ -1,0 +1,51 @@
+"""Two sides as the data of a run: told at its start, recorded, and known when it is resumed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from genlab.core.errors import CheckpointError
+from genlab.recipes.resolve import resolve
+from genlab.recipes.settings import Settings
+from genlab.runs.data import check_unchanged, open_data, reading_notes, record
+from genlab.training.run_folder import RunFolder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    for at in range(12):
+        for side in "AB":
+            paint(tmp_path / "shapes" / side / f"{at}.png", at + 100 * (side == "B"))
+    return resolve("pix2pix", {"data": str(tmp_path / "shapes"), "size": 8}).settings
+
+
+def paint(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), level).save(path)
+
+
+def test_a_run_says_what_is_translated_into_what(settings: Settings) -> None:
+    source = open_data(settings, reads="pairs", quiet=True)
+    notes = reading_notes(settings, source)
+    assert list(notes) == ["sides", "direction", "pairs"]
+    assert notes["direction"] == "A → B"
+    assert notes["pairs"] == "12 pairs by file name"
+
+
+def test_a_run_knows_its_two_sides_again(settings: Settings, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    record(open_data(settings, reads="pairs", quiet=True), folder)
+    assert folder.read_yaml("data.yaml")["domains"] == ["A", "B"]
+    check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))
+    paint(tmp_path / "shapes" / "A" / "alone.png", 1)
+    check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))  # no pair has changed
+    turned = open_data(replace(settings, direction="b-to-a"), reads="pairs", quiet=True)
+    with pytest.raises(CheckpointError, match='direction was "A → B" and is "B → A"'):
+        check_unchanged(folder, turned)
+    paint(tmp_path / "shapes" / "B" / "alone.png", 2)
+    with pytest.raises(CheckpointError, match='pairs was "12 pairs by file name" and is "13 pairs'):
+        check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))
