@@ -14,7 +14,7 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.distributed import Shard
 from genlab.core.errors import DataError
-from genlab.core.modality import Classes, Images, Modality, Points
+from genlab.core.modality import Classes, DataSpec, Images, Modality, Points
 from genlab.core.random import Draws
 from genlab.data.dataset import Dataset, Source, Split, conditions_of, make_dataset
 from genlab.data.loader import Loader, mirrored
@@ -231,6 +231,22 @@ def test_the_sources_of_the_rotated_ring_are_a_quarter_turn_clockwise(opened: Ca
         batch = split.batch(np.arange(1000))
         x, y = batch.x.T
         assert torch.equal(batch.condition["source"], torch.stack([y, -x], 1))
+
+
+@pytest.mark.parametrize(("size", "side"), [(None, 32), (8, 8)])
+def test_the_sources_of_paired_digits_are_turned_negatives(
+    opened: Callable[..., Source], size: int | None, side: int
+) -> None:
+    source, digits = opened("paired-digits", size=size), opened("digits", size=size)
+    for split, plain in ((source.train, digits.train), (source.held_out, digits.held_out)):
+        assert split.spec == DataSpec(Images(1, side, side), {"source": Images(1, side, side)})
+        assert split.labels is None
+        index = np.arange(len(plain))
+        batch = split.batch(index)
+        assert torch.equal(batch.x, plain.batch(index).x)
+        torch.testing.assert_close(batch.condition["source"], torch.rot90(-batch.x, dims=(2, 3)))
+    assert source.train.fingerprint == opened("paired-digits", size=size).train.fingerprint
+    assert source.train.fingerprint != source.held_out.fingerprint
 
 
 # unpaired sets
