@@ -28,7 +28,7 @@ from genlab.data.side_pictures import join_listings, open_side_pictures
 from genlab.data.sides import find_sides, halves, join_sides, letter_of
 from genlab.data.source import NAMES
 from genlab.data.two_sides import TwoSides
-from genlab.data.wrappers import Paired, Unpaired
+from genlab.data.wrappers import Paired, Unpaired, WithStyle
 
 _DOMAINS = 2  # at least
 
@@ -225,17 +225,15 @@ def _with_given_sources(
     """Return data whose examples have sources already, as a model reads them."""
     if side_by_side:
         raise UsageError(f'"{opened.name}" has a source for each example: leave out --side-by-side.')
-    if reads == "styles":
-        raise UsageError(
-            f'"{opened.name}" has a source for each example, but no styles. Give contents and styles.'
-        )
     train, held_out = opened.train, opened.held_out
     domains = opened.domains or ("source", "target")
     if direction == "b-to-a":
         train, held_out = (Paired(Sources(split), Targets(split)) for split in (train, held_out))
         domains = domains[::-1]
-    if pairs == "unaligned" or (pairs == "auto" and reads == "sides"):
+    if pairs == "unaligned" or (pairs == "auto" and reads in ("sides", "styles")):
         train = Unpaired(Targets(train), Sources(train), seed)
-    if pairs == "unaligned":
+    if pairs == "unaligned" or reads == "styles":
         held_out = Unpaired(Targets(held_out), Sources(held_out), seed)
+    if reads == "styles":
+        train, held_out = WithStyle(train), WithStyle(held_out)
     return replace(opened, train=train, held_out=held_out, domains=domains)
