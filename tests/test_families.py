@@ -102,7 +102,7 @@ def noiseless(recipe: Recipe) -> bool:
 
 def digits(preset: str) -> Split:
     """Return what a preset is trained on."""
-    return reading.opened(preset).train
+    return reading.opened(PRESETS[preset]).train
 
 
 def colours(preset: str) -> Split:
@@ -111,9 +111,8 @@ def colours(preset: str) -> Split:
     first, second = digits.values[np.arange(200)], digits.values[np.arange(200, 400)]
     values = np.concatenate([first, 255 - first, second], axis=1)
     assert digits.labels is not None
-    return reading.as_read(
-        preset, Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "hash")
-    )
+    labelled = Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "hash")
+    return reading.as_read(PRESETS[preset], labelled)
 
 
 def batches(dataset: Split, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
@@ -395,13 +394,13 @@ def test_it_builds_for_every_size(preset: str, channels: int) -> None:
     vector = PRESETS[preset].architecture == "spline"  # which takes small pictures alone
     for size in (16,) if vector else (32, 64):  # the other tests have 16
         recipe = small(preset)
-        spec = reading.spec_of(preset, Images(channels, size, size))
+        spec = reading.spec_of(PRESETS[preset], Images(channels, size, size))
         training = phases.build(recipe, spec, Randomness(0))
         stream = iter([reading.blank(spec, 2)] * 9)
         assert training.step(0, stream)
     for size in () if vector else (128, 256):
         with torch.device("meta"):
-            model = PRESETS[preset].model(reading.spec_of(preset, Images(channels, size, size)))
+            model = PRESETS[preset].model(reading.spec_of(PRESETS[preset], Images(channels, size, size)))
             if isinstance(model, Decodes) and isinstance(recipe, LatentRecipe):
                 latent = PRESETS[preset].latent  # type: ignore[attr-defined]
                 assert model.decode(torch.empty(2, latent)).shape == (2, channels, size, size)
@@ -424,7 +423,7 @@ def test_what_is_loaded_is_what_was_trained(preset: str, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(callbacks, "evaluate", evaluated)
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
-    where = {"data": reading.data_of(preset), "size": 16, "root": tmp_path}
+    where = {"data": reading.data_of(PRESETS[preset]), "size": 16, "root": tmp_path}
     result = genlab.train(preset, quiet=True, steps=4, evaluate_every=4, **where, **reduced(preset))
     assert len(shown) == 1
     for which in ("best", "last", None):
@@ -452,7 +451,7 @@ def test_it_learns(preset: str) -> None:
     if points:
         recipe = replace(recipe, width=64, batch_size=64)
     steps = 400 if points else 60 if recipe.family == "diffusion" else 80
-    source = open_source("ring8") if points else reading.opened(preset)
+    source = open_source("ring8") if points else reading.opened(PRESETS[preset])
     training = phases.build(recipe, source.train.spec, Randomness(0))
     average = Average(training.model, 0.99) if recipe.family == "gan" else None
     model = average.model if average else training.model

@@ -33,7 +33,7 @@ def model(preset: str) -> nn.Module:
         torch.manual_seed(0)
         for side in (8, 16, 32, 64):
             with suppress(UsageError):
-                made = recipe.model(reading.spec_of(preset, Images(1, side, side))).eval()
+                made = recipe.model(reading.spec_of(recipe, Images(1, side, side))).eval()
                 break
         for weight in made.parameters():
             weight.data += 0.05 * torch.randn(weight.shape)

@@ -138,7 +138,7 @@ def test_a_pack_must_divide_what_each_process_has() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_refuses_itself(preset: str) -> None:
     PRESETS[preset].refuse()
-    PRESETS[preset].refuse(reading.opened(preset).train.spec, processes=1)
+    PRESETS[preset].refuse(reading.opened(PRESETS[preset]).train.spec, processes=1)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
-"""Describes a source as plain values: counts, classes, shape, range, rejected files."""
+"""Describes a source as plain values: counts, classes, shape, range, rejected files; and draws some of it."""
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from genlab.core.condition import SOURCE
+from genlab.core.pictures import SPACE, Picture, beside
 from genlab.data.dataset import Source, Split, chunks
+from genlab.data.two_sides import TwoSides
+
+_COLUMNS, _ROWS = 4, 8  # of pairs in a picture
 
 
 def describe(source: Source) -> dict[str, Any]:
@@ -22,6 +28,42 @@ def describe(source: Source) -> dict[str, Any]:
         "rejected": [{"path": item.path, "reason": item.reason} for item in source.rejected],
         "notes": dict(source.notes),
     }
+
+
+def describe_sides(sides: TwoSides) -> dict[str, Any]:
+    """Return for each side its place, its number of pictures, and the files without a partner; and the pairs."""
+    both = zip((sides.a, sides.b), sides.unmatched, strict=True)
+    return {
+        "sides": {
+            side.name: {
+                "where": side.where,
+                "count": len(side),
+                "without_partner": [side.shown(row) for row in rows] if len(sides.pairs) else [],
+            }
+            for side, rows in both
+        },
+        "pairs": len(sides.pairs),
+    }
+
+
+def drawn(data: Split) -> Picture:
+    """Draw some examples, the same ones each time.
+
+    Pairs of images are shown in columns, each source left of its target; unpaired sources in a half of their own.
+    """
+    spec = data.spec
+    order, shown = np.random.default_rng(0).permutation(len(data)), spec.target.shown
+    if SOURCE not in spec.conditions:
+        return spec.target.draw(data.batch(order[:shown]).x)
+    source = spec.conditions[SOURCE]
+    if not (spec.aligned and spec.target.spatial):
+        batch = data.batch(order[:shown])
+        return beside(source.draw(batch.condition[SOURCE]), spec.target.draw(batch.x))
+    columns = []
+    for rows in np.split(order[: _COLUMNS * _ROWS], range(_ROWS, min(len(order), _COLUMNS * _ROWS), _ROWS)):
+        batch = data.batch(rows)
+        columns.append(beside(source.draw(batch.condition[SOURCE], 1), spec.target.draw(batch.x, 1), SPACE))
+    return reduce(beside, columns)
 
 
 def _describe(side: Split) -> dict[str, Any]:
