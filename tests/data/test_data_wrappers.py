@@ -16,8 +16,10 @@ from genlab.core.distributed import Shard
 from genlab.core.errors import DataError
 from genlab.core.modality import Classes, DataSpec, Images, Modality, Points
 from genlab.core.random import Draws
+from genlab.core.reading import Direction, Reads
 from genlab.data.dataset import Dataset, Source, Split, conditions_of, make_dataset
 from genlab.data.loader import Loader, mirrored
+from genlab.data.translation import open_translation
 from genlab.data.wrappers import Degraded, Paired, Resized, Unpaired
 from genlab.regularizers.corruption import gaussian
 
@@ -247,6 +249,24 @@ def test_the_sources_of_paired_digits_are_turned_negatives(
         torch.testing.assert_close(batch.condition["source"], torch.rot90(-batch.x, dims=(2, 3)))
     assert source.train.fingerprint == opened("paired-digits", size=size).train.fingerprint
     assert source.train.fingerprint != source.held_out.fingerprint
+
+
+@pytest.mark.parametrize("reads", ["pairs", "sides", "styles"])
+@pytest.mark.parametrize("direction", ["a-to-b", "b-to-a"])
+def test_paired_digits_are_read_as_models_ask_for_them(reads: Reads, direction: Direction) -> None:
+    opened, plain = (
+        open_translation("paired-digits", r, direction=d, size=8)
+        for r, d in ((reads, direction), ("pairs", "a-to-b"))
+    )
+    pair = plain.train.batch(np.arange(100))
+    batch = opened.train.batch(np.arange(100))
+    target, source = (pair.x, pair.condition["source"])[:: 1 if direction == "a-to-b" else -1]
+    assert torch.equal(batch.x, target)
+    assert torch.equal(batch.condition["source"], source) == opened.train.spec.aligned == (reads == "pairs")
+    assert opened.held_out.spec.aligned == (reads != "styles")
+    if reads == "styles":
+        assert torch.equal(batch.condition["style"], batch.x)
+    assert opened.domains == plain.domains[:: 1 if direction == "a-to-b" else -1]
 
 
 # unpaired sets

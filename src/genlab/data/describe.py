@@ -7,8 +7,10 @@ import numpy as np
 
 from genlab.core.condition import SOURCE
 from genlab.core.pictures import SPACE, Picture, beside
+from genlab.data.apart import Sources
 from genlab.data.dataset import Source, Split, chunks
 from genlab.data.two_sides import TwoSides
+from genlab.data.wrappers import Paired, Unpaired
 
 _COLUMNS, _ROWS = 4, 8  # of pairs in a picture
 
@@ -19,31 +21,36 @@ def describe(source: Source) -> dict[str, Any]:
     The result is plain values for JSON and YAML. All examples are read once.
     """
     sides = {"train": source.train, "held_out": source.held_out}
+    with_sources = SOURCE in source.train.spec.conditions
+    sources = {name: _describe(_sources(side)) for name, side in sides.items()} if with_sources else {}
     return {
         "source": source.name,
         "total": source.total,
         "accepted": sum(map(len, sides.values())),
         "shape": list(source.train.spec.target.shape),
         "splits": {name: _describe(side) for name, side in sides.items()},
+        **({"sources": sources} if sources else {}),
         "rejected": [{"path": item.path, "reason": item.reason} for item in source.rejected],
         "notes": dict(source.notes),
     }
 
 
-def describe_sides(sides: TwoSides) -> dict[str, Any]:
-    """Return for each side its place, its number of pictures, and the files without a partner; and the pairs."""
+def describe_sides(source: Source, sides: TwoSides) -> dict[str, Any]:
+    """Return the description of a source that was made of two sides, and of both sides before that."""
     both = zip((sides.a, sides.b), sides.unmatched, strict=True)
     return {
+        **describe(source),
+        "accepted": sides.total - len(source.rejected),
         "sides": {
-            side.name: {
-                "where": side.where,
-                "count": len(side),
-                "without_partner": [side.shown(row) for row in rows] if len(sides.pairs) else [],
-            }
+            side.name: {"where": side.where, "count": len(side), "without_partner": len(rows)}
             for side, rows in both
         },
         "pairs": len(sides.pairs),
     }
+
+
+def _sources(split: Split) -> Split:
+    return split.source if isinstance(split, Paired | Unpaired) else Sources(split)
 
 
 def drawn(data: Split) -> Picture:

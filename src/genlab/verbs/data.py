@@ -107,10 +107,10 @@ def data(
         max_rejected=max_rejected,
     )
     place = given or Path(f"data-{Path(name).stem}.png")
-    description, warnings = describe(opened), []
-    if sides is not None:
-        description |= describe_sides(sides)
+    if sides is None:
+        described = Described(opened, describe(opened), place)
+    else:
         warnings = side_warnings(sides, aligned=opened.train.spec.aligned)
-    described = Described(opened, description, place, warnings)
+        described = Described(opened, describe_sides(opened, sides), place, warnings)
     replace(place, png(described.picture))
     return described
