@@ -44,7 +44,8 @@ def _digits_once() -> Iterator[None]:
     from genlab.data import source
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "open_digits", cache(source.open_digits))
+        for name in ("open_digits", "open_paired_digits"):
+            patch.setattr(source, name, cache(getattr(source, name)))
         yield
 
 

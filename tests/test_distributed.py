@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import genlab
+import reading
 from forks import FORKS, in_processes, prepare
 from genlab.architectures.normalization import BatchNorm2d
 from genlab.cli.main import run as command
@@ -40,7 +41,7 @@ from genlab.core.distributed import (
     world_size,
 )
 from genlab.core.errors import NonFiniteError
-from genlab.core.modality import Classes, DataSpec, Images, Points
+from genlab.core.modality import DataSpec, Images, Points
 from genlab.core.player import Player
 from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.metrics.extractors.pixels import pixels
@@ -506,15 +507,17 @@ PARTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "unrolled": ("unrolled-gan", {"unrolled_steps": 2, "gradient_penalty": 1.0, "discriminator_norm": "layer"}),
     "conditional batch norm and projection": ("projection-gan", {"discriminator_steps": 1}),
     "activation norm, dequantisation": ("glow", {"flow_steps": 1}),
+    "patches of pairs, dropout": ("pix2pix", {"discriminator": "patch-16", "clip_norm": 1.0}),
     "noise levels, dropout, hidden labels": ("conditional-diffusion", {"dropout": 0.2, "label_dropout": 0.4}),
 }
 ROWS = 8
-DIGITS = DataSpec(Images(1, 16, 16), {"label": Classes(("0", "1", "2"))})
+IMAGES = Images(1, 16, 16)
 
 
-def _small(preset: str, changes: Mapping[str, object]) -> Recipe:
+def _small(preset: str, changes: Mapping[str, object]) -> tuple[Recipe, DataSpec]:
     latent = {"latent": 5} if isinstance(PRESETS[preset], LatentRecipe) else {}
-    return resolve(preset, {"width": 4, "batch": ROWS, **latent, **changes}).recipe
+    recipe = resolve(preset, {"width": 4, "batch": ROWS, **latent, **changes}).recipe
+    return recipe, reading.spec_of(recipe, IMAGES)
 
 
 @contextmanager
@@ -531,12 +534,15 @@ def _steps_of(name: str, shard: Shard) -> dict[str, Tensor]:
     """Train a row of `PARTS` for three steps on this process's images; return the weights."""
     preset, changes = PARTS[name]
     rows = ROWS // shard.size
-    training = build(_small(preset, changes), DIGITS, Randomness(0, shard))
+    recipe, spec = _small(preset, changes)
+    training = build(recipe, spec, Randomness(0, shard))
     for step in range(3):
         restart_stream(derive_seed(0, "layers", step), torch.device("cpu"))
-        draws = torch.randn(2, ROWS, 1, 16, 16, generator=torch.Generator().manual_seed(step)).clamp(-1, 1)
-        condition = {"label": shard.rows(torch.arange(ROWS) % DIGITS.classes)}
-        batches = [Batch(shard.rows(images), torch.arange(rows), condition) for images in draws]
+        draws = torch.randn(3, ROWS, 1, 16, 16, generator=torch.Generator().manual_seed(step)).clamp(-1, 1)
+        *images, source = map(shard.rows, draws)
+        label = shard.rows(torch.arange(ROWS) % 3)
+        condition = {name: source if its == IMAGES else label for name, its in spec.conditions.items()}
+        batches = [Batch(x, torch.arange(rows), condition) for x in images]
         training.step(step, iter(batches))
     return {name: tensor.detach().contiguous() for name, tensor in training.model.named_parameters()}
 
@@ -554,7 +560,7 @@ def _compare_parts(shard: Shard, folder: str) -> None:
 def test_every_part_means_the_same_in_two_processes(tmp_path: Path) -> None:
     with _many_digits():
         for name, (preset, changes) in PARTS.items():
-            start = build(_small(preset, changes), DIGITS, Randomness(0)).model.named_parameters()
+            start = build(*_small(preset, changes), Randomness(0)).model.named_parameters()
             tensors = {f"start {key}": tensor.detach().clone().contiguous() for key, tensor in start}
             save_file({**tensors, **_steps_of(name, Shard())}, tmp_path / f"{name}.safetensors")
     together([partial(_compare_parts, folder=str(tmp_path))], tmp_path)

@@ -9,27 +9,40 @@ import torch
 
 import fast
 import genlab
+import reading
 from elsewhere import DEVICE, elsewhere
+from genlab.recipes.diffusion import DiffusionRecipe
+from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.presets import PRESETS
+from genlab.recipes.translation import TranslationRecipe
 
 SOME = fast.presets(  # one for each family, and one with second derivatives
-    {"conv-vae", "cgan", "wgan-gp", "glow", "conditional-diffusion"}
+    {"conv-vae", "cgan", "wgan-gp", "glow", "conditional-diffusion", "pix2pix"}
 )
 SIDES = {"sagan": 32}
 
 
 def options(preset: str, out: Path) -> dict[str, Any]:
-    few = {
-        "flow": {"flow_steps": 1},
-        "diffusion": {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8},
-        "unet": {"attention": 4},
-    }
+    few: dict[str, Any] = {}
     recipe = PRESETS[preset]
+    if isinstance(recipe, FlowRecipe):
+        few = {"flow_steps": 1}
+    if isinstance(recipe, DiffusionRecipe):
+        few = {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8}
+        few |= {"attention": 4} if recipe.architecture == "unet" else {}
+    if isinstance(recipe, TranslationRecipe):
+        few = {"width": 8, "discriminator": "patch-16"}
     often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
-    tiny = {"data": "digits", "size": SIDES.get(preset, 16), "width": 16, "batch_size": 8, "steps": 2}
+    tiny = {
+        "data": reading.data_of(recipe),
+        "size": SIDES.get(preset, 16),
+        "width": 16,
+        "batch_size": 8,
+        "steps": 2,
+    }
     # Not auto: that is bf16 here, and not there, where a processor has units for it.
     alike = {"quiet": True, "root": out, "device": "cpu", "precision": "float32"}
-    return {**often, **tiny, **alike, **few.get(recipe.family, {}), **few.get(recipe.architecture, {})}
+    return {**often, **tiny, **alike, **few}
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import fast
+import reading
 from genlab.core.condition import fill
-from genlab.core.modality import DataSpec, Images
+from genlab.core.modality import Images
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.translation import TranslationRecipe
 from genlab.training.inference import inference_mode
-from test_families import LABELS, LATENT, small
+from test_families import LATENT, small
 
 TRACED, SIZES = 4, (3, 70)  # 70 are more than a U-Net takes at once where nothing is exported
-SPEC = DataSpec(Images(1, 16, 16), {"label": LABELS})
-PAIRS = DataSpec(SPEC.target, {**SPEC.conditions, "source": SPEC.target})
+IMAGES = Images(1, 16, 16)
 SOME = fast.presets(  # the others are made of the same layers
     {
         "sparse-autoencoder",
@@ -47,7 +47,7 @@ def latents(model: nn.Module, count: int) -> tuple[Tensor, ...]:
 
 
 def images(model: nn.Module, count: int) -> tuple[Tensor, ...]:
-    return (2 * torch.rand(count, *SPEC.target.shape) - 1,)
+    return (2 * torch.rand(count, *IMAGES.shape) - 1,)
 
 
 def images_and_times(model: nn.Module, count: int) -> tuple[Tensor, ...]:
@@ -89,7 +89,7 @@ def shrunk(recipe: Recipe) -> Recipe:
 def model_of(preset: str) -> nn.Module:
     recipe = shrunk(small(preset))
     torch.manual_seed(0)
-    model = recipe.model(SPEC if recipe.reads == "examples" else PAIRS)
+    model = recipe.model(reading.spec_of(recipe, IMAGES))
     with torch.no_grad():
         for parameter in model.parameters():  # layers that start at 0 would hide what is before them
             parameter += 0.1 * torch.randn_like(parameter)
@@ -104,9 +104,9 @@ def test_networks_export_for_a_batch_of_any_size(preset: str) -> None:
     assert names
 
     def arguments(name: str, count: int) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-        conditions = getattr(model, "conditions", {})
-        given = {"source": images(model, count)[0]} if "source" in conditions else {}
-        return INPUTS[name](model, count), fill(conditions, given, count)
+        return INPUTS[name](model, count), fill(
+            getattr(model, "conditions", {}), reading.drawn(model, count), count
+        )
 
     any_size = {0: Dim.DYNAMIC}
     with inference_mode(model):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import fast
 import genlab
+import reading
 from genlab.core.batch import Batch
 from genlab.core.contract import (
     CAPABILITIES,
@@ -24,11 +25,12 @@ from genlab.core.contract import (
     Reconstructs,
     Resamples,
     Samples,
+    SamplesInSteps,
     Training,
     capabilities,
 )
 from genlab.core.errors import UsageError
-from genlab.core.modality import Classes, DataSpec, Images, Modality
+from genlab.core.modality import Images, Modality
 from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.core.signals import signal as row_of
 from genlab.data.dataset import Dataset, Split
@@ -41,6 +43,7 @@ from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import LatentRecipe, Recipe
+from genlab.recipes.translation import TranslationRecipe
 from genlab.runs import callbacks, phases, train
 from genlab.training.average import Average
 from genlab.training.evaluation import evaluate
@@ -48,8 +51,9 @@ from genlab.training.inference import inference_mode
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points
-LABELS = Classes(tuple("0123456789"))
+DRAWS_NOTHING = ("pix2pix", "cyclegan", "style-transfer")  # families; a pool of images is empty at first
 DIFFERENCES = ("wasserstein", "hinge", "relativistic-average")  # losses in which a constant of the scores cancels
+LAST_BIASES = ("discriminator.head.bias", "discriminator.score.bias")
 every_preset = pytest.mark.parametrize("preset", PRESETS)
 LEARNERS = fast.presets(  # one for each mechanism
     {
@@ -63,6 +67,7 @@ LEARNERS = fast.presets(  # one for each mechanism
         "spline-flow",  # splines
         "ddpm",  # predicts the noise
         "flow-matching",  # predicts the velocity of a straight path
+        "pix2pix",  # translates
     }
 )
 
@@ -80,6 +85,8 @@ def reduced(preset: str) -> dict[str, Any]:
         changes |= {"attention": 8} if recipe.architecture == "unet" else {}
     if isinstance(recipe, FlowRecipe):
         changes["flow_steps"] = 2
+    if isinstance(recipe, TranslationRecipe):
+        changes |= {"batch_size": 4, "discriminator": "patch-16"}
     return changes
 
 
@@ -89,21 +96,23 @@ def small(preset: str, **changes: Any) -> Recipe:
 
 def noiseless(recipe: Recipe) -> bool:
     """Whether a step of this recipe draws nothing."""
-    return isinstance(recipe, AutoencoderRecipe) and recipe.corruption == "none"
+    plain = isinstance(recipe, AutoencoderRecipe) and recipe.corruption == "none"
+    return plain or recipe.family in DRAWS_NOTHING
 
 
-@pytest.fixture(scope="module")
-def digits() -> Split:
-    return open_source("digits", size=16).train
+def digits(preset: str) -> Split:
+    """Return what a preset is trained on."""
+    return reading.opened(PRESETS[preset]).train
 
 
-@pytest.fixture(scope="module")
-def colours(digits: Split) -> Split:
-    """Digits whose channels differ, so that mixing them up shows."""
+def colours(preset: str) -> Split:
+    """Return digits whose channels differ, so that mixing them up shows."""
+    digits = open_source("digits", size=16).train
     first, second = digits.values[np.arange(200)], digits.values[np.arange(200, 400)]
     values = np.concatenate([first, 255 - first, second], axis=1)
     assert digits.labels is not None
-    return Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "")
+    labelled = Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "hash")
+    return reading.as_read(PRESETS[preset], labelled)
 
 
 def batches(dataset: Split, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
@@ -125,9 +134,9 @@ def trained(preset: str, dataset: Split, steps: int, seed: int = 0) -> Training:
 
 
 @pytest.fixture(scope="module")
-def three_steps(digits: Split) -> Callable[[str], Training]:
+def three_steps() -> Callable[[str], Training]:
     """Return the training of a preset after three steps. Tests share it and do not change it."""
-    return cache(lambda preset: trained(preset, digits, 3))
+    return cache(lambda preset: trained(preset, digits(preset), 3))
 
 
 class Spy:
@@ -180,18 +189,18 @@ class Spy:
 
 @every_preset
 def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_alone(
-    preset: str, digits: Split, monkeypatch: pytest.MonkeyPatch
+    preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = small(preset)
-    training = phases.build(recipe, digits.spec, Randomness(0))
+    recipe, data = small(preset), digits(preset)
+    training = phases.build(recipe, data.spec, Randomness(0))
     spy = Spy(training, monkeypatch)
-    stream = batches(digits, recipe)
+    stream = batches(data, recipe)
     for step in range(3):  # what ends a branch of a U-Net starts at 0, so that what is before it has to wait
         signals = training.step(step, stream)
     assert spy.gradients.keys() == {name for name, p in training.model.named_parameters() if p.requires_grad}
     for name, parameter in spy.named.items():
         assert torch.isfinite(spy.gradients[name]).all(), name
-        if name == "discriminator.head.bias" and isinstance(recipe, GANRecipe) and recipe.loss in DIFFERENCES:
+        if name in LAST_BIASES and getattr(recipe, "loss", None) in DIFFERENCES:
             continue
         assert spy.gradients[name].abs().max() > 0, name
         assert not torch.equal(parameter, spy.start[name]), f"{name} does not move"
@@ -219,7 +228,7 @@ def test_every_weight_belongs_to_one_optimizer_under_a_name_of_its_own(
 
 
 @every_preset
-def test_a_seed_is_its_bits(preset: str, digits: Split, three_steps: Callable[[str], Training]) -> None:
+def test_a_seed_is_its_bits(preset: str, three_steps: Callable[[str], Training]) -> None:
     def bits(training: Training) -> list[Tensor]:
         moments = [t for o in training.optimizers.values() for s in o.state.values() for t in s.values()]
         return [*training.model.state_dict().values(), *moments]
@@ -227,22 +236,22 @@ def test_a_seed_is_its_bits(preset: str, digits: Split, three_steps: Callable[[s
     torch.manual_seed(1)
     once = bits(three_steps(preset))
     torch.manual_seed(2)  # whatever the global stream
-    again, other = (bits(trained(preset, digits, 3, seed)) for seed in (0, 1))
+    again, other = (bits(trained(preset, digits(preset), 3, seed)) for seed in (0, 1))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(once, other, strict=True))
 
 
 @every_preset
-def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str, digits: Split) -> None:
+def test_the_noise_of_a_step_depends_on_the_seed_and_the_step(preset: str) -> None:
     """From equal weights and images, only a family without noise moves equally whatever seed and step."""
-    recipe = small(preset)
-    start = phases.build(recipe, digits.spec, Randomness(0)).model.state_dict()
+    recipe, data = small(preset), digits(preset)
+    start = phases.build(recipe, data.spec, Randomness(0)).model.state_dict()
 
     def moved(seed: int, step: int) -> list[Tensor]:
-        training = phases.build(recipe, digits.spec, Randomness(seed))
+        training = phases.build(recipe, data.spec, Randomness(seed))
         training.model.load_state_dict(start)
         torch.manual_seed(0)  # of dropout; here it is the noise that counts
-        training.step(step, batches(digits, recipe))
+        training.step(step, batches(data, recipe))
         return list(training.model.parameters())
 
     def same(a: list[Tensor], b: list[Tensor]) -> bool:
@@ -260,33 +269,36 @@ def is_image(images: Tensor, count: int, modality: Modality) -> None:
     assert -1 <= images.min() <= images.max() <= 1
 
 
-def _samples(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _samples(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Samples)
-    is_image(model.sample(5, generator=torch.Generator().manual_seed(0)), 5, modality)
-    once, again, other = (model.sample(5, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    given = reading.needed(model, batch[:5])
+    once, again, other = (model.sample(5, given, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    is_image(once, 5, modality)
     assert torch.equal(once, again)
-    assert not torch.equal(once, other)
+    translates = bool(given) and not isinstance(model, SamplesInSteps)  # and so draws nothing
+    assert torch.equal(once, other) == translates
     assert not torch.equal(once[0], once[1])
     classes = model.conditions["label"].levels if "label" in model.conditions else None
     refused = f"the model knows 0 to {classes - 1}" if classes else 'takes no condition "label"'
     with pytest.raises(UsageError, match=refused):
-        model.sample(2, {"label": torch.tensor([0, classes or 0])})
+        model.sample(2, {**reading.needed(model, batch[:2]), "label": torch.tensor([0, classes or 0])})
     if classes:
+        sources = reading.needed(model, batch[:3])
         in_turn, chosen = (
-            model.sample(3, condition, torch.Generator().manual_seed(0))
-            for condition in ({}, {"label": torch.arange(3)})
+            model.sample(3, {**sources, **labels}, torch.Generator().manual_seed(0))
+            for labels in ({}, {"label": torch.arange(3)})
         )
         assert torch.equal(in_turn, chosen)
 
 
-def _encodes(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _encodes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Encodes)
-    latents = model.encode(images)
-    assert latents.shape == (len(images), getattr(model, "latent", LATENT))
-    torch.testing.assert_close(model.encode(images[:1]), latents[:1])
+    latents = model.encode(batch.x)
+    assert latents.shape == (len(batch), getattr(model, "latent", LATENT))
+    torch.testing.assert_close(model.encode(batch.x[:1]), latents[:1])
 
 
-def _decodes(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _decodes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Decodes)
     latents = torch.randn(4, getattr(model, "latent", LATENT), generator=torch.Generator().manual_seed(0))
     is_image(model.decode(latents), 4, modality)
@@ -298,42 +310,42 @@ def _decodes(model: nn.Module, images: Tensor, modality: Modality) -> None:
         assert torch.equal(model.decode(draw), model.sample(3, generator=torch.Generator().manual_seed(7)))
 
 
-def _reconstructs(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _reconstructs(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Reconstructs)
-    is_image(model.reconstruct(images), len(images), modality)
+    is_image(model.reconstruct(batch.x), len(batch), modality)
     assert isinstance(model, Encodes)
     assert isinstance(model, Decodes)
     if not getattr(
         model, "conditions", {}
     ):  # a conditional model takes the likeliest label here, and any in `decode`
-        assert torch.equal(model.reconstruct(images), model.decode(model.encode(images)))
+        assert torch.equal(model.reconstruct(batch.x), model.decode(model.encode(batch.x)))
 
 
-def _resamples(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _resamples(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Resamples)
-    once, again, other = (model.resample(images, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
-    is_image(once, len(images), modality)
+    once, again, other = (model.resample(batch.x, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    is_image(once, len(batch), modality)
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
 
 
-def _corrupts(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _corrupts(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Corrupts)
-    once, again, other = (model.corrupt(images, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
-    assert once.shape == images.shape
+    once, again, other = (model.corrupt(batch.x, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert once.shape == batch.x.shape
     assert torch.equal(once, again)
     assert not torch.equal(once, other)
-    assert not torch.equal(once, images)
+    assert not torch.equal(once, batch.x)
 
 
-def _bounds(model: nn.Module, images: Tensor, modality: Modality) -> None:
+def _bounds(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, BoundsLikelihood)
-    bound = model.evidence_bound(images, generator=torch.Generator().manual_seed(0))
-    assert bound.shape == (len(images),)
+    bound = model.evidence_bound(batch.x, reading.needed(model, batch), torch.Generator().manual_seed(0))
+    assert bound.shape == (len(batch),)
     assert torch.isfinite(bound).all()
 
 
-TRIALS: Mapping[str, Callable[[nn.Module, Tensor, Modality], None]] = {
+TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
     "decode": _decodes,
@@ -351,26 +363,26 @@ def test_every_capability_is_tried() -> None:
 @every_preset
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_declared_capability_works(
-    preset: str, channels: int, digits: Split, colours: Split, three_steps: Callable[[str], Training]
+    preset: str, channels: int, three_steps: Callable[[str], Training]
 ) -> None:
-    dataset = digits if channels == 1 else colours
-    model = (three_steps(preset) if channels == 1 else trained(preset, colours, 2)).model
+    dataset = digits(preset) if channels == 1 else colours(preset)
+    model = (three_steps(preset) if channels == 1 else trained(preset, dataset, 2)).model
     able = capabilities(model)
     assert able
-    images = dataset.batch(np.arange(7)).x
+    batch = dataset.batch(np.arange(7))
     with inference_mode(model):
         for name in able:
-            TRIALS[name](model, images, dataset.spec.target)
+            TRIALS[name](model, batch, dataset.spec.target)
 
 
 @every_preset
 def test_a_shown_model_keeps_no_graph_and_changes_nothing(
-    preset: str, digits: Split, three_steps: Callable[[str], Training]
+    preset: str, three_steps: Callable[[str], Training]
 ) -> None:
     model = three_steps(preset).model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with inference_mode(model):
-        evaluate(model, digits.batch(np.arange(8)), seed=0)
+        evaluate(model, digits(preset).batch(np.arange(8)), seed=0)
         assert not model.training
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -382,30 +394,28 @@ def test_it_builds_for_every_size(preset: str, channels: int) -> None:
     vector = PRESETS[preset].architecture == "spline"  # which takes small pictures alone
     for size in (16,) if vector else (32, 64):  # the other tests have 16
         recipe = small(preset)
-        spec = DataSpec(Images(channels, size, size), {"label": LABELS})
+        spec = reading.spec_of(PRESETS[preset], Images(channels, size, size))
         training = phases.build(recipe, spec, Randomness(0))
-        batch = Batch(torch.zeros(2, *spec.target.shape), torch.arange(2), {"label": torch.arange(2)})
-        stream = iter([batch] * 9)
+        stream = iter([reading.blank(spec, 2)] * 9)
         assert training.step(0, stream)
     for size in () if vector else (128, 256):
         with torch.device("meta"):
-            model = PRESETS[preset].model(DataSpec(Images(channels, size, size), {"label": LABELS}))
+            model = PRESETS[preset].model(reading.spec_of(PRESETS[preset], Images(channels, size, size)))
             if isinstance(model, Decodes) and isinstance(recipe, LatentRecipe):
                 latent = PRESETS[preset].latent  # type: ignore[attr-defined]
                 assert model.decode(torch.empty(2, latent)).shape == (2, channels, size, size)
 
 
 @every_preset
-def test_what_is_loaded_is_what_was_trained(
-    preset: str, digits: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_loaded_is_what_was_trained(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real run of four steps; the model that it evaluates at the end and the loaded one give the same bits."""
-    images = digits.batch(np.arange(5)).x
+    batch = digits(preset).batch(np.arange(5))
     shown: list[list[Tensor]] = []
 
     def outputs(model: nn.Module) -> list[Tensor]:
-        drawn = [model.sample(5, generator=torch.Generator().manual_seed(3))] if isinstance(model, Samples) else []
-        return [*drawn, *([model.reconstruct(images)] if isinstance(model, Reconstructs) else [])]
+        given, noise = reading.needed(model, batch), torch.Generator().manual_seed(3)
+        drawn = [model.sample(5, given, noise)] if isinstance(model, Samples) else []
+        return [*drawn, *([model.reconstruct(batch.x)] if isinstance(model, Reconstructs) else [])]
 
     def evaluated(model: nn.Module, **others: Any) -> Any:
         shown.append(outputs(model))
@@ -413,7 +423,7 @@ def test_what_is_loaded_is_what_was_trained(
 
     monkeypatch.setattr(callbacks, "evaluate", evaluated)
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
-    where = {"data": "digits", "size": 16, "root": tmp_path}
+    where = {"data": reading.data_of(PRESETS[preset]), "size": 16, "root": tmp_path}
     result = genlab.train(preset, quiet=True, steps=4, evaluate_every=4, **where, **reduced(preset))
     assert len(shown) == 1
     for which in ("best", "last", None):
@@ -432,7 +442,7 @@ def test_it_learns(preset: str) -> None:
     """In a few seconds the criterion falls: the bound or the error on held-out digits, the distance to a toy."""
     recipe = small(preset)
     points = isinstance(recipe, GANRecipe) and recipe.architecture in ANY_SIZE
-    if isinstance(recipe, GANRecipe):
+    if isinstance(recipe, GANRecipe | TranslationRecipe):
         recipe = replace(recipe, generator_lr=1e-3, discriminator_lr=1e-3)
     if isinstance(recipe, DiffusionRecipe):
         recipe = replace(recipe, lr=5e-3, timesteps=100)
@@ -441,7 +451,7 @@ def test_it_learns(preset: str) -> None:
     if points:
         recipe = replace(recipe, width=64, batch_size=64)
     steps = 400 if points else 60 if recipe.family == "diffusion" else 80
-    source = open_source("ring8") if points else open_source("digits", size=16)
+    source = open_source("ring8") if points else reading.opened(PRESETS[preset])
     training = phases.build(recipe, source.train.spec, Randomness(0))
     average = Average(training.model, 0.99) if recipe.family == "gan" else None
     model = average.model if average else training.model

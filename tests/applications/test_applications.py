@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.capability import need, presets_with
+import reading
+from genlab.applications.capability import need, presets_with, spec_for
 from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
@@ -14,7 +15,7 @@ from genlab.core.condition import NONE, Condition
 from genlab.core.contract import BoundsLikelihood, Corrupts, Encodes, Reconstructs, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import slerp
-from genlab.core.modality import Classes, Modality
+from genlab.core.modality import Classes, Images, Modality
 from genlab.core.random import generator
 from genlab.recipes.presets import PRESETS
 
@@ -162,7 +163,7 @@ def test_a_model_that_cannot_is_refused_with_presets_that_can() -> None:
 
 def test_presets_are_found_by_what_they_can_do() -> None:
     by_family = {
-        Samples: {"vae", "gan", "diffusion", "flow"},
+        Samples: {recipe.family for recipe in PRESETS.values()} - {"autoencoder"},
         Reconstructs: {"vae", "autoencoder"},
         BoundsLikelihood: {"vae", "diffusion", "flow"},
     }
@@ -171,6 +172,13 @@ def test_presets_are_found_by_what_they_can_do() -> None:
         assert presets_with(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]
     assert presets_with(Corrupts) == ["denoising-autoencoder"]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_tried_on_what_they_read(preset: str) -> None:
+    images, spec = Images(1, 16, 16), reading.spec_of(PRESETS[preset], Images(1, 16, 16))
+    label = spec.conditions.get("label")
+    assert spec_for(PRESETS[preset].reads, images, label if isinstance(label, Classes) else Classes(())) == spec
 
 
 def test_an_interrupted_progress_bar_is_not_updated_again() -> None:

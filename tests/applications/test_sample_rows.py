@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import reading
 from genlab.applications.sample import sample, stream
 from genlab.core.batch import at_once
-from genlab.core.condition import NONE, Condition
+from genlab.core.condition import NONE, Condition, condition_rows
+from genlab.core.contract import SamplesInSteps
 from genlab.core.errors import UsageError
-from genlab.core.modality import Classes, DataSpec, Images, Modality
+from genlab.core.modality import Images, Modality
 from genlab.core.random import RowNoise, normal
 from genlab.families.samplers import SAMPLERS
 from genlab.recipes.presets import PRESETS
@@ -29,9 +31,9 @@ def model(preset: str) -> nn.Module:
     recipe = replace(PRESETS[preset], width=16 if PRESETS[preset].architecture == "mlp" else 4)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for side in (8, 16, 32):
+        for side in (8, 16, 32, 64):
             with suppress(UsageError):
-                made = recipe.model(DataSpec(Images(1, side, side), {"label": Classes(("a", "b", "c"))})).eval()
+                made = recipe.model(reading.spec_of(recipe, Images(1, side, side))).eval()
                 break
         for weight in made.parameters():
             weight.data += 0.05 * torch.randn(weight.shape)
@@ -47,11 +49,14 @@ def test_the_first_samples_are_the_same_however_many_there_are(preset: str) -> N
     made = model(preset)
     if hasattr(made, "sampling"):
         made.sampling = replace(made.sampling, steps=2)  # type: ignore[arg-type]
-    few, more, again = sample(made, 3, 0), sample(made, 5, 0), sample(made, 5, 0, chunk=2)
+    sources = reading.drawn(made, 5)
+    three = condition_rows(sources, slice(3))
+    few, more, again = sample(made, 3, 0, three), sample(made, 5, 0, sources), sample(made, 5, 0, sources, chunk=2)
     assert differ(few, more[:3]) < CLOSE
     assert differ(more, again) < CLOSE
     assert differ(few[0], few[1]) > 100 * CLOSE
-    assert differ(few, sample(made, 3, 1)) > 100 * CLOSE
+    if not sources or isinstance(made, SamplesInSteps):
+        assert differ(few, sample(made, 3, 1, three)) > 100 * CLOSE
 
 
 @pytest.mark.parametrize(("sampler", "options"), [(name, {}) for name in SAMPLERS] + [("ddim", {"eta": 1.0})])

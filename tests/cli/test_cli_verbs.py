@@ -358,7 +358,7 @@ except genlab.core.errors.UsageError as error:
     assert "size" in str(error)
 import genlab.recipes.presets as presets
 assert genlab.recipes.presets is presets and inspect.ismodule(genlab.data)
-assert list(inspect.signature(genlab.data).parameters)[:2] == ["source", "size"]
+assert list(inspect.signature(genlab.data).parameters)[:2] == ["source", "other"]
 assert "Args:" in inspect.getdoc(genlab.bench)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -22,7 +22,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _digits_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "open_digits", named.open_digits)
+    for name in ("open_digits", "open_paired_digits"):
+        monkeypatch.setattr(source, name, getattr(named, name))
 
 
 @pytest.fixture

@@ -14,10 +14,12 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.distributed import Shard
 from genlab.core.errors import DataError
-from genlab.core.modality import Classes, Images, Modality, Points
+from genlab.core.modality import Classes, DataSpec, Images, Modality, Points
 from genlab.core.random import Draws
+from genlab.core.reading import Direction, Reads
 from genlab.data.dataset import Dataset, Source, Split, conditions_of, make_dataset
 from genlab.data.loader import Loader, mirrored
+from genlab.data.translation import open_translation
 from genlab.data.wrappers import Degraded, Paired, Resized, Unpaired
 from genlab.regularizers.corruption import gaussian
 
@@ -231,6 +233,40 @@ def test_the_sources_of_the_rotated_ring_are_a_quarter_turn_clockwise(opened: Ca
         batch = split.batch(np.arange(1000))
         x, y = batch.x.T
         assert torch.equal(batch.condition["source"], torch.stack([y, -x], 1))
+
+
+@pytest.mark.parametrize(("size", "side"), [(None, 32), (8, 8)])
+def test_the_sources_of_paired_digits_are_turned_negatives(
+    opened: Callable[..., Source], size: int | None, side: int
+) -> None:
+    source, digits = opened("paired-digits", size=size), opened("digits", size=size)
+    for split, plain in ((source.train, digits.train), (source.held_out, digits.held_out)):
+        assert split.spec == DataSpec(Images(1, side, side), {"source": Images(1, side, side)})
+        assert split.labels is None
+        index = np.arange(len(plain))
+        batch = split.batch(index)
+        assert torch.equal(batch.x, plain.batch(index).x)
+        torch.testing.assert_close(batch.condition["source"], torch.rot90(-batch.x, dims=(2, 3)))
+    assert source.train.fingerprint == opened("paired-digits", size=size).train.fingerprint
+    assert source.train.fingerprint != source.held_out.fingerprint
+
+
+@pytest.mark.parametrize("reads", ["pairs", "sides", "styles"])
+@pytest.mark.parametrize("direction", ["a-to-b", "b-to-a"])
+def test_paired_digits_are_read_as_models_ask_for_them(reads: Reads, direction: Direction) -> None:
+    opened, plain = (
+        open_translation("paired-digits", r, direction=d, size=8)
+        for r, d in ((reads, direction), ("pairs", "a-to-b"))
+    )
+    pair = plain.train.batch(np.arange(100))
+    batch = opened.train.batch(np.arange(100))
+    target, source = (pair.x, pair.condition["source"])[:: 1 if direction == "a-to-b" else -1]
+    assert torch.equal(batch.x, target)
+    assert torch.equal(batch.condition["source"], source) == opened.train.spec.aligned == (reads == "pairs")
+    assert opened.held_out.spec.aligned == (reads != "styles")
+    if reads == "styles":
+        assert torch.equal(batch.condition["style"], batch.x)
+    assert opened.domains == plain.domains[:: 1 if direction == "a-to-b" else -1]
 
 
 # unpaired sets

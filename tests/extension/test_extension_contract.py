@@ -6,7 +6,7 @@ import fast
 import test_elsewhere
 import test_export
 import test_families
-from test_families import colours, digits, three_steps  # noqa: F401 (fixtures)
+from test_families import three_steps  # noqa: F401 (a fixture)
 
 OWN = ("energy", "my-gan", "my-vae", "my-diffusion")  # a family, and three families with parts
 FEW = [preset if preset == "my-gan" else pytest.param(preset, marks=pytest.mark.slow) for preset in OWN]

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+import reading
+from genlab.applications.capability import spec_for
 from genlab.core.batch import Batch
 from genlab.core.contract import Training
 from genlab.core.distributed import Shard
@@ -25,9 +27,10 @@ from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.fields import OWN
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
-from genlab.recipes.presets import PRESETS
+from genlab.recipes.presets import PRESETS, TRANSLATIONS
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import resolve
+from genlab.recipes.translation import TranslationRecipe
 from genlab.recipes.vae import VAERecipe
 from genlab.runs import phases, train
 from genlab.runs.phases import RunSetup
@@ -38,10 +41,15 @@ SMALL: tuple[Recipe, ...] = (
     *(kind(architecture="dcgan", width=2, latent=3) for kind in (AutoencoderRecipe, VAERecipe, GANRecipe)),
     DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
     FlowRecipe(width=4, flow_steps=2),
+    *(
+        kind(width=2, discriminator="patch-16")
+        for kind in dict.fromkeys(type(recipe) for recipe in TRANSLATIONS.values())
+        if issubclass(kind, TranslationRecipe)
+    ),
 )
 # What the run does with a training, not what it is.
 OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule", "schedule_steps")
-SPEC = DataSpec(Images(1, 16, 16), {"label": Classes(("0", "1", "2", "3"))})
+IMAGES = Images(1, 16, 16)
 # What must be there for an option to matter, and values that are far enough from the default to do so.
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "penalty_every": {"r1": 1.0},
@@ -57,6 +65,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "guidance_interval": {"labels": "embedding", "guidance": 2.0},
     "eta": {"sampler": "ddim"},
     "sampling_steps": {"sampler": "ddim"},
+    "dropout": {"architecture": "unet"},
 }
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "generator_labels": {"generator_labels": "concat", "discriminator_labels": "auxiliary"},
@@ -76,6 +85,8 @@ FAR: Mapping[str, Any] = {
     "sampling_steps": 3,
     "levels": 2,
     "flow_steps": 1,
+    "blocks": 1,
+    "discriminator": "patch-34",
 }
 
 
@@ -88,15 +99,21 @@ def another(value: Any, hint: Any) -> Any:
     return value + 1 if isinstance(value, int) else 2 * value + 0.001
 
 
+def spec_of(recipe: Recipe) -> DataSpec:
+    return spec_for(recipe.reads, IMAGES, Classes(("0", "1", "2", "3")))
+
+
 @cache
 def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
     """Return the weights, and samples where there are options of sampling."""
-    training = phases.build(recipe, SPEC, Randomness(0))
-    images = torch.rand(4, *SPEC.target.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    spec = spec_of(recipe)
+    training = phases.build(recipe, spec, Randomness(0))
+    images, sources = torch.rand(2, 4, *IMAGES.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     rows = torch.arange(4)
+    given = {name: sources if its == IMAGES else rows for name, its in spec.conditions.items()}
     for step in range(4):
         torch.manual_seed(step)  # for dropout
-        batches = [Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, {"label": rows}) for i in range(4)]
+        batches = [Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, given) for i in range(4)]
         training.step(step, iter(batches))
     model: Any = training.model
     samples = (
@@ -115,7 +132,7 @@ def test_no_option_is_without_effect(recipe: Recipe, option: str) -> None:
     hint = get_type_hints(type(recipe))[option]
     value = FAR[option] if option in FAR else another(getattr(recipe, option), hint)
     changed = replace(recipe, **TOGETHER.get(option, {option: value}))
-    changed.refuse(SPEC)
+    changed.refuse(spec_of(changed))
     before, after = after_four_steps(recipe), after_four_steps(changed)
     same = before.keys() == after.keys() and all(
         before[name].shape == after[name].shape and torch.equal(before[name], after[name]) for name in before
@@ -127,7 +144,7 @@ def test_each_player_has_its_own_learning_rate_and_both_the_same_decays() -> Non
     recipe = GANRecipe(
         architecture="mlp", generator_lr=0.1, discriminator_lr=0.2, betas=(0.3, 0.4), loss="minimax"
     )
-    training = phases.build(recipe, DataSpec(SPEC.target), Randomness(0))
+    training = phases.build(recipe, DataSpec(IMAGES), Randomness(0))
     assert isinstance(training, GANTraining)
     scores = torch.tensor([0.3, -1.0])
     assert training.loss.discriminator(scores, -scores) == ADVERSARIAL["minimax"].discriminator(scores, -scores)
@@ -156,7 +173,8 @@ def test_learning_rates_follow_their_schedule(
     monkeypatch.setattr(train, "fit", record)
     preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
     options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch_size": 4, "size": 16}
-    plan, source = resolve(preset, options), open_source("digits", size=16)
+    options |= {"discriminator": "patch-16"} if isinstance(recipe, TranslationRecipe) else {}
+    plan, source = resolve(preset, options), reading.opened(recipe)
     train._train(RunSetup(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     players = len(rates) // 4
     for player in range(players):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import genlab
+import reading
 from genlab.core.errors import UsageError
-from genlab.core.modality import Classes, DataSpec, Images, Points
+from genlab.core.modality import DataSpec, Images, Points
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import resolve
@@ -137,8 +138,7 @@ def test_a_pack_must_divide_what_each_process_has() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_refuses_itself(preset: str) -> None:
     PRESETS[preset].refuse()
-    digits = DataSpec(Images(1, 16, 16), {"label": Classes(tuple("0123456789"))})
-    PRESETS[preset].refuse(digits, processes=1)
+    PRESETS[preset].refuse(reading.opened(PRESETS[preset]).train.spec, processes=1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Checks that a model has the capability that an application needs."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -7,14 +8,16 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE
 from genlab.core.contract import CAPABILITIES, Samples, capabilities
 from genlab.core.errors import GenlabError, UsageError
-from genlab.core.modality import Classes, DataSpec, Images
+from genlab.core.modality import Classes, DataSpec, Images, Modality
+from genlab.core.reading import Reads
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
 
 P = TypeVar("P")
-SIDES = (8, 16, 32)
+SIDES = (8, 16, 32, 64)
 
 
 def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
@@ -58,5 +61,18 @@ def _model(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         for side in SIDES:
             with suppress(UsageError):
-                return narrow.model(DataSpec(Images(1, side, side), {"label": Classes(("0", "1"))}))
+                return narrow.model(spec_for(recipe.reads, Images(1, side, side), Classes(("0", "1"))))
     raise AssertionError(recipe)
+
+
+def spec_for(reads: Reads, images: Images, label: Classes) -> DataSpec:
+    """Return the spec of images as `open_translation` opens them for a recipe that reads `reads`."""
+    source = {SOURCE: images}
+    given: Mapping[Reads, Mapping[str, Modality]] = {
+        "examples": {"label": label},
+        "pairs": source,
+        "sides": source,
+        "domains": {"label": label, **source, SOURCE_LABEL: label},
+        "styles": {**source, STYLE: images},
+    }
+    return DataSpec(images, given[reads], aligned=reads in ("examples", "pairs"))

@@ -187,12 +187,12 @@ def resized(picture: Picture, height: int, width: int) -> Picture:
     return array.reshape(height, width, picture.shape[2])
 
 
-def beside(left: Picture, right: Picture) -> Picture:
-    """Put two pictures side by side; the shorter one is padded with white."""
+def beside(left: Picture, right: Picture, gap: int = GAP) -> Picture:
+    """Put two pictures side by side, `gap` pixels apart; the shorter one is padded with white."""
     height, channels = max(len(left), len(right)), max(left.shape[2], right.shape[2])
-    whole = np.full((height, left.shape[1] + GAP + right.shape[1], channels), 255, np.uint8)
+    whole = np.full((height, left.shape[1] + gap + right.shape[1], channels), 255, np.uint8)
     whole[: len(left), : left.shape[1]] = left
-    whole[: len(right), left.shape[1] + GAP :] = right
+    whole[: len(right), left.shape[1] + gap :] = right
     return whole
 
 

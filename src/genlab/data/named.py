@@ -1,4 +1,4 @@
-"""Sources that are known by name: MNIST, Fashion-MNIST, Stacked MNIST, digits."""
+"""Sources that are known by name: MNIST, Fashion-MNIST, Stacked MNIST, digits, paired digits."""
 
 import os
 from dataclasses import dataclass, replace
@@ -14,8 +14,10 @@ from genlab.data.download import fetch
 from genlab.data.fit import Size, fit_all
 from genlab.data.idx import FILES, holds_idx, open_idx
 from genlab.data.split import RULE, held_out
+from genlab.data.wrappers import Paired
 
 STACKED_TRAIN, STACKED_HELD_OUT = 128_000, 26_000
+PAIRED_DIGITS = "paired-digits"
 _DIGITS = tuple(map(str, range(10)))
 
 
@@ -143,3 +145,23 @@ def open_digits(size: Size | None, channels: int | None) -> Source:
         len(values),
         notes={"split": RULE, "native size": "8x8", "scaling": "0..16 to 0..255", "resize": "bicubic"},
     )
+
+
+def open_paired_digits(size: Size | None, channels: int | None) -> Source:
+    """Open the digits without labels, each with a source: its negative after a quarter turn anticlockwise."""
+    digits = open_digits(size, channels)
+    return replace(
+        digits,
+        name=PAIRED_DIGITS,
+        train=_turned(f"{PAIRED_DIGITS}/train", digits.train),
+        held_out=_turned(f"{PAIRED_DIGITS}/held-out", digits.held_out),
+        notes={**digits.notes, "sources": "the negative of each digit, turned by 90° anticlockwise"},
+        domains=("turned negatives", "digits"),
+    )
+
+
+def _turned(name: str, digits: Split) -> Paired:
+    """Return digits (N, C, H, W) of bytes, without labels, as the targets of their turned negatives."""
+    values = digits.values[np.arange(len(digits))]
+    sources = np.rot90(255 - values, axes=(2, 3)).copy()
+    return Paired(make_dataset(name, values, None, ()), make_dataset(f"{name} sources", sources, None, ()))

@@ -84,6 +84,15 @@ def find_sides(source: str, paths: Sequence[str]) -> Sides:
     return Sides(names, _folders(found), {at: _place(its) for at, its in found.items()}, how)
 
 
+def say_sides(paths: Sequence[str]) -> bool:
+    """Return whether the folders, below those of splits, are named as the two sides A and B and nothing else."""
+    files = _unwrapped(_pictures(paths))
+    if are_splits(_tops(files)) and not any(map(letter_of, _tops(files))):
+        files = {at: parts[1:] for at, parts in files.items()}
+    letters = [letter_of(top) for top in set(_tops(files))]
+    return {place and place[0] for place in letters} == {0, 1}
+
+
 def join_sides(names: tuple[str, str], paths: tuple[Sequence[str], Sequence[str]]) -> Sides:
     """Return the sides of two folders or zips, whose files are counted one after the other.
 

@@ -14,13 +14,13 @@ from genlab.data.dataset import Source
 from genlab.data.fit import Size, check_request
 from genlab.data.idx import holds_idx, open_idx
 from genlab.data.listing import list_folder
-from genlab.data.named import NAMED, open_digits, open_named
+from genlab.data.named import NAMED, PAIRED_DIGITS, open_digits, open_named, open_paired_digits
 from genlab.data.npz import open_npz
 from genlab.data.pictures import open_pictures
 from genlab.data.toys import TOYS, open_toy
 
 PATH_SHOWN = 200  # characters of a path in messages
-NAMES = ("digits", *NAMED, *TOYS)
+NAMES = ("digits", PAIRED_DIGITS, *NAMED, *TOYS)
 ARRAYS = (".npz", ".npy")  # files that take a range
 
 
@@ -65,6 +65,8 @@ def open_source(
         return open_toy(source)
     if source == "digits":
         return open_digits(size, channels)
+    if source == PAIRED_DIGITS:
+        return open_paired_digits(size, channels)
     if name in NAMED:
         return open_named(name, expanded(folder) if folder else None, size, channels, cache, progress)
     path = expanded(source)

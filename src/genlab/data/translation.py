@@ -15,6 +15,7 @@ from genlab.core.parts import registered
 from genlab.core.reading import Direction, Pairs, Reads
 from genlab.data.apart import Sources, Targets
 from genlab.data.archive import list_zip
+from genlab.data.arrayfile import open_arrays
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
 from genlab.data.fit import check_request
@@ -25,10 +26,10 @@ from genlab.data.objects import as_source
 from genlab.data.pairing import translation
 from genlab.data.side_arrays import open_array_sides, sides_of_sources
 from genlab.data.side_pictures import join_listings, open_side_pictures
-from genlab.data.sides import find_sides, halves, join_sides, letter_of
+from genlab.data.sides import find_sides, halves, join_sides, letter_of, say_sides
 from genlab.data.source import NAMES
 from genlab.data.two_sides import TwoSides
-from genlab.data.wrappers import Paired, Unpaired
+from genlab.data.wrappers import Paired, Unpaired, WithStyle
 
 _DOMAINS = 2  # at least
 
@@ -72,6 +73,48 @@ def open_translation(
             return _with_given_sources(opened, reads, source, pairs, side_by_side, direction, seed)
     sides = open_sides(data, source=source, side_by_side=side_by_side, **options)
     return translation(sides, reads, pairs, direction, seed, options.get("max_rejected", 0.01))
+
+
+def open_described(
+    data: object,
+    *,
+    source: str | None = None,
+    pairs: Pairs = "auto",
+    side_by_side: bool = False,
+    direction: Direction = "a-to-b",
+    **options: Any,  # noqa: ANN401 (options of `as_source`)
+) -> tuple[Source, TwoSides | None]:
+    """Open data to describe them: two sides if there are two or options ask for them, else examples.
+
+    "auto" takes the sides for pairs if at least half of the names on the smaller side are also on the other.
+
+    Raises:
+        UsageError: options that do not fit the data.
+        DataError: data that cannot be used as they are.
+    """
+    asked = source is not None or side_by_side or pairs != "auto" or direction != "a-to-b"
+    if not _may_be_sides(data, source) or not (asked or _say_sides(data)):
+        opened = as_source(data, **options)
+        if asked:
+            opened = open_translation(opened, "pairs", pairs=pairs, side_by_side=side_by_side, direction=direction)
+        return opened, None
+    sides = open_sides(data, source=source, side_by_side=side_by_side, **options)
+    if pairs == "auto":
+        pairs = "aligned" if sides.likely_pairs else "unaligned"
+    return translation(sides, "sides", pairs, direction, 0, options.get("max_rejected", 0.01)), sides
+
+
+def _say_sides(data: object) -> bool:
+    """Return whether the names of folders or arrays say that these are the sides A and B."""
+    path = _path(data)
+    assert path is not None
+    with ExitStack() as opened:
+        if (listing := _listing(path, opened)) is not None:
+            return say_sides([entry.path for entry in listing.entries])
+    if path.suffix != ".npz" or not path.is_file():
+        return False
+    with open_arrays(path) as arrays:
+        return {place and place[0] for place in map(letter_of, arrays.headers)} >= {0, 1}
 
 
 def open_sides(
@@ -225,17 +268,15 @@ def _with_given_sources(
     """Return data whose examples have sources already, as a model reads them."""
     if side_by_side:
         raise UsageError(f'"{opened.name}" has a source for each example: leave out --side-by-side.')
-    if reads == "styles":
-        raise UsageError(
-            f'"{opened.name}" has a source for each example, but no styles. Give contents and styles.'
-        )
     train, held_out = opened.train, opened.held_out
     domains = opened.domains or ("source", "target")
     if direction == "b-to-a":
         train, held_out = (Paired(Sources(split), Targets(split)) for split in (train, held_out))
         domains = domains[::-1]
-    if pairs == "unaligned" or (pairs == "auto" and reads == "sides"):
+    if pairs == "unaligned" or (pairs == "auto" and reads in ("sides", "styles")):
         train = Unpaired(Targets(train), Sources(train), seed)
-    if pairs == "unaligned":
+    if pairs == "unaligned" or reads == "styles":
         held_out = Unpaired(Targets(held_out), Sources(held_out), seed)
+    if reads == "styles":
+        train, held_out = WithStyle(train), WithStyle(held_out)
     return replace(opened, train=train, held_out=held_out, domains=domains)

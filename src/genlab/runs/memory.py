@@ -18,7 +18,7 @@ from genlab.core.memory import memory_of, written_bytes
 from genlab.recipes.fields import flag
 from genlab.recipes.recipe import Phase, Recipe
 
-SIZES = ("width", "depth", "latent", "levels", "flow_steps", "pack")  # options that networks grow with
+SIZES = ("width", "depth", "latent", "levels", "flow_steps", "pack", "blocks")  # options that networks grow with
 PER_BATCH = ("batch_size", "importance_samples")
 SLACK = 3  # times what is saved: a parametrised weight is registered twice
 FLOAT, INDEX = 4, 16  # bytes of a number, and of a position in the data set with its epoch

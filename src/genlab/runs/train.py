@@ -23,6 +23,7 @@ from genlab.core.parts import LATER, Part, registered
 from genlab.core.text import typed
 from genlab.core.warnings import warn_once
 from genlab.data.loader import Loader
+from genlab.data.pair_checks import pair_notes
 from genlab.data.source import locate
 from genlab.data.verification import verifying
 from genlab.recipes.resolve import Plan, from_values, part_records
@@ -84,6 +85,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         notes = {
             **rehearse(RunSetup(plan, source, RunFolder(Path()), shard)),
             **reading_notes(plan.settings, source),
+            **pair_notes(source),
         }
         path = ""
         if shard.rank == 0:

@@ -1,11 +1,12 @@
 """`genlab data`: what a source of data contains."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.reading import Direction, Pairs
 from genlab.core.text import listed
 from genlab.verbs.options import File, SourceName
 from genlab.verbs.using import png_file
@@ -23,25 +24,26 @@ class Described:
     source: "Source"
     description: Mapping[str, Any]
     path: Path
+    warnings: Sequence[str] = ()
+    """What may be wrong with two sides."""
 
     @property
     def picture(self) -> "Picture":
-        """Some training examples, the same ones each time."""
-        import numpy as np
+        """Some training examples, the same ones each time; of pairs each source left of its target."""
+        from genlab.data.describe import drawn
 
-        data = self.source.train
-        chosen = np.random.default_rng(0).permutation(len(data))[: data.spec.target.shown]
-        return data.spec.target.draw(data.batch(chosen).x)
+        return drawn(self.source.train)
 
     def values(self) -> dict[str, Any]:
         """Return the description as plain values for JSON."""
-        return {**self.description, "path": str(self.path)}
+        return {**self.description, "warnings": list(self.warnings), "path": str(self.path)}
 
     def __repr__(self) -> str:
         return f"<Described {self.source!r} {self.path}>"
 
     def __str__(self) -> str:
-        return f"{listed(self.description)}\n{self.path}"
+        warned = [f"warning: {text}" for text in self.warnings]
+        return "\n".join([listed(self.description), *warned, str(self.path)])
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png
@@ -52,17 +54,26 @@ class Described:
 @verb
 def data(
     source: SourceName,
+    other: SourceName = None,
     *,
+    pairs: Pairs = "auto",
+    side_by_side: bool = False,
+    direction: Direction = "a-to-b",
     size: int | None = None,
     channels: int | None = None,
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     out: File | None = None,
 ) -> Described:
-    """Describe a data source and draw some of its images.
+    """Describe a data source and draw some of its images; of two sides to translate, look for what is wrong.
 
     Args:
-        source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist.
+        source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist; also with two sides.
+        other: The targets, if SOURCE holds only the sources of a translation.
+        pairs: Whether each source belongs to the target with the same file name: aligned or unaligned; auto if at
+            least half of the names are on both sides.
+        side_by_side: Split each image into its left half, A, and its right half, B.
+        direction: Which side is translated into the other.
         size: Side of the images in pixels, after resizing and cropping.
         channels: 1 for grey, 3 for colour.
         range: Values of black and white in an .npz or .npy, such as 0 1. By default recognised if certain.
@@ -70,7 +81,7 @@ def data(
         out: The .png to write. By default data-NAME.png in the current folder.
 
     Returns:
-        The opened source, its description and the path that was written.
+        The opened source, its description, warnings about its sides, and the path that was written.
 
     Raises:
         UsageError: there is no such source, size or number of channels, or `out` is not a .png.
@@ -78,12 +89,28 @@ def data(
     """
     from genlab.core.files import replace
     from genlab.core.pictures import png
-    from genlab.data.describe import describe
-    from genlab.data.objects import as_source
+    from genlab.data.describe import describe, describe_sides
+    from genlab.data.pair_checks import side_warnings
+    from genlab.data.translation import open_described
 
     name, given = os.fspath(source), png_file(out)
-    opened = as_source(name, size=size, channels=channels, range=range, max_rejected=max_rejected)
+    whole, sources = (name, None) if other is None else (os.fspath(other), name)
+    opened, sides = open_described(
+        whole,
+        source=sources,
+        pairs=pairs,
+        side_by_side=side_by_side,
+        direction=direction,
+        size=size,
+        channels=channels,
+        range=range,
+        max_rejected=max_rejected,
+    )
     place = given or Path(f"data-{Path(name).stem}.png")
-    described = Described(opened, describe(opened), place)
+    if sides is None:
+        described = Described(opened, describe(opened), place)
+    else:
+        warnings = side_warnings(sides, aligned=opened.train.spec.aligned)
+        described = Described(opened, describe_sides(opened, sides), place, warnings)
     replace(place, png(described.picture))
     return described

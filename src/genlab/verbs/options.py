@@ -37,6 +37,7 @@ PARTS = {
     "real": "data",
     "fake": "data",
     "source": "data",
+    "other": "data",
     "data": "data",
     "preset": "family",
 }
