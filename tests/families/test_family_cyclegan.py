@@ -99,8 +99,9 @@ def tiny(kind: type[Scaled] = Scaled, lr: float = 0.0, **options: Any) -> CycleG
 
 def test_generators_that_change_nothing_have_no_cycle_and_no_identity_loss() -> None:
     training, given = tiny(Unchanged), batch(0)
-    target = training.model.there(given.condition["source"])
-    losses = training.generator_losses(given, target, training.model.translate_back(given.x))
+    losses, target, source = training.generator_losses(given)
+    torch.testing.assert_close(target, given.condition["source"])
+    torch.testing.assert_close(source, given.x)
     assert losses["generator_loss"] > 0.1
     for name in ("cycle_loss", "identity_loss"):
         assert losses[name].item() == pytest.approx(0, abs=1e-5)
@@ -213,6 +214,17 @@ def test_two_processes_train_the_weights_of_one_and_keep_the_same_pools(tmp_path
     for name, value in alone.items():
         assert torch.equal(one[name], two[name]), name
         torch.testing.assert_close(one[name], value, rtol=1e-6, atol=1e-8, msg=name)
+
+
+def test_several_batches_in_one_pass_give_what_each_gives_alone(double: None) -> None:
+    training = built()
+    assert training.one_pass
+    assert not built(replace(SMALL, norm="batch")).one_pass
+    expected = tensors(trained(training, 0, 3))
+    alone = built()
+    alone.one_pass = False
+    for name, value in tensors(trained(alone, 0, 3)).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-6, atol=1e-8, msg=name)
 
 
 def test_sides_of_different_channels_need_no_identity_loss() -> None:

@@ -5,7 +5,7 @@ References:
     arXiv:1703.10593.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,6 +82,7 @@ class CycleGANTraining:
         identity: ι; 0 needs no passes for it, and allows sides of different channels.
         pool: number of generated images of each side that are shown to its discriminator again; 0 for none.
         accumulate: number of parts of a batch, which go through the networks one after another.
+        one_pass: whether a network may see several batches at once, because no layer mixes images.
     """
 
     model: CycleTranslator
@@ -93,6 +94,7 @@ class CycleGANTraining:
     identity: float
     pool: int
     accumulate: int = 1
+    one_pass: bool = False
 
     def __post_init__(self) -> None:
         sides = {"target": self.model.modality, "source": self.model.source}
@@ -117,8 +119,8 @@ class CycleGANTraining:
         made: list[tuple[Tensor, Tensor]] = []
         with g.learning(self.accumulate):
             for part, _ in parts(batch, self.randomness, self.accumulate):
-                target, source = self.model.there(part.condition[SOURCE]), self.model.translate_back(part.x)
-                g.backward(self.generator_losses(part, target, source))
+                losses, target, source = self.generator_losses(part)
+                g.backward(losses)
                 made.append((target.detach(), source.detach()))
         signals = g.update(step)
         targets, sources = (torch.cat(side) for side in zip(*made, strict=True))
@@ -130,25 +132,34 @@ class CycleGANTraining:
                 d.backward(*self.discriminator_losses(real, fake))
         return signals | d.update(step)
 
-    def generator_losses(self, real: Batch, target: Tensor, source: Tensor) -> dict[str, Tensor]:
-        """Return the losses of G and F, given a batch and its translations G(x) and F(y)."""
-        model, x, y = self.model, real.condition[SOURCE], real.x
+    def generator_losses(self, real: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return the losses of G and F for a batch, and its translations G(x) and F(y)."""
+        x, y, there, back = real.condition[SOURCE], real.x, self.model.there, self.model.translate_back
+        targets = self.together(there, *([x, y] if self.identity else [x]))
+        sources = self.together(back, *([y, x] if self.identity else [y]))
+        target, source = targets[0], sources[0]
         adversarial = generator_loss(self.loss, self.scores_of_targets, y, target)
         adversarial = adversarial + generator_loss(self.loss, self.scores_of_sources, x, source)
-        cycle = l1_loss(model.translate_back(target), x) + l1_loss(model.there(source), y)
+        cycle = l1_loss(back(target), x) + l1_loss(there(source), y)
         losses = {"generator_loss": adversarial, "cycle_loss": self.cycle * cycle}
         if self.identity:
-            identity = l1_loss(model.there(y), y) + l1_loss(model.translate_back(x), x)
+            identity = l1_loss(targets[1], y) + l1_loss(sources[1], x)
             losses["identity_loss"] = self.cycle * self.identity * identity
-        return losses
+        return losses, target, source
 
     def discriminator_losses(self, real: Batch, fake: Batch) -> tuple[dict[str, Tensor], Signals]:
         """Return the sum of the losses of D_Y and D_X, and the mean scores of both."""
-        targets = self.scores_of_targets(real.x), self.scores_of_targets(fake.x)
-        sources = self.scores_of_sources(real.condition[SOURCE]), self.scores_of_sources(fake.condition[SOURCE])
+        targets = self.together(self.scores_of_targets, real.x, fake.x)
+        sources = self.together(self.scores_of_sources, real.condition[SOURCE], fake.condition[SOURCE])
         loss = self.loss.discriminator(*targets) + self.loss.discriminator(*sources)
         scores = (torch.cat([y.flatten(), x.flatten()]) for y, x in zip(targets, sources, strict=True))
         return {"discriminator_loss": loss}, score_signals(self.loss, *scores)
+
+    def together(self, network: Callable[[Tensor], Tensor], *batches: Tensor) -> Sequence[Tensor]:
+        """Return what a network makes of some equal batches, in one pass if that gives the same."""
+        if not self.one_pass:
+            return [network(images) for images in batches]
+        return torch.split(network(torch.cat(batches)), len(batches[0]))
 
     def scores_of_targets(self, targets: Tensor) -> Tensor:
         """Return the scores of D_Y for the patches of targets, (B, patches)."""

@@ -70,6 +70,7 @@ class CycleGANRecipe(TranslationRecipe):
             self.identity_weight,
             self.pool,
             self.accumulate,
+            one_pass=self.norm != "batch",
         )
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
