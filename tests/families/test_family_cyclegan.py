@@ -219,7 +219,8 @@ def test_two_processes_train_the_weights_of_one_and_keep_the_same_pools(tmp_path
 def test_several_batches_in_one_pass_give_what_each_gives_alone(double: None) -> None:
     training = built()
     assert training.one_pass
-    assert not built(replace(SMALL, norm="batch")).one_pass
+    for options in ({"norm": "batch"}, {"architecture": "unet", "blocks": None, "dropout": 0.5}):
+        assert not built(replace(SMALL, **options)).one_pass
     expected = tensors(trained(training, 0, 3))
     alone = built()
     alone.one_pass = False

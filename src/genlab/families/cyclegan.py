@@ -82,7 +82,7 @@ class CycleGANTraining:
         identity: ι; 0 needs no passes for it, and allows sides of different channels.
         pool: number of generated images of each side that are shown to its discriminator again; 0 for none.
         accumulate: number of parts of a batch, which go through the networks one after another.
-        one_pass: whether a network may see several batches at once, because no layer mixes images.
+        one_pass: whether a network may see several batches at once, because no layer mixes or draws for images.
     """
 
     model: CycleTranslator

@@ -70,8 +70,15 @@ class CycleGANRecipe(TranslationRecipe):
             self.identity_weight,
             self.pool,
             self.accumulate,
-            one_pass=self.norm != "batch",
+            one_pass=self._one_pass(),
         )
+
+    def _one_pass(self) -> bool:
+        """Return whether the output of a network for an image depends on that image alone."""
+        from genlab.architectures.translator import TRANSLATORS
+
+        own = self.architecture not in TRANSLATORS.rows  # it may mix the images in ways that do not show
+        return not (own or self.dropout or self.norm == "batch")
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first options that cannot be combined or do not fit the data."""
