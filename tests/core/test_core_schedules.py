@@ -3,11 +3,11 @@ import math
 
 import pytest
 
-from genlab.core.schedules import RATES, constant, cosine_decay, cyclical, linear_decay, warm_up
+from genlab.core.schedules import RATES, constant, cosine_decay, cyclical, late_linear_decay, linear_decay, warm_up
 
 
 def test_rates_begin_at_one_and_end_where_they_should() -> None:
-    assert set(RATES) == {"constant", "linear", "cosine"}
+    assert set(RATES) == {"constant", "linear", "late-linear", "cosine"}
     for name, make in RATES.items():
         rate = make(10)
         values = [rate(step) for step in range(15)]
@@ -22,6 +22,13 @@ def test_rates_by_their_formulas(step: int) -> None:
     assert constant()(step) == 1
     assert linear_decay(20)(step) == pytest.approx(1 - step / 20)
     assert cosine_decay(20)(step) == pytest.approx((1 + math.cos(math.pi * step / 20)) / 2)
+
+
+def test_late_linear_stays_at_one_for_the_first_half_then_falls_straight_to_zero() -> None:
+    assert [late_linear_decay(10)(step) for step in range(12)] == pytest.approx(
+        [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0, 0]
+    )
+    assert [late_linear_decay(5)(step) for step in range(6)] == pytest.approx([1, 1, 1, 0.8, 0.4, 0])
 
 
 def test_warm_up_rises_to_one_and_stays() -> None:

@@ -15,6 +15,7 @@ from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.modality import DataSpec, Images
 from genlab.core.random import Randomness
 from genlab.data.source import open_source
+from genlab.data.wrappers import Paired
 from genlab.recipes.presets import PRESETS
 from genlab.runs import callbacks, train
 from genlab.runs.load import loaded_from
@@ -46,6 +47,17 @@ def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
     validate(replace(recipe, batch_size=8), source, Shard(1, 2))
     with pytest.raises(UsageError, match="--batch-size 7 cannot be divided among 2 processes"):
         validate(recipe, source, Shard(1, 2))
+
+
+def test_a_translation_takes_batches_and_parts_of_one_image() -> None:
+    digits = open_source("digits", size=16)
+    train = replace(digits.train, labels=None, classes=())
+    source = replace(digits, train=Paired(train, train))
+    recipe = replace(PRESETS["cyclegan"], width=2, discriminator="patch-16", batch_size=1)
+    validate(recipe, source, Shard())
+    validate(replace(recipe, batch_size=4, accumulate=2), source, Shard(1, 2))
+    with pytest.raises(UsageError, match=r"--accumulate 2 does not .* equal parts of 1 or more\. Choices: 1\."):
+        validate(replace(recipe, accumulate=2), source, Shard())
 
 
 def test_building_leaves_the_global_stream_alone() -> None:

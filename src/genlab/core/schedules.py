@@ -20,6 +20,16 @@ def linear_decay(steps: int) -> Schedule:
     return lambda step: 1 - min(step / steps, 1.0)
 
 
+def late_linear_decay(steps: int) -> Schedule:
+    """Return min(1, 2 − 2t/steps): 1 over the first half of `steps` steps, from 1 to 0 over the second, then 0.
+
+    References:
+        Zhu et al., 2017. Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks.
+        arXiv:1703.10593.
+    """
+    return lambda step: min(1.0, 2 - 2 * min(step / steps, 1.0))
+
+
 def cosine_decay(steps: int) -> Schedule:
     """Return ½ (1 + cos(π t/steps)): from 1 to 0 over `steps` steps, then 0.
 
@@ -76,6 +86,7 @@ RATES: Table[Callable[[int], Schedule]] = Table(
     {
         "constant": lambda steps: constant(),
         "linear": linear_decay,
+        "late-linear": late_linear_decay,
         "cosine": cosine_decay,
     },
     own_rate,

@@ -97,6 +97,18 @@ SIGNALS: Sequence[Signal] = (
     Signal(
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
+    Signal(
+        "cycle_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between images and what comes back after both translations.",
+    ),
+    Signal(
+        "identity_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between images of the wanted side and their translations, which should not change.",
+    ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
     Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
     Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),

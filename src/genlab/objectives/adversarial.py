@@ -150,6 +150,16 @@ def least_squares_generator(fake: Tensor, *, wanted_label: float = 1.0) -> Tenso
     return 0.5 * (fake - wanted_label).square().mean()
 
 
+def whole_squares_generator(fake: Tensor) -> Tensor:
+    """E[(D(G(x)) − 1)²], without the ½ of `least_squares_generator`: the weights of other losses are beside it.
+
+    References:
+        Zhu et al., 2017. Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, section
+        4. arXiv:1703.10593.
+    """
+    return (fake - 1).square().mean()
+
+
 def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E[D(G(z))] − E[D(x)].
 

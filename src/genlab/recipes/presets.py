@@ -8,6 +8,7 @@ from typing import Any
 from genlab.core.errors import UsageError
 from genlab.core.parts import Part, Table
 from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.cyclegan import CycleGANRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
@@ -126,6 +127,7 @@ FLOWS: Mapping[str, Recipe] = {
 TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
     "diffusion-translation": replace(VELOCITY, translate=True, width=64),
+    "cyclegan": CycleGANRecipe(lr_schedule="late-linear", steps=200_000),
 }
 
 
@@ -250,6 +252,11 @@ _SUMMARIES: Mapping[str, str] = {
     "diffusion-translation": """Diffusion model that translates pairs (Saharia et al., 2022, arXiv:2111.05826).
         Published, and here: the source as further channels of the noisy image. The rest is `velocity-diffusion`
         with width 64. Use --width 32 on a CPU.""",
+    "cyclegan": """Image translation both ways, learned without pairs (Zhu et al., 2017, arXiv:1703.10593).
+        Published, and here: residual generators, patches of 70 pixels, instance norm, least squares, cycle weight
+        10, identity weight 0.5, pools of 50 images, batches of 1, Adam 2e-4 (0.5, 0.999), a learning rate that
+        falls to 0 in the second half of 200,000 steps. Here: upsampling instead of transposed convolutions. Use
+        --width 16 --size 64 on a CPU.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

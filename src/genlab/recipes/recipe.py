@@ -59,6 +59,7 @@ class Recipe(ABC):
 
     family: ClassVar[str]
     takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
+    fewest: ClassVar[int] = 2  # images that have to go through the networks together
     regularized: ClassVar[tuple[str, ...]] = ()  # forms of own regularizers that it uses: "weights", "gradient"
 
     architecture: str = option("dcgan", "network architecture")
@@ -76,7 +77,9 @@ class Recipe(ABC):
     )
     steps: int = option(10_000, "training steps; raise it while evaluations still improve", least=1)
     lr_schedule: RateName = option(
-        "constant", "how learning rates change over the steps; linear and cosine fall to 0", part="lr-schedule"
+        "constant",
+        "how learning rates change over the steps; linear and cosine fall to 0, late-linear in the second half",
+        part="lr-schedule",
     )
     schedule_steps: int | None = option(
         None,

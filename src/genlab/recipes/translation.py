@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option
@@ -38,6 +38,7 @@ class TranslationRecipe(Recipe):
     """What generators from images to images have in common."""
 
     takes_sources: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
     architecture: TranslatorName = option(
@@ -120,10 +121,11 @@ class TranslationRecipe(Recipe):
         return patch_discriminator(self.discriminator, target, self.width, norm=self.norm, sources=sources or {})
 
     def adversarial(self) -> AdversarialLoss:
-        """Return the adversarial losses."""
-        from genlab.objectives.adversarial import ADVERSARIAL
+        """Return the adversarial losses; the generator's of least squares is without ½, as in these papers."""
+        from genlab.objectives.adversarial import ADVERSARIAL, whole_squares_generator
 
-        return self.part(ADVERSARIAL, self.loss)
+        loss = self.part(ADVERSARIAL, self.loss)
+        return replace(loss, generator=whole_squares_generator) if self.loss == "least-squares" else loss
 
     def trained_by_adam(self, name: str, network: nn.Module, model: nn.Module, lr: float) -> Player:
         """Return the player of a network of `model`."""

@@ -37,6 +37,7 @@ from genlab.runs.callbacks import (
     phase_inputs,
 )
 from genlab.runs.data import open_data, open_recorded, plan_of, reading_notes, record
+from genlab.runs.duration import duration_note
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.rehearsal import names_of, rehearse
@@ -82,10 +83,12 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
+        planned = RunSetup(plan, source, RunFolder(Path()), shard)
         notes = {
-            **rehearse(RunSetup(plan, source, RunFolder(Path()), shard)),
+            **rehearse(planned),
             **reading_notes(plan.settings, source),
             **pair_notes(source),
+            **duration_note(planned),
         }
         path = ""
         if shard.rank == 0:

@@ -33,11 +33,12 @@ def _validate_batch(recipe: Recipe, shard: Shard) -> None:
     if recipe.batch_size % shard.size:
         raise UsageError(f"--batch-size {recipe.batch_size} cannot be divided among {shard.size} processes")
     rows = recipe.batch_size // shard.size
-    if rows % recipe.accumulate or rows < 2 * recipe.accumulate:
-        choices = ", ".join(str(count) for count in range(1, rows // 2 + 1) if rows % count == 0)
+    least = recipe.fewest
+    if rows % recipe.accumulate or rows < least * recipe.accumulate:
+        choices = ", ".join(str(count) for count in range(1, rows // least + 1) if rows % count == 0)
         raise UsageError(
             f"--accumulate {recipe.accumulate} does not cut the {rows} images per process of --batch-size "
-            f"{recipe.batch_size} into equal parts of 2 or more. Choices: {choices or 1}."
+            f"{recipe.batch_size} into equal parts of {least} or more. Choices: {choices or 1}."
         )
 
 

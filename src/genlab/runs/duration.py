@@ -1,0 +1,111 @@
+"""Says how long a run will take, before it starts, if that is more than an hour on a CPU."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from itertools import pairwise, repeat
+
+import torch
+from torch import Tensor
+
+from genlab.core.batch import Batch
+from genlab.core.contract import Training
+from genlab.core.device import subnormals_flushed
+from genlab.core.distributed import all_reduce_max_
+from genlab.core.errors import NonFiniteError
+from genlab.core.modality import Modality
+from genlab.core.parts import LATER
+from genlab.core.random import Randomness
+from genlab.core.text import counted
+from genlab.recipes.recipe import Phase
+from genlab.runs.memory import outline
+from genlab.runs.phases import RunSetup, build
+
+LONG = 3600.0  # seconds
+PATIENCE = 4.0  # seconds of trying
+TRIES = 3  # steps; the first also prepares the layers
+SMALL = 64  # pixels of a side
+OVERHEAD, SPEED = 0.01, 1e10  # of a slow CPU: seconds of a step besides arithmetic, operations per second
+OPERATIONS = 5 * 6  # for each weight: passes of a step; a product and a sum, and twice as many on the way back
+
+
+def duration_note(run: RunSetup) -> Mapping[str, str]:
+    """Return a note on the time that a run takes; none for a short one, or one that is limited by --minutes.
+
+    One to three steps are timed, on random examples and networks that are thrown away, so that the run itself does
+    not change. Most short runs are recognised by the size of their networks.
+    """
+    own = any(part.kind not in LATER for part in run.plan.parts)
+    if run.device.type != "cpu" or run.plan.settings.minutes or own:
+        return {}
+    ends = [0, *(phase.steps for phase in run.phases)]
+    counts = [end - start for start, end in pairwise(ends)]
+    if sum(count * most_seconds(phase) for count, phase in zip(counts, run.phases, strict=True)) < LONG:
+        return {}
+    seconds = sum(count * seconds_per_step(run, number, count) for number, count in enumerate(counts))
+    return {"duration": _note(seconds, ends[-1], run.phases[-1].spec.target)} if seconds > LONG else {}
+
+
+def most_seconds(phase: Phase) -> float:
+    """Return more seconds than a step of a phase takes: as if every layer had the resolution of the images."""
+    shape, spatial = phase.spec.target.shape, phase.spec.target.spatial
+    pixels = math.prod(shape[len(shape) - spatial :])
+    products = sum(p.numel() * (pixels if p.ndim > 2 else 1) for p in outline(phase).parameters())
+    return OVERHEAD + OPERATIONS * phase.recipe.batch_size * products / SPEED
+
+
+def seconds_per_step(run: RunSetup, number: int, steps: int) -> float:
+    """Return the seconds that a step of phase `number` takes here; 0 if networks fail on random examples."""
+    phase = run.phases[number]
+    with torch.random.fork_rng(devices=[]):
+        randomness = Randomness(run.plan.settings.seed, run.shard, run.device)
+        training = build(phase.recipe, phase.spec, randomness, run.plan.dtype(run.device), number)
+        batches = repeat(_random_batch(phase, phase.recipe.batch_size // run.shard.size))
+        spent: list[float] = []
+        while len(spent) < TRIES and sum(spent) < PATIENCE and (not spent or min(spent) * steps > LONG):
+            try:
+                spent.append(_seconds(training, len(spent), batches))
+            except NonFiniteError:
+                return 0.0
+    return min(spent)
+
+
+def _seconds(training: Training, step: int, batches: Iterator[Batch]) -> float:
+    """Return the seconds of a step, of the slowest process."""
+    begin = time.perf_counter()
+    with subnormals_flushed():
+        training.step(step, batches)
+    return all_reduce_max_(torch.tensor(time.perf_counter() - begin)).item()
+
+
+def _random_batch(phase: Phase, rows: int) -> Batch:
+    condition = {name: _random(modality, rows) for name, modality in phase.spec.conditions.items()}
+    return Batch(_random(phase.spec.target, rows), torch.arange(rows), condition)
+
+
+def _random(modality: Modality, rows: int) -> Tensor:
+    """Return `rows` labels, or examples with uniform numbers from [-1, 1)."""
+    labels = modality.default(rows)
+    if labels is not None:
+        return labels
+    x = 2 * torch.rand(rows, *modality.shape) - 1
+    return x.contiguous(memory_format=torch.channels_last) if modality.spatial == 2 else x
+
+
+def _note(seconds: float, steps: int, target: Modality) -> str:
+    """Return the note; for larger images with the time at 64 pixels, as if it grew with the number of pixels."""
+    each = seconds / steps
+    per_step = f"{each:.2g} s" if each >= 0.1 else f"{1000 * each:.0f} ms"
+    less = "--minutes or fewer --steps end it earlier"
+    shares = [min(1.0, SMALL / side) for side in target.shape[len(target.shape) - target.spatial :]]
+    if math.prod(shares) < 1:
+        less += f", --size {SMALL} takes about {_written(math.prod(shares) * seconds)}"
+    return f"about {_written(seconds)} for {steps:,} steps on this machine ({per_step} per step); {less}"
+
+
+def _written(seconds: float) -> str:
+    """Return a time in minutes, hours or days."""
+    hours = seconds / 3600
+    if hours < 1:
+        return counted(max(round(60 * hours), 1), "minute")
+    return counted(round(hours), "hour") if hours < 72 else counted(round(hours / 24), "day")
