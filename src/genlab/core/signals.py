@@ -94,6 +94,24 @@ SIGNALS: Sequence[Signal] = (
     Signal(
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
+    Signal(
+        "cycle_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between images and what comes back after both translations.",
+    ),
+    Signal(
+        "contrastive_loss",
+        LOSS,
+        "lower",
+        "Weighted loss of recognising each position of a translation among those of its source.",
+    ),
+    Signal(
+        "contrastive_identity_loss",
+        LOSS,
+        "lower",
+        "Weighted contrastive loss of images that have the wanted look already, and should not change.",
+    ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
     Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
     Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),
