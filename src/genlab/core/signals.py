@@ -109,6 +109,18 @@ SIGNALS: Sequence[Signal] = (
         "lower",
         "Weighted L1 distance between images of the wanted side and their translations, which should not change.",
     ),
+    Signal(
+        "contrastive_loss",
+        LOSS,
+        "lower",
+        "Weighted loss of recognising each position of a translation among those of its source.",
+    ),
+    Signal(
+        "contrastive_identity_loss",
+        LOSS,
+        "lower",
+        "Weighted contrastive loss of images that have the wanted look already, and should not change.",
+    ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
     Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
     Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),

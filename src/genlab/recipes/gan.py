@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -407,17 +407,10 @@ class GANRecipe(LatentRecipe):
         return super().schedules() | ({"instance_noise": self._noise()} if self.instance_noise else {})
 
     def _penalties(self) -> dict[str, Penalty]:
-        from genlab.regularizers.gradient import PENALTIES
+        from genlab.regularizers.gradient import PENALTIES, weighted
         from genlab.regularizers.own import own_regularizers
 
         weights = {"wgan-gp": self.gradient_penalty, "dragan": self.dragan, "r1": self.r1, "r2": self.r2}
         return {
-            f"{name}_penalty": _weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight
+            f"{name}_penalty": weighted(weight, PENALTIES[name]) for name, weight in weights.items() if weight
         } | {f"{name}_penalty": penalty for name, penalty in own_regularizers(self.own, "gradient").items()}
-
-
-def _weighted(weight: float, penalty: Penalty) -> Penalty:
-    def weighted(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-        return weight * penalty(score, real, fake, draws)
-
-    return weighted

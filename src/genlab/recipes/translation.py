@@ -127,11 +127,13 @@ class TranslationRecipe(Recipe):
         loss = self.part(ADVERSARIAL, self.loss)
         return replace(loss, generator=whole_squares_generator) if self.loss == "least-squares" else loss
 
-    def trained_by_adam(self, name: str, network: nn.Module, model: nn.Module, lr: float) -> Player:
-        """Return the player of a network of `model`."""
+    def trained_by_adam(
+        self, name: str, network: nn.Module, model: nn.Module, lr: float, turns: int = 1
+    ) -> Player:
+        """Return the player of a network of `model`, which is updated `turns` times in a step."""
         from genlab.core.optimizer import adam
 
-        return self.player(name, network, adam(network, name, lr, self.betas), among=model)
+        return self.player(name, network, adam(network, name, lr, self.betas), among=model, turns=turns)
 
 
 @dataclass(frozen=True)

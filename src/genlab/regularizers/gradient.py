@@ -92,3 +92,8 @@ def _each(x: Tensor, draws: Draws) -> Tensor:
 
 
 PENALTIES: Mapping[str, Penalty] = {"wgan-gp": wgan_gp, "r1": r1, "r2": r2, "dragan": dragan}
+
+
+def weighted(weight: float, penalty: Penalty) -> Penalty:
+    """Return `weight` times a penalty."""
+    return lambda score, real, fake, draws: weight * penalty(score, real, fake, draws)
