@@ -95,6 +95,13 @@ SIGNALS: Sequence[Signal] = (
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
+    Signal("content_loss", LOSS, "lower", "Weighted squared distance of the features to those wanted."),
+    Signal(
+        "style_loss",
+        LOSS,
+        "lower",
+        "Weighted distance of the mean and deviation of each feature to the style's.",
+    ),
     Signal("reconstruction_loss", LOSS, "lower", "Reconstruction error, without the sparsity penalty."),
     Signal("sparsity_loss", LOSS, "lower", "Sparsity penalty of the latents, before it is weighted."),
     Signal("loss_low_noise", LOSS, "lower", "Loss at the lower half of the noise levels."),

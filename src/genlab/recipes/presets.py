@@ -12,6 +12,7 @@ from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.style_transfer import StyleTransferRecipe
 from genlab.recipes.translation import Pix2PixRecipe
 from genlab.recipes.vae import VAERecipe
 
@@ -125,6 +126,7 @@ FLOWS: Mapping[str, Recipe] = {
 
 TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
+    "style-transfer": StyleTransferRecipe(),
 }
 
 
@@ -246,6 +248,9 @@ _SUMMARIES: Mapping[str, str] = {
     "pix2pix": """Image translation learned from pairs (Isola et al., 2017, arXiv:1611.07004).
         Published: U-Net, patches of 70 pixels, L1 weight 100, batches of 1, Adam 2e-4 (0.5, 0.999), dropout 0.5
         also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",
+    "style-transfer": """Any picture in the style of any other (Huang and Belongie, 2017, arXiv:1703.06868).
+        Published: features of VGG-19, batches of 8, Adam 1e-4 that decays, style weight 10. Here: features of
+        EfficientNet-Lite0, unless --architecture vgg19. Made for a GPU; use --width 32 on a CPU.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)
