@@ -27,7 +27,7 @@ def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequenti
         return nn.Upsample(scale_factor=2, mode="nearest")
 
     coarse, middle = 4 * width, 2 * width
-    return MixedSequential(
+    network = MixedSequential(
         *layer(channels, coarse),
         up(),
         *layer(coarse, coarse),
@@ -42,3 +42,9 @@ def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequenti
         nn.ReflectionPad2d(1),
         Conv2d(width, target.shape[0], 3),
     )
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+    return network

@@ -95,6 +95,12 @@ SIGNALS: Sequence[Signal] = (
         "{player}_class_loss", LOSS, "lower", "Cross-entropy of the classes that an auxiliary classifier predicts."
     ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
+    Signal(
+        "content_identity_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between contents and themselves, decoded without a style.",
+    ),
     Signal("content_loss", LOSS, "lower", "Weighted squared distance of the features to those wanted."),
     Signal(
         "style_loss",

