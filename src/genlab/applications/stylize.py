@@ -10,13 +10,14 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, pad
 
 from genlab.applications.capability import need
 from genlab.core.contract import Stylizes
 from genlab.core.device import device_of
 
 RATE = 0.02  # of Adam, for pixels in [-1, 1]
+MOVES = ((0, 0), (1, 1), (0, 1), (1, 0))  # pixels down and to the right
 STYLE_WEIGHT = 3.0  # of the relative error of the Gram matrices beside that of the content
 
 
@@ -60,7 +61,8 @@ class ByOptimising:
 
         ‖φ_L(x) − φ_L(c)‖² / ‖φ_L(c)‖² + α w Σᵢ ‖G(φᵢ(x)) − G(φᵢ(s))‖² / ‖G(φᵢ(s))‖²
 
-    φ₁ … φ_L are the maps of a frozen network, and G their Gram matrices. Nothing is random.
+    φ₁ … φ_L are the maps of a frozen network, and G their Gram matrices. In turns the network sees the picture
+    moved by a pixel, so that its strides leave no pattern. Nothing is random.
 
     Args:
         network: the frozen network.
@@ -79,16 +81,17 @@ class ByOptimising:
     def __call__(self, content: Tensor, style: Tensor, advance: Callable[[], object]) -> Tensor:
         """Return the contents in the style."""
         with torch.no_grad():
-            wanted = self.network(content.to(self.device))[-1]
+            wanted = [self.network(moved(content.to(self.device), turn))[-1] for turn in range(len(MOVES))]
             grams = [gram(maps) for maps in self.network(style.to(self.device))]
         x = content.to(self.device).clone().requires_grad_()
         optimizer = torch.optim.Adam([x], lr=RATE)
         losses = []
-        for _ in range(self.steps):
+        for step in range(self.steps):
             optimizer.zero_grad()
-            maps = self.network(x)
+            turn = step % len(MOVES)
+            maps = self.network(moved(x, turn))
             distances = [relative(gram(mine), theirs) for mine, theirs in zip(maps, grams, strict=True)]
-            loss = relative(maps[-1], wanted) + self.alpha * STYLE_WEIGHT * torch.stack(distances).sum()
+            loss = relative(maps[-1], wanted[turn]) + self.alpha * STYLE_WEIGHT * torch.stack(distances).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             with torch.no_grad():
@@ -97,6 +100,12 @@ class ByOptimising:
             advance()
         self.losses.append((losses[0], losses[-1]))
         return x.detach().cpu()
+
+
+def moved(images: Tensor, turn: int) -> Tensor:
+    """Return images (B, C, H, W), moved by one of `MOVES`; their first pixels are repeated."""
+    down, right = MOVES[turn]
+    return pad(images, (right, 0, down, 0), mode="replicate")
 
 
 def gram(maps: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from genlab.architectures.convolution import Conv2d
 from genlab.architectures.mixed import MixedSequential
 from genlab.core.modality import Modality
 
+FAINT = 0.1  # gain of the last layer at the start, when images are nearly grey
+
 
 def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequential:
     """Return a network (maps (B, channels, H, W), condition) -> raw outputs (B, C, 8H, 8W).
@@ -40,11 +42,12 @@ def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequenti
         up(),
         *layer(width, width),
         nn.ReflectionPad2d(1),
-        Conv2d(width, target.shape[0], 3),
+        last := Conv2d(width, target.shape[0], 3),
     )
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             assert module.bias is not None
             nn.init.zeros_(module.bias)
+    nn.init.normal_(last.weight, 0.0, FAINT / (9 * width) ** 0.5)
     return network

@@ -59,11 +59,12 @@ class StyleTransfer(nn.Module):
         height, width = content.shape[2:]
         maps = self.encoder(content)[-1]
         mixed = maps.lerp(adain(maps, self.encoder(style)[-1]), self.alpha if alpha is None else alpha)
-        return self.decode(mixed)[..., :height, :width]
+        return self.decode(mixed)[..., :height, :width].clamp(-1, 1)
 
     def decode(self, maps: Tensor) -> Tensor:
-        """Return the pictures of the encoder's last maps."""
-        return self.modality.squash(self.decoder(maps))
+        """Return the pictures of the encoder's last maps, which may leave [-1, 1] a little."""
+        decoded: Tensor = self.decoder(maps)
+        return decoded
 
 
 @dataclass(eq=False)
