@@ -13,11 +13,25 @@ from torch import Tensor
 
 import genlab
 from genlab.applications.stylize import ByOptimising, gram
+from genlab.cli.main import run as command_line
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.metrics.extractors.taps import taps
 
 Genlab = Callable[..., tuple[int, str, str]]
 CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def genlab_command(capsys: pytest.CaptureFixture[str]) -> Genlab:
+    """The command line in this process: arguments in; exit code and what was printed out."""
+
+    def call(*tokens: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = command_line(tokens)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
 
 
 def colours(height: int, width: int, seed: int, mode: str = "RGB") -> Image.Image:
@@ -27,7 +41,14 @@ def colours(height: int, width: int, seed: int, mode: str = "RGB") -> Image.Imag
 
 
 def pixels(path: Path) -> np.ndarray[Any, Any]:
-    return np.asarray(Image.open(path)).astype(int)
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(int)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height."""
+    with Image.open(path) as picture:
+        return picture.size
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +88,7 @@ def test_a_run_stylizes_a_picture_in_its_own_size(folder: Path, run: Any, tmp_pa
     out = tmp_path / "made.png"
     done = genlab.stylize(folder / "contents" / "one.png", style=folder / "style.png", run=run, out=out)
     assert done.path == out
-    assert Image.open(out).size == (33, 20)
+    assert size_of(out) == (33, 20)
     model: Any = genlab.load(run)
     content, style = (
         torch.from_numpy(pixels(path)).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -81,8 +102,8 @@ def test_a_folder_keeps_names_and_sizes(folder: Path, run: Any, tmp_path: Path) 
     out = tmp_path / "made"
     done = genlab.stylize(folder / "contents", style=folder / "style.png", run=run, out=out)
     assert sorted(done.names) == ["deep/grey.png", "one.png"]
-    assert Image.open(out / "one.png").size == (33, 20)
-    assert Image.open(out / "deep" / "grey.png").size == (16, 18)
+    assert size_of(out / "one.png") == (33, 20)
+    assert size_of(out / "deep" / "grey.png") == (16, 18)
     assert [item.path for item in done.rejected] == ["notes.txt"]
     assert "notes.txt" in str(done)
     with pytest.raises(UsageError, match="not empty"):
@@ -105,14 +126,14 @@ def test_a_photo_is_turned_upright_first(folder: Path, run: Any, tmp_path: Path)
     exif[0x0112] = 6  # to be turned by a quarter
     colours(20, 33, 50).save(tmp_path / "turned.png", exif=exif)
     done = genlab.stylize(tmp_path / "turned.png", style=folder / "style.png", run=run, out=tmp_path / "out.png")
-    assert Image.open(done.path).size == (20, 33)
+    assert size_of(done.path) == (20, 33)
 
 
 def test_large_pictures_are_stylized_smaller_which_is_said(folder: Path, run: Any, tmp_path: Path) -> None:
     content, style = folder / "contents" / "one.png", folder / "style.png"
     done = genlab.stylize(content, style=style, run=run, size=24, out=tmp_path / "out.png")
     assert done.reduced == 1
-    assert Image.open(done.path).size == (33, 20)
+    assert size_of(done.path) == (33, 20)
     assert "stylized at 24 pixels on the longer side and enlarged again: 1 picture" in str(done)
 
 
@@ -123,7 +144,7 @@ def test_results_lie_in_the_run_by_default(folder: Path, run: Any, genlab_comman
     )
     assert code == 0
     path = Path(json.loads(out)["path"])
-    assert path.parent == Path(run.path) / "stylized"
+    assert path.parent == Path(run) / "stylized"
     assert path.name == "000004-one-style-style-alpha-0.5.png"
 
 
@@ -178,7 +199,7 @@ def test_iterations_need_no_run(
     assert code == 0
     made = tmp_path / "one-style-style-iterations-2.png"
     assert out.splitlines()[-1] == made.name
-    assert Image.open(made).size == (33, 20)
+    assert size_of(made) == (33, 20)
     assert out.startswith("loss ")
 
 
