@@ -25,7 +25,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "metrics": frozenset({"core"}),
     "diagnosis": frozenset({"core"}),
     "training": frozenset({"core", "data", "metrics", "diagnosis", "recipes"}),
-    "recipes": PARTS,
+    "recipes": PARTS | {"metrics"},  # whose frozen networks of features some models contain
     "runs": BELOW_RUNS,
     "applications": frozenset({"core", "data", "metrics", "training", "recipes", "runs"}),
     "bench": BELOW_RUNS | {"runs", "applications"},

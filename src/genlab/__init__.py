@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from genlab.verbs.rm import rm
     from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
+    from genlab.verbs.stylize import stylize
     from genlab.verbs.train import train
 
 logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides where messages go
@@ -114,6 +115,7 @@ __all__ = [
     "rm",
     "runs",
     "sample",
+    "stylize",
     "train",
 ]
 ROOMS = ("bench", "data", "recipes", "runs")  # packages with the name of a verb

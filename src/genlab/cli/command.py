@@ -18,7 +18,7 @@ from genlab.verbs.verb import helps, signature_of, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
 AS_JSON = (  # verbs whose results have `values()`
-    *("train", "resume", "reconstruct", "evaluate", "compare", "doctor"),
+    *("train", "resume", "reconstruct", "stylize", "evaluate", "compare", "doctor"),
     *("runs", "rm", "info", "data", "recipes", "checks", "bench"),
 )
 FAILS_UNHEALTHY = "doctor"

@@ -110,6 +110,18 @@ class TranslatesBack(Protocol):
 
 
 @runtime_checkable
+class Stylizes(Protocol):
+    """Gives one picture the style of another, at any size."""
+
+    def stylize(self, content: Tensor, style: Tensor, alpha: float | None = None) -> Tensor:
+        """Return contents (B, C, H, W) in the styles (B or 1, C', H', W').
+
+        `alpha` is the strength of the style, from 0 to 1; None for that of the model.
+        """
+        ...
+
+
+@runtime_checkable
 class SamplesInSteps(Protocol):
     """Samples in many steps, each of one or more passes of its network; fewer steps take less time."""
 
@@ -234,6 +246,7 @@ CAPABILITIES: Mapping[str, type] = {
     "draw from the posterior": Resamples,
     "corrupt": Corrupts,
     "bound the likelihood": BoundsLikelihood,
+    "stylize": Stylizes,
 }
 
 

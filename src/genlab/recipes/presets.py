@@ -15,6 +15,7 @@ from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.stargan import StarGANRecipe
+from genlab.recipes.style_transfer import StyleTransferRecipe
 from genlab.recipes.translation import Pix2PixRecipe
 from genlab.recipes.vae import VAERecipe
 
@@ -137,6 +138,7 @@ TRANSLATIONS: Mapping[str, Recipe] = {
     ),
     "diffusion-translation": replace(VELOCITY, translate=True, width=64),
     "cyclegan": CycleGANRecipe(lr_schedule="late-linear", steps=200_000),
+    "style-transfer": StyleTransferRecipe(),
 }
 
 
@@ -277,6 +279,9 @@ _SUMMARIES: Mapping[str, str] = {
         10, identity weight 0.5, pools of 50 images, batches of 1, Adam 2e-4 (0.5, 0.999), a learning rate that
         falls to 0 in the second half of 200,000 steps. Here: upsampling instead of transposed convolutions. Use
         --width 16 --size 64 on a CPU.""",
+    "style-transfer": """Any picture in the style of any other (Huang and Belongie, 2017, arXiv:1703.06868).
+        Published: features of VGG-19, batches of 8, Adam 1e-4 that decays, style weight 10. Here: features of
+        EfficientNet-Lite0, unless --architecture vgg19. Made for a GPU; use --width 32 on a CPU.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

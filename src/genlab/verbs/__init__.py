@@ -14,6 +14,7 @@ COMMANDS = (
     "sample",
     "reconstruct",
     "interpolate",
+    "stylize",
     "evaluate",
     "compare",
     "doctor",
