@@ -1,0 +1,191 @@
+"""`genlab translate`: pictures of one domain, translated into another."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genlab.core.errors import UsageError
+from genlab.core.text import counted, printable
+from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName
+from genlab.verbs.output import output_of
+from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genlab.applications.translate import Way
+    from genlab.applications.translate_files import Done
+    from genlab.core.pictures import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """Pictures with their translations, and where they were written."""
+
+    names: Sequence[str]  # of the pictures; frames of a GIF count singly
+    domains: Sequence[str]  # that they were translated into
+    rows: Sequence[Sequence["Picture"]]  # each picture and its translations, as bytes; of a folder the first few
+    path: Path  # a .png, or a folder with a picture for each
+    sizes: Sequence[str] = ()  # what was done to pictures of other sizes than the model's, in words
+    rejected: Mapping[str, str] = field(default_factory=dict)  # files that are no pictures, with the reasons
+    folders: Mapping[str, str] = field(default_factory=dict)  # of the domains, if there are several
+
+    @property
+    def sources(self) -> "Sequence[Tensor]":
+        """The pictures of `rows`, each (C, H, W) in [-1, 1]."""
+        return self._column(0)
+
+    @property
+    def translations(self) -> "Mapping[str, Sequence[Tensor]]":
+        """The translations of `rows` into each domain, each (C, H, W) in [-1, 1]."""
+        return {name: self._column(at) for at, name in enumerate(self.domains, 1)}
+
+    def _column(self, at: int) -> "Sequence[Tensor]":
+        import torch
+
+        return [torch.from_numpy(row[at]).permute(2, 0, 1).float() / 127.5 - 1 for row in self.rows]
+
+    @property
+    def picture(self) -> "Picture":
+        """A row for each picture: itself, its translations, and back again if the model translates back."""
+        from genlab.core.pictures import table
+
+        back = len(self.rows[0]) > 1 + len(self.domains)
+        return table(self.rows, ["source", *self.domains, *(["back again"] if back else [])])
+
+    def values(self) -> dict[str, Any]:
+        """Return what was done as plain values for JSON."""
+        return {
+            "pictures": len(self.names),
+            "domains": list(self.domains),
+            "sizes": list(self.sizes),
+            "rejected": dict(self.rejected),
+            "path": str(self.path),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Translated {counted(len(self.names), 'picture')} {self.path}>"
+
+    def __str__(self) -> str:
+        renamed = {name: folder for name, folder in self.folders.items() if folder != name}
+        return "\n".join(
+            [
+                *(f"rejected  {path}: {reason}" for path, reason in self.rejected.items()),
+                f"{counted(len(self.names), 'picture')} translated to {', '.join(map(printable, self.domains))}",
+                *self.sizes,
+                *(f'"{printable(name)}" is in {folder}/' for name, folder in renamed.items()),
+                str(self.path),
+            ]
+        )
+
+    def _repr_png_(self) -> bytes | None:
+        from genlab.core.pictures import png
+
+        return png(self.picture) if self.rows else None
+
+
+@verb
+def translate(
+    run: RunName,
+    pictures: ImagesName,
+    *,
+    to: str | int | Sequence[str | int] | None = None,
+    large: Literal["tile", "resize"] = "tile",
+    out: File | None = None,
+    seed: int = 0,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: File = RUNS,
+    **sampling: Any,  # noqa: ANN401 (checked by the recipe)
+) -> Translated:
+    """Translate pictures into another domain: a PNG with a row for each, or a folder with a picture for each.
+
+    The pictures in a folder have the names and sizes of their sources; of a GIF each frame is translated, and the
+    result is a GIF with the same times. Translations into several domains are written to a folder for each.
+
+    Args:
+        pictures: A picture, a GIF, or a folder or zip of them, or the name of data of your own, whose held-out
+            images are taken. In Python also an array of images.
+        to: Domain to translate into, by name, or by number if the domains are classes. By default the target of
+            the training, or each of the classes.
+        large: How pictures that are larger than the model's size are translated: in tiles that overlap, or shrunk
+            to that size. The sides of smaller ones are enlarged to it. All are brought back to their sizes.
+        out: The .png to write, or a folder for single pictures. By default a .png in the run folder.
+        seed: Seed of the noise of diffusion models; other models translate without.
+
+    Returns:
+        The pictures, their translations, and the path that was written.
+
+    Raises:
+        UsageError: no such run, path or domain, an `out` that is another picture or a folder with files, or too
+            many pictures for one .png.
+        GenlabError: the model does not translate.
+    """
+    png, into = output_of(out)
+
+    from genlab.applications.translate import needed, ways_of
+    from genlab.applications.translate_files import Task, translate_each
+    from genlab.core.files import refuse_filled
+    from genlab.data.frames import frames_of
+    from genlab.data.read import unreadable
+    from genlab.runs.data import domains_of
+
+    opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
+    known = needed(opened.model, ways_of(opened.model, opened.spec, domains_of(opened.folder)))
+    ways = _chosen(opened, known, to)
+    if into:
+        refuse_filled(into)
+    folders = _folders(ways) if len(ways) > 1 else {}
+    places = {way.name: into / folders.get(way.name, "") for way in ways} if into else {}
+    with frames_of(pictures, ways[0].takes) as given:
+        done = translate_each(Task(opened.model, ways, known, large, seed, places), given, progress=True)
+        if not done.names:
+            raise unreadable(Path(str(pictures)), done.rejected)
+    chosen = "-".join(_folders(ways).values()) if to is not None else None
+    options = {"to": chosen, "large": None if large == "tile" else large, "seed": seed or None, **sampling}
+    path = png or into or opened.place("translations", given.title, **options)
+    names, domains = done.names, [way.name for way in ways]
+    rejected = {item.path: item.reason for item in done.rejected}
+    sizes = _sizes(done, ways[0].takes.shape, large)
+    result = Translated(names, domains, done.rows, path, sizes, rejected, folders if into else {})
+    if not into:
+        write_png(path, result.picture)
+    return result
+
+
+def _chosen(opened: Opened, ways: "Sequence[Way]", to: str | int | Sequence[str | int] | None) -> "Sequence[Way]":
+    """Return the translations into the domains that were asked for."""
+    from genlab.applications.translate import way_into
+    from genlab.runs.data import domains_of, find_class
+
+    asked = [to] if isinstance(to, str | int) else list(dict.fromkeys(to or ()))
+    if ways[0].label is not None:
+        return [ways[find_class(opened.folder, str(name))] for name in asked] or ways
+    if len(asked) > 1:
+        raise UsageError(f"give one domain, not {', '.join(map(str, asked))}: each takes pictures of the other.")
+    return [way_into(ways, str(asked[0]), domains_of(opened.folder)[0]) if asked else ways[0]]
+
+
+def _folders(ways: "Sequence[Way]") -> dict[str, str]:
+    """Return the folder of each domain."""
+    from genlab.applications.sample_folder import class_folders
+
+    names = [way.name for way in ways]
+    return dict(zip(names, class_folders(names), strict=True))
+
+
+def _sizes(done: "Done", shape: tuple[int, ...], large: str) -> Sequence[str]:
+    """Return what was done to pictures that do not have the model's size, in words."""
+    size = f"the model's {shape[2]}x{shape[1]} pixels"
+    tiled = "translated in tiles; --large resize shrinks them instead"
+    shrunk = "shrunk to it, and their translations enlarged again; --large tile keeps details"
+    lines = {
+        f"larger than {size}: {tiled if large == 'tile' else shrunk}": done.larger,
+        f"smaller than {size}: enlarged to it, and their translations reduced again": done.smaller,
+        "squashed by that, because their aspect ratio is another one": done.squashed,
+    }
+    return [f"{counted(count, 'picture')} {line}" for line, count in lines.items() if count]
