@@ -106,6 +106,16 @@ def way_into(ways: Sequence[Way], name: str, source: str) -> Way:
     raise UsageError(f'{does}; there is no domain "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
 
 
+def described(ways: Sequence[Way], source: str) -> Sequence[str]:
+    """Return in words which pictures a model translates; nothing if it translates none."""
+    if not ways or ways[0].takes.spatial != 2:
+        return []
+    if ways[0].label is not None:
+        return [f"pictures to {', '.join(way.name for way in ways)}"]
+    target = ways[0].name
+    return [f"{target if way.backwards else source} to {way.name}" for way in ways]
+
+
 @torch.no_grad()
 def translate(model: Any, way: Way, x: Tensor, rows: Sequence[int], seed: int) -> Tensor:  # noqa: ANN401 (as `ways_of`)
     """Return the translations (B, C', H, W) of pictures (B, C, H, W) in [-1, 1], on the CPU.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.tiles import Mosaic
-from genlab.applications.translate import Way, returning, translate
+from genlab.applications.translate import Way, translate
 from genlab.core.batch import at_once
 from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
@@ -67,24 +67,18 @@ class Task:
     Args:
         model: the model.
         ways: the translations to make of each.
-        known: all translations that the model makes.
+        back: the translation that undoes them, which is made in addition; none to leave it out.
         large: "tile" translates larger pictures in tiles, "resize" shrinks them.
         seed: of the noise.
-        into: a folder for the translations of each way, by its name; none to keep all in memory, and in addition
-            translate them back where the model can.
+        into: a folder for the translations of each way, by its name; none to keep all in memory.
     """
 
     model: nn.Module
     ways: Sequence[Way]
-    known: Sequence[Way]
+    back: Way | None
     large: Large
     seed: int
     into: Mapping[str, Path] = field(default_factory=dict)
-
-    @property
-    def back(self) -> Way | None:
-        """The way back again; None if it is not asked for."""
-        return None if self.into else returning(self.known, self.ways[0])
 
     def apply(self, parts: Sequence[tuple[Work, int, Tensor]]) -> None:
         """Translate tiles, given with their work and position in it, and add them to their mosaics."""

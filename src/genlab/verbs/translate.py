@@ -30,7 +30,11 @@ class Translated:
     domains: Sequence[str]  # that they were translated into
     rows: Sequence[Sequence["Picture"]]  # each picture and its translations, as bytes; of a folder the first few
     path: Path  # a .png, or a folder with a picture for each
-    sizes: Sequence[str] = ()  # what was done to pictures of other sizes than the model's, in words
+    size: tuple[int, int]  # height and width of the model's pictures
+    larger: int = 0  # pictures of which a side is larger than that
+    smaller: int = 0  # pictures of which a side is smaller than that
+    squashed: int = 0  # pictures whose aspect ratio was changed for the model
+    tiled: bool = True  # whether larger pictures were translated in tiles
     rejected: Mapping[str, str] = field(default_factory=dict)  # files that are no pictures, with the reasons
     folders: Mapping[str, str] = field(default_factory=dict)  # of the domains, if there are several
 
@@ -62,7 +66,9 @@ class Translated:
         return {
             "pictures": len(self.names),
             "domains": list(self.domains),
-            "sizes": list(self.sizes),
+            "larger": self.larger,
+            "smaller": self.smaller,
+            "squashed": self.squashed,
             "rejected": dict(self.rejected),
             "path": str(self.path),
         }
@@ -76,11 +82,23 @@ class Translated:
             [
                 *(f"rejected  {path}: {reason}" for path, reason in self.rejected.items()),
                 f"{counted(len(self.names), 'picture')} translated to {', '.join(map(printable, self.domains))}",
-                *self.sizes,
+                *self._sizes(),
                 *(f'"{printable(name)}" is in {folder}/' for name, folder in renamed.items()),
                 str(self.path),
             ]
         )
+
+    def _sizes(self) -> Sequence[str]:
+        """Return what was done to pictures of another size than the model's."""
+        size = f"the model's {self.size[1]}x{self.size[0]} pixels"
+        tiled = "translated in tiles; --large resize shrinks them instead"
+        shrunk = "shrunk to it, and their translations enlarged again; --large tile keeps details"
+        lines = {
+            f"larger than {size}: {tiled if self.tiled else shrunk}": self.larger,
+            f"smaller than {size}: enlarged to it, and their translations reduced again": self.smaller,
+            "squashed by that, because their aspect ratio is another one": self.squashed,
+        }
+        return [f"{counted(count, 'picture')} {line}" for line, count in lines.items() if count]
 
     def _repr_png_(self) -> bytes | None:
         from genlab.core.pictures import png
@@ -127,47 +145,65 @@ def translate(
     """
     png, into = output_of(out)
 
-    from genlab.applications.translate import needed, ways_of
     from genlab.applications.translate_files import Task, translate_each
     from genlab.core.files import refuse_filled
     from genlab.data.frames import frames_of
     from genlab.data.read import unreadable
-    from genlab.runs.data import domains_of
 
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
-    known = needed(opened.model, ways_of(opened.model, opened.spec, domains_of(opened.folder)))
-    ways = _chosen(opened, known, to)
+    ways, back = _ways(opened, to)
     if into:
         refuse_filled(into)
-    folders = _folders(ways) if len(ways) > 1 else {}
+    folders = _folders(ways) if into and len(ways) > 1 else {}
     places = {way.name: into / folders.get(way.name, "") for way in ways} if into else {}
     with frames_of(pictures, ways[0].takes) as given:
-        done = translate_each(Task(opened.model, ways, known, large, seed, places), given, progress=True)
+        done = translate_each(
+            Task(opened.model, ways, None if into else back, large, seed, places), given, progress=True
+        )
         if not done.names:
             raise unreadable(Path(str(pictures)), done.rejected)
-    chosen = "-".join(_folders(ways).values()) if to is not None else None
-    options = {"to": chosen, "large": None if large == "tile" else large, "seed": seed or None, **sampling}
+    options = {"to": None if to is None else "-".join(_folders(ways).values()), "seed": seed or None}
+    options |= {"large": None if large == "tile" else large, **sampling}
     path = png or into or opened.place("translations", given.title, **options)
-    names, domains = done.names, [way.name for way in ways]
-    rejected = {item.path: item.reason for item in done.rejected}
-    sizes = _sizes(done, ways[0].takes.shape, large)
-    result = Translated(names, domains, done.rows, path, sizes, rejected, folders if into else {})
+    result = _result(done, ways, path, folders, tiled=large == "tile")
     if not into:
         write_png(path, result.picture)
     return result
 
 
-def _chosen(opened: Opened, ways: "Sequence[Way]", to: str | int | Sequence[str | int] | None) -> "Sequence[Way]":
-    """Return the translations into the domains that were asked for."""
-    from genlab.applications.translate import way_into
+def _result(
+    done: "Done", ways: "Sequence[Way]", path: Path, folders: Mapping[str, str], *, tiled: bool
+) -> Translated:
+    _, height, width = ways[0].takes.shape
+    return Translated(
+        names=done.names,
+        domains=[way.name for way in ways],
+        rows=done.rows,
+        path=path,
+        size=(height, width),
+        larger=done.larger,
+        smaller=done.smaller,
+        squashed=done.squashed,
+        tiled=tiled,
+        rejected={item.path: item.reason for item in done.rejected},
+        folders=folders,
+    )
+
+
+def _ways(opened: Opened, to: str | int | Sequence[str | int] | None) -> "tuple[Sequence[Way], Way | None]":
+    """Return the translations into the domains that were asked for, and the one that undoes them."""
+    from genlab.applications.translate import needed, returning, way_into, ways_of
     from genlab.runs.data import domains_of, find_class
 
+    domains = domains_of(opened.folder)
+    ways = needed(opened.model, ways_of(opened.model, opened.spec, domains))
     asked = [to] if isinstance(to, str | int) else list(dict.fromkeys(to or ()))
     if ways[0].label is not None:
-        return [ways[find_class(opened.folder, str(name))] for name in asked] or ways
+        return [ways[find_class(opened.folder, str(name))] for name in asked] or ways, None
     if len(asked) > 1:
         raise UsageError(f"give one domain, not {', '.join(map(str, asked))}: each takes pictures of the other.")
-    return [way_into(ways, str(asked[0]), domains_of(opened.folder)[0]) if asked else ways[0]]
+    way = way_into(ways, str(asked[0]), domains[0]) if asked else ways[0]
+    return [way], returning(ways, way)
 
 
 def _folders(ways: "Sequence[Way]") -> dict[str, str]:
@@ -176,16 +212,3 @@ def _folders(ways: "Sequence[Way]") -> dict[str, str]:
 
     names = [way.name for way in ways]
     return dict(zip(names, class_folders(names), strict=True))
-
-
-def _sizes(done: "Done", shape: tuple[int, ...], large: str) -> Sequence[str]:
-    """Return what was done to pictures that do not have the model's size, in words."""
-    size = f"the model's {shape[2]}x{shape[1]} pixels"
-    tiled = "translated in tiles; --large resize shrinks them instead"
-    shrunk = "shrunk to it, and their translations enlarged again; --large tile keeps details"
-    lines = {
-        f"larger than {size}: {tiled if large == 'tile' else shrunk}": done.larger,
-        f"smaller than {size}: enlarged to it, and their translations reduced again": done.smaller,
-        "squashed by that, because their aspect ratio is another one": done.squashed,
-    }
-    return [f"{counted(count, 'picture')} {line}" for line, count in lines.items() if count]
