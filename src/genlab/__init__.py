@@ -115,6 +115,7 @@ __all__ = [
     "runs",
     "sample",
     "train",
+    "translate",
 ]
 ROOMS = ("bench", "data", "recipes", "runs")  # packages with the name of a verb
 

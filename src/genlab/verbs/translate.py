@@ -92,11 +92,11 @@ class Translated:
         """Return what was done to pictures of another size than the model's."""
         size = f"the model's {self.size[1]}x{self.size[0]} pixels"
         tiled = "translated in tiles; --large resize shrinks them instead"
-        shrunk = "shrunk to it, and their translations enlarged again; --large tile keeps details"
+        shrunk = "shrunk to it, translated and enlarged again; --large tile keeps details"
         lines = {
             f"larger than {size}: {tiled if self.tiled else shrunk}": self.larger,
-            f"smaller than {size}: enlarged to it, and their translations reduced again": self.smaller,
-            "squashed by that, because their aspect ratio is another one": self.squashed,
+            f"smaller than {size}: enlarged to it, translated and shrunk again": self.smaller,
+            "squashed for this, because their aspect ratio is another one": self.squashed,
         }
         return [f"{counted(count, 'picture')} {line}" for line, count in lines.items() if count]
 
@@ -133,7 +133,7 @@ def translate(
         large: How pictures that are larger than the model's size are translated: in tiles that overlap, or shrunk
             to that size. The sides of smaller ones are enlarged to it. All are brought back to their sizes.
         out: The .png to write, or a folder for single pictures. By default a .png in the run folder.
-        seed: Seed of the noise of diffusion models; other models translate without.
+        seed: Seed of the noise of diffusion models; each tile has its own. Other models translate without noise.
 
     Returns:
         The pictures, their translations, and the path that was written.
@@ -154,18 +154,18 @@ def translate(
     ways, back = _ways(opened, to)
     if into:
         refuse_filled(into)
-    folders = _folders(ways) if into and len(ways) > 1 else {}
-    places = {way.name: into / folders.get(way.name, "") for way in ways} if into else {}
+    folders = _folders(opened, ways)
+    places = {n: into / folder if len(ways) > 1 else into for n, folder in folders.items()} if into else {}
     with frames_of(pictures, ways[0].takes) as given:
         done = translate_each(
             Task(opened.model, ways, None if into else back, large, seed, places), given, progress=True
         )
         if not done.names:
             raise unreadable(Path(str(pictures)), done.rejected)
-    options = {"to": None if to is None else "-".join(_folders(ways).values()), "seed": seed or None}
+    options = {"to": None if to is None else "-".join(folders.values()), "seed": seed or None}
     options |= {"large": None if large == "tile" else large, **sampling}
     path = png or into or opened.place("translations", given.title, **options)
-    result = _result(done, ways, path, folders, tiled=large == "tile")
+    result = _result(done, ways, path, folders if len(places) > 1 else {}, tiled=large == "tile")
     if not into:
         write_png(path, result.picture)
     return result
@@ -206,9 +206,11 @@ def _ways(opened: Opened, to: str | int | Sequence[str | int] | None) -> "tuple[
     return [way], returning(ways, way)
 
 
-def _folders(ways: "Sequence[Way]") -> dict[str, str]:
-    """Return the folder of each domain."""
+def _folders(opened: Opened, ways: "Sequence[Way]") -> dict[str, str]:
+    """Return a folder for the domain of each translation."""
     from genlab.applications.sample_folder import class_folders
 
-    names = [way.name for way in ways]
-    return dict(zip(names, class_folders(names), strict=True))
+    chosen = [way.name for way in ways]
+    names = chosen if ways[0].label is None else opened.spec.class_names
+    folders = dict(zip(names, class_folders(names), strict=True))
+    return {name: folders[name] for name in chosen}
