@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
     from genlab.verbs.train import train
+    from genlab.verbs.translate import translate
 
 logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides where messages go
 

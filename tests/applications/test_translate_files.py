@@ -129,7 +129,7 @@ def test_of_a_folder_only_a_few_are_kept(tmp_path: Path) -> None:
 
 
 def test_more_pixels_than_a_png_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translate_files, "MOST_PIXELS", 2 * 2 * 256)
+    monkeypatch.setattr(translate_files, "MOST_PIXELS", 2 * 34 * 2 * 34)  # shown twice as large
     run(np.zeros((2, 1, 16, 16), np.uint8))
     with pytest.raises(UsageError, match="which 2 would exceed"):
         run(np.zeros((3, 1, 16, 16), np.uint8))

@@ -14,7 +14,7 @@ from genlab.applications.translate import Way, translate
 from genlab.core.batch import at_once
 from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
-from genlab.core.pictures import MOST_PIXELS, Picture, gif, png, resized
+from genlab.core.pictures import MOST_PIXELS, Extent, Picture, gif, png, resized
 from genlab.data.dataset import Rejected, as_floats
 from genlab.data.frames import Frame, Frames
 from genlab.data.progress import bar
@@ -35,7 +35,6 @@ class Done:
     smaller: int = 0  # pictures of which a side is smaller than the model's
     squashed: int = 0  # pictures whose aspect ratio was changed for the model
     rows: list[list[Picture]] = field(default_factory=list)  # source, translations, and back again if so asked
-    pixels: int = 0  # of the rows
 
 
 class Work:
@@ -43,7 +42,7 @@ class Work:
 
     def __init__(self, frame: Frame, number: int, shape: tuple[int, ...], large: Large, columns: int) -> None:
         self.frame, self.number, tile = frame, number, (shape[1], shape[2])
-        own = self.own = frame.pixels.shape[1:]
+        own = self.own = (frame.pixels.shape[1], frame.pixels.shape[2])
         self.size = tile if large == "resize" else (max(own[0], tile[0]), max(own[1], tile[1]))
         self.source: Picture = np.ascontiguousarray(np.moveaxis(frame.pixels, 0, 2))
         self.mosaics = [Mosaic(self.size, tile) for _ in range(columns)]
@@ -100,15 +99,14 @@ def translate_each(task: Task, given: Frames, *, progress: bool) -> Done:
         UsageError: without folders to write to, they do not fit into one picture.
         StorageError: the disk refused.
     """
-    done, written = Done(), _Written(task.into)
+    done, written, kept = Done(), _Written(task.into), Extent(len(task.ways) + 1)
     shape = task.ways[0].takes.shape
     with bar(progress) as shown:
         count, files = shown.add_task("translating", total=given.count), 0
         for work in _translated(task, given, shape, done):
             row = work.row()
-            if not task.into or (len(done.rows) < KEPT and done.pixels + _pixels(row) <= KEPT_PIXELS):
+            if not task.into or (len(done.rows) < KEPT and kept.add(*work.own, KEPT_PIXELS)):
                 done.rows.append(row)
-                done.pixels += _pixels(row)
             if task.into:
                 written.add(work.frame, row[1:])
             done.names.append(work.frame.name)
@@ -122,8 +120,8 @@ def _translated(task: Task, given: Frames, shape: tuple[int, ...], done: Done) -
     """Yield pictures when they are complete, in order; what is none is added to `done.rejected`."""
     waiting: list[Work] = []
     parts: list[tuple[Work, int, Tensor]] = []
-    most, number, pixels = at_once(shape), 0, 0
-    columns = len(task.ways) + bool(task.back)
+    most, number, columns = at_once(shape), 0, len(task.ways) + bool(task.back)
+    sheet = Extent(columns + 1)
 
     def complete() -> Iterator[Work]:
         if parts:
@@ -137,8 +135,8 @@ def _translated(task: Task, given: Frames, shape: tuple[int, ...], done: Done) -
             done.rejected.append(item)
             continue
         work = Work(item, number, shape, task.large, columns)
-        number, pixels = number + 1, pixels + item.pixels[0].size * (columns + 1)
-        if not task.into and pixels > MOST_PIXELS:
+        number += 1
+        if not task.into and not sheet.add(*work.own, MOST_PIXELS):
             raise UsageError(
                 f"one .png holds at most {MOST_PIXELS:,} pixels, which {item.name} would exceed. "
                 "Give a folder for single pictures: --out FOLDER."
@@ -156,10 +154,6 @@ def _count(done: Done, work: Work) -> None:
     done.larger += height > tile[0] or width > tile[1]
     done.smaller += height < tile[0] or width < tile[1]
     done.squashed += height * size[1] != width * size[0]
-
-
-def _pixels(row: Sequence[Picture]) -> int:
-    return sum(picture[:, :, 0].size for picture in row)
 
 
 class _Written:

@@ -179,8 +179,7 @@ def stacked(pictures: Sequence[Picture]) -> Picture:
 
 def table(rows: Sequence[Sequence[Picture]], names: Sequence[str]) -> Picture:
     """Lay out pictures of any size in rows, below the names of the columns; small ones are enlarged."""
-    scales = [_scale(row[0].shape[0]) for row in rows]
-    cells = [[p.repeat(by, 0).repeat(by, 1) for p in row] for row, by in zip(rows, scales, strict=True)]
+    cells = [[p.repeat(_scale(len(p)), 0).repeat(_scale(len(p)), 1) for p in row] for row in rows]
     width = max(cell.shape[1] for row in cells for cell in row)
     channels = max(cell.shape[2] for row in cells for cell in row)
     lines = [_laid_out(_captions(names, width), len(names))]
@@ -190,6 +189,22 @@ def table(rows: Sequence[Sequence[Picture]], names: Sequence[str]) -> Picture:
             tile[: cell.shape[0], : cell.shape[1]] = cell
         lines.append(_laid_out(tiles, len(row)))
     return stacked(lines)
+
+
+class Extent:
+    """The size of a table of so many columns, to which rows are added."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns, self.height, self.width = columns, 0, 0
+
+    def add(self, height: int, width: int, most: int) -> bool:
+        """Add a row of pictures of a size, if the table then has at most `most` pixels; return whether it has."""
+        tall = self.height + height * _scale(height) + SPACE
+        wide = max(self.width, width * _scale(height) + SPACE)
+        fits = tall * wide * self.columns <= most
+        if fits:
+            self.height, self.width = tall, wide
+        return fits
 
 
 def resized(picture: Picture, height: int, width: int) -> Picture:
