@@ -84,6 +84,19 @@ def decode(file: BinaryIO, size: Size | None, channels: int) -> Decoded:
             return Decoded(fit(to_bytes(picture), size or Whole(*own), channels), own)
 
 
+def reason(error: Exception) -> str:
+    """Return the reason why a file was rejected, in words."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"decompression bomb: more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return short(str(error) or type(error).__name__, _SHOWN)
+
+
 class Shown(NamedTuple):
     """How a frame of a GIF is shown."""
 
@@ -104,19 +117,6 @@ def decode_frames(file: BinaryIO, channels: int) -> list[tuple[Array, Shown]]:
             shown = Shown(picture.info.get("duration", 0), picture.info.get("loop"))
             frames.append((fit(to_bytes(picture), size, channels), shown))
         return frames
-
-
-def reason(error: Exception) -> str:
-    """Return the reason why a file was rejected, in words."""
-    from PIL import Image, UnidentifiedImageError
-
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"decompression bomb: more than {(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read: {error.strerror}"
-    return short(str(error) or type(error).__name__, _SHOWN)
 
 
 def to_bytes(picture: "Image.Image") -> "Image.Image":
