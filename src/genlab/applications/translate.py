@@ -99,9 +99,10 @@ def way_into(ways: Sequence[Way], name: str, source: str) -> Way:
     target = ways[0].name
     does = f"this model translates {source} to {target}"
     if name.casefold() == source.casefold():
-        able = [each for each in translating_presets() if PRESETS[each].reads == "sides"]
-        both = f", or train one that learns both directions: {', '.join(able)}" if able else ""
-        raise UsageError(f"{does}, not back. Leave out --to, train with --direction the other way{both}.")
+        raise UsageError(
+            f"{does}, not back. Leave out --to, or train a model that does: cyclegan learns both ways, and others "
+            "are turned by --direction."
+        )
     names = [way.name for way in ways]
     raise UsageError(f'{does}; there is no domain "{name}".{suggestion(name, names)} Choices: {", ".join(names)}.')
 
