@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from genlab.verbs.sample import sample
     from genlab.verbs.stylize import stylize
     from genlab.verbs.train import train
+    from genlab.verbs.translate import translate
 
 logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides where messages go
 
@@ -117,6 +118,7 @@ __all__ = [
     "sample",
     "stylize",
     "train",
+    "translate",
 ]
 ROOMS = ("bench", "data", "recipes", "runs")  # packages with the name of a verb
 

@@ -120,7 +120,7 @@ def test_every_parameter_of_a_verb_is_described_in_order(name: str) -> None:
     assert "Returns:\n" in doc
 
 
-@pytest.mark.parametrize("name", ["sample", "evaluate", "compare", "load"])
+@pytest.mark.parametrize("name", ["sample", "translate", "evaluate", "compare", "load"])
 def test_options_of_sampling_are_flat_keywords_in_one_wording(name: str) -> None:
     parameters = inspect.signature(find(name)).parameters
     for option in ("sampler", "sampling_steps", "eta", "guidance", "guidance_interval", "temperature"):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from genlab.core.pictures import (
     POINT_CANVAS,
+    Extent,
     columns_of,
     drawable,
     gif,
@@ -15,6 +16,7 @@ from genlab.core.pictures import (
     most_in_grid,
     png,
     scatter_plot,
+    table,
     to_bytes,
     to_pillow,
 )
@@ -143,3 +145,23 @@ def test_a_gif_shows_every_picture_for_its_time(channels: int) -> None:
 )
 def test_a_grid_of_classes_in_turn_has_one_in_each_column(count: int, classes: int, columns: int) -> None:
     assert columns_of(count, classes) == columns
+
+
+def test_a_table_has_columns_of_one_width_and_rows_of_their_heights() -> None:
+    def cell(height: int, width: int, value: int) -> np.ndarray:  # type: ignore[type-arg]
+        return np.full((height, width, 1), value, np.uint8)
+
+    rows = [[cell(40, 50, 10), cell(40, 50, 20)], [cell(16, 60, 30), cell(16, 60, 40)]]
+    drawn, extent = table(rows, ["a", "b"]), Extent(2)
+    assert extent.add(40, 50, 10**6)
+    assert extent.add(16, 60, 10**6)
+    assert not extent.add(16, 60, 10**4)
+    caption = drawn.shape[0] - extent.height + 2
+    assert drawn.shape[1] == 2 * extent.width - 2 == 2 * 122 - 2
+    assert 0 < caption < 20
+    grey = drawn[:, :, 0][drawn.shape[0] - 32 - 2 - 40 :]  # a picture of 16 pixels is shown twice as large
+    assert (grey[:40, :50] == 10).all()
+    assert (grey[:40, 122:172] == 20).all()
+    assert (grey[42:, :120] == 30).all()
+    assert (grey[42:, 122:] == 40).all()
+    assert (grey[:40, 50:122] == 255).all()

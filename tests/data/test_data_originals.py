@@ -10,7 +10,7 @@ from PIL import Image
 from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Points
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, originals, png_names
+from genlab.data.originals import Original, file_names, originals
 
 MODEL = Images(3, 16, 8)
 
@@ -57,4 +57,4 @@ def test_what_a_model_cannot_take_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_each_file_gets_a_png_of_its_own(names: list[str], files: list[str]) -> None:
-    assert png_names(names) == files
+    assert file_names(names) == files

@@ -18,8 +18,8 @@ from genlab.verbs.verb import helps, signature_of, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
 AS_JSON = (  # verbs whose results have `values()`
-    *("train", "resume", "reconstruct", "stylize", "evaluate", "compare", "doctor"),
-    *("runs", "rm", "info", "data", "recipes", "checks", "bench"),
+    *("train", "resume", "reconstruct", "translate", "stylize", "evaluate", "compare"),
+    *("doctor", "runs", "rm", "info", "data", "recipes", "checks", "bench"),
 )
 FAILS_UNHEALTHY = "doctor"
 

@@ -177,6 +177,36 @@ def stacked(pictures: Sequence[Picture]) -> Picture:
     return whole
 
 
+def table(rows: Sequence[Sequence[Picture]], names: Sequence[str]) -> Picture:
+    """Lay out pictures of any size in rows, below the names of the columns; small ones are enlarged."""
+    cells = [[p.repeat(_scale(len(p)), 0).repeat(_scale(len(p)), 1) for p in row] for row in rows]
+    width = max(cell.shape[1] for row in cells for cell in row)
+    channels = max(cell.shape[2] for row in cells for cell in row)
+    lines = [_laid_out(_captions(names, width), len(names))]
+    for row in cells:
+        tiles = np.full((len(row), max(map(len, row)), width, channels), 255, np.uint8)
+        for tile, cell in zip(tiles, row, strict=True):
+            tile[: cell.shape[0], : cell.shape[1]] = cell
+        lines.append(_laid_out(tiles, len(row)))
+    return stacked(lines)
+
+
+class Extent:
+    """The size of a table of so many columns, to which rows are added."""
+
+    def __init__(self, columns: int) -> None:
+        self.columns, self.height, self.width = columns, 0, 0
+
+    def add(self, height: int, width: int, most: int) -> bool:
+        """Add a row of pictures of a size, if the table then has at most `most` pixels; return whether it has."""
+        tall = self.height + height * _scale(height) + SPACE
+        wide = max(self.width, width * _scale(height) + SPACE)
+        fits = tall * wide * self.columns <= most
+        if fits:
+            self.height, self.width = tall, wide
+        return fits
+
+
 def resized(picture: Picture, height: int, width: int) -> Picture:
     """Return a picture in another size, bicubic."""
     from PIL import Image
@@ -210,9 +240,14 @@ def png(picture: Picture) -> bytes:
     return stream.getvalue()
 
 
-def gif(pictures: Sequence[Picture], milliseconds: int = 80) -> bytes:
-    """Return pictures of one size as a looping animation, each shown for `milliseconds`."""
+def gif(pictures: Sequence[Picture], milliseconds: int | Sequence[int] = 80, loop: int | None = 0) -> bytes:
+    """Return pictures of one size as an animation, each shown for `milliseconds`.
+
+    It is repeated `loop` times, with 0 for ever; with None it is shown once.
+    """
     first, *others = [to_pillow(picture) for picture in pictures]
+    times = milliseconds if isinstance(milliseconds, int) else list(milliseconds)
+    repeated = {} if loop is None else {"loop": loop}
     stream = io.BytesIO()
-    first.save(stream, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
+    first.save(stream, "GIF", save_all=True, append_images=others, duration=times, **repeated)
     return stream.getvalue()

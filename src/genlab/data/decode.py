@@ -14,7 +14,7 @@ import numpy as np
 from genlab.core.text import short
 from genlab.data import libtiff
 from genlab.data.dataset import Array
-from genlab.data.fit import Size, fit, sides
+from genlab.data.fit import Size, Whole, fit, sides
 from genlab.data.formats import FILE_LIMIT, MEGAPIXELS, READ, not_read
 from genlab.data.memory import Memory
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PIXELS = Memory(3 * 2**28)  # of the pictures that all threads are decoding
 _BYTES = 8  # of a pixel while it is decoded: four channels, twice
+MOST_FRAMES = 2**28  # bytes of all frames of a GIF, which are decoded at once
 _SHOWN = 200  # characters of a reason: some libraries quote what they read
 _STRIP = 2**20  # pixels of a large picture that are converted at a time
 _HALF, _WORD = 128, 257  # 16-bit values are divided by 257, rounded
@@ -63,8 +64,8 @@ class Decoded(NamedTuple):
     size: tuple[int, int]  # height and width of the upright picture in the file
 
 
-def decode(file: BinaryIO, size: Size, channels: int, *, halves: bool = False) -> Decoded:
-    """Return an image file, brought to a size by `fit`; raises what Pillow raises, or ValueError.
+def decode(file: BinaryIO, size: Size | None, channels: int, *, halves: bool = False) -> Decoded:
+    """Return an image file, by `fit` in a size if one is given; raises what Pillow raises, or ValueError.
 
     With `halves`, the left and the right half are brought to that size, each by itself.
     """
@@ -73,7 +74,7 @@ def decode(file: BinaryIO, size: Size, channels: int, *, halves: bool = False) -
     with _open(file) as picture:
         width, height = picture.size
         pixels = width * height
-        if picture.format in ("JPEG", "MPO"):
+        if size and picture.format in ("JPEG", "MPO"):
             least = 2 * max(sides(size))
             picture.draft(None, (least, least))  # decodes at a lower resolution, but not below this
             if not picture.info.get("progressive"):  # libjpeg keeps the whole of one that is
@@ -83,7 +84,7 @@ def decode(file: BinaryIO, size: Size, channels: int, *, halves: bool = False) -
             stored = picture.size
             ImageOps.exif_transpose(picture, in_place=True)
             own = (height, width) if picture.size == stored else (width, height)
-            plain = to_bytes(picture)
+            plain, size = to_bytes(picture), size or Whole(*own)
             if not halves:
                 return Decoded(fit(plain, size, channels), own)
             return Decoded(np.concatenate([fit(half, size, channels) for half in _halves(plain)]), own)
@@ -107,6 +108,28 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     return short(str(error) or type(error).__name__, _SHOWN)
+
+
+class Shown(NamedTuple):
+    """How a frame of a GIF is shown."""
+
+    milliseconds: int
+    loop: int | None  # how often the animation is repeated, 0 for ever; None: it is shown once
+
+
+def decode_frames(file: BinaryIO, channels: int) -> list[tuple[Array, Shown]]:
+    """Return all frames of a GIF as uint8 (channels, H, W), with their times; raises as `decode` does."""
+    with _open(file) as picture:
+        count = getattr(picture, "n_frames", 1)
+        size = Whole(picture.height, picture.width)
+        if count * picture.width * picture.height * channels > MOST_FRAMES:
+            raise ValueError(f"{count:,} frames, which are more than {MOST_FRAMES / 1e6:,.0f} MB when decoded")
+        frames = []
+        for number in range(count):
+            picture.seek(number)
+            shown = Shown(picture.info.get("duration", 0), picture.info.get("loop"))
+            frames.append((fit(to_bytes(picture), size, channels), shown))
+        return frames
 
 
 def to_bytes(picture: "Image.Image") -> "Image.Image":

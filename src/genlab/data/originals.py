@@ -46,7 +46,7 @@ class Originals:
     def _of_files(self, listing: Listing) -> Iterator[Original | Rejected]:
         channels, height, width = self.modality.shape
         yield from listing.rejected
-        files = png_names([printable(entry.path) for entry in listing.entries])
+        files = file_names([printable(entry.path) for entry in listing.entries])
         for at, (entry, name) in enumerate(zip(listing.entries, files, strict=True)):
             shown = printable(entry.path)
             try:
@@ -77,14 +77,18 @@ def originals(given: object, modality: Modality) -> Originals:
     return Originals(Path(given).stem or "pictures", len(listing.entries), listing, modality)
 
 
-def png_names(names: Sequence[str]) -> list[str]:
-    """Return a .png for each relative path: `a/b.png` for `a/b.jpg`, or `a/b.jpg.png` if `a/b.gif` is there."""
-    plain = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+def file_names(names: Sequence[str], kept: Sequence[str] = ()) -> list[str]:
+    """Return a .png for each relative path: `a/b.png` for `a/b.jpg`, or `a/b.jpg.png` if `a/b.gif` is there.
+
+    Paths that end in one of the suffixes `kept` keep it.
+    """
+    ends = [end if (end := PurePosixPath(name).suffix.lower()) in kept else ".png" for name in names]
+    plain = [str(PurePosixPath(name).with_suffix(end)) for name, end in zip(names, ends, strict=True)]
     wanted, taken, found = Counter(map(str.casefold, plain)), set(), []
-    for name, own in zip(plain, names, strict=True):
-        file = name if wanted[name.casefold()] == 1 else f"{own}.png"
+    for name, own, end in zip(plain, names, ends, strict=True):
+        file = name if wanted[name.casefold()] == 1 else f"{own}{end}"
         while file.casefold() in taken:
-            file += ".png"
+            file += end
         taken.add(file.casefold())
         found.append(file)
     return found

@@ -217,6 +217,14 @@ def require_parts(folder: RunFolder, *, data: bool = True) -> None:
     parts.needed(recorded, str(folder.path / "recipe.yaml"), later=True)
 
 
+def domains_of(folder: RunFolder) -> tuple[str, str]:
+    """Return the names of the source and of the target that a run translates between."""
+    names = _recorded(folder).get("domains") or ("source", "target")
+    if not isinstance(names, list | tuple) or len(names) != 2 or not all(isinstance(each, str) for each in names):
+        raise _damaged_data(folder, ValueError("domains are the names of the source and of the target"))
+    return names[0], names[1]
+
+
 def find_class(folder: RunFolder, name: str) -> int:
     """Return the index of a class, given its name or its index as text; where names are numbers, only its name.
 

@@ -11,6 +11,8 @@ from genlab.training.choice import choose
 from genlab.training.report import duration
 from genlab.training.run_folder import RunFolder
 
+INPUTS = {"translate": ("PICTURES",)}  # what a command takes besides the run
+
 
 class Result(Run):
     """A run that has just been trained, with how this training went."""
@@ -47,6 +49,6 @@ class Result(Run):
             f"  model     {folder}/checkpoints/{used}/model.safetensors\n\n"
             f"Try next:\n"
             f"  {typed('genlab', 'info', folder)}\n"
-            + "".join(f"  {typed('genlab', use, folder)}\n" for use in self.uses)
+            + "".join(f"  {typed('genlab', use, folder, *INPUTS.get(use, ()))}\n" for use in self.uses)
             + f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core import device, distributed, parts
-from genlab.core.condition import required_conditions
+from genlab.core.condition import SOURCE, required_conditions
 from genlab.core.contract import Decodes, Samples
 from genlab.core.errors import (
     GenlabError,
@@ -215,9 +215,10 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             inputs = phase_inputs(run, current, quiet=True)  # the terminal already shows the run's progress bar
     distributed.barrier()  # the others may use the run, whose last files the first process has written by now
     model = current.training.model
-    needs_source = isinstance(model, Samples) and bool(required_conditions(model.conditions))
-    uses = ["sample"] * isinstance(model, Samples)
-    uses += ["interpolate"] * (isinstance(model, Decodes) and not needs_source)
+    needed = required_conditions(model.conditions) if isinstance(model, Samples) else []
+    translates = needed == [SOURCE] and current.phase.spec.target.spatial == 2
+    uses = ["translate" if translates else "sample"] * isinstance(model, Samples)
+    uses += ["interpolate"] * (isinstance(model, Decodes) and not needed)
     recipe = run.plan.recipe
     has_schedules = recipe.schedule_steps is None and bool(recipe.schedules())
     return Result(run.folder.path, progress, start_step, recipe.steps, uses, has_schedules)

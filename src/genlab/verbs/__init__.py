@@ -13,6 +13,7 @@ COMMANDS = (
     "resume",
     "sample",
     "reconstruct",
+    "translate",
     "interpolate",
     "stylize",
     "evaluate",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.core.text import plain
+from genlab.core.text import plain, typed
 from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
@@ -31,6 +31,7 @@ class Info:
     weights: Mapping[str, int] = field(default_factory=dict)  # of each network; empty without a checkpoint
     capabilities: Sequence[str] = ()
     classes: Sequence[str] = ()  # that samples can be asked for
+    translates: Sequence[str] = ()  # what it translates, as "horse to zebra"
     missing: Sequence[str] = ()  # why the model cannot be loaded: own parts that are missing or have changed
 
     def values(self) -> dict[str, Any]:
@@ -50,6 +51,9 @@ class Info:
         if self.capabilities:
             parts.append(_section("model", {name: f"{count:,} weights" for name, count in self.weights.items()}))
             parts.append(f"the model can {', '.join(self.capabilities)}")
+        if self.translates:
+            command = typed("genlab", "translate", self.folder, "PICTURES")
+            parts.append(f"it translates {'; '.join(self.translates)}\n  {command}")
         if self.missing:
             further = f" (and {len(self.missing) - 1} more)" if self.missing[1:] else ""
             parts.append(f"the model cannot be loaded: {self.missing[0]}{further}")
@@ -92,21 +96,23 @@ def info(run: RunName = "latest", *, root: File = RUNS) -> Info:
 
 def _of_model(folder: "RunFolder") -> dict[str, Any]:
     """Return what is known of the model of a run; nothing if it has no checkpoint, or lacks own parts."""
+    from genlab.applications.translate import described, ways_of
     from genlab.core.contract import Samples, capabilities
     from genlab.recipes.resolve import part_records, unusable_parts
-    from genlab.runs.data import spec_of
+    from genlab.runs.data import domains_of, spec_of
     from genlab.runs.load import load_model
 
     where = str(folder.path / "recipe.yaml")
     missing = list(unusable_parts(part_records(folder.read_yaml("recipe.yaml"), where), where))
     if missing or not folder.last.exists():
         return {"missing": missing}
-    model = load_model(folder)
+    model, spec, domains = load_model(folder), spec_of(folder), domains_of(folder)
     labelled = isinstance(model, Samples) and "label" in model.conditions
     return {
         "weights": {n: sum(p.numel() for p in m.parameters()) for n, m in model.named_children()},
         "capabilities": capabilities(model),
-        "classes": spec_of(folder).class_names if labelled else (),
+        "classes": spec.class_names if labelled else (),
+        "translates": described(ways_of(model, spec, domains), domains[0]),
     }
 
 
