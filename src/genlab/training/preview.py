@@ -104,7 +104,9 @@ def _translation(model: Any, batch: Batch, noise: torch.Generator, *, aligned: b
 def _in_columns(columns: Mapping[str, Tensor], shape: Sequence[int]) -> Picture:
     """Draw columns of images (B, C, H, W) under their names, half of the rows to the right of the others."""
     images = torch.stack([untranslated(each, shape) for each in columns.values()], 1)
-    blocks = [image_grid(rows.flatten(0, 1), len(columns), [*columns] * len(rows)) for rows in images.split(ROWS)]
+    blocks = [
+        image_grid(rows.flatten(0, 1), len(columns), [*columns] * len(rows)) for rows in torch.split(images, ROWS)
+    ]
     return reduce(beside, blocks)
 
 
