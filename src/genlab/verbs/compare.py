@@ -79,7 +79,7 @@ def compare(
 
 
 def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
-    """Return a PNG with a row of samples below their sources, if they have any; no bytes if there are no samples."""
+    """Return a PNG with a row of samples below their sources, if they have any; no bytes without samples."""
     from genlab.applications.sample import sample
     from genlab.core.condition import in_turn, required_conditions
     from genlab.core.contract import Samples
