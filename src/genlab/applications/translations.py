@@ -78,8 +78,8 @@ def translation_fidelity(subject: Subject) -> Iterator[Figure]:
     stamp = {"pairs": count, **protocol_of(subject)}
     for name, (_, better) in measures.items():
         own = perceptual_stamp(extractor) if extractor and "[" in name else {}
-        value, floor = (torch.cat(values[name]) for values in (ours, theirs))
-        yield beside(Figure(name, *mean_of(value), better, {**own, **stamp}), mean_of(floor)[0])
+        value, floor = (mean_of(torch.cat(values[name])) for values in (ours, theirs))
+        yield beside(Figure(name, *value, better, {**own, **stamp}), floor[0])
     translations, sources, truths = (torch.cat(parts)[:candidates] for parts in zip(*kept, strict=True))
     found, floor = (mean_of(retrieved(images, truths)) for images in (translations, sources))
     yield beside(Figure("retrieval@1", *found, "higher", {**stamp, "pairs": candidates}), floor[0])
