@@ -21,7 +21,9 @@ def pictures(count: int, side: int = 16, channels: int = 1, seed: int = 0) -> Te
 def test_the_l1_distance_is_the_mean_over_the_pixels_of_each_pair() -> None:
     images = pictures(3)
     assert torch.equal(l1(images, images), torch.zeros(3))
-    assert torch.allclose(l1(torch.full((2, 1, 4, 4), 0.5), torch.full((2, 1, 4, 4), -0.25)), torch.full((2,), 0.75))
+    assert torch.allclose(
+        l1(torch.full((2, 1, 4, 4), 0.5), torch.full((2, 1, 4, 4), -0.25)), torch.full((2,), 0.75)
+    )
 
 
 def test_the_truth_of_a_perfect_translation_is_the_nearest() -> None:
