@@ -12,7 +12,8 @@ from genlab.data.source import open_source
 from genlab.recipes.resolve import resolve
 from genlab.runs import statistics
 from genlab.runs.statistics import sample_distance
-from genlab.training.evaluation import SampleDistance, by_pixels, evaluate
+from genlab.training.evaluation import evaluate
+from genlab.training.held_out import SampleDistance, by_pixels
 from genlab.training.live import Course
 from genlab.training.run_folder import RunFolder
 from genlab.training.terminal import Terminal

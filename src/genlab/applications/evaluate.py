@@ -14,11 +14,13 @@ from genlab.applications.measurement import Measurement
 from genlab.applications.measures import evaluate_model
 from genlab.applications.subject import Pixels, Subject
 from genlab.core import device as devices
+from genlab.core.condition import SOURCE
 from genlab.core.contract import Samples
 from genlab.core.distributed import barrier, current_shard, process_group
 from genlab.core.errors import UsageError
 from genlab.core.files import read, replace, storage
 from genlab.core.parts import registered
+from genlab.data.dataset import Source
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.fields import values_of
@@ -36,7 +38,7 @@ from genlab.version import __version__
 Split = Literal["held-out", "train", "all"]
 MOST_STORED = 1 << 24  # bytes of a stored evaluation
 MOST = 10_000  # samples of a model, and real images, by default
-_MEASURES = 2  # increase it when the same request would give other figures
+_MEASURES = 3  # increase it when the same request would give other figures
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,9 @@ def _evaluate_run(
     extractor = None
     if isinstance(model, Samples) and source.train.spec.target.spatial == 2:
         extractor = find_extractor(request.extractor, where, source, resize=request.resize, progress=progress)
+    assert request.split
     stamp = {
-        "data": source.train.fingerprint[:12],
+        "data": _identity(source, request.split),
         "checkpoint": f"{which}, step {step}",
         "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
         "model_precision": precision(model),
@@ -122,7 +125,6 @@ def _evaluate_run(
             if name in plan.recipe.of_sampling and value is not None
         },
     }
-    assert request.split
     assert request.samples
     subject = Subject(
         model,
@@ -144,6 +146,16 @@ def _evaluate_run(
         replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
     barrier()
     return result
+
+
+def _identity(source: Source, split: Split) -> str:
+    """Return what a protocol says of the data.
+
+    Of data to translate that is the measured split: pairs and unpaired sides of the same pictures differ in how
+    they are trained on, but may be measured alike.
+    """
+    measured = source.train if split == "train" or SOURCE not in source.train.spec.conditions else source.held_out
+    return measured.fingerprint[:12]
 
 
 def requests_for(folders: Sequence[RunFolder], request: Request) -> list[Request]:

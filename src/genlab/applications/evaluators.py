@@ -10,9 +10,18 @@ from torch import Tensor
 
 from genlab.applications.likelihoods import likelihood_bound, split_bound
 from genlab.applications.sample import batches
-from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, rows_of, sources_of
+from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, sources_of
+from genlab.applications.translations import (
+    beside_sources,
+    cycle_error,
+    domain_accuracy,
+    paired_error,
+    pieces_of_translations,
+    translates,
+    translation_fidelity,
+)
 from genlab.core.batch import at_once
-from genlab.core.condition import condition_rows, fill, required_conditions
+from genlab.core.condition import condition_rows, fill
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
@@ -22,6 +31,7 @@ from genlab.core.contract import (
     Reconstructs,
     Samples,
     SplitsBound,
+    TranslatesBack,
 )
 from genlab.core.device import device_of
 from genlab.core.modality import Modality
@@ -37,7 +47,6 @@ from genlab.metrics.sets import classes_reached, compare
 from genlab.runs.statistics import random_rows, real_statistics, with_progress
 
 TOY_SAMPLES = 2500  # of the published protocol
-PAIRS = 1000  # samples that are compared with the target of their source
 PATHS = 500
 LIKENESS_IMAGES = 1000  # images that pairs for MS-SSIM are drawn from
 
@@ -58,38 +67,29 @@ def mode_coverage(subject: Subject) -> Iterator[Figure]:
     yield Figure("reverse_kl", coverage.reverse_kl, None, "lower", stamp)
 
 
-@torch.no_grad()
-def paired_error(subject: Subject) -> Iterator[Figure]:
-    """Yield the squared error between samples and the targets of their sources, for models that need sources."""
-    if not required_conditions(subject.model.conditions):
-        return
-    count = min(PAIRS, len(subject.real))
-    pieces = batches(subject.model, count, subject.seed, sources_of(subject, count))
-    index, errors = rows_of(subject, count), torch.empty(0, dtype=torch.float64)
-    for piece in pieces:
-        samples = piece()
-        targets = subject.real.batch(index[len(errors) :][: len(samples)]).x
-        errors = torch.cat([errors, similarity.mse(samples, targets).double()])
-    yield Figure("paired_mse", *mean_of(errors), "lower", {"pairs": count, **protocol_of(subject)})
-
-
 def sample_quality(subject: Subject) -> Iterator[Figure]:
     """Yield the figures that compare samples with real and with training examples in an extractor's features."""
     model, extractor, samples, real = subject.model, subject.extractor, subject.samples, subject.real
     if extractor is None:
         return
-    index = random_rows(len(real), samples)
-    # Under the conditions of the real images, so that the shares of the classes are the same.
-    given = conditions_of(real, np.resize(index, samples), model.conditions)
-    chunk = at_once(real.spec.target.shape)
-    pieces = batches(model, samples, subject.seed, given, chunk)
+    index, chunk = random_rows(len(real), samples), at_once(real.spec.target.shape)
+    if translates(subject):
+        samples = len(index)  # of each source once: a second translation may be the same
+        pieces = pieces_of_translations(subject, index)
+    else:
+        # Under the conditions of the real images, so that the shares of the classes are the same.
+        given = conditions_of(real, np.resize(index, samples), model.conditions)
+        pieces = batches(model, samples, subject.seed, given, chunk)
     alike = min(images_in_pairs(real.spec.target), samples)
     used_twice = -(-alike // chunk)
     pieces = [*map(cache, pieces[:used_twice]), *pieces[used_twice:]]
     of_real = real_statistics(real, extractor, samples, progress=subject.progress)
     fake = with_progress(extractor, pieces, "samples", progress=subject.progress)
     protocol = protocol_of(subject)
-    yield from compare(of_real, fake, extractor, protocol)
+    figures = compare(of_real, fake, extractor, protocol)
+    yield from (
+        beside_sources(subject, extractor, figures, of_real, fake, index) if translates(subject) else figures
+    )
     yield from _class_coverage(of_real, fake, extractor, protocol)
     yield from _memorisation(subject, extractor, fake, samples)
     if has_windows(real.spec.target):
@@ -187,6 +187,9 @@ def _similarity(name: str, subject: Subject, corrupt: Callable[[Tensor], Tensor]
 EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Samples,), mode_coverage),
     Evaluator((Samples,), paired_error),
+    Evaluator((Samples,), translation_fidelity),
+    Evaluator((Samples,), domain_accuracy),
+    Evaluator((Samples, TranslatesBack), cycle_error),
     Evaluator((Samples,), sample_quality),
     Evaluator((Samples, HasPrior, Decodes), latent_path_length),
     Evaluator((Reconstructs,), reconstruction),

@@ -70,7 +70,7 @@ def batches(
     filled = fill(samples.conditions, condition, count)
     device = device_of(model) if filled else CPU
     return [
-        partial(_rows, samples, device, seed, rows, condition_rows(filled, slice(rows.start, rows.stop)))
+        partial(sample_rows, samples, device, seed, rows, condition_rows(filled, slice(rows.start, rows.stop)))
         for rows in chunks(count, chunk)
     ]
 
@@ -87,7 +87,7 @@ def stream(
     with _progress(model, sum(map(len, parts)), show=progress) as made:
         for rows in parts:
             given = in_turn(turns, rows)
-            yield rows, given, made(_rows(samples, device, seed, rows, given))
+            yield rows, given, made(sample_rows(samples, device, seed, rows, given))
 
 
 def chunks(count: int, chunk: int) -> list[range]:
@@ -96,7 +96,8 @@ def chunks(count: int, chunk: int) -> list[range]:
 
 
 @torch.no_grad()
-def _rows(model: Samples, device: torch.device, seed: int, rows: range, condition: Condition) -> Tensor:
+def sample_rows(model: Samples, device: torch.device, seed: int, rows: range, condition: Condition) -> Tensor:
+    """Return the samples of `rows`, on the CPU, under the conditions of these rows."""
     given = {name: value.to(device) for name, value in condition.items()}
     with by_row(model):
         return model.sample(len(rows), given, RowNoise(seed, "samples", rows)).cpu()

@@ -15,7 +15,8 @@ from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import frechet_distance, gaussian, moments
 from genlab.runs.statistics import REAL_IMAGES, SAMPLES
-from genlab.training.evaluation import SampleDistance, evaluate
+from genlab.training.evaluation import evaluate
+from genlab.training.held_out import SampleDistance
 from genlab.training.inference import inference_mode
 
 FEATURES, IMAGES, SEEN = 2048, 10_000, 500

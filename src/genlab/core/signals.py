@@ -77,6 +77,7 @@ BITS = Kind("bits per dimension", group="evaluation")
 BOUND = Kind("negative bound", group="evaluation")
 MSE = Kind("mean squared error", group="evaluation")
 FD = Kind("Fréchet distance", group="evaluation")
+L1 = Kind("mean absolute error", group="evaluation")
 
 SIGNALS: Sequence[Signal] = (
     Signal("seconds", Kind("seconds", group="optimizer"), "none", "Seconds of training so far."),
@@ -471,6 +472,33 @@ SIGNALS: Sequence[Signal] = (
         FD,
         "lower",
         "Fréchet distance between samples and held-out images in the extractor's features; it is not the FID.",
+    ),
+    Signal(
+        "fd_source[{extractor}]",
+        FD,
+        "none",
+        "Fréchet distance between untranslated sources and held-out images: good if fd is far below it.",
+    ),
+    Signal(
+        "translation_l1", L1, "lower", "Mean absolute error per pixel in [-1, 1] of translations to the truth."
+    ),
+    Signal(
+        "source_l1",
+        L1,
+        "none",
+        "Mean absolute error of untranslated sources to the truth: good if translation_l1 is far below it.",
+    ),
+    Signal(
+        "translation_psnr",
+        Kind("PSNR", group="evaluation"),
+        "higher",
+        "Peak signal-to-noise ratio of translations compared with the truth, in dB.",
+    ),
+    Signal(
+        "cycle_l1",
+        L1,
+        "lower",
+        "Mean absolute error of sources that are translated, rounded to bytes, and translated back.",
     ),
     Signal(
         CRITERION,

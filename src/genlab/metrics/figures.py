@@ -19,6 +19,7 @@ class Figure:
     better: Better = "none"
     protocol: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""  # a caveat, if there is one
+    floor: float | None = None  # the same measure without a model, such as that of untranslated sources
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Figure":
@@ -28,7 +29,8 @@ class Figure:
             KeyError, TypeError, ValueError: they are not those of a figure.
         """
         number = values["value"]
-        texts, numbers = (values["name"], values.get("note", "")), (number, values.get("error"))
+        texts = values["name"], values.get("note", "")
+        numbers = number, values.get("error"), values.get("floor")
         if not (
             all(isinstance(text, str) for text in texts)
             and all(value is None or isinstance(value, int | float) for value in numbers)
@@ -39,9 +41,11 @@ class Figure:
         return cls(**{**values, "value": math.nan if number is None else number})
 
     def values(self) -> dict[str, Any]:
-        """Return the figure as plain values for JSON, with NaN as null."""
+        """Return the figure as plain values for JSON, with NaN as null, and a floor only if there is one."""
         plain = asdict(self)
-        for name in ("value", "error"):
+        if self.floor is None:
+            del plain["floor"]
+        for name in plain.keys() & {"value", "error", "floor"}:
             number = plain[name]
             plain[name] = None if number is None or not math.isfinite(number) else number
         return plain

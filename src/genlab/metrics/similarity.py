@@ -44,6 +44,11 @@ def mse(one: Tensor, two: Tensor) -> Tensor:
     return (one - two).square().flatten(1).mean(1)
 
 
+def l1(one: Tensor, two: Tensor) -> Tensor:
+    """Return the mean absolute error per pixel of each pair of images (B, C, H, W) in [-1, 1], (B,)."""
+    return (one - two).abs().flatten(1).mean(1)
+
+
 def psnr(one: Tensor, two: Tensor) -> Tensor:
     """Return 10 log₁₀(4 / MSE) of each pair of images in [-1, 1] in dB, (B,); infinite where they are equal."""
     return 10 * torch.log10(RANGE**2 / mse(one, two))

@@ -22,8 +22,9 @@ from genlab.runs.statistics import briefer_than_evaluation, sample_distance
 from genlab.runs.trained import trained_with
 from genlab.training import own, saving
 from genlab.training.callbacks import Callbacks, Observer, Progress
-from genlab.training.evaluation import SampleDistance, evaluate
+from genlab.training.evaluation import evaluate_on
 from genlab.training.fit import Cadence
+from genlab.training.held_out import HeldOut, SampleDistance
 from genlab.training.live import Course
 from genlab.training.live_report import LiveReport
 from genlab.training.loggers import find_logger
@@ -97,7 +98,8 @@ def callbacks_for(
             if isinstance(observer, Terminal | Notebook):
                 observer.status(text)
 
-    evaluation = partial(evaluate, held_out=held_out, seed=settings.seed, distance=inputs.distance, status=status)
+    measured_on = HeldOut(held_out, settings.seed, inputs.distance, status, spec.aligned)
+    evaluation = partial(evaluate_on, measured_on, pairs=current.phase.spec.aligned)
     return Callbacks(
         save=save,
         evaluate=evaluation if inputs.evaluates else None,

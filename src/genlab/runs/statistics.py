@@ -23,7 +23,7 @@ from genlab.metrics.feature_statistics import FeatureStatistics, feature_statist
 from genlab.metrics.frechet import Moments
 from genlab.recipes.resolve import Plan
 from genlab.runs.extractors import find_extractor
-from genlab.training.evaluation import SampleDistance
+from genlab.training.held_out import SampleDistance
 
 REAL_IMAGES, SAMPLES = 1000, 500  # held-out images and samples of an evaluation during training
 FEATURES = "efficientnet-lite0@96"

@@ -6,8 +6,13 @@ from typing import Any
 from genlab.core.errors import GenlabError
 from genlab.core.signals import signal
 
+TRUTH = "translation_l1"
+
 # The first of these values that an evaluation has decides which checkpoint is best. Other values never decide.
-CRITERIA = ("bits_per_dimension", "negative_bound", "denoising_mse", "reconstruction_mse", "fd[{extractor}]")
+CRITERIA = (
+    *("bits_per_dimension", "negative_bound", "denoising_mse", "reconstruction_mse"),
+    *(TRUTH, "fd[{extractor}]"),
+)
 _NOT_VALUES = ("step", "time", "event", "criterion", "images", "best", "protocol")  # of an evaluation's event
 
 

@@ -27,12 +27,12 @@ class Panel:
 
 
 def draw(history: Lines, evaluations: Lines) -> list[Panel]:
-    """Return one panel for each kind of signal in the history, and one for each value of the evaluations.
+    """Return one panel for each kind of signal in the history, and one for each kind of value of the evaluations.
 
     At most `MOST_PANELS` are drawn, signals of genlab before others, and at most `MOST_CURVES` in each.
     """
     found = [(names, history) for names in groups(history).values()]
-    found += [([name], evaluations) for names in groups(evaluations).values() for name in names]
+    found += [(names, evaluations) for names in groups(evaluations).values()]
     chosen = sorted(range(len(found)), key=lambda at: not is_known(found[at][0][0]))[:MOST_PANELS]
     panels = [(found[at][0][:MOST_CURVES], found[at][1]) for at in sorted(chosen)]
     return [Panel(names, _draw_panel(names, lines)) for names, lines in panels]

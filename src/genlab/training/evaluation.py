@@ -1,7 +1,8 @@
 """Evaluates a model during training, by its capabilities, on held-out examples."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -9,30 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, at_once
-from genlab.core.condition import condition_rows, required_conditions
+from genlab.core.condition import SOURCE, SOURCE_LABEL, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
     Evaluator,
     Reconstructs,
     Samples,
+    TranslatesBack,
     preview_sampling,
 )
+from genlab.core.distributed import all_gather_object
 from genlab.core.random import generator
-from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
-from genlab.metrics.extractors.pixels import pixels
-from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
+from genlab.metrics.extractors.resize import as_bytes
 from genlab.metrics.figures import Figure
-from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
 from genlab.metrics.likelihood import bits_per_dimension
-from genlab.training.criterion import criterion_of
+from genlab.metrics.similarity import l1, psnr
+from genlab.metrics.translation import untranslated
+from genlab.training.criterion import TRUTH, criterion_of
 from genlab.training.criterion import values_of as values_of
+from genlab.training.held_out import HeldOut, SampleDistance, repeated, silent
 
 FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
-
-
-def _silent(_: object) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,56 +52,6 @@ class Evaluation:
         """Return the evaluation as plain values."""
         protocol = {"protocol": dict(self.protocol)} if self.protocol else {}
         return {**self.values, "criterion": self.criterion, "images": self.images, **protocol}
-
-
-@dataclass(frozen=True)
-class SampleDistance:
-    """The Fréchet distance of samples to real images; the Gaussian of the real images is computed once."""
-
-    extractor: Extractor
-    real: Gaussian
-    images: int  # real ones in the Gaussian
-    samples: int  # most samples of an evaluation
-
-    @classmethod
-    def of(cls, extractor: Extractor, real: FeatureStatistics, samples: int) -> "SampleDistance":
-        """Return the distance to real images with the feature statistics `real`."""
-        few = real.count == len(real.features)
-        return cls(extractor, gaussian(real.features if few else real.whole, "real"), real.count, samples)
-
-    def __call__(self, pieces: Sequence[Callable[[], Tensor]], advance: Callable[[int], None] = _silent) -> float:
-        """Return the Fréchet distance of the samples that `pieces` make; `advance` gets numbers of measured ones.
-
-        It is quick: with so few samples, the features are a smaller root of the covariance than a D × D matrix.
-        """
-
-        def network(images: Tensor) -> ExtractorOutput:
-            output = self.extractor.network(images)
-            advance(len(images))
-            return output
-
-        watched = replace(self.extractor, network=network)
-        return frechet_distance(self.real, feature_statistics(watched, pieces).features)
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """The held-out examples that a model is evaluated on during training."""
-
-    batch: Batch  # held-out examples and their conditions, on the model's device
-    seed: int  # of the noise, which is the same every time
-    distance: SampleDistance | None = None  # of samples; by default in the pixels of the held-out examples
-    status: Callable[[str], None] = _silent  # is called with what is being measured
-
-    @property
-    def chunks(self) -> Sequence[Batch]:
-        """The examples in chunks."""
-        each = at_once(self.batch.x.shape[1:])
-        return [self.batch[start : start + each] for start in range(0, len(self.batch), each)]
-
-    def noise(self) -> torch.Generator:
-        """Return a new generator of an evaluation's noise."""
-        return generator(self.seed, "evaluation")
 
 
 def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that bounds)
@@ -135,11 +84,13 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     """Yield `fd[…]`, the Fréchet distance of samples to held-out examples in the features of an extractor.
 
     It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
-    makes fewer of them.
+    makes fewer of them. Models that translate images also yield the figures of `Translations`.
     """
-    distance = held_out.distance or by_pixels(held_out.batch)
+    distance, batch = held_out.distance, held_out.batch
+    translations = Translations(model, held_out) if translates(model, batch) else None
     with preview_sampling(model) as how:
         samples = min(distance.samples, FEW) if how else distance.samples
+        samples = min(samples, len(batch)) if translations else samples
         done = 0
 
         def advance(count: int) -> None:
@@ -147,10 +98,58 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
             done += count
             held_out.status(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
 
-        value = distance(_sample_batches(model, held_out.batch, samples, held_out.seed), advance)
+        pieces = _sample_batches(model, batch, samples, held_out.seed, translations)
+        features = distance.features(pieces, advance)
     made = {f"model_{name}": option for name, option in how.items()}
     protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
+    domains = translations.domains(samples) if translations else 0
+    protocol |= {"domains": domains} if domains else {}
+    value = held_out.distance_of(features, by_label=bool(domains))
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
+    if translations:
+        floor = held_out.floor(samples, by_label=bool(domains))
+        yield Figure(f"fd_source[{distance.extractor.name}]", floor)
+        yield from translations.figures()
+
+
+def translates(model: Samples, batch: Batch) -> bool:
+    """Whether a model makes images of source images."""
+    source = batch.condition.get(SOURCE)
+    needed = SOURCE in required_conditions(model.conditions)
+    return needed and source is not None and batch.x.ndim == source.ndim == 4
+
+
+@dataclass
+class Translations:
+    """Compares translations with their truth, if it is known, and their sources with those translated back."""
+
+    model: Any
+    held_out: HeldOut
+    errors: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, made: Tensor, part: Batch) -> None:
+        """Measure the translations of a part of the held-out examples."""
+        source = part.condition[SOURCE]
+        if self.held_out.aligned:
+            self.errors[TRUTH].append(l1(made, part.x))
+            self.errors["translation_psnr"].append(psnr(made, part.x))
+            self.errors["source_l1"].append(l1(untranslated(source, part.x.shape[1:]), part.x))
+        if isinstance(self.model, TranslatesBack):
+            back = self.model.translate_back(as_bytes(made), part.condition_for([SOURCE_LABEL]))
+            self.errors["cycle_l1"].append(l1(back, source))
+
+    def domains(self, samples: int) -> int:
+        """Return how many domains the first examples are of, if the model translates between domains; else 0."""
+        if self.held_out.aligned or "label" not in self.model.conditions:
+            return 0
+        return len(repeated(self.held_out.batch.condition["label"][:samples].cpu()))
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield the means over the translations of all processes."""
+        of_processes = all_gather_object({name: torch.cat(rows).cpu() for name, rows in self.errors.items()})
+        for name in max(of_processes, key=len):
+            values = torch.cat([rows[name] for rows in of_processes if name in rows])
+            yield Figure(name, values.mean().item())
 
 
 EVALUATORS: Sequence[Evaluator] = (
@@ -166,25 +165,24 @@ def evaluate(
     held_out: Batch,
     seed: int,
     distance: SampleDistance | None = None,
-    status: Callable[[str], None] = _silent,
+    status: Callable[[str], None] = silent,
 ) -> Evaluation:
-    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it, and report to `status`.
+    """Measure a model in evaluation mode as `evaluate_on` does; an example is what its source should become."""
+    return evaluate_on(HeldOut(held_out, seed, distance, status), model)
 
-    `CRITERIA` determines which value decides on the best checkpoint.
+
+def evaluate_on(held_out: HeldOut, model: nn.Module, *, pairs: bool = True) -> Evaluation:
+    """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it.
+
+    `CRITERIA` determines which value decides on the best checkpoint. A model that has not learned from `pairs` is
+    only measured by the truth: it may not decide.
     """
-    given = HeldOut(held_out, seed, distance, status)
-    status("evaluating")
-    figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, given)]
+    held_out.status("evaluating")
+    figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, held_out)]
     values = {figure.name: figure.value for figure in figures}
     protocol = {name: value for figure in figures for name, value in figure.protocol.items()}
-    return Evaluation(values, criterion_of(values), len(held_out), protocol)
-
-
-def by_pixels(held_out: Batch) -> SampleDistance:
-    """Return the distance in pixels, which show layout and tone, for as many samples as held-out images."""
-    extractor = pixels(held_out.x.device, exact=held_out.x.ndim < 4)
-    pieces = [partial(torch.clone, chunk) for chunk in torch.split(held_out.x, at_once(held_out.x.shape[1:]))]
-    return SampleDistance.of(extractor, feature_statistics(extractor, pieces), len(held_out))
+    decisive = {name: value for name, value in values.items() if pairs or name != TRUTH}
+    return Evaluation(values, criterion_of(decisive), len(held_out.batch), protocol)
 
 
 def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
@@ -192,12 +190,16 @@ def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float
     return torch.cat(errors).mean().item()
 
 
-def _sample_batches(model: Samples, held_out: Batch, count: int, seed: int) -> Sequence[Callable[[], Tensor]]:
+def _sample_batches(
+    model: Samples, held_out: Batch, count: int, seed: int, translations: Translations | None
+) -> Sequence[Callable[[], Tensor]]:
     """Return functions that make the batches of samples, with the conditions of the held-out examples."""
-    given = held_out.condition_for(model.conditions)
 
     def piece(index: Tensor) -> Tensor:
-        noise = generator(seed, "evaluation samples", int(index[0]))
-        return model.sample(len(index), condition_rows(given, index % len(held_out)), noise)
+        noise, part = generator(seed, "evaluation samples", int(index[0])), held_out[index % len(held_out)]
+        made = model.sample(len(index), part.condition_for(model.conditions), noise)
+        if translations:
+            translations.add(made, part)
+        return made
 
     return [partial(piece, index) for index in torch.split(torch.arange(count), at_once(held_out.x.shape[1:]))]

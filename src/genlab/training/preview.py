@@ -1,20 +1,23 @@
 """Previews during training, with the same inputs or the same noise every time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import required_conditions
-from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, preview_sampling
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
+from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, TranslatesBack, preview_sampling
 from genlab.core.modality import DataSpec, Modality
-from genlab.core.pictures import Picture, beside, columns_of, stacked
+from genlab.core.pictures import Picture, beside, columns_of, image_grid, stacked
 from genlab.core.random import generator
+from genlab.metrics.translation import untranslated
 
 MOST_COLUMNS = 10  # in a grid with one column per class
+ROWS, MOST_ROWS = 8, 16  # translations below each other, and in all
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,17 @@ def preview(model: nn.Module, held_out: Batch, spec: DataSpec, seed: int) -> Pic
 def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module that samples)
     """Draw samples of a model.
 
-    A model that is conditioned on labels shows one column for each of its first classes. Samples made from a
-    source are drawn below it, and below them the true targets of the same sources.
+    A model that is conditioned on labels shows one column for each of its first classes. Samples made from
+    sources, such as points, are drawn below them, and below the samples their true targets if they are known.
+    Translations of images are drawn by `draw_translations`.
     """
     held_out, spec, noise = shown.held_out, shown.spec, generator(shown.seed, "preview")
     count = spec.target.shown
     columns: int | None = None
     condition: dict[str, Tensor] = {}
     sources = required_conditions(model.conditions)
+    if SOURCE in sources and _are_images(spec, sources):
+        return draw_translations(model, shown)
     if sources:
         count = min(count // 2, len(held_out))
         condition = {name: value[:count] for name, value in held_out.condition_for(model.conditions).items()}
@@ -56,7 +62,52 @@ def draw_samples(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module
     if not sources:
         return spec.target.draw(samples, columns)
     drawn = [spec.conditions[name].draw(condition[name], columns) for name in sources]
-    return stacked([*drawn, spec.target.draw(samples, columns), spec.target.draw(held_out.x[:count], columns)])
+    truth = [spec.target.draw(held_out.x[:count], columns)] if spec.aligned else []
+    return stacked([*drawn, spec.target.draw(samples, columns), *truth])
+
+
+def _are_images(spec: DataSpec, conditions: Sequence[str]) -> bool:
+    return all(each.spatial == 2 for each in (spec.target, *(spec.conditions[name] for name in conditions)))
+
+
+def draw_translations(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (a module that samples from images)
+    """Draw a row for each of the first held-out sources: the source, then what the model makes of it.
+
+    That is its translation, the truth if it is known, and the translation back if the model makes it; or, where
+    the examples are of labelled domains, the translation into each of the first domains.
+    """
+    batch, noise = shown.held_out[:MOST_ROWS], generator(shown.seed, "preview")
+    given = batch.condition_for(required_conditions(model.conditions))
+    first = {"content" if name == SOURCE and STYLE in given else name: value for name, value in given.items()}
+    with preview_sampling(model):
+        if "label" in model.conditions and not shown.spec.aligned:
+            made = {
+                name: model.sample(len(batch), {**given, "label": torch.full_like(batch.index, domain)}, noise)
+                for domain, name in enumerate(shown.spec.class_names[:MOST_COLUMNS])
+            }
+        else:
+            made = _translation(model, batch, noise, aligned=shown.spec.aligned)
+    return _in_columns({**first, **made}, batch.x.shape[1:])
+
+
+def _translation(model: Any, batch: Batch, noise: torch.Generator, *, aligned: bool) -> dict[str, Tensor]:  # noqa: ANN401
+    """Return translations, the truth if it is known, and the translations back if the model makes them."""
+    made = model.sample(len(batch), batch.condition_for(model.conditions), noise)
+    columns = {"result" if STYLE in batch.condition else "translation": made}
+    if aligned:
+        columns["truth"] = batch.x
+    if isinstance(model, TranslatesBack):
+        columns["back"] = model.translate_back(made, batch.condition_for([SOURCE_LABEL]))
+    return columns
+
+
+def _in_columns(columns: Mapping[str, Tensor], shape: Sequence[int]) -> Picture:
+    """Draw columns of images (B, C, H, W) under their names, half of the rows to the right of the others."""
+    images = torch.stack([untranslated(each, shape) for each in columns.values()], 1)
+    blocks = [
+        image_grid(rows.flatten(0, 1), len(columns), [*columns] * len(rows)) for rows in torch.split(images, ROWS)
+    ]
+    return reduce(beside, blocks)
 
 
 def draw_denoised(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (two capabilities at once)

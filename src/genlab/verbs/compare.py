@@ -79,15 +79,19 @@ def compare(
 
 
 def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
-    """Return a PNG with a row of samples, or no bytes if the model cannot sample without a condition."""
+    """Return a PNG with a row of samples below their sources, if they have any; no bytes without samples."""
     from genlab.applications.sample import sample
-    from genlab.core.condition import required_conditions
+    from genlab.core.condition import in_turn, required_conditions
     from genlab.core.contract import Samples
-    from genlab.core.pictures import png
-    from genlab.runs.data import spec_of
+    from genlab.core.pictures import png, stacked
+    from genlab.runs.data import sampling_turns, spec_of
     from genlab.runs.load import load_model
+    from genlab.training.choice import choose
 
-    model = load_model(folder, request.checkpoint, device, request.sampling)
-    if not isinstance(model, Samples) or required_conditions(model.conditions):
+    model, spec = load_model(folder, request.checkpoint, device, request.sampling), spec_of(folder)
+    if not isinstance(model, Samples):
         return b""
-    return png(spec_of(folder).target.draw(sample(model, STRIP, request.seed), STRIP))
+    step = choose(folder, request.checkpoint).step
+    given = in_turn(sampling_turns(folder, step, model), range(STRIP))
+    sources = [spec.conditions[name].draw(given[name], STRIP) for name in required_conditions(model.conditions)]
+    return png(stacked([*sources, spec.target.draw(sample(model, STRIP, request.seed, given), STRIP)]))

@@ -50,7 +50,9 @@ def efficientnet_lite0(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     name = "efficientnet-lite0" if side == SIDE else f"efficientnet-lite0@{side}"
     piece = PIECE if device.type == "cpu" else 256
-    return Extractor(name, used, digest, side, resize, precision, network, piece=piece, device=device)
+    return Extractor(
+        name, used, digest, side, resize, precision, network, piece=piece, device=device, layers=network.layers
+    )
 
 
 class SameConv(nn.Conv2d):
@@ -102,10 +104,21 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, images: Tensor) -> ExtractorOutput:
         """Return pooled features (B, 1280) and probabilities (B, 1000)."""
-        # It was trained on bytes as (x − 127) / 128.
-        maps = relu6(self.stem(((images * 127.5 + 0.5) / 128).to(self.stem.weight.dtype)))
-        features = relu6(self.head(self.blocks(maps))).float().mean((2, 3))
+        features = relu6(self.head(self.blocks(self._first(images)))).float().mean((2, 3))
         return ExtractorOutput(features, self.classify(features).softmax(1))
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """Return the last maps (B, C, H', W') of each size: at strides 2, 4, 8, 16 and 32."""
+        maps, found = self._first(images), []
+        for block in self.blocks:
+            before, maps = maps, block(maps)
+            if maps.shape[2:] != before.shape[2:]:
+                found.append(before)
+        return [*found, maps]
+
+    def _first(self, images: Tensor) -> Tensor:
+        # It was trained on bytes as (x − 127) / 128.
+        return relu6(self.stem(((images * 127.5 + 0.5) / 128).to(self.stem.weight.dtype)))
 
     def rough(self) -> "EfficientNetLite0":
         """Compute in float16 up to the features, and return the network.

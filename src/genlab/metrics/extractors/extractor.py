@@ -1,6 +1,6 @@
 """Feature extractors: a frozen network with all that its features depend on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -36,6 +36,7 @@ class Extractor:
     rounds: bool = True  # whether images are rounded to 8 bits first
     piece: int = 256  # images at a time; few that fit into a CPU's cache can be three times as fast
     device: torch.device = torch.device("cpu")
+    layers: Callable[[Tensor], Sequence[Tensor]] | None = None  # maps (B, C, H, W) of several layers, in float32
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> ExtractorOutput:
@@ -46,22 +47,33 @@ class Extractor:
         Raises:
             GenlabError: images without 1 or 3 channels.
         """
-        if not self.any_channels and images.shape[1] not in (1, 3):
-            raise GenlabError(f"{self.name} takes grey or colour images, not {images.shape[1]} channels")
-        outputs = [self._forward(part.to(self.device)) for part in torch.split(images, self.piece)]
+        outputs = [self.network(self._inputs(part)) for part in torch.split(images, self.piece)]
         probabilities = [p.probabilities.float().cpu() for p in outputs if p.probabilities is not None]
         features = torch.cat([p.features.float().cpu() for p in outputs])
         return ExtractorOutput(features, torch.cat(probabilities) if probabilities else None)
 
-    def _forward(self, images: Tensor) -> ExtractorOutput:
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> Sequence[Tensor]:
+        """Return the maps of `layers` for images (B, C, H, W) in [-1, 1], prepared as for features.
+
+        Raises:
+            GenlabError: the extractor has no layers, or as for features.
+        """
+        if self.layers is None:
+            raise GenlabError(f"{self.name} has no maps to compare. Use efficientnet-lite0.")
+        return self.layers(self._inputs(images))
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        if not self.any_channels and images.shape[1] not in (1, 3):
+            raise GenlabError(f"{self.name} takes grey or colour images, not {images.shape[1]} channels")
+        images = images.to(self.device)
         if self.rounds:
             images = as_bytes(images)
         if self.side is not None:
             images = resize(images, self.side, self.resize)
         if not self.any_channels:
             images = colour(images)
-        maps = images.ndim == 4
-        return self.network(images.contiguous(memory_format=torch.channels_last) if maps else images)
+        return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
     def exact(self) -> "Extractor":
         """Return the extractor in float32 and without rounding to 8 bits, for small differences."""
