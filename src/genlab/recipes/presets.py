@@ -131,7 +131,11 @@ TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
     "cut": CUTRecipe(lr_schedule="late-linear", steps=200_000),
     "fastcut": CUTRecipe(
-        contrastive_weight=5.0, identity_weight=0.0, flip_equivariance=True, lr_schedule="late-linear", steps=200_000
+        contrastive_weight=5.0,
+        identity_weight=0.0,
+        flip_equivariance=True,
+        lr_schedule="late-linear",
+        steps=200_000,
     ),
     "stargan": StarGANRecipe(
         generator_lr=1e-4, discriminator_lr=1e-4, batch_size=16, lr_schedule="linear", steps=40_000
