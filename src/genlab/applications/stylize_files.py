@@ -16,7 +16,7 @@ from genlab.data.dataset import Rejected
 from genlab.data.decode import decode, reason, strict
 from genlab.data.fit import Whole
 from genlab.data.listing import Listing
-from genlab.data.originals import png_names
+from genlab.data.originals import file_names
 from genlab.data.progress import bar
 
 SHOWN = 64  # pictures that are kept besides being written
@@ -50,7 +50,7 @@ def stylize_each(
         StorageError: the disk refused.
     """
     done = Done(rejected=list(contents.rejected))
-    files = png_names([printable(entry.path) for entry in contents.entries])
+    files = file_names([printable(entry.path) for entry in contents.entries])
     with bar(show=True) as shown, strict():
         task = shown.add_task("stylizing", total=len(files) * stylizer.steps)
         for at, (entry, file) in enumerate(zip(contents.entries, files, strict=True)):

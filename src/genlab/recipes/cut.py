@@ -27,10 +27,10 @@ class CUTRecipe(TranslationRecipe):
     family: ClassVar[str] = "cut"
 
     contrastive_weight: float = option(
-        0.25, "weight of the contrastive loss; raise it if translations lose the content of their source", least=0
+        0.5, "weight of the contrastive loss; raise it if translations lose the content of their source", least=0
     )
     identity_weight: float = option(
-        0.25, "weight of the contrastive loss on images of the target, which should stay the same", least=0
+        0.5, "weight of the contrastive loss on images of the target, which should stay the same", least=0
     )
     temperature: float = option(
         0.07, "temperature of the contrastive loss; raise it if training is unstable", above=0

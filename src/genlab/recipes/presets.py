@@ -131,14 +131,14 @@ TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
     "cut": CUTRecipe(lr_schedule="late-linear", steps=200_000),
     "fastcut": CUTRecipe(
-        contrastive_weight=5.0,
+        contrastive_weight=10.0,
         identity_weight=0.0,
         flip_equivariance=True,
         lr_schedule="late-linear",
         steps=200_000,
     ),
     "stargan": StarGANRecipe(
-        generator_lr=1e-4, discriminator_lr=1e-4, batch_size=16, lr_schedule="linear", steps=40_000
+        generator_lr=1e-4, discriminator_lr=1e-4, batch_size=16, lr_schedule="late-linear", steps=40_000
     ),
     "diffusion-translation": replace(VELOCITY, translate=True, width=64),
     "cyclegan": CycleGANRecipe(lr_schedule="late-linear", steps=200_000),
@@ -266,11 +266,11 @@ _SUMMARIES: Mapping[str, str] = {
         also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",
     "cut": """Image translation learned without pairs, from contrasts (Park et al., 2020, arXiv:2007.15651).
         Published: residual generator, patches of 70 pixels, 256 positions in each of 5 layers, temperature 0.07,
-        weights ½ and ½ beside twice this adversarial loss, batches of 1, Adam 2e-4 (0.5, 0.999), a learning rate
-        that falls to 0 in the second half. Here: weights ¼ and ¼, the same. Use --width 16 --size 64 on a CPU.""",
+        weights ½ and ½, batches of 1, Adam 2e-4 (0.5, 0.999), a learning rate that falls to 0 in the second half.
+        Here: upsampling instead of transposed convolutions. Use --width 16 --size 64 on a CPU.""",
     "fastcut": """CUT without identity loss, which takes half the time (Park et al., 2020, arXiv:2007.15651).
-        Published: weight 10 beside twice this adversarial loss, half of the sources mirrored, a learning rate
-        that falls to 0 in the last quarter. Here: weight 5, the same; the rest as `cut`.""",
+        Published, and here: weight 10, half of the sources mirrored. Published: a learning rate that falls to 0 in
+        the last quarter. The rest is as `cut`.""",
     "stargan": """Image translation between many domains by one network (Choi et al., 2018, arXiv:1711.09020).
         Published, and here: WGAN-GP with weight 10, 5 discriminator steps, classification weight 1, cycle weight
         10, Adam 1e-4 (0.5, 0.999), batches of 16, 200,000 discriminator steps, a learning rate that falls to 0 in
