@@ -17,7 +17,7 @@ from genlab.core.distributed import WHOLE, Shard, leave
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec, Images
 from genlab.core.player import Player
-from genlab.core.random import Randomness
+from genlab.core.random import Draws, Randomness
 from genlab.families.cyclegan import BothWays, CycleGANTraining, CycleTranslator
 from genlab.recipes.cyclegan import CycleGANRecipe
 from genlab.recipes.presets import PRESETS
@@ -99,12 +99,28 @@ def tiny(kind: type[Scaled] = Scaled, lr: float = 0.0, **options: Any) -> CycleG
 
 def test_generators_that_change_nothing_have_no_cycle_and_no_identity_loss() -> None:
     training, given = tiny(Unchanged), batch(0)
-    losses, target, source = training.generator_losses(given)
+    losses, target, source = training.generator_losses(given, drawn(given))
     torch.testing.assert_close(target, given.condition["source"])
     torch.testing.assert_close(source, given.x)
     assert losses["generator_loss"] > 0.1
     for name in ("cycle_loss", "identity_loss"):
         assert losses[name].item() == pytest.approx(0, abs=1e-5)
+
+
+def drawn(given: Batch, step: int = 0) -> Draws:
+    return Randomness(0).draws(len(given), "cycle noise", step)
+
+
+def test_noise_on_the_way_back_costs_a_cycle_that_needs_what_is_fainter_than_it() -> None:
+    training, whole = tiny(Unchanged, cycle_noise=0.02), batch(0)
+    given = replace(whole, x=whole.x / 2, condition={"source": whole.condition["source"] / 2})
+    losses, target, _ = training.generator_losses(given, drawn(given))
+    torch.testing.assert_close(target, given.condition["source"])
+    expected = 2 * 10 * 0.02 * (2 / torch.pi) ** 0.5  # λ · 2 sides · σ · E|n|
+    assert losses["cycle_loss"].item() == pytest.approx(expected, rel=0.2)
+    again, other = (training.generator_losses(given, drawn(given, step))[0]["cycle_loss"] for step in (0, 1))
+    assert torch.equal(again, losses["cycle_loss"])
+    assert not torch.equal(other, losses["cycle_loss"])
 
 
 def test_the_gradients_are_those_of_the_paper() -> None:

@@ -19,7 +19,7 @@ from genlab.core.contract import Signals
 from genlab.core.distributed import gather
 from genlab.core.modality import Modality
 from genlab.core.player import Player
-from genlab.core.random import Randomness, generator
+from genlab.core.random import Draws, Randomness, generator
 from genlab.families.pool import Pool
 from genlab.families.translation import Translator, generator_loss, score_signals
 from genlab.objectives.adversarial import AdversarialLoss
@@ -82,6 +82,7 @@ class CycleGANTraining:
         identity: ι; 0 needs no passes for it, and allows sides of different channels.
         pool: number of generated images of each side that are shown to its discriminator again; 0 for none.
         accumulate: number of parts of a batch, which go through the networks one after another.
+        cycle_noise: standard deviation of the noise on translations that are translated back.
         one_pass: whether a network may see several batches at once, because no layer mixes or draws for images.
     """
 
@@ -94,6 +95,7 @@ class CycleGANTraining:
     identity: float
     pool: int
     accumulate: int = 1
+    cycle_noise: float = 0.0
     one_pass: bool = False
 
     def __post_init__(self) -> None:
@@ -118,8 +120,9 @@ class CycleGANTraining:
         batch, d, g = next(batches), self.discriminator, self.generator
         made: list[tuple[Tensor, Tensor]] = []
         with g.learning(self.accumulate):
-            for part, _ in parts(batch, self.randomness, self.accumulate):
-                losses, target, source = self.generator_losses(part)
+            for part, randomness in parts(batch, self.randomness, self.accumulate):
+                draws = randomness.draws(len(part), "cycle noise", step)
+                losses, target, source = self.generator_losses(part, draws)
                 g.backward(losses)
                 made.append((target.detach(), source.detach()))
         signals = g.update(step)
@@ -132,7 +135,7 @@ class CycleGANTraining:
                 d.backward(*self.discriminator_losses(real, fake))
         return signals | d.update(step)
 
-    def generator_losses(self, real: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def generator_losses(self, real: Batch, draws: Draws) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return the losses of G and F for a batch, and its translations G(x) and F(y)."""
         x, y, there, back = real.condition[SOURCE], real.x, self.model.there, self.model.translate_back
         targets = self.together(there, *([x, y] if self.identity else [x]))
@@ -140,12 +143,16 @@ class CycleGANTraining:
         target, source = targets[0], sources[0]
         adversarial = generator_loss(self.loss, self.scores_of_targets, y, target)
         adversarial = adversarial + generator_loss(self.loss, self.scores_of_sources, x, source)
-        cycle = l1_loss(back(target), x) + l1_loss(there(source), y)
+        cycle = l1_loss(back(self.noisy(target, draws)), x) + l1_loss(there(self.noisy(source, draws)), y)
         losses = {"generator_loss": adversarial, "cycle_loss": self.cycle * cycle}
         if self.identity:
             identity = l1_loss(targets[1], y) + l1_loss(sources[1], x)
             losses["identity_loss"] = self.cycle * self.identity * identity
         return losses, target, source
+
+    def noisy(self, made: Tensor, draws: Draws) -> Tensor:
+        """Return translations with noise, in which nothing can be hidden that is fainter than the noise."""
+        return made + self.cycle_noise * draws.normal(*made.shape[1:]) if self.cycle_noise else made
 
     def discriminator_losses(self, real: Batch, fake: Batch) -> tuple[dict[str, Tensor], Signals]:
         """Return the sum of the losses of D_Y and D_X, and the mean scores of both."""

@@ -36,6 +36,12 @@ class CycleGANRecipe(TranslationRecipe):
         "keeps their colours, 0 leaves them free",
         least=0,
     )
+    cycle_noise: float = option(
+        0.0,
+        "standard deviation of noise on translations before they are translated back; try 0.06 if the source is "
+        "hidden in its translation",
+        least=0,
+    )
     pool: int = option(
         50,
         "earlier translations of each side that its discriminator is shown again half of the time; 0 for none",
@@ -70,6 +76,7 @@ class CycleGANRecipe(TranslationRecipe):
             self.identity_weight,
             self.pool,
             self.accumulate,
+            self.cycle_noise,
             one_pass=self._one_pass(),
         )
 
