@@ -20,8 +20,8 @@ from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
-from genlab.data.source import open_source
 from genlab.recipes.resolve import Plan, resolve
+from genlab.runs.data import open_data
 
 PROBE = 1 / 40  # fraction of the time that is spent before to measure how many steps fit into it
 TURN = 5  # steps between two readings of the clock
@@ -130,8 +130,7 @@ def about(rows: Sequence[Line]) -> dict[str, str]:
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:
     """Return the steps per second of processor time, measured for some seconds."""
-    settings = plan.settings
-    data = open_source(settings.data, size=settings.size, channels=settings.channels).train
+    data = open_data(plan.settings, reads=plan.recipe.reads, quiet=True).train
     where, taken = torch.device("cpu"), 0
     with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
         advance(TURN)  # warm-up
