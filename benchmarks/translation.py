@@ -8,10 +8,10 @@
 Pictures of 64 pixels. A budget of 20 minutes of two cores is 40 minutes of processor time of one core, for which a
 short run first measures how many steps fit. Emoji: Noto's drawing is the source and Twemoji's the target, without
 skin tones; drawings that are the same in both are left out, and 300 names are held out. `cut` and `cyclegan` get
-the two sides in different orders: the truth only serves to measure. L1 is the mean difference per pixel and channel
-in [0, 1]. `retrieval@1` is the share of translations whose nearest of the 300 true targets is their own. The floor
-is the same measure of the untranslated sources. Runs are kept in folders and results are appended to a file, so
-that the benchmark can be stopped and continued.
+the two sides in different orders: the truth only serves to measure. L1 is the mean difference per pixel and
+channel in [0, 1]. `retrieval@1` is the share of translations whose nearest of the 300 true targets is their own.
+The floor is the same measure of the untranslated sources. Runs are kept in folders and results are appended to a
+file, so that the benchmark can be stopped and continued.
 """
 
 import argparse
@@ -149,9 +149,8 @@ def _missing(flag: str) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Train and measure the tasks that are not in the results yet, and write the page."""
-    parser = argparse.ArgumentParser(
-        prog="python benchmarks/translation.py", description=__doc__.partition("\n")[0]
-    )
+    what = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python benchmarks/translation.py", description=what)
     parser.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--results", type=Path, required=True, help="file of results, one line each")
     parser.add_argument("--openmoji", type=Path, help="package of npm, for stargan")
@@ -165,7 +164,8 @@ def main(arguments: Sequence[str]) -> None:
     results = {line["task"]: line for line in work_off(run, jobs, options.results, options.workers)}
     found = [results[name] for name in TASKS if name in results]
     pictures = options.write.stem if options.write else "."
-    title = f"# Translation\n\n{(__doc__ or '').split('[--write docs/translation.md]')[1].strip()}\n"
+    method = (__doc__ or "").partition("[--write docs/translation.md]")[2].strip()
+    title = f"# Translation\n\n{method}\n"
     text = page.page(
         title,
         f"python benchmarks/translation.py {shlex.join(arguments)}",
