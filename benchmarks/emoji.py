@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 SIDE, HELD_OUT = 64, 300
@@ -54,7 +53,7 @@ def write_pairs(folder: Path, source: Mapping[str, Draw], target: Mapping[str, D
     done = folder / "testB"
     if not done.exists():
         pairs = {name: (square(source[name]()), square(target[name]())) for name in source.keys() & target.keys()}
-        pairs = {name: pair for name, pair in pairs.items() if not np.array_equal(*map(np.asarray, pair))}
+        pairs = {name: pair for name, pair in pairs.items() if pair[0].tobytes() != pair[1].tobytes()}
         held_out = set(sorted(pairs, key=_hash)[:HELD_OUT])
         for name, pair in pairs.items():
             for side, picture in zip("AB", pair, strict=True):

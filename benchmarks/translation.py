@@ -88,13 +88,13 @@ def data_of(task: Task, options: argparse.Namespace) -> str:
     """
     folder = options.runs / "data"
     if task.data == "horses":
-        return str(options.horses or _missing("--horses"))
+        return str(_given(options.horses, "--horses"))
     if task.data == "pairs":
         vendors = emoji.drawings()
         emoji.write_pairs(folder / "pairs", vendors["noto"], vendors["twemoji"])
         return str(folder / "pairs")
     if task.data == "domains":
-        emoji.write_domains(folder / "domains", emoji.drawings(options.openmoji or _missing("--openmoji")))
+        emoji.write_domains(folder / "domains", emoji.drawings(_given(options.openmoji, "--openmoji")))
         return str(folder / "domains")
     return task.data
 
@@ -107,7 +107,7 @@ def run(name: str, data: str, runs: Path) -> Line:
     found = genlab.evaluate(trained.folder, checkpoint="last").figures
     figures = {figure.name: {"value": figure.value, "floor": figure.floor} for figure in found}
     replace(runs / f"{name}.png", png(strip(trained.folder)))
-    findings = [finding.rule for finding in genlab.doctor(trained.folder).diagnosis.findings]
+    findings = [finding.rule for finding in genlab.doctor(trained.folder).findings]
     steps = {"steps": trained.steps, "images": trained.images}
     return {"task": name, **steps, "figures": figures, "findings": findings}
 
@@ -143,8 +143,10 @@ def section(line: Line, pictures: str) -> Section:
     return Section(name, method + seen, rows)
 
 
-def _missing(flag: str) -> None:
-    raise SystemExit(f"{flag} is missing, which this task needs; choose others by --only.")
+def _given(file: Path | None, flag: str) -> Path:
+    if file is None:
+        raise SystemExit(f"{flag} is missing, which this task needs; choose others by --only.")
+    return file
 
 
 def main(arguments: Sequence[str]) -> None:
