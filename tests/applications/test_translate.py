@@ -1,15 +1,27 @@
 """Which translations a model makes."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.translate import described, needed, returning, translate, way_into, ways_of
+from genlab.applications.capability import spec_for
+from genlab.applications.translate import (
+    described,
+    needed,
+    returning,
+    translate,
+    translating_presets,
+    way_into,
+    ways_of,
+)
 from genlab.core.condition import NONE, Condition
+from genlab.core.contract import TranslatesBack
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality, Points
+from genlab.recipes.presets import PRESETS
 
 GREY, COLOUR = Images(1, 8, 8), Images(3, 8, 8)
 DOMAINS = ("horse", "zebra")
@@ -58,6 +70,19 @@ def test_a_model_translates_one_way_both_ways_or_into_each_class() -> None:
     assert returning(both, both[0]) == both[1]
     assert returning(both, both[1]) == both[0]
     assert returning(one, one[0]) is None
+
+
+@pytest.mark.parametrize("preset", translating_presets())
+def test_a_preset_that_learns_to_translate_translates_pictures(preset: str) -> None:
+    recipe, images = replace(PRESETS[preset], width=1), Images(1, 64, 64)
+    spec = spec_for(recipe.reads, images, Classes(("a", "b")))
+    model = recipe.model(spec)
+    ways = needed(model, ways_of(model, spec, DOMAINS))
+    names = {
+        "domains": ["a", "b"],
+        "sides": ["zebra", "horse"] if isinstance(model, TranslatesBack) else ["zebra"],
+    }
+    assert [way.name for way in ways] == names.get(recipe.reads, ["zebra"])
 
 
 def test_sides_of_different_channels_are_taken_and_made_as_they_are() -> None:

@@ -122,8 +122,9 @@ def translate(
 ) -> Translated:
     """Translate pictures into another domain: a PNG with a row for each, or a folder with a picture for each.
 
-    The pictures in a folder have the names and sizes of their sources; of a GIF each frame is translated, and the
-    result is a GIF with the same times. Translations into several domains are written to a folder for each.
+    The pictures in a folder have the names and sizes of their sources. Of a GIF each frame is translated, and the
+    result is a GIF with the same times; of other animations only the first frame is translated. Translations into
+    several domains are written to a folder for each.
 
     Args:
         pictures: A picture, a GIF, or a folder or zip of them, or the name of data of your own, whose held-out
