@@ -51,6 +51,12 @@ def as_read(recipe: Recipe, labelled: Dataset) -> Split:
     return open_translation(Source(labelled.name, split, split, len(split)), recipe.reads).train
 
 
+def fitting(recipe: Recipe) -> dict[str, str]:
+    """Return the options with which a recipe takes images of 16 pixels."""
+    patches = getattr(recipe, "discriminator", "").startswith("patch-")
+    return {"discriminator": "patch-16"} if patches else {}
+
+
 def blank(spec: DataSpec, count: int) -> Batch:
     """Return `count` grey examples, with labels in turn and grey conditions."""
     given = {name: _blank(modality, count) for name, modality in spec.conditions.items()}

@@ -31,7 +31,7 @@ def options(preset: str, out: Path) -> dict[str, Any]:
         few = {"timesteps": 4, "sampling_steps": 2, "size": 8, "width": 8}
         few |= {"attention": 4} if recipe.architecture == "unet" else {}
     if isinstance(recipe, TranslationRecipe):
-        few = {"width": 8, "discriminator": "patch-16"}
+        few = {"width": 8, **reading.fitting(recipe)}
     often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {
         "data": reading.data_of(recipe),

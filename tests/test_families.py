@@ -15,6 +15,7 @@ import fast
 import genlab
 import reading
 from genlab.core.batch import Batch
+from genlab.core.condition import SOURCE, SOURCE_LABEL
 from genlab.core.contract import (
     CAPABILITIES,
     BoundsLikelihood,
@@ -26,7 +27,9 @@ from genlab.core.contract import (
     Resamples,
     Samples,
     SamplesInSteps,
+    Stylizes,
     Training,
+    TranslatesBack,
     capabilities,
 )
 from genlab.core.errors import UsageError
@@ -46,7 +49,8 @@ from genlab.recipes.recipe import LatentRecipe, Recipe
 from genlab.recipes.translation import TranslationRecipe
 from genlab.runs import callbacks, phases, train
 from genlab.training.average import Average
-from genlab.training.evaluation import evaluate
+from genlab.training.evaluation import evaluate, evaluate_on
+from genlab.training.held_out import HeldOut
 from genlab.training.inference import inference_mode
 
 LATENT = 6
@@ -86,7 +90,7 @@ def reduced(preset: str) -> dict[str, Any]:
     if isinstance(recipe, FlowRecipe):
         changes["flow_steps"] = 2
     if isinstance(recipe, TranslationRecipe):
-        changes |= {"batch_size": 4, "discriminator": "patch-16"}
+        changes |= {"batch_size": 4, **reading.fitting(recipe)}
     return changes
 
 
@@ -278,6 +282,8 @@ def _samples(model: nn.Module, batch: Batch, modality: Modality) -> None:
     translates = bool(given) and not isinstance(model, SamplesInSteps)  # and so draws nothing
     assert torch.equal(once, other) == translates
     assert not torch.equal(once[0], once[1])
+    if isinstance(model, TranslatesBack):
+        is_image(model.translate_back(once, batch[:5].condition_for([SOURCE_LABEL])), 5, modality)
     classes = model.conditions["label"].levels if "label" in model.conditions else None
     refused = f"the model knows 0 to {classes - 1}" if classes else 'takes no condition "label"'
     with pytest.raises(UsageError, match=refused):
@@ -345,6 +351,16 @@ def _bounds(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert torch.isfinite(bound).all()
 
 
+def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Stylizes)
+    contents, styles = batch.condition[SOURCE][:3], batch.x[:3]
+    is_image(model.stylize(contents[:, :, :13], styles[:1]), 3, replace(modality, height=13))  # type: ignore[type-var]
+    plain, again, other = (model.stylize(contents, style, alpha=0) for style in (styles, styles, styles.flip(0)))
+    assert torch.equal(plain, again)
+    assert torch.equal(plain, other)  # no style
+    assert not torch.equal(plain, model.stylize(contents, styles, alpha=1))
+
+
 TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
@@ -353,6 +369,7 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "draw from the posterior": _resamples,
     "corrupt": _corrupts,
     "bound the likelihood": _bounds,
+    "stylize": _stylizes,
 }
 
 
@@ -417,11 +434,11 @@ def test_what_is_loaded_is_what_was_trained(preset: str, tmp_path: Path, monkeyp
         drawn = [model.sample(5, given, noise)] if isinstance(model, Samples) else []
         return [*drawn, *([model.reconstruct(batch.x)] if isinstance(model, Reconstructs) else [])]
 
-    def evaluated(model: nn.Module, **others: Any) -> Any:
+    def evaluated(held_out: HeldOut, model: nn.Module, **others: Any) -> Any:
         shown.append(outputs(model))
-        return evaluate(model, **others)
+        return evaluate_on(held_out, model, **others)
 
-    monkeypatch.setattr(callbacks, "evaluate", evaluated)
+    monkeypatch.setattr(callbacks, "evaluate_on", evaluated)
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
     where = {"data": reading.data_of(PRESETS[preset]), "size": 16, "root": tmp_path}
     result = genlab.train(preset, quiet=True, steps=4, evaluate_every=4, **where, **reduced(preset))

@@ -225,4 +225,4 @@ def test_classes_stay_classes(tmp_path: Path, classes: tuple[str, ...]) -> None:
 
 def test_data_with_one_side_have_no_direction(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="two sides"):
-        genlab.data("digits", direction="b-to-a", out=tmp_path / "x.png")
+        genlab.data(pictures(20, 0), direction="b-to-a", out=tmp_path / "x.png")

@@ -42,7 +42,7 @@ SMALL: tuple[Recipe, ...] = (
     DiffusionRecipe(width=4, timesteps=8, lr=1e-2),
     FlowRecipe(width=4, flow_steps=2),
     *(
-        kind(width=2, discriminator="patch-16")
+        kind(width=2, **reading.fitting(kind()))
         for kind in dict.fromkeys(type(recipe) for recipe in TRANSLATIONS.values())
         if issubclass(kind, TranslationRecipe)
     ),
@@ -173,7 +173,7 @@ def test_learning_rates_follow_their_schedule(
     monkeypatch.setattr(train, "fit", record)
     preset = next(name for name, row in PRESETS.items() if row.family == recipe.family)
     options = {"lr_schedule": "linear", "steps": 4, "width": 4, "batch_size": 4, "size": 16}
-    options |= {"discriminator": "patch-16"} if isinstance(recipe, TranslationRecipe) else {}
+    options |= reading.fitting(recipe)
     plan, source = resolve(preset, options), reading.opened(recipe)
     train._train(RunSetup(plan, source, RunFolder(tmp_path), Shard(1, 2)), quiet=True)
     players = len(rates) // 4

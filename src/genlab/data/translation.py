@@ -94,10 +94,10 @@ def open_described(
     """
     asked = source is not None or side_by_side or pairs != "auto" or direction != "a-to-b"
     if not _may_be_sides(data, source) or not (asked or _say_sides(data)):
-        opened = as_source(data, **options)
-        if asked:
-            opened = open_translation(opened, "pairs", pairs=pairs, side_by_side=side_by_side, direction=direction)
-        return opened, None
+        if not asked:
+            return as_source(data, **options), None
+        how: dict[str, Any] = {"pairs": pairs, "side_by_side": side_by_side, "direction": direction}
+        return open_translation(data, "pairs", **how, **options), None
     sides = open_sides(data, source=source, side_by_side=side_by_side, **options)
     if pairs == "auto":
         pairs = "aligned" if sides.likely_pairs else "unaligned"
