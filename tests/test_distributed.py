@@ -508,6 +508,7 @@ PARTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "conditional batch norm and projection": ("projection-gan", {"discriminator_steps": 1}),
     "activation norm, dequantisation": ("glow", {"flow_steps": 1}),
     "patches of pairs, dropout": ("pix2pix", {"discriminator": "patch-16", "clip_norm": 1.0}),
+    "pools of images": ("cyclegan", {"discriminator": "patch-16", "blocks": 1, "pool": 5}),
     "noise levels, dropout, hidden labels": ("conditional-diffusion", {"dropout": 0.2, "label_dropout": 0.4}),
 }
 ROWS = 8

@@ -18,11 +18,17 @@ from genlab.training.criterion import CRITERIA, values_of
 from genlab.training.run_folder import RunFolder
 
 DIGITS = {"data": "digits", "size": 16}
+PAIRS = {"data": "paired-digits", "size": 16, "discriminator": "patch-16"}
 # A preset of each family, with parts that report signals of their own.
 FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("acgan", {**DIGITS, "width": 4, "r1": 1.0, "r2": 1.0, "dragan": 1.0, "historical_averaging": 0.1}),
     ("vae", {"data": "ring8", "width": 8}),
     ("sparse-autoencoder", {**DIGITS, "width": 8, "corruption": "gaussian", "corruption_level": 0.1}),
+    ("pix2pix", {**PAIRS, "width": 4}),
+    ("cyclegan", {**PAIRS, "width": 4, "blocks": 1}),
+    ("cut", {**PAIRS, "width": 4, "pairs": "unaligned"}),
+    ("stargan", {**DIGITS, "width": 4, "blocks": 1}),
+    ("style-transfer", {"data": "paired-digits", "size": 16, "width": 4}),
     ("glow", {**DIGITS, "width": 4, "flow_steps": 1}),
     (
         "ddpm",

@@ -86,6 +86,7 @@ FAR: Mapping[str, Any] = {
     "levels": 2,
     "flow_steps": 1,
     "blocks": 1,
+    "pool": 1,
     "discriminator": "patch-34",
 }
 

@@ -213,7 +213,9 @@ def test_the_best_checkpoint_is_one_that_later_evaluations_can_be_compared_with(
     """Values of 8 px say nothing about 16 px; the two stages of the same networks are measured alike."""
     values = iter((9.0, 1.0, 5.0, 5.0, 6.0, 7.0))  # at the steps 4, 8, 10, 12, 16, 20
     monkeypatch.setattr(
-        callbacks, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
+        callbacks,
+        "evaluate_on",
+        lambda data, model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
     )
     folder = run(preset, tmp_path)
     assert saving.best_state(folder)["step"] == best

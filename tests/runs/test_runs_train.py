@@ -126,7 +126,9 @@ def test_the_better_of_best_and_last_is_what_is_loaded(
     """Here the evaluation at the end, which a longer run would not have, is better than the best one, or worse."""
     values = iter([1.0, 2.0, 3.0, 0.5])
     monkeypatch.setattr(
-        callbacks, "evaluate", lambda model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1)
+        callbacks,
+        "evaluate_on",
+        lambda data, model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
     )
     result = genlab.train("vae", steps=3, evaluate_every=2, root=tmp_path, **TINY)
     folder = RunFolder(result.folder)

@@ -13,6 +13,7 @@ from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 
 SMALL = {"data": "digits", "size": 16, "width": 4, "batch_size": 8, "quiet": True, "evaluate_every": 100}
+PAIRS = {"data": "paired-digits", "discriminator": "patch-16"}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ SMALL = {"data": "digits", "size": 16, "width": 4, "batch_size": 8, "quiet": Tru
         ("denoising-autoencoder", {"sparsity": "kl"}),
         ("conditional-vae", {"reconstruction": "gaussian", "binarise": False, "kl_warm_up": 5}),
         ("iwae", {"lr_schedule": "constant"}),
+        ("cyclegan", {**PAIRS, "blocks": 1, "pool": 5, "lr_schedule": "constant"}),  # full pools
         ("glow", {"flow_steps": 1}),  # activation norm that has seen its first batch
         ("conditional-diffusion", {"dropout": 0.1, "attention": 8, "timesteps": 20, "sampling_steps": 4}),
     ],
@@ -39,8 +41,8 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
     if isinstance(PRESETS[preset], LatentRecipe):
         options = {"latent": 4, **options}
-    whole = genlab.train(preset, root=tmp_path / "whole", steps=7, **SMALL, **options)
-    part = genlab.train(preset, root=tmp_path / "part", steps=4, **SMALL, **options)
+    whole = genlab.train(preset, root=tmp_path / "whole", steps=7, **{**SMALL, **options})
+    part = genlab.train(preset, root=tmp_path / "part", steps=4, **{**SMALL, **options})
     again = genlab.resume(part, steps=7, quiet=True)
     one, other = (checkpoint.load(RunFolder(Path(end)).last) for end in (whole, again))
     for mine, theirs in ((one.model, other.model), (one.training, other.training)):

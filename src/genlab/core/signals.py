@@ -292,8 +292,8 @@ SIGNALS: Sequence[Signal] = (
         "translation_change",
         TRANSLATION,
         "none",
-        "Mean difference of translations and their sources, divided by that of targets and sources: near 0 "
-        "nothing is translated.",
+        "Mean difference of translations and their sources, divided by that of targets and sources: good if near "
+        "1; near 0 nothing is translated.",
     ),
     Signal(
         "source_effect",
@@ -306,8 +306,8 @@ SIGNALS: Sequence[Signal] = (
         "label_effect",
         TRANSLATION,
         "none",
-        "Mean difference of the translations of a source into two domains, divided by that of two targets: near 0 "
-        "the domain is ignored.",
+        "Mean difference of the translations of a source into two domains, divided by that of two targets: good if "
+        "near 1; near 0 the domain is ignored.",
     ),
     Signal(
         "source_match",

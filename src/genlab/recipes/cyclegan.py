@@ -33,7 +33,7 @@ class CycleGANRecipe(TranslationRecipe):
     identity_weight: float = option(
         0.5,
         "weight, relative to --cycle-weight, of how much images change that are already of the wanted side; it "
-        "keeps their colours, 0 leaves them free",
+        "keeps colours as they are; 0 if a translation has to change them",
         least=0,
     )
     cycle_noise: float = option(
