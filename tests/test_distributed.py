@@ -509,6 +509,11 @@ PARTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "activation norm, dequantisation": ("glow", {"flow_steps": 1}),
     "patches of pairs, dropout": ("pix2pix", {"discriminator": "patch-16", "clip_norm": 1.0}),
     "pools of images": ("cyclegan", {"discriminator": "patch-16", "blocks": 1, "pool": 5}),
+    "drawn positions, mirrored sources": (
+        "fastcut",
+        {"discriminator": "patch-16", "blocks": 1, "identity_weight": 0.5, "positions": 40},
+    ),
+    "domains, slopes of patches": ("stargan", {"discriminator_steps": 2, "blocks": 1}),
     "noise levels, dropout, hidden labels": ("conditional-diffusion", {"dropout": 0.2, "label_dropout": 0.4}),
 }
 ROWS = 8

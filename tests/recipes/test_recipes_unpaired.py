@@ -85,6 +85,7 @@ def after_two_steps(preset: str, spec: DataSpec, **changes: Any) -> dict[str, Te
         ("cut", {"flip_equivariance": True}),
         ("stargan", {"classification_weight": 5.0}),
         ("stargan", {"cycle_weight": 0.0}),
+        ("stargan", {"cycle_noise": 0.1}),
         ("stargan", {"gradient_penalty": 0.0}),
         ("stargan", {"discriminator_steps": 3}),
         ("stargan", {"norm": "none"}),

@@ -47,10 +47,11 @@ class StarGANTraining:
         discriminator: the player of `model.discriminator`.
         generator: the player of `model.generator`.
         loss: the adversarial losses of both networks.
-        randomness: of the penalty.
+        randomness: of the penalty and the noise.
         classification_weight: λ_cls.
         cycle_weight: λ_rec.
         penalty: the gradient penalty with its weight λ_gp, if there is one.
+        cycle_noise: standard deviation of the noise on translations that are translated back.
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
@@ -62,6 +63,7 @@ class StarGANTraining:
     classification_weight: float
     cycle_weight: float
     penalty: Penalty | None = None
+    cycle_noise: float = 0.0
     accumulate: int = 1
 
     @property
@@ -83,9 +85,10 @@ class StarGANTraining:
                     d.backward(*self.discriminator_losses(part, fake, draws))
             signals = d.update(step * d.turns + turn)
         with g.learning(self.accumulate):
-            for part, _ in parts(batch, self.randomness, self.accumulate):
+            for part, randomness in parts(batch, self.randomness, self.accumulate):
                 fake = self.model.translate(part.condition) if shared is None else shared
-                g.backward(self.generator_losses(part, fake))
+                draws = randomness.draws(len(part), "cycle noise", step)
+                g.backward(self.generator_losses(part, fake, draws))
         return signals | g.update(step)
 
     def discriminator_losses(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Signals, Signals]:
@@ -101,10 +104,11 @@ class StarGANTraining:
             "class_accuracy_fake": _accuracy(fake_out, batch),
         }
 
-    def generator_losses(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, batch: Batch, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Return the losses of the generator on translations `fake`."""
         out = self.model.discriminate(fake)
-        back = self.model.translate_back(fake, batch.condition)
+        noisy = fake + self.cycle_noise * draws.normal(*fake.shape[1:]) if self.cycle_noise else fake
+        back = self.model.translate_back(noisy, batch.condition)
         real = [self.scores(batch.x)] if self.loss.compares_real else []
         return {
             "generator_loss": self.loss.generator(*real, out.scores),

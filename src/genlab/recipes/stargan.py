@@ -37,6 +37,12 @@ class StarGANRecipe(TranslationRecipe):
         "content is lost",
         least=0,
     )
+    cycle_noise: float = option(
+        0.0,
+        "standard deviation of noise on translations before they are translated back; try 0.06 if the source is "
+        "hidden in its translation",
+        least=0,
+    )
     gradient_penalty: float = option(
         10.0,
         "weight of E(‖∇D‖ − 1)² between real and translated images; keeps wasserstein scores bounded",
@@ -84,6 +90,7 @@ class StarGANRecipe(TranslationRecipe):
             self.classification_weight,
             self.cycle_weight,
             weighted(self.gradient_penalty, wgan_gp) if self.gradient_penalty else None,
+            self.cycle_noise,
             self.accumulate,
         )
 
