@@ -18,7 +18,7 @@ from genlab.core.contract import Signals
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
-from genlab.objectives.style import adain, style_loss
+from genlab.objectives.style import adain, style_distances
 
 
 class StyleTransfer(nn.Module):
@@ -61,6 +61,16 @@ class StyleTransfer(nn.Module):
         mixed = maps.lerp(adain(maps, self.encoder(style)[-1]), self.alpha if alpha is None else alpha)
         return self.decode(mixed)[..., :height, :width].clamp(-1, 1)
 
+    def transfer_distances(self, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared distances (B,) of stylized contents to the features wanted, and to the style.
+
+        The first is a mean over the encoder's last features, the second is that of `style_distances`.
+        """
+        theirs = self.encoder(style)
+        wanted = adain(self.encoder(content)[-1], theirs[-1])
+        mine = self.encoder(self.stylize(content, style, alpha=1.0))
+        return (mine[-1] - wanted).square().flatten(1).mean(1), style_distances(mine, theirs)
+
     def decode(self, maps: Tensor) -> Tensor:
         """Return the pictures of the encoder's last maps, which may leave [-1, 1] a little."""
         decoded: Tensor = self.decoder(maps)
@@ -99,7 +109,7 @@ class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
         made = model.encoder(model.decode(wanted))
         losses = {
             "content_loss": self.content_weight * mse_loss(made[-1], wanted),
-            "style_loss": self.style_weight * style_loss(made, style),
+            "style_loss": self.style_weight * style_distances(made, style).mean(),
         }
         if self.identity_weight:
             losses["content_identity_loss"] = self.identity_weight * l1_loss(
