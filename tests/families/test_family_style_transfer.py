@@ -222,7 +222,7 @@ def test_a_size_that_the_features_divide_is_not_changed_by_extending_it() -> Non
     model, content = made().model, pictures(1, 3, 24, 24)
     with torch.no_grad():
         whole = model.stylize(content, content, alpha=0.0)
-        cut = model.decode(model.encoder(content)[-1]).clamp(-1, 1)
+        cut = model.decoded(model.encoder(content)[-1]).clamp(-1, 1)
     assert torch.equal(whole, cut)
 
 
@@ -242,7 +242,7 @@ def test_the_losses_are_those_of_the_paper() -> None:
     with torch.no_grad():
         theirs = model.encoder(style)
         wanted = adain(model.encoder(content)[-1], theirs[-1])
-        mine = model.encoder(model.decode(wanted))
+        mine = model.encoder(model.decoded(wanted))
     torch.testing.assert_close(signals["content_loss"], 2 * (mine[-1] - wanted).square().mean())
     torch.testing.assert_close(signals["style_loss"], 3 * style_distances(mine, theirs).mean())
     torch.testing.assert_close(signals["loss"], signals["content_loss"] + signals["style_loss"])

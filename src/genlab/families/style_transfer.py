@@ -59,7 +59,7 @@ class StyleTransfer(nn.Module):
         height, width = content.shape[2:]
         maps = self.encoder(content)[-1]
         mixed = maps.lerp(adain(maps, self.encoder(style)[-1]), self.alpha if alpha is None else alpha)
-        return self.decode(mixed)[..., :height, :width].clamp(-1, 1)
+        return self.decoded(mixed)[..., :height, :width].clamp(-1, 1)
 
     def transfer_distances(self, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
         """Return the squared distances (B,) of stylized contents to the features wanted, and to the style.
@@ -71,7 +71,7 @@ class StyleTransfer(nn.Module):
         mine = self.encoder(self.stylize(content, style, alpha=1.0))
         return (mine[-1] - wanted).square().flatten(1).mean(1), style_distances(mine, theirs)
 
-    def decode(self, maps: Tensor) -> Tensor:
+    def decoded(self, maps: Tensor) -> Tensor:
         """Return the pictures of the encoder's last maps, which may leave [-1, 1] a little."""
         decoded: Tensor = self.decoder(maps)
         return decoded
@@ -106,7 +106,7 @@ class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
             style = model.encoder(given[STYLE])
             content = model.encoder(given[SOURCE])[-1]
             wanted = adain(content, style[-1])
-        made = model.encoder(model.decode(wanted))
+        made = model.encoder(model.decoded(wanted))
         losses = {
             "content_loss": self.content_weight * mse_loss(made[-1], wanted),
             "style_loss": self.style_weight * style_distances(made, style).mean(),
@@ -121,6 +121,6 @@ class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
     def _identity(self, maps: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         """Return the decoded maps of contents, and the contents, in the size and channels of both."""
         height, width = content.shape[2:]
-        decoded = self.model.decode(maps)[..., :height, :width]
+        decoded = self.model.decoded(maps)[..., :height, :width]
         grey = decoded.shape[1] == 1 < content.shape[1]
         return decoded, (content.mean(1, keepdim=True) if grey else content).expand_as(decoded)
