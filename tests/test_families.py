@@ -26,6 +26,7 @@ from genlab.core.contract import (
     Resamples,
     Samples,
     SamplesInSteps,
+    Stylizes,
     Training,
     capabilities,
 )
@@ -345,6 +346,17 @@ def _bounds(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert torch.isfinite(bound).all()
 
 
+def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Stylizes)
+    source, style = batch.condition["source"], batch.condition["style"]
+    is_image(model.stylize(source, style), len(batch), modality)
+    small = model.stylize(source[:1, :, 3:, 5:], style[:1, :, :-3])
+    assert small.shape == (1, modality.shape[0], modality.shape[1] - 3, modality.shape[2] - 5)
+    plain, other = (model.stylize(source, each, alpha=0.0) for each in (style, style.flip(0)))
+    assert torch.equal(plain, other)
+    assert all(len(each) == len(batch) and (each >= 0).all() for each in model.transfer_distances(source, style))
+
+
 TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
@@ -353,6 +365,7 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "draw from the posterior": _resamples,
     "corrupt": _corrupts,
     "bound the likelihood": _bounds,
+    "stylize": _stylizes,
 }
 
 
