@@ -100,6 +100,7 @@ def test_the_taps_are_those_of_the_network_that_measures_quality() -> None:
     assert last.expand is not None
     deep = torch.nn.functional.relu6(last.expand(network.blocks[:5](maps)))
     torch.testing.assert_close(tapped[-1], deep, rtol=1e-4, atol=1e-4)
+    assert taps("efficientnet-lite0").channels == [32, 96, 144, 240]
     assert [tuple(each.shape[1:]) for each in tapped] == [(32, 16, 24), (96, 16, 24), (144, 8, 12), (240, 4, 6)]
 
 
@@ -210,8 +211,9 @@ def test_alpha_0_ignores_the_style() -> None:
 
 
 @torch.no_grad()
-def test_contents_and_styles_may_have_any_size() -> None:
-    model = made().model
+@pytest.mark.parametrize("stride", [4, 8])
+def test_contents_and_styles_may_have_any_size(stride: int) -> None:
+    model = made(stride=stride).model
     for content, style in (((3, 70, 45), (3, 16, 16)), ((3, 1, 5), (3, 33, 20)), ((1, 24, 24), (3, 16, 16))):
         made_of = model.stylize(pictures(2, *content), pictures(1, *style))
         assert made_of.shape == (2, 3, *content[1:])
@@ -222,7 +224,7 @@ def test_a_size_that_the_features_divide_is_not_changed_by_extending_it() -> Non
     model, content = made().model, pictures(1, 3, 24, 24)
     with torch.no_grad():
         whole = model.stylize(content, content, alpha=0.0)
-        cut = model.decoded(model.encoder(content)[-1]).clamp(-1, 1)
+        cut = model.decoded(model.encoder(content)[model.level]).clamp(-1, 1)
     assert torch.equal(whole, cut)
 
 
@@ -241,9 +243,9 @@ def test_the_losses_are_those_of_the_paper() -> None:
     _, signals = training.objective(0, next(forever(content, style)), Randomness(0))
     with torch.no_grad():
         theirs = model.encoder(style)
-        wanted = adain(model.encoder(content)[-1], theirs[-1])
+        wanted = adain(model.encoder(content)[model.level], theirs[model.level])
         mine = model.encoder(model.decoded(wanted))
-    torch.testing.assert_close(signals["content_loss"], 2 * (mine[-1] - wanted).square().mean())
+    torch.testing.assert_close(signals["content_loss"], 2 * (mine[model.level] - wanted).square().mean())
     torch.testing.assert_close(signals["style_loss"], 3 * style_distances(mine, theirs).mean())
     torch.testing.assert_close(signals["loss"], signals["content_loss"] + signals["style_loss"])
     assert "content_identity_loss" not in signals
