@@ -353,12 +353,13 @@ def _bounds(model: nn.Module, batch: Batch, modality: Modality) -> None:
 
 def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Stylizes)
-    contents, styles = batch.condition[SOURCE][:3], batch.x[:3]
-    is_image(model.stylize(contents[:, :, :13], styles[:1]), 3, replace(modality, height=13))  # type: ignore[type-var]
-    plain, again, other = (model.stylize(contents, style, alpha=0) for style in (styles, styles, styles.flip(0)))
-    assert torch.equal(plain, again)
-    assert torch.equal(plain, other)  # no style
-    assert not torch.equal(plain, model.stylize(contents, styles, alpha=1))
+    source, style = batch.condition["source"], batch.condition["style"]
+    is_image(model.stylize(source, style), len(batch), modality)
+    small = model.stylize(source[:1, :, 3:, 5:], style[:1, :, :-3])
+    assert small.shape == (1, modality.shape[0], modality.shape[1] - 3, modality.shape[2] - 5)
+    plain, other = (model.stylize(source, each, alpha=0.0) for each in (style, style.flip(0)))
+    assert torch.equal(plain, other)
+    assert all(len(each) == len(batch) and (each >= 0).all() for each in model.transfer_distances(source, style))
 
 
 TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {

@@ -14,11 +14,12 @@ from genlab.core.random import Randomness
 from genlab.families.style_transfer import StyleTransfer, StyleTransferTraining
 from genlab.metrics.extractors import taps as encoders
 from genlab.metrics.extractors.taps import VGG_STAGES, taps
-from genlab.objectives.style import adain, statistics, style_loss
+from genlab.objectives.style import adain, statistics, style_distances
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.style_transfer import StyleTransferRecipe
 from genlab.runs.memory import outline
 from genlab.runs.phases import build
+from genlab.training.evaluation import evaluate
 
 COLOUR = Images(3, 16, 16)
 
@@ -73,7 +74,7 @@ def test_adain_of_maps_in_their_own_style_are_these_maps() -> None:
     maps = torch.randn(2, 5, 8, 8).relu()
     maps[:, 0] = 0  # a channel without deviation
     torch.testing.assert_close(adain(maps, maps), maps)
-    assert style_loss([maps], [maps]) == 0
+    assert (style_distances([maps], [maps]) == 0).all()
 
 
 def test_the_style_of_maps_does_not_depend_on_their_order() -> None:
@@ -99,6 +100,7 @@ def test_the_taps_are_those_of_the_network_that_measures_quality() -> None:
     assert last.expand is not None
     deep = torch.nn.functional.relu6(last.expand(network.blocks[:5](maps)))
     torch.testing.assert_close(tapped[-1], deep, rtol=1e-4, atol=1e-4)
+    assert taps("efficientnet-lite0").channels == [32, 96, 144, 240]
     assert [tuple(each.shape[1:]) for each in tapped] == [(32, 16, 24), (96, 16, 24), (144, 8, 12), (240, 4, 6)]
 
 
@@ -192,7 +194,8 @@ def test_the_style_comes_nearer_with_alpha(learned: StyleTransferTraining) -> No
     model, content, style = learned.model, pictures(4, 3, 16, 16), pictures(4, 3, 16, 16, seed=1)
     wanted = model.encoder(style)
     distances = [
-        style_loss(model.encoder(model.stylize(content, style, alpha)), wanted).item() for alpha in (0.0, 0.5, 1.0)
+        style_distances(model.encoder(model.stylize(content, style, alpha)), wanted).mean().item()
+        for alpha in (0.0, 0.5, 1.0)
     ]
     assert distances == sorted(distances, reverse=True)
     assert distances[2] < distances[0] / 2
@@ -208,8 +211,9 @@ def test_alpha_0_ignores_the_style() -> None:
 
 
 @torch.no_grad()
-def test_contents_and_styles_may_have_any_size() -> None:
-    model = made().model
+@pytest.mark.parametrize("stride", [4, 8])
+def test_contents_and_styles_may_have_any_size(stride: int) -> None:
+    model = made(stride=stride).model
     for content, style in (((3, 70, 45), (3, 16, 16)), ((3, 1, 5), (3, 33, 20)), ((1, 24, 24), (3, 16, 16))):
         made_of = model.stylize(pictures(2, *content), pictures(1, *style))
         assert made_of.shape == (2, 3, *content[1:])
@@ -220,7 +224,7 @@ def test_a_size_that_the_features_divide_is_not_changed_by_extending_it() -> Non
     model, content = made().model, pictures(1, 3, 24, 24)
     with torch.no_grad():
         whole = model.stylize(content, content, alpha=0.0)
-        cut = model.decoded(model.encoder(content)[-1]).clamp(-1, 1)
+        cut = model.decoded(model.encoder(content)[model.level]).clamp(-1, 1)
     assert torch.equal(whole, cut)
 
 
@@ -239,12 +243,27 @@ def test_the_losses_are_those_of_the_paper() -> None:
     _, signals = training.objective(0, next(forever(content, style)), Randomness(0))
     with torch.no_grad():
         theirs = model.encoder(style)
-        wanted = adain(model.encoder(content)[-1], theirs[-1])
+        wanted = adain(model.encoder(content)[model.level], theirs[model.level])
         mine = model.encoder(model.decoded(wanted))
-    torch.testing.assert_close(signals["content_loss"], 2 * (mine[-1] - wanted).square().mean())
-    torch.testing.assert_close(signals["style_loss"], 3 * style_loss(mine, theirs))
+    torch.testing.assert_close(signals["content_loss"], 2 * (mine[model.level] - wanted).square().mean())
+    torch.testing.assert_close(signals["style_loss"], 3 * style_distances(mine, theirs).mean())
     torch.testing.assert_close(signals["loss"], signals["content_loss"] + signals["style_loss"])
     assert "content_identity_loss" not in signals
+
+
+def test_evaluations_are_the_losses_of_the_weights_of_the_paper() -> None:
+    training = made(identity_weight=0.0)
+    batch = next(forever(pictures(2, 3, 16, 16), pictures(2, 3, 16, 16, seed=1)))
+    with torch.no_grad():
+        _, signals = training.objective(0, batch, Randomness(0))
+        found = evaluate(training.model, batch, seed=0)
+    values = {name: found.values[name] for name in ("content_distance", "style_distance")}
+    assert values == {
+        "content_distance": pytest.approx(signals["content_loss"].item(), rel=1e-4),
+        "style_distance": pytest.approx(signals["style_loss"].item() / 10, rel=1e-4),
+    }
+    assert found.criterion == "transfer_distance"
+    assert found.value == pytest.approx(signals["loss"].item(), rel=1e-4)
 
 
 def test_parts_of_a_batch_give_the_step_of_the_whole() -> None:

@@ -1,4 +1,4 @@
-"""The decoder of style transfer: from feature maps at an eighth of the side to an image.
+"""The decoder of style transfer: from feature maps at a quarter or an eighth of the side to an image.
 
 References:
     Huang and Belongie, 2017. Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization.
@@ -11,15 +11,16 @@ from genlab.architectures.convolution import Conv2d
 from genlab.architectures.mixed import MixedSequential
 from genlab.core.modality import Modality
 
+DEEP = 8  # pixels for each position of the features in the paper
 FAINT = 0.1  # gain of the last layer at the start, when images are nearly grey
 
 
-def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequential:
-    """Return a network (maps (B, channels, H, W), condition) -> raw outputs (B, C, 8H, 8W).
+def mirror_decoder(channels: int, target: Modality, width: int, stride: int) -> MixedSequential:
+    """Return a network (maps (B, channels, H, W), condition) -> raw outputs (B, C, stride·H, stride·W).
 
     It mirrors VGG-19 up to its first layer of 512 channels: nearest-neighbour upsampling, 3×3 convolutions with
     reflected borders, no normalisation, because that would remove the style. `width` channels are next to the
-    image, 64 in the paper.
+    image, 64 in the paper. A stride of 4 leaves out the coarsest layer, 8 is that of the paper.
     """
 
     def layer(inputs: int, outputs: int) -> list[nn.Module]:
@@ -30,9 +31,8 @@ def mirror_decoder(channels: int, target: Modality, width: int) -> MixedSequenti
 
     coarse, middle = 4 * width, 2 * width
     network = MixedSequential(
-        *layer(channels, coarse),
-        up(),
-        *layer(coarse, coarse),
+        *([*layer(channels, coarse), up()] if stride == DEEP else []),
+        *layer(coarse if stride == DEEP else channels, coarse),
         *layer(coarse, coarse),
         *layer(coarse, coarse),
         *layer(coarse, middle),

@@ -120,6 +120,10 @@ class Stylizes(Protocol):
         """
         ...
 
+    def transfer_distances(self, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared distances (B,) of stylized contents to the content and to the style, in features."""
+        ...
+
 
 @runtime_checkable
 class SamplesInSteps(Protocol):

@@ -76,6 +76,7 @@ INVERSION = Kind("inversion error", log=True, group="probe")
 BITS = Kind("bits per dimension", group="evaluation")
 BOUND = Kind("negative bound", group="evaluation")
 MSE = Kind("mean squared error", group="evaluation")
+TRANSFER = Kind("distance of features", group="evaluation")
 FD = Kind("Fréchet distance", group="evaluation")
 L1 = Kind("mean absolute error", group="evaluation")
 
@@ -467,6 +468,16 @@ SIGNALS: Sequence[Signal] = (
     ),
     Signal("denoising_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] after denoising."),
     Signal("reconstruction_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] of reconstructions."),
+    Signal("content_distance", TRANSFER, "lower", "Squared distance of stylized contents to the features wanted."),
+    Signal(
+        "style_distance",
+        TRANSFER,
+        "lower",
+        "Squared distance of mean and deviation of each feature to the style's.",
+    ),
+    Signal(
+        "transfer_distance", TRANSFER, "lower", "The distance to the content, and ten times that to the style."
+    ),
     Signal(
         "fd[{extractor}]",
         FD,

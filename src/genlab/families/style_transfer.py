@@ -18,7 +18,7 @@ from genlab.core.contract import Signals
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 from genlab.families.single import SingleObjectiveTraining
-from genlab.objectives.style import adain, style_loss
+from genlab.objectives.style import adain, style_distances
 
 
 class StyleTransfer(nn.Module):
@@ -27,7 +27,8 @@ class StyleTransfer(nn.Module):
     Args:
         target: modality of the pictures that it makes.
         conditions: "source", the content, and "style".
-        encoder: pictures -> maps after several layers; only the last are decoded. It has no parameters.
+        encoder: pictures -> maps after several layers. It has no parameters.
+        level: which of the maps are decoded; 3 are the fourth.
         decoder: (maps (B, C, H, W), condition) -> raw outputs, at least as large as the pictures.
         alpha: 0 gives the content back, 1 gives it the whole style; it can be changed after training.
     """
@@ -37,13 +38,14 @@ class StyleTransfer(nn.Module):
         target: Modality,
         conditions: Mapping[str, Modality],
         encoder: nn.Module,
+        level: int,
         decoder: nn.Module,
         *,
         alpha: float = 1.0,
     ) -> None:
         super().__init__()
         self.modality, self.conditions = target, conditions
-        self.encoder, self.decoder, self.alpha = encoder, decoder, alpha
+        self.encoder, self.level, self.decoder, self.alpha = encoder, level, decoder, alpha
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return `count` contents in their styles (count, *shape); they are not random.
@@ -57,21 +59,31 @@ class StyleTransfer(nn.Module):
     def stylize(self, content: Tensor, style: Tensor, alpha: float | None = None) -> Tensor:
         """Return contents (B, C, H, W), of any size, in the styles (B or 1, C', H', W')."""
         height, width = content.shape[2:]
-        maps = self.encoder(content)[-1]
-        mixed = maps.lerp(adain(maps, self.encoder(style)[-1]), self.alpha if alpha is None else alpha)
+        maps = self.encoder(content)[self.level]
+        mixed = maps.lerp(adain(maps, self.encoder(style)[self.level]), self.alpha if alpha is None else alpha)
         return self.decoded(mixed)[..., :height, :width].clamp(-1, 1)
 
+    def transfer_distances(self, content: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the squared distances (B,) of stylized contents to the features wanted, and to the style.
+
+        The first is a mean over the features that are decoded, the second is that of `style_distances`.
+        """
+        theirs = self.encoder(style)
+        wanted = adain(self.encoder(content)[self.level], theirs[self.level])
+        mine = self.encoder(self.stylize(content, style, alpha=1.0))
+        return (mine[self.level] - wanted).square().flatten(1).mean(1), style_distances(mine, theirs)
+
     def decoded(self, maps: Tensor) -> Tensor:
-        """Return the pictures of the encoder's last maps, which may leave [-1, 1] a little."""
-        made: Tensor = self.decoder(maps)
-        return made
+        """Return the pictures of the encoder's maps, which may leave [-1, 1] a little."""
+        decoded: Tensor = self.decoder(maps)
+        return decoded
 
 
 @dataclass(eq=False)
 class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
-    """Trains the decoder g, with the encoder's maps φ₁ … φ_L and t = AdaIN(φ_L(c), φ_L(s)).
+    """Trains the decoder g of the encoder's maps φ, some of φ₁ … φ_L, with t = AdaIN(φ(c), φ(s)).
 
-        w_c ‖φ_L(g(t)) − t‖² + w_s Σᵢ (‖μ(φᵢ(g(t))) − μ(φᵢ(s))‖² + ‖σ(φᵢ(g(t))) − σ(φᵢ(s))‖²) + w_i |g(φ_L(c)) − c|
+        w_c ‖φ(g(t)) − t‖² + w_s Σᵢ (‖μ(φᵢ(g(t))) − μ(φᵢ(s))‖² + ‖σ(φᵢ(g(t))) − σ(φᵢ(s))‖²) + w_i |g(φ(c)) − c|
 
     The last term is not in the paper; it makes the decoder invert the features, so that a content comes back.
 
@@ -94,12 +106,12 @@ class StyleTransferTraining(SingleObjectiveTraining[StyleTransfer]):
         model, given = self.model, batch.condition
         with torch.no_grad():
             style = model.encoder(given[STYLE])
-            content = model.encoder(given[SOURCE])[-1]
-            wanted = adain(content, style[-1])
+            content = model.encoder(given[SOURCE])[model.level]
+            wanted = adain(content, style[model.level])
         made = model.encoder(model.decoded(wanted))
         losses = {
-            "content_loss": self.content_weight * mse_loss(made[-1], wanted),
-            "style_loss": self.style_weight * style_loss(made, style),
+            "content_loss": self.content_weight * mse_loss(made[model.level], wanted),
+            "style_loss": self.style_weight * style_distances(made, style).mean(),
         }
         if self.identity_weight:
             losses["content_identity_loss"] = self.identity_weight * l1_loss(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 EPSILON = 1e-5
 
@@ -32,11 +31,11 @@ def adain(content: Tensor, style: Tensor) -> Tensor:
     return (content - mean) / deviation * new_deviation + new_mean
 
 
-def style_loss(made: Sequence[Tensor], style: Sequence[Tensor]) -> Tensor:
-    """Return the squared differences of means and of deviations, averaged over channels, summed over layers."""
-    losses = [
-        mse_loss(one, two)
+def style_distances(made: Sequence[Tensor], style: Sequence[Tensor]) -> Tensor:
+    """Return the squared differences (B,) of means and of deviations: mean over channels, sum over layers."""
+    squares = [
+        (one - two).square().flatten(1).mean(1)
         for mine, theirs in zip(made, style, strict=True)
         for one, two in zip(statistics(mine), statistics(theirs), strict=True)
     ]
-    return torch.stack(losses).sum()
+    return torch.stack(squares).sum(0)

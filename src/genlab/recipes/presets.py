@@ -284,8 +284,9 @@ _SUMMARIES: Mapping[str, str] = {
         falls to 0 in the second half of 200,000 steps. Here: upsampling instead of transposed convolutions. Use
         --width 16 --size 64 on a CPU.""",
     "style-transfer": """Any picture in the style of any other (Huang and Belongie, 2017, arXiv:1703.06868).
-        Published: features of VGG-19, batches of 8, Adam 1e-4 that decays, style weight 10. Here: features of
-        EfficientNet-Lite0, unless --architecture vgg19. Made for a GPU; use --width 32 on a CPU.""",
+        Published: features of VGG-19 at stride 8, batches of 8, Adam 1e-4 that decays, style weight 10. Here:
+        features of EfficientNet-Lite0 at stride 4, and contents that come back. --architecture vgg19 --stride 8
+        --identity-weight 0 is as published. Use --width 32 --lr 1e-3 on a CPU.""",
 }
 
 SUMMARIES: Table[str] = Table("family", _SUMMARIES, own_summary)

@@ -35,6 +35,11 @@ class StyleTransferRecipe(Recipe):
     vgg: str | None = option(
         None, "file with the weights of VGG-19 that torchvision publishes, for --architecture vgg19"
     )
+    stride: Literal[4, 8] = option(
+        4,
+        "pixels for each position of the decoded features; 8, as published, gives larger patterns and takes "
+        "longer to learn",
+    )
     width: int = option(64, "channels of the decoder next to the image; lower it on a CPU", least=1)
     content_weight: float = option(
         1.0, "weight of the content loss; raise it for pictures that keep more of the content", least=0
@@ -90,9 +95,10 @@ class StyleTransferRecipe(Recipe):
                 "or more; for points use a preset such as gan."
             )
         encoder = taps(self.architecture, self.vgg, filled=False)
+        level = encoder.strides.index(self.stride)
         given = {"source": spec.conditions.get("source", spec.target), "style": spec.target}
-        decoder = mirror_decoder(encoder.channels, spec.target, self.width)
-        return StyleTransfer(spec.target, given, encoder, decoder, alpha=self.alpha)
+        decoder = mirror_decoder(encoder.channels[level], spec.target, self.width, self.stride)
+        return StyleTransfer(spec.target, given, encoder, level, decoder, alpha=self.alpha)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `StyleTransferTraining`."""

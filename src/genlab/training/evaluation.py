@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, at_once
-from genlab.core.condition import SOURCE, SOURCE_LABEL, required_conditions
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
     Evaluator,
     Reconstructs,
     Samples,
+    Stylizes,
     TranslatesBack,
     preview_sampling,
 )
@@ -31,6 +32,7 @@ from genlab.training.criterion import TRUTH, criterion_of
 from genlab.training.criterion import values_of as values_of
 from genlab.training.held_out import HeldOut, SampleDistance, repeated, silent
 
+STYLE_WEIGHT = 10  # of the style beside the content (Huang and Belongie, 2017)
 FEW = 250  # most samples of a model that samples in many passes; else evaluations would take a fifth of the time
 
 
@@ -152,10 +154,21 @@ class Translations:
             yield Figure(name, values.mean().item())
 
 
+def style_transfer(model: Stylizes, held_out: HeldOut) -> Iterator[Figure]:
+    """Yield the mean distances of stylized contents to content and style, and the sum with the paper's weights."""
+    given = [chunk.condition for chunk in held_out.chunks]
+    pairs = [model.transfer_distances(each[SOURCE], each[STYLE]) for each in given]
+    content, style = (torch.cat(part).mean().item() for part in zip(*pairs, strict=True))
+    yield Figure("content_distance", content, better="lower")
+    yield Figure("style_distance", style, better="lower")
+    yield Figure("transfer_distance", content + STYLE_WEIGHT * style, better="lower")
+
+
 EVALUATORS: Sequence[Evaluator] = (
     Evaluator((BoundsLikelihood,), bound),
     Evaluator((Reconstructs, Corrupts), denoising),
     Evaluator((Reconstructs,), reconstruction),
+    Evaluator((Stylizes,), style_transfer),
     Evaluator((Samples,), sample_distance),
 )
 

@@ -44,22 +44,29 @@ class Taps(nn.Module):
     Args:
         stages: what the images pass through one after the other.
         scale: brings images to the range that the network was trained on.
-        channels: of the last maps.
+        channels: of the maps of each stage.
+        strides: pixels of the image for each position of the maps of each stage.
     """
 
-    stride = 8  # pixels of the image for each position of the last maps
-
-    def __init__(self, stages: Sequence[nn.Module], scale: Callable[[Tensor], Tensor], channels: int) -> None:
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        scale: Callable[[Tensor], Tensor],
+        channels: Sequence[int],
+        strides: Sequence[int],
+    ) -> None:
         super().__init__()
-        self.stages, self.scale, self.channels = nn.ModuleList(stages), scale, channels
+        self.stages, self.scale = nn.ModuleList(stages), scale
+        self.channels, self.strides = channels, strides
         _freeze(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the maps (B, C, H', W') of each stage; the last have `stride` pixels for each position.
+        """Return the maps (B, C, H', W') of each stage.
 
         Images are extended to whole positions, and to two at least, by repeating their last pixels.
         """
-        high, wide = (max(-(-side // self.stride), LEAST) * self.stride - side for side in images.shape[2:])
+        stride = self.strides[-1]
+        high, wide = (max(-(-side // stride), LEAST) * stride - side for side in images.shape[2:])
         grown = pad(images, (0, wide, 0, high), mode="replicate") if high or wide else images
         maps, tapped = self.scale(grown.expand(-1, 3, -1, -1)), []
         for stage in self.stages:
@@ -101,8 +108,8 @@ def _efficientnet() -> tuple[Taps, Callable[[str | None], None]]:
         nn.Sequential(*_projected(one), whole.blocks[2], *_expanded(two)),
         nn.Sequential(*_projected(two), whole.blocks[4], *_expanded(three)),
     )
-    assert three.expand is not None
-    return Taps(stages, _as_bytes, three.expand.out_channels), partial(_load_efficientnet, whole)
+    channels = [whole.stem.out_channels, *(each.depthwise.out_channels for each in (one, two, three))]
+    return Taps(stages, _as_bytes, channels, (2, 2, 4, 8)), partial(_load_efficientnet, whole)
 
 
 def _expanded(block: Block) -> list[nn.Module]:
@@ -145,7 +152,8 @@ def _vgg() -> tuple[Taps, Callable[[str | None], None]]:
             convolutions[f"features.{number}"], channels = convolution, leaving
             layers += [convolution, nn.ReLU()]
         stages.append(nn.Sequential(*layers))
-    return Taps(stages, _standardised, channels), partial(_load_vgg, convolutions)
+    leaving_stages = [stage[-1][1] for stage in VGG_STAGES]
+    return Taps(stages, _standardised, leaving_stages, (1, 2, 4, 8)), partial(_load_vgg, convolutions)
 
 
 def _load_vgg(convolutions: Mapping[str, nn.Conv2d], vgg: str | None) -> None:
