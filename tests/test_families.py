@@ -15,7 +15,7 @@ import fast
 import genlab
 import reading
 from genlab.core.batch import Batch
-from genlab.core.condition import SOURCE, SOURCE_LABEL
+from genlab.core.condition import SOURCE_LABEL
 from genlab.core.contract import (
     CAPABILITIES,
     BoundsLikelihood,

@@ -307,8 +307,8 @@ SIGNALS: Sequence[Signal] = (
         "label_effect",
         TRANSLATION,
         "none",
-        "Mean difference of the translations of a source into two domains, divided by that of two targets: good if "
-        "near 1; near 0 the domain is ignored.",
+        "Mean difference of the translations of a source into two domains, divided by that of two targets: good "
+        "if near 1; near 0 the domain is ignored.",
     ),
     Signal(
         "source_match",
