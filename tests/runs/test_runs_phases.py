@@ -215,7 +215,7 @@ def test_the_best_checkpoint_is_one_that_later_evaluations_can_be_compared_with(
     monkeypatch.setattr(
         callbacks,
         "evaluate_on",
-        lambda data, model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
+        lambda *_, **__: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
     )
     folder = run(preset, tmp_path)
     assert saving.best_state(folder)["step"] == best

@@ -128,7 +128,7 @@ def test_the_better_of_best_and_last_is_what_is_loaded(
     monkeypatch.setattr(
         callbacks,
         "evaluate_on",
-        lambda data, model, **_: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
+        lambda *_, **__: Evaluation({"fd[pixels]": next(values)}, "fd[pixels]", 1),
     )
     result = genlab.train("vae", steps=3, evaluate_every=2, root=tmp_path, **TINY)
     folder = RunFolder(result.folder)
