@@ -117,9 +117,10 @@ def after_four_steps(recipe: Recipe) -> dict[str, Tensor]:
         batches = [Batch(images.roll(i, 0) * (1 - 0.1 * i), rows, given) for i in range(4)]
         training.step(step, iter(batches))
     model: Any = training.model
-    samples = (
-        {"samples": model.sample(4, generator=torch.Generator().manual_seed(0))} if recipe.of_sampling else {}
-    )
+    samples = {}
+    if recipe.of_sampling:
+        given = {name: value for name, value in given.items() if name in model.conditions}
+        samples["samples"] = model.sample(4, given, generator=torch.Generator().manual_seed(0))
     return {**model.state_dict(), **samples}
 
 
