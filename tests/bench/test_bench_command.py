@@ -40,6 +40,24 @@ def test_a_textbook_loop_trains_both_players(preset: str) -> None:
     assert all(any(name.startswith(player) for name in moved) for player in players)
 
 
+@pytest.mark.parametrize("preset", ["pix2pix", "cyclegan"])
+def test_a_textbook_step_of_a_translation_has_the_losses_of_genlab(preset: str) -> None:
+    options = {"width": 4, "batch_size": 8, "discriminator": "patch-16", "dropout": 0.0}
+    recipe = cases.Case(preset, *IMAGES.shape[:2], options).recipe
+    pairs = DataSpec(IMAGES, {"source": IMAGES})
+    images, sources = torch.rand(2, 8, *IMAGES.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    training = build(recipe, pairs, Randomness(0))
+    twin = copy.deepcopy(training.model)
+    before = {name: value.clone() for name, value in twin.state_dict().items()}
+    batch = Batch(images, torch.arange(8), {"source": sources})
+    ours = {name: float(value) for name, value in training.step(0, iter([batch])).items()}
+    theirs = textbook(recipe, twin, images, sources)()
+    of_generator = sum(ours.get(f"{name}_loss", 0.0) for name in ("generator", "l1", "cycle", "identity"))
+    assert theirs["discriminator"] == pytest.approx(ours["discriminator_loss"], rel=1e-3)
+    assert theirs["generator"] == pytest.approx(of_generator, rel=1e-3)
+    assert all(not torch.equal(value, before[name]) for name, value in twin.state_dict().items())
+
+
 @pytest.mark.parametrize(("preset", "options"), [("glow", {"flow_steps": 2}), ("ddpm", {})])
 def test_the_textbook_minimises_what_genlab_does(preset: str, options: dict[str, int]) -> None:
     recipe = cases.Case(preset, *IMAGES.shape[:2], {"width": 8, "batch_size": 256, **options}).recipe

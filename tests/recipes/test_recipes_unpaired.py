@@ -27,7 +27,6 @@ DOMAINS = DataSpec(GREY, {"label": LABEL, "source": GREY, "source_label": LABEL}
         ("cut", {"architecture": "unet"}, "compares layers of the generator, which --architecture unet does not"),
         ("cut", {"contrastive_weight": 0, "identity_weight": 0}, "nothing ties a translation to its source"),
         ("fastcut", {"contrastive_weight": 0}, "Set one of them above 0"),
-        ("stargan", {"architecture": "unet"}, "the wanted domain, which --architecture unet cannot take"),
         ("cut", {"positions": 1}, "--positions"),
         ("cut", {"temperature": 0}, "--temperature"),
     ],

@@ -64,6 +64,7 @@ CASES: Sequence[Case] = (
     Case("glow", 3, 32, {"batch_size": 64, "width": 64, "flow_steps": 8}, {"bf16": 2.5}),
     Case("ddpm", 3, 32, {"batch_size": 64, "width": 32}, {"bf16": 2.5}),
     Case("pix2pix", 3, 64, {"batch_size": 16, "width": 32}, {"bf16": 3.0, "float32": 1.3}),
+    Case("cyclegan", 3, 64, {"batch_size": 1, "width": 32}, {"bf16": 3.0, "float32": 1.3}),
 )
 
 

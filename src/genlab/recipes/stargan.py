@@ -97,11 +97,6 @@ class StarGANRecipe(TranslationRecipe):
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first options that cannot be combined or do not fit the data."""
         super().refuse(spec, processes)
-        if self.architecture != "resnet":
-            raise UsageError(
-                f"stargan tells the generator the wanted domain, which --architecture {self.architecture} cannot "
-                "take. Leave it out: stargan takes resnet."
-            )
         if spec is not None:
             self._refuse_data(spec)
 
