@@ -133,6 +133,8 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     there = [tensor for tensor in tensors if isinstance(tensor, There)]
     stays = bool(there)
+    if kwargs.get("device") is not None and torch.device(kwargs["device"]).type == "meta":
+        return func(*args, **kwargs)
     if "device" in kwargs and kwargs["device"] is not None:
         stays = torch.device(kwargs["device"]).type == DEVICE.type
         kwargs = {**kwargs, "device": torch.device("cpu")}

@@ -53,8 +53,11 @@ class StyleTransfer(nn.Module):
         Raises:
             UsageError: a condition that the model does not take, a value that does not fit, or a missing one.
         """
-        given = fill(self.conditions, condition, count, next(self.parameters()).device)
-        return self.stylize(given[SOURCE], given[STYLE])
+        return self.translate(fill(self.conditions, condition, count, next(self.parameters()).device))
+
+    def translate(self, condition: Condition) -> Tensor:
+        """Return the contents (B, *shape) in `condition` in their styles; both must be given."""
+        return self.stylize(condition[SOURCE], condition[STYLE])
 
     def stylize(self, content: Tensor, style: Tensor, alpha: float | None = None) -> Tensor:
         """Return contents (B, C, H, W), of any size, in the styles (B or 1, C', H', W')."""
