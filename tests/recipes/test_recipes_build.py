@@ -91,7 +91,6 @@ FAR: Mapping[str, Any] = {
     "pool": 1,
     "discriminator": "patch-34",
     "positions": 4,
-    "pool": 2,
 }
 
 
