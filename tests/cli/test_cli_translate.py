@@ -4,7 +4,6 @@ import importlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,6 @@ import genlab as package
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images
-from genlab.data.dataset import Dataset
-from genlab.data.source import open_source
-from genlab.data.wrappers import Degraded
 from genlab.verbs.using import Opened
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -29,17 +25,10 @@ COLOUR = Images(3, 16, 16)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
-    """A run of pix2pix of two steps, from digits to inverted digits."""
-    digits = open_source("digits", size=16)
-
-    def inverted(split: Any) -> Any:
-        assert isinstance(split, Dataset)
-        return Degraded(replace(split, labels=None, classes=()), lambda x, draws: -x, "inverted", 0)
-
-    source = replace(digits, train=inverted(digits.train), held_out=inverted(digits.held_out), name="inverted")
+    """A run of pix2pix of two steps."""
     root = tmp_path_factory.mktemp("translations")
     small = {"steps": 2, "width": 4, "batch_size": 4, "discriminator": "patch-16", "precision": "float32"}
-    run: package.Run = package.train("pix2pix", data=source, **small, root=root, quiet=True)
+    run: package.Run = package.train("pix2pix", data="paired-digits", size=16, **small, root=root, quiet=True)
     return run
 
 
@@ -80,8 +69,8 @@ def test_a_run_that_translates_says_so(trained: package.Run, genlab: Genlab) -> 
     assert "genlab sample" not in str(trained)
     code, out, _ = genlab("info", trained.folder)
     assert code == 0
-    assert f"it translates source to target\n  genlab translate {trained.folder} PICTURES" in out
-    assert package.info(trained).translates == ["source to target"]
+    assert f"it translates turned negatives to digits\n  genlab translate {trained.folder} PICTURES" in out
+    assert package.info(trained).translates == ["turned negatives to digits"]
 
 
 def test_what_is_printed_is_the_result(
@@ -92,7 +81,7 @@ def test_what_is_printed_is_the_result(
     assert (code, out) == (0, f"{result}\n")
     size = "the model's 16x16 pixels"
     assert out.splitlines()[1:] == [
-        "3 pictures translated to target",
+        "3 pictures translated to digits",
         f"2 pictures larger than {size}: translated in tiles; --large resize shrinks them instead",
         str(tmp_path / "a.png"),
     ]
@@ -106,8 +95,8 @@ def test_what_is_printed_is_the_result(
 
 def test_the_default_is_a_sheet_in_the_run_folder(trained: package.Run, pictures: Path) -> None:
     assert package.translate(trained, pictures).path == trained.folder / "translations/000002-pictures.png"
-    other = package.translate(trained, pictures, to="target", large="resize", seed=3)
-    assert other.path.name == "000002-pictures-to-target-seed-3-large-resize.png"
+    other = package.translate(trained, pictures, to="digits", large="resize", seed=3)
+    assert other.path.name == "000002-pictures-to-digits-seed-3-large-resize.png"
     assert "2 pictures larger than the model's 16x16 pixels: shrunk to it" in str(other)
 
 
@@ -127,7 +116,7 @@ def test_a_picture_of_the_models_size_is_translated_as_samples_are(trained: pack
     result = package.translate(trained, x)
     made = package.load(trained).sample(3, {"source": x})
     assert torch.stack(list(result.sources)).allclose(x, atol=1e-6)
-    assert (torch.stack(list(result.translations["target"])) - made).abs().max() <= 0.5 / 127.5 + 1e-5
+    assert (torch.stack(list(result.translations["digits"])) - made).abs().max() <= 0.5 / 127.5 + 1e-5
 
 
 def test_a_way_back_is_shown_and_taken(
@@ -169,8 +158,8 @@ def test_wrong_requests_are_refused_with_the_next_step(
     trained: package.Run, pictures: Path, genlab: Genlab
 ) -> None:
     wrong: dict[str, Callable[[], object]] = {
-        "this model translates source to target, not back": lambda: package.translate(
-            trained, pictures, to="source"
+        "this model translates turned negatives to digits, not back": lambda: package.translate(
+            trained, pictures, to="turned negatives"
         ),
         "must be a .png for a grid, or a folder": lambda: package.translate(trained, pictures, out="a.jpg"),
         "there is no picture or folder": lambda: package.translate(trained, pictures / "gone"),

@@ -163,20 +163,21 @@ def test_each_phase_trains_and_shows_its_own_images(tmp_path: Path) -> None:
     sides: list[tuple[str, int]] = []
 
     def noted(kind: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def note(model: Any, *, held_out: Batch, **others: Any) -> Any:
-            sides.append((kind, held_out.x.shape[-1]))
-            return work(model, held_out=held_out, **others)
+        def note(*given: Any, **others: Any) -> Any:
+            batch = others["held_out"] if kind == "preview" else given[0].batch
+            sides.append((kind, batch.x.shape[-1]))
+            return work(*given, **others)
 
         return note
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("preview", "evaluate"):
+        for name in ("preview", "evaluate_on"):
             patch.setattr(callbacks, name, noted(name, getattr(callbacks, name)))
         folder = run("growing", tmp_path)
-    expected = {"evaluate": [4, 8, BORDER, 12, 16, STEPS], "preview": [7, BORDER, 14, STEPS]}
+    expected = {"evaluate_on": [4, 8, BORDER, 12, 16, STEPS], "preview": [7, BORDER, 14, STEPS]}
     for name, steps in expected.items():
         assert [side for kind, side in sides if kind == name] == [8 if step <= BORDER else 16 for step in steps]
-    assert [event["step"] for event in folder.events("evaluation")] == expected["evaluate"]
+    assert [event["step"] for event in folder.events("evaluation")] == expected["evaluate_on"]
     assert [int(path.stem) for path in folder.previews()] == expected["preview"]
     assert [event["step"] for event in folder.events("diagnosis")] == [STEPS]
     assert checkpoint.load_state(folder.last)["batches"] == STEPS  # of 8 images, then of 16

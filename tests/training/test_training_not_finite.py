@@ -58,7 +58,7 @@ def test_a_point_that_is_nan_stops_the_run_in_the_step_that_sees_it(
     held_out = make_dataset("held-out", points[:50].copy(), None, ())
     points[123, 1] = np.nan
     source = Source("points", make_dataset("train", points, None, ()), held_out, 690)
-    monkeypatch.setattr(run_data, "as_source", lambda *_, **__: source)
+    monkeypatch.setattr(run_data, "open_translation", lambda *_, **__: source)
     with Loader(source.train, 16, seed=TINY["seed"]) as batches:
         due = next(number for number, batch in enumerate(batches) if 123 in batch.index)
     assert due > 5
