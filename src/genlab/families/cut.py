@@ -26,6 +26,11 @@ from genlab.objectives.contrastive import patch_nce
 class Encoder(Protocol):
     """A generator whose first half is also an encoder."""
 
+    @property
+    def encoded_channels(self) -> Sequence[int]:
+        """The channels of the maps."""
+        ...
+
     def encoded(self, source: Tensor) -> list[Tensor]:
         """Return maps (B, C, H, W) of several layers."""
         ...
