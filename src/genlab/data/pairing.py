@@ -30,10 +30,7 @@ def translation(
         DataError: too few pairs, or pictures on a side.
         UsageError: pairs of contents and styles.
     """
-    if reads == "styles" and pairs == "aligned":
-        raise UsageError(
-            "a style belongs to no content, so that --pairs aligned has no meaning here: leave it out."
-        )
+    refuse_pairs_of_styles(reads, pairs)
     if pairs == "aligned" or (reads == "pairs" and pairs == "auto"):
         train, held_out, rejected, found = _aligned(sides, pairs, direction, max_rejected)
     else:
@@ -46,6 +43,14 @@ def translation(
     notes = {**sides.notes, **found, "direction": " → ".join(domains)}
     every = tuple(sorted((*sides.rejected, *rejected), key=lambda its: its.path))
     return Source(sides.name, train, held_out, sides.total, every, notes=notes, domains=domains)
+
+
+def refuse_pairs_of_styles(reads: Reads, pairs: Pairs) -> None:
+    """Raise UsageError if contents and styles are to be read as pairs."""
+    if reads == "styles" and pairs == "aligned":
+        raise UsageError(
+            "a style belongs to no content, so that --pairs aligned has no meaning here: leave it out."
+        )
 
 
 def _aligned(
