@@ -34,7 +34,8 @@ from genlab.data.dataset import Split
 from genlab.data.source import open_source
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.frechet import frechet_distance
-from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.presets import PRESETS
+from genlab.recipes.summaries import SUMMARIES
 from genlab.runs.classifier import accuracy, classifier_of
 
 DATA, SIDE, WIDTH = "fashion-mnist", 32, 32

@@ -69,6 +69,10 @@ def test_python(page: str, text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     exec(compile(text, page, "exec"), {})
 
 
+def test_the_readme_counts_the_presets() -> None:
+    assert f" {len(PRESETS)} presets of " in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_every_part_has_its_option_and_its_file() -> None:
     """The page of parts names options and files that there are, and leaves out none that is a part."""
     text = (ROOT / "docs" / "parts.md").read_text()

@@ -88,6 +88,7 @@ def test_the_encoded_layers_are_those_that_the_translation_is_made_of(blocks: in
         (16, 8, 8),
         *[(32, 4, 4)] * (layers - 2),
     ]
+    assert [maps.shape[1] for maps in kept] == list(net.encoded_channels)
     assert torch.equal(kept[0], source)
     blockwise = [kept[2]]
     for block in net.blocks:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import genlab
-from genlab.core.signals import ALIASES, CRITERION, SIGNALS, Kind, Signal, signal
+from genlab.core.signal_kinds import CRITERION, Kind, Signal
+from genlab.core.signals import ALIASES, SIGNALS, signal
 from genlab.diagnosis.doctor import RULES, examine
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.logs import COLUMNS, RECOGNISED

@@ -258,7 +258,7 @@ def test_one_side_in_grey_is_read_in_colour(read: Open, root: Path) -> None:
 def test_pairs_that_cropping_cuts_apart_are_refused_or_a_few_left_out(read: Open, root: Path) -> None:
     two_folders(root, 20)
     dot(root / "A" / "04.png", 4, size=(16, 8))
-    fails(read, root, "1 of 20 pairs differ", "A/04.png (16x8) and B/04.bmp (8x8)", "--max-rejected 0.05")
+    fails(read, root, "1 of 20 pairs differ", "A/04.png (16x8) with B/04.bmp (8x8)", "--max-rejected 0.05")
     source = read(root, max_rejected=0.05)
     assert len(levels(source)) == 19
     assert {its.path for its in source.rejected} == {"A/04.png", "B/04.bmp"}

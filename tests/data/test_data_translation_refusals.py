@@ -165,6 +165,7 @@ def test_examples_that_have_sources_are_taken_as_they_are(read: Open, degraded: 
 def test_points_have_sources_too(read: Open) -> None:
     assert isinstance(read("rotated-ring8", size=None).train, Paired)
     apart = read("rotated-ring8", "sides", size=None)
+    assert apart.notes["pairs"].startswith("unpaired in training")
     assert isinstance(apart.train, Unpaired)
     assert isinstance(apart.held_out, Paired)
     examples = apart.train.source.values[np.arange(3)]
@@ -190,6 +191,8 @@ def test_what_does_not_go_together_is_refused(read: Open, root: Path) -> None:
     fails(read, str(root), "--side-by-side", kind=UsageError, side_by_side=True, source=str(root / "B"))
     fails(read, str(root), "takes no range", kind=UsageError, range=(0, 1))
     fails(read, by_hand(), "leave out --side-by-side", kind=UsageError, size=None, side_by_side=True)
+    styles = {"reads": "styles", "pairs": "aligned", "size": None}
+    fails(read, by_hand(), "--pairs aligned has no meaning", kind=UsageError, **styles)
     fails(read, str(root / "A"), "are the same", kind=UsageError, source=str(root / "B" / ".." / "A"))
     fails(read, str(root), "are two sides already", source=str(fill(root / "more", "x") / "x"))
     fails(read, "rotated-ring8", "a source for each example", size=None, source="ring8")

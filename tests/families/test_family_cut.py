@@ -60,6 +60,16 @@ class Plain(nn.Module):
         return [its.flatten(2).take_along_dim(at[:, None], 2).mT for its, at in zip(maps, positions, strict=True)]
 
 
+def test_a_new_model_has_seen_no_image() -> None:
+    averages = {
+        name: value
+        for name, value in make(norm="batch").model.state_dict().items()
+        if name.endswith("running_mean")
+    }
+    assert averages
+    assert not any(value.any() for value in averages.values())
+
+
 def test_positions_differ_within_an_image_and_between_images_and_a_small_map_gives_all() -> None:
     many, few = drawn_positions([torch.zeros(ROWS, 3, 8, 16), torch.zeros(ROWS, 6, 3, 4)], 20, draws())
     assert (many.shape, few.shape) == ((ROWS, 20), (ROWS, 12))

@@ -51,7 +51,7 @@ SMALL: tuple[Recipe, ...] = (
 OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule", "schedule_steps")
 IMAGES = Images(1, 16, 16)
 # Options of which the family refuses all values but one.
-ONE_VALUE = {"cut": ("architecture", "dropout"), "stargan": ("architecture", "dropout", "discriminator")}
+ONE_VALUE = {"cut": ("architecture",), "stargan": ("discriminator",)}
 # What must be there for an option to matter, and values that are far enough from the default to do so.
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "penalty_every": {"r1": 1.0},
@@ -67,7 +67,6 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "guidance_interval": {"labels": "embedding", "guidance": 2.0},
     "eta": {"sampler": "ddim"},
     "sampling_steps": {"sampler": "ddim"},
-    "dropout": {"architecture": "unet"},
 }
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "generator_labels": {"generator_labels": "concat", "discriminator_labels": "auxiliary"},

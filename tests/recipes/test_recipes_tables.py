@@ -18,9 +18,10 @@ from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, 
 from genlab.recipes.fields import names_of, options_of, override, values_of
 from genlab.recipes.flow import FlowName
 from genlab.recipes.gan import AdversarialName, AugmentName
-from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
+from genlab.recipes.summaries import SUMMARIES
 from genlab.regularizers.augmentation import POLICIES
 from genlab.regularizers.corruption import CORRUPTIONS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from genlab.core.errors import CheckpointError
+from genlab.core.errors import CheckpointError, UsageError
 from genlab.recipes.resolve import resolve
 from genlab.recipes.settings import Settings
-from genlab.runs.data import check_unchanged, open_data, reading_notes, record
+from genlab.runs.data import check_unchanged, open_data, open_recorded, placed, reading_notes, record
 from genlab.training.run_folder import RunFolder
 
 
@@ -49,3 +49,18 @@ def test_a_run_knows_its_two_sides_again(settings: Settings, tmp_path: Path) -> 
     paint(tmp_path / "shapes" / "B" / "alone.png", 2)
     with pytest.raises(CheckpointError, match='pairs was "12 pairs by file name" and is "13 pairs'):
         check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))
+
+
+def test_sides_in_two_places_are_found_again_in_one(settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "shapes"
+    plan = resolve("pix2pix", {"data": str(place / "B"), "source": str(place / "A"), "size": 8})
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_yaml("recipe.yaml", plan.values())
+    record(open_data(plan.settings, reads="pairs", quiet=True), folder)
+    place.rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match=r"the sources of this run are no longer at .*A\. Move them back"):
+        open_recorded(folder, plan.settings, quiet=True)
+    found = open_recorded(folder, plan.settings, str(tmp_path / "moved"), quiet=True)
+    assert len(found.train) + len(found.held_out) == 12
+    assert placed(plan.settings, str(tmp_path / "moved")).source is None

@@ -4,7 +4,7 @@ References:
     Gatys, Ecker and Bethge, 2015. A Neural Algorithm of Artistic Style. arXiv:1508.06576.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +29,11 @@ class Stylizer(Protocol):
         """How often it advances."""
         ...
 
+    @property
+    def losses(self) -> Sequence[tuple[float, float]]:
+        """The first and the last loss of each call, if it optimises."""
+        ...
+
     def __call__(self, content: Tensor, style: Tensor, advance: Callable[[], object]) -> Tensor:
         """Return contents (B, C, H, W) in the style (1, C', H', W'); calls `advance` after each step."""
         ...
@@ -42,6 +47,7 @@ class ByModel:
     """
 
     steps = 1
+    losses: Sequence[tuple[float, float]] = ()
 
     def __init__(self, model: nn.Module, alpha: float | None = None) -> None:
         self.model, self.alpha = need(model, Stylizes, "stylizing without --iterations"), alpha

@@ -84,6 +84,8 @@ class ResnetTranslator(Mixed):
             for both in pairwise(reversed(widths))
         )
         self.last = nn.Sequential(nn.ReflectionPad2d(3), Conv2d(width, target.shape[0], 7))
+        few = channels + classes, *widths[1:], widths[-1]
+        self.encoded_channels = few if count == 1 else (*few, widths[-1])
         initialise(self)
 
     def forward(self, source: Tensor, condition: Condition = NONE) -> Tensor:

@@ -10,8 +10,9 @@ from cyclopts import App, Group, Parameter
 from genlab.cli.command import option, printing
 from genlab.core.text import escaped
 from genlab.recipes.fields import aliases, flag, options_of
-from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan, resolve
+from genlab.recipes.summaries import SUMMARIES
 from genlab.verbs.train import train
 from genlab.verbs.verb import helps, summary
 

@@ -1,4 +1,4 @@
-"""Takes pairs apart: the targets, or the sources, as examples of their own."""
+"""Takes pairs apart: the targets, or the sources, as examples of their own; and reads them as a model needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +10,10 @@ import numpy as np
 from genlab.core.batch import Batch
 from genlab.core.condition import SOURCE, SOURCE_LABEL
 from genlab.core.modality import DataSpec
-from genlab.data.dataset import Array, IntArray, Split, Values
-from genlab.data.wrappers import Wrapper, digest
+from genlab.core.reading import Direction, Pairs, Reads
+from genlab.data.dataset import Array, IntArray, Source, Split, Values
+from genlab.data.pairing import refuse_pairs_of_styles
+from genlab.data.wrappers import Paired, Unpaired, WithStyle, Wrapper, digest
 
 T = TypeVar("T")
 
@@ -90,3 +92,33 @@ class _SourceValues:
     def __getitem__(self, index: IntArray, /) -> Array:
         values: Array = self.split.batch(index).condition[SOURCE].numpy()
         return values
+
+
+def as_read(opened: Source, reads: Reads, pairs: Pairs, direction: Direction, seed: int) -> Source:
+    """Return data whose examples have sources of their own, as a model reads them; see `open_translation`.
+
+    Raises:
+        UsageError: pairs of contents and styles.
+    """
+    refuse_pairs_of_styles(reads, pairs)
+    train, held_out = opened.train, opened.held_out
+    domains = opened.domains or ("source", "target")
+    if direction == "b-to-a":
+        train, held_out = (Paired(Sources(split), Targets(split)) for split in (train, held_out))
+        domains = domains[::-1]
+    if pairs == "unaligned" or (pairs == "auto" and reads in ("sides", "styles")):
+        train = Unpaired(Targets(train), Sources(train), seed)
+    if pairs == "unaligned" or reads == "styles":
+        held_out = Unpaired(Targets(held_out), Sources(held_out), seed)
+    if reads == "styles":
+        train, held_out = WithStyle(train), WithStyle(held_out)
+    notes = {**opened.notes, "pairs": _pairs_in_words(train, held_out), "direction": " → ".join(domains)}
+    return replace(opened, train=train, held_out=held_out, domains=domains, notes=notes)
+
+
+def _pairs_in_words(train: Split, held_out: Split) -> str:
+    """Return whether examples with sources of their own are read as pairs."""
+    if not held_out.spec.aligned:
+        return "unpaired"
+    known = "as the data have them"
+    return known if train.spec.aligned else f"unpaired in training; held out {known}, only to measure with"

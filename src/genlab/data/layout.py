@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genlab.core.errors import DataError
-from genlab.core.text import printable
+from genlab.core.text import few, printable
 from genlab.data import split
 from genlab.data.dataset import IntArray
 
@@ -144,6 +144,4 @@ def _unwrap(paths: list[str]) -> list[str]:
 
 def listed_folders(names: Iterable[str]) -> str:
     """Return the first few names of folders for a message."""
-    every = [f"{printable(name)}/" for name in names]
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more
+    return few((f"{printable(name)}/" for name in names), _SHOWN)

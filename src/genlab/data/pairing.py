@@ -1,13 +1,12 @@
 """Makes pairs, or two unpaired sets, of the two sides of a translation."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.reading import Direction, Pairs, Reads
-from genlab.core.text import counted
+from genlab.core.text import counted, few
 from genlab.data import split
 from genlab.data.dataset import IntArray, Rejected, Source, Split
 from genlab.data.two_sides import LEAST, BoolArray, Side, TwoSides
@@ -15,7 +14,6 @@ from genlab.data.wrappers import Paired, Unpaired, WithStyle
 
 UNPAIRED = "cyclegan or cut"  # what learns without pairs
 _ASPECT = 0.01  # relative difference of the aspect ratios of a pair that is not seen
-_SHOWN = 3  # files that a message names
 
 
 def translation(
@@ -32,10 +30,7 @@ def translation(
         DataError: too few pairs, or pictures on a side.
         UsageError: pairs of contents and styles.
     """
-    if reads == "styles" and pairs == "aligned":
-        raise UsageError(
-            "a style belongs to no content, so that --pairs aligned has no meaning here: leave it out."
-        )
+    refuse_pairs_of_styles(reads, pairs)
     if pairs == "aligned" or (reads == "pairs" and pairs == "auto"):
         train, held_out, rejected, found = _aligned(sides, pairs, direction, max_rejected)
     else:
@@ -48,6 +43,14 @@ def translation(
     notes = {**sides.notes, **found, "direction": " → ".join(domains)}
     every = tuple(sorted((*sides.rejected, *rejected), key=lambda its: its.path))
     return Source(sides.name, train, held_out, sides.total, every, notes=notes, domains=domains)
+
+
+def refuse_pairs_of_styles(reads: Reads, pairs: Pairs) -> None:
+    """Raise UsageError if contents and styles are to be read as pairs."""
+    if reads == "styles" and pairs == "aligned":
+        raise UsageError(
+            "a style belongs to no content, so that --pairs aligned has no meaning here: leave it out."
+        )
 
 
 def _aligned(
@@ -129,7 +132,7 @@ def _refuse_duplicates(sides: TwoSides) -> None:
     for side in (sides.a, sides.b):
         if same := side.duplicates:
             raise DataError(
-                f'"{sides.name}": {counted(len(same), "file")} in {side.where} share a name: {_listed(same)}. '
+                f'"{sides.name}": {counted(len(same), "file")} in {side.where} share a name: {few(same)}. '
                 f"Each name has to be there once to find its pair: rename or remove some, or use {UNPAIRED}."
             )
 
@@ -144,7 +147,7 @@ def _few(sides: TwoSides) -> DataError:
             f"arrays, with equally many, or use {UNPAIRED}."
         )
     lone = "; ".join(
-        f"{_listed([side.files[row] for row in rows])} in {side.where}"
+        f"{few([side.files[row] for row in rows])} in {side.where}"
         for side, rows in zip((a, b), sides.unmatched, strict=True)
         if len(rows)
     )
@@ -184,13 +187,12 @@ def _apart(sides: TwoSides, rows: IntArray) -> BoolArray:
 def _refuse_apart(sides: TwoSides, rows: IntArray, limit: float) -> None:
     share = len(rows) / len(sides.pairs)
     if share > limit:
-        some = "; ".join(f"{_sized(sides.a, one)} and {_sized(sides.b, two)}" for one, two in rows[:_SHOWN])
-        rest = f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        some = few(f"{_sized(sides.a, one)} with {_sized(sides.b, two)}" for one, two in rows)
         enough = math.ceil(share * 100) / 100
         leave = f", or leave these pairs out: --max-rejected {enough:g}" if enough < 1 else ""
         raise DataError(
             f'"{sides.name}": {len(rows):,} of {counted(len(sides.pairs), "pair")} differ in aspect ratio, so '
-            f"that their centres do not show the same: {some}{rest}. Crop or pad both of a pair alike{leave}."
+            f"that their centres do not show the same: {some}. Crop or pad both of a pair alike{leave}."
         )
 
 
@@ -229,9 +231,3 @@ def _enough(sides: TwoSides, what: str, train: int, held_out: int) -> None:
     for count, use in ((train, "for training"), (held_out, "held out")):
         if not count:
             raise DataError(f'"{sides.name}": no {what} {use}; give at least 1.')
-
-
-def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from genlab.core.errors import DataError
-from genlab.core.text import counted, printable
+from genlab.core.text import counted, few, printable
 from genlab.data import fit
 from genlab.data.arrange import BESIDE
 from genlab.data.cache import prepared
@@ -189,11 +189,10 @@ def _refuse_other_shapes(name: str, listing: Listing, sizes: Mapping[int, Sequen
     """Refuse pictures of which no possible size is 2:1 within a pixel."""
     others = {at: its[0] for at, its in sizes.items() if all(abs(width - 2 * height) > 1 for width, height in its)}
     if others:
-        some = [f"{printable(listing.entries[at].path)} ({w}x{h})" for at, (w, h) in list(others.items())[:_SHOWN]]
-        more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+        some = few((f"{printable(listing.entries[at].path)} ({w}x{h})" for at, (w, h) in others.items()), _SHOWN)
         raise DataError(
             f'"{name}": {len(others):,} of {counted(len(sizes), "picture")} are not twice as wide as high, as '
-            f"--side-by-side needs: {', '.join(some)}{more}. Remove them, or leave out --side-by-side."
+            f"--side-by-side needs: {some}. Remove them, or leave out --side-by-side."
         )
 
 

@@ -100,6 +100,11 @@ def locate(source: str) -> str:
     return str(path.resolve()) if _exists(path) else source
 
 
+def is_gone(source: str) -> bool:
+    """Return whether a source that `locate` made absolute is no longer there."""
+    return Path(source).is_absolute() and not _exists(Path(source))
+
+
 def _exists(path: Path) -> bool:
     """Return whether there is something at `path`; no system has a path of any length and with any characters."""
     try:

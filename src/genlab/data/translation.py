@@ -13,7 +13,7 @@ from genlab.core.errors import DataError, UsageError
 from genlab.core.files import expanded
 from genlab.core.parts import registered
 from genlab.core.reading import Direction, Pairs, Reads
-from genlab.data.apart import Sources, Targets
+from genlab.data.apart import as_read
 from genlab.data.archive import list_zip
 from genlab.data.arrayfile import open_arrays
 from genlab.data.cache import cache_folder
@@ -29,7 +29,7 @@ from genlab.data.side_pictures import join_listings, open_side_pictures
 from genlab.data.sides import find_sides, halves, join_sides, letter_of, say_sides
 from genlab.data.source import NAMES
 from genlab.data.two_sides import TwoSides
-from genlab.data.wrappers import Paired, Unpaired, WithStyle
+from genlab.data.wrappers import Unpaired
 
 _DOMAINS = 2  # at least
 
@@ -70,7 +70,9 @@ def open_translation(
     if not _may_be_sides(data, source):
         opened = as_source(data, **options)
         if SOURCE in opened.train.spec.conditions:
-            return _with_given_sources(opened, reads, source, pairs, side_by_side, direction, seed)
+            if side_by_side:
+                raise UsageError(f'"{opened.name}" has a source for each example: leave out --side-by-side.')
+            return as_read(opened, reads, pairs, direction, seed)
     sides = open_sides(data, source=source, side_by_side=side_by_side, **options)
     return translation(sides, reads, pairs, direction, seed, options.get("max_rejected", 0.01))
 
@@ -254,29 +256,3 @@ def _domains(opened: Source, seed: int) -> Source:
         )
     train, held_out = (Unpaired(split, split, seed) for split in (opened.train, opened.held_out))
     return replace(opened, train=train, held_out=held_out)
-
-
-def _with_given_sources(
-    opened: Source,
-    reads: Reads,
-    source: str | None,
-    pairs: Pairs,
-    side_by_side: bool,
-    direction: Direction,
-    seed: int,
-) -> Source:
-    """Return data whose examples have sources already, as a model reads them."""
-    if side_by_side:
-        raise UsageError(f'"{opened.name}" has a source for each example: leave out --side-by-side.')
-    train, held_out = opened.train, opened.held_out
-    domains = opened.domains or ("source", "target")
-    if direction == "b-to-a":
-        train, held_out = (Paired(Sources(split), Targets(split)) for split in (train, held_out))
-        domains = domains[::-1]
-    if pairs == "unaligned" or (pairs == "auto" and reads in ("sides", "styles")):
-        train = Unpaired(Targets(train), Sources(train), seed)
-    if pairs == "unaligned" or reads == "styles":
-        held_out = Unpaired(Targets(held_out), Sources(held_out), seed)
-    if reads == "styles":
-        train, held_out = WithStyle(train), WithStyle(held_out)
-    return replace(opened, train=train, held_out=held_out, domains=domains)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genlab.core.signals import DEAD_UNITS, GRADIENT_NORM, UPDATE_RATIO
+from genlab.core.signal_kinds import DEAD_UNITS, GRADIENT_NORM, UPDATE_RATIO
 from genlab.diagnosis.finding import Change, Evidence, Remedy, Sign
 from genlab.diagnosis.history import History, Series
 from genlab.diagnosis.rule import POINTS, START, Context, Rule

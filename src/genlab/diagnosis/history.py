@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from genlab.core.signals import Kind, signal
+from genlab.core.signal_kinds import Kind
+from genlab.core.signals import signal
 from genlab.diagnosis.finding import Evidence
 
 Array: TypeAlias = npt.NDArray[np.float64]

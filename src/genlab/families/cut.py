@@ -16,16 +16,20 @@ from genlab.core.batch import Batch
 from genlab.core.condition import SOURCE
 from genlab.core.contract import Signals
 from genlab.core.modality import Modality
-from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness
 from genlab.families.translation import Translator, generator_loss, score_signals
-from genlab.objectives.adversarial import AdversarialLoss
+from genlab.families.two_players import TwoPlayerTraining
 from genlab.objectives.contrastive import patch_nce
 
 
 @runtime_checkable
 class Encoder(Protocol):
     """A generator whose first half is also an encoder."""
+
+    @property
+    def encoded_channels(self) -> Sequence[int]:
+        """The channels of the maps."""
+        ...
 
     def encoded(self, source: Tensor) -> list[Tensor]:
         """Return maps (B, C, H, W) of several layers."""
@@ -60,7 +64,7 @@ class ContrastiveTranslator(Translator):
 
 
 @dataclass(eq=False)
-class ContrastiveTraining:
+class ContrastiveTraining(TwoPlayerTraining[ContrastiveTranslator]):
     """Trains a generator whose images look like targets, and keep what is where in their source.
 
         min_G,H max_D  L_GAN(G, D) + λ_X L_NCE(G, H; x) + λ_Y L_NCE(G, H; y)
@@ -83,22 +87,12 @@ class ContrastiveTraining:
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
-    model: ContrastiveTranslator
-    discriminator: Player
-    generator: Player
-    loss: AdversarialLoss
-    randomness: Randomness
     contrastive_weight: float
     identity_weight: float
     temperature: float
     positions: int
     flip_equivariance: bool = False
     accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both players, by name."""
-        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Update the discriminator, then the generator and the heads, on the same batch and translations."""

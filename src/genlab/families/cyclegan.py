@@ -18,11 +18,10 @@ from genlab.core.condition import NONE, SOURCE, Condition
 from genlab.core.contract import Signals
 from genlab.core.distributed import gather
 from genlab.core.modality import Modality
-from genlab.core.player import Player
-from genlab.core.random import Draws, Randomness, generator
+from genlab.core.random import Draws, generator
 from genlab.families.pool import Pool
-from genlab.families.translation import Translator, generator_loss, score_signals
-from genlab.objectives.adversarial import AdversarialLoss
+from genlab.families.translation import Translator, generator_loss, noisy, score_signals
+from genlab.families.two_players import TwoPlayerTraining
 
 
 class BothWays(nn.Module):
@@ -64,7 +63,7 @@ class CycleTranslator(Translator):
 
 
 @dataclass(eq=False)
-class CycleGANTraining:
+class CycleGANTraining(TwoPlayerTraining[CycleTranslator]):
     """Trains G and F to look real to the discriminators D_Y and D_X, and to undo each other.
 
         L_adv(G, D_Y) + L_adv(F, D_X) + λ (E‖F(G(x)) − x‖₁ + E‖G(F(y)) − y‖₁)
@@ -77,7 +76,7 @@ class CycleGANTraining:
         discriminator: the player of both discriminators.
         generator: the player of both generators.
         loss: the adversarial losses of both players.
-        randomness: decides which images of the pools are shown.
+        randomness: of the noise, and of which images of the pools are shown.
         cycle: λ.
         identity: ι; 0 needs no passes for it, and allows sides of different channels.
         pool: number of generated images of each side that are shown to its discriminator again; 0 for none.
@@ -86,11 +85,6 @@ class CycleGANTraining:
         one_pass: whether a network may see several batches at once, because no layer mixes or draws for images.
     """
 
-    model: CycleTranslator
-    discriminator: Player
-    generator: Player
-    loss: AdversarialLoss
-    randomness: Randomness
     cycle: float
     identity: float
     pool: int
@@ -101,11 +95,6 @@ class CycleGANTraining:
     def __post_init__(self) -> None:
         sides = {"target": self.model.modality, "source": self.model.source}
         self.pools = {name: Pool(self.pool, side.shape, self.randomness.device) for name, side in sides.items()}
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both players, by name."""
-        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     @property
     def state(self) -> Mapping[str, Tensor]:
@@ -143,16 +132,13 @@ class CycleGANTraining:
         target, source = targets[0], sources[0]
         adversarial = generator_loss(self.loss, self.scores_of_targets, y, target)
         adversarial = adversarial + generator_loss(self.loss, self.scores_of_sources, x, source)
-        cycle = l1_loss(back(self.noisy(target, draws)), x) + l1_loss(there(self.noisy(source, draws)), y)
+        seen = [noisy(made, self.cycle_noise, draws) for made in (target, source)]
+        cycle = l1_loss(back(seen[0]), x) + l1_loss(there(seen[1]), y)
         losses = {"generator_loss": adversarial, "cycle_loss": self.cycle * cycle}
         if self.identity:
             identity = l1_loss(targets[1], y) + l1_loss(sources[1], x)
             losses["identity_loss"] = self.cycle * self.identity * identity
         return losses, target, source
-
-    def noisy(self, made: Tensor, draws: Draws) -> Tensor:
-        """Return translations with noise, in which nothing can be hidden that is fainter than the noise."""
-        return made + self.cycle_noise * draws.normal(*made.shape[1:]) if self.cycle_noise else made
 
     def discriminator_losses(self, real: Batch, fake: Batch) -> tuple[dict[str, Tensor], Signals]:
         """Return the sum of the losses of D_Y and D_X, and the mean scores of both."""

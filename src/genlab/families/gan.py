@@ -22,9 +22,8 @@ from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.distributed import all_reduce_mean
 from genlab.core.modality import DataSpec
-from genlab.core.player import Player
 from genlab.core.random import Draws, Randomness, normal
-from genlab.objectives.adversarial import AdversarialLoss
+from genlab.families.two_players import TwoPlayerTraining
 
 DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOutput]
 """A discriminator: (x, condition) -> output."""
@@ -92,7 +91,7 @@ def _unchanged(images: Tensor, step: int, draws: Draws) -> Tensor:
 
 
 @dataclass(eq=False)
-class GANTraining:
+class GANTraining(TwoPlayerTraining[GAN]):
     """Trains the discriminator and the generator alternately (Goodfellow et al., algorithm 1).
 
     Args:
@@ -114,11 +113,6 @@ class GANTraining:
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
-    model: GAN
-    discriminator: Player
-    generator: Player
-    loss: AdversarialLoss
-    randomness: Randomness
     augment: Augment = _unchanged
     flip_labels: FlipLabels | None = None
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
@@ -127,11 +121,6 @@ class GANTraining:
     feature_matching: bool = False
     one_pass: bool = False
     accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both networks, by name."""
-        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Update the discriminator, each time on a new batch, then the generator.

@@ -4,25 +4,22 @@ References:
     Isola et al., 2017. Image-to-Image Translation with Conditional Adversarial Networks. arXiv:1611.07004.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from genlab.core.accumulation import parts
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
-from genlab.core.player import Player
-from genlab.core.random import Randomness
 from genlab.families.translation import Translator, generator_loss, score_signals
-from genlab.objectives.adversarial import AdversarialLoss
+from genlab.families.two_players import TwoPlayerTraining
 
 
 @dataclass(eq=False)
-class Pix2PixTraining:
+class Pix2PixTraining(TwoPlayerTraining[Translator]):
     """Trains a generator whose images look real to a discriminator of pairs and are near the truth in L1.
 
         min_G max_D  E[log D(x, y)] + E[log(1 − D(x, G(x)))] + λ E‖y − G(x)‖₁
@@ -37,18 +34,8 @@ class Pix2PixTraining:
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
-    model: Translator
-    discriminator: Player
-    generator: Player
-    loss: AdversarialLoss
-    randomness: Randomness
     l1: float
     accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both networks, by name."""
-        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Update the discriminator, then the generator, on the same batch and the same translations."""

@@ -6,10 +6,9 @@ References:
     arXiv:1711.09020.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, l1_loss
 
@@ -17,11 +16,10 @@ from genlab.core.accumulation import parts
 from genlab.core.batch import Batch
 from genlab.core.condition import NONE, SOURCE, SOURCE_LABEL, Condition
 from genlab.core.contract import DiscriminatorOutput, Signals
-from genlab.core.player import Player
-from genlab.core.random import Draws, Randomness
+from genlab.core.random import Draws
 from genlab.families.gan import Penalty
-from genlab.families.translation import Translator, score_signals
-from genlab.objectives.adversarial import AdversarialLoss
+from genlab.families.translation import Translator, noisy, score_signals
+from genlab.families.two_players import TwoPlayerTraining
 
 
 class DomainTranslator(Translator):
@@ -33,7 +31,7 @@ class DomainTranslator(Translator):
 
 
 @dataclass(eq=False)
-class StarGANTraining:
+class StarGANTraining(TwoPlayerTraining[DomainTranslator]):
     """Trains a generator whose translations look real, belong to their domain, and can be translated back.
 
         L_D = L_adv + λ_cls E[−log D_cls(c | x)] + λ_gp E[(‖∇D(x̂)‖₂ − 1)²]
@@ -55,21 +53,11 @@ class StarGANTraining:
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
-    model: DomainTranslator
-    discriminator: Player
-    generator: Player
-    loss: AdversarialLoss
-    randomness: Randomness
     classification_weight: float
     cycle_weight: float
     penalty: Penalty | None = None
     cycle_noise: float = 0.0
     accumulate: int = 1
-
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both networks, by name."""
-        return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Update the discriminator, each time on a new batch, then the generator on the last of them."""
@@ -107,8 +95,7 @@ class StarGANTraining:
     def generator_losses(self, batch: Batch, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Return the losses of the generator on translations `fake`."""
         out = self.model.discriminate(fake)
-        noisy = fake + self.cycle_noise * draws.normal(*fake.shape[1:]) if self.cycle_noise else fake
-        back = self.model.translate_back(noisy, batch.condition)
+        back = self.model.translate_back(noisy(fake, self.cycle_noise, draws), batch.condition)
         real = [self.scores(batch.x)] if self.loss.compares_real else []
         return {
             "generator_loss": self.loss.generator(*real, out.scores),

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from genlab.core.condition import NONE, SOURCE, Condition, fill
 from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.modality import Modality
+from genlab.core.random import Draws
 from genlab.objectives.adversarial import AdversarialLoss
 
 
@@ -55,6 +56,11 @@ def generator_loss(
 ) -> Tensor:
     """Return the generator's adversarial loss, given a function from images to the scores of their patches."""
     return loss.generator(scores(real), scores(fake)) if loss.compares_real else loss.generator(scores(fake))
+
+
+def noisy(images: Tensor, deviation: float, draws: Draws) -> Tensor:
+    """Return translations with noise, in which nothing can be hidden that is fainter than the noise."""
+    return images + deviation * draws.normal(*images.shape[1:]) if deviation else images
 
 
 def score_signals(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Signals:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from genlab.core.errors import UsageError
 from genlab.recipes.fields import option
-from genlab.recipes.translation import TranslationRecipe
+from genlab.recipes.translation import TranslationRecipe, TranslatorName
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from genlab.core.random import Randomness
     from genlab.core.reading import Reads
 
-SMALL = 16  # side of the image whose maps show how many channels the heads get
-
 
 @dataclass(frozen=True)
 class CUTRecipe(TranslationRecipe):
@@ -26,6 +24,11 @@ class CUTRecipe(TranslationRecipe):
 
     family: ClassVar[str] = "cut"
 
+    architecture: TranslatorName = option(
+        "resnet",
+        "generator network; only resnet has the layers that the contrastive loss compares",
+        part="architecture",
+    )
     contrastive_weight: float = option(
         0.5, "weight of the contrastive loss; raise it if translations lose the content of their source", least=0
     )
@@ -47,17 +50,13 @@ class CUTRecipe(TranslationRecipe):
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `ContrastiveTranslator`."""
-        import torch
-
         from genlab.architectures.projection import ProjectionHeads
         from genlab.families.cut import ContrastiveTranslator, Encoder
 
         source = spec.conditions["source"]
         generator = self.generator(source, spec.target)
         assert isinstance(generator, Encoder)
-        with torch.no_grad():
-            maps = generator.encoded(torch.zeros(1, source.shape[0], SMALL, SMALL))
-        heads = ProjectionHeads([each.shape[1] for each in maps])
+        heads = ProjectionHeads(generator.encoded_channels)
         return ContrastiveTranslator(spec.target, {"source": source}, generator, self.patches(spec.target), heads)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:

@@ -35,11 +35,10 @@ from genlab.training.terminal import Terminal
 from genlab.version import __version__
 
 PROBE_POOL = 4 * PROBED  # training images that the probes choose from
-USUAL_BATCH, FEWEST, SPARSER = (
-    16,
-    16,
-    5,
-)  # below this batch: fewer images in a probe, at least 16, and rarer probes
+USUAL_BATCH = (
+    16  # images; with smaller batches, probes take fewer images and are rarer, to stay cheap beside a step
+)
+FEWEST, SPARSER = 16, 5  # images of such a probe at least, and by which factor they are rarer at most
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _probes(run: RunSetup, current: CurrentPhase, inputs: PhaseInputs, batches: 
     """Return the probes of a phase; None if there are too few images to compare."""
     recipe = current.phase.recipe
     pack = getattr(recipe, "pack", 1)
-    few = max(1, USUAL_BATCH // recipe.batch_size)  # so that probes stay cheap beside steps of few images
+    few = max(1, USUAL_BATCH // recipe.batch_size)
     count = min(max(PROBED // few, FEWEST), len(inputs.real), len(inputs.held_out)) // pack * pack
     if count < 2:
         return None

@@ -24,7 +24,7 @@ from genlab.core.reading import Reads
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.objects import is_made
-from genlab.data.source import locate
+from genlab.data.source import is_gone, locate
 from genlab.data.translation import open_translation
 from genlab.families.vae import binarised
 from genlab.recipes.resolve import Plan, from_values, part_records
@@ -133,12 +133,11 @@ def open_recorded(
     Data that were given in Python are also found under another name, by their fingerprint.
 
     Raises:
-        UsageError: they are not known in this session.
+        UsageError: they are not known in this session, or their sources are gone.
         CheckpointError: they have changed.
     """
-    named = settings.data if data is None else locate(data)
-    reads = plan_of(folder).recipe.reads
-    for name in _candidates(folder, named) if data is None else ():
+    settings, reads = placed(settings, data), plan_of(folder).recipe.reads
+    for name in _candidates(folder, settings.data) if data is None else ():
         try:
             source = open_data(replace(settings, data=name), shard, reads=reads, quiet=quiet)
         except GenlabError:
@@ -147,9 +146,27 @@ def open_recorded(
             require_parts(folder, data=False)
             return source
     require_parts(folder, data=data is None)
-    source = open_data(replace(settings, data=named), shard, reads=reads, quiet=quiet)
+    source = open_data(settings, shard, reads=reads, quiet=quiet)
     check_unchanged(folder, source)
     return source
+
+
+def placed(settings: Settings, data: str | None) -> Settings:
+    """Return settings that name the data where they are now: at `data`, if that is given.
+
+    Sources in a place of their own that is gone have moved with the targets: `data` then holds both sides.
+    """
+    gone = settings.source is not None and is_gone(settings.source)
+    if gone and data is None:
+        raise UsageError(
+            f"the sources of this run are no longer at {settings.source}. Move them back, or give a folder with "
+            "the sources in A and the targets in B: --data FOLDER."
+        )
+    return replace(
+        settings,
+        data=settings.data if data is None else locate(data),
+        source=None if gone else settings.source,
+    )
 
 
 def _candidates(folder: RunFolder, name: str) -> list[str]:

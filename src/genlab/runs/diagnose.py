@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.errors import UsageError
-from genlab.core.signals import CRITERION
+from genlab.core.signal_kinds import CRITERION
 from genlab.core.text import counted
 from genlab.diagnosis.doctor import Diagnosis, examine_all
 from genlab.diagnosis.finding import Finding

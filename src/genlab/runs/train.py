@@ -36,7 +36,7 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import open_data, open_recorded, plan_of, reading_notes, record
+from genlab.runs.data import open_data, open_recorded, placed, plan_of, reading_notes, record
 from genlab.runs.duration import duration_note
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
@@ -140,7 +140,8 @@ def resume(
         if source.name in registered("data"):
             plan = plan.changed({"data": source.name})
         elif "data" in options:
-            plan = plan.changed({"data": locate(options["data"])})
+            now = placed(plan.settings, options["data"])
+            plan = plan.changed({"data": now.data, "source": now.source})
         validate(plan.recipe, source, shard, where)
         step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
         recipes = before.recipe, plan.recipe

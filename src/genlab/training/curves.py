@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from genlab.core.pictures import Picture, png
-from genlab.core.signals import Kind, signal
+from genlab.core.signal_kinds import Kind
+from genlab.core.signals import signal
 from genlab.core.text import counted
 
 MOST_NAMED = 8  # curves of a panel up to which there is a legend

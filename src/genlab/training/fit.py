@@ -18,7 +18,7 @@ from genlab.core.errors import NonFiniteError, RunFailureError
 from genlab.core.optimizer import require_finite, set_learning_rates
 from genlab.core.random import derive_seed, restart_stream
 from genlab.core.schedules import Schedule
-from genlab.core.signals import CRITERION
+from genlab.core.signal_kinds import CRITERION
 from genlab.diagnosis.finding import Finding
 from genlab.training.average import Average
 from genlab.training.callbacks import Callbacks, Progress

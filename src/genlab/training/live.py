@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genlab.core.signals import LOSS, signal
+from genlab.core.signal_kinds import LOSS
+from genlab.core.signals import signal
 from genlab.core.text import plain
 from genlab.diagnosis.finding import span
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core.pictures import png
-from genlab.core.signals import INDEX, Signal, signal
+from genlab.core.signal_kinds import INDEX, Signal
+from genlab.core.signals import signal
 from genlab.core.text import counted, plain
 from genlab.diagnosis.finding import span
 from genlab.recipes.command import train_command

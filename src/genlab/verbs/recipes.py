@@ -6,8 +6,9 @@ from fnmatch import fnmatch
 from typing import Any
 
 from genlab.core.errors import UsageError, suggestion
-from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.summaries import SUMMARIES
 from genlab.verbs.verb import verb
 
 

@@ -120,11 +120,8 @@ def stylize(
     from genlab.data.read import unreadable
 
     side = size or (LARGE if iterations is None else LARGE_OPTIMISED)
-    contents, looks, several = _listed(Path(content)), _listed(Path(style)), Path(content).is_dir()
-    if Path(style).is_dir():
-        raise UsageError(f"the style {style} is a folder. Choose one picture in it.")
-    if single and several:
-        raise UsageError(f"--out {out} is one picture, but {content} is a folder. Give a folder: --out FOLDER.")
+    contents, looks = _listed(Path(content)), _listed(Path(style))
+    _refuse_folders(content, style, single)
     stem, words = Path(content).stem or "pictures", {"style": Path(style).stem, "alpha": alpha, "size": size}
     stylizer: Stylizer
     if iterations is None:
@@ -134,7 +131,7 @@ def stylize(
     else:
         stylizer, channels = _optimising(iterations, vgg, device, alpha), 3
         place = _here(stem, {**words, "iterations": iterations})
-    into = into or (place.with_suffix("") if several else None)
+    into = into or (place.with_suffix("") if Path(content).is_dir() else None)
     if into:
         refuse_filled(into)
     done = stylize_each(stylizer, contents, read_style(looks, side, channels), side, channels, into)
@@ -143,8 +140,7 @@ def stylize(
     path = into or single or place
     if not into:
         write_png(path, done.pictures[0])
-    losses = getattr(stylizer, "losses", ())
-    return Stylized(done.names, done.pictures, done.rejected, path, side, done.reduced, losses)
+    return Stylized(done.names, done.pictures, done.rejected, path, side, done.reduced, stylizer.losses)
 
 
 def _refuse(
@@ -164,6 +160,14 @@ def _refuse(
             raise UsageError(
                 f"--{name} {value} has no effect with --iterations, which uses no run. Leave one out."
             )
+
+
+def _refuse_folders(content: File, style: File, out: Path | None) -> None:
+    """Refuse a folder of styles, and one picture `out` for a folder of contents."""
+    if Path(style).is_dir():
+        raise UsageError(f"the style {style} is a folder. Choose one picture in it.")
+    if out and Path(content).is_dir():
+        raise UsageError(f"--out {out} is one picture, but {content} is a folder. Give a folder: --out FOLDER.")
 
 
 def _listed(path: Path) -> "Listing":

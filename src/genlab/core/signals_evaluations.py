@@ -1,0 +1,67 @@
+"""Signals of evaluations."""
+
+from collections.abc import Sequence
+
+from genlab.core.signal_kinds import BITS, BOUND, CRITERION, FD, L1, MSE, TRANSFER, Kind, Signal
+
+EVALUATIONS: Sequence[Signal] = (
+    # Evaluations, on held-out images with the published weights and the same noise each time.
+    Signal("bits_per_dimension", BITS, "lower", "Mean −log₂ P(x) per byte of an image, or an upper bound on it."),
+    Signal(
+        "negative_bound",
+        BOUND,
+        "lower",
+        "Mean −ELBO in nats per image; only models with the same --reconstruction can be compared by it.",
+    ),
+    Signal("denoising_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] after denoising."),
+    Signal("reconstruction_mse", MSE, "lower", "Mean squared error per pixel in [-1, 1] of reconstructions."),
+    Signal("content_distance", TRANSFER, "lower", "Squared distance of stylized contents to the features wanted."),
+    Signal(
+        "style_distance",
+        TRANSFER,
+        "lower",
+        "Squared distance of mean and deviation of each feature to the style's.",
+    ),
+    Signal(
+        "transfer_distance", TRANSFER, "lower", "The distance to the content, and ten times that to the style."
+    ),
+    Signal(
+        "fd[{extractor}]",
+        FD,
+        "lower",
+        "Fréchet distance between samples and held-out images in the extractor's features; it is not the FID.",
+    ),
+    Signal(
+        "fd_source[{extractor}]",
+        FD,
+        "none",
+        "Fréchet distance between untranslated sources and held-out images: good if fd is far below it.",
+    ),
+    Signal(
+        "translation_l1", L1, "lower", "Mean absolute error per pixel in [-1, 1] of translations to the truth."
+    ),
+    Signal(
+        "source_l1",
+        L1,
+        "none",
+        "Mean absolute error of untranslated sources to the truth: good if translation_l1 is far below it.",
+    ),
+    Signal(
+        "translation_psnr",
+        Kind("PSNR", group="evaluation"),
+        "higher",
+        "Peak signal-to-noise ratio of translations compared with the truth, in dB.",
+    ),
+    Signal(
+        "cycle_l1",
+        L1,
+        "lower",
+        "Mean absolute error of sources that are translated, rounded to bytes, and translated back.",
+    ),
+    Signal(
+        CRITERION,
+        Kind(CRITERION, group="evaluation"),
+        "lower",
+        "The evaluated value that decides which checkpoint is the best.",
+    ),
+)
