@@ -1,0 +1,225 @@
+"""Translations that fail for a known reason, and healthy ones, to test the doctor on.
+
+All pictures are 16 pixels wide, those of the checkerboards 32. Thresholds are tuned on the even seeds and results
+reported on the odd ones.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from failures import HEALTHY, Case, Kind
+from genlab.data.dataset import Split
+from genlab.data.source import open_source
+
+SIDE, LARGE = 16, 32
+PARTS = ("testA", "testB", "trainA", "trainB")  # classes of the archive of horses, in order
+TRAINED, HELD_OUT = 600, 200
+BASE: Mapping[str, Any] = {"size": SIDE, "width": 8, "batch_size": 16, "steps": 300, "lr": 1e-3}
+PATCHES: Mapping[str, Any] = {"discriminator": "patch-16"}
+RESNET: Mapping[str, Any] = {**PATCHES, "architecture": "resnet", "blocks": 2}
+OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
+    "pix2pix": PATCHES,
+    "cyclegan": RESNET,
+    "cut": {**RESNET, "positions": 64},
+    "stargan": {"blocks": 2, "discriminator_steps": 2, "cycle_weight": 3.0, "steps": 200},
+    "diffusion-translation": {},
+    "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
+    "dcgan-upsample": {"size": LARGE, "width": 16, "lr": 2e-4},
+    "sngan": {"size": LARGE, "width": 8, "discriminator_steps": 1, "lr": 2e-4},
+    "conv-vae": {"size": LARGE},
+}
+Pictures = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What makes a run fail: its options, or pictures that are corrupted."""
+
+    preset: str
+    data: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    corruption: str = ""
+
+
+TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE}
+CAUSES: Mapping[str, Sequence[Cause]] = {
+    "does nothing": (
+        Cause("cyclegan", "colours", {"identity_weight": 50.0}),
+        Cause("cut", "horses", {"contrastive_weight": 50.0, "discriminator_lr": 1e-7}),
+        Cause("cyclegan", "digits", {"discriminator_lr": 1e-7, "identity_weight": 5.0}),
+    ),
+    "colours inverted": (
+        Cause("pix2pix", "digits", corruption="inverted targets"),
+        Cause("cyclegan", "horses", corruption="inverted targets"),
+        Cause("cut", "colours", corruption="inverted targets"),
+    ),
+    "hidden cycle": (
+        Cause("cyclegan", "mosaics", {"cycle_weight": 30.0, "identity_weight": 0.0}),
+        Cause("cyclegan", "mosaics", {"identity_weight": 0.0, "architecture": "unet", "blocks": None}),
+    ),
+    "source ignored": (
+        Cause("pix2pix", "digits", {"l1": 0.0, "discriminator_lr": 2e-2}),
+        Cause("cyclegan", "colours", {"cycle_weight": 0.0, "discriminator_lr": 2e-2}),
+        Cause("cut", "digits", {"contrastive_weight": 0.0, "identity_weight": 0.0}),
+    ),
+    "domain ignored": (
+        Cause("stargan", "tints", {"classification_weight": 0.0}),
+        Cause("stargan", "tinted photos", {"classification_weight": 0.0}),
+        Cause("stargan", "tints", corruption="shuffled labels"),
+    ),
+    "checkerboard": (
+        Cause("pix2pix", "colours", {**TRANSPOSED, "architecture": "resnet", "blocks": 2}),
+        Cause("cyclegan", "horses", TRANSPOSED),
+        Cause("dcgan", "faces"),
+    ),
+    "mismatched pairs": (
+        Cause("pix2pix", "digits", {"steps": 20}, "shuffled pairs"),
+        Cause("pix2pix", "colours", {"steps": 20}, "off by one"),
+        Cause("pix2pix", "mosaics", {"steps": 20}, "reversed order"),
+    ),
+}
+EXPECTED: Mapping[str, Sequence[str]] = {
+    "does nothing": ("does-nothing",),
+    "colours inverted": ("colours-inverted",),
+    "hidden cycle": ("hidden-cycle",),
+    "source ignored": ("source-ignored",),
+    "domain ignored": ("domain-ignored",),
+    "checkerboard": ("checkerboard",),
+    "mismatched pairs": ("pairs-do-not-match",),
+}
+HEALTHY_RUNS = (
+    Cause("pix2pix", "digits"),
+    Cause("pix2pix", "colours", {"architecture": "resnet", "blocks": 2}),
+    Cause("pix2pix", "mosaics"),
+    Cause("cyclegan", "colours"),
+    Cause("cyclegan", "horses"),
+    Cause("cut", "horses"),
+    Cause("cut", "colours"),
+    Cause("stargan", "tints"),
+    Cause("stargan", "tinted photos"),
+    Cause("dcgan-upsample", "faces"),
+    Cause("conv-vae", "photos"),
+    Cause("sngan", "photos"),
+)
+KINDS = {
+    kind: Kind(EXPECTED[kind], [cause.preset for cause in causes], [cause.options for cause in causes])
+    for kind, causes in CAUSES.items()
+}
+
+
+def cases() -> Iterator[Case]:
+    """Yield all runs, those for tuning first: each cause with two seeds."""
+    for half in range(2):
+        for kind, causes in ((HEALTHY, HEALTHY_RUNS), *CAUSES.items()):
+            for place, cause in enumerate(causes):
+                yield Case(kind, cause.preset, cause.data, 2 * place + half, cause.options, cause.corruption)
+
+
+def options_of(case: Case, zips: Mapping[str, str], place: Path) -> dict[str, Any]:
+    """Return all options of a case; its pictures are written to a file in `place`.
+
+    Args:
+        case: the run.
+        zips: the archives that are there, by "cifar10", "horses" and "faces".
+        place: an existing folder.
+    """
+    options = {**BASE, **OPTIONS[case.preset], **case.options}
+    path = place / f"{case.name}.npz"
+    np.savez(path, **pictures(case, options["size"], zips))
+    if case.data == "horses":
+        options["pairs"] = "unaligned"
+    return {**options, "data": str(path), "seed": case.seed}
+
+
+def pictures(case: Case, side: int, zips: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the arrays of a case's pictures."""
+    random = np.random.default_rng(case.seed)
+    if case.data in ("faces", "photos"):
+        train, held_out = halves(zips[NEEDED[case.data]], side, random)
+        return {"images": train, "held_out_images": held_out}
+    if case.data.startswith("tint"):
+        parts = {"": 0, "held_out_": 1}
+        both = halves(zips.get(NEEDED.get(case.data, ""), "digits"), side, random)
+        made = {name: _tinted(both[at], random) for name, at in parts.items()}
+        if case.corruption:
+            made[""] = made[""][0], random.permutation(made[""][1])
+        names = ("images", "labels")
+        return {f"{part}{name}": array for part, its in made.items() for name, array in zip(names, its, strict=True)}
+    sides = _sides(case.data, side, zips, random)
+    return CORRUPTIONS[case.corruption](sides, random) if case.corruption else sides
+
+
+NEEDED = {
+    "colours": "cifar10",
+    "mosaics": "cifar10",
+    "photos": "cifar10",
+    "tinted photos": "cifar10",
+    "horses": "horses",
+    "faces": "faces",
+}
+
+
+def halves(source: str, side: int, random: np.random.Generator) -> tuple[Pictures, Pictures]:
+    """Return some training and held-out pictures of a source, (N, C, H, W)."""
+    opened = open_source(source, size=side)
+    train, held_out = opened.train, opened.held_out
+    return (
+        _some(train, TRAINED, random, np.arange(len(train))),
+        _some(held_out, HELD_OUT, random, np.arange(len(held_out))),
+    )
+
+
+def _some(split: Split, count: int, random: np.random.Generator, among: npt.NDArray[np.int64]) -> Pictures:
+    rows = random.permutation(among)[:count]
+    return np.round((split.batch(rows).x.numpy() + 1) * 127.5).astype(np.uint8)
+
+
+def _sides(data: str, side: int, zips: Mapping[str, str], random: np.random.Generator) -> dict[str, Pictures]:
+    if data == "horses":
+        opened = open_source(zips["horses"], size=side).train
+        named = {name: np.flatnonzero(opened.labels == label) for label, name in enumerate(PARTS)}
+        counts = {"train": TRAINED, "test": HELD_OUT // 2}
+        return {name: _some(opened, counts[name[:-1]], random, rows) for name, rows in named.items()}
+    of_parts = zip(("train", "test"), halves(zips.get(NEEDED.get(data, ""), "digits"), side, random), strict=True)
+    found = {}
+    for part, images in of_parts:
+        found[f"{part}A"], found[f"{part}B"] = TRANSLATED[data](images)
+    return found
+
+
+def _mosaic(images: Pictures) -> Pictures:
+    count, channels, height, width = images.shape
+    blocks = images.reshape(count, channels, height // 4, 4, width // 4, 4).mean((3, 5)).astype(np.uint8)
+    return blocks.repeat(4, 2).repeat(4, 3)
+
+
+TRANSLATED: Mapping[str, Callable[[Pictures], tuple[Pictures, Pictures]]] = {
+    "digits": lambda images: (255 - np.rot90(images, axes=(2, 3)), images),
+    "colours": lambda images: (images, np.roll(images, 1, axis=1)),
+    "mosaics": lambda images: (images, _mosaic(images)),
+}
+
+
+def _tinted(images: Pictures, random: np.random.Generator) -> tuple[Pictures, Pictures]:
+    """Return pictures in one of three colours, and which."""
+    labels = random.integers(3, size=len(images))
+    tints = np.full((3, 3), 0.25) + 0.75 * np.eye(3)
+    return (images * tints[labels][:, :, None, None]).astype(np.uint8), labels
+
+
+def _targets(change: Callable[[Pictures], Pictures], parts: Sequence[str]) -> Any:  # noqa: ANN401
+    return lambda sides, random: {n: change(x) if n in parts else x for n, x in sides.items()}
+
+
+BOTH = ("trainB", "testB")
+CORRUPTIONS: Mapping[str, Callable[[dict[str, Pictures], np.random.Generator], dict[str, Pictures]]] = {
+    "inverted targets": _targets(lambda x: 255 - x, ["trainB"]),
+    "shuffled pairs": lambda sides, random: {n: random.permutation(x) if n in BOTH else x for n, x in sides.items()},
+    "off by one": _targets(lambda x: np.roll(x, 1, 0), BOTH),
+    "reversed order": _targets(lambda x: x[::-1], BOTH),
+}
