@@ -50,8 +50,11 @@ def test_without_pairs_or_with_too_few_there_is_no_answer() -> None:
         return pair_relation(split) is None
 
     few = make_dataset("test", np.zeros((FEWEST - 1, 1, 8, 8), dtype=np.uint8), None, ())
+    many = make_dataset(
+        "test", np.random.default_rng(0).integers(0, 256, (100, 1, 8, 8), dtype=np.uint8), None, ()
+    )
     same = make_dataset("test", np.zeros((100, 1, 8, 8), dtype=np.uint8), None, ())
     assert unknown(few)
     assert unknown(Paired(few, few))
-    assert unknown(Unpaired(DIGITS, DIGITS, 0))
+    assert unknown(Unpaired(many, many, 0))
     assert unknown(Paired(same, same))  # no two sources differ

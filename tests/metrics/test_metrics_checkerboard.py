@@ -33,15 +33,15 @@ def pattern(side: int, stride: int, across: bool) -> Tensor:
     return wave[:, None] * wave if across else wave[:, None].expand(side, side)
 
 
-@pytest.mark.parametrize("side", [SMALLEST, 32, 64, 128])
+@pytest.mark.parametrize("side", [SMALLEST, 64, 128])
 @pytest.mark.parametrize(("stride", "across"), [(2, True), (2, False), (4, True), (4, False)])
 def test_the_variance_of_a_pattern_is_measured(side: int, stride: int, across: bool) -> None:
     images = smooth(side)
     found = pattern_variance(images + AMPLITUDE * pattern(side, stride, across)) - pattern_variance(images)
-    assert math.sqrt(found) == pytest.approx(6, rel=0.05 if side > SMALLEST else 0.15)
+    assert math.sqrt(found) == pytest.approx(6, rel=0.03 if side > SMALLEST else 0.15)
 
 
-@pytest.mark.parametrize("side", [SMALLEST, 32, 64, 128])
+@pytest.mark.parametrize("side", [SMALLEST, 64, 128])
 def test_pictures_whose_spectrum_falls_have_no_pattern(side: int) -> None:
     assert math.sqrt(pattern_variance(coloured_noise(side))) < 2
 
