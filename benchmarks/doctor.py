@@ -199,14 +199,15 @@ def _page(
         there = {(half, outcome.case.preset) for outcome in mine}
         notes = "".join(note for place, note in NOTES.items() if place in there)
         if mine:
-            parts.append(f"## {title}\n\n{notes}{_detection(mine, runs)}")
+            parts.append(f"## {title}\n\n{notes}{detection(mine)}{_missed(mine, runs)}")
     cures = _cures([outcome for outcome in outcomes if outcome.case.kind != HEALTHY], runs)
     if cures:
         parts.append(f"## Cures\n\n{cures}")
     return "\n".join(parts)
 
 
-def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
+def detection(outcomes: Sequence[Outcome], kinds: Mapping[str, Kind] = KINDS) -> str:
+    """Return what was found and flagged, as a table of the kinds of failures."""
     failing = [outcome for outcome in outcomes if outcome.case.kind != HEALTHY]
     healthy = [outcome for outcome in outcomes if outcome.case.kind == HEALTHY]
     flagged = [outcome for outcome in healthy if outcome.found]
@@ -220,7 +221,7 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
         "| cause | runs | found | after, median | right findings | other findings |\n",
         "|---|--:|--:|--:|---|---|\n",
     ]
-    for kind, about in KINDS.items():
+    for kind, about in kinds.items():
         mine = [outcome for outcome in failing if outcome.case.kind == kind]
         if mine:
             shares = [outcome.right for outcome in mine if outcome.right is not None]
@@ -231,8 +232,14 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
             )
     lines.append(f"| none | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
     lines.append(_flagged(flagged))
-    for outcome in failing:
-        if outcome.right is None:
+    return "".join(lines)
+
+
+def _missed(outcomes: Sequence[Outcome], runs: Path) -> str:
+    """Return a line about each failing run that was not found."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.right is None and outcome.case.kind != HEALTHY:
             found, case = ", ".join(outcome.found) or "nothing", outcome.case
             ends = [f"{value:.3g}" if value else "not at all" for value in (outcome.quality, _healthy(case, runs))]
             lines.append(

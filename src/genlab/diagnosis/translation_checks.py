@@ -43,11 +43,9 @@ def source_ignored(history: History, context: Context) -> Sign | None:
     if since is not None:
         return Sign(since, [effect.shows("source_effect", f"above {IGNORED}")])
     match = _settled(history, context, "source_match")
-    inverted, change = (
-        history[name].smooth().at(match.steps) for name in ("colour_inversion", "translation_change")
-    )
-    own = (inverted > INVERTED) | (change < UNCHANGED)  # which are failures of their own
-    since = match.true_since((match.values < UNRELATED) & ~own, LONG)
+    inverted = history["colour_inversion"].smooth().at(match.steps) > INVERTED
+    unchanged = history["translation_change"].smooth().at(match.steps) < UNCHANGED
+    since = match.true_since((match.values < UNRELATED) & ~(inverted | unchanged), LONG)
     return None if since is None else Sign(since, [match.shows("source_match", f"above {UNRELATED}")])
 
 
