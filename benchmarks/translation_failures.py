@@ -15,7 +15,7 @@ import numpy.typing as npt
 from failures import HEALTHY, Case, Kind
 from genlab.data.dataset import Split
 from genlab.data.source import open_source
-from hiding import Hiding
+from small_translators import Hiding, Shallow
 
 SIDE, LARGE = 16, 32
 PARTS = ("testA", "testB", "trainA", "trainB")  # classes of the archive of horses, in order
@@ -48,13 +48,13 @@ class Cause:
     corruption: str = ""
 
 
-COPIES: Mapping[str, Any] = {"pairs": "unaligned", "norm": "none"}  # without norms a few steps teach to copy
+COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
 TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE}
 HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 400}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
         Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 20.0}),
-        Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 2.0, "discriminator_lr": 1e-7}),
+        Cause("cyclegan", "dusk", {**COPIES, "discriminator_lr": 1e-7}),
     ),
     "colours inverted": (
         Cause("pix2pix", "digits", corruption="inverted targets"),
@@ -95,7 +95,7 @@ EXPECTED: Mapping[str, Sequence[str]] = {
 HEALTHY_RUNS = (
     Cause("pix2pix", "digits"),
     Cause("pix2pix", "negatives", {"architecture": "resnet", "blocks": 2}),
-    Cause("cyclegan", "dusk", {"pairs": "unaligned"}),
+    Cause("cyclegan", "dusk", COPIES),
     Cause("cyclegan", "horses"),
     Cause("cut", "colours"),
     Cause("stargan", "tints"),
@@ -130,7 +130,7 @@ def options_of(case: Case, zips: Mapping[str, str], place: Path) -> dict[str, An
     options = {**BASE, **OPTIONS[case.preset], **case.options}
     path = place / f"{case.name}.npz"
     np.savez(path, **pictures(case, options["size"], zips))
-    if case.data == "horses":
+    if case.data in ("horses", "dusk"):
         options["pairs"] = "unaligned"
     return {**options, "data": str(path), "seed": case.seed}
 
@@ -142,15 +142,8 @@ def pictures(case: Case, side: int, zips: Mapping[str, str]) -> Mapping[str, Any
         train, held_out = halves(zips[NEEDED[case.data]], side, 3, random)
         return {"images": train, "held_out_images": held_out}
     if case.data.startswith("tint"):
-        parts = {"": 0, "held_out_": 1}
-        both = halves(zips.get(NEEDED.get(case.data, ""), "digits"), side, 3, random)
-        made = {name: _tinted(both[at], random) for name, at in parts.items()}
-        if case.corruption:
-            made[""] = made[""][0], random.permutation(made[""][1])
-        names = ("images", "labels")
-        return {
-            f"{part}{name}": array for part, its in made.items() for name, array in zip(names, its, strict=True)
-        }
+        train, held_out = halves(zips.get(NEEDED.get(case.data, ""), "digits"), side, 3, random)
+        return _tinted("", train, random) | _tinted("held_out_", held_out, random)
     sides = _sides(case.data, side, zips, random)
     return CORRUPTIONS[case.corruption](sides, random) if case.corruption else sides
 
@@ -198,8 +191,9 @@ def _sides(data: str, side: int, zips: Mapping[str, str], random: np.random.Gene
 
 def _mosaic(images: Pictures) -> Pictures:
     count, channels, height, width = images.shape
-    blocks = images.reshape(count, channels, height // 4, 4, width // 4, 4).mean((3, 5)).astype(np.uint8)
-    return blocks.repeat(4, 2).repeat(4, 3)
+    blocks: Pictures = images.reshape(count, channels, height // 4, 4, width // 4, 4).mean((3, 5)).astype(np.uint8)
+    mosaic: Pictures = blocks.repeat(4, 2).repeat(4, 3)
+    return mosaic
 
 
 TRANSLATED: Mapping[str, Callable[[Pictures], tuple[Pictures, Pictures]]] = {
@@ -211,11 +205,12 @@ TRANSLATED: Mapping[str, Callable[[Pictures], tuple[Pictures, Pictures]]] = {
 }
 
 
-def _tinted(images: Pictures, random: np.random.Generator) -> tuple[Pictures, Pictures]:
-    """Return pictures in one of three colours, and which."""
+def _tinted(part: str, images: Pictures, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    """Return pictures, each in one of three colours, and in which."""
     labels = random.integers(3, size=len(images))
     tints = np.full((3, 3), 0.25) + 0.75 * np.eye(3)
-    return (images * tints[labels][:, :, None, None]).astype(np.uint8), labels
+    tinted = (images * tints[labels][:, :, None, None]).astype(np.uint8)
+    return {f"{part}images": tinted, f"{part}labels": labels}
 
 
 def _targets(change: Callable[[Pictures], Pictures], parts: Sequence[str]) -> Any:  # noqa: ANN401
@@ -225,9 +220,7 @@ def _targets(change: Callable[[Pictures], Pictures], parts: Sequence[str]) -> An
 BOTH = ("trainB", "testB")
 CORRUPTIONS: Mapping[str, Callable[[dict[str, Pictures], np.random.Generator], dict[str, Pictures]]] = {
     "inverted targets": _targets(lambda x: 255 - x, ["trainB"]),
-    "shuffled pairs": lambda sides, random: {
-        n: random.permutation(x) if n in BOTH else x for n, x in sides.items()
-    },
+    "shuffled pairs": lambda sides, random: sides | {name: random.permutation(sides[name]) for name in BOTH},
     "off by one": _targets(lambda x: np.roll(x, 1, 0), BOTH),
     "reversed order": _targets(lambda x: x[::-1], BOTH),
 }
