@@ -26,7 +26,7 @@ RESNET: Mapping[str, Any] = {**PATCHES, "architecture": "resnet", "blocks": 2}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "pix2pix": PATCHES,
     "cyclegan": {**RESNET, "steps": 200},
-    "cut": {**RESNET, "positions": 64},
+    "cut": {**RESNET, "positions": 64, "steps": 200},
     "stargan": {"blocks": 2, "discriminator_steps": 2, "cycle_weight": 3.0, "steps": 200, "lr": 5e-4},
     "diffusion-translation": {},
     "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
@@ -53,8 +53,8 @@ TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE}
 HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 400}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
-        Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 20.0}),
-        Cause("cyclegan", "dusk", {**COPIES, "discriminator_lr": 1e-7}),
+        Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 20.0, "steps": 300}),
+        Cause("cyclegan", "dusk", {**COPIES, "discriminator_lr": 1e-7, "steps": 300}),
     ),
     "colours inverted": (
         Cause("pix2pix", "digits", corruption="inverted targets"),
