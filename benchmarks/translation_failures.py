@@ -26,7 +26,7 @@ RESNET: Mapping[str, Any] = {**PATCHES, "architecture": "resnet", "blocks": 2}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "pix2pix": PATCHES,
     "cyclegan": {**RESNET, "steps": 200},
-    "cut": {**RESNET, "positions": 64, "steps": 200},
+    "cut": {**RESNET, "blocks": 1, "positions": 64, "steps": 200},
     "stargan": {"blocks": 2, "discriminator_steps": 2, "cycle_weight": 3.0, "steps": 200, "lr": 5e-4},
     "diffusion-translation": {},
     "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
@@ -49,7 +49,7 @@ class Cause:
 
 
 COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
-TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE}
+TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE, "steps": 240}
 HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 400}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
@@ -58,7 +58,7 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     ),
     "colours inverted": (
         Cause("pix2pix", "digits", corruption="inverted targets"),
-        Cause("cyclegan", "negatives"),
+        Cause("cyclegan", "negatives", COPIES),
     ),
     "hidden cycle": (
         Cause("cyclegan", "mosaics", HIDDEN),
@@ -96,11 +96,11 @@ HEALTHY_RUNS = (
     Cause("pix2pix", "digits"),
     Cause("pix2pix", "negatives", {"architecture": "resnet", "blocks": 2}),
     Cause("cyclegan", "dusk", COPIES),
-    Cause("cyclegan", "horses"),
+    Cause("cyclegan", "horses", COPIES),
     Cause("cut", "colours"),
     Cause("stargan", "tints"),
     Cause("stargan", "tinted photos"),
-    Cause("pix2pix", "colours", {"size": LARGE}),
+    Cause("pix2pix", "colours", {"size": LARGE, "steps": 240}),
     Cause("dcgan-upsample", "faces"),
     Cause("conv-vae", "photos"),
     Cause("sngan", "photos"),
