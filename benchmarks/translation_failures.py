@@ -27,7 +27,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "pix2pix": PATCHES,
     "cyclegan": {**RESNET, "steps": 200},
     "cut": {**RESNET, "blocks": 1, "positions": 64, "steps": 200},
-    "stargan": {"blocks": 2, "discriminator_steps": 2, "cycle_weight": 3.0, "steps": 200, "lr": 5e-4},
+    "stargan": {"blocks": 1, "discriminator_steps": 1, "cycle_weight": 3.0, "steps": 160, "lr": 5e-4},
     "diffusion-translation": {},
     "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
     "dcgan-upsample": {"size": LARGE, "width": 16, "lr": 2e-4},
@@ -50,7 +50,7 @@ class Cause:
 
 COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
 TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE, "steps": 240}
-HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 400}
+HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 300}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
         Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 20.0, "steps": 300}),
@@ -66,15 +66,15 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     ),
     "source ignored": (
         Cause("pix2pix", "digits", {"l1": 0.0, "discriminator_lr": 2e-2}),
-        Cause("cut", "digits", {"contrastive_weight": 0.0, "identity_weight": 0.0}),
+        Cause("pix2pix", "negatives", {"l1": 0.0, "discriminator_lr": 2e-2}),
     ),
     "domain ignored": (
         Cause("stargan", "tints", {"classification_weight": 0.0}),
         Cause("stargan", "tinted photos", {"classification_weight": 0.0}),
     ),
     "checkerboard": (
-        Cause("pix2pix", "colours", {**TRANSPOSED, "architecture": "resnet", "blocks": 2}),
         Cause("pix2pix", "negatives", TRANSPOSED),
+        Cause("pix2pix", "digits", TRANSPOSED),
         Cause("dcgan", "faces"),
     ),
     "mismatched pairs": (

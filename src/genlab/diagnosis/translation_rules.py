@@ -65,7 +65,7 @@ RULES = (
     ),
     Rule(
         "source-ignored",
-        "Source ignored: all sources are translated into nearly the same image",
+        "Source ignored: translations have nothing to do with their source",
         source_ignored,
         "The discriminator accepts an image of the target domain whatever its source is. It happens if the loss "
         "that ties a translation to its source has too little weight, or if the discriminator wins at once.",
