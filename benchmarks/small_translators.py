@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 COARSE = 4  # pixels of a block without details
-AMPLIFIED, FAINT = 50.0, 0.02
+AMPLIFIED, FAINT = 30.0, 0.02
 FAST = 10.0  # how much faster the logarithm of the strength of details learns
 
 

@@ -27,7 +27,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "pix2pix": PATCHES,
     "cyclegan": {**RESNET, "steps": 200},
     "cut": {**RESNET, "blocks": 1, "positions": 64, "steps": 200},
-    "stargan": {"blocks": 1, "discriminator_steps": 1, "cycle_weight": 3.0, "steps": 160, "lr": 5e-4},
+    "stargan": {"blocks": 1, "discriminator_steps": 1, "cycle_weight": 3.0, "steps": 220, "lr": 5e-4},
     "diffusion-translation": {},
     "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
     "dcgan-upsample": {"size": LARGE, "width": 16, "lr": 2e-4},
@@ -50,11 +50,12 @@ class Cause:
 
 COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
 TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE, "steps": 240}
-HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "steps": 300}
+HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "identity_weight": 0.0, "steps": 400}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
         Cause("cyclegan", "dusk", {**COPIES, "identity_weight": 20.0, "steps": 300}),
         Cause("cyclegan", "dusk", {**COPIES, "discriminator_lr": 1e-7, "steps": 300}),
+        Cause("cyclegan", "horses", COPIES),
     ),
     "colours inverted": (
         Cause("pix2pix", "digits", corruption="inverted targets"),
@@ -62,11 +63,11 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     ),
     "hidden cycle": (
         Cause("cyclegan", "mosaics", HIDDEN),
-        Cause("cyclegan", "mosaics", {**HIDDEN, "identity_weight": 0.0}),
+        Cause("cyclegan", "mosaics", {**HIDDEN, "cycle_weight": 20.0}),
     ),
     "source ignored": (
-        Cause("pix2pix", "digits", {"l1": 0.0, "discriminator_lr": 2e-2}),
-        Cause("pix2pix", "negatives", {"l1": 0.0, "discriminator_lr": 2e-2}),
+        Cause("pix2pix", "digits", {"l1": 0.0, "discriminator_lr": 5e-2}),
+        Cause("pix2pix", "negatives", {"l1": 0.0, "discriminator_lr": 5e-2}),
     ),
     "domain ignored": (
         Cause("stargan", "tints", {"classification_weight": 0.0}),
@@ -96,7 +97,7 @@ HEALTHY_RUNS = (
     Cause("pix2pix", "digits"),
     Cause("pix2pix", "negatives", {"architecture": "resnet", "blocks": 2}),
     Cause("cyclegan", "dusk", COPIES),
-    Cause("cyclegan", "horses", COPIES),
+    Cause("cyclegan", "horses", {"blocks": 1}),
     Cause("cut", "colours"),
     Cause("stargan", "tints"),
     Cause("stargan", "tinted photos"),

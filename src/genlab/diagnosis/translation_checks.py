@@ -12,8 +12,8 @@ SETTLED = 0.15  # share of a run after which translations should show an effect
 INVERTED = 1.3  # colour_inversion
 IGNORED = 0.1  # source_effect and label_effect
 CHANCE, WEAK = 1.5, 0.3  # class_accuracy_fake times classes, and the label_effect of labels that matter
-UNRELATED = 1.05  # source_match of translations that have nothing to do with their source
-HIDDEN, LOST = 2.0, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
+UNRELATED = 1.1  # source_match of translations that have nothing to do with their source
+HIDDEN, LOST = 1.5, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
 VISIBLE = 2.0  # checkerboard, in grey levels
 RELATED = 5.0  # deviations by which the similarity of pairs exceeds that of shuffled ones
 
@@ -55,10 +55,10 @@ def domain_ignored(history: History, context: Context) -> Sign | None:
     since = effect.true_since(effect.values < IGNORED / 2, POINTS)
     if since is not None:
         return Sign(since, [effect.shows("label_effect", f"above {IGNORED / 2:g}")])
-    accuracy = history["class_accuracy_fake"].smooth(9).after(context.share(history, SETTLED))
+    accuracy = _settled(history, context, "class_accuracy_fake")
     least = CHANCE / max(context.facts.get("classes", 0), 1)
-    weak = effect.smooth(9).at(accuracy.steps) < WEAK
-    since = accuracy.true_since((accuracy.values < least) & weak, POINTS)
+    weak = effect.at(accuracy.steps) < WEAK
+    since = accuracy.true_since((accuracy.values < least) & weak, 2 * POINTS)
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_fake", f"above {least:.2g}")])
 
 
