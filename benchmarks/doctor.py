@@ -18,17 +18,19 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
+from typing import Any
 
 import torch
 
 import foreign
 import genlab
-from failures import HEALTHY, KINDS, Case, cases, options_of
+from failures import HEALTHY, KINDS, Case, Kind, cases, options_of
 from genlab.bench import page
 from genlab.core.errors import GenlabError
 from genlab.diagnosis.doctor import examine
@@ -41,6 +43,7 @@ from genlab.training.run_folder import RunFolder
 RHYTHM = {"evaluate_every": 100, "preview_every": 10**6, "checkpoint_every": 100, "extractor": "pixels"}
 CLOSE = 0.2  # relative difference to the quality of the healthy runs
 TREATED = "treated"
+OptionsFor = Callable[..., Mapping[str, Any]]  # (case, place=) -> options
 DONE = "done"  # a file in the folder of a finished run
 HALVES = (
     ("unseen", "On runs not used for tuning"),
@@ -74,15 +77,16 @@ class Outcome:
     case: Case
     found: Mapping[str, float]  # finding -> fraction of the run after which it was made
     quality: float | None  # at the end; lower is better
+    expected: Sequence[str] = ()  # the findings that are right
 
     @property
     def right(self) -> float | None:
         """The fraction of the run after which the first right finding was made, if any."""
-        shares = [share for rule, share in self.found.items() if rule in KINDS[self.case.kind].expected]
+        shares = [share for rule, share in self.found.items() if rule in self.expected]
         return min(shares, default=None)
 
 
-def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> None:
+def train(case: Case, runs: Path, options_for: OptionsFor, *, treated: bool = False) -> None:
     """Train a case, with or without treatment, into its folder, unless it is finished already."""
     folder = runs / _name(case, treated=treated)
     if (folder / DONE).exists():
@@ -90,7 +94,7 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)
     runs.joinpath("data").mkdir(parents=True, exist_ok=True)
-    options = options_of(case, cifar10, runs / "data")
+    options = options_for(case, place=runs / "data")
     policy = "treat" if treated else "warn"
     try:
         genlab.train(case.preset, quiet=True, root=runs, name=folder.name, on_failure=policy, **RHYTHM, **options)
@@ -103,7 +107,7 @@ def train(case: Case, runs: Path, cifar10: str, *, treated: bool = False) -> Non
     print(folder.name, file=sys.stderr, flush=True)
 
 
-def examined(case: Case, runs: Path) -> Outcome:
+def examined(case: Case, runs: Path, kinds: Mapping[str, Kind] = KINDS) -> Outcome:
     """Replay a run to the doctor."""
     folder = RunFolder(runs / _name(case))
     lines, context = records(folder)
@@ -113,7 +117,8 @@ def examined(case: Case, runs: Path) -> Outcome:
     for step in steps:
         for finding in examine(history.until(step), context).findings:
             found.setdefault(finding.rule, step / (context.steps or step))
-    return Outcome(case, found, quality(folder))
+    expected = kinds[case.kind].expected if case.kind in kinds else ()
+    return Outcome(case, found, quality(folder), expected)
 
 
 def quality(folder: RunFolder) -> float | None:
@@ -157,8 +162,9 @@ def main(arguments: Sequence[str]) -> None:
         if options.cures:
             jobs += [(case, True) for case in chosen if case.kind != HEALTHY]
         with ProcessPoolExecutor(options.workers) as pool:
+            options_for = partial(options_of, cifar10=options.cifar10)
             for job in [
-                pool.submit(train, case, options.runs, options.cifar10, treated=treated) for case, treated in jobs
+                pool.submit(train, case, options.runs, options_for, treated=treated) for case, treated in jobs
             ]:
                 job.result()
     there = [case for case in chosen if (options.runs / case.name / DONE).exists()]
@@ -193,14 +199,15 @@ def _page(
         there = {(half, outcome.case.preset) for outcome in mine}
         notes = "".join(note for place, note in NOTES.items() if place in there)
         if mine:
-            parts.append(f"## {title}\n\n{notes}{_detection(mine, runs)}")
+            parts.append(f"## {title}\n\n{notes}{detection(mine)}{_missed(mine, runs)}")
     cures = _cures([outcome for outcome in outcomes if outcome.case.kind != HEALTHY], runs)
     if cures:
         parts.append(f"## Cures\n\n{cures}")
     return "\n".join(parts)
 
 
-def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
+def detection(outcomes: Sequence[Outcome], kinds: Mapping[str, Kind] = KINDS) -> str:
+    """Return what was found and flagged, as a table of the kinds of failures."""
     failing = [outcome for outcome in outcomes if outcome.case.kind != HEALTHY]
     healthy = [outcome for outcome in outcomes if outcome.case.kind == HEALTHY]
     flagged = [outcome for outcome in healthy if outcome.found]
@@ -214,7 +221,7 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
         "| cause | runs | found | after, median | right findings | other findings |\n",
         "|---|--:|--:|--:|---|---|\n",
     ]
-    for kind, about in KINDS.items():
+    for kind, about in kinds.items():
         mine = [outcome for outcome in failing if outcome.case.kind == kind]
         if mine:
             shares = [outcome.right for outcome in mine if outcome.right is not None]
@@ -225,8 +232,14 @@ def _detection(outcomes: Sequence[Outcome], runs: Path) -> str:
             )
     lines.append(f"| none | {len(healthy)} | | | | {_counted(healthy, (), others=True)} |\n")
     lines.append(_flagged(flagged))
-    for outcome in failing:
-        if outcome.right is None:
+    return "".join(lines)
+
+
+def _missed(outcomes: Sequence[Outcome], runs: Path) -> str:
+    """Return a line about each failing run that was not found."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.right is None and outcome.case.kind != HEALTHY:
             found, case = ", ".join(outcome.found) or "nothing", outcome.case
             ends = [f"{value:.3g}" if value else "not at all" for value in (outcome.quality, _healthy(case, runs))]
             lines.append(

@@ -278,6 +278,33 @@ def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() ->
     assert names(much, context("vae")) == []
 
 
+def test_translations_that_depend_on_their_source_but_not_as_the_pairs_do_ignore_it() -> None:
+    """Inverted ones and copies match no truth either; they have findings of their own."""
+    unrelated: Mapping[str, Signal] = {"source_match": lambda step: 1.0}
+    assert names(run("cyclegan", unrelated), context("cyclegan")) == ["source-ignored"]
+    inverted = run("cyclegan", {**unrelated, "colour_inversion": 2.0})
+    assert names(inverted, context("cyclegan")) == ["colours-inverted"]
+    copies = run("cyclegan", {**unrelated, "translation_change": lambda step: 0.1, "domain_gap": lambda step: 1.0})
+    assert names(copies, context("cyclegan")) == ["does-nothing"]
+
+
+def test_copies_that_come_nearer_to_the_targets_are_no_failure() -> None:
+    small: Mapping[str, Signal] = {"translation_change": lambda step: 0.1}
+    assert names(run("cyclegan", small), context("cyclegan")) == []  # its domain gap closes
+
+
+def test_domains_that_a_classifier_does_not_see_are_ignored_if_they_change_little() -> None:
+    chance: Mapping[str, Signal] = {"class_accuracy_fake": 0.1, "label_effect": 0.12}
+    assert names(run("cyclegan", chance), context("cyclegan")) == ["domain-ignored"]
+    for seen in ({"class_accuracy_fake": 0.9}, {"label_effect": 0.8}):
+        assert names(run("cyclegan", {**chance, **seen}), context("cyclegan")) == []
+
+
+def test_a_cycle_that_fails_with_and_without_noise_hides_nothing() -> None:
+    poor = run("cyclegan", {"cycle_error": 0.5, "cycle_error_noisy": 0.52})
+    assert names(poor, context("cyclegan")) == []
+
+
 def test_nothing_breaks_on_an_empty_or_a_foreign_history() -> None:
     for history in (History([]), History([{"step": 1}]), History([{"step": 1, "what": 2.0}])):
         for family in (*HEALTHY, None):

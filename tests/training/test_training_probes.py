@@ -227,6 +227,7 @@ def test_a_long_run_is_looked_at_less_often() -> None:
         ("denoising-autoencoder", {}),
         ("ddpm", {"attention": 0}),
         ("glow", {"flow_steps": 1}),
+        ("cyclegan", {"data": "paired-digits", "blocks": 1, "discriminator": "patch-16"}),
     ],
 )
 def test_a_run_that_is_looked_at_ends_in_the_same_bits(

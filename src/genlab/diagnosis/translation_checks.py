@@ -4,15 +4,16 @@ import numpy as np
 
 from genlab.diagnosis.finding import Evidence, Sign
 from genlab.diagnosis.history import History, Series
-from genlab.diagnosis.rule import POINTS, START, Context
+from genlab.diagnosis.rule import LONG, POINTS, START, Context
 
-UNCHANGED = 0.1  # translation_change
+UNCHANGED = 0.2  # translation_change
 UNMOVED = 0.8  # domain_gap of a translation that does not come nearer to the target domain
 SETTLED = 0.15  # share of a run after which translations should show an effect
 INVERTED = 1.3  # colour_inversion
 IGNORED = 0.1  # source_effect and label_effect
-UNRELATED = 1.05  # source_match of translations that have nothing to do with their source
-HIDDEN, LOST = 2.5, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
+CHANCE, WEAK = 1.5, 0.3  # class_accuracy_fake times classes, and the label_effect of labels that matter
+UNRELATED = 1.1  # source_match of translations that have nothing to do with their source
+HIDDEN, LOST = 1.5, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
 VISIBLE = 2.0  # checkerboard, in grey levels
 RELATED = 5.0  # deviations by which the similarity of pairs exceeds that of shuffled ones
 
@@ -21,9 +22,11 @@ def does_nothing(history: History, context: Context) -> Sign | None:
     """Translations stay as their sources, and no nearer to the targets."""
     change = _settled(history, context, "translation_change")
     gap = history["domain_gap"].smooth()
+    known = len(gap) or "source_match" in history  # whether the sources themselves are known to be wrong
+    least = UNCHANGED if known else UNCHANGED / 4
     unmoved = gap.at(change.steps) > UNMOVED if len(gap) else np.ones(len(change), dtype=np.bool_)
-    since = change.true_since((change.values < UNCHANGED) & unmoved, POINTS)
-    return None if since is None else Sign(since, [change.shows("translation_change", f"above {UNCHANGED}")])
+    since = change.true_since((change.values < least) & unmoved, POINTS)
+    return None if since is None else Sign(since, [change.shows("translation_change", f"above {least}")])
 
 
 def colours_inverted(history: History, context: Context) -> Sign | None:
@@ -37,14 +40,26 @@ def source_ignored(history: History, context: Context) -> Sign | None:
     """Translations hardly depend on their source, or not as the pairs do."""
     effect = _settled(history, context, "source_effect")
     since = effect.true_since(effect.values < IGNORED, POINTS)
-    return None if since is None else Sign(since, [effect.shows("source_effect", f"above {IGNORED}")])
+    if since is not None:
+        return Sign(since, [effect.shows("source_effect", f"above {IGNORED}")])
+    match = _settled(history, context, "source_match")
+    inverted = history["colour_inversion"].smooth().at(match.steps) > INVERTED
+    unchanged = history["translation_change"].smooth().at(match.steps) < UNCHANGED
+    since = match.true_since((match.values < UNRELATED) & ~(inverted | unchanged), LONG)
+    return None if since is None else Sign(since, [match.shows("source_match", f"above {UNRELATED}")])
 
 
 def domain_ignored(history: History, context: Context) -> Sign | None:
     """Translations into two domains are nearly the same."""
     effect = _settled(history, context, "label_effect")
     since = effect.true_since(effect.values < IGNORED / 2, POINTS)
-    return None if since is None else Sign(since, [effect.shows("label_effect", f"above {IGNORED / 2:g}")])
+    if since is not None:
+        return Sign(since, [effect.shows("label_effect", f"above {IGNORED / 2:g}")])
+    accuracy = _settled(history, context, "class_accuracy_fake")
+    least = CHANCE / max(context.facts.get("classes", 0), 1)
+    weak = effect.at(accuracy.steps) < WEAK
+    since = accuracy.true_since((accuracy.values < least) & weak, 2 * POINTS)
+    return None if since is None else Sign(since, [accuracy.shows("class_accuracy_fake", f"above {least:.2g}")])
 
 
 def hidden_cycle(history: History, context: Context) -> Sign | None:

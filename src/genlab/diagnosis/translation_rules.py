@@ -1,7 +1,6 @@
 """What can go wrong when images are translated, and checkerboard patterns of any generator of images."""
 
 from genlab.diagnosis.finding import Change, Remedy
-from genlab.diagnosis.general_rules import BALANCED
 from genlab.diagnosis.rule import TRANSLATION, Rule
 from genlab.diagnosis.translation_checks import (
     checkerboard,
@@ -13,6 +12,10 @@ from genlab.diagnosis.translation_checks import (
     source_ignored,
 )
 
+AS_PUBLISHED = Remedy(
+    [Change(option, published=True) for option in ("generator_lr", "discriminator_lr", "betas", "loss")],
+    "The loss and learning rates of each player with which this preset is known to train.",
+)
 IDENTITY = Remedy(
     [Change("identity_weight", to=0.5)],
     "A generator that must keep images of its target domain keeps colours, too.",
@@ -47,7 +50,7 @@ RULES = (
         "arXiv:1703.10593",
         ("translation_change",),
         TRANSLATION,
-        (LESS_IDENTITY, BALANCED, LESS_CYCLE),
+        (LESS_IDENTITY, AS_PUBLISHED, LESS_CYCLE),
     ),
     Rule(
         "colours-inverted",
@@ -58,11 +61,11 @@ RULES = (
         "Zhu et al., 2017. Unpaired Image-to-Image Translation, section 5.2. arXiv:1703.10593",
         ("colour_inversion",),
         TRANSLATION,
-        (IDENTITY, BALANCED),
+        (IDENTITY, AS_PUBLISHED),
     ),
     Rule(
         "source-ignored",
-        "Source ignored: all sources are translated into nearly the same image",
+        "Source ignored: translations have nothing to do with their source",
         source_ignored,
         "The discriminator accepts an image of the target domain whatever its source is. It happens if the loss "
         "that ties a translation to its source has too little weight, or if the discriminator wins at once.",
@@ -70,7 +73,7 @@ RULES = (
         ("source_effect",),
         TRANSLATION,
         (
-            BALANCED,
+            AS_PUBLISHED,
             Remedy([Change("l1", published=True)], "The distance to the truth ties a translation to its source."),
             Remedy(
                 [Change("cycle_weight", published=True)],
@@ -93,7 +96,7 @@ RULES = (
         TRANSLATION,
         (
             Remedy([Change("classification_weight", published=True)], "Translations have to be recognised."),
-            BALANCED,
+            AS_PUBLISHED,
             LESS_CYCLE,
         ),
     ),

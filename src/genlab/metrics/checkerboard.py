@@ -12,7 +12,7 @@ from torch.fft import fft2, fftfreq
 
 STRIDES = (2, 4)
 NEAR, RING = 1 / 32, (1 / 16, 3 / 16)  # distances to a stride's frequency, in cycles per pixel
-SMALLEST = 16  # sides of images whose spectrum has enough frequencies
+SMALLEST = 32  # sides of images whose spectrum has enough frequencies
 GREY_LEVELS = 127.5  # in a range of 1
 
 

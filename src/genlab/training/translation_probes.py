@@ -12,6 +12,7 @@ from genlab.training.model_probes import ProbeInput
 
 FEW = 16  # images: a translator works at full resolution
 NOISE = 4 / 127.5  # deviation of the noise under which a cycle is measured: four grey levels
+CHANCE = 0.04  # energy distance, relative to the distance of two targets, of few images of the same domain
 POOLED = 8  # side of the images that domains are compared by
 
 
@@ -23,7 +24,8 @@ def translations(given: ProbeInput) -> Signals:
     - `label_effect`: the same for translations of one source into two domains;
     - `colour_inversion`: distance of the translations to the targets / that of the inverted translations;
     - `source_match`, for pairs: mean distance of translations to the truths of others / to their own truth;
-    - `domain_gap`, without pairs: energy distance of translations to the targets / that of the sources.
+    - `domain_gap`, without pairs, if sources and targets differ: energy distance of translations to the targets /
+      that of the sources.
     """
     model, batch = given.model, given.unseen[:FEW]
     if not _translates(given):
@@ -47,10 +49,11 @@ def translations(given: ProbeInput) -> Signals:
         others = (distances.sum() - distances.diagonal().sum()) / (len(made) * (len(made) - 1))
         signals["source_match"] = others / own
         return signals
-    gap = energy_distance(_summary(source), _summary(real))
-    now, inverted = (energy_distance(_summary(x), _summary(real)) for x in (made, -made))
-    signals["colour_inversion"] = now / inverted.clamp_min(1e-6)
-    return {**signals, "domain_gap": now / gap.clamp_min(1e-6)}
+    targets = _summary(real)
+    chance = CHANCE * torch.cdist(targets, targets).mean().clamp_min(1e-6)
+    gap, now, inverted = (energy_distance(_summary(x), targets) for x in (source, made, -made))
+    signals["colour_inversion"] = (now.clamp_min(0) + chance) / (inverted.clamp_min(0) + chance)
+    return {**signals, "domain_gap": now / gap} if gap > chance else signals
 
 
 def cycles(given: ProbeInput) -> Signals:
