@@ -168,13 +168,18 @@ def test_sources_of_another_size_are_resized_for_the_floor() -> None:
 
 
 def columns_in(picture: Picture, columns: int) -> Iterator[Picture]:
-    """Yield the columns of images of the first eight rows, which are drawn at twice their size."""
-    block = picture[-(8 * 34 - 2) :, : columns * 34 - 2]
-    yield from (block[:, place * 34 :][:, :32] for place in range(columns))
+    """Yield the columns of images of the first eight rows, which are drawn 64 pixels wide."""
+    block = picture[-(8 * 66 - 2) :, : columns * 66 - 2]
+    yield from (block[:, place * 66 :][:, :64] for place in range(columns))
+
+
+def enlarged(x: Tensor) -> Tensor:
+    times = 64 // x.shape[-1]
+    return x.repeat_interleave(times, -1).repeat_interleave(times, -2)
 
 
 def drawn(column: Tensor) -> Picture:
-    return image_grid(column[:8], 1)
+    return image_grid(enlarged(column)[:8], 1)
 
 
 @pytest.mark.parametrize(
@@ -191,10 +196,10 @@ def test_a_preview_has_a_row_for_each_source(model: nn.Module, aligned: bool, sh
     source = batch.condition["source"]
     expected = {"source": source, "made": -source, "truth": batch.x, "back": source, "grey": source / 1000}
     picture = preview(model, batch, replace(PAIRED, aligned=aligned), 0)
-    assert picture.shape[1] == 2 * (len(shown) * 34 - 2) + 16  # rows 8 to 15 are to the right
+    assert picture.shape[1] == 2 * (len(shown) * 66 - 2) + 16  # rows 8 to 15 are to the right
     for name, column in zip(shown, columns_in(picture, len(shown)), strict=True):
         assert np.array_equal(column, drawn(expected[name])), name
-    assert (picture[: -(8 * 34)] < 128).any(), "headings"
+    assert (picture[: -(8 * 66)] < 128).any(), "headings"
 
 
 def test_a_preview_shows_a_source_in_each_domain() -> None:
@@ -231,5 +236,5 @@ def test_few_sources_are_one_block() -> None:
     picture = preview(Translator(-1), batch, PAIRED, 0)
     names = ["source", "translation", "truth"] * 3
     rows = torch.stack([batch.condition["source"], batch.x, batch.x], 1).flatten(0, 1)
-    assert np.array_equal(picture, image_grid(rows, 3, names))
+    assert np.array_equal(picture, image_grid(enlarged(rows), 3, names))
     assert beside(picture, picture).shape[1] == 2 * picture.shape[1] + 16

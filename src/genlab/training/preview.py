@@ -18,6 +18,7 @@ from genlab.metrics.translation import untranslated
 
 MOST_COLUMNS = 10  # in a grid with one column per class
 ROWS, MOST_ROWS = 8, 16  # translations below each other, and in all
+HEADING = 64  # pixels that the name of a column needs
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,13 @@ def _translation(model: Any, batch: Batch, noise: torch.Generator, *, aligned: b
 
 
 def _in_columns(columns: Mapping[str, Tensor], shape: Sequence[int]) -> Picture:
-    """Draw columns of images (B, C, H, W) under their names, half of the rows to the right of the others."""
-    images = torch.stack([untranslated(each, shape) for each in columns.values()], 1)
+    """Draw columns of images (B, C, H, W) under their names, half of the rows to the right of the others.
+
+    Small images are enlarged by a whole number, so that a name fits above them.
+    """
+    times = -(-HEADING // shape[-1])
+    columns = {name: untranslated(each, shape) for name, each in columns.items()}
+    images = torch.stack(list(columns.values()), 1).repeat_interleave(times, -1).repeat_interleave(times, -2)
     blocks = [
         image_grid(rows.flatten(0, 1), len(columns), [*columns] * len(rows)) for rows in torch.split(images, ROWS)
     ]
