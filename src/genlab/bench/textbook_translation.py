@@ -16,7 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_l
 
 from genlab.families.cyclegan import CycleTranslator
 from genlab.recipes.cyclegan import CycleGANRecipe
-from genlab.recipes.translation import Pix2PixRecipe, TranslationRecipe
+from genlab.recipes.pix2pix import Pix2PixRecipe
+from genlab.recipes.translation import TranslationRecipe
 
 Step = Callable[[], dict[str, float]]
 Pairs = Iterator[tuple[Tensor, Tensor]]  # of targets and sources

@@ -12,10 +12,10 @@ from genlab.recipes.cyclegan import CycleGANRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
+from genlab.recipes.pix2pix import Pix2PixRecipe
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.stargan import StarGANRecipe
 from genlab.recipes.style_transfer import StyleTransferRecipe
-from genlab.recipes.translation import Pix2PixRecipe
 from genlab.recipes.vae import VAERecipe
 
 AUTOENCODERS: Mapping[str, Recipe] = {

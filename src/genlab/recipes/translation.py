@@ -1,4 +1,4 @@
-"""The recipes of models that translate images, and of pix2pix."""
+"""What the recipes of models that translate images have in common."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
     from genlab.architectures.mixed import Mixed
     from genlab.architectures.patch import PatchDiscriminator
-    from genlab.core.contract import Training
     from genlab.core.modality import DataSpec, Modality
     from genlab.core.player import Player
-    from genlab.core.random import Randomness
-    from genlab.core.reading import Reads
     from genlab.objectives.adversarial import AdversarialLoss
 
 if TYPE_CHECKING:
@@ -134,53 +131,3 @@ class TranslationRecipe(Recipe):
         from genlab.core.optimizer import adam
 
         return self.player(name, network, adam(network, name, lr, self.betas), among=model, turns=turns)
-
-
-@dataclass(frozen=True)
-class Pix2PixRecipe(TranslationRecipe):
-    """Translation that is learned from pairs."""
-
-    family: ClassVar[str] = "pix2pix"
-
-    l1: float = option(
-        100.0, "weight of the L1 distance to the truth; lower it for sharper, less faithful images", least=0
-    )
-
-    @property
-    def reads(self) -> Reads:
-        """Pairs."""
-        return "pairs"
-
-    def model(self, spec: DataSpec) -> nn.Module:
-        """Return a `Translator` whose discriminator sees pairs."""
-        from genlab.families.translation import Translator
-
-        given = {"source": spec.conditions["source"]}
-        return Translator(
-            spec.target, given, self.generator(given["source"], spec.target), self.patches(spec.target, given)
-        )
-
-    def training(self, model: nn.Module, randomness: Randomness) -> Training:
-        """Return a `Pix2PixTraining`."""
-        from genlab.families.pix2pix import Pix2PixTraining
-        from genlab.families.translation import Translator
-
-        assert isinstance(model, Translator)
-        return Pix2PixTraining(
-            model,
-            self.trained_by_adam("discriminator", model.discriminator, model, self.discriminator_lr),
-            self.trained_by_adam("generator", model.generator, model, self.generator_lr),
-            self.adversarial(),
-            randomness,
-            self.l1,
-            self.accumulate,
-        )
-
-    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
-        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
-        super().refuse(spec, processes)
-        if spec is not None and not spec.aligned:
-            raise UsageError(
-                "pix2pix learns from pairs, but these sources and targets are unpaired. Use cyclegan or cut, or "
-                "give each source the file name of its target."
-            )
