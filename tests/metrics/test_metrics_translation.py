@@ -8,8 +8,8 @@ from genlab.core.errors import GenlabError
 from genlab.metrics.extractors.efficientnet import efficientnet_lite0
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.perceptual import perceptual
-from genlab.metrics.similarity import l1
-from genlab.metrics.translation import most_compared, retrieved, untranslated
+from genlab.metrics.similarity import l1, psnr
+from genlab.metrics.translation import most_compared, psnr_of_bytes, retrieved, untranslated
 
 CPU = torch.device("cpu")
 
@@ -80,3 +80,11 @@ def test_it_compares_the_maps_of_five_sizes() -> None:
     ]
     with pytest.raises(GenlabError, match="pixels has no maps to compare"):
         pixels(CPU).maps(pictures(1))
+
+
+def test_one_equal_pair_leaves_the_mean_psnr_finite() -> None:
+    images = pictures(2)
+    other = torch.stack([images[0], -images[1]])
+    best, usual = psnr_of_bytes(other, images)
+    assert best == pytest.approx(58.92, abs=0.01)
+    assert usual == psnr(other, images)[1]

@@ -27,7 +27,7 @@ from genlab.metrics.frechet import moments
 from genlab.metrics.kernel import kernel_distance
 from genlab.metrics.perceptual import perceptual, perceptual_stamp
 from genlab.metrics.sets import frechet
-from genlab.metrics.translation import most_compared, retrieved, untranslated
+from genlab.metrics.translation import most_compared, psnr_of_bytes, retrieved, untranslated
 from genlab.runs.extractors import find_extractor
 from genlab.runs.statistics import with_progress
 
@@ -89,7 +89,7 @@ def _measures_of_pairs(subject: Subject) -> dict[str, tuple[Callable[[Tensor, Te
     """Return the measures of pairs of images that fit the size of the images and the extractor."""
     measures: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
         "translation_l1": (similarity.l1, "lower"),
-        "translation_psnr": (similarity.psnr, "higher"),
+        "translation_psnr": (psnr_of_bytes, "higher"),
     }
     if has_windows(subject.real.spec.target):
         measures["translation_ssim"] = (similarity.ssim, "higher")

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from math import prod
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from genlab.metrics.similarity import RANGE, mse
+
+ROUNDING = (RANGE / 255) ** 2 / 12  # the mean squared error of rounding to bytes
 MOST, NUMBERS = 1000, 2**26  # translations that `retrieved` compares at most, and their numbers together
 
 
@@ -20,6 +24,15 @@ def untranslated(sources: Tensor, shape: Sequence[int]) -> Tensor:
     if list(sources.shape[2:]) == sides:
         return sources
     return interpolate(sources, sides, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+
+
+def psnr_of_bytes(translations: Tensor, truths: Tensor) -> Tensor:
+    """Return 10 log₁₀(4 / MSE) of each pair of images (B, C, H, W) in [-1, 1] in dB, (B,), at most 58.9.
+
+    A smaller error than that of rounding to bytes counts as that: one source that equals its truth would make the
+    mean over all pairs infinite.
+    """
+    return 10 * torch.log10(RANGE**2 / mse(translations, truths).clamp_min(ROUNDING))
 
 
 def retrieved(translations: Tensor, truths: Tensor) -> Tensor:

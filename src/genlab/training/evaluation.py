@@ -26,8 +26,8 @@ from genlab.core.random import generator
 from genlab.metrics.extractors.resize import as_bytes
 from genlab.metrics.figures import Figure
 from genlab.metrics.likelihood import bits_per_dimension
-from genlab.metrics.similarity import l1, psnr
-from genlab.metrics.translation import untranslated
+from genlab.metrics.similarity import l1
+from genlab.metrics.translation import psnr_of_bytes, untranslated
 from genlab.training.criterion import TRUTH, criterion_of
 from genlab.training.criterion import values_of as values_of
 from genlab.training.held_out import HeldOut, SampleDistance, repeated, silent
@@ -134,7 +134,7 @@ class Translations:
         source = part.condition[SOURCE]
         if self.held_out.aligned:
             self.errors[TRUTH].append(l1(made, part.x))
-            self.errors["translation_psnr"].append(psnr(made, part.x))
+            self.errors["translation_psnr"].append(psnr_of_bytes(made, part.x))
             self.errors["source_l1"].append(l1(untranslated(source, part.x.shape[1:]), part.x))
         if isinstance(self.model, TranslatesBack):
             back = self.model.translate_back(as_bytes(made), part.condition_for([SOURCE_LABEL]))
