@@ -391,6 +391,23 @@ def test_a_loss_that_needs_a_bound_on_the_slope_is_warned_of_from_the_first_step
         assert "--weight-clip 0.01" in found[0].text()
 
 
+@pytest.mark.parametrize(
+    ("preset", "options", "remedy"),
+    [
+        ("pix2pix", {"loss": "wasserstein"}, "--loss non-saturating"),
+        ("stargan", {"gradient_penalty": 0.0}, "--gradient-penalty 10.0"),
+        ("stargan", {}, None),
+        ("cyclegan", {}, None),
+    ],
+)
+def test_models_that_translate_are_warned_of_it_too(
+    preset: str, options: Mapping[str, Any], remedy: str | None
+) -> None:
+    found = Doctor(context_of(resolve(preset, options), {})).update(1, {"discriminator_loss": 0.1})
+    assert [finding.rule for finding in found] == ["unbounded-slope"] * bool(remedy)
+    assert not remedy or remedy in found[0].text()
+
+
 def test_own_losses_can_need_a_bound_and_own_regularizers_may_be_one() -> None:
     loss = AdversarialLoss(lambda real, fake: (fake - real).mean(), lambda fake: -fake.mean())
     genlab.part("gan-loss", "steep", unbounded=True)(loss)

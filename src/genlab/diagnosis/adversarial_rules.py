@@ -146,11 +146,13 @@ RULES = (
         "falls as the discriminator becomes steeper, whatever the samples look like, and training may diverge.",
         "Arjovsky, Chintala and Bottou, 2017. Wasserstein GAN. arXiv:1701.07875",
         (),
-        ("gan",),
+        ADVERSARIAL,
         (
             PENALISED,
             Remedy([Change("spectral_norm", to="discriminator")], "It bounds the slope of each layer."),
             Remedy([Change("weight_clip", to=0.01)], "Small weights keep the slope small."),
+            Remedy([Change("gradient_penalty", published=True)], PENALISED.why),
+            Remedy([Change("loss", published=True)], "The loss of the preset needs no such bound."),
         ),
     ),
     Rule(

@@ -10,8 +10,6 @@ from genlab.recipes.fields import option
 from genlab.recipes.translation import AdversarialName, PatchName, TranslationRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import nn
 
     from genlab.core.contract import Training
@@ -114,10 +112,5 @@ class StarGANRecipe(TranslationRecipe):
                 "Give all domains as --data, without --source."
             )
 
-    def facts(self) -> Mapping[str, float]:
-        """Return `slope_bounds`, whether the gradient penalty bounds the slope, if the loss needs a bound."""
-        from genlab.objectives.adversarial import ADVERSARIAL
-
-        if self.loss not in ADVERSARIAL or not self.part(ADVERSARIAL, self.loss).unbounded:
-            return {}
-        return {"slope_bounds": float(self.gradient_penalty > 0)}
+    def _slope_bounds(self) -> int:
+        return super()._slope_bounds() + (self.gradient_penalty > 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
-from genlab.recipes.fields import names_of, option
+from genlab.recipes.fields import chosen_parts, names_of, option
 from genlab.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -93,6 +93,18 @@ class TranslationRecipe(Recipe):
                 "sub-folders A and B, or trainA, trainB, testA and testB; or the targets by --data and the "
                 "sources by --source."
             )
+
+    def facts(self) -> Mapping[str, float]:
+        """Return `slope_bounds`, how many parts bound the slope of the discriminator, if its loss needs that."""
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        if self.loss not in ADVERSARIAL or not self.part(ADVERSARIAL, self.loss).unbounded:
+            return {}
+        return {"slope_bounds": float(self._slope_bounds())}
+
+    def _slope_bounds(self) -> int:
+        """Return how many parts bound the discriminator's slope; a user's own regularizer may."""
+        return sum(part.kind == "regularizer" for part in chosen_parts(self))
 
     def generator(self, source: Modality, target: Modality, classes: int = 0) -> Mixed:
         """Return an untrained generator."""
