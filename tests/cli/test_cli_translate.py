@@ -113,6 +113,11 @@ def test_no_picture_is_written_over_its_source(trained: package.Run, pictures: P
     assert source.read_bytes() == before
 
 
+def test_a_squashed_picture_is_counted_in_words() -> None:
+    one = package.verbs.translate.Translated(["a"], ["day"], [], Path("a.png"), (16, 16), squashed=1)
+    assert "1 picture squashed for this: not of the model's aspect ratio\n" in str(one)
+
+
 def test_a_folder_is_written_under_the_names_of_the_sources(
     trained: package.Run, pictures: Path, tmp_path: Path
 ) -> None:
