@@ -162,6 +162,12 @@ def test_domains_are_judged_by_a_classifier_and_measured_one_by_one(monkeypatch:
     assert good["cycle_l1"].value == pytest.approx(0, abs=1e-5)
 
 
+def test_domains_with_too_few_images_have_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translations, "LEAST", 10**6)
+    monkeypatch.setattr(translations, "find_extractor", lambda *_, **__: Extractor("classifier", by_tone, "0123"))
+    assert measured(Translator(LABELLED), SHADES)["fd[pixels]"].floor is None
+
+
 def test_each_source_is_translated_once_if_there_are_fewer_than_samples() -> None:
     assert measured(Translator(GIVEN), PAIRED)["fd[pixels]"].protocol["fake"] == COUNT
 

@@ -100,6 +100,24 @@ def test_the_default_is_a_sheet_in_the_run_folder(trained: package.Run, pictures
     assert "2 pictures larger than the model's 16x16 pixels: shrunk to it" in str(other)
 
 
+def test_no_picture_is_written_over_its_source(trained: package.Run, pictures: Path) -> None:
+    source = next(path for path in sorted(pictures.rglob("*.png")) if path.name != "broken.png")
+    before = source.read_bytes()
+    for given in (source, pictures):
+        with pytest.raises(UsageError, match="is one of the pictures that are read"):
+            package.translate(trained, given, out=source)
+    for verb in (package.stylize, package.reconstruct):
+        style = {"style": source, "iterations": 1} if verb is package.stylize else {"run": trained}
+        with pytest.raises(UsageError, match="is one of the pictures that are read"):
+            verb(**{"content" if verb is package.stylize else "path": source}, **style, out=source)
+    assert source.read_bytes() == before
+
+
+def test_a_squashed_picture_is_counted_in_words() -> None:
+    one = package.verbs.translate.Translated(["a"], ["day"], [], Path("a.png"), (16, 16), squashed=1)
+    assert "1 picture squashed for this: not of the model's aspect ratio\n" in str(one)
+
+
 def test_a_folder_is_written_under_the_names_of_the_sources(
     trained: package.Run, pictures: Path, tmp_path: Path
 ) -> None:

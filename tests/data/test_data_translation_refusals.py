@@ -199,7 +199,7 @@ def test_what_does_not_go_together_is_refused(read: Open, root: Path) -> None:
 
 
 def test_names_without_sides_say_what_to_give(read: Open) -> None:
-    fails(read, "ring8", "no two sides", "--source", kind=UsageError, size=None)
+    fails(read, "ring8", "no two sides", "--source", "--data paired-digits", kind=UsageError, size=None)
 
 
 def test_splits_of_two_sides_are_no_domains(read: Open, root: Path) -> None:
@@ -242,6 +242,14 @@ def test_an_empty_side_is_named(read: Open, root: Path) -> None:
     (root / "B").rmdir()
     (root / "B").write_bytes(b"a file")
     fails(read, str(root), "B is a file, not a folder")
+
+
+def test_an_empty_folder_of_two_is_named(read: Open, root: Path) -> None:
+    fill(root, "sketches")
+    (root / "photos").mkdir()
+    for sides in (("sketches", "photos"), ("photos", "sketches")):
+        target, source = (str(root / side) for side in sides)
+        fails(read, target, f'"{root / "photos"}" holds no pictures', source=source)
 
 
 def test_an_unreadable_side_is_named(read: Open, root: Path) -> None:

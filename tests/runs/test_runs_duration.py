@@ -50,6 +50,19 @@ def test_a_long_run_says_how_long_and_what_takes_less(monkeypatch: pytest.Monkey
     assert tried == [0]
 
 
+def test_a_step_that_may_take_long_is_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    timed(monkeypatch, 12.0)
+    monkeypatch.setattr(duration, "PATIENCE", 1e-9)
+    with caplog.at_level("INFO", logger="genlab"):
+        for quiet in (True, False):
+            duration_note(planned("dcgan", size=128, steps=10_000_000), quiet=quiet)
+    assert [record.message for record in caplog.records] == [
+        "timing a step, to say how long the training takes …"
+    ]
+
+
 def test_a_first_step_that_only_prepares_is_not_taken_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = timed(monkeypatch, 1.5, 0.5, 0.4)
     note = duration_note(planned("dcgan", size=64, steps=1_000_000))["duration"]

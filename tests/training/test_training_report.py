@@ -446,3 +446,7 @@ def test_only_the_first_signs_of_many_findings_have_plots(
 def test_a_signal_that_ends_in_nan_keeps_its_curve() -> None:
     lines = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": None}]
     assert list(curves.groups(lines).values()) == [["loss"]]
+
+
+def test_a_time_is_in_words() -> None:
+    assert [report.duration(seconds) for seconds in (0.6, 5.2, 90)] == ["1 second", "5 seconds", "1.5 minutes"]

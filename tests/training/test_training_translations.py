@@ -131,6 +131,11 @@ def test_distances_are_within_each_domain_so_that_doing_nothing_is_no_translatio
     assert pooled.values["fd[pixels]"] == pytest.approx(0, abs=1e-3), "all sources are all targets"
 
 
+def test_domains_of_one_image_each_have_no_floor() -> None:
+    few = domains(2)
+    assert unaligned(Domains(), few).values.keys() == {"fd[pixels]"}
+
+
 def test_each_source_is_translated_once_and_the_floor_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[int] = []
     before = feature_statistics.feature_statistics

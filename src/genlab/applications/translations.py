@@ -153,10 +153,13 @@ def beside_sources(
     """Yield `figures` of translations; distances to the target domain beside those of the untranslated sources.
 
     Between labelled domains, distances are means over the domains: sources and targets of all domains together are
-    the same images, whatever becomes of them.
+    the same images, whatever becomes of them. With too few images of each domain, nothing stands beside.
     """
-    sources = with_progress(extractor, _sources(subject, index), "sources", progress=subject.progress)
     labels = _domains(subject, index[: len(fake.features)])
+    if labels is None and translates_domains(subject):
+        yield from figures
+        return
+    sources = with_progress(extractor, _sources(subject, index), "sources", progress=subject.progress)
     for figure in figures:
         kind = DISTANCES.get(figure.name.partition("[")[0])
         if kind is None:

@@ -12,8 +12,10 @@ from typing import Any, get_args
 
 from cyclopts import (
     App,
+    Argument,
     CoercionError,
     CycloptsError,
+    MissingArgumentError,
     Parameter,
     Token,
     UnknownCommandError,
@@ -25,7 +27,7 @@ from cyclopts import (
 from genlab.cli.command import as_command
 from genlab.cli.train import training_app
 from genlab.core.errors import GenlabError, UsageError, suggestion
-from genlab.core.text import escaped, typed
+from genlab.core.text import counted, escaped, typed
 from genlab.plugins import of_command_line
 from genlab.recipes.fields import checked, flag
 from genlab.recipes.presets import PRESETS
@@ -113,11 +115,24 @@ def _explained(error: CycloptsError, tokens: Sequence[str]) -> Exception:
         return UsageError(f'no command "{unused}".{suggestion(unused, COMMANDS)} Commands: {", ".join(COMMANDS)}.')
     if isinstance(error, UnknownOptionError):
         return _no_option(error, command, name)
+    if isinstance(error, MissingArgumentError) and error.argument and error.command_chain:
+        return _missing(error, error.argument, " ".join(error.command_chain))
     if isinstance(error, UnusedCliTokensError) and command == "train":
         return UsageError(f'train takes one preset, not also "{unused}". Did you mean {typed("--data", unused)}?')
     if isinstance(error, UnusedCliTokensError):
         return UsageError(f'{command} does not take "{unused}". See `genlab {command} --help`.')
     return error
+
+
+def _missing(error: MissingArgumentError, argument: Argument, words: str) -> UsageError:
+    """Return the error of an option without its values, or of a command without what it needs."""
+    count, name = argument.token_count()[0], error.keyword or argument.name
+    if error.keyword:
+        lacks = f"{name} needs {counted(count, 'value')}"
+        lacks += f", not {len(error.tokens_so_far)}" if error.tokens_so_far else ""
+    else:
+        lacks = f"{words} needs {name if argument.index is None else name.removeprefix('--').upper()}"
+    return UsageError(f"{lacks}. See `genlab {words} --help`.")
 
 
 def _no_preset(name: str) -> UsageError:

@@ -123,9 +123,9 @@ def _copies(side: Side) -> list[str]:
     copies = _alike(_thumbs(side, held_out), _thumbs(side, train))
     return (
         [
-            f"{counted(len(copies), 'held-out picture')} in {side.where} also to train on, the same or nearly: "
+            f"{counted(len(copies), 'held-out picture')} in {side.where} that training also has, the same or nearly: "
             f"{few(f'{side.shown(held_out[one])} and {side.shown(train[other])}' for one, other in copies)}. "
-            "Figures of held-out data are too good with them."
+            "They make evaluations look better than they are."
         ]
         if copies
         else []

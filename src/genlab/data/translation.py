@@ -163,8 +163,10 @@ def _open_two(data: object, source: str, options: Mapping[str, Any]) -> TwoSides
         listings = [None if path is None else _listing(path, opened) for path in (its, target)]
         if listings[0] is None or listings[1] is None:
             return sides_of_sources(as_source(source, **options), as_source(data, **options))
-        for one in (source, data):
+        for one, listed in zip((source, data), listings, strict=True):
             _refuse_range(one, options)
+            if listed is not None and not listed.entries:
+                raise DataError(f'"{one}" holds no pictures. Give the folder or zip that holds those of this side.')
         assert its is not None
         assert target is not None
         names = (its.stem, target.stem) if its.stem != target.stem else ("source", "target")
@@ -219,7 +221,7 @@ def _refuse_range(data: object, options: Mapping[str, Any]) -> None:
 def _no_sides(data: object) -> UsageError:
     return UsageError(
         f'"{data}" has no two sides to translate between. Give a folder, zip or .npz with A and B, or the targets '
-        "by --data and the sources by --source."
+        "by --data and the sources by --source. For a first try: --data paired-digits."
     )
 
 

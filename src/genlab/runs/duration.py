@@ -17,6 +17,7 @@ from genlab.core.modality import Modality
 from genlab.core.parts import LATER
 from genlab.core.random import Randomness
 from genlab.core.text import counted
+from genlab.core.warnings import LOG
 from genlab.recipes.recipe import Phase
 from genlab.runs.memory import outline
 from genlab.runs.phases import RunSetup, build
@@ -29,11 +30,12 @@ OVERHEAD, SPEED = 0.01, 1e10  # of a slow CPU: seconds of a step besides arithme
 OPERATIONS = 5 * 6  # for each weight: passes of a step; a product and a sum, and twice as many on the way back
 
 
-def duration_note(run: RunSetup) -> Mapping[str, str]:
+def duration_note(run: RunSetup, *, quiet: bool = False) -> Mapping[str, str]:
     """Return a note on the time that a run takes; none for a short one, or one that is limited by --minutes.
 
     One to three steps are timed, on random examples and networks that are thrown away, so that the run itself does
-    not change. Most short runs are recognised by the size of their networks.
+    not change. Most short runs are recognised by the size of their networks. Unless `quiet`, what may take a while
+    is logged.
     """
     own = any(part.kind not in LATER for part in run.plan.parts)
     if run.device.type != "cpu" or run.plan.settings.minutes or own:
@@ -42,6 +44,8 @@ def duration_note(run: RunSetup) -> Mapping[str, str]:
     counts = [end - start for start, end in pairwise(ends)]
     if sum(count * most_seconds(phase) for count, phase in zip(counts, run.phases, strict=True)) < LONG:
         return {}
+    if not quiet and max(map(most_seconds, run.phases)) > PATIENCE:
+        LOG.info("timing a step, to say how long the training takes …")
     seconds = sum(count * seconds_per_step(run, number, count) for number, count in enumerate(counts))
     return {"duration": _note(seconds, ends[-1], run.phases[-1].spec.target)} if seconds > LONG else {}
 

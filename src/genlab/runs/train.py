@@ -88,7 +88,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             **rehearse(planned),
             **reading_notes(plan.settings, source),
             **pair_notes(source),
-            **duration_note(planned),
+            **duration_note(planned, quiet=quiet),
         }
         path = ""
         if shard.rank == 0:

@@ -86,7 +86,8 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     """Yield `fd[…]`, the Fréchet distance of samples to held-out examples in the features of an extractor.
 
     It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
-    makes fewer of them. Models that translate images also yield the figures of `Translations`.
+    makes fewer of them. Models that translate images also yield the figures of `Translations`, and `fd_source[…]`;
+    not between domains of which none has two examples, as all sources together are all targets.
     """
     distance, batch = held_out.distance, held_out.batch
     translations = Translations(model, held_out) if translates(model, batch) else None
@@ -108,9 +109,10 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     protocol |= {"domains": domains} if domains else {}
     value = held_out.distance_of(features, by_label=bool(domains))
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
-    if translations:
+    if translations and (domains or not translations.between_domains):
         floor = held_out.floor(samples, by_label=bool(domains))
         yield Figure(f"fd_source[{distance.extractor.name}]", floor)
+    if translations:
         yield from translations.figures()
 
 
@@ -140,9 +142,14 @@ class Translations:
             back = self.model.translate_back(as_bytes(made), part.condition_for([SOURCE_LABEL]))
             self.errors["cycle_l1"].append(l1(back, source))
 
+    @property
+    def between_domains(self) -> bool:
+        """Whether the model translates between labelled domains."""
+        return not self.held_out.aligned and "label" in self.model.conditions
+
     def domains(self, samples: int) -> int:
-        """Return how many domains the first examples are of, if the model translates between domains; else 0."""
-        if self.held_out.aligned or "label" not in self.model.conditions:
+        """Return how many domains the first examples are twice or more of; 0 if there are no domains."""
+        if not self.between_domains:
             return 0
         return len(repeated(self.held_out.batch.condition["label"][:samples].cpu()))
 

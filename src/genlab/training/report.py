@@ -256,7 +256,7 @@ def _over(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def duration(seconds: float) -> str:
     """Return a time in seconds or minutes, as text."""
-    return f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+    return counted(round(seconds), "second") if seconds < 60 else f"{seconds / 60:.1f} minutes"
 
 
 def _evenly(paths: Sequence[Path], count: int) -> list[Path]:

@@ -1,5 +1,6 @@
 """Where a verb writes pictures: a .png with all of them, or a folder with a PNG for each."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,17 @@ def output_of(out: File | None) -> Output:
     if suffix in OTHER_PICTURES or (path and suffix != ".png" and path.is_file()):
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     return Output(path, None) if suffix == ".png" else Output(None, path)
+
+
+def refuse_source(png: Path | None, *given: object) -> None:
+    """Refuse to write a .png over a picture that is read, or over one in a folder that is read.
+
+    Raises:
+        UsageError: it is one of these pictures.
+    """
+    for path in (Path(each) for each in given if isinstance(each, str | os.PathLike)):
+        if png and png.exists() and path.resolve() in (png.resolve(), *png.resolve().parents):
+            raise UsageError(f"--out {png} is one of the pictures that are read. Choose another --out.")
 
 
 def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:

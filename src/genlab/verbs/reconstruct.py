@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of, refuse_too_many
+from genlab.verbs.output import output_of, refuse_source, refuse_too_many
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -121,6 +121,7 @@ def reconstruct(
         GenlabError: the model cannot reconstruct, or has no posterior to draw from.
     """
     png, into = output_of(out)
+    refuse_source(png, path)
 
     import torch
 

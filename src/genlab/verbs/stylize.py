@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.core.errors import UsageError
+from genlab.core.errors import GenlabError, UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName
-from genlab.verbs.output import output_of
+from genlab.verbs.output import output_of, refuse_source
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -112,6 +112,7 @@ def stylize(
         GenlabError: the model cannot stylize.
     """
     single, into = output_of(out)
+    refuse_source(single, content, style)
     _refuse(alpha, iterations, vgg, size, {"run": run, "checkpoint": checkpoint})
 
     from genlab.applications.stylize import ByModel, Stylizer
@@ -181,11 +182,22 @@ def _listed(path: Path) -> "Listing":
 
 
 def _opened(run: RunName | None, root: File, checkpoint: CheckpointName | None, device: str) -> Opened:
-    """Return a run, by default the latest."""
+    """Return a run that stylizes, by default the latest."""
+    from genlab.applications.capability import need
+    from genlab.core.contract import Stylizes
+
     try:
-        return open_run(os.fspath(run or "latest"), root, checkpoint, device)
+        opened = open_run(os.fspath(run or "latest"), root, checkpoint, device)
     except UsageError as error:
         raise UsageError(f"{error} --iterations 300 needs none: it optimises the pixels.") from None
+    try:
+        need(opened.model, Stylizes, "stylizing without --iterations")
+    except GenlabError as error:
+        name = opened.folder.path.name
+        raise GenlabError(
+            f"{error} {name} is another run: give one by --run, or --iterations 300, which needs none."
+        ) from None
+    return opened
 
 
 def _optimising(iterations: int, vgg: File | None, device: str, alpha: float | None) -> "ByOptimising":

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of
+from genlab.verbs.output import output_of, refuse_source
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -96,7 +96,7 @@ class Translated:
         lines = {
             f"larger than {size}: {tiled if self.tiled else shrunk}": self.larger,
             f"smaller than {size}: enlarged to it, translated and shrunk again": self.smaller,
-            "squashed for this, because their aspect ratio is another one": self.squashed,
+            "squashed for this: not of the model's aspect ratio": self.squashed,
         }
         return [f"{counted(count, 'picture')} {line}" for line, count in lines.items() if count]
 
@@ -124,7 +124,7 @@ def translate(
 
     The pictures in a folder have the names and sizes of their sources. Of a GIF each frame is translated, and the
     result is a GIF with the same times; of other animations only the first frame is translated. Translations into
-    several domains are written to a folder for each.
+    several domains are written to a folder for each. Transparent parts are read as white.
 
     Args:
         pictures: A picture, a GIF, or a folder or zip of them, or the name of data of your own, whose held-out
@@ -145,6 +145,7 @@ def translate(
         GenlabError: the model does not translate.
     """
     png, into = output_of(out)
+    refuse_source(png, pictures)
 
     from genlab.applications.translate_files import Task, translate_each
     from genlab.core.files import refuse_filled
