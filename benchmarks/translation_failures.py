@@ -27,9 +27,9 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "pix2pix": PATCHES,
     "cyclegan": {**RESNET, "steps": 200},
     "cut": {**RESNET, "blocks": 1, "positions": 64, "steps": 200},
-    "stargan": {"blocks": 1, "discriminator_steps": 1, "cycle_weight": 3.0, "steps": 220, "lr": 5e-4},
-    "diffusion-translation": {},
+    "stargan": {"blocks": 1, "norm": "none", "discriminator_steps": 1, "steps": 220, "lr": 5e-4},
     "dcgan": {"size": LARGE, "width": 16, "lr": 2e-4},
+    "lsgan": {"size": LARGE, "width": 16, "lr": 2e-4},
     "dcgan-upsample": {"size": LARGE, "width": 16, "lr": 2e-4},
     "sngan": {"size": LARGE, "width": 8, "discriminator_steps": 1, "lr": 2e-4},
     "conv-vae": {"size": LARGE},
@@ -49,7 +49,6 @@ class Cause:
 
 
 COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
-TRANSPOSED: Mapping[str, Any] = {"upsampling": "transposed", "size": LARGE, "steps": 240}
 HIDDEN: Mapping[str, Any] = {"architecture": Hiding, "blocks": None, "identity_weight": 0.0, "steps": 400}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "does nothing": (
@@ -74,8 +73,8 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
         Cause("stargan", "tinted photos", {"classification_weight": 0.0}),
     ),
     "checkerboard": (
-        Cause("pix2pix", "negatives", TRANSPOSED),
-        Cause("pix2pix", "digits", TRANSPOSED),
+        Cause("dcgan", "photos"),
+        Cause("lsgan", "faces"),
         Cause("dcgan", "faces"),
     ),
     "mismatched pairs": (
@@ -103,7 +102,7 @@ HEALTHY_RUNS = (
     Cause("stargan", "tinted photos"),
     Cause("pix2pix", "colours", {"size": LARGE, "steps": 240}),
     Cause("dcgan-upsample", "faces"),
-    Cause("conv-vae", "photos"),
+    Cause("conv-vae", "faces"),
     Cause("sngan", "photos"),
 )
 KINDS = {
