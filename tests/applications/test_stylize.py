@@ -234,5 +234,7 @@ def test_what_cannot_be_stylized_is_refused(folder: Path, tmp_path: Path) -> Non
 
 def test_a_run_of_another_kind_names_the_presets_that_stylize(folder: Path, tmp_path: Path) -> None:
     other = genlab.train("autoencoder", data="digits", width=8, steps=1, root=tmp_path, quiet=True)
-    with pytest.raises(GenlabError, match=r"stylizing without --iterations needs .* Try: style-transfer\. autoencoder .*--run"):
+    with pytest.raises(
+        GenlabError, match=r"stylizing without --iterations needs .* Try: style-transfer\. autoencoder .*--run"
+    ):
         genlab.stylize(folder / "style.png", style=folder / "style.png", run=other)

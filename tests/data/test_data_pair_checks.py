@@ -183,7 +183,9 @@ def test_very_unequal_sides_and_copies_among_held_out_pictures_are_warned_of(tmp
     write(folder / "testB", pictures(1, 3), ["more"])
     unequal, copies = warnings_of(folder)
     assert unequal.startswith("11 pictures in trainB/ and testB/, but 49 in trainA/ and testA/")
-    assert copies.startswith("1 held-out picture in trainA/ and testA/ that training also has, the same or nearly: ")
+    assert copies.startswith(
+        "1 held-out picture in trainA/ and testA/ that training also has, the same or nearly: "
+    )
     assert "testA/other2.png and trainA/horse11.png" in copies
 
 

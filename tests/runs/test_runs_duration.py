@@ -58,9 +58,7 @@ def test_a_step_that_may_take_long_is_announced(
     with caplog.at_level("INFO", logger="genlab"):
         for quiet in (True, False):
             duration_note(planned("dcgan", size=128, steps=10_000_000), quiet=quiet)
-    assert [record.message for record in caplog.records] == [
-        "timing a step, to say how long the training takes …"
-    ]
+    assert [record.message for record in caplog.records] == ["timing a step, to say how long the training takes …"]
 
 
 def test_a_first_step_that_only_prepares_is_not_taken_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,15 +121,13 @@ def _copies(side: Side) -> list[str]:
     train, held_out = np.flatnonzero(~out), np.flatnonzero(out)
     train, held_out = train[some(len(train), _TRAIN)], held_out[some(len(held_out), _HELD_OUT)]
     copies = _alike(_thumbs(side, held_out), _thumbs(side, train))
-    return (
-        [
-            f"{counted(len(copies), 'held-out picture')} in {side.where} that training also has, the same or nearly: "
-            f"{few(f'{side.shown(held_out[one])} and {side.shown(train[other])}' for one, other in copies)}. "
-            "They make evaluations look better than they are."
-        ]
-        if copies
-        else []
-    )
+    if not copies:
+        return []
+    shown = few(f"{side.shown(held_out[one])} and {side.shown(train[other])}" for one, other in copies)
+    return [
+        f"{counted(len(copies), 'held-out picture')} in {side.where} that training also has, the same or nearly: "
+        f"{shown}. They make evaluations look better than they are."
+    ]
 
 
 def _thumbs(side: Side, rows: IntArray) -> Array:

@@ -166,7 +166,9 @@ def _open_two(data: object, source: str, options: Mapping[str, Any]) -> TwoSides
         for one, listed in zip((source, data), listings, strict=True):
             _refuse_range(one, options)
             if listed is not None and not listed.entries:
-                raise DataError(f'"{one}" holds no pictures. Give the folder or zip that holds those of this side.')
+                raise DataError(
+                    f'"{one}" holds no pictures. Give the folder or zip that holds those of this side.'
+                )
         assert its is not None
         assert target is not None
         names = (its.stem, target.stem) if its.stem != target.stem else ("source", "target")
