@@ -70,8 +70,8 @@ def data(
     Args:
         source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist; also with two sides.
         other: The targets, if SOURCE holds only the sources of a translation.
-        pairs: Whether each source belongs to the target with the same file name: aligned or unaligned; auto if at
-            least half of the names are on both sides.
+        pairs: Whether each source belongs to the target with the same file name: aligned or unaligned; auto is
+            aligned if at least half of the names are on both sides.
         side_by_side: Split each image into its left half, A, and its right half, B.
         direction: Which side is translated into the other.
         size: Side of the images in pixels, after resizing and cropping.

@@ -89,7 +89,7 @@ def stylize(
 ) -> Stylized:
     """Give pictures the style of another: by a model of the preset style-transfer, or by optimising their pixels.
 
-    The results have the names and sizes of the contents.
+    The results are PNGs with the names and sizes of the contents; of an animation only the first frame is taken.
 
     Args:
         content: A picture or a folder of pictures.
