@@ -113,6 +113,14 @@ def test_no_picture_is_written_over_its_source(trained: package.Run, pictures: P
     assert source.read_bytes() == before
 
 
+def test_sources_that_are_sampled_repeatedly_are_counted(
+    trained: package.Run, tmp_path: Path, genlab: Genlab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genlab.runs.data.sampling_turns", lambda *_: {"source": torch.zeros(2, 1, 16, 16)})
+    said = [genlab("sample", trained.folder, "-n", n, "--out", tmp_path / f"{n}.png")[2] for n in (2, 3)]
+    assert ["2 held-out sources for 3 samples" in words for words in said] == [False, True]
+
+
 def test_a_squashed_picture_is_counted_in_words() -> None:
     one = package.verbs.translate.Translated(["a"], ["day"], [], Path("a.png"), (16, 16), squashed=1)
     assert "1 picture squashed for this: not of the model's aspect ratio\n" in str(one)

@@ -126,10 +126,22 @@ def sample(
 
     labels = [find_class(opened.folder, str(name)) for name in _several(label)]
     turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)
+    _say_repeated(turns, number)
     if into:
         return _write_singly(opened, into, number, seed, turns, sampling)
     path = png or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
     return _write_grid(opened, path, number, seed, turns)
+
+
+def _say_repeated(turns: Mapping[str, "Tensor"], number: int) -> None:
+    """Log that there are fewer sources than samples: without noise, a model makes the same of the same source."""
+    from genlab.core.condition import SOURCE
+    from genlab.core.warnings import LOG
+
+    sources = len(turns[SOURCE]) if SOURCE in turns else number
+    if number > sources:
+        held_out = counted(sources, "held-out source")
+        LOG.info(f"{held_out} for {counted(number, 'sample')}, taken in turn; --number {sources} takes each once.")
 
 
 def _several(label: str | int | Sequence[str | int] | None) -> Sequence[str | int]:
