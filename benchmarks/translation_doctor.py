@@ -81,7 +81,8 @@ def main(arguments: Sequence[str]) -> None:
     shown = shlex.join(Path(word).name if "/" in word else word for word in arguments)
     facts = "".join(f"| {name} | {value} |\n" for name, value in about.items())
     head = f"```console\npython benchmarks/translation_doctor.py {shown}\n```\n\n| | |\n|---|---|\n{facts}"
-    text = "\n".join([f"# The doctor, tested on translations\n\n{method}\n", head, *text_of(done, options.runs)])
+    top = f"# The doctor, tested on translations\n\n{method} Finished: {len(done)} of {len(wanted)}.\n"
+    text = "\n".join([top, head, *text_of(done, options.runs)])
     print(text)
     if options.write:
         replace(options.write, text.encode())
