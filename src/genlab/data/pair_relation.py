@@ -38,10 +38,15 @@ def pair_relation(data: Split) -> float | None:
     return ((one * two).mean().item() - chance.mean().item()) / spread if spread > 0 else None
 
 
+def coarse(images: Tensor) -> Tensor:
+    """Return the colours and the strength of edges of images (B, C, H, W) in a coarse grid, (B, D)."""
+    edges = [images.diff(dim=axis).abs() for axis in (2, 3)]
+    return torch.cat([adaptive_avg_pool2d(x, POOLED).flatten(1) for x in (images, *edges)], dim=1)
+
+
 def _centred_distances(images: Tensor) -> Tensor:
     """Return the distances of all pairs of images (B, B), without the means of rows and columns."""
-    edges = [images.diff(dim=axis).abs() for axis in (2, 3)]
-    summary = torch.cat([adaptive_avg_pool2d(x, POOLED).flatten(1) for x in (images, *edges)], dim=1)
+    summary = coarse(images)
     distances = torch.cdist(summary, summary)
     rows, columns = distances.mean(1, keepdim=True), distances.mean(0, keepdim=True)
     return distances - rows - columns + distances.mean()

@@ -5,15 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.core.condition import SOURCE, STYLE
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE
 from genlab.core.contract import Evaluator, Samples, SamplesInSteps, Signals, TranslatesBack
 from genlab.core.random import generator
+from genlab.data.pair_relation import coarse
 from genlab.training.model_probes import ProbeInput
 
 FEW = 16  # images: a translator works at full resolution
 NOISE = 4 / 127.5  # deviation of the noise under which a cycle is measured: four grey levels
 CHANCE = 0.04  # energy distance, relative to the distance of two targets, of few images of the same domain
-POOLED = 8  # side of the images that domains are compared by
 
 
 def translations(given: ProbeInput) -> Signals:
@@ -49,9 +49,9 @@ def translations(given: ProbeInput) -> Signals:
         others = (distances.sum() - distances.diagonal().sum()) / (len(made) * (len(made) - 1))
         signals["source_match"] = others / own
         return signals
-    targets = _summary(real)
+    targets = coarse(real)
     chance = CHANCE * torch.cdist(targets, targets).mean().clamp_min(1e-6)
-    gap, now, inverted = (energy_distance(_summary(x), targets) for x in (source, made, -made))
+    gap, now, inverted = (energy_distance(coarse(x), targets) for x in (source, made, -made))
     signals["colour_inversion"] = (now.clamp_min(0) + chance) / (inverted.clamp_min(0) + chance)
     return {**signals, "domain_gap": now / gap} if gap > chance else signals
 
@@ -70,10 +70,9 @@ def cycles(given: ProbeInput) -> Signals:
     noise = torch.randn(made.shape, generator=generator(given.seed, "probes: cycle", given.step)).to(made.device)
     noisy = ((made * 127.5).round() / 127.5 + NOISE * noise).clamp(-1, 1)
     scale = _mean_distance(source, source.roll(1, 0)).clamp_min(1e-6)
+    given_back = batch.condition_for([SOURCE_LABEL])
     backs = {"cycle_error": made, "cycle_error_noisy": noisy}
-    return {
-        name: _mean_distance(model.translate_back(x, batch.condition), source) / scale for name, x in backs.items()
-    }
+    return {name: _mean_distance(model.translate_back(x, given_back), source) / scale for name, x in backs.items()}
 
 
 TRANSLATION_PROBES = (
@@ -106,10 +105,3 @@ def _sample(given: ProbeInput, condition: Any) -> Tensor:  # noqa: ANN401 (a con
 
 def _mean_distance(one: Tensor, two: Tensor) -> Tensor:
     return (one - two).abs().mean()
-
-
-def _summary(images: Tensor) -> Tensor:
-    """Return the colours and the strength of edges of images in a coarse grid, (B, D)."""
-    edges = [images.diff(dim=axis).abs() for axis in (2, 3)]
-    pools = [torch.nn.functional.adaptive_avg_pool2d(x, POOLED).flatten(1) for x in (images, *edges)]
-    return torch.cat(pools, dim=1)
