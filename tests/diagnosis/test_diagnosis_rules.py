@@ -293,11 +293,12 @@ def test_copies_that_come_nearer_to_the_targets_are_no_failure() -> None:
     assert names(run("cyclegan", small), context("cyclegan")) == []  # its domain gap closes
 
 
-def test_domains_that_a_classifier_does_not_see_are_ignored_if_they_change_little() -> None:
-    chance: Mapping[str, Signal] = {"class_accuracy_fake": 0.1, "label_effect": 0.12}
-    assert names(run("cyclegan", chance), context("cyclegan")) == ["domain-ignored"]
-    for seen in ({"class_accuracy_fake": 0.9}, {"label_effect": 0.8}):
-        assert names(run("cyclegan", {**chance, **seen}), context("cyclegan")) == []
+def test_domains_that_a_classifier_does_not_see_are_ignored_however_much_they_change() -> None:
+    for effect in (0.12, 0.8):
+        chance: Mapping[str, Signal] = {"class_accuracy_fake": 0.1, "label_effect": effect}
+        assert names(run("cyclegan", chance), context("cyclegan")) == ["domain-ignored"]
+    seen: Mapping[str, Signal] = {"class_accuracy_fake": 0.9, "label_effect": 0.12}
+    assert names(run("cyclegan", seen), context("cyclegan")) == []
 
 
 def test_a_cycle_that_fails_with_and_without_noise_hides_nothing() -> None:

@@ -11,7 +11,7 @@ UNMOVED = 0.8  # domain_gap of a translation that does not come nearer to the ta
 SETTLED = 0.15  # share of a run after which translations should show an effect
 INVERTED = 1.3  # colour_inversion
 IGNORED = 0.1  # source_effect and label_effect
-CHANCE, WEAK = 1.5, 0.3  # class_accuracy_fake times classes, and the label_effect of labels that matter
+CHANCE = 1.5  # class_accuracy_fake times classes
 UNRELATED = 1.1  # source_match of translations that have nothing to do with their source
 HIDDEN, LOST = 1.5, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
 VISIBLE = 2.0  # checkerboard, in grey levels
@@ -50,15 +50,14 @@ def source_ignored(history: History, context: Context) -> Sign | None:
 
 
 def domain_ignored(history: History, context: Context) -> Sign | None:
-    """Translations into two domains are nearly the same."""
+    """Translations into two domains are nearly the same, or are recognised as theirs by chance only."""
     effect = _settled(history, context, "label_effect")
     since = effect.true_since(effect.values < IGNORED / 2, POINTS)
     if since is not None:
         return Sign(since, [effect.shows("label_effect", f"above {IGNORED / 2:g}")])
     accuracy = _settled(history, context, "class_accuracy_fake")
     least = CHANCE / max(context.facts.get("classes", 0), 1)
-    weak = effect.at(accuracy.steps) < WEAK
-    since = accuracy.true_since((accuracy.values < least) & weak, 2 * POINTS)
+    since = accuracy.true_since(accuracy.values < least, 2 * POINTS)
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_fake", f"above {least:.2g}")])
 
 

@@ -87,7 +87,7 @@ RULES = (
     ),
     Rule(
         "domain-ignored",
-        "Domain ignored: a source is translated into every domain alike",
+        "Domain ignored: translations are the same for every domain, or do not belong to the one asked for",
         domain_ignored,
         "The generator minimises the reconstruction loss without using the label. The classification loss has too "
         "little weight, or the labels do not describe the images.",
