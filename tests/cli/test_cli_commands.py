@@ -21,8 +21,9 @@ from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.sample import sample
 from genlab.core.errors import UsageError
 from genlab.core.pictures import to_bytes
-from genlab.recipes.presets import PRESETS, SUMMARIES
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.settings import CheckpointName
+from genlab.recipes.summaries import SUMMARIES
 from genlab.runs.load import load_model
 from genlab.training.run_folder import RunFolder
 from genlab.verbs.load import load

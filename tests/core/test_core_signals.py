@@ -27,7 +27,7 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("sparse-autoencoder", {**DIGITS, "width": 8, "corruption": "gaussian", "corruption_level": 0.1}),
     ("pix2pix", {**PAIRS, "width": 4}),
     ("cyclegan", {**PAIRS, "width": 4, "blocks": 1}),
-    ("cut", {**PAIRS, "width": 4, "pairs": "unaligned"}),
+    ("cut", {**PAIRS, "size": 32, "width": 4, "pairs": "unaligned"}),
     ("stargan", {**DIGITS, "width": 4, "blocks": 1}),
     ("style-transfer", {"data": "paired-digits", "size": 16, "width": 4}),
     ("glow", {**DIGITS, "width": 4, "flow_steps": 1}),
