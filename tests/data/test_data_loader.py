@@ -14,7 +14,8 @@ from genlab.core.distributed import Shard
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec, Images, Points
 from genlab.data.dataset import Array, Dataset, IntArray, Stacked, Subset, make_dataset
-from genlab.data.loader import Loader, mirrored
+from genlab.data.loader import Loader, mirrored, moved
+from genlab.data.wrappers import Paired
 
 
 def numbered(count: int, channels: int = 1, side: int = 2) -> Dataset:
@@ -78,15 +79,15 @@ def test_rows_of_a_batch_belong_together() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(length=st.integers(1, 30), batch=st.integers(1, 20), position=st.integers(0, 40), flip=st.booleans())
-def test_a_loader_continues_bit_for_bit(length: int, batch: int, position: int, flip: bool) -> None:
+@given(length=st.integers(1, 30), batch=st.integers(1, 20), position=st.integers(0, 40), turned=st.booleans())
+def test_a_loader_continues_bit_for_bit(length: int, batch: int, position: int, turned: bool) -> None:
     dataset = make_dataset(
         "noise", np.random.default_rng(0).integers(0, 256, (length, 3, 4, 4), np.uint8), None, ()
     )
-    with Loader(dataset, batch, seed=1, flip=flip) as whole:
+    with Loader(dataset, batch, seed=1, flip=turned, shift=int(turned)) as whole:
         later = list(itertools.islice(whole, position, position + 3))
         assert whole.position == position + 3
-    with Loader(dataset, batch, seed=1, flip=flip, position=position) as resumed:
+    with Loader(dataset, batch, seed=1, flip=turned, shift=int(turned), position=position) as resumed:
         for expected in later:
             got = next(resumed)
             assert torch.equal(got.index, expected.index)
@@ -140,6 +141,21 @@ def test_flip_mirrors_about_half_left_to_right_and_nothing_else() -> None:
     for row, same, flipped in zip(batch.x, plain, turned, strict=True):
         assert torch.equal(row, same.flip(-1) if flipped else same)
     assert 16 < sum(turned) < 48
+
+
+def test_shift_moves_each_image_and_its_source_together_and_repeats_their_borders() -> None:
+    values = np.random.default_rng(0).integers(0, 256, (64, 3, 8, 8), np.uint8)
+    dataset = make_dataset("noise", values, None, ())
+    pairs = Paired(dataset, make_dataset("negatives", 255 - values, None, ()))
+    with Loader(pairs, 64, seed=0, shift=2) as loader:
+        batch = next(loader)
+    by = moved(0, np.zeros(64, np.int64), batch.index.numpy(), 2)
+    assert {*by[:, 0]} == {*by[:, 1]} == {-2, -1, 0, 1, 2}
+    for row, index, (down, right) in zip(batch.x, batch.index, by, strict=True):
+        same = dataset.batch(index[None].numpy()).x[0]
+        places = [(torch.arange(8) - int(step)).clamp(0, 7) for step in (down, right)]
+        assert torch.equal(row, same[:, places[0]][:, :, places[1]])
+    torch.testing.assert_close(batch.condition["source"], -batch.x)
 
 
 def test_the_coin_is_fair_and_independent_of_seed_epoch_and_index() -> None:

@@ -18,7 +18,7 @@ from genlab.core.distributed import WHOLE, Shard
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 from genlab.core.random import derive_seed, generator
-from genlab.data.dataset import IntArray, Split
+from genlab.data.dataset import Array, IntArray, Split
 
 _CPU = torch.device("cpu")
 _AHEAD = 3  # batches that are prefetched
@@ -52,13 +52,25 @@ class Order:
 
 
 def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.bool_]:
-    """Return which samples are mirrored, each with probability 1/2: the top bit of splitmix64's finaliser."""
-    key = np.uint64(derive_seed(seed, "flip"))
+    """Return which samples are mirrored, each with probability 1/2."""
+    return (_hashed(seed, "flip", epochs, index) >> np.uint64(63)).astype(np.bool_)
+
+
+def moved(seed: int, epochs: IntArray, index: IntArray, most: int) -> IntArray:
+    """Return by how many pixels samples are moved down and to the right, (B, 2), each from -most to most."""
+    hashed = _hashed(seed, "shift", epochs, index)
+    halves = np.stack([hashed >> np.uint64(32), hashed & np.uint64(0xFFFFFFFF)], axis=1)
+    return (halves % np.uint64(2 * most + 1)).astype(np.int64) - most
+
+
+def _hashed(seed: int, purpose: str, epochs: IntArray, index: IntArray) -> npt.NDArray[np.uint64]:
+    """Return 64 random bits for each sample, by (seed, purpose, epoch, index): splitmix64's finaliser."""
+    key = np.uint64(derive_seed(seed, purpose))
     x = epochs.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + key
     x = (x ^ index.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(63)).astype(np.bool_)
+    return x ^ (x >> np.uint64(31))
 
 
 class _Plan:
@@ -73,6 +85,7 @@ class _Plan:
         device: torch.device,
         channels_last: bool,
         flip: bool,
+        shift: int,
     ) -> None:
         self.dataset = dataset
         self.batch = batch
@@ -80,6 +93,7 @@ class _Plan:
         self.device = device
         self.channels_last = channels_last
         self.flip = flip
+        self.shift = shift
         self.order = Order(len(dataset), seed)
         self.slots = threading.Semaphore(_AHEAD)
         self.ready: SimpleQueue[Batch | BaseException] = SimpleQueue()
@@ -92,17 +106,27 @@ class _Plan:
         index, epochs = self.order.samples(start, start + each)
         batch, spec = self.dataset.batch(index, epochs), self.dataset.spec
         which = mirrored(self.order.seed, epochs, index) if self.flip else None
+        by = moved(self.order.seed, epochs, index, self.shift) if self.shift else None
         condition = {
-            name: self._laid_out(value, spec.conditions[name], which) for name, value in batch.condition.items()
+            name: self._laid_out(value, spec.conditions[name], which, by)
+            for name, value in batch.condition.items()
         }
-        return replace(batch, x=self._laid_out(batch.x, spec.target, which), condition=condition).to(self.device)
+        x = self._laid_out(batch.x, spec.target, which, by)
+        return replace(batch, x=x, condition=condition).to(self.device)
 
-    def _laid_out(self, x: Tensor, modality: Modality, mirror: npt.NDArray[np.bool_] | None) -> Tensor:
-        """Return examples in the memory format for networks; images are mirrored where `mirror` (B,) is true."""
+    def _laid_out(
+        self, x: Tensor, modality: Modality, mirror: npt.NDArray[np.bool_] | None, by: IntArray | None
+    ) -> Tensor:
+        """Return examples in the memory format for networks.
+
+        Images are mirrored where `mirror` (B,) is true, and moved `by` (B, 2) pixels.
+        """
         if modality.spatial == 2:
             values = x.numpy()
             if mirror is not None:
                 values[mirror] = values[mirror][..., ::-1]
+            if by is not None:
+                x = torch.from_numpy(values := _shifted(values, by, self.shift))
             if self.channels_last:  # copied by NumPy, for the reason given in `Dataset.batch`
                 x = torch.from_numpy(np.ascontiguousarray(values.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
         return x.pin_memory() if self.device.type == "cuda" else x
@@ -130,6 +154,19 @@ class _Plan:
             thread.join()
 
 
+def _shifted(images: Array, by: IntArray, most: int) -> Array:
+    """Return images (B, C, H, W) moved `by` (B, 2) pixels down and to the right; their borders are repeated."""
+    height, width = images.shape[2:]
+    padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)), mode="edge")
+    corners = most - by
+    return np.stack(
+        [
+            each[:, top : top + height, left : left + width]
+            for each, (top, left) in zip(padded, corners, strict=True)
+        ]
+    )
+
+
 class Loader:
     """An endless iterator of batches, prefetched by one thread.
 
@@ -147,6 +184,7 @@ class Loader:
         channels_last: whether images are stored channels-last.
         flip: mirror each image left to right with probability 1/2, by (seed, epoch, index); a source picture is
             mirrored with its target.
+        shift: most pixels by which each image is moved up, down, left and right, likewise.
 
     Raises:
         UsageError: a batch size that is not positive or not divisible by the number of processes, or an empty
@@ -164,6 +202,7 @@ class Loader:
         device: torch.device = _CPU,
         channels_last: bool = True,
         flip: bool = False,
+        shift: int = 0,
     ) -> None:
         if batch < 1 or batch % shard.size:
             raise UsageError(
@@ -174,7 +213,7 @@ class Loader:
             raise UsageError(f'the dataset "{dataset.name}" is empty.')
         self.position = position
         self.waited = 0.0
-        self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip)
+        self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip, shift)
         thread = threading.Thread(target=self._plan.run, args=(position,), name="genlab-loader", daemon=True)
         thread.start()
         # Also runs at garbage collection and at exit: a thread that computes during interpreter shutdown can abort

@@ -44,6 +44,13 @@ class Settings:
         "values of black and white in an .npz or .npy, such as 0 1; by default recognised if certain",
     )
     flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
+    shift: int = option(
+        0,
+        "move each image by up to this many pixels at random and repeat its border; for small sets of pairs, "
+        "whose two sides move together, not for models that generate from noise",
+        least=0,
+        most=256,
+    )
     max_rejected: float = option(
         0.01, "largest share of unusable files; with more the run does not start", least=0, most=1
     )

@@ -79,7 +79,13 @@ def _first_step(run: RunSetup, number: int, parts: Sequence[Part], notes: dict[s
     training = build(recipe, phase.spec, randomness, dtype, number)
     names = training.model.state_dict().keys()
     batches = Loader(
-        source.train, recipe.batch_size, seed=settings.seed, shard=run.shard, device=run.device, flip=settings.flip
+        source.train,
+        recipe.batch_size,
+        seed=settings.seed,
+        shard=run.shard,
+        device=run.device,
+        flip=settings.flip,
+        shift=settings.shift,
     )
     with batches:
         restart_stream(derive_seed(settings.seed, "layers", 0), run.device)

@@ -251,6 +251,7 @@ def _fit(
         position=progress.batches,
         device=run.device,
         flip=settings.flip,
+        shift=settings.shift,
     )
     with batches:
         callbacks = callbacks_for(run, current, inputs, batches, progress, observers)
