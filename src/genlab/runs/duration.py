@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise, repeat
 
 import torch
@@ -12,8 +14,8 @@ from genlab.core.batch import Batch
 from genlab.core.contract import Training
 from genlab.core.device import subnormals_flushed
 from genlab.core.distributed import all_reduce_max_
-from genlab.core.errors import NonFiniteError
-from genlab.core.modality import Modality
+from genlab.core.errors import NonFiniteError, UsageError
+from genlab.core.modality import Images, Modality
 from genlab.core.parts import LATER
 from genlab.core.random import Randomness
 from genlab.core.text import counted
@@ -59,19 +61,46 @@ def most_seconds(phase: Phase) -> float:
 
 
 def seconds_per_step(run: RunSetup, number: int, steps: int) -> float:
-    """Return the seconds that a step of phase `number` takes here; 0 if networks fail on random examples."""
-    phase = run.phases[number]
+    """Return the seconds that a step of phase `number` takes here; 0 if networks fail on random examples.
+
+    Large images are measured smaller, as if the time grew with the number of pixels.
+    """
+    randomness = Randomness(run.plan.settings.seed, run.shard, run.device)
     with torch.random.fork_rng(devices=[]):
-        randomness = Randomness(run.plan.settings.seed, run.shard, run.device)
-        training = build(phase.recipe, phase.spec, randomness, run.plan.dtype(run.device), number)
+        phase, share, training = _built(run, number, randomness)
         batches = repeat(_random_batch(phase, phase.recipe.batch_size // run.shard.size))
         spent: list[float] = []
-        while len(spent) < TRIES and sum(spent) < PATIENCE and (not spent or min(spent) * steps > LONG):
+        while len(spent) < TRIES and sum(spent) < PATIENCE and (not spent or min(spent) * steps > share * LONG):
             try:
                 spent.append(_seconds(training, len(spent), batches))
             except NonFiniteError:
                 return 0.0
-    return min(spent)
+    return min(spent) / share
+
+
+def _built(run: RunSetup, number: int, randomness: Randomness) -> tuple[Phase, float, Training]:
+    """Return phase `number` with images as small as its networks take, their share of the pixels, its training."""
+    whole = run.phases[number]
+    with suppress(UsageError):  # of networks that take no smaller images
+        phase, share = _reduced(whole)
+        return phase, share, build(phase.recipe, phase.spec, randomness, run.plan.dtype(run.device), number)
+    return whole, 1.0, build(whole.recipe, whole.spec, randomness, run.plan.dtype(run.device), number)
+
+
+def _reduced(phase: Phase) -> tuple[Phase, float]:
+    """Return a phase with images of 64 pixels at most, if theirs can be halved, and its share of the pixels."""
+    spec, halvings = phase.spec, 0
+    sides = spec.target.shape[1:] if spec.target.spatial == 2 else ()
+    while any(side > SMALL for side in sides) and all(side % 2 == 0 for side in sides):
+        sides, halvings = tuple(side // 2 for side in sides), halvings + 1
+
+    def smaller(modality: Modality) -> Modality:
+        if not isinstance(modality, Images):
+            return modality
+        return replace(modality, height=modality.height >> halvings, width=modality.width >> halvings)
+
+    given = {name: smaller(modality) for name, modality in spec.conditions.items()}
+    return replace(phase, spec=replace(spec, target=smaller(spec.target), conditions=given)), 0.25**halvings
 
 
 def _seconds(training: Training, step: int, batches: Iterator[Batch]) -> float:
