@@ -54,7 +54,7 @@ PROBES: Sequence[Signal] = (
         PATTERN,
         "none",
         "Standard deviation of the checkerboard pattern in samples, in grey levels of 255, beyond that in real "
-        "images: good if near 0; above about 2 it can be seen.",
+        "images: good if near 0; above about 3 it can be seen.",
     ),
     # Translations, compared with their sources and with real targets.
     Signal(

@@ -14,7 +14,7 @@ IGNORED = 0.1  # source_effect and label_effect
 CHANCE = 1.5  # class_accuracy_fake times classes
 UNRELATED = 1.1  # source_match of translations that have nothing to do with their source
 HIDDEN, LOST = 1.5, 0.2  # cycle_error_noisy / cycle_error, and cycle_error_noisy
-VISIBLE = 2.0  # checkerboard, in grey levels
+VISIBLE = 3.0  # checkerboard, in grey levels
 RELATED = 5.0  # deviations by which the similarity of pairs exceeds that of shuffled ones
 
 
