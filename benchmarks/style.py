@@ -152,7 +152,7 @@ def main(arguments: Sequence[str]) -> None:
     about = (__doc__ or "").partition("docs/style.md]")[2].strip()
     text = page.page(
         f"# Style transfer\n\n{about}\n",
-        f"python benchmarks/style.py {shlex.join(arguments)}",
+        f"python benchmarks/style.py {shlex.join(Path(word).name for word in arguments)}",
         page.machine(),
         [Section("Distances", method, rows)],
     )

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str]) -> None:
     title = f"# Translation\n\n{method}\n"
     text = page.page(
         title,
-        f"python benchmarks/translation.py {shlex.join(arguments)}",
+        f"python benchmarks/translation.py {shlex.join(Path(word).name for word in arguments)}",
         about(found),
         [section(line, pictures) for line in found],
     )
