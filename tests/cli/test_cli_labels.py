@@ -85,7 +85,7 @@ def test_several_classes_are_taken_in_turn_on_both_faces(root: Path, genlab: Gen
 def test_classes_are_folders_that_can_be_trained_on_again(root: Path, genlab: Genlab, tmp_path: Path) -> None:
     code, out, _ = genlab("sample", "cgan", "-n", 7, "--out", tmp_path / "new", "--root", root)
     assert (code, out) == (0, f"7 images in {tmp_path / 'new'}\n")
-    data = package.data(tmp_path / "new", size=16)
+    data = package.data(tmp_path / "new", size=16, out=tmp_path / "drawn.png")
     assert data.source.train.spec.class_names == NAMES
     assert len(data.source.train) + len(data.source.held_out) == 7
     expected = to_bytes(sample(load("cgan", root=root), 7, 0))

@@ -75,7 +75,7 @@ class CycleGANTraining(TwoPlayerTraining[CycleTranslator]):
         model: all four networks.
         discriminator: the player of both discriminators.
         generator: the player of both generators.
-        loss: the adversarial losses of both players.
+        loss: the adversarial losses of discriminators and generators.
         randomness: of the noise, and of which images of the pools are shown.
         cycle: λ.
         identity: ι; 0 needs no passes for it, and allows sides of different channels.

@@ -22,7 +22,7 @@ class TwoPlayerTraining(Generic[M]):
         model: all networks.
         discriminator: the player of the discriminator.
         generator: the player of the generator.
-        loss: the adversarial losses of both players.
+        loss: the adversarial losses of discriminators and generators.
         randomness: of all draws of a step.
     """
 
@@ -34,5 +34,5 @@ class TwoPlayerTraining(Generic[M]):
 
     @property
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """The optimizers of both players, by name."""
+        """The optimizers of discriminators and generators, by name."""
         return {player.name: player.optimizer for player in (self.discriminator, self.generator)}
