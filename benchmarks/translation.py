@@ -55,7 +55,7 @@ class Task:
 
 
 SMALL: Mapping[str, Any] = {"size": 64, "width": 32, "discriminator": "patch-34"}
-FEW: Mapping[str, Any] = {**SMALL, "batch_size": 4}
+FEW: Mapping[str, Any] = {**SMALL, "width": 20, "batch_size": 2, "ema": 0.999}
 UNPAIRED: Mapping[str, float] = {DISTANCE: 0.5, "translation_l1": 1.0}
 TASKS: Mapping[str, Task] = {
     "digits": Task(
