@@ -109,7 +109,7 @@ def _unequal(*sides: tuple[str, int]) -> str | None:
         return None
     return (
         f"{fewer:,} pictures in {less}, but {most:,} in {more}: the few are repeated so often that a model may "
-        "learn them by heart."
+        "memorise them."
     )
 
 

@@ -50,10 +50,7 @@ class TranslationRecipe(Recipe):
         None, "residual blocks of --architecture resnet; by default 6 up to 128 pixels, 9 above", least=1
     )
     dropout: float = option(
-        0.0,
-        "dropout probability in the generator; raise it if it learns the training images by heart",
-        least=0,
-        most=0.9,
+        0.0, "dropout probability in the generator; raise it if the model overfits", least=0, most=0.9
     )
     upsampling: Literal["upsample", "transposed"] = option(
         "upsample", "how the generator enlarges its maps; transposed convolutions leave checkerboard patterns"
