@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from genlab.verbs.compare import compare
     from genlab.verbs.data import data
     from genlab.verbs.doctor import doctor
+    from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
     from genlab.verbs.info import info
     from genlab.verbs.interpolate import interpolate
@@ -102,6 +103,7 @@ __all__ = [
     "compare",
     "data",
     "doctor",
+    "encode",
     "evaluate",
     "info",
     "interpolate",

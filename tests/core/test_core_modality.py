@@ -10,9 +10,11 @@ from genlab.core import yaml12
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.modality import MODALITIES, Classes, DataSpec, Images, Modality, Points
 from genlab.core.pictures import image_grid, scatter_plot
+from genlab.core.table import Column, Table
 
 DIGITS = Classes(("no", "1", "null", "größer", "a: b"))  # names that YAML could take for something else
-EVERY: tuple[Modality, ...] = (Images(3, 8, 12), Images(1, 2, 2, levels=None), Points(5), DIGITS)
+ROWS = Table((Column("age", mean=3, missing=True), Column("paid by", ("cash", "", "no"))))
+EVERY: tuple[Modality, ...] = (Images(3, 8, 12), Images(1, 2, 2, levels=None), Points(5), DIGITS, ROWS)
 SPECS = (
     *(DataSpec(modality) for modality in EVERY),
     DataSpec(Images(1, 16, 16), {"label": DIGITS}),
@@ -58,9 +60,9 @@ def test_classes_are_those_of_the_label() -> None:
 
 
 def test_shapes_and_levels() -> None:
-    assert [modality.shape for modality in EVERY] == [(3, 8, 12), (1, 2, 2), (5,), ()]
-    assert [modality.levels for modality in EVERY] == [256, None, None, 5]
-    assert [modality.spatial for modality in EVERY] == [2, 2, 0, 0]
+    assert [modality.shape for modality in EVERY] == [(3, 8, 12), (1, 2, 2), (5,), (), (5,)]
+    assert [modality.levels for modality in EVERY] == [256, None, None, 5, None]
+    assert [modality.spatial for modality in EVERY] == [2, 2, 0, 0, 0]
 
 
 def test_channels_are_added_to_what_has_some() -> None:
@@ -79,7 +81,7 @@ def test_raw_outputs_become_data() -> None:
 
 
 def test_labels_alone_can_be_invented() -> None:
-    assert [None if modality is DIGITS else modality.default(3) for modality in EVERY] == [None] * 4
+    assert [None if modality is DIGITS else modality.default(3) for modality in EVERY] == [None] * 5
     assert DIGITS.default(7).tolist() == [0, 1, 2, 3, 4, 0, 1]
     assert DIGITS.default(0).dtype == torch.int64
 

@@ -1,20 +1,16 @@
 """Reconstructs pictures one after the other, and writes each under the name of its source, in its size."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from genlab.applications.reconstruct import reconstruct
-from genlab.core.batch import at_once
 from genlab.core.device import device_of
 from genlab.core.files import put, storage
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, Originals
+from genlab.data.originals import Original, Originals, stacked
 from genlab.data.progress import bar
 
 SHOWN = 64  # pictures that are kept besides being written
@@ -47,8 +43,8 @@ def reconstruct_each(
     *_, height, width = (1, 1, *given.modality.shape)
     with bar(progress) as shown:
         task = shown.add_task("reconstructing", total=given.count)
-        for chunk in _chunks(given, at_once(given.modality.shape), done.rejected):
-            x = torch.stack([original.pixels for original in chunk])
+        for chunk in given.chunks(done.rejected):
+            x = stacked(chunk)
             again, errors = reconstruct(model, x.to(device_of(model)), seed, first=len(done.names))
             again = again.cpu()
             if into:
@@ -60,21 +56,6 @@ def reconstruct_each(
             done.errors += errors.tolist()
             shown.update(task, completed=len(done.names) + len(done.rejected))
     return done
-
-
-def _chunks(given: Iterable[Original | Rejected], most: int, rejected: list[Rejected]) -> Iterator[list[Original]]:
-    """Yield up to `most` pictures at a time, and add what is none to `rejected`."""
-
-    def pictures() -> Iterator[Original]:
-        for item in given:
-            if isinstance(item, Rejected):
-                rejected.append(item)
-            else:
-                yield item
-
-    each = pictures()
-    while chunk := list(islice(each, most)):
-        yield chunk
 
 
 def _write(chunk: list[Original], reconstructions: Tensor, into: Path) -> None:

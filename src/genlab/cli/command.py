@@ -13,14 +13,13 @@ from cyclopts import Group, Parameter
 from genlab.core.errors import RunFailureError
 from genlab.core.text import escaped, escaped_json
 from genlab.recipes.fields import flag, with_own
+from genlab.verbs import COMMANDS
 from genlab.verbs.options import PARTS
 from genlab.verbs.verb import helps, signature_of, summary
 
 SHORT = {"number": "-n", "samples": "-n"}
-AS_JSON = (  # verbs whose results have `values()`
-    *("train", "resume", "reconstruct", "translate", "stylize", "evaluate", "compare"),
-    *("doctor", "runs", "rm", "info", "data", "recipes", "checks", "bench"),
-)
+NO_VALUES = ("sample", "interpolate", "report")  # verbs whose results are pictures alone
+AS_JSON = tuple(name for name in COMMANDS if name not in NO_VALUES)  # verbs whose results have `values()`
 FAILS_UNHEALTHY = "doctor"
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.pictures import Picture, image_grid, label_tiles, scatter_plot
+from genlab.core.table import Table
 
 BYTES = 256
 LARGEST = 1 << 28  # numbers of an example
@@ -210,10 +211,11 @@ class Classes:
         return label_tiles([self.names[label] for label in x.tolist()], columns)
 
 
-MODALITIES: Mapping[str, type[Images] | type[Points] | type[Classes]] = {
+MODALITIES: Mapping[str, type[Images] | type[Points] | type[Classes] | type[Table]] = {
     "images": Images,
     "points": Points,
     "classes": Classes,
+    "table": Table,
 }
 
 

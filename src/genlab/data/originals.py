@@ -1,80 +1,176 @@
-"""Reads pictures one after the other as inputs of a model: whole, and with their own size."""
+"""Reads examples one after the other as inputs of a model: pictures whole and with their own size."""
 
+import os
+import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from os import PathLike, fspath
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.core.batch import at_once
+from genlab.core.errors import DataError
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
 from genlab.core.text import printable
-from genlab.data.dataset import Rejected
+from genlab.data.archive import list_zip
+from genlab.data.arrange import by_folders
+from genlab.data.dataset import Rejected, Split
 from genlab.data.decode import decode, reason, strict
 from genlab.data.fit import Whole
+from genlab.data.idx import holds_idx
 from genlab.data.items import is_array
 from genlab.data.listing import Listing
-from genlab.data.read import Read, list_pictures, read_images
+from genlab.data.read import Read, held_out_of, list_pictures, read_images
+from genlab.data.source import ARRAYS, is_name
 
 
 @dataclass(frozen=True)
 class Original:
-    """A picture as an input of a model."""
+    """An example as an input of a model."""
 
     name: str  # its path relative to the folder, or its position
-    file: str  # where its reconstruction belongs, a relative path that ends in .png
-    pixels: Tensor  # (C, H, W) in [-1, 1], in the size of the model
+    file: str  # where what is made of it belongs, a relative path that ends in .png
+    pixels: Tensor  # (C, H, W) in [-1, 1], in the size of the model; (*shape) of other data
     size: tuple[int, int] | None  # its own height and width; None if they are those of the model
+    label: str | None = None  # its class, if the folders or the data tell
 
 
 @dataclass(frozen=True)
 class Originals:
-    """Pictures that can be read one after the other; what is no picture is yielded as rejected."""
+    """Examples that can be read one after the other; what is no picture is yielded as rejected."""
 
     title: str  # in the names of files
     count: int  # of files
-    source: Listing | Read
-    modality: Modality
+    modality: Modality  # of the model
+    stamp: str  # changes with what is read
+    read: Callable[[Container[str]], Iterator[Original | Rejected]]  # all but those of some names
 
     def __iter__(self) -> Iterator[Original | Rejected]:
-        """Read each picture."""
-        return self._of_files(self.source) if isinstance(self.source, Listing) else self._of_images(self.source)
+        """Read each example."""
+        return self.read(())
 
-    def _of_files(self, listing: Listing) -> Iterator[Original | Rejected]:
-        channels, height, width = self.modality.shape
+    def chunks(self, rejected: list[Rejected], done: Container[str] = ()) -> Iterator[list[Original]]:
+        """Yield as many examples at a time as fit into memory, and add what is none to `rejected`.
+
+        Examples whose names are in `done` are left out without being read.
+        """
+
+        def examples() -> Iterator[Original]:
+            for item in self.read(done):
+                if isinstance(item, Rejected):
+                    rejected.append(item)
+                else:
+                    yield item
+
+        each = examples()
+        while chunk := list(islice(each, at_once(self.modality.shape))):
+            yield chunk
+
+
+def stacked(chunk: Sequence[Original]) -> Tensor:
+    """Return examples as a batch (B, *shape)."""
+    return torch.stack([each.pixels for each in chunk])
+
+
+@contextmanager
+def originals(given: object, modality: Modality) -> Iterator[Originals]:
+    """Yield examples for a model of `modality`.
+
+    A picture that has other sides is squashed to the shape of the model; nothing is cropped.
+
+    Args:
+        given: a picture, a folder or a zip of pictures, whose folders are classes; whatever else can be trained
+            on (an `.npz`, IDX files, a name), of which the held-out part is taken; or an array as `read_images`
+            takes it.
+        modality: of the model.
+
+    Raises:
+        UsageError: there is nothing at a path, or the examples do not have the shape of the model.
+        DataError: data that cannot be used as they are.
+    """
+    if is_array(given) or not isinstance(given, str | os.PathLike):
+        yield _of_read(read_images(given, modality), modality)
+        return
+    path = Path(given)
+    if _is_data(os.fspath(given), path):
+        yield _of_split(os.fspath(given), held_out_of(os.fspath(given), modality), modality)
+    elif path.is_file() and zipfile.is_zipfile(path):
+        with list_zip(path) as listing:
+            yield _of_listing(path, listing, modality)
+    else:
+        yield _of_listing(path, list_pictures(path, modality), modality)
+
+
+def _is_data(name: str, path: Path) -> bool:
+    """Return whether a name or path is opened as for training, not as single pictures."""
+    return (
+        is_name(name) or name in registered("data") or path.suffix in ARRAYS or (path.is_dir() and holds_idx(path))
+    )
+
+
+def _of_read(given: Read, modality: Modality) -> Originals:
+    def read(done: Container[str]) -> Iterator[Original]:
+        for at, (name, image) in enumerate(zip(given.names, given.images, strict=True)):
+            if name not in done:
+                yield Original(name, f"{at:06d}.png", image, None)
+
+    return Originals(given.title, len(given.names), modality, given.title, read)
+
+
+def _of_split(name: str, split: Split, modality: Modality) -> Originals:
+    names = split.spec.class_names
+
+    def read(done: Container[str]) -> Iterator[Original]:
+        wanted = np.array([at for at in range(len(split)) if str(at) not in done], dtype=np.int64)
+        for start in range(0, len(wanted), at_once(modality.shape)):
+            rows = wanted[start : start + at_once(modality.shape)]
+            labels = [None] * len(rows) if split.labels is None else [names[row] for row in split.labels[rows]]
+            for at, x, label in zip(rows.tolist(), split.batch(rows).x, labels, strict=True):
+                yield Original(str(at), f"{at:06d}.png", x, None, label)
+
+    title = Path(name).stem or "data"
+    return Originals(title, len(split), modality, split.fingerprint, read)
+
+
+def _of_listing(path: Path, listing: Listing, modality: Modality) -> Originals:
+    channels, height, width = modality.shape
+    labels = _labels(listing)
+
+    def read(done: Container[str]) -> Iterator[Original | Rejected]:
         yield from listing.rejected
         files = file_names([printable(entry.path) for entry in listing.entries])
         for at, (entry, name) in enumerate(zip(listing.entries, files, strict=True)):
             shown = printable(entry.path)
+            if shown in done:
+                continue
             try:
                 with strict(), listing.open(at) as file:
                     array, size = decode(file, Whole(height, width), channels)
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 yield Rejected(shown, reason(error))
             else:
-                yield Original(shown, name, torch.from_numpy(array.copy()).float() / 127.5 - 1, size)
+                pixels = torch.from_numpy(array.copy()).float() / 127.5 - 1
+                yield Original(shown, name, pixels, size, labels.get(at))
 
-    def _of_images(self, given: Read) -> Iterator[Original | Rejected]:
-        for at, (name, image) in enumerate(zip(given.names, given.images, strict=True)):
-            yield Original(name, f"{at:06d}.png", image, None)
+    return Originals(path.stem or "pictures", listing.total, modality, listing.digest(), read)
 
 
-def originals(given: object, modality: Modality) -> Originals:
-    """Return pictures for a model of `modality`, as `read_images` does, except that files are read whole.
-
-    A picture that has other sides is squashed to the shape of the model; nothing is cropped.
-
-    Raises:
-        UsageError: there is nothing at a path, or the images do not have the shape of the model.
-    """
-    if is_array(given) or not isinstance(given, str | PathLike) or fspath(given) in registered("data"):
-        read = read_images(given, modality)
-        return Originals(read.title, len(read.names), read, modality)
-    listing = list_pictures(Path(given), modality)
-    return Originals(Path(given).stem or "pictures", len(listing.entries), listing, modality)
+def _labels(listing: Listing) -> dict[int, str]:
+    """Return the class of each picture by its position; none if the folders do not tell."""
+    arrange, everything = by_folders(listing), range(len(listing.entries))
+    strays = set(arrange.unplaced(everything))
+    placed = [at for at in everything if at not in strays]
+    with suppress(DataError):
+        layout = arrange.lay_out(placed)
+        if layout.labels is not None:
+            return {at: layout.classes[label] for at, label in zip(placed, layout.labels.tolist(), strict=True)}
+    return {}
 
 
 def file_names(names: Sequence[str], kept: Sequence[str] = ()) -> list[str]:

@@ -15,7 +15,7 @@ from genlab.core.modality import Modality
 from genlab.core.parts import registered
 from genlab.core.text import printable
 from genlab.data.arrays import as_array
-from genlab.data.dataset import Array, Rejected, as_floats
+from genlab.data.dataset import Array, Rejected, Split, as_floats
 from genlab.data.decode import decode, reason, strict
 from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder
@@ -58,17 +58,23 @@ def read_images(given: object, modality: Modality) -> Read:
         )
     name = os.fspath(given)
     if name in registered("data"):
-        held_out = _own(name, modality)
-        return Read(name, [str(at) for at in range(len(held_out))], held_out)
+        part = held_out_of(name, modality)
+        return Read(name, [str(at) for at in range(len(part))], part.batch(np.arange(len(part))).x)
     return _of_files(Path(name), modality)
 
 
-def _own(name: str, modality: Modality) -> Tensor:
+def held_out_of(name: str, modality: Modality) -> Split:
+    """Return the held-out part of data that are known by name or path, in the size of `modality`.
+
+    Raises:
+        UsageError: there are no such data, or they do not have the shape of the model.
+        DataError: data that cannot be used as they are.
+    """
     sizes = {"channels": modality.shape[0], "size": modality.shape[1]} if modality.spatial == 2 else {}
     part = as_source(name, **sizes).held_out  # type: ignore[arg-type]
     if part.spec.target.shape != modality.shape:
         raise _misshaped(f"the data {name} hold {part.spec.target.shape}", modality)
-    return part.batch(np.arange(len(part))).x
+    return part
 
 
 def _of_array(given: Array, modality: Modality) -> Tensor:

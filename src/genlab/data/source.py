@@ -89,6 +89,12 @@ def takes_range(source: str) -> bool:
     return source in registered("data") or (source not in NAMES and Path(source).suffix in ARRAYS)
 
 
+def is_name(source: str) -> bool:
+    """Return whether a source is one of `NAMES`, with or without the folder of its files."""
+    name, _, folder = source.partition(":")
+    return source in NAMES or (name in NAMED and bool(folder))
+
+
 def locate(source: str) -> str:
     """Return `source` with its path made absolute, so that it is valid from any working directory."""
     name, _, folder = source.partition(":")

@@ -132,6 +132,15 @@ def schema_of(folder: Path) -> int:
     return _retrying(lambda place: _manifest(_readable(place))[0], folder)
 
 
+def digest(folder: Path) -> str:
+    """Return a hash (hex) of the contents of a checkpoint.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    return _retrying(lambda place: hashlib.sha256(read(_readable(place) / MANIFEST, MOST)).hexdigest(), folder)
+
+
 def exists(folder: Path) -> bool:
     """Whether `load` would find something at `folder`."""
     return folder.is_dir() or _complete(_new(folder)) or _complete(_old(folder))

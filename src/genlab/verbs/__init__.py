@@ -13,6 +13,7 @@ COMMANDS = (
     "resume",
     "sample",
     "reconstruct",
+    "encode",
     "translate",
     "interpolate",
     "stylize",

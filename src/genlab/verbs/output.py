@@ -7,6 +7,7 @@ from typing import NamedTuple
 from genlab.core.errors import UsageError
 from genlab.verbs.options import File
 
+TABLES = (".csv", ".npz")
 OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -55,3 +56,15 @@ def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 
         size = f" of {shape[1]}×{shape[2]} pixels" if images else ""
         way = " Give a folder for single images: --out FOLDER." if images else ""
         raise UsageError(f"one .png shows at most {most:,} {noun}{size}, not {number:,}.{way}")
+
+
+def table_file(out: File | None, default: Path) -> Path:
+    """Return the .csv or .npz that a verb writes.
+
+    Raises:
+        UsageError: `out` ends in something else.
+    """
+    path = default if out is None else Path(out)
+    if path.suffix.lower() not in TABLES:
+        raise UsageError(f"--out {path} must end in {' or '.join(TABLES)}.")
+    return path

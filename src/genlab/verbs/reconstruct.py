@@ -132,16 +132,16 @@ def reconstruct(
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
-    given = originals(path, target)
-    if into is None:
-        refuse_too_many(given.count, target.shape, target.noun, rows=2)
-    elif target.spatial != 2:
+    if into and target.spatial != 2:
         raise UsageError(
             f"--out {into} would be a folder of images, but this model makes {target.noun}. Give a .png."
         )
-    else:
+    if into:
         refuse_filled(into)
-    done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
+    with originals(path, target) as given:
+        if not into:
+            refuse_too_many(given.count, target.shape, target.noun, rows=2)
+        done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
     if not done.names:
         raise unreadable(path, done.rejected)
     path = png or into or opened.place("reconstructions", given.title, seed=seed if draw else None)

@@ -25,6 +25,14 @@ class Opened:
     model: "nn.Module"
     step: int
     spec: "DataSpec"
+    checkpoint: CheckpointName = "last"
+
+    @property
+    def weights(self) -> str:
+        """A hash of the checkpoint."""
+        from genlab.training.checkpoint import digest
+
+        return digest(self.folder.path / "checkpoints" / self.checkpoint)
 
     def place(self, kind: str, *parts: object, **options: object) -> Path:
         """Return a .png in a folder of the run, named after all options, so that others do not overwrite it."""
@@ -76,7 +84,7 @@ def open_run(
     model = load_model(folder, checkpoint, device, sampling)
     choice = loaded_from(model)
     log_checkpoint(folder, choice)
-    return Opened(folder, model, choice.step, spec_of(folder, choice.step))
+    return Opened(folder, model, choice.step, spec_of(folder, choice.step), choice.name)
 
 
 def png_file(out: File | None) -> Path | None:

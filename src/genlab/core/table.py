@@ -1,0 +1,106 @@
+"""Tables: rows of numbers and categories, as vectors that networks take."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from genlab.core.errors import UsageError
+from genlab.core.pictures import Picture, scatter_plot
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: numbers, or categories if it has `choices`.
+
+    A number x takes the entry (x − mean) / deviation; if values are `missing` in the training rows, a second
+    entry says so: 1 for a missing value, whose first entry is 0, and −1 for any other. A category takes one entry
+    for each choice: 1 for its own and −1 for the others.
+    """
+
+    name: str
+    choices: tuple[str, ...] = ()
+    mean: float = 0.0  # of the training rows, as are all that follow
+    deviation: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    decimals: int | None = None  # digits after the point, 0 for whole numbers; None: as many as float64 has
+    missing: bool = False  # of categories, a missing value is a choice: ""
+
+    @property
+    def width(self) -> int:
+        """Number of entries."""
+        return len(self.choices) or 1 + self.missing
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a table as vectors (D,): the entries of its columns, one column after the other."""
+
+    kind: ClassVar[str] = "table"
+    noun: ClassVar[str] = "rows"
+    spatial: ClassVar[int] = 0
+    bounded: ClassVar[bool] = False
+    fine: ClassVar[bool] = True
+    shown: ClassVar[int] = 1024
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        columns: Sequence[Any] = self.columns  # from YAML: mappings
+        made = tuple(each if isinstance(each, Column) else _column(each) for each in columns)
+        object.__setattr__(self, "columns", made)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(D,), the number of entries."""
+        return (sum(column.width for column in self.columns),)
+
+    @property
+    def levels(self) -> None:
+        """None: rows have a density."""
+        return None
+
+    def parts(self) -> Iterator[tuple[Column, slice]]:
+        """Yield each column with the place of its entries."""
+        start = 0
+        for column in self.columns:
+            yield column, slice(start, start + column.width)
+            start += column.width
+
+    def squash(self, x: Tensor) -> Tensor:
+        """Return raw outputs (B, D) with probabilities p of categories as 2p − 1; numbers stay as they are."""
+        made = []
+        for column, at in self.parts():
+            entries = x[:, at]
+            if column.choices:
+                entries = 2 * entries.softmax(1) - 1
+            elif column.missing:
+                entries = torch.cat([entries[:, :1], entries[:, 1:].tanh()], 1)
+            made.append(entries)
+        return torch.cat(made, 1)
+
+    def widened(self, channels: int) -> "Table":
+        """Return a table with `channels` more columns of numbers."""
+        return Table((*self.columns, *(Column(f"extra {at}") for at in range(channels))))
+
+    def default(self, count: int) -> Tensor | None:
+        """Return None: as a condition, rows must be given."""
+        return None
+
+    def check(self, given: Tensor, count: int, name: str) -> None:
+        """Raise UsageError unless `given` has the shape (count, D)."""
+        if tuple(given.shape) != (count, *self.shape):
+            wanted = (count, *self.shape)
+            raise UsageError(f"a {name} of shape {tuple(given.shape)} for {count} rows; the model takes {wanted}.")
+
+    def draw(self, x: Tensor, columns: int | None = None) -> Picture:
+        """Draw the first two entries of each row as a dot."""
+        return scatter_plot(x)
+
+
+def _column(plain: Any) -> Column:  # noqa: ANN401
+    values = dict(plain)
+    return Column(**{**values, "choices": tuple(values.get("choices", ()))})

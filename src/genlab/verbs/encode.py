@@ -1,0 +1,96 @@
+"""`genlab encode`: the latents of pictures."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.core.text import counted
+from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName
+from genlab.verbs.output import table_file
+from genlab.verbs.using import open_run
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from genlab.applications.rows import Table
+    from genlab.data.dataset import Rejected
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Latents of examples, and where they were written."""
+
+    rows: int  # number of examples
+    latent: int  # number of latents of each
+    rejected: Sequence["Rejected"]  # files that are no pictures
+    path: Path  # a .csv or .npz
+
+    @property
+    def table(self) -> "Table":
+        """The names, classes and latents, read from the file."""
+        from genlab.applications.rows import read_table
+
+        return read_table(self.path)
+
+    def values(self) -> dict[str, Any]:
+        """Return the result as plain values for JSON, without the latents."""
+        rejected = {item.path: item.reason for item in self.rejected}
+        return {"rows": self.rows, "latent": self.latent, "rejected": rejected, "path": str(self.path)}
+
+    def __repr__(self) -> str:
+        return f"<Encoded {(self.rows, self.latent)} {self.path}>"
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
+                f"{counted(self.rows, 'row')} of {counted(self.latent, 'latent')}",
+                str(self.path),
+            ]
+        )
+
+
+@verb
+def encode(
+    run: RunName,
+    path: ImagesName,
+    *,
+    out: File | None = None,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: File = RUNS,
+) -> Encoded:
+    """Write the latents of pictures: a row for each, with its file and its class.
+
+    A command that was killed goes on where it was if it is given again.
+
+    Args:
+        path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
+            taken. In Python also an array of images.
+        out: The .csv or .npz to write. By default a .npz in the run folder.
+
+    Returns:
+        The number of rows and latents, and the path that was written; `table` reads it.
+
+    Raises:
+        UsageError: no such run or path, or an `out` that is no .csv or .npz.
+        GenlabError: the model does not encode.
+    """
+    from genlab.applications.encode import encode_each, latents_of
+    from genlab.applications.rows import rows
+    from genlab.data.originals import originals
+    from genlab.data.read import unreadable
+
+    opened = open_run(os.fspath(run), root, checkpoint, device)
+    size = latents_of(opened.model, opened.spec.target)
+    with originals(path, opened.spec.target) as given:
+        table = table_file(out, opened.place("latents", given.title).with_suffix(".npz"))
+        request = {"verb": "encode", "weights": opened.weights, "data": given.stamp}
+        with rows(table, [f"z{at}" for at in range(size)], request) as written:
+            rejected = encode_each(opened.model, given, written, progress=True)
+            if not written.names:
+                raise unreadable(path, rejected)
+            written.finish()
+    return Encoded(len(written.names), size, rejected, table)
