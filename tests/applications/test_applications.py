@@ -155,7 +155,7 @@ def test_a_model_that_cannot_is_refused_with_presets_that_can() -> None:
     with pytest.raises(GenlabError) as caught:
         reconstruct(Sampler(), torch.zeros(1, 1, 1, 2))
     assert str(caught.value) == (
-        "reconstruction needs a model that can reconstruct; this Sampler can sample, decode. "
+        "reconstruction needs a model that can reconstruct; this one can sample, decode. "
         f"Try: {', '.join(presets_with(Reconstructs))}."
     )
     assert need(Mirror(), Encodes, "anything") is not None

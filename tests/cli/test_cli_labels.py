@@ -130,7 +130,7 @@ def test_a_class_that_there_is_not(root: Path, genlab: Genlab) -> None:
 def test_a_label_asked_of_a_model_that_knows_none(runs: Path, genlab: Genlab) -> None:
     code, _, err = genlab("sample", "vae", "--label", 3, "--root", runs)
     assert code == 1
-    assert "this VAE was trained without labels, so no label can be asked for" in err
+    assert "this model was trained without labels, so no label can be asked for" in err
     assert "cgan" in err
     assert "conditional-vae" in err
 

@@ -30,7 +30,7 @@ def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
         return model
     wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
     raise GenlabError(
-        f"{purpose} needs a model that can {wanted}; this {type(model).__name__} can "
+        f"{purpose} needs a model that can {wanted}; this one can "
         f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(presets_with(protocol))}."
     )
 
@@ -45,8 +45,7 @@ def need_label(model: Samples) -> None:
         return
     able = [preset for preset, recipe in PRESETS.items() if "label" in getattr(_model(recipe), "conditions", {})]
     raise GenlabError(
-        f"this {type(model).__name__} was trained without labels, so no label can be asked for. "
-        f"Try: {', '.join(able)}."
+        f"this model was trained without labels, so no label can be asked for. Try: {', '.join(able)}."
     )
 
 

@@ -55,16 +55,15 @@ def needed(model: nn.Module, ways: Sequence[Way]) -> Sequence[Way]:
         UsageError: it translates something else than pictures.
     """
     if not ways:
-        name, others = type(model).__name__, required_conditions(getattr(model, "conditions", {}))
+        others = required_conditions(getattr(model, "conditions", {}))
         if STYLE in others:
-            raise UsageError(f"this {name} gives a picture the style of another one: use genlab stylize.")
+            raise UsageError("this model gives a picture the style of another one: use genlab stylize.")
         if SOURCE in others:
             raise UsageError(
-                f"this {name} needs more than a source: {', '.join(others)}. "
-                "Use genlab.load(run).sample in Python."
+                f"this model needs more than a source: {', '.join(others)}. Use genlab.load(run).sample in Python."
             )
         raise GenlabError(
-            f"this {name} does not translate: it was trained without sources. "
+            "this model does not translate: it was trained without sources. "
             f"Train one that does, such as {', '.join(translating_presets())}: genlab recipes describes them."
         )
     way = ways[0]
