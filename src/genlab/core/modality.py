@@ -264,8 +264,14 @@ class DataSpec:
 
 def _values(modality: Modality) -> dict[str, Any]:
     fields = asdict(modality)  # type: ignore[call-overload]
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    return {"kind": modality.kind, **plain}
+    return {"kind": modality.kind, **{name: _plain(value) for name, value in fields.items()}}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a value with lists instead of tuples, as YAML and JSON have them."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def _modality(values: Mapping[str, Any]) -> Modality:

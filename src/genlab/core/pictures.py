@@ -54,6 +54,11 @@ def image_grid(images: "Tensor", columns: int | None = None, names: Sequence[str
         return stacked([_captions(names[:1], grid.shape[1])[0], grid])
     if all(name == names[place % columns] for place, name in enumerate(names)):
         return stacked([_laid_out(_captions(names[:columns], tiles.shape[2]), columns), _laid_out(tiles, columns)])
+    return captioned(tiles, names, columns)
+
+
+def captioned(tiles: NDArray[np.uint8], names: Sequence[str], columns: int) -> Picture:
+    """Lay out tiles (N, H, W, C) in a grid, two pixels apart, each below its name."""
     captions = _captions(names, tiles.shape[2]).repeat(tiles.shape[3], axis=3)
     return _laid_out(np.concatenate([captions, tiles], axis=1), columns)
 

@@ -1,14 +1,25 @@
 """Tables: rows of numbers and categories, as vectors that networks take."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import chain
+from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
-from genlab.core.pictures import Picture, scatter_plot
+from genlab.core.histograms import Histogram, histogram_grid
+from genlab.core.pictures import Picture
+
+Value: TypeAlias = "float | int | str | None"  # of a row in a column; None is a missing one
+BINS = 24  # of the histogram of a column of numbers
+MOST_ENTRIES = 2**16  # of a row
+_DIGITS = 9  # of numbers with more decimals than are counted
+_NAMED = 40  # characters of the choices below a histogram
 
 
 @dataclass(frozen=True)
@@ -28,11 +39,86 @@ class Column:
     high: float = 0.0
     decimals: int | None = None  # digits after the point, 0 for whole numbers; None: as many as float64 has
     missing: bool = False  # of categories, a missing value is a choice: ""
+    shares: tuple[float, ...] = ()  # of the rows in each bin of the histogram, as `shares_of` returns them
+
+    def __post_init__(self) -> None:
+        numbers = (self.mean, self.deviation, self.low, self.high, *self.shares)
+        if not (all(map(math.isfinite, numbers)) and self.deviation > 0):
+            raise ValueError(f"{numbers} are no mean, deviation and range of a column")
+        if not all(isinstance(text, str) for text in (self.name, *self.choices)):
+            raise ValueError("a name or a choice of a column is not text")
 
     @property
     def width(self) -> int:
         """Number of entries."""
         return len(self.choices) or 1 + self.missing
+
+    def encode(self, values: npt.NDArray[np.float64] | Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the entries (B, width) of a value for each row.
+
+        Args:
+            values: numbers, NaN for missing ones; or texts, "" for missing ones. A text that is no choice has −1
+                in all entries. A missing number has the entry 0, also if none was missing in the training rows.
+        """
+        if self.choices:
+            places = {choice: place for place, choice in enumerate(self.choices)}
+            own = np.array([places.get(str(text), -1) for text in values], np.int64)
+            return np.where(own[:, None] == np.arange(len(self.choices)), 1, -1).astype(np.float32)
+        numbers = np.asarray(values, np.float64)
+        gone = np.isnan(numbers)
+        entries = [np.where(gone, 0, (numbers - self.mean) / self.deviation), np.where(gone, 1, -1)]
+        return np.stack(entries[: self.width], 1).astype(np.float32)
+
+    def decode(self, entries: Tensor) -> list[Value]:
+        """Return the value of each row of entries (B, width).
+
+        The category is that of the largest entry. Numbers are clipped to the range of the training rows and
+        rounded to their decimals; they are missing where the second entry is above 0.
+        """
+        if self.choices:
+            return [self.choices[place] or None for place in entries.argmax(1).tolist()]
+        numbers = self.mean + self.deviation * entries[:, 0].double().cpu().numpy()
+        if self.low < self.high:
+            numbers = numbers.clip(self.low, self.high)
+        gone = entries[:, 1].gt(0).tolist() if self.missing else [False] * len(entries)
+        return [None if empty else self._rounded(x) for x, empty in zip(numbers.tolist(), gone, strict=True)]
+
+    def _rounded(self, number: float) -> float | int:
+        if self.decimals is None:
+            return float(f"{number:.{_DIGITS}g}")
+        return round(number, self.decimals) if self.decimals else round(number)
+
+    def text(self, value: Value) -> str:
+        """Return a value as a file shows it: with all its decimals, and nothing if it is missing."""
+        if isinstance(value, float) and self.decimals:
+            return f"{value:.{self.decimals}f}"
+        return "" if value is None else str(value)
+
+    def shares_of(self, entries: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the share of rows (bins,) in each bin of a histogram of entries (B, width).
+
+        These are the choices; or 24 equal parts of the range of the training rows, of which the first and the last
+        include what lies outside, and the missing ones.
+        """
+        if self.choices:
+            counts = np.bincount(entries.argmax(1), minlength=len(self.choices))
+            return counts / max(1, len(entries))
+        gone = entries[:, 1] > 0 if self.missing else np.zeros(len(entries), bool)
+        scaled = entries[~gone, 0]
+        ends = [(end - self.mean) / self.deviation for end in (self.low, self.high)]
+        if not self.low < self.high:
+            ends = [float(scaled.min(initial=0)), float(scaled.max(initial=0)) + 1e-6]
+        bins = ((scaled - ends[0]) * (BINS / (ends[1] - ends[0]))).clip(0, BINS - 1).astype(np.int64)
+        counts = np.append(np.bincount(bins, minlength=BINS), [gone.sum()] * self.missing)
+        return counts / max(1, len(entries))
+
+    @property
+    def caption(self) -> str:
+        """What stands above its histogram: the name, and the range or the choices."""
+        if not self.choices:
+            return f"{self.name}: {self.low:.4g} to {self.high:.4g}" if self.low < self.high else self.name
+        choices = " | ".join(choice or "missing" for choice in self.choices)
+        return f"{self.name}: {choices if len(choices) <= _NAMED else f'{choices[: _NAMED - 3]}...'}"
 
 
 @dataclass(frozen=True)
@@ -47,11 +133,21 @@ class Table:
     shown: ClassVar[int] = 1024
 
     columns: tuple[Column, ...]
+    header: tuple[str, ...] = ()  # names as in the file, with constants and the label; () is those of `columns`
+    constants: tuple[tuple[str, str], ...] = ()  # names and values of columns that are constant: without entries
+    ignored: tuple[str, ...] = ()  # columns that were left out
+    label: str | None = None  # the column of the labels, which has no entries
 
     def __post_init__(self) -> None:
         columns: Sequence[Any] = self.columns  # from YAML: mappings
         made = tuple(each if isinstance(each, Column) else _column(each) for each in columns)
         object.__setattr__(self, "columns", made)
+        if not 0 < sum(column.width for column in made) <= MOST_ENTRIES:
+            raise ValueError(f"a row has 1 to {MOST_ENTRIES:,} entries")
+        object.__setattr__(self, "constants", tuple((name, value) for name, value in self.constants))
+        texts = (*self.header, *chain(*self.constants), *self.ignored, self.label or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("a name of a column is not text")
 
     @property
     def shape(self) -> tuple[int]:
@@ -69,6 +165,30 @@ class Table:
         for column in self.columns:
             yield column, slice(start, start + column.width)
             start += column.width
+
+    def names(self, *, labelled: bool = False) -> list[str]:
+        """Return the names of the columns in the order of the file; that of the label only if `labelled`."""
+        names = self.header or [column.name for column in self.columns]
+        return [name for name in names if labelled or name != self.label]
+
+    def decode(self, x: Tensor, labels: Sequence[str] | None = None) -> Iterator[dict[str, Value]]:
+        """Yield a row of values by name for each row of entries (B, D), as it would stand in the file.
+
+        Columns that are constant have their value; the column of the labels is there if `labels` are given.
+        """
+        found: dict[str, Sequence[Value]] = {column.name: column.decode(x[:, at]) for column, at in self.parts()}
+        found |= {name: [value] * len(x) for name, value in self.constants}
+        if self.label is not None and labels is not None:
+            found[self.label] = labels
+        names = self.names(labelled=labels is not None)
+        for row in zip(*(found[name] for name in names), strict=True):
+            yield dict(zip(names, row, strict=True))
+
+    def texts(self, x: Tensor, labels: Sequence[str] | None = None) -> Iterator[list[str]]:
+        """Yield the rows of `decode` as the cells of a file."""
+        known = {column.name: column.text for column in self.columns}
+        for row in self.decode(x, labels):
+            yield [known[name](value) if name in known else str(value) for name, value in row.items()]
 
     def squash(self, x: Tensor) -> Tensor:
         """Return raw outputs (B, D) with probabilities p of categories as 2p − 1; numbers stay as they are."""
@@ -97,10 +217,15 @@ class Table:
             raise UsageError(f"a {name} of shape {tuple(given.shape)} for {count} rows; the model takes {wanted}.")
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
-        """Draw the first two entries of each row as a dot."""
-        return scatter_plot(x)
+        """Draw a histogram of each column, with that of the training rows as a line; `columns` side by side."""
+        entries = x.detach().float().cpu().numpy()
+        each = [
+            Histogram(column.caption, column.shares_of(entries[:, at]), column.shares)
+            for column, at in self.parts()
+        ]
+        return histogram_grid(each, columns)
 
 
 def _column(plain: Any) -> Column:  # noqa: ANN401
     values = dict(plain)
-    return Column(**{**values, "choices": tuple(values.get("choices", ()))})
+    return Column(**{**values, **{name: tuple(values.get(name, ())) for name in ("choices", "shares")}})
