@@ -103,7 +103,8 @@ def listed(values: Mapping[str, Any], margin: str = "") -> str:
             lines += [f"{margin}{name}", *filter(None, [listed(value, margin + "  ")])]
         elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             lines += [f"{margin}{name}"]
-            lines += [f"{margin}  {'  '.join(str(part) for part in item.values())}" for item in value]
+            cells = [[str(part) for part in item.values()] for item in value]
+            lines += [f"{margin}  {line}" for line in aligned(cells).split("\n")]
         else:
             shown = f"{value:.4g}" if isinstance(value, float) else value
             lines.append(f"{margin}{name:<{20 - len(margin)}} {shown}")

@@ -157,10 +157,11 @@ class Dataset:
     """One part of a source, held as arrays."""
 
     name: str
-    values: Values  # images (N, C, H, W), uint8 in 0..255 or float32 in [-1, 1], or points (N, D)
+    values: Values  # images (N, C, H, W), uint8 in 0..255 or float32 in [-1, 1], points or rows of tables (N, D)
     labels: IntArray | None  # (N,)
     classes: tuple[str, ...]  # names of the labels; () without labels
     fingerprint: str  # sha256 (hex) of values and labels
+    target: Modality | None = None  # what the examples are; None: the shape and the type of the values say it
 
     def __len__(self) -> int:
         return len(self.values)
@@ -170,7 +171,9 @@ class Dataset:
 
     @property
     def modality(self) -> Modality:
-        """Images of bytes or of real numbers, or points, by the shape and type of the values."""
+        """What the examples are; if it is not given, images of bytes or of real numbers, or points."""
+        if self.target is not None:
+            return self.target
         shape = self.values.shape[1:]
         if len(shape) == 1:
             return Points(shape[0])
@@ -278,4 +281,5 @@ def joined(one: Split, two: Split) -> Dataset:
     if one.labels is not None and two.labels is not None:
         labels = np.concatenate([one.labels, two.labels])
     both = hashlib.sha256(f"{one.fingerprint} {two.fingerprint}".encode()).hexdigest()
-    return Dataset(f"{one.name}+{two.name}", Joined(one.values, two.values), labels, one.spec.class_names, both)
+    values, spec = Joined(one.values, two.values), one.spec
+    return Dataset(f"{one.name}+{two.name}", values, labels, spec.class_names, both, spec.target)

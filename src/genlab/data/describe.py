@@ -9,6 +9,7 @@ from genlab.core.condition import SOURCE
 from genlab.core.pictures import SPACE, Picture, beside
 from genlab.data.apart import Sources
 from genlab.data.dataset import Source, Split, chunks
+from genlab.data.tables_columns import described
 from genlab.data.two_sides import TwoSides
 from genlab.data.wrappers import Paired, Unpaired
 
@@ -28,6 +29,7 @@ def describe(source: Source) -> dict[str, Any]:
         "total": source.total,
         "accepted": sum(map(len, sides.values())),
         "shape": list(source.train.spec.target.shape),
+        **({"columns": columns} if (columns := described(source.train)) else {}),
         "splits": {name: _describe(side) for name, side in sides.items()},
         **({"sources": sources} if sources else {}),
         "rejected": [{"path": item.path, "reason": item.reason} for item in source.rejected],

@@ -14,7 +14,7 @@ ARRAY, FILES, ITEMS = "an array", "a list of files", "a data set"
 CHOICES = (
     "Give an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D); (images, "
     'labels); a dictionary with "images" or with "train"; a data set of torch or Hugging Face; a list of image '
-    "files or of pairs (image, label); a path or the name of a source; or a genlab Source."
+    "files or of pairs (image, label); a data frame; a path or the name of a source; or a genlab Source."
 )
 _HELD_OUT = ("test", "validation", "valid", "val", "held_out")
 
@@ -31,8 +31,6 @@ def kind_of(data: Any) -> str:  # noqa: ANN401 anything
     from torch.utils.data import DataLoader, IterableDataset
 
     found = type(data).__name__
-    if hasattr(data, "to_numpy") and hasattr(data, "columns"):
-        raise DataError(f'{found} is a table: for points, give frame.to_numpy(dtype="float32").')
     if is_array(data):
         return ARRAY
     if isinstance(data, DataLoader):

@@ -24,6 +24,8 @@ from genlab.data.kinds import FILES, ITEMS, Pair, in_two_parts, kind_of, opened,
 from genlab.data.labels import label_array
 from genlab.data.ranges import Part
 from genlab.data.source import NAMES, open_source
+from genlab.data.tables import source_of_raw
+from genlab.data.tables_files import is_frame, raw_frame
 
 _WHATS = ("data", "held_out")  # in messages
 
@@ -39,6 +41,8 @@ def as_source(
     size: Size | None = None,
     channels: int | None = None,
     max_rejected: float = 0.01,
+    label: str | None = None,
+    ignore: Sequence[str] = (),
     name: str | None = None,
     cache: Path | None = None,
     progress: bool = True,
@@ -52,7 +56,7 @@ def as_source(
         data: an array or a tensor of images (N, C, H, W), (N, H, W, C) or (N, H, W), or of points (N, D);
             (images, labels), or two of them, for training and held out; a dictionary with "images", "labels",
             "test_images" and "test_labels", or with "train" and "test"; a data set of torch or Hugging Face; a
-            list of image files; a path or a name, as `open_source` takes it; or a `Source`.
+            list of image files; a data frame; a path or a name, as `open_source` takes it; or a `Source`.
         labels: (N,) or (N, 1) whole numbers, or text.
         classes: the names of the labels 0 to K − 1; None takes those that the data know, else the distinct labels.
         range: the values that become -1 and 1, such as (0, 255). None recognises bytes, and floats that nearly
@@ -63,7 +67,9 @@ def as_source(
         size: the shorter side after resizing in pixels; None keeps squares of 16, 32, 64, 128 or 256 pixels, and
             takes 32 for other small pictures and 64 for other large ones.
         channels: 1 (grey) or 3 (colour); None keeps what there is.
-        max_rejected: the largest share of files that may be damaged.
+        max_rejected: the largest share of files, or of rows of a table, that may be damaged.
+        label: the column of a table with the labels, which are not trained on.
+        ignore: columns of a table to leave out.
         name: of the source; None describes the data.
         cache: the folder of decoded pictures and large arrays; None takes `cache_folder()`.
         progress: show progress bars on a terminal.
@@ -88,9 +94,15 @@ def as_source(
         _refuse("a path or a name", {**given, "range": None, "name": name})
         asking: dict[str, Any] = {"size": size, "channels": channels, "max_rejected": max_rejected}
         asking |= {} if range is None else {"range": range}
+        asking |= ({} if label is None else {"label": label}) | ({"ignore": ignore} if ignore else {})
         if data in registered("data"):
             return SOURCES.bound(str(data), own)(**asking, progress=progress)
         return open_source(os.fspath(data), **asking, cache=cache, progress=progress)
+    if is_frame(data):
+        _refuse("a data frame", {**given, "size": size, "channels": channels})
+        return source_of_raw(raw_frame(name, data), label, ignore, max_rejected, cache)
+    if label is not None or ignore:
+        raise UsageError("label and ignore name columns of a table: give the path of one, or a data frame.")
     pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])
     kinds = [kind_of(part) for part, _ in pairs]
     if len(set(kinds)) > 1:

@@ -1,7 +1,7 @@
 """Opens a source of data: a folder, a zip, an .npz, IDX files, or a name."""
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from genlab.core.errors import UsageError, suggestion
@@ -17,6 +17,8 @@ from genlab.data.listing import list_folder
 from genlab.data.named import NAMED, PAIRED_DIGITS, open_digits, open_named, open_paired_digits
 from genlab.data.npz import open_npz
 from genlab.data.pictures import open_pictures
+from genlab.data.tables import open_table
+from genlab.data.tables_files import is_table
 from genlab.data.toys import TOYS, open_toy
 
 PATH_SHOWN = 200  # characters of a path in messages
@@ -31,10 +33,12 @@ def open_source(
     channels: int | None = None,
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
+    label: str | None = None,
+    ignore: Sequence[str] = (),
     cache: Path | None = None,
     progress: bool = True,
 ) -> Source:
-    """Open a folder or a zip of pictures, an `.npz` or `.npy`, a folder of IDX files, or a name.
+    """Open a folder or a zip of pictures, an `.npz` or `.npy`, a table, a folder of IDX files, or a name.
 
     Args:
         source: a path or one of `NAMES`; `mnist:FOLDER` gives the folder of its IDX files. A name takes precedence
@@ -44,7 +48,9 @@ def open_source(
         channels: 1 (grey) or 3 (colour); None takes 1 if all pictures are stored in grey.
         range: the values of black and white in an `.npz` or `.npy`; None recognises bytes, and floats that nearly
             reach both ends of [0, 1] or [-1, 1].
-        max_rejected: the largest share of the files that may be damaged.
+        max_rejected: the largest share of the files, or of the rows of a table, that may be damaged.
+        label: the column of a table with the labels, which are not trained on.
+        ignore: columns of a table to leave out.
         cache: the folder of decoded pictures and downloads; None takes `cache_folder()`.
         progress: show progress bars on a terminal.
 
@@ -53,11 +59,19 @@ def open_source(
         DataError: a source that cannot be used as it is.
     """
     check_request(size, channels)
-    if range is not None and not takes_range(source):
+    if range is not None and not takes_range(source) and not is_table(expanded(source)):
         raise UsageError(
             f'"{short(source, PATH_SHOWN)}" takes no range: only the numbers of an .npz or .npy do. Leave it out.'
         )
     cache = cache or cache_folder()
+    if source not in NAMES and is_table(expanded(source)):
+        if size or channels or range is not None:
+            raise UsageError(f'"{short(source, PATH_SHOWN)}" is a table: it takes no size, channels or range.')
+        return open_table(source, expanded(source), label, ignore, max_rejected, cache)
+    if label is not None or ignore:
+        raise UsageError(
+            f'"{short(source, PATH_SHOWN)}" is no table: --label and --ignore name columns of tables.'
+        )
     name, _, folder = source.partition(":")
     if source in TOYS:
         if size or channels:
@@ -81,7 +95,7 @@ def open_source(
     if path.is_file() and (path.suffix == ".zip" or zipfile.is_zipfile(path)):
         with list_zip(path) as listing:
             return open_pictures(source, listing, size, channels, max_rejected, cache, progress)
-    raise UsageError(f'"{source}" is neither a folder nor a .zip, .npz or .npy. {_what(NAMES)}')
+    raise UsageError(f'"{source}" is neither a folder nor a .zip, .npz, .npy, .csv or .parquet. {_what(NAMES)}')
 
 
 def takes_range(source: str) -> bool:
@@ -132,4 +146,4 @@ def _unknown(source: str, path: Path) -> str:
 
 
 def _what(names: Iterable[str]) -> str:
-    return f"Give a folder or a zip of pictures, an .npz or .npy file, or a name: {', '.join(names)}."
+    return f"Give a folder or a zip of pictures, an .npz, .npy, .csv or .parquet, or a name: {', '.join(names)}."

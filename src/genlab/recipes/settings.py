@@ -22,7 +22,9 @@ class Settings:
     """The options that every preset has besides its recipe."""
 
     data: str = option(
-        "digits", "a folder, zip or .npz of images, or a name such as digits, fashion-mnist, ring8", part="data"
+        "digits",
+        "a folder, zip or .npz of images, a table (.csv), or a name such as digits, ring8",
+        part="data",
     )
     source: str | None = option(
         None,
@@ -43,6 +45,10 @@ class Settings:
         None,
         "values of black and white in an .npz or .npy, such as 0 1; by default recognised if certain",
     )
+    label: str | None = option(
+        None, "column of a table with the labels: not trained on, but known when rows are scored"
+    )
+    ignore: tuple[str, ...] = option((), "columns of a table to leave out, such as numbers of customers")
     flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
     shift: int = option(
         0,

@@ -55,6 +55,8 @@ def open_data(
         channels=settings.channels,
         range=settings.range,
         max_rejected=settings.max_rejected,
+        label=settings.label,
+        ignore=settings.ignore,
         own=settings.own,
         progress=not quiet and shard.rank == 0,
     )
@@ -71,9 +73,11 @@ def reading_notes(settings: Settings, source: Source) -> dict[str, str]:
     """Return notes on what was changed as images were read and that nobody asked for.
 
     That is pictures beside folders of classes, which are left out; cropped pictures; data given in Python that
-    were resized; and of data with two sides, which these are, how they are paired and which is translated.
+    were resized; of data with two sides, which these are, how they are paired and which is translated; and of a
+    table, which columns are numbers, categories, left out or labels.
     """
     changes = dict.fromkeys(("sides", "direction", "pairs", "colours", "aspect ratios"), "")
+    changes |= dict.fromkeys(("columns", "left out", "missing values", "labels"), "")
     changes |= {"classes": "beside", "not square": "cropped", "resize": "crops"}
     every = source.notes
     notes = {what: every[what] for what, word in changes.items() if what in every and word in every[what]}

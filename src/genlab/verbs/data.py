@@ -63,12 +63,14 @@ def data(
     channels: int | None = None,
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
+    label: str | None = None,
+    ignore: tuple[str, ...] = (),
     out: File | None = None,
 ) -> Described:
     """Describe a data source and draw some of its images; of two sides to translate, look for what is wrong.
 
     Args:
-        source: A folder, zip or .npz of images, or a name such as digits or fashion-mnist; also with two sides.
+        source: A folder, zip or .npz of images, a table (.csv), or a name such as digits; also with two sides.
         other: The targets, if SOURCE holds only the sources of a translation.
         pairs: Whether each source belongs to the target with the same file name: aligned or unaligned; auto is
             aligned if at least half of the names are on both sides.
@@ -77,7 +79,9 @@ def data(
         size: Side of the images in pixels, after resizing and cropping.
         channels: 1 for grey, 3 for colour.
         range: Values of black and white in an .npz or .npy, such as 0 1. By default recognised if certain.
-        max_rejected: Largest share of unusable files; with more the source is refused.
+        max_rejected: Largest share of unusable files or rows; with more the source is refused.
+        label: Column of a table with the labels, which are not trained on.
+        ignore: Columns of a table to leave out.
         out: The .png to write. By default data-NAME.png in the current folder.
 
     Returns:
@@ -105,6 +109,8 @@ def data(
         channels=channels,
         range=range,
         max_rejected=max_rejected,
+        label=label,
+        ignore=ignore,
     )
     place = given or Path(f"data-{Path(name).stem}.png")
     if sides is None:
