@@ -475,16 +475,6 @@ class Stream(IterableDataset[int]):
         yield 1
 
 
-class Table:
-    columns = ("a",)
-
-    def __len__(self) -> int:
-        return 1
-
-    def to_numpy(self) -> Array:
-        return POINTS
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -493,7 +483,6 @@ class Table:
         (Stream(), "stream.*itertools.islice"),
         (iter([1]), "stream"),
         (DataLoader(TensorDataset(torch.zeros(4))), "give loader.dataset"),
-        (Table(), r'to_numpy\(dtype="float32"\)'),
         (Listed([]), "is empty"),
         ([], "list is empty"),
         ([1, 2, 3], "item 0 of list of 3 items holds int"),

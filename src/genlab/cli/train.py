@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from cyclopts import App, Group, Parameter
 
@@ -50,7 +50,14 @@ def _parameters(options: Any, title: str) -> list[inspect.Parameter]:  # noqa: A
             *(flag(alias) for alias, targets in others.items() if targets == [each.name]),
         ]
         shown = escaped if isinstance(each.value, str) else None
-        about = Parameter(name=flags, help=each.help, group=group, negative_iterable=(), show_default=shown)
+        about = Parameter(
+            name=flags,
+            help=each.help,
+            group=group,
+            negative_iterable=(),
+            show_default=shown,
+            consume_multiple=get_args(each.hint)[1:] == (...,),  # --ignore a b
+        )
         parameters.append(option(each.name, each.value, each.hint, about))
     for alias, targets in others.items():
         if len(targets) > 1:

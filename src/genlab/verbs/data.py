@@ -64,7 +64,7 @@ def data(
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     label: str | None = None,
-    ignore: tuple[str, ...] = (),
+    ignore: Sequence[str] | None = None,
     out: File | None = None,
 ) -> Described:
     """Describe a data source and draw some of its images; of two sides to translate, look for what is wrong.
@@ -110,7 +110,7 @@ def data(
         range=range,
         max_rejected=max_rejected,
         label=label,
-        ignore=ignore,
+        ignore=ignore or (),
     )
     place = given or Path(f"data-{Path(name).stem}.png")
     if sides is None:
