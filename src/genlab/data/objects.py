@@ -26,6 +26,7 @@ from genlab.data.ranges import Part
 from genlab.data.source import NAMES, open_source
 from genlab.data.tables import source_of_raw
 from genlab.data.tables_files import is_frame, raw_frame
+from genlab.data.tables_inputs import digest
 
 _WHATS = ("data", "held_out")  # in messages
 
@@ -133,6 +134,8 @@ def content_hash(data: object) -> str:
     Raises:
         GenlabError: as `as_source`.
     """
+    if is_frame(data):
+        return digest(raw_frame(None, data))
     source = as_source(data, max_rejected=1)
     if hasattr(data, "__getitem__") and not is_array(data) and not isinstance(data, list | tuple | Mapping):
         _just_read[:] = [(data, source)]

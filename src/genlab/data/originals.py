@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import at_once
-from genlab.core.errors import DataError
+from genlab.core.errors import DataError, UsageError
+from genlab.core.files import expanded
 from genlab.core.modality import Modality
 from genlab.core.parts import registered
+from genlab.core.table import Table
 from genlab.core.text import printable
 from genlab.data.archive import list_zip
 from genlab.data.arrange import by_folders
@@ -28,6 +30,9 @@ from genlab.data.items import is_array
 from genlab.data.listing import Listing
 from genlab.data.read import Read, held_out_of, list_pictures, read_images
 from genlab.data.source import ARRAYS, is_name
+from genlab.data.tables import row_name
+from genlab.data.tables_files import is_frame, is_table
+from genlab.data.tables_inputs import check_columns, find_table, inputs
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
 
     Args:
         given: a picture, a folder or a zip of pictures, whose folders are classes; whatever else can be trained
-            on (an `.npz`, IDX files, a name), of which the held-out part is taken; or an array as `read_images`
+            on (an `.npz`, IDX files, a name), of which the held-out part is taken; all rows of a table, in a file
+            or a data frame; or an array as `read_images`
             takes it.
         modality: of the model.
 
@@ -94,10 +100,15 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
         UsageError: there is nothing at a path, or the examples do not have the shape of the model.
         DataError: data that cannot be used as they are.
     """
+    if isinstance(modality, Table) and not is_array(given):
+        yield _of_table(given, modality)
+        return
     if is_array(given) or not isinstance(given, str | os.PathLike):
         yield _of_read(read_images(given, modality), modality)
         return
-    path = Path(given)
+    path = expanded(given)
+    if is_table(path):
+        raise UsageError(f"{path} is a table, but this model was trained on {modality.noun}")
     if _is_data(os.fspath(given), path):
         yield _of_split(os.fspath(given), held_out_of(os.fspath(given), modality), modality)
     elif path.is_file() and zipfile.is_zipfile(path):
@@ -105,6 +116,25 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
             yield _of_listing(path, listing, modality)
     else:
         yield _of_listing(path, list_pictures(path, modality), modality)
+
+
+def _of_table(given: object, table: Table) -> Originals:
+    """Return the rows of a file or a data frame; of other data of one's own, those that are held out."""
+    own = registered("data").get(os.fspath(given)) if isinstance(given, str | os.PathLike) else None
+    if own is not None and not is_frame(own.value):
+        return _of_split(own.name, held_out_of(own.name, table), table)
+    raw, title, stamp = find_table(given if own is None else own.value)
+    check_columns(raw, table)
+
+    def read(done: Container[str]) -> Iterator[Original | Rejected]:
+        for row in inputs(raw, table, done):
+            if isinstance(row, Rejected):
+                yield row
+            else:
+                at, entries, label = row
+                yield Original(row_name(at), f"{at:06d}.png", torch.from_numpy(entries), None, label)
+
+    return Originals(title, raw.count, table, stamp, read)
 
 
 def _is_data(name: str, path: Path) -> bool:

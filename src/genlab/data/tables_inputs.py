@@ -1,0 +1,130 @@
+"""Reads the rows of a table as inputs of a model that was trained on a table with the same columns."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from genlab.core.errors import DataError, UsageError, suggestion
+from genlab.core.files import expanded, storage
+from genlab.core.table import Table
+from genlab.core.text import few
+from genlab.core.warnings import LOG
+from genlab.data.dataset import Array, Rejected
+from genlab.data.tables import encode_chunk, row_name
+from genlab.data.tables_cells import Cells, Chunk, Raw
+from genlab.data.tables_columns import values_of
+from genlab.data.tables_files import is_frame, is_table, raw_frame, read_raw
+
+
+@dataclass
+class Unknown:
+    """Cells such as no training row had: how many of each column, and in which way."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, table: Table, chunk: Chunk) -> None:
+        """Count what is unknown in some rows."""
+        for column in table.columns:
+            cells = chunk.cells[column.name]
+            if column.choices:
+                known = set(column.choices)
+                new = np.array([text not in known for text in values_of(column, cells)], bool)
+                self._count((column.name, "is none of the choices, which is encoded as none of them"), cells, new)
+            elif not column.missing:
+                self._count((column.name, "is missing, which is encoded as the mean"), cells, cells.empty)
+        for name, value in table.constants:
+            if name in chunk.cells:
+                cells = chunk.cells[name]
+                other = np.array([text != value for text in cells.as_texts(whole=True)], bool)
+                self._count(
+                    (name, f"is not {value or 'empty'}, as in all training rows, and not used"), cells, other
+                )
+
+    def _count(self, what: tuple[str, str], cells: Cells, which: Array) -> None:
+        if which.any():
+            self.counts[what] += int(which.sum())
+            self.examples.setdefault(what, cells.shown(int(which.argmax())))
+
+    def warn(self) -> None:
+        """Log a line for each column."""
+        for (column, what), count in self.counts.items():
+            LOG.warning('"%s" %s: in %d rows, such as %s', column, what, count, self.examples[column, what])
+
+
+def find_table(given: object) -> tuple[Raw, str, str]:
+    """Return the table in a file or a data frame, a title for names of files, and a hash of what it holds.
+
+    Raises:
+        UsageError: it is neither.
+        DataError: a file that cannot be read.
+        StorageError: the disk refused.
+    """
+    if not isinstance(given, str | os.PathLike):
+        if not is_frame(given):
+            raise UsageError(f"rows are the path of a table or a data frame, not a {type(given).__name__}")
+        raw = raw_frame(None, given)
+        mark = digest(raw)
+        return raw, f"frame-{mark[:8]}", mark
+    path = expanded(given)
+    if not is_table(path):
+        raise UsageError(
+            f'"{path}" is no table, but this model was trained on rows of one. Give a .csv or .parquet with its '
+            "columns, an .npz with X, or in Python a data frame."
+        )
+    with storage(path), path.open("rb") as file:
+        mark = hashlib.file_digest(file, "sha256").hexdigest()
+    return read_raw(str(path), path), path.stem, mark
+
+
+def check_columns(raw: Raw, table: Table) -> None:
+    """Refuse a table without the columns of the model, and log those that are not used.
+
+    Raises:
+        DataError: columns are missing.
+    """
+    wanted = [column.name for column in table.columns]
+    if missing := [name for name in wanted if name not in raw.names]:
+        near = suggestion(missing[0], [name for name in raw.names if name not in wanted])
+        raise DataError(
+            f'"{raw.name}" has no column {few(missing, 10)}, which the model was trained on.{near} It has '
+            f"{few(raw.names, 40)}."
+        )
+    known = {*table.names(labelled=True), *table.ignored}
+    if extra := [name for name in raw.names if name not in known]:
+        LOG.info('"%s": the columns %s are not used: the model was trained without them', raw.name, few(extra, 10))
+
+
+def inputs(raw: Raw, table: Table, done: Container[str]) -> Iterator[tuple[int, Array, str | None] | Rejected]:
+    """Yield the number, the entries (D,) and the label, if there is one, of each row whose name is not in `done`.
+
+    Values such as no training row had are counted, and logged at the end.
+    """
+    unknown = Unknown()
+    for chunk in raw.read():
+        yield from (Rejected(row_name(row), why) for row, why in chunk.ragged)
+        entries, whys = encode_chunk(table, chunk)
+        unknown.add(table, chunk)
+        own = chunk.cells.get(table.label or "")
+        labels = [""] * len(entries) if own is None else own.as_texts(whole=False)
+        for at, (row, label) in enumerate(zip(chunk.rows.tolist(), labels, strict=True)):
+            if at in whys:
+                yield Rejected(row_name(row), whys[at])
+            elif row_name(row) not in done:
+                yield row, entries[at], label or None
+    unknown.warn()
+
+
+def digest(raw: Raw) -> str:
+    """Return a hash (hex) of the columns and the cells of a table."""
+    found = hashlib.sha256("\0".join(raw.names).encode())
+    for chunk in raw.read():
+        for cells in chunk.cells.values():
+            found.update(cells.numbers.tobytes())
+            found.update("\0".join(cells.texts or ()).encode())
+        found.update(repr(chunk.ragged).encode())
+    return found.hexdigest()
