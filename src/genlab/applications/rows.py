@@ -9,7 +9,7 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,12 +77,20 @@ class Rows:
         """
         texts = {"class": self.labels} if any(label is not None for label in self.labels) else {}
         texts |= {name: list(values) for name, values in (extra or {}).items()}
+        if self.path.suffix.lower() == ".npz":
+            self.put(lambda file: self._npz(file, texts, arrays))
+        else:
+            self.put(lambda file: self._csv(file, texts))
+
+    def put(self, write: Callable[[IO[bytes]], None]) -> None:
+        """Let `write` write the table in a form of its own, and remove what was kept until now.
+
+        Raises:
+            StorageError: the disk refused.
+        """
         draft = self.part / "table"
         with storage(self.path), draft.open("wb") as file:
-            if self.path.suffix.lower() == ".npz":
-                self._npz(file, texts, arrays)
-            else:
-                self._csv(file, texts)
+            write(file)
         with storage(self.path):
             draft.replace(self.path)
             shutil.rmtree(self.part)

@@ -34,18 +34,19 @@ class Sampled:
         "Tensor | None"  # (number, *shape), as the model returns them; None if the files of a folder hold them
     )
     condition: Mapping[str, "Tensor"]  # of the samples, by name; in a folder of the first 64
-    path: Path  # a .png with a grid, or a folder with a PNG for each image
+    path: Path  # a .png with a grid, a folder with a PNG for each image, or a .csv with rows of a table
     spec: "DataSpec"
     number: int
     folder: "SampleFolder | None" = None
-    resumed: int = 0  # images that were in the folder already
+    resumed: int = 0  # images that were in the folder already, or rows of a table
+    shown: "Tensor | None" = None  # the first rows of a table, as the model returns them
 
     @property
     def picture(self) -> "Picture":
         """A grid of the samples with the names of their classes, below that of their sources if they have some."""
         from genlab.core.pictures import image_grid, stacked
 
-        samples = self.samples
+        samples = self.shown if self.samples is None else self.samples
         if samples is None:
             assert self.folder
             samples = self.folder.first(min(self.number, SHOWN), self.condition)
@@ -67,6 +68,8 @@ class Sampled:
 
     def __str__(self) -> str:
         names = self.spec.class_names
+        if self.shown is not None:
+            return self._rows()
         if self.folder:
             there = f" ({self.resumed} of them were there already)" if self.resumed else ""
             lines = [f"{counted(self.number, 'image')} in {self.path}{there}"]
@@ -75,6 +78,14 @@ class Sampled:
         shown = sorted(set(self.condition["label"].tolist())) if "label" in self.condition else []
         numbers = [f"class {n} is {printable(names[n])}" for n in shown if _written(names, n) != names[n]]
         return "\n".join([str(self.path), *numbers])
+
+    def _rows(self) -> str:
+        """Return what was written of a table."""
+        there = f" ({self.resumed:,} of them were there already)" if self.resumed else ""
+        label = getattr(self.spec.target, "label", None)
+        left = f'the labels, column "{label}", are not generated: the model is not conditioned on them'
+        unlabelled = [left] if label is not None and "label" not in self.condition else []
+        return "\n".join([f"{counted(self.number, 'row')} in {self.path}{there}", *unlabelled])
 
     def _repr_png_(self) -> bytes:
         from genlab.core.pictures import png
@@ -96,14 +107,15 @@ def sample(
     root: File = RUNS,
     **sampling: Any,  # noqa: ANN401 (checked by the recipe)
 ) -> Sampled:
-    """Generate images: a PNG with a grid, or a folder with a PNG for each image.
+    """Generate images: a PNG with a grid, or a folder with a PNG for each image. Rows of a table become a CSV.
 
     Args:
-        number: Number of images.
+        number: Number of images or rows.
         label: Class to generate, by name or number, for models trained with labels; several are taken in turn. By
             default all classes in turn.
         out: A .png for a grid, or a folder for single images, with a folder for each class. Repeat the command to
-            continue an incomplete folder. By default a grid in the run folder.
+            continue an incomplete folder. Of a table a .csv for rows, or a .png for the histograms of its
+            columns, with those of the training rows as lines. By default a .png or .csv in the run folder.
         seed: Seed of the noise. An image depends only on the seed and its position, not on the number of images.
 
     Returns:
@@ -113,13 +125,14 @@ def sample(
         UsageError: no such run, class or option, a value that an option does not take, or too many for a grid.
         GenlabError: the model cannot sample, or takes no labels.
     """
-    png, into = output_of(out)
+    rows = out is not None and Path(out).suffix.lower() == ".csv"
+    png, into = (None, None) if rows else output_of(out)
     if number < 1:
         raise UsageError(f"--number must be at least 1, not {number}")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
     if into:
         _refuse_as_folder(into, opened.spec.target)
-    else:
+    elif not (rows := _as_rows(out, opened.spec.target)):
         refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
 
     from genlab.runs.data import find_class, sampling_turns
@@ -130,6 +143,8 @@ def sample(
     if into:
         return _write_singly(opened, into, number, seed, turns, sampling)
     path = png or opened.place("samples", number, _joined(labels), seed=seed, **sampling)
+    if rows:
+        return _write_rows(opened, Path(out or path.with_suffix(".csv")), number, seed, turns, sampling)
     return _write_grid(opened, path, number, seed, turns)
 
 
@@ -172,9 +187,45 @@ def _refuse_as_folder(folder: Path, target: "Modality") -> None:
     if target.spatial != 2:
         raise UsageError(
             f"--out {folder} would be a folder of single images, but these samples are {target.noun}. Give a .png "
-            "for a plot."
+            "for a plot, or for rows of a table a .csv."
         )
     refuse_other(folder)
+
+
+def _as_rows(out: File | None, target: "Modality") -> bool:
+    """Return whether samples are written as the rows of a table.
+
+    Raises:
+        UsageError: `out` is a .csv, but they are no rows.
+    """
+    from genlab.core.table import Table
+
+    if out is None:
+        return isinstance(target, Table)
+    rows = Path(out).suffix.lower() == ".csv"
+    if rows and not isinstance(target, Table):
+        raise UsageError(f"--out {out} is for rows of a table, but this model makes {target.noun}. Give a .png.")
+    return rows
+
+
+def _write_rows(
+    opened: Opened,
+    path: Path,
+    number: int,
+    seed: int,
+    turns: Mapping[str, "Tensor"],
+    sampling: Mapping[str, Any],
+) -> Sampled:
+    from genlab.applications.sample_folder import record_of
+    from genlab.applications.sample_table import sample_table
+    from genlab.core.condition import in_turn
+    from genlab.core.table import Table
+
+    target, names = opened.spec.target, opened.spec.class_names
+    assert isinstance(target, Table)
+    request = record_of(opened.model, opened.step, seed, turns, names, sampling)
+    first, there = sample_table(opened.model, target, names, path, number, seed, turns, request, progress=True)
+    return Sampled(None, in_turn(turns, range(len(first))), path, opened.spec, number, resumed=there, shown=first)
 
 
 def _write_grid(opened: Opened, path: Path, number: int, seed: int, turns: Mapping[str, "Tensor"]) -> Sampled:
