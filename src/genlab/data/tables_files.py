@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,10 @@ def read_raw(name: str, path: Path) -> Raw:
 
 
 def _delimited(name: str, path: Path) -> Raw:
-    with _opened(path) as file:
-        lines = [line for line, _ in zip(file, range(_LOOKED_AT), strict=False)]
-    delimiter = max(_DELIMITERS, key=lambda each: _agreement(lines, each))
     try:
+        with _opened(path) as file:
+            first = list(islice(file, _LOOKED_AT))
+        delimiter = max(_DELIMITERS, key=lambda each: _agreement(first, each))
         with _opened(path) as file:
             lines_of_cells = (line for line in csv.reader(file, delimiter=delimiter) if line)
             header = [cell.strip() for cell in next(lines_of_cells, [])]
@@ -76,7 +77,7 @@ def _delimited(name: str, path: Path) -> Raw:
             each = (line for line in csv.reader(opened, delimiter=delimiter) if line)
             next(each, None)
             start = 0
-            while part := [line for line, _ in zip(each, range(AT_ONCE), strict=False)]:
+            while part := list(islice(each, AT_ONCE)):
                 yield _chunk(part, names, start, comma=comma)
                 start += len(part)
 

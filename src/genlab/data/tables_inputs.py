@@ -7,11 +7,12 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from genlab.core.errors import DataError, UsageError, suggestion
 from genlab.core.files import expanded, storage
 from genlab.core.table import Table
-from genlab.core.text import few
+from genlab.core.text import counted, few
 from genlab.core.warnings import LOG
 from genlab.data.dataset import Array, Rejected
 from genlab.data.tables import encode_chunk, row_name
@@ -19,10 +20,14 @@ from genlab.data.tables_cells import Cells, Chunk, Raw
 from genlab.data.tables_columns import values_of
 from genlab.data.tables_files import is_frame, is_table, raw_frame, read_raw
 
+NEW = "{rows} with a category that no training row has, such as {example}: taken as none of the choices"
+GONE = "{rows} without a value, which all training rows have: taken as the mean"
+OTHER = "{rows} with another value than all training rows, such as {example}: the column is not used"
+
 
 @dataclass
 class Unknown:
-    """Cells such as no training row had: how many of each column, and in which way."""
+    """Cells such as no training row has: how many of each column, and in which way."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -33,27 +38,25 @@ class Unknown:
             cells = chunk.cells[column.name]
             if column.choices:
                 known = set(column.choices)
-                new = np.array([text not in known for text in values_of(column, cells)], bool)
-                self._count((column.name, "is none of the choices, which is encoded as none of them"), cells, new)
+                self._count(column.name, NEW, cells, [text not in known for text in values_of(column, cells)])
             elif not column.missing:
-                self._count((column.name, "is missing, which is encoded as the mean"), cells, cells.empty)
+                self._count(column.name, GONE, cells, cells.empty)
         for name, value in table.constants:
             if name in chunk.cells:
                 cells = chunk.cells[name]
-                other = np.array([text != value for text in cells.as_texts(whole=True)], bool)
-                self._count(
-                    (name, f"is not {value or 'empty'}, as in all training rows, and not used"), cells, other
-                )
+                self._count(name, OTHER, cells, [text != value for text in cells.as_texts(whole=True)])
 
-    def _count(self, what: tuple[str, str], cells: Cells, which: Array) -> None:
-        if which.any():
-            self.counts[what] += int(which.sum())
-            self.examples.setdefault(what, cells.shown(int(which.argmax())))
+    def _count(self, name: str, what: str, cells: Cells, which: npt.ArrayLike) -> None:
+        found = np.flatnonzero(which)
+        if len(found):
+            self.counts[name, what] += len(found)
+            self.examples.setdefault((name, what), cells.shown(int(found[0])))
 
     def warn(self) -> None:
         """Log a line for each column."""
-        for (column, what), count in self.counts.items():
-            LOG.warning('"%s" %s: in %d rows, such as %s', column, what, count, self.examples[column, what])
+        for (name, what), count in self.counts.items():
+            text = what.format(rows=counted(count, "row"), example=self.examples[name, what])
+            LOG.warning('"%s": %s', name, text)
 
 
 def find_table(given: object) -> tuple[Raw, str, str]:
