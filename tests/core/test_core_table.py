@@ -1,4 +1,4 @@
-"""Rows of tables as vectors: what is encoded comes back, in the range and with the decimals of the training rows."""
+"""Rows of tables as vectors: what is encoded comes back, in the range and with the decimals of the training."""
 
 import math
 
