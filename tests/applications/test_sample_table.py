@@ -97,6 +97,23 @@ def test_a_killed_command_goes_on(run: genlab.Run, tmp_path: Path, monkeypatch: 
     assert read(again.path) == read(whole.path)
 
 
+def test_reconstructions_become_rows(run: genlab.Run, data: Path, tmp_path: Path) -> None:
+    done = genlab.reconstruct(run, data, out=tmp_path / "again.csv")
+    rows = read(done.path)
+    assert [row["row"] for row in rows] == [f"row {at + 1}" for at in range(200)]
+    assert list(rows[0]) == ["row", "amount", "currency", "paid by", "error"]
+    assert np.allclose([float(row["error"]) for row in rows], done.errors, rtol=1e-5)
+    assert "of scaled entries" in str(done)
+
+
+def test_a_table_that_is_read_is_not_written_over(run: genlab.Run, data: Path) -> None:
+    before = data.read_bytes()
+    for verb in (genlab.encode, genlab.reconstruct):
+        with pytest.raises(UsageError, match="is one of the files that are read"):
+            verb(run, data, out=data)
+    assert data.read_bytes() == before
+
+
 def test_a_picture_shows_histograms(run: genlab.Run, tmp_path: Path) -> None:
     done = genlab.sample(run, number=20, out=tmp_path / "rows.png")
     assert isinstance(done.spec.target, Table)

@@ -104,11 +104,11 @@ def test_no_picture_is_written_over_its_source(trained: package.Run, pictures: P
     source = next(path for path in sorted(pictures.rglob("*.png")) if path.name != "broken.png")
     before = source.read_bytes()
     for given in (source, pictures):
-        with pytest.raises(UsageError, match="is one of the pictures that are read"):
+        with pytest.raises(UsageError, match="is one of the files that are read"):
             package.translate(trained, given, out=source)
     for verb in (package.stylize, package.reconstruct):
         style = {"style": source, "iterations": 1} if verb is package.stylize else {"run": trained}
-        with pytest.raises(UsageError, match="is one of the pictures that are read"):
+        with pytest.raises(UsageError, match="is one of the files that are read"):
             verb(**{"content" if verb is package.stylize else "path": source}, **style, out=source)
     assert source.read_bytes() == before
 

@@ -1,5 +1,7 @@
 """Reconstructs pictures one after the other, and writes each under the name of its source, in its size."""
 
+import csv
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -7,8 +9,9 @@ from torch import Tensor, nn
 
 from genlab.applications.reconstruct import reconstruct
 from genlab.core.device import device_of
-from genlab.core.files import put, storage
+from genlab.core.files import put, replace, storage
 from genlab.core.pictures import png, resized, to_bytes
+from genlab.core.table import Table
 from genlab.data.dataset import Rejected
 from genlab.data.originals import Original, Originals, stacked
 from genlab.data.progress import bar
@@ -56,6 +59,21 @@ def reconstruct_each(
             done.errors += errors.tolist()
             shown.update(task, completed=len(done.names) + len(done.rejected))
     return done
+
+
+def write_rows(path: Path, table: Table, done: Done) -> None:
+    """Write a .csv with the name, the values and the mean squared error of each reconstructed row.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    text = io.StringIO(newline="")
+    lines = csv.writer(text)
+    lines.writerow(["row", *table.names(), "error"])
+    cells = (row for _, again in done.pairs for row in table.texts(again))
+    for name, row, error in zip(done.names, cells, done.errors, strict=True):
+        lines.writerow([name, *row, f"{error:.7g}"])
+    replace(path, text.getvalue().encode())
 
 
 def _write(chunk: list[Original], reconstructions: Tensor, into: Path) -> None:

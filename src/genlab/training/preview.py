@@ -143,7 +143,9 @@ PREVIEWS: Sequence[Evaluator] = (
 
 
 def side_by_side(modality: Modality, x: Tensor, reconstructions: Tensor, columns: int = 8) -> Picture:
-    """Draw examples in rows, each above the row of its reconstructions; points are drawn as two plots."""
-    columns = min(columns, len(x)) if modality.spatial else len(x)
+    """Draw examples in rows, each above the row of its reconstructions; points and rows of tables as two plots."""
+    if not modality.spatial:
+        return stacked([modality.draw(x), modality.draw(reconstructions)])
+    columns = min(columns, len(x))
     pairs = zip(torch.split(x, columns), torch.split(reconstructions, columns), strict=True)
     return stacked([modality.draw(row, columns) for pair in pairs for row in pair])

@@ -31,15 +31,15 @@ def output_of(out: File | None) -> Output:
     return Output(path, None) if suffix == ".png" else Output(None, path)
 
 
-def refuse_source(png: Path | None, *given: object) -> None:
-    """Refuse to write a .png over a picture that is read, or over one in a folder that is read.
+def refuse_source(out: Path | None, *given: object) -> None:
+    """Refuse to write a file over one that is read, or over one in a folder that is read.
 
     Raises:
-        UsageError: it is one of these pictures.
+        UsageError: it is one of these files.
     """
     for path in (Path(each) for each in given if isinstance(each, str | os.PathLike)):
-        if png and png.exists() and path.resolve() in (png.resolve(), *png.resolve().parents):
-            raise UsageError(f"--out {png} is one of the pictures that are read. Choose another --out.")
+        if out and out.exists() and path.resolve() in (out.resolve(), *out.resolve().parents):
+            raise UsageError(f"--out {out} is one of the files that are read. Choose another --out.")
 
 
 def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:

@@ -60,7 +60,8 @@ class Reconstructed:
     def __str__(self) -> str:
         errors = zip(self.names[:MOST_LINES], self.errors.tolist(), strict=False)
         more = len(self.names) - MOST_LINES
-        mean = f"mean squared error per pixel in [-1, 1]: {self.errors.mean():.5f}; images: {len(self.names)}"
+        what = "per pixel in [-1, 1]" if self.target.spatial else "of scaled entries"
+        mean = f"mean squared error {what}: {self.errors.mean():.5f}; {self.target.noun}: {len(self.names)}"
         return "\n".join(
             [
                 *(f"{error:.5f}  {name}" for name, error in errors),
@@ -110,7 +111,8 @@ def reconstruct(
             Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
         seed: Seed of the draws; a draw depends only on the seed and the position of its image.
-        out: The .png to write, or a folder for single reconstructions. By default a .png in the run folder.
+        out: The .png to write, a folder for single reconstructions, or of a table a .csv. By default a .png in the
+            run folder.
 
     Returns:
         The images, their reconstructions and errors, and the path that was written.
@@ -120,13 +122,15 @@ def reconstruct(
             images for one picture.
         GenlabError: the model cannot reconstruct, or has no posterior to draw from.
     """
-    png, into = output_of(out)
-    refuse_source(png, path)
+    rows = Path(out) if out is not None and Path(out).suffix.lower() == ".csv" else None
+    png, into = output_of(None if rows else out)
+    refuse_source(rows or png, path)
 
     import torch
 
-    from genlab.applications.reconstruct_files import reconstruct_each
+    from genlab.applications.reconstruct_files import reconstruct_each, write_rows
     from genlab.core.files import refuse_filled
+    from genlab.core.table import Table
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
@@ -136,18 +140,22 @@ def reconstruct(
         raise UsageError(
             f"--out {into} would be a folder of images, but this model makes {target.noun}. Give a .png."
         )
+    if rows and not isinstance(target, Table):
+        raise UsageError(f"--out {rows} is for rows of a table, but this model makes {target.noun}. Give a .png.")
     if into:
         refuse_filled(into)
     with originals(path, target) as given:
-        if not into:
+        if not (into or rows):
             refuse_too_many(given.count, target.shape, target.noun, rows=2)
         done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
     if not done.names:
         raise unreadable(path, done.rejected)
-    path = png or into or opened.place("reconstructions", given.title, seed=seed if draw else None)
+    path = png or into or rows or opened.place("reconstructions", given.title, seed=seed if draw else None)
     x, again = (torch.cat(parts) for parts in zip(*done.pairs, strict=True))
     errors = torch.tensor(done.errors)
     result = Reconstructed(done.names, x, again, errors, done.rejected, path, target, done.squashed)
-    if not into:
+    if rows and isinstance(target, Table):
+        write_rows(rows, target, done)
+    elif not into:
         write_png(path, result.picture)
     return result
