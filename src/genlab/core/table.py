@@ -121,7 +121,7 @@ class Column:
         return f"{self.name}: {choices if len(choices) <= _NAMED else f'{choices[: _NAMED - 3]}...'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Rows of a table as vectors (D,): the entries of its columns, one column after the other."""
 
@@ -148,6 +148,9 @@ class Table:
         texts = (*self.header, *chain(*self.constants), *self.ignored, self.label or "")
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("a name of a column is not text")
+
+    def __repr__(self) -> str:
+        return f"Table({len(self.columns)} columns, {self.shape[0]} entries)"
 
     @property
     def shape(self) -> tuple[int]:

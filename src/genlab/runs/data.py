@@ -21,6 +21,7 @@ from genlab.core.modality import DataSpec
 from genlab.core.parts import registered
 from genlab.core.random import Draws, derive_seed
 from genlab.core.reading import Reads
+from genlab.core.table import Table
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.objects import is_made
@@ -123,7 +124,10 @@ def _rules(folder: RunFolder, source: Source) -> str:
 def _change(folder: RunFolder, source: Source) -> tuple[str, Any, Any] | None:
     """Return what differs between the data of a run and a source, as it was and as it is; None if nothing does."""
     then, now = _recorded(folder), _description(source)
-    for name in ("target", "conditions", "counts", "fingerprints"):
+    names = ["target", "conditions", "counts", "fingerprints"]
+    if now["target"]["kind"] == Table.kind:  # whose means and histograms change with its rows
+        names.reverse()
+    for name in names:
         if name in then and then[name] != now[name]:
             return name, then[name], now[name]
     return None
