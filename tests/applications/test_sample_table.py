@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import genlab
+from data_frame import Frame
 from genlab.core.errors import UsageError
 from genlab.core.table import Table
 
@@ -127,6 +128,16 @@ def test_pictures_are_no_rows(tmp_path: Path, run: genlab.Run) -> None:
         genlab.sample(pictures, out=tmp_path / "rows.csv")
     with pytest.raises(UsageError, match=r"for rows of a table a \.csv"):
         genlab.sample(run, out=tmp_path / "folder")
+
+
+def test_a_data_frame_is_data_and_input(tmp_path: Path) -> None:
+    frame = Frame({"a": [float(at % 7) / 3 for at in range(60)], "b": ["x", "y"] * 30, "long": list("uvw" * 20)})
+    options = {"root": tmp_path, "width": 4, "latent": 3, "batch_size": 8, "quiet": True}
+    run = genlab.train("vae", data=frame, label="long", steps=1, **options)
+    assert genlab.encode(run, frame).rows == 60
+    assert genlab.resume(run, steps=2, quiet=True).step == 2
+    with pytest.raises(UsageError, match="no such column"):
+        genlab.train("vae", data=frame, label="short", steps=1, **options)
 
 
 def test_a_run_on_a_table_goes_on(data: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_frame import Frame
 from genlab.core.errors import DataError, UsageError
 from genlab.core.table import Table
 from genlab.data.dataset import Source
@@ -134,32 +135,6 @@ def test_parquet_and_data_frames_are_read_as_csv_is(tmp_path: Path, source: Sour
     given = as_source(frame, label="fraud")
     assert given.train.fingerprint == source.train.fingerprint
     assert content_hash(frame) == content_hash(Frame(columns))
-
-
-class Frame:
-    """A data frame as genlab sees it: columns by name, each with `to_numpy`."""
-
-    def __init__(self, columns: dict[str, list[Any]]) -> None:
-        self.values, self.columns = columns, list(columns)
-
-    def __len__(self) -> int:
-        return len(self.values[self.columns[0]])
-
-    def __getitem__(self, name: str) -> "Series":
-        return Series(self.values[name])
-
-    def to_numpy(self) -> np.ndarray[Any, Any]:
-        raise AssertionError("the columns have different types")
-
-
-class Series:
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-    def to_numpy(self) -> np.ndarray[Any, Any]:
-        numbers = all(isinstance(value, int | float) for value in self.values if value is not None)
-        filled = [np.nan if value is None and numbers else value for value in self.values]
-        return np.array(filled, None if numbers else object)
 
 
 def test_arrays_called_x_and_y_are_a_table_with_labels(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genlab.core.errors import DataError, UsageError, suggestion
-from genlab.core.table import Column, Table
+from genlab.core.table import MOST_ENTRIES, Column, Table
 from genlab.core.text import counted, few, printable
 from genlab.data.arrays import ROWS
 from genlab.data.cache import cache_folder
@@ -142,6 +142,10 @@ def _decide(
     if not columns:
         raise DataError(
             f'"{raw.name}" has no column to train on. {_listed("Constant", constants)}{_listed("Keys", keys)}'
+        )
+    if (width := sum(column.width for column in columns)) > MOST_ENTRIES:
+        raise DataError(
+            f'"{raw.name}" has {width:,} entries in a row; the most are {MOST_ENTRIES:,}. Use --ignore.'
         )
     labels = None if label is None else _label(raw.name, surveys[label])
     header = [name for name in raw.names if name not in {*ignore, *keys}]
