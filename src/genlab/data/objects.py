@@ -101,7 +101,7 @@ def as_source(
         return open_source(os.fspath(data), **asking, cache=cache, progress=progress)
     if is_frame(data):
         _refuse("a data frame", {**given, "size": size, "channels": channels})
-        return source_of_raw(raw_frame(name, data), label, ignore, max_rejected, cache)
+        return source_of_raw(raw_frame(name, data), label, ignore, max_rejected, cache, progress=progress)
     if label is not None or ignore:
         raise UsageError("label and ignore name columns of a table: give the path of one, or a data frame.")
     pairs = [pair(data, labels)] + ([] if held_out is None else [pair(held_out, None)])

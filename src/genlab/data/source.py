@@ -67,7 +67,7 @@ def open_source(
     if source not in NAMES and is_table(expanded(source)):
         if size or channels or range is not None:
             raise UsageError(f'"{short(source, PATH_SHOWN)}" is a table: it takes no size, channels or range.')
-        return open_table(source, expanded(source), label, ignore, max_rejected, cache)
+        return open_table(source, expanded(source), label, ignore, max_rejected, cache, progress)
     if label is not None or ignore:
         raise UsageError(
             f'"{short(source, PATH_SHOWN)}" is no table: --label and --ignore name columns of tables.'
