@@ -54,6 +54,10 @@ def test_numbers_stay_in_the_range_of_the_training_rows() -> None:
     assert AGE.decode(torch.tensor([[100.0], [-100.0]])) == [90, 18]
 
 
+def test_nothing_is_minus_zero() -> None:
+    assert list(Table((Column("x", low=-1, high=1, decimals=1),)).texts(torch.tensor([[-0.01]]))) == [["0.0"]]
+
+
 def test_a_number_without_known_decimals_is_kept() -> None:
     free = Column("x", mean=0.0, deviation=1.0, low=-9.0, high=9.0)
     assert free.decode(torch.tensor([[0.123456789]])) == [pytest.approx(0.123456789, rel=1e-6)]
@@ -100,6 +104,7 @@ def test_a_histogram_shows_what_differs_from_the_training_rows() -> None:
         {"name": "a", "deviation": 0.0},
         {"name": "a", "mean": math.nan},
         {"name": 3},
+        {"name": "a", "decimals": "two"},
         {"name": "a", "choices": (1, 2)},
     ],
 )

@@ -18,6 +18,7 @@ from genlab.core.pictures import Picture
 Value: TypeAlias = "float | int | str | None"  # of a row in a column; None is a missing one
 BINS = 24  # of the histogram of a column of numbers
 MOST_ENTRIES = 2**16  # of a row
+MOST_DECIMALS = 8  # that are counted
 _DIGITS = 9  # of numbers with more decimals than are counted
 _NAMED = 40  # characters of the choices below a histogram
 
@@ -45,6 +46,8 @@ class Column:
         numbers = (self.mean, self.deviation, self.low, self.high, *self.shares)
         if not (all(map(math.isfinite, numbers)) and self.deviation > 0):
             raise ValueError(f"{numbers} are no mean, deviation and range of a column")
+        if self.decimals not in (None, *range(MOST_DECIMALS + 1)):
+            raise ValueError(f"{self.decimals} is no number of decimals")
         if not all(isinstance(text, str) for text in (self.name, *self.choices)):
             raise ValueError("a name or a choice of a column is not text")
 
@@ -86,7 +89,7 @@ class Column:
     def _rounded(self, number: float) -> float | int:
         if self.decimals is None:
             return float(f"{number:.{_DIGITS}g}")
-        return round(number, self.decimals) if self.decimals else round(number)
+        return round(number, self.decimals) + 0.0 if self.decimals else round(number)  # + 0.0: no -0.0
 
     def text(self, value: Value) -> str:
         """Return a value as a file shows it: with all its decimals, and nothing if it is missing."""

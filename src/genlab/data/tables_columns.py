@@ -6,14 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from genlab.core.errors import DataError
-from genlab.core.table import Column, Table
+from genlab.core.table import MOST_DECIMALS, Column, Table
 from genlab.core.text import few
 from genlab.data.dataset import IntArray, Split, chunks
 from genlab.data.tables_cells import Cells
 
 MOST_CHOICES = 128  # of a column of categories
 MOST_WHOLE, LEAST_ROWS = 10, 10  # distinct whole numbers that are categories, and rows of each on average
-MOST_DECIMALS = 8
 _KEYS = 10_000  # distinct texts that are compared
 RULE = (
     "cells that are all numbers are taken as such, but text and whole numbers with at most 10 different values, "
