@@ -115,6 +115,11 @@ def test_a_table_that_is_read_is_not_written_over(run: genlab.Run, data: Path) -
     assert data.read_bytes() == before
 
 
+def test_a_run_names_its_columns_and_no_more(run: genlab.Run) -> None:
+    assert "kind table, columns amount, paid by, label fraud" in str(genlab.info(run))
+    assert "columns: amount, paid by; label: fraud" in (run.folder / "report.html").read_text()
+
+
 def test_a_picture_shows_histograms(run: genlab.Run, tmp_path: Path) -> None:
     done = genlab.sample(run, number=20, out=tmp_path / "rows.png")
     assert isinstance(done.spec.target, Table)

@@ -71,6 +71,16 @@ def plain(value: object) -> str:
     return str(value)
 
 
+def with_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description of data with only the names of the columns of a table, for a person to read."""
+    target = data.get("target")
+    columns = target.get("columns") if isinstance(target, Mapping) else None
+    if not (isinstance(target, Mapping) and isinstance(columns, list)):
+        return dict(data)
+    names = [each.get("name") if isinstance(each, Mapping) else each for each in columns]
+    return {**data, "target": {"kind": target.get("kind"), "columns": names, "label": target.get("label")}}
+
+
 def few(names: Iterable[str], most: int = 3) -> str:
     """Return the first names and how many more there are: "a, b, c and 2 more"."""
     every = list(names)

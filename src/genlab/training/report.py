@@ -11,7 +11,7 @@ from typing import Any
 from genlab.core.pictures import png
 from genlab.core.signal_kinds import INDEX, Signal
 from genlab.core.signals import signal
-from genlab.core.text import counted, plain
+from genlab.core.text import counted, plain, with_names
 from genlab.diagnosis.finding import span
 from genlab.recipes.command import train_command
 from genlab.training.choice import best_evaluation
@@ -105,7 +105,7 @@ def _html(
 <h2>Curves</h2><div class="curves">{"".join(map(_curve, curves)) or "<p>None yet.</p>"}</div>
 <p>{left_out(curves, history, evaluations)} {missing}</p>
 <h2>Evaluations</h2>{_evaluations(evaluations)}
-<h2>Data</h2>{_table(("", ""), _flat(data))}
+<h2>Data</h2>{_table(("", ""), _flat(with_names(data)))}
 <h2>Run it again</h2>
 <p>From any folder, with the options that differ from the preset:</p>
 <pre>{html.escape(train_command(recipe, folder.path))}</pre>

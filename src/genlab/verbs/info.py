@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.core.text import plain, typed
+from genlab.core.text import plain, typed, with_names
 from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.verb import verb
 
@@ -42,7 +42,7 @@ class Info:
 
     def __str__(self) -> str:
         parts = [f"{self.folder}\n{self.preset} on {self.source}: {self.verdict}"]
-        parts.append(_section("data", self.data))
+        parts.append(_section("data", with_names(self.data)))
         title = f"train it again, with what differs from {self.preset}; all options are in recipe.yaml"
         parts.append(f"{title}\n  {self.command}")
         if self.evaluated is not None:
