@@ -104,7 +104,7 @@ def test_reconstructions_become_rows(run: genlab.Run, data: Path, tmp_path: Path
     assert [row["row"] for row in rows] == [f"row {at + 1}" for at in range(200)]
     assert list(rows[0]) == ["row", "amount", "currency", "paid by", "error"]
     assert np.allclose([float(row["error"]) for row in rows], done.errors, rtol=1e-5)
-    assert "of scaled entries" in str(done)
+    assert "mean squared error of entries" in str(done)
 
 
 def test_a_table_that_is_read_is_not_written_over(run: genlab.Run, data: Path) -> None:

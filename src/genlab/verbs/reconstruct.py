@@ -60,8 +60,10 @@ class Reconstructed:
     def __str__(self) -> str:
         errors = zip(self.names[:MOST_LINES], self.errors.tolist(), strict=False)
         more = len(self.names) - MOST_LINES
-        what = "per pixel in [-1, 1]" if self.target.spatial else "of scaled entries"
-        mean = f"mean squared error {what}: {self.errors.mean():.5f}; {self.target.noun}: {len(self.names)}"
+        what, noun = (
+            ("per pixel in [-1, 1]", "images") if self.target.spatial else ("of entries", self.target.noun)
+        )
+        mean = f"mean squared error {what}: {self.errors.mean():.5f}; {noun}: {len(self.names)}"
         return "\n".join(
             [
                 *(f"{error:.5f}  {name}" for name, error in errors),
