@@ -148,6 +148,11 @@ def test_arrays_called_x_and_y_are_a_table_with_labels(tmp_path: Path) -> None:
     assert set(held.round(4)) <= set(x0.astype(np.float32).round(4))
 
 
+def test_a_name_that_no_system_has_is_an_unknown_source() -> None:
+    with pytest.raises(UsageError, match="no source"):
+        as_source(f"{'x' * 5000}.csv")
+
+
 def test_points_given_in_python_stay_points() -> None:
     source = as_source(np.random.default_rng(0).uniform(-1, 1, (20, 2)))
     assert source.train.spec.target.kind == "points"

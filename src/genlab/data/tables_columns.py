@@ -13,7 +13,7 @@ from genlab.data.tables_cells import Cells
 
 MOST_CHOICES = 128  # of a column of categories
 MOST_WHOLE, LEAST_ROWS = 10, 10  # distinct whole numbers that are categories, and rows of each on average
-_KEYS = 10_000  # distinct texts that are compared
+_KEYS = 10_000  # distinct texts with which others are compared
 RULE = (
     "cells that are all numbers are taken as such, but text and whole numbers with at most 10 different values, "
     "each in 10 rows or more on average, as categories"
@@ -67,11 +67,12 @@ class Survey:
             return
         if len(self.kept) <= MOST_CHOICES:
             self.kept |= set(cells.texts) - {""}
-        if text.any() and not self.repeated and len(self.keys) < _KEYS:
+        if text.any() and not self.repeated:
             own = [cells.texts[at] for at in np.flatnonzero(text).tolist()]
-            before = len(self.keys)
-            self.keys |= set(own)
-            self.repeated = len(self.keys) < before + len(own)
+            new = set(own)
+            self.repeated = len(new) < len(own) or not new.isdisjoint(self.keys)
+            if len(self.keys) < _KEYS:
+                self.keys |= new
 
     def _add_numbers(self, numbers: npt.NDArray[np.float64]) -> None:
         if len(self.values) <= MOST_CHOICES:

@@ -26,14 +26,14 @@ _ROWS, _LABELS = "X", "y"  # arrays of an .npz
 
 def is_table(path: Path) -> bool:
     """Return whether a file holds a table; the arrays of an .npz do if they are called X, and none images."""
-    if path.suffix.lower() in SUFFIXES:
-        return path.is_file()
-    if path.suffix.lower() != ".npz" or not path.is_file():
+    if path.suffix.lower() not in (*SUFFIXES, ".npz"):
         return False
     try:
+        if not path.is_file() or path.suffix.lower() in SUFFIXES:
+            return path.is_file()
         with open_arrays(path) as arrays:
             return _ROWS in arrays.headers and "images" not in arrays.headers
-    except DataError:  # what is wrong is said when it is opened
+    except (DataError, OSError):  # what is wrong is said when it is opened
         return False
 
 
