@@ -60,6 +60,14 @@ def test_what_no_training_row_has_is_said(tmp_path: Path, caplog: pytest.LogCapt
     assert "the columns shop are not used" in caplog.text
 
 
+def test_a_constant_number_may_be_written_in_another_way(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = Table((Column("amount"),), constants=(("rate", "5.00"),))
+    (tmp_path / "t.csv").write_text("amount,rate\n1,5\n2,5.0\n")
+    with originals(tmp_path / "t.csv", model) as given:
+        assert len(list(given)) == 2
+    assert "rate" not in caplog.text
+
+
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'has no column amount.*Did you mean "amounts"'):
         read(tmp_path / "t.csv", ["paid by,amounts", "cash,1"])

@@ -16,7 +16,7 @@ from genlab.core.text import counted, few
 from genlab.core.warnings import LOG
 from genlab.data.dataset import Array, Rejected
 from genlab.data.tables import encode_chunk, row_name
-from genlab.data.tables_cells import Cells, Chunk, Raw
+from genlab.data.tables_cells import Cells, Chunk, Raw, of_texts
 from genlab.data.tables_columns import values_of
 from genlab.data.tables_files import is_frame, is_table, raw_frame, read_raw
 
@@ -43,8 +43,7 @@ class Unknown:
                 self._count(column.name, GONE, cells, cells.empty)
         for name, value in table.constants:
             if name in chunk.cells:
-                cells = chunk.cells[name]
-                self._count(name, OTHER, cells, [text != value for text in cells.as_texts(whole=True)])
+                self._count(name, OTHER, chunk.cells[name], ~_equal(chunk.cells[name], value))
 
     def _count(self, name: str, what: str, cells: Cells, which: npt.ArrayLike) -> None:
         found = np.flatnonzero(which)
@@ -57,6 +56,14 @@ class Unknown:
         for (name, what), count in self.counts.items():
             text = what.format(rows=counted(count, "row"), example=self.examples[name, what])
             LOG.warning('"%s": %s', name, text)
+
+
+def _equal(cells: Cells, value: str) -> npt.NDArray[np.bool_]:
+    """Return which cells have a value: the same number, or the same text."""
+    number = of_texts([value]).numbers
+    if np.isnan(number).any():
+        return np.array([text == value for text in cells.as_texts(whole=False)], bool)
+    return cells.numbers == number
 
 
 def find_table(given: object) -> tuple[Raw, str, str]:
