@@ -13,7 +13,13 @@ from genlab.core.pictures import image_grid, scatter_plot
 from genlab.core.table import Column, Table
 
 DIGITS = Classes(("no", "1", "null", "größer", "a: b"))  # names that YAML could take for something else
-ROWS = Table((Column("age", mean=3, missing=True), Column("paid by", ("cash", "", "no"))))
+ROWS = Table(
+    (Column("age", mean=3, missing=True, shares=(0.25, 0.75)), Column("paid by", ("cash", "", "no"))),
+    header=("age", "y", "paid by", "null"),
+    constants=(("null", "yes"),),
+    ignored=("1",),
+    label="y",
+)
 EVERY: tuple[Modality, ...] = (Images(3, 8, 12), Images(1, 2, 2, levels=None), Points(5), DIGITS, ROWS)
 SPECS = (
     *(DataSpec(modality) for modality in EVERY),

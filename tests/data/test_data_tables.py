@@ -153,6 +153,22 @@ def test_a_name_that_no_system_has_is_an_unknown_source() -> None:
         as_source(f"{'x' * 5000}.csv")
 
 
+def test_tiny_numbers_are_not_rounded_away(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(100, 1)) * 1e-14
+    np.savez(tmp_path / "t.npz", X=x)
+    (column,) = table_of(as_source(tmp_path / "t.npz")).columns
+    assert column.decimals is None
+    assert column.deviation == pytest.approx(1e-14, rel=0.2)
+
+
+def test_one_number_written_in_two_ways_is_constant(tmp_path: Path) -> None:
+    lines = changed(
+        lambda rows: [line.__setitem__(4, "5" if at % 2 else "5.0") for at, line in enumerate(rows)] and None
+    )
+    source = as_source(written(tmp_path / "t.csv", lines), label="fraud")
+    assert ("visits", "5") in table_of(source).constants
+
+
 def test_points_given_in_python_stay_points() -> None:
     source = as_source(np.random.default_rng(0).uniform(-1, 1, (20, 2)))
     assert source.train.spec.target.kind == "points"

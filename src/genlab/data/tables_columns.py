@@ -77,7 +77,7 @@ class Survey:
     def _add_numbers(self, numbers: npt.NDArray[np.float64]) -> None:
         if len(self.values) <= MOST_CHOICES:
             self.values |= set(np.unique(numbers)[: MOST_CHOICES + 1].tolist())
-        while self.decimals is not None and not np.allclose(numbers.round(self.decimals), numbers, 1e-12, 1e-12):
+        while self.decimals is not None and not np.allclose(numbers.round(self.decimals), numbers, 1e-12, 0):
             self.decimals = self.decimals + 1 if self.decimals < MOST_DECIMALS else None
 
     def _add_steps(self, numbers: npt.NDArray[np.float64]) -> None:
@@ -114,7 +114,10 @@ class Survey:
 
     def constant(self) -> str | None:
         """Return the only value of the training rows; None if there are several."""
-        return next(iter(self.trained), "") if len(self.trained) < 2 else None
+        if len(self.trained) < 2:
+            return next(iter(self.trained), "")
+        same = self.low == self.high and not (self.texts or self.empty)  # such as 5 and 5.0
+        return f"{self.low:.15g}" if same else None
 
     def column(self, share: float) -> Column:
         """Return the column, whose numbers are scaled by the mean and the deviation of the training rows.

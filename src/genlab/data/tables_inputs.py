@@ -63,7 +63,7 @@ def _equal(cells: Cells, value: str) -> npt.NDArray[np.bool_]:
     number = of_texts([value]).numbers
     if np.isnan(number).any():
         return np.array([text == value for text in cells.as_texts(whole=False)], bool)
-    return cells.numbers == number
+    return np.equal(cells.numbers, number)
 
 
 def find_table(given: object) -> tuple[Raw, str, str]:
