@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from genlab.core.dequantisation import MIDDLE, normal_quantile
 from genlab.core.errors import UsageError
 from genlab.core.pictures import Picture, scatter_plot
 
@@ -43,7 +45,8 @@ class Table:
     noun: ClassVar[str] = "rows"
     spatial: ClassVar[int] = 0
     bounded: ClassVar[bool] = False
-    fine: ClassVar[bool] = True
+    fine: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
     shown: ClassVar[int] = 1024
 
     columns: tuple[Column, ...]
@@ -81,6 +84,41 @@ class Table:
                 entries = torch.cat([entries[:, :1], entries[:, 1:].tanh()], 1)
             made.append(entries)
         return torch.cat(made, 1)
+
+    @cached_property
+    def _flags(self) -> Tensor:
+        """Places of the entries that say whether the number before is missing."""
+        places = [at.stop - 1 for column, at in self.parts() if not column.choices and column.missing]
+        return torch.tensor(places, dtype=torch.int64)
+
+    @cached_property
+    def _steps(self) -> Tensor:
+        """(D,), the distance of neighbouring values of each number, 0 if they have none; −1 for entries of ±1."""
+        steps = torch.full(self.shape, -1.0)
+        for column, at in self.parts():
+            if not column.choices:
+                steps[at.start] = 0 if column.decimals is None else 10.0**-column.decimals / column.deviation
+        return steps
+
+    def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), and numbers over the interval that rounds to them.
+
+        The density is per unit of the entries. In place of a missing number there is a standard normal one, whose
+        density is divided out.
+        """
+        steps, flags = self._steps.to(x.device), self._flags.to(x.device)
+        made = torch.where(steps < 0, (x > 0) - 1 + draws, x + (draws - MIDDLE) * steps)
+        uniform = torch.as_tensor(draws, device=x.device, dtype=x.dtype).expand(x.shape)[:, flags - 1]
+        missing, (normal, cost) = x[:, flags] > 0, normal_quantile(uniform)
+        filled = torch.where(missing, normal, made[:, flags - 1])
+        return made.index_copy(1, flags - 1, filled), (cost * missing).sum(1)
+
+    def quantise(self, numbers: Tensor) -> Tensor:
+        """Return rows whose entries of ±1 are clipped, and 0 in place of missing numbers."""
+        flags = self._flags.to(numbers.device)
+        made = torch.where(self._steps.to(numbers.device) < 0, (2 * numbers).clamp(-1, 1), numbers)
+        present = made[:, flags - 1] * (made[:, flags] <= 0)
+        return made.index_copy(1, flags - 1, present)
 
     def widened(self, channels: int) -> "Table":
         """Return a table with `channels` more columns of numbers."""

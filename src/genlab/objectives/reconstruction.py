@@ -1,12 +1,14 @@
-"""Reconstruction errors of each image, summed over pixels.
+"""Reconstruction errors of each example, summed over pixels or columns.
 
 A decoder outputs pre-activations a; the image is tanh(a). Each function takes a, so that it can compute its error
-exactly and stably. All return (B,).
+exactly and stably. All return (B,). A row of `RECONSTRUCTION` makes the function for a modality, whose `squash`
+replaces tanh for tables.
 """
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -14,19 +16,23 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 from genlab.core.parts import Part, Table
+from genlab.core.table import Table as Rows
+from genlab.objectives.columns import ColumnError, ColumnLikelihood
 
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Squash: TypeAlias = Callable[[Tensor], Tensor]  # raw outputs to examples, as `Modality.squash`
 
 
-def mse(activations: Tensor, images: Tensor) -> Tensor:
+def mse(activations: Tensor, images: Tensor, squash: Squash = torch.tanh) -> Tensor:
     """Σ (tanh(a) − x)²: the negative log-likelihood, up to a constant, of a Gaussian with variance ½."""
-    return (torch.tanh(activations) - images).square().flatten(1).sum(1)
+    return (squash(activations) - images).square().flatten(1).sum(1)
 
 
-def l1(activations: Tensor, images: Tensor) -> Tensor:
+def l1(activations: Tensor, images: Tensor, squash: Squash = torch.tanh) -> Tensor:
     """Σ |tanh(a) − x|: the negative log-likelihood, up to a constant, of a Laplace distribution with scale 1."""
-    return (torch.tanh(activations) - images).abs().flatten(1).sum(1)
+    return (squash(activations) - images).abs().flatten(1).sum(1)
 
 
 def bce(activations: Tensor, images: Tensor) -> Tensor:
@@ -58,8 +64,9 @@ class LearnedVarianceGaussian(nn.Module):
 
     LEAST = -6.0
 
-    def __init__(self) -> None:
+    def __init__(self, squash: Squash = torch.tanh) -> None:
         super().__init__()
+        self.squash = squash
         self.free_log_deviation = nn.Parameter(torch.zeros(()))
 
     @property
@@ -70,22 +77,23 @@ class LearnedVarianceGaussian(nn.Module):
     def forward(self, activations: Tensor, images: Tensor) -> Tensor:
         """Return −log N(x; tanh(a), σ²) of each image, (B,)."""
         log_deviation = self.log_deviation
-        distances = (torch.tanh(activations) - images).square() * (-2 * log_deviation).exp()
+        distances = (self.squash(activations) - images).square() * (-2 * log_deviation).exp()
         return (0.5 * (distances + math.log(2 * math.pi)) + log_deviation).flatten(1).sum(1)
 
 
 class OwnReconstruction(nn.Module):
-    """A user's own loss of reconstructions and images, (B, *shape) in [-1, 1], one number for each image.
+    """A user's own loss of reconstructions and examples, (B, *shape), one number for each example.
 
     Args:
         loss: a function or a module. It gets the reconstructions tanh(a), or a itself if its first parameter is
             called `activations`.
         name: of the loss in errors.
+        squash: raw outputs to reconstructions.
     """
 
-    def __init__(self, loss: Reconstruction, name: str) -> None:
+    def __init__(self, loss: Reconstruction, name: str, squash: Squash) -> None:
         super().__init__()
-        self.loss, self.name = loss, name
+        self.loss, self.name, self.squash = loss, name, squash
         function = loss.forward if isinstance(loss, nn.Module) else loss
         self.of_activations = next(iter(inspect.signature(function).parameters), "") == "activations"
 
@@ -95,7 +103,7 @@ class OwnReconstruction(nn.Module):
         Raises:
             UsageError: the loss has another shape.
         """
-        made = self.loss(activations if self.of_activations else torch.tanh(activations), images)
+        made = self.loss(activations if self.of_activations else self.squash(activations), images)
         if not isinstance(made, Tensor) or made.shape != images.shape[:1]:
             got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
             raise UsageError(
@@ -105,7 +113,7 @@ class OwnReconstruction(nn.Module):
         return made
 
 
-def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[], Reconstruction]:
+def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[Modality], Reconstruction]:
     """Return a function that makes a user's own loss: a function, or a module class for one with weights.
 
     Raises:
@@ -117,16 +125,37 @@ def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[], Recon
             f"a torch.nn.Module class of one, not a {type(part.value).__name__}."
         )
     loss = part.bound(own)
-    return lambda: OwnReconstruction(loss() if inspect.isclass(part.value) else loss, part.name)
+    return lambda modality: OwnReconstruction(
+        loss() if inspect.isclass(part.value) else loss, part.name, modality.squash
+    )
 
 
-RECONSTRUCTION: Table[Callable[[], Reconstruction]] = Table(
+def _bce(modality: Modality) -> Reconstruction:
+    if isinstance(modality, Rows):
+        raise UsageError(
+            "--reconstruction bce is for values in [-1, 1], and the numbers of tables have no limits. Set "
+            "--reconstruction columns, or use a table preset such as table-vae."
+        )
+    return bce
+
+
+def _rows(modality: Modality, name: str) -> Rows:
+    if not isinstance(modality, Rows):
+        raise UsageError(
+            f"--reconstruction {name} is for tables, and these data are {modality.noun}. Choices: mse, l1, bce."
+        )
+    return modality
+
+
+RECONSTRUCTION: Table[Callable[[Modality], Reconstruction]] = Table(
     "reconstruction",
     {
-        "mse": lambda: mse,
-        "l1": lambda: l1,
-        "bce": lambda: bce,
-        "gaussian": LearnedVarianceGaussian,
+        "mse": lambda modality: partial(mse, squash=modality.squash),
+        "l1": lambda modality: partial(l1, squash=modality.squash),
+        "bce": _bce,
+        "gaussian": lambda modality: LearnedVarianceGaussian(modality.squash),
+        "columns": lambda modality: ColumnError(_rows(modality, "columns")),
+        "columns-gaussian": lambda modality: ColumnLikelihood(_rows(modality, "columns-gaussian")),
     },
     own_reconstruction,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genlab.core.random import Randomness
     from genlab.families.autoencoder import Sparsity
 
-DistanceName = Literal["mse", "l1", "bce"]
+DistanceName = Literal["mse", "l1", "bce", "columns"]
 if TYPE_CHECKING:
     SparsityName: TypeAlias = str
     CorruptionName: TypeAlias = str
@@ -87,16 +87,22 @@ class AutoencoderRecipe(LatentRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""
+        from torch import nn
+
+        from genlab.core.device import device_of
         from genlab.core.optimizer import adam
         from genlab.families.autoencoder import Autoencoder, AutoencoderTraining
         from genlab.objectives.reconstruction import RECONSTRUCTION
 
         assert isinstance(model, Autoencoder)
+        reconstruction = self.part(RECONSTRUCTION, self.reconstruction)(model.modality)
+        if isinstance(reconstruction, nn.Module):
+            reconstruction.to(device_of(model))
         return AutoencoderTraining(
             model,
             self.player("autoencoder", model, adam(model, "autoencoder", self.lr, self.betas)),
             randomness,
-            reconstruction=self.part(RECONSTRUCTION, self.reconstruction)(),
+            reconstruction=reconstruction,
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
             accumulate=self.accumulate,

@@ -97,7 +97,7 @@ class VAERecipe(LatentRecipe):
                 own=self.own,
             ),
             self.latent,
-            self.part(RECONSTRUCTION, self.reconstruction)(),
+            self.part(RECONSTRUCTION, self.reconstruction)(spec.target),
             importance_samples=self.importance_samples,
         )
 
