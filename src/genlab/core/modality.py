@@ -305,8 +305,15 @@ class DataSpec:
 
 def _values(modality: Modality) -> dict[str, Any]:
     fields = asdict(modality)  # type: ignore[call-overload]
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    plain: dict[str, Any] = _lists(fields)
     return {"kind": modality.kind, **plain}
+
+
+def _lists(value: Any) -> Any:  # noqa: ANN401
+    """Return plain values with lists in place of tuples, as YAML and JSON return them."""
+    if isinstance(value, dict):
+        return {name: _lists(part) for name, part in value.items()}
+    return [_lists(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _modality(values: Mapping[str, Any]) -> Modality:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from genlab.core.dequantisation import MIDDLE, normal_quantile
 from genlab.core.errors import UsageError
@@ -101,13 +102,13 @@ class Table:
         return steps
 
     def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), and numbers over the interval that rounds to them.
+        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), numbers over the interval that rounds to them.
 
         The density is per unit of the entries. In place of a missing number there is a standard normal one, whose
         density is divided out.
         """
         steps, flags = self._steps.to(x.device), self._flags.to(x.device)
-        made = torch.where(steps < 0, (x > 0) - 1 + draws, x + (draws - MIDDLE) * steps)
+        made = torch.where(steps < 0, (x > 0).to(x.dtype) - 1 + draws, x + (draws - MIDDLE) * steps)
         uniform = torch.as_tensor(draws, device=x.device, dtype=x.dtype).expand(x.shape)[:, flags - 1]
         missing, (normal, cost) = x[:, flags] > 0, normal_quantile(uniform)
         filled = torch.where(missing, normal, made[:, flags - 1])
@@ -119,6 +120,26 @@ class Table:
         made = torch.where(self._steps.to(numbers.device) < 0, (2 * numbers).clamp(-1, 1), numbers)
         present = made[:, flags - 1] * (made[:, flags] <= 0)
         return made.index_copy(1, flags - 1, present)
+
+    def snap(self, rows: Tensor) -> Tensor:
+        """Return rows with values that their columns can have: rounded and limited numbers, one category each."""
+        made = rows.clone()
+        for column, at in self.parts():
+            entries = rows[:, at]
+            if column.choices:
+                made[:, at] = 2.0 * one_hot(entries.argmax(1), len(column.choices)) - 1
+                continue
+            numbers = entries[:, 0].double() * column.deviation + column.mean
+            if column.decimals is not None:
+                numbers = numbers.round(decimals=column.decimals)
+            if column.low < column.high:
+                numbers = numbers.clamp(column.low, column.high)
+            made[:, at.start] = (numbers - column.mean) / column.deviation
+            if column.missing:
+                missing = entries[:, 1] > 0
+                made[:, at.start] *= ~missing
+                made[:, at.stop - 1] = 2.0 * missing - 1
+        return made
 
     def widened(self, channels: int) -> "Table":
         """Return a table with `channels` more columns of numbers."""

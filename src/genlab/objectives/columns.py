@@ -1,6 +1,6 @@
-"""The likelihood of a row of a table: of numbers a Gaussian, of categories their probability.
+"""Reconstruction errors of a row of a table: of its numbers, its categories, and of what is missing in it.
 
-Raw outputs a become a row as by `Table.squash`. A missing number has no likelihood of its own; that it is missing has.
+Raw outputs a become a row as by `Table.squash`. A missing number has no error of its own; that it is missing has.
 
 References:
     Nazábal, Olmos, Ghahramani and Valera, 2020. Handling Incomplete Heterogeneous Data using VAEs. Pattern
@@ -8,39 +8,55 @@ References:
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from genlab.core.dequantisation import SMALLEST
 from genlab.core.table import Table
 
-LEAST = -3.0  # of log σ: a twentieth of a column's standard deviation
+LEAST = -3.0  # of log σ: a twentieth of the standard deviation of a column
 
 
-class ColumnError(nn.Module):
-    """Σ (a − x)² over the numbers, plus the cross-entropy in nats of the categories and of what is missing."""
+def squared(activations: Tensor, numbers: Tensor) -> Tensor:
+    """(a − x)²."""
+    return (activations - numbers).square()
 
-    numbers: Tensor  # (numbers,), the entries of numbers
-    flags: Tensor  # (flags,), the entries that say whether a number is missing
-    flagged: Tensor  # (flags,), for each flag its position in `numbers`
 
-    def __init__(self, table: Table) -> None:
+def absolute(activations: Tensor, numbers: Tensor) -> Tensor:
+    """|a − x|."""
+    return (activations - numbers).abs()
+
+
+class ColumnDistance(nn.Module):
+    """Σ `distance`(a, x) of numbers, plus the cross-entropy in nats of categories and of what is missing."""
+
+    numbers: Tensor  # (numbers,), places of the entries of numbers
+    flags: Tensor  # (flags,), places of the entries that say whether a number is missing
+    flagged: Tensor  # (flags,), which of the numbers these are
+
+    def __init__(self, table: Table, distance: Callable[[Tensor, Tensor], Tensor] = squared) -> None:
         super().__init__()
-        parts = [at for column, at in table.parts() if not column.choices]
-        flagged = [number for number, at in enumerate(parts) if at.stop - at.start == 2]
+        self.distance = distance
+        parts = [(column, at) for column, at in table.parts() if not column.choices]
+        flagged = [number for number, (column, _) in enumerate(parts) if column.missing]
         self.categories = [at for column, at in table.parts() if column.choices]
-        self.register_buffer("numbers", torch.tensor([at.start for at in parts], dtype=torch.int64), False)
-        self.register_buffer("flagged", torch.tensor(flagged, dtype=torch.int64), False)
-        self.register_buffer("flags", self.numbers[self.flagged] + 1, False)
+        places = {
+            "numbers": [at.start for _, at in parts],
+            "flags": [parts[number][1].start + 1 for number in flagged],
+            "flagged": flagged,
+        }
+        for name, found in places.items():
+            self.register_buffer(name, torch.tensor(found, dtype=torch.int64), persistent=False)
 
     def forward(self, activations: Tensor, rows: Tensor) -> Tensor:
         """Return the error of each row, (B,), for raw outputs and rows (B, D)."""
         error = self.of_numbers(activations[:, self.numbers], rows[:, self.numbers])
-        missing = rows[:, self.flags]
+        missing, said = rows[:, self.flags], activations[:, self.flags]
         present = torch.ones_like(error).index_copy(1, self.flagged, (missing < 0).to(error.dtype))
-        said = activations[:, self.flags]
-        of_flags = 2 * softplus(said, beta=2) - said * (missing + 1)  # −log sigmoid(±2a)
+        of_flags = softplus(-2 * said * missing)  # −log sigmoid(±2a)
         total = (error * present).sum(1) + of_flags.sum(1)
         for at in self.categories:
             total = total - (activations[:, at].log_softmax(1) * (rows[:, at] > 0)).sum(1)
@@ -48,20 +64,42 @@ class ColumnError(nn.Module):
 
     def of_numbers(self, activations: Tensor, numbers: Tensor) -> Tensor:
         """Return the error of each number, (B, numbers)."""
-        return (activations - numbers).square()
+        return self.distance(activations, numbers)
 
 
-class ColumnLikelihood(ColumnError):
-    """−log p of a row in nats: N(x; a, σ²) with one learned σ for each column of numbers, limited as in
-    `LearnedVarianceGaussian` but at log σ = −3, and the probabilities of categories and of what is missing.
+class ColumnGaussian(ColumnDistance):
+    """−log p of a row in nats: N(x; a, σ²) of numbers, and the probabilities of categories and of what is missing.
+
+    Each column of numbers has a learned σ with the lower limit of `LearnedVarianceGaussian`, here log σ = −3.
     """
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
         self.free_log_deviations = nn.Parameter(torch.zeros(len(self.numbers)))
 
+    @property
+    def log_deviations(self) -> Tensor:
+        """log σ of each column of numbers, (numbers,)."""
+        return LEAST + softplus(self.free_log_deviations - LEAST)
+
     def of_numbers(self, activations: Tensor, numbers: Tensor) -> Tensor:
         """Return −log N(x; a, σ²) of each number, (B, numbers)."""
-        log_deviations = LEAST + softplus(self.free_log_deviations - LEAST)
-        distances = (activations - numbers).square() * (-2 * log_deviations).exp()
-        return 0.5 * (distances + math.log(2 * math.pi)) + log_deviations
+        distances = self.distance(activations, numbers) * (-2 * self.log_deviations).exp()
+        return 0.5 * (distances + math.log(2 * math.pi)) + self.log_deviations
+
+    def draw(self, activations: Tensor, noise: Tensor) -> Tensor:
+        """Return a draw of each row, (B, D), from raw outputs and standard normal noise (B, D).
+
+        Categories are drawn as the largest of logits plus Gumbel noise.
+        """
+        made = torch.full_like(activations, -1.0)
+        drawn = activations[:, self.numbers] + self.log_deviations.exp() * noise[:, self.numbers]
+        uniform = torch.special.ndtr(noise).clamp(SMALLEST, 1 - SMALLEST)
+        missing = uniform[:, self.flags] < (2 * activations[:, self.flags]).sigmoid()
+        present = torch.ones_like(drawn).index_copy(1, self.flagged, (~missing).to(drawn.dtype))
+        made = made.index_copy(1, self.numbers, drawn * present)
+        made = made.index_copy(1, self.flags, 2 * missing.to(drawn.dtype) - 1)
+        for at in self.categories:
+            chosen = (activations[:, at] - (-uniform[:, at].log()).log()).argmax(1, keepdim=True)
+            made[:, at] = made[:, at].scatter(1, chosen, 1.0)
+        return made

@@ -1,15 +1,14 @@
 """Reconstruction errors of each example, summed over pixels or columns.
 
 A decoder outputs pre-activations a; the image is tanh(a). Each function takes a, so that it can compute its error
-exactly and stably. All return (B,). A row of `RECONSTRUCTION` makes the function for a modality, whose `squash`
-replaces tanh for tables.
+exactly and stably. All return (B,). A row of `RECONSTRUCTION` makes the function for a modality: of tables it is
+that of `objectives/columns.py`.
 """
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,21 +17,29 @@ from torch.nn.functional import softplus
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 from genlab.core.parts import Part, Table
-from genlab.core.table import Table as Rows
-from genlab.objectives.columns import ColumnError, ColumnLikelihood
+from genlab.core.table import Table as TableModality
+from genlab.objectives.columns import ColumnDistance, ColumnGaussian, absolute
 
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-Squash: TypeAlias = Callable[[Tensor], Tensor]  # raw outputs to examples, as `Modality.squash`
 
 
-def mse(activations: Tensor, images: Tensor, squash: Squash = torch.tanh) -> Tensor:
+@runtime_checkable
+class DrawsExamples(Protocol):
+    """A likelihood whose means are no typical examples, such as that of categories: it draws some."""
+
+    def draw(self, activations: Tensor, noise: Tensor) -> Tensor:
+        """Return a draw of p(x | z), (B, *shape), from raw outputs and standard normal noise (B, *shape)."""
+        ...
+
+
+def mse(activations: Tensor, images: Tensor) -> Tensor:
     """Σ (tanh(a) − x)²: the negative log-likelihood, up to a constant, of a Gaussian with variance ½."""
-    return (squash(activations) - images).square().flatten(1).sum(1)
+    return (torch.tanh(activations) - images).square().flatten(1).sum(1)
 
 
-def l1(activations: Tensor, images: Tensor, squash: Squash = torch.tanh) -> Tensor:
+def l1(activations: Tensor, images: Tensor) -> Tensor:
     """Σ |tanh(a) − x|: the negative log-likelihood, up to a constant, of a Laplace distribution with scale 1."""
-    return (squash(activations) - images).abs().flatten(1).sum(1)
+    return (torch.tanh(activations) - images).abs().flatten(1).sum(1)
 
 
 def bce(activations: Tensor, images: Tensor) -> Tensor:
@@ -64,9 +71,8 @@ class LearnedVarianceGaussian(nn.Module):
 
     LEAST = -6.0
 
-    def __init__(self, squash: Squash = torch.tanh) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.squash = squash
         self.free_log_deviation = nn.Parameter(torch.zeros(()))
 
     @property
@@ -77,21 +83,21 @@ class LearnedVarianceGaussian(nn.Module):
     def forward(self, activations: Tensor, images: Tensor) -> Tensor:
         """Return −log N(x; tanh(a), σ²) of each image, (B,)."""
         log_deviation = self.log_deviation
-        distances = (self.squash(activations) - images).square() * (-2 * log_deviation).exp()
+        distances = (torch.tanh(activations) - images).square() * (-2 * log_deviation).exp()
         return (0.5 * (distances + math.log(2 * math.pi)) + log_deviation).flatten(1).sum(1)
 
 
 class OwnReconstruction(nn.Module):
-    """A user's own loss of reconstructions and examples, (B, *shape), one number for each example.
+    """A user's own loss of reconstructions and images, (B, *shape) in [-1, 1], one number for each image.
 
     Args:
         loss: a function or a module. It gets the reconstructions tanh(a), or a itself if its first parameter is
             called `activations`.
         name: of the loss in errors.
-        squash: raw outputs to reconstructions.
+        squash: what takes the place of tanh for other data.
     """
 
-    def __init__(self, loss: Reconstruction, name: str, squash: Squash) -> None:
+    def __init__(self, loss: Reconstruction, name: str, squash: Callable[[Tensor], Tensor] = torch.tanh) -> None:
         super().__init__()
         self.loss, self.name, self.squash = loss, name, squash
         function = loss.forward if isinstance(loss, nn.Module) else loss
@@ -130,32 +136,24 @@ def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[Modality
     )
 
 
-def _bce(modality: Modality) -> Reconstruction:
-    if isinstance(modality, Rows):
+def _bce_for(modality: Modality) -> Reconstruction:
+    if isinstance(modality, TableModality):
         raise UsageError(
-            "--reconstruction bce is for values in [-1, 1], and the numbers of tables have no limits. Set "
-            "--reconstruction columns, or use a table preset such as table-vae."
+            "--reconstruction bce is for values in [-1, 1], and the numbers of a table have no limits. Set "
+            "--reconstruction gaussian or mse, without --binarise, or use table-vae."
         )
     return bce
-
-
-def _rows(modality: Modality, name: str) -> Rows:
-    if not isinstance(modality, Rows):
-        raise UsageError(
-            f"--reconstruction {name} is for tables, and these data are {modality.noun}. Choices: mse, l1, bce."
-        )
-    return modality
 
 
 RECONSTRUCTION: Table[Callable[[Modality], Reconstruction]] = Table(
     "reconstruction",
     {
-        "mse": lambda modality: partial(mse, squash=modality.squash),
-        "l1": lambda modality: partial(l1, squash=modality.squash),
-        "bce": _bce,
-        "gaussian": lambda modality: LearnedVarianceGaussian(modality.squash),
-        "columns": lambda modality: ColumnError(_rows(modality, "columns")),
-        "columns-gaussian": lambda modality: ColumnLikelihood(_rows(modality, "columns-gaussian")),
+        "mse": lambda modality: ColumnDistance(modality) if isinstance(modality, TableModality) else mse,
+        "l1": lambda modality: ColumnDistance(modality, absolute) if isinstance(modality, TableModality) else l1,
+        "bce": _bce_for,
+        "gaussian": lambda modality: (
+            ColumnGaussian(modality) if isinstance(modality, TableModality) else LearnedVarianceGaussian()
+        ),
     },
     own_reconstruction,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genlab.core.random import Randomness
     from genlab.families.autoencoder import Sparsity
 
-DistanceName = Literal["mse", "l1", "bce", "columns"]
+DistanceName = Literal["mse", "l1", "bce"]
 if TYPE_CHECKING:
     SparsityName: TypeAlias = str
     CorruptionName: TypeAlias = str
@@ -34,7 +34,9 @@ class AutoencoderRecipe(LatentRecipe):
 
     latent: int = option(32, "dimensions of the code; fewer compress more", least=1, aliases=("latent_dim",))
     reconstruction: DistanceName = option(
-        "mse", "reconstruction loss, summed over the pixels of an image", part="reconstruction"
+        "mse",
+        "reconstruction loss, summed over the pixels of an image; for categories in a table the cross-entropy",
+        part="reconstruction",
     )
     sparsity: SparsityName = option(
         "none",

@@ -33,7 +33,7 @@ class VAERecipe(LatentRecipe):
     )
     reconstruction: ReconstructionName = option(
         "bce",
-        "−log p(x | z), summed over the pixels of an image; gaussian learns its variance",
+        "−log p(x | z), summed over the pixels of an image; gaussian learns its variance; bce is not for tables",
         part="reconstruction",
     )
     binarise: bool = option(
