@@ -57,5 +57,5 @@ def source(train: int = 400, held_out: int = 200) -> Source:
     parts = []
     for seed, count in enumerate((train, held_out)):
         values = rows(count, seed).numpy()
-        parts.append(Rows(f"people {seed}", values, None, (), fingerprint(values, None), TABLE))
+        parts.append(Rows(f"people {seed}", values, None, (), fingerprint(values, None)))
     return Source("people", *parts, train + held_out)

@@ -28,7 +28,7 @@ def test_a_preset_learns_from_rows_or_says_what_to_use_instead(preset: str) -> N
         recipe = PRESETS[preset]
         with (
             torch.device("meta"),
-            pytest.raises(UsageError, match="rows|a table|pairs|sources|kind of picture|label"),
+            pytest.raises(UsageError, match=r"rows|a table|pairs|sources|kind of picture|label"),
         ):
             _ = recipe.refuse(spec), recipe.model(spec)
         return
@@ -53,7 +53,7 @@ def test_a_preset_learns_from_rows_or_says_what_to_use_instead(preset: str) -> N
 
 
 def test_vaes_take_rows_with_a_likelihood_of_columns() -> None:
-    with pytest.raises(UsageError, match="numbers of a table have no limits.*table-vae"):
+    with pytest.raises(UsageError, match=r"numbers of a table have no limits.*table-vae"):
         small("vae").model(SOURCE.train.spec)
     assert replace(small("vae"), reconstruction="gaussian").model(SOURCE.train.spec)  # type: ignore[call-arg]
 

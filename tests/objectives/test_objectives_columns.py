@@ -60,7 +60,7 @@ def test_draws_have_the_mean_the_deviation_and_the_shares_that_the_likelihood_sa
     torch.testing.assert_close(drawn[:, 1:5].mean(0), wanted[1:5], atol=0.02, rtol=0)
     torch.testing.assert_close(drawn[:, 6:].mean(0), wanted[6:], atol=0.02, rtol=0)
     assert drawn[:, 5].mean() == pytest.approx(float(wanted[5]), abs=0.01)
-    assert drawn[:, 5].std() == pytest.approx(float(loss.log_deviations[1].exp()), rel=0.02)
+    assert drawn[:, 5].std() == pytest.approx(loss.log_deviations[1].exp().item(), rel=0.02)
     assert set(drawn[:, 1:5].unique().tolist()) == {-1.0, 1.0}
     assert torch.equal(drawn[:, 0] == 0, drawn[:, 1] > 0)  # nothing in place of a missing number
     assert math.isclose(float((drawn[:, 2:5] > 0).sum()), count)  # one category each

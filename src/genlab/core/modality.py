@@ -305,15 +305,14 @@ class DataSpec:
 
 def _values(modality: Modality) -> dict[str, Any]:
     fields = asdict(modality)  # type: ignore[call-overload]
-    plain: dict[str, Any] = _lists(fields)
-    return {"kind": modality.kind, **plain}
+    return {"kind": modality.kind, **{name: _plain(value) for name, value in fields.items()}}
 
 
-def _lists(value: Any) -> Any:  # noqa: ANN401
-    """Return plain values with lists in place of tuples, as YAML and JSON return them."""
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a value with lists instead of tuples, as YAML and JSON have them."""
     if isinstance(value, dict):
-        return {name: _lists(part) for name, part in value.items()}
-    return [_lists(part) for part in value] if isinstance(value, tuple | list) else value
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
 
 
 def _modality(values: Mapping[str, Any]) -> Modality:

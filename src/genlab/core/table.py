@@ -130,10 +130,10 @@ class Table:
                 made[:, at] = 2.0 * one_hot(entries.argmax(1), len(column.choices)) - 1
                 continue
             numbers = entries[:, 0].double() * column.deviation + column.mean
-            if column.decimals is not None:
-                numbers = numbers.round(decimals=column.decimals)
             if column.low < column.high:
                 numbers = numbers.clamp(column.low, column.high)
+            if column.decimals is not None:
+                numbers = numbers.round(decimals=column.decimals)
             made[:, at.start] = (numbers - column.mean) / column.deviation
             if column.missing:
                 missing = entries[:, 1] > 0

@@ -99,7 +99,16 @@ class Flow(nn.Module):
 
 @dataclass(eq=False)
 class FlowTraining(SingleObjectiveTraining[Flow]):
-    """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats."""
+    """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats.
+
+    Args:
+        noise: standard deviation of the Gaussian noise that is added to examples, which smooths the density.
+
+    References:
+        Rothfuss et al., 2019. Noise Regularization for Conditional Density Estimation. arXiv:1907.08982.
+    """
+
+    noise: float = 0.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and its signals.
@@ -107,6 +116,8 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
         Signals: the root mean square of the latents, which approaches 1.
         """
         model, x = self.model, batch.x
+        if self.noise:
+            x = x + self.noise * randomness.draws(len(batch), "noise", step).normal(*x.shape[1:])
         draws = randomness.draws(len(batch), "dequantisation", step).uniform(*x.shape[1:])
         density, latents = model.log_density(x, draws)
         unit = model.latent * math.log(2) if model.levels else 1.0

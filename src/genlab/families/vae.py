@@ -102,11 +102,12 @@ class VAE(nn.Module):
                 without a default.
         """
         latents = self.prior(count, generator)
-        if not isinstance(self.reconstruction, DrawsExamples):
+        likelihood: object = self.reconstruction
+        if not isinstance(likelihood, DrawsExamples):
             return self.decode(latents, condition)
         condition = fill(self.conditions, condition, count, latents.device)
         noise = normal(generator, count, *self.modality.shape).to(latents.device)
-        return self.reconstruction.draw(self.decoder(latents, condition), noise)
+        return likelihood.draw(self.decoder(latents, condition), noise)
 
     def classify(self, x: Tensor) -> Tensor:
         """Return the class with the highest evidence lower bound for each example, (B,).

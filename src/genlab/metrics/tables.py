@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import ks_2samp
 from torch import Tensor
 
 from genlab.core.table import Column, Table
@@ -36,6 +35,8 @@ def column_distances(table: Table, one: Tensor, two: Tensor) -> Mapping[str, flo
 
 
 def _distance(column: Column, one: Tensor, two: Tensor) -> float:
+    from scipy.stats import ks_2samp
+
     shares = [np.bincount(kinds(column, part), minlength=column.width) / len(part) for part in (one, two)]
     varied = float(abs(shares[0] - shares[1]).sum()) / 2
     if column.choices:
@@ -62,8 +63,8 @@ def associations(table: Table, rows: Tensor) -> Floats:
     between = torch.cat(bases, 1).T @ torch.cat(bases, 1)
     sizes, signed = [basis.shape[1] for basis in bases], [column.width == 1 for column in table.columns]
     found = np.zeros((len(sizes), len(sizes)))
-    for i, of_one in enumerate(between.split(sizes, 0)):
-        for j, block in enumerate(of_one.split(sizes, 1)):
+    for i, of_one in enumerate(torch.split(between, sizes, 0)):
+        for j, block in enumerate(torch.split(of_one, sizes, 1)):
             least = min(sizes[i], sizes[j])
             value = block.sum() if signed[i] and signed[j] else block.square().sum().sqrt()
             found[i, j] = float(value) / least**0.5 if least else 0.0
@@ -77,7 +78,8 @@ def _basis(entries: Tensor) -> Tensor:
         norm = centred.norm()
         return centred / norm if norm > 0 else centred[:, :0]
     left, values, _ = torch.linalg.svd(centred, full_matrices=False)
-    return left[:, values > 1e-9 * max(float(values[0]), 1e-9)]
+    basis: Tensor = left[:, values > 1e-9 * max(float(values[0]), 1e-9)]
+    return basis
 
 
 def pair_distance(table: Table, one: Tensor, two: Tensor) -> float:

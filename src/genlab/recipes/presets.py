@@ -132,9 +132,9 @@ TABLES: Mapping[str, Recipe] = {
         latent=64,
         batch_size=128,
         corruption="gaussian",
-        corruption_level=0.1,
+        corruption_level=0.25,
         lr_schedule="cosine",
-        steps=3000,
+        steps=1000,
     ),
     "table-vae": VAERecipe(
         architecture="mlp",
@@ -146,7 +146,14 @@ TABLES: Mapping[str, Recipe] = {
         steps=3000,
     ),
     "table-flow": FlowRecipe(
-        architecture="spline", width=64, flow_steps=3, batch_size=256, ema=0.99, lr_schedule="cosine", steps=1500
+        architecture="spline",
+        width=64,
+        flow_steps=3,
+        noise=0.1,
+        batch_size=256,
+        ema=0.99,
+        lr_schedule="cosine",
+        steps=1000,
     ),
     "table-diffusion": replace(
         VELOCITY,
