@@ -180,13 +180,14 @@ def section(line: Mapping[str, Any]) -> Section:
         Row(f"{preset}, slowest training", took, "s", most=MINUTE) for preset, took in line["seconds"].items()
     ]
     rows += [
-        Row(f"{preset}, {name} ({figure['floor']:.3g} of training rows)", figure["value"], "")
+        Row(f"{preset}, {name} (floor: {figure['floor']:.3g})", figure["value"], "")
         for preset, figures in line["synthetic"].items()
         for name, figure in figures.items()
     ]
     method = (
         f"Ten tables of ADBench, trained on half of the normal rows (at most {MOST_TRAINED:,}) with one core; the "
         f"mean AUROC. The best of ours is {best}; 5-NN beats it on "
-        f"{len(wins)} of {len(tables)} tables ({', '.join(wins) or 'none'}). Synthetic rows are of {SYNTHETIC}."
+        f"{len(wins)} of {len(tables)} tables ({', '.join(wins) or 'none'}). Synthetic rows are of {SYNTHETIC}; the floor is "
+        "that of training rows, or of rows that know none."
     )
     return Section("Tables", method, rows)

@@ -55,3 +55,10 @@ def test_snapping_rounds_limits_and_decides() -> None:
 def test_plain_values_are_those_that_a_file_returns() -> None:
     values = DataSpec(tables.TABLE).values()
     assert json.loads(json.dumps(values)) == values
+
+
+def test_raw_outputs_become_mean_entries() -> None:
+    raw = torch.tensor([[2.0, -50.0, 0.0, 0.0, 0.0, -3.0, 0.0, 50.0], [2.0, 50.0, 50.0, 0.0, 0.0, 7.0, 50.0, 0.0]])
+    third = 2 / 3 - 1
+    expected = [[2.0, -1, third, third, third, -3.0, -1, 1], [0.0, 1, 1, -1, -1, 7.0, 1, -1]]
+    torch.testing.assert_close(tables.TABLE.squash(raw), torch.tensor(expected))

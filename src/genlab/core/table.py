@@ -75,14 +75,19 @@ class Table:
             start += column.width
 
     def squash(self, x: Tensor) -> Tensor:
-        """Return raw outputs (B, D) with probabilities p of categories as 2p − 1; numbers stay as they are."""
+        """Return the mean of the entries that raw outputs (B, D) stand for.
+
+        Probabilities p of categories, and of a missing value, become 2p − 1; numbers stay as they are, times the
+        probability that they are not missing.
+        """
         made = []
         for column, at in self.parts():
             entries = x[:, at]
             if column.choices:
                 entries = 2 * entries.softmax(1) - 1
             elif column.missing:
-                entries = torch.cat([entries[:, :1], entries[:, 1:].tanh()], 1)
+                missing = entries[:, 1:].tanh()
+                entries = torch.cat([entries[:, :1] * (1 - missing) / 2, missing], 1)
             made.append(entries)
         return torch.cat(made, 1)
 

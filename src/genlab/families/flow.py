@@ -89,10 +89,13 @@ class Flow(nn.Module):
         draws = torch.rand(x.shape, generator=generator).to(x.device)
         return self.log_density(x, draws)[0]
 
-    def log_density(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return log p (B,) of examples (B, *shape) dequantised with `draws` in [0, 1), and their latents."""
+    def log_density(self, x: Tensor, draws: Tensor | float, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return log p (B,) of examples (B, *shape) dequantised with `draws` in [0, 1), and their latents.
+
+        `noise` is added to the dequantised examples.
+        """
         points, gained = self.modality.dequantise(x, draws)
-        latents, volume = self.network(points)
+        latents, volume = self.network(points + noise)
         normal = -0.5 * (latents.square() + math.log(2 * math.pi)).sum(1)
         return normal + volume + gained, latents
 
@@ -102,7 +105,7 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
     """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats.
 
     Args:
-        noise: standard deviation of the Gaussian noise that is added to examples, which smooths the density.
+        noise: standard deviation of the Gaussian noise on dequantised examples, which smooths the density.
 
     References:
         Rothfuss et al., 2019. Noise Regularization for Conditional Density Estimation. arXiv:1907.08982.
@@ -116,10 +119,9 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
         Signals: the root mean square of the latents, which approaches 1.
         """
         model, x = self.model, batch.x
-        if self.noise:
-            x = x + self.noise * randomness.draws(len(batch), "noise", step).normal(*x.shape[1:])
         draws = randomness.draws(len(batch), "dequantisation", step).uniform(*x.shape[1:])
-        density, latents = model.log_density(x, draws)
+        noise = randomness.draws(len(batch), "noise", step).normal(*x.shape[1:]) if self.noise else 0.0
+        density, latents = model.log_density(x, draws, self.noise * noise)
         unit = model.latent * math.log(2) if model.levels else 1.0
         loss = -density.mean() / unit
         return loss, {"loss": loss, "latent_rms": latents.detach().square().mean().sqrt()}
