@@ -186,8 +186,8 @@ def section(line: Mapping[str, Any]) -> Section:
     ]
     method = (
         f"Ten tables of ADBench, trained on half of the normal rows (at most {MOST_TRAINED:,}) with one core; the "
-        f"mean AUROC. The best of ours is {best}; 5-NN beats it on "
-        f"{len(wins)} of {len(tables)} tables ({', '.join(wins) or 'none'}). Synthetic rows are of {SYNTHETIC}; the floor is "
-        "that of training rows, or of rows that know none."
+        f"mean AUROC. The best of ours is {best}; 5-NN beats it on {len(wins)} of {len(tables)} tables "
+        f"({', '.join(wins) or 'none'}). Synthetic rows are of {SYNTHETIC}; the floor is that of training "
+        "rows, or of rows that know none."
     )
     return Section("Tables", method, rows)

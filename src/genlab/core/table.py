@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -91,20 +90,18 @@ class Table:
             made.append(entries)
         return torch.cat(made, 1)
 
-    @cached_property
-    def _flags(self) -> Tensor:
-        """Places of the entries that say whether the number before is missing."""
+    def _flags(self, device: torch.device) -> Tensor:
+        """Return the places of the entries that say whether the number before is missing."""
         places = [at.stop - 1 for column, at in self.parts() if not column.choices and column.missing]
-        return torch.tensor(places, dtype=torch.int64)
+        return torch.tensor(places, dtype=torch.int64, device=device)
 
-    @cached_property
-    def _steps(self) -> Tensor:
-        """(D,), the distance of neighbouring values of each number, 0 if they have none; −1 for entries of ±1."""
-        steps = torch.full(self.shape, -1.0)
+    def _steps(self, device: torch.device) -> Tensor:
+        """Return the distance of neighbouring values of numbers, 0 if there is none, and −1 for entries of ±1."""
+        steps = [-1.0] * self.shape[0]
         for column, at in self.parts():
             if not column.choices:
                 steps[at.start] = 0 if column.decimals is None else 10.0**-column.decimals / column.deviation
-        return steps
+        return torch.tensor(steps, device=device)
 
     def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
         """Return rows with −1 spread over [−1, 0), 1 over [0, 1), numbers over the interval that rounds to them.
@@ -112,7 +109,7 @@ class Table:
         The density is per unit of the entries. In place of a missing number there is a standard normal one, whose
         density is divided out.
         """
-        steps, flags = self._steps.to(x.device), self._flags.to(x.device)
+        steps, flags = self._steps(x.device), self._flags(x.device)
         made = torch.where(steps < 0, (x > 0).to(x.dtype) - 1 + draws, x + (draws - MIDDLE) * steps)
         uniform = torch.as_tensor(draws, device=x.device, dtype=x.dtype).expand(x.shape)[:, flags - 1]
         missing, (normal, cost) = x[:, flags] > 0, normal_quantile(uniform)
@@ -121,8 +118,8 @@ class Table:
 
     def quantise(self, numbers: Tensor) -> Tensor:
         """Return rows whose entries of ±1 are clipped, and 0 in place of missing numbers."""
-        flags = self._flags.to(numbers.device)
-        made = torch.where(self._steps.to(numbers.device) < 0, (2 * numbers).clamp(-1, 1), numbers)
+        flags = self._flags(numbers.device)
+        made = torch.where(self._steps(numbers.device) < 0, (2 * numbers).clamp(-1, 1), numbers)
         present = made[:, flags - 1] * (made[:, flags] <= 0)
         return made.index_copy(1, flags - 1, present)
 
