@@ -58,6 +58,12 @@ def test_vaes_take_rows_with_a_likelihood_of_columns() -> None:
     assert replace(small("vae"), reconstruction="gaussian").model(SOURCE.train.spec)  # type: ignore[call-arg]
 
 
+def test_pixels_of_rows_cannot_be_masked() -> None:
+    recipe = replace(small("table-autoencoder"), corruption="masking")  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"changes pixels.*these data are rows\. Set --corruption gaussian"):
+        recipe.refuse(SOURCE.train.spec)
+
+
 def test_samples_of_a_trained_model_are_like_the_rows(tmp_path: Path) -> None:
     source = tables.source(1000, 400)
     run = genlab.train("table-vae", data=source, root=tmp_path, quiet=True, device="cpu", lr=5e-3, steps=300)

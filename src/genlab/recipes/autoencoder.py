@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
@@ -109,6 +110,15 @@ class AutoencoderRecipe(LatentRecipe):
             sparsity_weight=self.sparsity_weight,
             accumulate=self.accumulate,
         )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for options that cannot be combined, or that do not fit the data."""
+        super().refuse(spec, processes)
+        if spec is not None and not spec.target.spatial and self.corruption not in ("none", "gaussian"):
+            raise UsageError(
+                f"--corruption {self.corruption} changes pixels of pictures, and these data are {spec.target.noun}. "
+                "Set --corruption gaussian or none."
+            )
 
     def _sparsity(self) -> Sparsity | None:
         from functools import partial
