@@ -116,7 +116,7 @@ class AutoencoderRecipe(LatentRecipe):
         super().refuse(spec, processes)
         if spec is not None and not spec.target.spatial and self.corruption not in ("none", "gaussian"):
             raise UsageError(
-                f"--corruption {self.corruption} changes pixels of pictures, and these data are {spec.target.noun}. "
+                f"--corruption {self.corruption} changes pixels, and these data are {spec.target.noun}. "
                 "Set --corruption gaussian or none."
             )
 
