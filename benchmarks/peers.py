@@ -98,7 +98,7 @@ class Theirs(VAERecipe):
             inward = [*encoder.layers, nn.Flatten(), heads]
             outward = [first, nn.Unflatten(1, (1024, 4, 4)), *middle, last, Halved()]
         encoding, decoding = MixedSequential(*inward), MixedSequential(*outward)
-        return VAE(DataSpec(spec.target), encoding, decoding, LATENT, RECONSTRUCTION["bce"]())
+        return VAE(DataSpec(spec.target), encoding, decoding, LATENT, RECONSTRUCTION["bce"](spec.target))
 
 
 def measure(kind: str, repeats: int) -> list[Row]:

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from genlab.core.modality import Images
 from genlab.objectives.reconstruction import RECONSTRUCTION, LearnedVarianceGaussian, Reconstruction, bce
 
 Numbers = np.ndarray
+PICTURES = Images(3, 5, 5)
 REFERENCE: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "mse": lambda a, x: (np.tanh(a) - x) ** 2,
     "l1": lambda a, x: np.abs(np.tanh(a) - x),
@@ -15,7 +17,7 @@ REFERENCE: dict[str, Callable[[Numbers, Numbers], Numbers]] = {
     "bce": lambda a, x: -((x + 1) / 2 * np.log((1 + np.tanh(a)) / 2) + (1 - x) / 2 * np.log((1 - np.tanh(a)) / 2)),
 }
 every_one = pytest.mark.parametrize(
-    ("name", "function"), [(name, make()) for name, make in RECONSTRUCTION.items()]
+    ("name", "function"), [(name, make(PICTURES)) for name, make in RECONSTRUCTION.items()]
 )
 
 
@@ -94,7 +96,7 @@ def test_the_learned_deviation_has_a_limit_below() -> None:
 
 
 def test_each_model_learns_a_deviation_of_its_own() -> None:
-    one, other = RECONSTRUCTION["gaussian"](), RECONSTRUCTION["gaussian"]()
+    one, other = RECONSTRUCTION["gaussian"](PICTURES), RECONSTRUCTION["gaussian"](PICTURES)
     assert isinstance(one, LearnedVarianceGaussian)
     assert one is not other
     assert list(dict(one.named_parameters())) == ["free_log_deviation"]

@@ -201,12 +201,12 @@ def test_the_command_line_exits_with_4_and_says_what_and_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = iter(range(1000))
-    proper = reconstruction.RECONSTRUCTION["mse"]()
+    proper = reconstruction.mse
 
     def failing(activations: Tensor, images: Tensor) -> Tensor:
         return proper(activations, images) * (float("nan") if next(calls) == 7 else 1.0)
 
-    monkeypatch.setitem(reconstruction.RECONSTRUCTION.rows, "mse", lambda: failing)
+    monkeypatch.setitem(reconstruction.RECONSTRUCTION.rows, "mse", lambda modality: failing)
     options: Mapping[str, Any] = {**SHORT, "root": tmp_path}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     assert command_line.run(["train", "autoencoder", *words]) == 4

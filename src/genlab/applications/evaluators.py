@@ -11,6 +11,7 @@ from torch import Tensor
 from genlab.applications.likelihoods import likelihood_bound, split_bound
 from genlab.applications.sample import batches
 from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, sources_of
+from genlab.applications.tables import rows_like_real
 from genlab.applications.translations import (
     beside_sources,
     cycle_error,
@@ -166,10 +167,9 @@ def denoising(subject: Subject) -> Iterator[Figure]:
 @torch.no_grad()
 def _similarity(name: str, subject: Subject, corrupt: Callable[[Tensor], Tensor]) -> Iterator[Figure]:
     real = subject.real
-    measures: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {
-        "mse": (similarity.mse, "lower"),
-        "psnr": (similarity.psnr, "higher"),
-    }
+    measures: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {"mse": (similarity.mse, "lower")}
+    if real.spec.target.bounded or real.spec.target.fine:  # values of a range, which the PSNR refers to
+        measures["psnr"] = similarity.psnr, "higher"
     if has_windows(real.spec.target):
         measures |= {"ssim": (similarity.ssim, "higher"), "ms_ssim": (similarity.ms_ssim, "higher")}
     values: dict[str, list[Tensor]] = {measure: [] for measure in measures}
@@ -191,6 +191,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Samples,), domain_accuracy),
     Evaluator((Samples, TranslatesBack), cycle_error),
     Evaluator((Samples,), sample_quality),
+    Evaluator((Samples,), rows_like_real),
     Evaluator((Samples, HasPrior, Decodes), latent_path_length),
     Evaluator((Reconstructs,), reconstruction),
     Evaluator((Reconstructs, Corrupts), denoising),

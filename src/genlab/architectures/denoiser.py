@@ -44,7 +44,7 @@ class Perceptron(Mixed):
         self.sources = JoinSources(sources, flat=True) if sources else None
         self.time = Wave(TIMES)
         self.label = LabelOrNone(classes, TIMES) if classes else None
-        self.fine = modality.fine
+        self.fine, self.exact = modality.fine, modality.exact
         size = prod(modality.shape)
         seen = size * (1 + 2 * OCTAVES if self.fine else 1)
         given = self.sources.channels if self.sources else 0
@@ -54,8 +54,8 @@ class Perceptron(Mixed):
 
     @property
     def multiplies_in(self) -> torch.dtype:
-        """float32 for points: their modes are finer than the resolution of bf16."""
-        return torch.float32 if self.fine else self.dtype
+        """float32 for points and rows: their modes are finer than the resolution of bf16."""
+        return torch.float32 if self.exact else self.dtype
 
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the prediction for images (B, C, H, W) at times (B,) in [0, 1]."""

@@ -88,8 +88,8 @@ def _hidden(inputs: int, width: int, depth: int, norm: NormName, dropout: float)
 
 
 def _sequential_for(modality: Modality) -> type[ConditionalSequential]:
-    """Return the class of the network: points need float32, images may use mixed precision."""
-    return ConditionalSequential if modality.fine else MixedSequential
+    """Return the class of the network: points and rows need float32, images may use mixed precision."""
+    return ConditionalSequential if modality.exact else MixedSequential
 
 
 class _Spread(nn.Module):

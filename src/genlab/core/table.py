@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
+from genlab.core.dequantisation import MIDDLE, normal_quantile
 from genlab.core.errors import UsageError
 from genlab.core.histograms import Histogram, histogram_grid
 from genlab.core.pictures import Picture
@@ -132,7 +134,8 @@ class Table:
     noun: ClassVar[str] = "rows"
     spatial: ClassVar[int] = 0
     bounded: ClassVar[bool] = False
-    fine: ClassVar[bool] = True
+    fine: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
     shown: ClassVar[int] = 1024
 
     columns: tuple[Column, ...]
@@ -197,16 +200,74 @@ class Table:
             yield [known[name](value) if name in known else str(value) for name, value in row.items()]
 
     def squash(self, x: Tensor) -> Tensor:
-        """Return raw outputs (B, D) with probabilities p of categories as 2p − 1; numbers stay as they are."""
+        """Return the mean of the entries that raw outputs (B, D) stand for.
+
+        Probabilities p of categories, and of a missing value, become 2p − 1; numbers stay as they are, times the
+        probability that they are not missing.
+        """
         made = []
         for column, at in self.parts():
             entries = x[:, at]
             if column.choices:
                 entries = 2 * entries.softmax(1) - 1
             elif column.missing:
-                entries = torch.cat([entries[:, :1], entries[:, 1:].tanh()], 1)
+                missing = entries[:, 1:].tanh()
+                entries = torch.cat([entries[:, :1] * (1 - missing) / 2, missing], 1)
             made.append(entries)
         return torch.cat(made, 1)
+
+    def _flags(self, device: torch.device) -> Tensor:
+        """Return the places of the entries that say whether the number before is missing."""
+        places = [at.stop - 1 for column, at in self.parts() if not column.choices and column.missing]
+        return torch.tensor(places, dtype=torch.int64, device=device)
+
+    def _steps(self, device: torch.device) -> Tensor:
+        """Return the distance of neighbouring values of numbers, 0 if there is none, and −1 for entries of ±1."""
+        steps = [-1.0] * self.shape[0]
+        for column, at in self.parts():
+            if not column.choices:
+                steps[at.start] = 0 if column.decimals is None else 10.0**-column.decimals / column.deviation
+        return torch.tensor(steps, device=device)
+
+    def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), numbers over the interval that rounds to them.
+
+        The density is per unit of the entries. In place of a missing number there is a standard normal one, whose
+        density is divided out.
+        """
+        steps, flags = self._steps(x.device), self._flags(x.device)
+        made = torch.where(steps < 0, (x > 0).to(x.dtype) - 1 + draws, x + (draws - MIDDLE) * steps)
+        uniform = torch.as_tensor(draws, device=x.device, dtype=x.dtype).expand(x.shape)[:, flags - 1]
+        missing, (normal, cost) = x[:, flags] > 0, normal_quantile(uniform)
+        filled = torch.where(missing, normal, made[:, flags - 1])
+        return made.index_copy(1, flags - 1, filled), (cost * missing).sum(1)
+
+    def quantise(self, numbers: Tensor) -> Tensor:
+        """Return rows whose entries of ±1 are clipped, and 0 in place of missing numbers."""
+        flags = self._flags(numbers.device)
+        made = torch.where(self._steps(numbers.device) < 0, (2 * numbers).clamp(-1, 1), numbers)
+        present = made[:, flags - 1] * (made[:, flags] <= 0)
+        return made.index_copy(1, flags - 1, present)
+
+    def snap(self, rows: Tensor) -> Tensor:
+        """Return rows with values that their columns can have: rounded and limited numbers, one category each."""
+        made = rows.clone()
+        for column, at in self.parts():
+            entries = rows[:, at]
+            if column.choices:
+                made[:, at] = 2.0 * one_hot(entries.argmax(1), len(column.choices)) - 1
+                continue
+            numbers = entries[:, 0].double() * column.deviation + column.mean
+            if column.low < column.high:
+                numbers = numbers.clamp(column.low, column.high)
+            if column.decimals is not None:
+                numbers = numbers.round(decimals=column.decimals)
+            made[:, at.start] = (numbers - column.mean) / column.deviation
+            if column.missing:
+                missing = entries[:, 1] > 0
+                made[:, at.start] *= ~missing
+                made[:, at.stop - 1] = 2.0 * missing - 1
+        return made
 
     def widened(self, channels: int) -> "Table":
         """Return a table with `channels` more columns of numbers."""

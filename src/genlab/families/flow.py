@@ -13,24 +13,21 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, fill
 from genlab.core.contract import Signals
+from genlab.core.dequantisation import MIDDLE
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness, normal
 from genlab.families.single import SingleObjectiveTraining
-
-EDGE = 0.05  # the distance from 0 and 1 that pixels keep before their logit is taken, after Dinh et al.
-MIDDLE = 0.5  # of the interval of a byte
 
 
 class Flow(nn.Module):
     """An invertible network with the prior N(0, 1) over its latents, which have as many numbers as an example.
 
-    A byte b is dequantised to (b + u)/256 with u uniform in [0, 1), so that it has a density, and mapped to its
-    logit, so that it is unbounded. Points are used as they are.
+    Discrete values are dequantised by the modality: a byte b becomes the logit of (b + u)/256 with u uniform in
+    [0, 1), a category numbers around ±½. Points are used as they are.
 
     Args:
         network: examples (B, *shape) to latents (B, latent) and log |det| of the Jacobian, (B,); has an `inverse`.
@@ -57,16 +54,12 @@ class Flow(nn.Module):
 
     def encode(self, x: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the latents (B, latent) of examples (B, *shape), with each byte at the middle of its interval."""
-        latents: Tensor = self.network(self._unbounded(x, MIDDLE)[0])[0]
+        latents: Tensor = self.network(self.modality.dequantise(x, MIDDLE)[0])[0]
         return latents
 
     def decode(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the examples (B, *shape) of latents (B, latent): the inverse of `encode`."""
-        points: Tensor = self.network.inverse(latents)  # type: ignore[operator]
-        if self.levels is None:
-            return points
-        places = (torch.sigmoid(points) - EDGE) / (1 - 2 * EDGE)
-        return ((self.levels * places - MIDDLE) / (self.levels - 1) * 2 - 1).clamp(-1, 1)
+        return self.modality.quantise(self.network.inverse(latents))  # type: ignore[operator]
 
     def inversion_error(self, x: Tensor) -> Tensor:
         """Return max |decode(encode(x)) − x| over the numbers of each example, (B,)."""
@@ -91,35 +84,34 @@ class Flow(nn.Module):
     ) -> Tensor:
         """Return the evidence lower bound of each example in nats, (B,): for points log p(x), which is exact.
 
-        For bytes it is log p of one dequantised draw; its mean over draws is a lower bound on log P(x).
+        For discrete values it is log p of one dequantised draw; its mean over draws is a lower bound on log P(x).
         """
-        draws = torch.rand(x.shape, generator=generator).to(x.device) if self.levels else MIDDLE
+        draws = torch.rand(x.shape, generator=generator).to(x.device)
         return self.log_density(x, draws)[0]
 
-    def log_density(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return log p (B,) of examples (B, *shape) dequantised with `draws` in [0, 1), and their latents."""
-        points, gained = self._unbounded(x, draws)
-        latents, volume = self.network(points)
+    def log_density(self, x: Tensor, draws: Tensor | float, noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return log p (B,) of examples (B, *shape) dequantised with `draws` in [0, 1), and their latents.
+
+        `noise` is added to the dequantised examples.
+        """
+        points, gained = self.modality.dequantise(x, draws)
+        latents, volume = self.network(points + noise)
         normal = -0.5 * (latents.square() + math.log(2 * math.pi)).sum(1)
         return normal + volume + gained, latents
-
-    def _unbounded(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return the unbounded inputs of the network, and log |det| of the Jacobian of the map to them, (B,).
-
-        For bytes the map starts at b + u, whose density integrates to P(b) over [b, b + 1).
-        """
-        if self.levels is None:
-            return x, x.new_zeros(x.shape[0])
-        bytes_ = ((x + 1) * ((self.levels - 1) / 2)).round()
-        places = EDGE + (1 - 2 * EDGE) * (bytes_ + draws) / self.levels
-        points = torch.logit(places)
-        slopes = -logsigmoid(points) - logsigmoid(-points) + math.log((1 - 2 * EDGE) / self.levels)
-        return points, slopes.flatten(1).sum(1)
 
 
 @dataclass(eq=False)
 class FlowTraining(SingleObjectiveTraining[Flow]):
-    """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats."""
+    """Minimises the negative log-likelihood: of bytes in bits per dimension, of points in nats.
+
+    Args:
+        noise: standard deviation of the Gaussian noise on dequantised examples, which smooths the density.
+
+    References:
+        Rothfuss et al., 2019. Noise Regularization for Conditional Density Estimation. arXiv:1907.08982.
+    """
+
+    noise: float = 0.0
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and its signals.
@@ -128,7 +120,8 @@ class FlowTraining(SingleObjectiveTraining[Flow]):
         """
         model, x = self.model, batch.x
         draws = randomness.draws(len(batch), "dequantisation", step).uniform(*x.shape[1:])
-        density, latents = model.log_density(x, draws)
+        noise = randomness.draws(len(batch), "noise", step).normal(*x.shape[1:]) if self.noise else 0.0
+        density, latents = model.log_density(x, draws, self.noise * noise)
         unit = model.latent * math.log(2) if model.levels else 1.0
         loss = -density.mean() / unit
         return loss, {"loss": loss, "latent_rms": latents.detach().square().mean().sqrt()}

@@ -24,7 +24,7 @@ from genlab.families.posterior import Posterior, usage
 from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.divergence import free_bits
 from genlab.objectives.likelihood import importance_bound
-from genlab.objectives.reconstruction import Reconstruction
+from genlab.objectives.reconstruction import DrawsExamples, Reconstruction
 
 CHUNK = 4096  # examples that `VAE.importance_bound` decodes at a time
 
@@ -93,7 +93,7 @@ class VAE(nn.Module):
         return normal(generator, count, self.latent).to(device)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
-        """Return `count` new examples (count, *shape).
+        """Return `count` new examples (count, *shape): decoded latents, or draws of p(x | z) for rows of tables.
 
         Labels that are not given cycle through the classes.
 
@@ -101,7 +101,13 @@ class VAE(nn.Module):
             UsageError: a condition that the model does not take, a value that does not fit, or a missing condition
                 without a default.
         """
-        return self.decode(self.prior(count, generator), condition)
+        latents = self.prior(count, generator)
+        likelihood: object = self.reconstruction
+        if not isinstance(likelihood, DrawsExamples):
+            return self.decode(latents, condition)
+        condition = fill(self.conditions, condition, count, latents.device)
+        noise = normal(generator, count, *self.modality.shape).to(latents.device)
+        return likelihood.draw(self.decoder(latents, condition), noise)
 
     def classify(self, x: Tensor) -> Tensor:
         """Return the class with the highest evidence lower bound for each example, (B,).

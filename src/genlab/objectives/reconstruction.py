@@ -1,22 +1,35 @@
-"""Reconstruction errors of each image, summed over pixels.
+"""Reconstruction errors of each example, summed over pixels or columns.
 
 A decoder outputs pre-activations a; the image is tanh(a). Each function takes a, so that it can compute its error
-exactly and stably. All return (B,).
+exactly and stably. All return (B,). A row of `RECONSTRUCTION` makes the function for a modality: of tables it is
+that of `objectives/columns.py`.
 """
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
 from genlab.core.parts import Part, Table
+from genlab.core.table import Table as TableModality
+from genlab.objectives.columns import ColumnDistance, ColumnGaussian, absolute
 
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+@runtime_checkable
+class DrawsExamples(Protocol):
+    """A likelihood whose means are no typical examples, such as that of categories: it draws some."""
+
+    def draw(self, activations: Tensor, noise: Tensor) -> Tensor:
+        """Return a draw of p(x | z), (B, *shape), from raw outputs and standard normal noise (B, *shape)."""
+        ...
 
 
 def mse(activations: Tensor, images: Tensor) -> Tensor:
@@ -81,11 +94,12 @@ class OwnReconstruction(nn.Module):
         loss: a function or a module. It gets the reconstructions tanh(a), or a itself if its first parameter is
             called `activations`.
         name: of the loss in errors.
+        squash: what takes the place of tanh for other data.
     """
 
-    def __init__(self, loss: Reconstruction, name: str) -> None:
+    def __init__(self, loss: Reconstruction, name: str, squash: Callable[[Tensor], Tensor] = torch.tanh) -> None:
         super().__init__()
-        self.loss, self.name = loss, name
+        self.loss, self.name, self.squash = loss, name, squash
         function = loss.forward if isinstance(loss, nn.Module) else loss
         self.of_activations = next(iter(inspect.signature(function).parameters), "") == "activations"
 
@@ -95,7 +109,7 @@ class OwnReconstruction(nn.Module):
         Raises:
             UsageError: the loss has another shape.
         """
-        made = self.loss(activations if self.of_activations else torch.tanh(activations), images)
+        made = self.loss(activations if self.of_activations else self.squash(activations), images)
         if not isinstance(made, Tensor) or made.shape != images.shape[:1]:
             got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
             raise UsageError(
@@ -105,7 +119,7 @@ class OwnReconstruction(nn.Module):
         return made
 
 
-def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[], Reconstruction]:
+def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[Modality], Reconstruction]:
     """Return a function that makes a user's own loss: a function, or a module class for one with weights.
 
     Raises:
@@ -117,16 +131,29 @@ def own_reconstruction(part: Part, own: Mapping[str, Any]) -> Callable[[], Recon
             f"a torch.nn.Module class of one, not a {type(part.value).__name__}."
         )
     loss = part.bound(own)
-    return lambda: OwnReconstruction(loss() if inspect.isclass(part.value) else loss, part.name)
+    return lambda modality: OwnReconstruction(
+        loss() if inspect.isclass(part.value) else loss, part.name, modality.squash
+    )
 
 
-RECONSTRUCTION: Table[Callable[[], Reconstruction]] = Table(
+def _bce_for(modality: Modality) -> Reconstruction:
+    if isinstance(modality, TableModality):
+        raise UsageError(
+            "--reconstruction bce is for values in [-1, 1], and the numbers of a table have no limits. Set "
+            "--reconstruction gaussian or mse, without --binarise, or use table-vae."
+        )
+    return bce
+
+
+RECONSTRUCTION: Table[Callable[[Modality], Reconstruction]] = Table(
     "reconstruction",
     {
-        "mse": lambda: mse,
-        "l1": lambda: l1,
-        "bce": lambda: bce,
-        "gaussian": LearnedVarianceGaussian,
+        "mse": lambda modality: ColumnDistance(modality) if isinstance(modality, TableModality) else mse,
+        "l1": lambda modality: ColumnDistance(modality, absolute) if isinstance(modality, TableModality) else l1,
+        "bce": _bce_for,
+        "gaussian": lambda modality: (
+            ColumnGaussian(modality) if isinstance(modality, TableModality) else LearnedVarianceGaussian()
+        ),
     },
     own_reconstruction,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
+from genlab.core.errors import UsageError
 from genlab.recipes.fields import names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
@@ -34,7 +35,9 @@ class AutoencoderRecipe(LatentRecipe):
 
     latent: int = option(32, "dimensions of the code; fewer compress more", least=1, aliases=("latent_dim",))
     reconstruction: DistanceName = option(
-        "mse", "reconstruction loss, summed over the pixels of an image", part="reconstruction"
+        "mse",
+        "reconstruction loss, summed over the pixels of an image; for categories in a table the cross-entropy",
+        part="reconstruction",
     )
     sparsity: SparsityName = option(
         "none",
@@ -87,20 +90,35 @@ class AutoencoderRecipe(LatentRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return an `AutoencoderTraining`."""
+        from torch import nn
+
+        from genlab.core.device import device_of
         from genlab.core.optimizer import adam
         from genlab.families.autoencoder import Autoencoder, AutoencoderTraining
         from genlab.objectives.reconstruction import RECONSTRUCTION
 
         assert isinstance(model, Autoencoder)
+        reconstruction = self.part(RECONSTRUCTION, self.reconstruction)(model.modality)
+        if isinstance(reconstruction, nn.Module):
+            reconstruction.to(device_of(model))
         return AutoencoderTraining(
             model,
             self.player("autoencoder", model, adam(model, "autoencoder", self.lr, self.betas)),
             randomness,
-            reconstruction=self.part(RECONSTRUCTION, self.reconstruction)(),
+            reconstruction=reconstruction,
             sparsity=self._sparsity(),
             sparsity_weight=self.sparsity_weight,
             accumulate=self.accumulate,
         )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for options that cannot be combined, or that do not fit the data."""
+        super().refuse(spec, processes)
+        if spec is not None and not spec.target.spatial and self.corruption not in ("none", "gaussian"):
+            raise UsageError(
+                f"--corruption {self.corruption} changes pixels, and these data are {spec.target.noun}. "
+                "Set --corruption gaussian or none."
+            )
 
     def _sparsity(self) -> Sparsity | None:
         from functools import partial

@@ -148,8 +148,8 @@ class DiffusionRecipe(Recipe):
             raise UsageError(
                 f"--schedule {self.schedule} with --timesteps {self.timesteps} ends at {noise:,.0f} times as much "
                 "noise as data, which multiplies the errors of --prediction noise by that number. Pixels are "
-                "clamped to their range, points are not. Set --prediction velocity, or --schedule linear, "
-                "--timesteps 1000."
+                "clamped to their range, points and rows are not. Set --prediction velocity, or --schedule "
+                "linear, --timesteps 1000."
             )
         labels = {"label": spec.conditions["label"]} if self.labels != "none" and spec.classes else {}
         sources = self.sources(spec)

@@ -36,6 +36,11 @@ class FlowRecipe(Recipe):
     levels: int | None = option(
         None, "levels, each at half the resolution; by default as many as the size allows, at most 3", least=1
     )
+    noise: float = option(
+        0.0,
+        "standard deviation of noise on examples in training; raise it if the density of points or rows overfits",
+        least=0,
+    )
     temperature: float = option(
         1.0,
         "standard deviation of the latents when sampling; below 1 for cleaner, less varied samples",
@@ -71,4 +76,4 @@ class FlowRecipe(Recipe):
 
         assert isinstance(model, Flow)
         player = self.player("flow", model, adam(model, "flow", self.lr, self.betas))
-        return FlowTraining(model, player, randomness, accumulate=self.accumulate)
+        return FlowTraining(model, player, randomness, accumulate=self.accumulate, noise=self.noise)

@@ -125,6 +125,48 @@ FLOWS: Mapping[str, Recipe] = {
     "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch_size=256),
 }
 
+TABLES: Mapping[str, Recipe] = {
+    "table-autoencoder": AutoencoderRecipe(
+        architecture="mlp",
+        width=256,
+        latent=64,
+        batch_size=128,
+        corruption="gaussian",
+        corruption_level=0.25,
+        lr_schedule="cosine",
+        steps=1000,
+    ),
+    "table-vae": VAERecipe(
+        architecture="mlp",
+        width=256,
+        latent=16,
+        batch_size=128,
+        reconstruction="gaussian",
+        lr_schedule="cosine",
+        steps=3000,
+    ),
+    "table-flow": FlowRecipe(
+        architecture="spline",
+        width=64,
+        flow_steps=3,
+        noise=0.1,
+        batch_size=256,
+        ema=0.99,
+        lr_schedule="cosine",
+        steps=1000,
+    ),
+    "table-diffusion": replace(
+        VELOCITY,
+        architecture="mlp",
+        width=256,
+        batch_size=256,
+        lr=1e-3,
+        ema=0.995,
+        lr_schedule="cosine",
+        steps=5000,
+    ),
+}
+
 TRANSLATIONS: Mapping[str, Recipe] = {
     "pix2pix": Pix2PixRecipe(architecture="unet", dropout=0.5, loss="non-saturating"),
     "cyclegan": CycleGANRecipe(lr_schedule="late-linear", steps=200_000),
@@ -165,5 +207,5 @@ def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
 
 
 PRESETS: Table[Recipe] = Table(
-    "family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TRANSLATIONS}, own_family
+    "family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TABLES, **TRANSLATIONS}, own_family
 )

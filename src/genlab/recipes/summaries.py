@@ -92,6 +92,18 @@ _SUMMARIES: Mapping[str, str] = {
         Published with adaptive solvers. Here: the network of `ddpm` and 50 Euler steps.""",
     "conditional-diffusion": """Diffusion with classifier-free guidance (Ho and Salimans, 2022, arXiv:2207.12598).
         Published: a tenth of the labels dropped. The rest is as `velocity-diffusion`, with guidance scale 2.""",
+    "table-autoencoder": """Denoising autoencoder for rows of tables (Vincent et al., 2010, JMLR 11).
+        Published for pictures. Here: noise on the entries of a row, squared error of numbers and cross-entropy of
+        categories, and a wide code. The error of a row is its anomaly score.""",
+    "table-vae": """VAE for rows of tables (Xu et al., 2019, arXiv:1907.00503).
+        Published: TVAE, numbers by modes, two hidden layers of 128, 128 latent dimensions, batches of 500. Here:
+        numbers with a learned deviation for each column, 16 latent dimensions, batches of 128.""",
+    "table-flow": """Neural spline flow for rows of tables (Durkan et al., 2019, arXiv:1906.04032).
+        Published for numbers. Here: categories and rounded numbers are dequantised; a little noise on the rows
+        (Rothfuss et al., 2019, arXiv:1907.08982). The most reliable of the four for anomalies.""",
+    "table-diffusion": """Diffusion model for rows of tables (Kotelnikov et al., 2023, arXiv:2209.15421).
+        Published: multinomial noise for categories. Here: Gaussian noise for all entries, and the category of the
+        largest entry (Chen et al., 2022, arXiv:2208.04202). For synthetic rows more than for anomalies.""",
     "pix2pix": """Image translation learned from pairs (Isola et al., 2017, arXiv:1611.07004).
         Published: U-Net, patches of 70 pixels, L1 weight 100, batches of 1, Adam 2e-4 (0.5, 0.999), dropout 0.5
         also when used. Here: no dropout when used, and upsampling instead of transposed convolutions.""",

@@ -33,7 +33,7 @@ class VAERecipe(LatentRecipe):
     )
     reconstruction: ReconstructionName = option(
         "bce",
-        "−log p(x | z), summed over the pixels of an image; gaussian learns its variance",
+        "−log p(x | z), summed over the pixels of an image; gaussian learns its variance; bce is not for tables",
         part="reconstruction",
     )
     binarise: bool = option(
@@ -97,7 +97,7 @@ class VAERecipe(LatentRecipe):
                 own=self.own,
             ),
             self.latent,
-            self.part(RECONSTRUCTION, self.reconstruction)(),
+            self.part(RECONSTRUCTION, self.reconstruction)(spec.target),
             importance_samples=self.importance_samples,
         )
 
