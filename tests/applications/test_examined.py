@@ -34,6 +34,10 @@ def split_of(count: int, seed: int = 0) -> Originals:
 class Halves(nn.Module):
     """Encodes a picture as the means of its halves."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
     def encode(self, x: torch.Tensor, condition: object = None) -> torch.Tensor:
         return x.flatten(2).unflatten(2, (2, -1)).mean((1, 3))
 
@@ -188,7 +192,9 @@ def test_a_map_by_pca_of_points_in_a_plane_keeps_all_neighbours() -> None:
     assert found[0].trustworthiness == pytest.approx(1)
     assert found[1].trustworthiness > 0.8
     with pytest.raises(UsageError, match="12 examples or more"):
-        maps(Examples(["0"], [None], [x[:1], x[:1]], torch.zeros(1, 3), [], 1), [pixels_of(points)] * 2, ["pca"], 0)
+        maps(
+            Examples(["0"], [None], [x[:1], x[:1]], torch.zeros(1, 3), [], 1), [pixels_of(points)] * 2, ["pca"], 0
+        )
 
 
 def test_unknown_methods_of_maps_are_refused_with_the_choices() -> None:
@@ -207,5 +213,8 @@ def test_names_in_a_page_stay_text_and_it_loads_nothing() -> None:
     found = json.loads(re.search(r"const data = (.*);\n", text)[1])  # type: ignore[index]
     assert found["names"] == [hostile, "b"]
     assert found["labels"] == [0, -1]
-    assert found["panels"][0]["points"] == [[pytest.approx(1 / 3, abs=1e-3), 0], [pytest.approx(2 / 3, abs=1e-3), 1]]
+    assert found["panels"][0]["points"] == [
+        [pytest.approx(1 / 3, abs=1e-3), 0],
+        [pytest.approx(2 / 3, abs=1e-3), 1],
+    ]
     assert found["atlas"].startswith("data:image/png;base64,")

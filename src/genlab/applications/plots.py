@@ -30,7 +30,9 @@ def accuracy_curves(accuracies: Sequence[Accuracy], chance: float) -> Picture:
         for space, style in zip(spaces, styles, strict=True):
             mine = [a for a in accuracies if (a.space, a.probe) == (space, probe)]
             counts, means = [a.labels for a in mine], [a.mean for a in mine]
-            axes.errorbar(counts, means, [a.deviation or 0 for a in mine], label=space, marker="o", capsize=3, ls=style)
+            axes.errorbar(
+                counts, means, [a.deviation or 0 for a in mine], label=space, marker="o", capsize=3, ls=style
+            )
         axes.axhline(chance, color="grey", linestyle=":", label="chance")
         axes.set_xscale("log")
         axes.set_xlabel("labelled examples")
