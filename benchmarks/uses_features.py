@@ -55,9 +55,9 @@ def section(line: Line) -> Section:
             if name == BEST:
                 rows += [_row(f"{probe}: {each.space}", each) for each in baselines]
     method = (
-        f"Fashion-MNIST at 32 px, {LABELS} labels (10 of each class), drawn five times; accuracy on 10,000 held-out "
-        f"pictures. Each preset was trained without labels for {line['minutes']:g} minutes of one core. The aim is "
-        "the better of the raw pixels and of as many principal components as the model has latents."
+        f"Fashion-MNIST at 32 px, {LABELS} labels (10 of each class), drawn five times; accuracy on 10,000 "
+        f"held-out pictures. Each preset was trained without labels for {line['minutes']:g} minutes of one core. "
+        "The aim is the better of the raw pixels and of as many principal components as the model has latents."
     )
     return Section("Features", method, rows)
 

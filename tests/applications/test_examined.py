@@ -61,9 +61,9 @@ def test_large_pictures_are_averaged_and_the_title_says_so() -> None:
 
 
 def test_a_model_without_a_space_says_which_presets_have_it() -> None:
-    with pytest.raises(GenlabError, match="Try: .*conv-vae"):
+    with pytest.raises(GenlabError, match=r"Try: .*conv-vae"):
         find_space(nn.Linear(1, 1), GREY, None, "pixels", "genlab map")
-    with pytest.raises(GenlabError, match="Try: .*dcgan"):
+    with pytest.raises(GenlabError, match=r"Try: .*dcgan"):
         find_space(Halves(), GREY, "discriminator", "pixels", "genlab map")
     with pytest.raises(UsageError, match="Choices: latent, pixels"):
         find_space(Halves(), Points(2), "features", "pixels", "genlab map")

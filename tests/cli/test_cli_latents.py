@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 import genlab as package
+from genlab.applications.rows import Rows
 from genlab.core.errors import DataError, GenlabError, UsageError
 
 
@@ -132,6 +134,23 @@ def test_every_example_gets_a_cluster_and_each_cluster_a_sheet(run: package.Run,
     assert np.array_equal(table.values, again.table.values)
 
 
+def test_a_killed_command_goes_on_with_the_same_clusters(
+    run: package.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = package.cluster(run, clusters=4, out=tmp_path / "whole").table
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "finish", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            package.cluster(run, clusters=4, out=tmp_path / "killed")
+    with pytest.raises(UsageError, match="another command that was interrupted"):
+        package.cluster(run, clusters=5, out=tmp_path / "killed")
+    values = tmp_path / "killed" / "clusters.csv.part" / "values"
+    values.write_bytes(values.read_bytes()[:-30])
+    again = package.cluster(run, clusters=4, out=tmp_path / "killed").table
+    assert np.array_equal(again.values, whole.values)
+    assert again.names == whole.names
+
+
 def test_files_that_are_no_pictures_are_listed_and_the_others_grouped(run: package.Run, tmp_path: Path) -> None:
     for at in range(6):
         Image.new("L", (20, 30), 40 * at).save(tmp_path / f"{at}.png")
@@ -170,7 +189,7 @@ def test_samples_are_compared_with_held_out_examples(run: package.Run, tmp_path:
 
 def test_neighbours_need_pictures_or_samples_but_not_both(run: package.Run) -> None:
     for given in ({}, {"path": "digits", "samples": 3}):
-        with pytest.raises(UsageError, match="either pictures .* or --samples"):
+        with pytest.raises(UsageError, match=r"either pictures .* or --samples"):
             package.neighbours(run, **given)  # type: ignore[arg-type]
 
 

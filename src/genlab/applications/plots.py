@@ -29,10 +29,8 @@ def accuracy_curves(accuracies: Sequence[Accuracy], chance: float) -> Picture:
         axes = figure.add_subplot(1, len(probes), at + 1)
         for space, style in zip(spaces, styles, strict=True):
             mine = [a for a in accuracies if (a.space, a.probe) == (space, probe)]
-            counts, means = [a.labels for a in mine], [a.mean for a in mine]
-            axes.errorbar(
-                counts, means, [a.deviation or 0 for a in mine], label=space, marker="o", capsize=3, ls=style
-            )
+            counts, means, bars = zip(*((a.labels, a.mean, a.deviation or 0) for a in mine), strict=True)
+            axes.errorbar(counts, means, bars, label=space, marker="o", capsize=3, linestyle=style)
         axes.axhline(chance, color="grey", linestyle=":", label="chance")
         axes.set_xscale("log")
         axes.set_xlabel("labelled examples")

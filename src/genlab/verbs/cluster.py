@@ -11,6 +11,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import aligned, counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
+from genlab.verbs.output import output_of
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -121,8 +122,8 @@ def cluster(
     """
     if clusters is not None and clusters < 2:
         raise UsageError(f"--clusters must be at least 2, not {clusters}")
-    if out is not None and (Path(out).suffix or Path(out).is_file()):
-        raise UsageError(f"--out {out} must be a folder, without a suffix")
+    if output_of(out).png:
+        raise UsageError(f"--out {out} must be a folder: for a table, and a contact sheet of each cluster.")
 
     from genlab.applications.cluster import assign
     from genlab.applications.examples import examples_of, gather
