@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,13 @@ import torch
 from torch import Tensor
 
 from genlab.applications.spaces import Numbers, Space, reduced
+from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.text import counted
 from genlab.data.dataset import Rejected, Source
 from genlab.data.originals import Originals, of_split, originals, stacked
 from genlab.data.progress import bar
+from genlab.data.read import unreadable
 from genlab.runs.data import open_recorded, plan_of
 from genlab.runs.phases import resized
 from genlab.training.run_folder import RunFolder
@@ -73,7 +76,14 @@ def as_drawn(kept: Tensor) -> Tensor:
 
 
 def gather(given: Originals, spaces: Sequence[Space], number: int, *, progress: bool) -> Examples:
-    """Return about `number` examples, or fewer if their vectors have too many numbers, chosen by their names."""
+    """Return about `number` examples, or fewer if their vectors have too many numbers, chosen by their names.
+
+    Raises:
+        UsageError: fewer than one is asked for.
+        DataError: none could be read.
+    """
+    if number < 1:
+        raise UsageError(f"--number must be at least 1, not {number}")
     number = min(number, MOST_NUMBERS // sum(space.size for space in spaces))
     names, labels, kept, rejected = list[str](), list[str | None](), list[Tensor](), list[Rejected]()
     vectors: list[list[Numbers]] = [[] for _ in spaces]
@@ -88,8 +98,10 @@ def gather(given: Originals, spaces: Sequence[Space], number: int, *, progress: 
             for found, space in zip(vectors, spaces, strict=True):
                 found.append(space.of(x))
             shown.update(task, completed=len(names))
-    whole = [np.concatenate(found) if found else np.zeros((0, 1), np.float32) for found in vectors]
-    return Examples(names, labels, whole, torch.cat(kept) if kept else torch.empty(0), rejected, given.count)
+    if not names:
+        raise unreadable(Path(given.title), rejected)
+    whole = [np.concatenate(found) for found in vectors]
+    return Examples(names, labels, whole, torch.cat(kept), rejected, given.count)
 
 
 def data_of(folder: RunFolder, spec: DataSpec, data: str | None = None) -> Source:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genlab.applications.examples import as_drawn, thumbnails
 from genlab.applications.spaces import Numbers, Space
+from genlab.core.errors import DataError
 from genlab.data.dataset import Rejected
 from genlab.data.originals import Originals, stacked
 from genlab.data.progress import bar
@@ -88,6 +89,9 @@ def search(
         count: neighbours of each query.
         shown: queries whose neighbours are kept as pictures.
         progress: show a progress bar on a terminal.
+
+    Raises:
+        DataError: there is no example to search.
     """
     found = [Nearest(vectors, count) for vectors in queries]
     names, labels, rejected = list[str](), list[str | None](), list[Rejected]()
@@ -104,6 +108,8 @@ def search(
             names += [each.name for each in chunk]
             labels += [each.label for each in chunk]
             seen.update(task, completed=len(names) + len(rejected))
+    if not names:
+        raise DataError(f"there is nothing to compare with: {among.title} holds no example that can be read.")
     return Neighbours(names, labels, found, kept, rejected)
 
 

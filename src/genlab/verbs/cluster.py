@@ -12,7 +12,7 @@ from genlab.core.text import aligned, counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import output_of
-from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
+    from genlab.data.originals import Originals
 
 COLUMNS, ON_SHEET, IN_ROW = ("cluster", "distance", "cluster_of_pixels"), 64, 16
 
@@ -122,14 +123,12 @@ def cluster(
     """
     if clusters is not None and clusters < 2:
         raise UsageError(f"--clusters must be at least 2, not {clusters}")
-    if output_of(out).png:
+    png, into = output_of(out)
+    if png:
         raise UsageError(f"--out {out} must be a folder: for a table, and a contact sheet of each cluster.")
 
-    from genlab.applications.cluster import assign
     from genlab.applications.examples import examples_of, gather
-    from genlab.applications.rows import rows
     from genlab.applications.spaces import find_space, pixels_of
-    from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
@@ -137,24 +136,13 @@ def cluster(
     spaces = [find_space(opened.model, target, space, extractor, "genlab cluster"), pixels_of(target)]
     with examples_of(opened.folder, opened.spec, path, data) as given:
         examples = gather(given, spaces, number, progress=True)
-        if not examples.names:
-            raise unreadable(path, examples.rejected)
         fitted = _fitted(examples, spaces, count, seed)
-        folder = Path(out) if out else _place(opened, given.title, count, space, seed)
-        request = {
-            "verb": "cluster", "weights": opened.weights, "data": given.stamp, "clusters": count, "space": space,
-            "extractor": extractor, "number": number, "seed": seed,
-        }  # fmt: skip
-        with rows(folder / "clusters.csv", COLUMNS, request) as written:
-            rejected = assign(given, fitted, written, progress=True)
-            found, agreement = _found(written, fitted, count)
-            written.finish()
+        folder = into or opened.place("clusters", given.title, count, space, seed=seed).with_suffix("")
+        options = {"clusters": count, "space": space, "extractor": extractor, "number": number, "seed": seed}
+        request = {"verb": "cluster", "weights": opened.weights, "data": given.stamp, **options}
+        found, agreement, rejected = _assigned(given, fitted, folder / "clusters.csv", request)
     picture = _write_sheets(folder, target, examples, fitted[0])
     return Clustered(found, agreement, examples.note, rejected, folder, picture)
-
-
-def _place(opened: Opened, title: str, count: int, space: str | None, seed: int) -> Path:
-    return opened.place("clusters", title, count, space, seed=seed).with_suffix("")
 
 
 def _fitted(examples: "Examples", spaces: Sequence[Any], count: int, seed: int) -> "Sequence[Clustering]":
@@ -171,8 +159,22 @@ def _fitted(examples: "Examples", spaces: Sequence[Any], count: int, seed: int) 
     ]
 
 
+def _assigned(
+    given: "Originals", fitted: "Sequence[Clustering]", path: Path, request: Mapping[str, Any]
+) -> "tuple[list[Cluster], dict[str, Mapping[str, float]], list[Rejected]]":
+    """Write the cluster of each example; return the clusters, their agreement with classes, and what was rejected."""
+    from genlab.applications.cluster import assign
+    from genlab.applications.rows import rows
+
+    with rows(path, COLUMNS, request) as written:
+        rejected = assign(given, fitted, written, progress=True)
+        found, agreement = _found(written, fitted)
+        written.finish()
+    return found, agreement, rejected
+
+
 def _found(
-    written: "Rows", fitted: "Sequence[Clustering]", count: int
+    written: "Rows", fitted: "Sequence[Clustering]"
 ) -> tuple[list[Cluster], dict[str, Mapping[str, float]]]:
     """Return the clusters, and the agreement of each clustering with the classes."""
     import numpy as np
@@ -182,7 +184,7 @@ def _found(
     numbers = np.array(written.values)[:, [0, 2]].astype(np.int64)
     labels = np.array([label or "" for label in written.labels])
     clusters = []
-    for at in range(count):
+    for at in range(len(fitted[0].means)):
         mine = numbers[:, 0] == at
         classes = Counter(label for label in labels[mine].tolist() if label)
         clusters.append(Cluster(int(mine.sum()), dict(classes.most_common())))

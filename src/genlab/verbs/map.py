@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
 from genlab.verbs.using import open_run, png_file, write_png
@@ -96,8 +95,6 @@ def map(  # noqa: A001 the name of the command
         GenlabError: the model has no such space.
     """
     place = png_file(out)
-    if number < 1:
-        raise UsageError(f"--number must be at least 1, not {number}")
 
     from genlab.applications.examples import examples_of, gather
     from genlab.applications.map_page import page

@@ -1,7 +1,7 @@
 """`genlab neighbours`: what is most similar to a picture, or to samples of a model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,32 +17,58 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genlab.applications.neighbours import Copies, Neighbours
+    from genlab.applications.queries import Queries
     from genlab.applications.spaces import Space
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
 
-MOST = 1000  # pictures whose neighbours are searched
-SHOWN = 16  # of them in the picture
-HELD_OUT = 300  # examples with which samples are compared
-MOST_LINES = 20
+MOST_LINES = 20  # of pictures with their neighbours; the table has all
+MOST = 1000  # samples, and neighbours
 
 
 @dataclass(frozen=True, eq=False)
 class Neighboured:
     """Pictures with their nearest neighbours, and where they were written."""
 
-    names: Sequence[str]  # of the pictures
-    found: "Neighbours"  # for each picture; of samples also for the held-out examples that come after them
+    asked: "Queries"
+    found: "Neighbours"
     spaces: Sequence[str]  # the space of the search, and pixels beside it
-    same_class: Sequence[float | None]  # share of neighbours with the class of the picture, in each space
-    copies: "Sequence[Copies]"  # of samples, in each space
-    examples: "Tensor"  # the first pictures, to draw
     notes: Sequence[str]
-    rejected: Sequence["Rejected"]
     path: Path  # the .png
-    table: Path  # the .csv
     target: "Modality"
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the pictures."""
+        return self.asked.names
+
+    @property
+    def table(self) -> Path:
+        """The .csv."""
+        return self.path.with_suffix(".csv")
+
+    @property
+    def rejected(self) -> Sequence["Rejected"]:
+        """Files that are no pictures."""
+        return [*self.asked.rejected, *self.found.rejected]
+
+    @property
+    def same_class(self) -> Mapping[str, float]:
+        """The share of neighbours that have the class of the picture, by space; empty without classes."""
+        shares = ((name, self.found.same_class(at, self.asked.labels)) for at, name in enumerate(self.spaces))
+        return {name: share for name, share in shares if share is not None}
+
+    @property
+    def copies(self) -> "Mapping[str, Copies]":
+        """How close samples are to training pictures, compared with held-out ones, by space; empty of pictures."""
+        from genlab.applications.neighbours import copies
+
+        count = len(self.names)
+        each = [
+            (name, nearest.distances[:, 0]) for name, nearest in zip(self.spaces, self.found.found, strict=True)
+        ]
+        return {name: copies(found[:count], found[count:]) for name, found in each if len(found) > count}
 
     @property
     def picture(self) -> "Picture":
@@ -52,9 +78,12 @@ class Neighboured:
         return stacked(
             [
                 beside(self.target.draw(x[None], 1), self.target.draw(shown, len(shown)))
-                for x, shown in zip(self.examples, map(self.found.shown, range(len(self.examples))), strict=True)
+                for x, shown in zip(self.asked.examples, self._shown(), strict=True)
             ]
         )
+
+    def _shown(self) -> "list[Tensor]":
+        return [self.found.shown(query) for query in range(len(self.asked.examples))]
 
     def nearest(self, query: int) -> list[tuple[str, float]]:
         """Return the names of the neighbours of a picture and their distances."""
@@ -64,12 +93,11 @@ class Neighboured:
 
     def values(self) -> dict[str, Any]:
         """Return the neighbours as plain values for JSON."""
-        beside = zip(self.spaces, self.same_class, strict=True)
         return {
             "space": self.spaces[0],
             "neighbours": {name: dict(self.nearest(at)) for at, name in enumerate(self.names)},
-            "same_class": {space: share for space, share in beside if share is not None},
-            "copies": {space: asdict(each) for space, each in zip(self.spaces, self.copies, strict=False)},
+            "same_class": dict(self.same_class),
+            "copies": {space: asdict(each) for space, each in self.copies.items()},
             "notes": list(self.notes),
             "rejected": {item.path: item.reason for item in self.rejected},
             "path": str(self.path),
@@ -86,9 +114,9 @@ class Neighboured:
             lines.append(f"{printable(name)}: {pairs}")
         if len(self.names) > MOST_LINES:
             lines.append(f"… and {len(self.names) - MOST_LINES:,} more; {self.table.name} has all")
-        for space, share in zip(self.spaces, self.same_class, strict=True):
-            lines += [] if share is None else [f"{share:.3f} of the neighbours have the same class, by {space}"]
-        for space, each in zip(self.spaces, self.copies, strict=False):
+        for space, share in self.same_class.items():
+            lines.append(f"{share:.3f} of the neighbours have the same class, by {space}")
+        for space, each in self.copies.items():
             lines.append(
                 f"distance to the nearest, by {space}: {each.median:.3g} for samples and {each.usual:.3g} for "
                 f"held-out ones (medians); {counted(each.copies, 'sample')} nearer than the nearest 1 % of them"
@@ -152,89 +180,37 @@ def neighbours(
     target = opened.spec.target
     spaces = [find_space(opened.model, target, space, extractor, "genlab neighbours")]
     spaces += [] if space == "pixels" else [pixels_of(target)]
-    asked = _of_path(path, target, spaces) if samples is None else _of_samples(opened, samples, seed, spaces, data)
+    asked = _asked(opened, path, samples, seed, spaces, data)
     with _among(opened, among, data) as given:
-        found = search(given, spaces, asked.vectors, neighbours, min(SHOWN, len(asked.names)), progress=True)
-    if not found.names:
-        raise UsageError(f"there is nothing to compare with among {among}.")
-    notes = [*asked.notes, f"among {counted(len(found.names), 'example')} of {among}"]
+        found = search(given, spaces, asked.vectors, neighbours, len(asked.examples), progress=True)
     place = place or opened.place("neighbours", asked.title, space, k=neighbours, seed=seed if samples else None)
-    result = Neighboured(
-        names=asked.names,
-        found=found,
-        spaces=[each.title for each in spaces],
-        same_class=[found.same_class(at, asked.labels) for at in range(len(spaces))],
-        copies=_copies(found, len(asked.names)),
-        examples=asked.examples[:SHOWN],
-        notes=notes,
-        rejected=[*asked.rejected, *found.rejected],
-        path=place,
-        table=place.with_suffix(".csv"),
-        target=target,
-    )
+    notes = [*asked.notes, f"among {counted(len(found.names), 'example')} of {among}"]
+    result = Neighboured(asked, found, [each.title for each in spaces], notes, place, target)
     write_png(place, result.picture)
-    _write_table(result, asked.labels)
+    _write_table(result)
     return result
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The pictures whose neighbours are searched; after the vectors of samples come those of held-out examples."""
-
-    title: str
-    names: Sequence[str]
-    labels: Sequence[str | None]
-    vectors: Sequence[Any]  # (Q, D) in each space
-    examples: "Tensor"  # to draw
-    notes: Sequence[str] = ()
-    rejected: Sequence["Rejected"] = ()
-
-
-def _of_path(path: Any, target: "Modality", spaces: "Sequence[Space]") -> _Asked:  # noqa: ANN401
-    from genlab.applications.examples import gather
-    from genlab.data.originals import originals
-    from genlab.data.read import unreadable
-
-    with originals(path, target) as given:
-        found = gather(given, spaces, MOST, progress=False)
-        if not found.names:
-            raise unreadable(path, found.rejected)
-        shown = found.shown(range(min(SHOWN, len(found.names))))
-        notes = [] if len(found.names) <= SHOWN else [f"the picture shows the first {SHOWN} of {found.note}"]
-        return _Asked(given.title, found.names, found.labels, found.vectors, shown, notes, found.rejected)
-
-
-def _of_samples(
+def _asked(
     opened: Opened,
-    count: int,
+    path: object,
+    samples: int | None,
     seed: int,
     spaces: "Sequence[Space]",
     data: Any,  # noqa: ANN401
-) -> _Asked:
-    import numpy as np
-    import torch
-
-    from genlab.applications.examples import as_drawn, data_of, gather, thumbnails
-    from genlab.applications.sample import sample
-    from genlab.core.batch import at_once
+) -> "Queries":
+    """Return the pictures at `path`, or samples."""
+    from genlab.applications.examples import data_of
+    from genlab.applications.queries import queries_at, samples_of
     from genlab.core.condition import in_turn
-    from genlab.data.originals import of_split
     from genlab.runs.data import sampling_turns
 
-    turns = in_turn(sampling_turns(opened.folder, opened.step, opened.model, (), data), range(count))
-    x = sample(opened.model, count, seed, turns, chunk=at_once(opened.spec.target.shape), progress=True)
-    held_out = of_split("held-out", data_of(opened.folder, opened.spec, data).held_out)
-    usual = gather(held_out, spaces, HELD_OUT, progress=False)
-    parts = torch.split(x, at_once(opened.spec.target.shape))
-    vectors = [
-        np.concatenate([*map(space.of, parts), beside])
-        for space, beside in zip(spaces, usual.vectors, strict=True)
-    ]
-    classes = opened.spec.class_names
-    labels = [classes[label] for label in turns["label"].tolist()] if "label" in turns else [None] * count
-    notes = [] if count <= SHOWN else [f"the picture shows the first {SHOWN} of {count} samples"]
-    shown = as_drawn(thumbnails(x[:SHOWN]))
-    return _Asked(f"samples-{count}", [f"sample {at}" for at in range(count)], labels, vectors, shown, notes)
+    if samples is None:
+        return queries_at(path, opened.spec, spaces)
+    turns = sampling_turns(opened.folder, opened.step, opened.model, (), data)
+    held_out = data_of(opened.folder, opened.spec, data).held_out
+    condition = in_turn(turns, range(samples))
+    return samples_of(opened.model, opened.spec, condition, samples, seed, held_out, spaces)
 
 
 def _among(opened: Opened, among: str, data: Any) -> Any:  # noqa: ANN401
@@ -248,15 +224,7 @@ def _among(opened: Opened, among: str, data: Any) -> Any:  # noqa: ANN401
     return nullcontext(of_split("train", data_of(opened.folder, opened.spec, data).train))
 
 
-def _copies(found: "Neighbours", samples: int) -> "list[Copies]":
-    """Return how close samples are, in each space; nothing of pictures, which have no held-out ones beside."""
-    from genlab.applications.neighbours import copies
-
-    each = [nearest.distances[:, 0] for nearest in found.found]
-    return [copies(nearest[:samples], nearest[samples:]) for nearest in each if len(nearest) > samples]
-
-
-def _write_table(result: Neighboured, labels: Sequence[str | None]) -> None:
+def _write_table(result: Neighboured) -> None:
     import csv
     import io
 
@@ -265,7 +233,7 @@ def _write_table(result: Neighboured, labels: Sequence[str | None]) -> None:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["file", "class", "neighbour", "rank", "distance"])
-    for at, (name, label) in enumerate(zip(result.names, labels, strict=True)):
+    for at, (name, label) in enumerate(zip(result.names, result.asked.labels, strict=True)):
         for rank, (other, distance) in enumerate(result.nearest(at)):
             lines.writerow([name, label or "", other, rank + 1, f"{distance:.7g}"])
     replace(result.table, text.getvalue().encode())

@@ -97,34 +97,41 @@ def probe(
         UsageError: no such run, or data without classes.
         GenlabError: the model has no such space.
     """
-    if number < 2:
-        raise UsageError(f"--number must be at least 2, not {number}")
     place = png_file(out)
 
-    from genlab.applications.examples import data_of
     from genlab.applications.probe import numbered, probe_all
     from genlab.applications.spaces import find_space, pixels_of
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
     spaces = [find_space(opened.model, target, space, extractor, "genlab probe"), pixels_of(target)]
-    source = data_of(opened.folder, opened.spec, data) if path is None else _opened(path, opened)
+    source = _labelled(opened, path, data)
     names = source.train.spec.class_names
-    if len(names) < 2 or source.held_out.labels is None:
-        raise UsageError(
-            f"a probe needs data with classes, and {source.name} has none. Give data whose folders are classes: "
-            "genlab probe RUN FOLDER."
-        )
     train, test = (_gathered(title, part, spaces, number) for title, part in _parts(source))
     labels, truth = (numbered(part.labels, names) for part in (train, test))
-    if len(set(labels.tolist())) < 2:
-        raise UsageError(f"the training examples of {source.name} are all of one class; a probe needs two.")
     found = probe_all(_vectors(train, spaces), labels, _vectors(test, spaces, train), truth, seed)
     notes = [f"training: {train.note}", f"held out, to measure: {test.note}", f"chance: {1 / len(names):.3f}"]
     place = place or opened.place("probes", None if path is None else source.train.name, space, seed=seed)
     result = Probed(found, len(names), len(labels), len(truth), notes, place)
     write_png(place, result.picture)
     return result
+
+
+def _labelled(opened: Opened, path: Any, data: Any) -> "Source":  # noqa: ANN401
+    """Return the data at `path` in the size of the model, or else those of the run."""
+    import numpy as np
+
+    from genlab.applications.examples import data_of
+    from genlab.data.read import opened_for
+
+    source = data_of(opened.folder, opened.spec, data) if path is None else opened_for(path, opened.spec.target)
+    labels = source.train.labels
+    if labels is None or source.held_out.labels is None or len(np.unique(labels)) < 2:
+        raise UsageError(
+            f"a probe needs data with classes, two or more, and {source.name} has none. Give data whose folders "
+            "are classes: genlab probe RUN FOLDER."
+        )
+    return source
 
 
 def _parts(source: "Source") -> Any:  # noqa: ANN401
@@ -150,10 +157,3 @@ def _vectors(part: "Examples", spaces: Sequence[Any], fitted_on: "Examples | Non
         title: components.transform(part.vectors[1]),
         pixels.title: part.vectors[1],
     }
-
-
-def _opened(path: Any, opened: Opened) -> "Source":  # noqa: ANN401
-    """Return other data in the size of the model."""
-    from genlab.data.read import opened_for
-
-    return opened_for(path, opened.spec.target)
