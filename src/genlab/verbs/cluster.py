@@ -162,7 +162,7 @@ def _fitted(examples: "Examples", spaces: Sequence[Any], count: int, seed: int) 
 def _assigned(
     given: "Originals", fitted: "Sequence[Clustering]", path: Path, request: Mapping[str, Any]
 ) -> "tuple[list[Cluster], dict[str, Mapping[str, float]], list[Rejected]]":
-    """Write the cluster of each example; return the clusters, their agreement with classes, and what was rejected."""
+    """Write the cluster of each example; return the clusters, their agreement with classes, and rejected files."""
     from genlab.applications.cluster import assign
     from genlab.applications.rows import rows
 
