@@ -183,7 +183,7 @@ def test_samples_are_compared_with_held_out_examples(run: package.Run, tmp_path:
     done = package.neighbours(run, samples=3, neighbours=2, out=tmp_path / "near.png")
     assert list(done.names) == ["sample 0", "sample 1", "sample 2"]
     assert len(done.copies) == len(done.spaces) == 2
-    assert all(each.usual > 0 for each in done.copies)
+    assert all(each.usual > 0 for each in done.copies.values())
     assert len((tmp_path / "near.csv").read_text().splitlines()) == 1 + 3 * 2
 
 

@@ -82,7 +82,7 @@ def _latent(model: nn.Module, modality: Modality, extractor: str, verb: str) -> 
 def _discriminator(model: nn.Module, modality: Modality, extractor: str, verb: str) -> tuple[str, Any]:
     if not isinstance(model, Discriminates):
         able = ", ".join(presets_with(Discriminates))
-        raise GenlabError(f"this {type(model).__name__} has no discriminator. Try: {able}.")
+        raise GenlabError(f"this model has no discriminator. Try: {able}.")
     if not _sees_alone(model):
         raise GenlabError(
             "this discriminator sees pictures with conditions or in packs, so that one picture alone has no "
