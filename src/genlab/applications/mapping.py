@@ -89,7 +89,8 @@ def _tsne(x: Numbers, seed: int) -> Numbers:
 def _umap(x: Numbers, seed: int) -> Numbers:
     from umap import UMAP  # type: ignore[import-not-found]
 
-    return np.asarray(UMAP(random_state=seed).fit_transform(_fewer(x)))
+    made = UMAP(n_neighbors=min(15, len(x) - 1), random_state=seed, n_jobs=1).fit_transform(_fewer(x))
+    return np.asarray(made)
 
 
 def _fewer(x: Numbers) -> Numbers:
