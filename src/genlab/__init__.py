@@ -34,14 +34,19 @@ if TYPE_CHECKING:
     from genlab.runs.run import Run
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
+    from genlab.verbs.cluster import cluster
     from genlab.verbs.compare import compare
     from genlab.verbs.data import data
+    from genlab.verbs.decode import decode
     from genlab.verbs.doctor import doctor
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
     from genlab.verbs.info import info
     from genlab.verbs.interpolate import interpolate
     from genlab.verbs.load import load
+    from genlab.verbs.map import map  # noqa: A004 the name of the command
+    from genlab.verbs.neighbours import neighbours
+    from genlab.verbs.probe import probe
     from genlab.verbs.recipes import recipes
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
@@ -100,17 +105,22 @@ __all__ = [
     "as_source",
     "bench",
     "checks",
+    "cluster",
     "compare",
     "data",
+    "decode",
     "doctor",
     "encode",
     "evaluate",
     "info",
     "interpolate",
     "load",
+    "map",
+    "neighbours",
     "option",
     "part",
     "plugin",
+    "probe",
     "recipes",
     "reconstruct",
     "report",

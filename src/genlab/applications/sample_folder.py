@@ -86,7 +86,7 @@ class SampleFolder:
         """
         parts, there = [], 0
         for rows in chunks(number, chunk):
-            missing = [row for row in rows if not _whole(self.place(row, turns))]
+            missing = [row for row in rows if not whole(self.place(row, turns))]
             there += len(rows) - len(missing)
             parts += [rows] if missing else []
         for rows, _, samples in stream(model, parts, seed, turns, progress=progress):
@@ -106,7 +106,7 @@ class SampleFolder:
         return torch.stack(found).float() / 127.5 - 1
 
 
-def _whole(path: Path) -> bool:
+def whole(path: Path) -> bool:
     """Return whether there is a PNG that was written to its end."""
     try:
         with path.open("rb") as file:

@@ -17,7 +17,7 @@ from genlab.verbs import COMMANDS
 from genlab.verbs.options import PARTS
 from genlab.verbs.verb import helps, signature_of, summary
 
-SHORT = {"number": "-n", "samples": "-n"}
+SHORT = {"number": "-n", "samples": "-n", "neighbours": "-k"}
 NO_VALUES = ("sample", "interpolate", "report")  # verbs whose results are pictures alone
 AS_JSON = tuple(name for name in COMMANDS if name not in NO_VALUES)  # verbs whose results have `values()`
 FAILS_UNHEALTHY = "doctor"

@@ -110,7 +110,7 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
     if is_table(path):
         raise UsageError(f"{path} is a table, but this model was trained on {modality.noun}")
     if _is_data(os.fspath(given), path):
-        yield _of_split(os.fspath(given), held_out_of(os.fspath(given), modality), modality)
+        yield of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
     elif path.is_file() and zipfile.is_zipfile(path):
         with list_zip(path) as listing:
             yield _of_listing(path, listing, modality)
@@ -153,8 +153,9 @@ def _of_read(given: Read, modality: Modality) -> Originals:
     return Originals(given.title, len(given.names), modality, given.title, read)
 
 
-def _of_split(name: str, split: Split, modality: Modality) -> Originals:
-    names = split.spec.class_names
+def of_split(title: str, split: Split) -> Originals:
+    """Return the examples of a split, whose names are their positions."""
+    names, modality = split.spec.class_names, split.spec.target
 
     def read(done: Container[str]) -> Iterator[Original]:
         wanted = np.array([at for at in range(len(split)) if str(at) not in done], dtype=np.int64)
@@ -164,7 +165,6 @@ def _of_split(name: str, split: Split, modality: Modality) -> Originals:
             for at, x, label in zip(rows.tolist(), split.batch(rows).x, labels, strict=True):
                 yield Original(str(at), f"{at:06d}.png", x, None, label)
 
-    title = Path(name).stem or "data"
     return Originals(title, len(split), modality, split.fingerprint, read)
 
 

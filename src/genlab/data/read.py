@@ -15,7 +15,7 @@ from genlab.core.modality import Modality
 from genlab.core.parts import registered
 from genlab.core.text import printable
 from genlab.data.arrays import as_array
-from genlab.data.dataset import Array, Rejected, Split, as_floats
+from genlab.data.dataset import Array, Rejected, Source, Split, as_floats
 from genlab.data.decode import decode, reason, strict
 from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder
@@ -64,17 +64,22 @@ def read_images(given: object, modality: Modality) -> Read:
 
 
 def held_out_of(name: str, modality: Modality) -> Split:
-    """Return the held-out part of data that are known by name or path, in the size of `modality`.
+    """Return the held-out part of data, as `opened_for`."""
+    return opened_for(name, modality).held_out
+
+
+def opened_for(name: str, modality: Modality) -> Source:
+    """Return data that are known by name or path, in the size of `modality`.
 
     Raises:
         UsageError: there are no such data, or they do not have the shape of the model.
         DataError: data that cannot be used as they are.
     """
     sizes = {"channels": modality.shape[0], "size": modality.shape[1]} if modality.spatial == 2 else {}
-    part = as_source(name, **sizes).held_out  # type: ignore[arg-type]
-    if part.spec.target.shape != modality.shape:
-        raise _misshaped(f"the data {name} hold {part.spec.target.shape}", modality)
-    return part
+    source = as_source(name, **sizes)  # type: ignore[arg-type]
+    if source.train.spec.target.shape != modality.shape:
+        raise _misshaped(f"the data {name} hold {source.train.spec.target.shape}", modality)
+    return source
 
 
 def _of_array(given: Array, modality: Modality) -> Tensor:

@@ -10,6 +10,7 @@ DeviceName: TypeAlias = str  # see `core/device.py: find_device`
 PrecisionName = Literal["auto", "bf16", "float32"]
 FailureName = Literal["warn", "stop", "treat"]
 CheckpointName = Literal["best", "last"]
+SpaceName = Literal["latent", "discriminator", "features", "pixels"]
 DEFAULT_ROOT = "runs"
 if TYPE_CHECKING:
     LoggerName: TypeAlias = str

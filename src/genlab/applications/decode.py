@@ -1,0 +1,144 @@
+"""Examples of latents that were written to a table."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genlab.applications.capability import need
+from genlab.applications.rows import Table
+from genlab.applications.sample_folder import whole
+from genlab.core.batch import at_once
+from genlab.core.condition import fill
+from genlab.core.contract import Decodes, Encodes, HasPrior, Samples
+from genlab.core.device import device_of
+from genlab.core.errors import UsageError, suggestion
+from genlab.core.files import put, read, refuse_filled, replace, storage
+from genlab.core.modality import DataSpec
+from genlab.core.pictures import png, to_bytes
+from genlab.data.originals import file_names
+from genlab.data.progress import bar
+
+RECORD = "decoded.json"
+MOST_BYTES = 2**16  # of the record
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Latents to decode, checked against a model."""
+
+    names: Sequence[str]
+    latents: Tensor  # (N, latent)
+    labels: Tensor | None  # (N,) classes, if the model takes them
+    note: str = ""  # where the classes are from
+
+
+def codes_of(model: nn.Module, spec: DataSpec, table: Table) -> Codes:
+    """Return the latents of a table for a model, with their classes if the model takes some.
+
+    Raises:
+        GenlabError: the model does not decode.
+        UsageError: another number of latents than the model's, values that are not finite, or an unknown class.
+    """
+    need(model, Decodes, "genlab decode")
+    wanted, found = _size(model, spec), table.values.shape[1]
+    if wanted not in (None, found):
+        raise UsageError(
+            f"the table has {found} latents a row, and this model takes {wanted}. Was it written by genlab encode "
+            "with another run?"
+        )
+    latents = torch.from_numpy(table.values.copy())
+    if not len(latents) or not torch.isfinite(latents).all():
+        raise UsageError("the table holds no rows." if not len(latents) else "the table holds NaN or infinity.")
+    if not isinstance(model, Samples) or "label" not in model.conditions:
+        return Codes(table.names, latents, None)
+    if any(label is None for label in table.labels):
+        return Codes(table.names, latents, None, "the table has no classes: the rows take them in turn")
+    places = {name: at for at, name in enumerate(spec.class_names)}
+    for label in table.labels:
+        if label not in places:
+            known = ", ".join(spec.class_names)
+            raise UsageError(f'no class "{label}".{suggestion(str(label), spec.class_names)} Choices: {known}.')
+    labels = torch.tensor([places[str(label)] for label in table.labels])
+    return Codes(table.names, latents, labels, "each row is decoded under its class")
+
+
+def _size(model: nn.Module, spec: DataSpec) -> int | None:
+    """Return the number of latents of an example, if the model tells."""
+    if isinstance(model, HasPrior):
+        return model.prior(1).flatten(1).shape[1]
+    if isinstance(model, Encodes):
+        return model.encode(torch.zeros(1, *spec.target.shape, device=device_of(model))).flatten(1).shape[1]
+    return None
+
+
+def decoded(
+    model: nn.Module, codes: Codes, shape: Sequence[int], *, progress: bool
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the examples of the latents, as many at a time as fit into memory, with their rows.
+
+    Raises:
+        UsageError: a condition of the model that a table does not hold.
+    """
+    decodes, device, each = need(model, Decodes, "genlab decode"), device_of(model), at_once(shape)
+    conditions = model.conditions if isinstance(model, Samples) else {}
+    filled = fill(conditions, {} if codes.labels is None else {"label": codes.labels}, len(codes.names), device)
+    with bar(progress) as shown:
+        task = shown.add_task("decoding", total=len(codes.names))
+        for start in range(0, len(codes.names), each):
+            rows = slice(start, min(start + each, len(codes.names)))
+            with torch.no_grad():
+                given = {name: value[rows] for name, value in filled.items()}
+                yield rows, decodes.decode(codes.latents[rows].to(device), given).cpu()
+            shown.update(task, completed=rows.stop)
+
+
+def request_of(codes: Codes, weights: str) -> dict[str, Any]:
+    """Return what decoded pictures depend on, as plain values."""
+    digest = hashlib.sha256(codes.latents.numpy().tobytes())
+    digest.update(json.dumps([list(codes.names), codes.labels is not None and codes.labels.tolist()]).encode())
+    return {"weights": weights, "latents": digest.hexdigest()}
+
+
+def decode_into(
+    model: nn.Module, codes: Codes, shape: Sequence[int], folder: Path, request: Mapping[str, Any]
+) -> int:
+    """Write a PNG for each row into a folder, named after it; return how many were there already.
+
+    A folder that an interrupted command of the same `request` has left is completed.
+
+    Raises:
+        UsageError: the folder holds something else.
+        StorageError: the disk refused.
+    """
+    _prepare(folder, request)
+    files = [folder / name for name in file_names(codes.names)]
+    missing = [at for at, file in enumerate(files) if not whole(file)]
+    rest = torch.tensor(missing, dtype=torch.int64)
+    labels = None if codes.labels is None else codes.labels[rest]
+    part = Codes([codes.names[at] for at in missing], codes.latents[rest], labels)
+    for rows, pictures in decoded(model, part, shape, progress=True) if missing else ():
+        for at, picture in zip(missing[rows], to_bytes(pictures), strict=True):
+            with storage(files[at]):
+                files[at].parent.mkdir(parents=True, exist_ok=True)
+            put(files[at], png(picture))
+    return len(files) - len(missing)
+
+
+def _prepare(folder: Path, request: Mapping[str, Any]) -> None:
+    asked = json.dumps(request, sort_keys=True).encode()
+    try:
+        known = read(folder / RECORD, MOST_BYTES)
+    except OSError:
+        refuse_filled(folder)
+    else:
+        if known != asked:
+            raise UsageError(f"{folder} holds pictures of other latents or weights. Choose another --out.")
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    replace(folder / RECORD, asked)
