@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from genlab.verbs.compare import compare
     from genlab.verbs.data import data
     from genlab.verbs.doctor import doctor
+    from genlab.verbs.edit import edit
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
     from genlab.verbs.info import info
     from genlab.verbs.interpolate import interpolate
     from genlab.verbs.load import load
+    from genlab.verbs.project import project
     from genlab.verbs.recipes import recipes
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
@@ -103,6 +105,7 @@ __all__ = [
     "compare",
     "data",
     "doctor",
+    "edit",
     "encode",
     "evaluate",
     "info",
@@ -111,6 +114,7 @@ __all__ = [
     "option",
     "part",
     "plugin",
+    "project",
     "recipes",
     "reconstruct",
     "report",

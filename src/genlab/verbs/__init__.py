@@ -16,6 +16,8 @@ COMMANDS = (
     "encode",
     "translate",
     "interpolate",
+    "project",
+    "edit",
     "stylize",
     "evaluate",
     "compare",
