@@ -19,7 +19,7 @@ from genlab.data.originals import Original, Originals, stacked
 from genlab.data.progress import bar
 from genlab.metrics.similarity import mse
 
-AT_ONCE = 16  # examples that are projected before they are written
+AT_ONCE = 64  # examples that are projected before they are written
 SHOWN = 16  # examples that are kept for the picture
 
 
