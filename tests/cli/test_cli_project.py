@@ -109,11 +109,11 @@ def test_a_model_that_does_not_decode_cannot_project(tmp_path: Path) -> None:
         package.project(run, digits(1))
 
 
-def test_without_the_data_of_the_run_there_are_projections_but_no_baselines(
-    pictures: Path, tmp_path: Path
-) -> None:
-    for number in range(30):
-        Image.fromarray(np.full((16, 16), 8 * number, np.uint8)).save(tmp_path / f"{number}.png")
+def test_without_the_data_of_the_run_there_are_no_baselines(tmp_path: Path) -> None:
+    files = [tmp_path / "data" / f"{number}.png" for number in range(30)]
+    files[0].parent.mkdir()
+    for number, file in enumerate(files):
+        Image.fromarray(np.full((16, 16), 8 * number, np.uint8)).save(file)
     small = {"size": 16, "width": 4, "latent": 3, "batch_size": 4, "steps": 2, "quiet": True}
     run = package.train("dcgan", data=tmp_path / "data", root=tmp_path / "runs", **small)
     for file in files:
