@@ -38,10 +38,13 @@ def direction(towards: Tensor, rest: Tensor, *, probe: bool = False) -> Tensor:
         DataError: there are no examples on one side, or their means are the same.
     """
     if not len(towards) or not len(rest):
-        raise DataError("a direction needs examples on both sides, and there are none on one of them.")
+        raise DataError("a direction needs examples on both sides, and one of them has none.")
     difference = towards.mean(0) - rest.mean(0)
     if not difference.any():
-        raise DataError("both sides have the same mean, so that there is no direction between them.")
+        raise DataError(
+            "both sides have the same mean, so that there is no direction between them. Train the model longer, or "
+            "give other pictures."
+        )
     if not probe:
         return difference
     from sklearn.linear_model import LogisticRegression
