@@ -42,8 +42,8 @@ def direction(towards: Tensor, rest: Tensor, *, probe: bool = False) -> Tensor:
     difference = towards.mean(0) - rest.mean(0)
     if not difference.any():
         raise DataError(
-            "both sides have the same mean, so that there is no direction between them. Train the model longer, or "
-            "give other pictures."
+            "both sides have the same mean, so that there is no direction between them. Train the model longer, "
+            "or give other pictures."
         )
     if not probe:
         return difference

@@ -109,7 +109,7 @@ def interpolate(
     found = _found(opened, between, stretches, data)
     ends = ends_of(opened.model, found.count, seed, found.images, found.labels)
     paths = walk(opened.model, ends, frames)
-    notes = [*found.notes, *_fidelity(opened, paths, found.images)]
+    notes = [*found.notes, *(_fidelity(opened, paths, found.images) if found.title else [])]
     paths = paths.cpu()
     place = place or opened.place("interpolations", found.title, f"{len(paths)}x{frames}", seed=seed)
     names = getattr(opened.spec.conditions.get("label"), "names", ())
@@ -121,7 +121,7 @@ def interpolate(
 
 
 def _fidelity(opened: Opened, paths: "Tensor", images: "Tensor | None") -> Sequence[str]:
-    """Return how near the ends are to the pictures between which the path leads."""
+    """Return how near the ends are to the user's pictures, as a note."""
     import torch
 
     from genlab.core.contract import Encodes
