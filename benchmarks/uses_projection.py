@@ -87,11 +87,13 @@ def section(line: Line) -> Section:
             Row(f"{data}: nearest training picture", psnr["nearest"], "dB"),
             Row(f"{data}: PCA with as many numbers", psnr["PCA"], "dB"),
         ]
-        for by, shares in found["edits"].items():
-            for strength, share, plain in zip(STRENGTHS, shares["model"], shares["pixels"], strict=True):
-                what = f"{data}: taken for {found['class']} after {strength:g} steps, --by {by}"
-                rows.append(Row(what, 100 * share, "%", least=100 * plain if strength else None))
-                rows.append(Row(f"{what}, the same in pixels", 100 * plain, "%"))
+        pixels = found["edits"]["mean"]["pixels"]
+        for at, strength in enumerate(STRENGTHS):
+            what = f"{data}: taken for {found['class']} after an edit of strength {strength:g}"
+            for by, shares in found["edits"].items():
+                least = 100 * pixels[at] if strength and by == "mean" else None
+                rows.append(Row(f"{what}, --by {by}", 100 * shares["model"][at], "%", least))
+            rows.append(Row(f"{what}, in pixels", 100 * pixels[at], "%"))
         seen += [f"![{kind} of {data}](uses/{kind}-{data}.png)" for kind in ("projection", "edit-mean")]
     sizes = ", ".join(f"{each['images']:,} {data}" for data, each in line["data"].items())
     method = (
