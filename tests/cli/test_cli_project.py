@@ -1,6 +1,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from PIL import Image
 
 import genlab as package
 from genlab.applications import project_files
+from genlab.applications.project import Projecting, project
 from genlab.applications.rows import read_table
 from genlab.core.errors import GenlabError, UsageError
 from genlab.data.source import open_source
+from genlab.metrics.extractors.taps import EFFICIENTNET, taps
+from genlab.metrics.perceptual import distance_of_maps
 
 Genlab = Callable[..., tuple[int, str, str]]
 QUICK = {"steps": 4, "starts": 2}
@@ -85,6 +89,22 @@ def test_files_are_projected_and_what_is_no_picture_is_said(
     code, out, _ = genlab("project", "dcgan", pictures, *options, "--out", tmp_path / "b.npz", "--json")
     assert code == 0
     assert set(json.loads(out)["errors"]["projection"]) == {"a.png", "b.jpg", "c.png"}
+
+
+def test_a_picture_that_is_read_is_not_replaced_by_the_strip(runs: Path, pictures: Path) -> None:
+    with pytest.raises(UsageError, match="is one of the pictures that are read"):
+        package.project("dcgan", pictures, out=pictures / "a.npz", root=runs, **QUICK)
+
+
+def test_features_count_beside_pixels_if_that_is_asked_for(runs: Path, tmp_path: Path) -> None:
+    model, x = package.load("dcgan", root=runs), torch.from_numpy(digits(2))
+    network, how = taps(EFFICIENTNET), Projecting(steps=8, starts=1)
+
+    def distance(weight: float) -> float:
+        made = model.decode(project(model, x, replace(how, perceptual=weight)).latents)
+        return float(distance_of_maps(network(made), network(x)).mean())
+
+    assert distance(10.0) < distance(0.0)
 
 
 @pytest.mark.parametrize(

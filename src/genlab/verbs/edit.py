@@ -178,15 +178,14 @@ def _edited(
     from genlab.data.read import unreadable
 
     model, target, rejected = opened.model, opened.spec.target, list["Rejected"]()
-    classes = opened.spec.class_names if "label" in getattr(model, "conditions", {}) else ()
     keep = SHOWN if folders else None
     if (table := _table(pictures)) is not None:
-        codes = pieces_of_table(model, table, classes, target)
+        codes = pieces_of_table(model, table, opened.classes, target)
         return Path(str(pictures)).stem, edit_each(model, change, codes, folders, keep), rejected
     with originals(pictures, target) as given:
         if not folders:
             refuse_too_many(given.count, target.shape, target.noun, rows=2 * (1 + len(change.titles)))
-        codes = pieces_of(model, given, how, classes, rejected)
+        codes = pieces_of(model, given, how, opened.classes, rejected)
         done = edit_each(model, change, codes, folders, keep)
     if not done.names:
         raise unreadable(Path(str(pictures)), rejected)
@@ -218,7 +217,7 @@ def _change(
     from genlab.applications.edit_files import Edit
 
     label = _label(opened, towards)
-    takes = label is not None and "label" in getattr(opened.model, "conditions", {})
+    takes = label is not None and bool(opened.classes)
     if by == "label" and not takes:
         raise UsageError(f"--by label needs a model with classes and one of them, not {towards}. Try --by mean.")
     if takes and by in (None, "label"):
@@ -256,11 +255,8 @@ def _step(
     from genlab.applications.edit_sides import sides_of_class, sides_of_folder, step_of
     from genlab.applications.project import Projecting
     from genlab.core.contract import Encodes
-    from genlab.runs.data import open_recorded, plan_of
-    from genlab.runs.phases import resized
 
-    source = open_recorded(opened.folder, plan_of(opened.folder).settings, data)
-    train = resized(source, opened.spec).train
+    train = opened.source(data).train
     count = examples or (ENCODED if isinstance(opened.model, Encodes) else PROJECTED)
     sides = sides_of_folder(Path(towards), train, count) if label is None else sides_of_class(train, label, count)
     rough = Projecting(ROUGH, starts=1)

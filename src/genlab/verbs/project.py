@@ -10,7 +10,7 @@ from genlab.core.errors import GenlabError, UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
-from genlab.verbs.output import table_file
+from genlab.verbs.output import refuse_source, table_file
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -178,13 +178,14 @@ def project(
     from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
-    target, classes = opened.spec.target, _classes(opened)
+    target, classes = opened.spec.target, opened.classes
     latent = size_of(opened.model, target)
     if perceptual is None:
         perceptual = PERCEPTUAL if target.spatial == 2 and min(target.shape[1:]) >= LARGE else 0.0
     how = Projecting(steps, starts, perceptual=perceptual, noise=noise, seed=seed)
     with originals(pictures, target) as given:
         table = table_file(out, opened.place("projections", given.title, seed=seed or None).with_suffix(".npz"))
+        refuse_source(table.with_suffix(".png"), pictures)
         request = {"verb": "project", "weights": opened.weights, "data": given.stamp, "how": str(how)}
         with rows(table, [f"z{at}" for at in range(latent)], request) as written:
             rejected = project_each(opened.model, given, written, how, classes, progress=True)
@@ -211,20 +212,12 @@ def _refuse(*, steps: int, starts: int, perceptual: float | None, noise: float) 
         raise UsageError(f"--noise must be 0 or more, not {noise:g}. Try 0.05.")
 
 
-def _classes(opened: Opened) -> Sequence[str]:
-    """Return the names of the classes that the model is conditioned on."""
-    return opened.spec.class_names if "label" in getattr(opened.model, "conditions", {}) else ()
-
-
 def _baselines(opened: Opened, data: str | None, latent: int) -> "tuple[Baselines | None, Sequence[str]]":
     """Return the baselines, from the training data of a run, or none and why."""
     from genlab.applications.project_baselines import baselines_of
-    from genlab.runs.data import open_recorded, plan_of
-    from genlab.runs.phases import resized
 
     try:
-        source = open_recorded(opened.folder, plan_of(opened.folder).settings, data)
-        train = resized(source, opened.spec).train
+        train = opened.source(data).train
     except GenlabError as error:
         return None, [f"without the baselines, which need the data of the run: {error}"]
     found = baselines_of(train, latent)
