@@ -37,7 +37,10 @@ def _measure(runs: Path, data: str, minutes: float) -> dict[str, Any]:
     assert source.held_out.labels is not None
     rows = np.random.default_rng(0).permutation(len(source.held_out))[:PROJECTED]
     found = genlab.project(
-        trained.folder, source.held_out.batch(rows).x.numpy(), out=runs / "latents.npz", checkpoint="last"
+        trained.folder,
+        source.held_out.batch(rows).x.numpy(),
+        out=trained.folder / "latents.npz",
+        checkpoint="last",
     )
     few = replace(found, columns={name: column[:SHOWN] for name, column in found.columns.items()})
     files.replace(runs / f"projection-{data}.png", png(few.picture))
