@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from genlab.verbs.data import data
     from genlab.verbs.decode import decode
     from genlab.verbs.doctor import doctor
+    from genlab.verbs.edit import edit
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
     from genlab.verbs.info import info
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from genlab.verbs.map import map  # noqa: A004 the name of the command
     from genlab.verbs.neighbours import neighbours
     from genlab.verbs.probe import probe
+    from genlab.verbs.project import project
     from genlab.verbs.recipes import recipes
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
@@ -110,6 +112,7 @@ __all__ = [
     "data",
     "decode",
     "doctor",
+    "edit",
     "encode",
     "evaluate",
     "info",
@@ -121,6 +124,7 @@ __all__ = [
     "part",
     "plugin",
     "probe",
+    "project",
     "recipes",
     "reconstruct",
     "report",

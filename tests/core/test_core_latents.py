@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genlab.core.latents import lerp, slerp
+from genlab.core.latents import arc, lerp, slerp
 
 WEIGHTS = torch.linspace(0, 1, 5, dtype=torch.float64)
 
@@ -48,3 +48,19 @@ def test_each_place_may_have_its_own_ends() -> None:
     together = slerp(starts, ends, places)
     for row in range(6):
         torch.testing.assert_close(together[row], slerp(starts[row], ends[row], places[row : row + 1])[0])
+
+
+def test_an_arc_has_evenly_changing_lengths_in_the_plane_of_its_ends() -> None:
+    start, end = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([-1.0, 1e-2, 0.0])  # nearly opposite
+    weights = torch.linspace(0, 1, 11)
+    points = arc(start, end, weights)
+    torch.testing.assert_close(points[[0, -1]], torch.stack([start, end]))
+    torch.testing.assert_close(points.norm(dim=1), lerp(start.norm()[None], end.norm()[None], weights)[:, 0])
+    assert not points[:, 2].any()
+    assert slerp(start, end, weights).norm(dim=1).max() > 5  # beyond both lengths
+
+
+def test_an_arc_between_equal_lengths_is_a_great_circle() -> None:
+    start, end = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
+    weights = torch.linspace(0, 1, 5)
+    torch.testing.assert_close(arc(start, end, weights), slerp(start, end, weights))

@@ -20,6 +20,7 @@ from genlab.verbs.verb import helps, signature_of, summary
 SHORT = {"number": "-n", "samples": "-n", "neighbours": "-k"}
 NO_VALUES = ("sample", "interpolate", "report")  # verbs whose results are pictures alone
 AS_JSON = tuple(name for name in COMMANDS if name not in NO_VALUES)  # verbs whose results have `values()`
+SEVERAL = (Sequence[str] | None, str | Sequence[str] | None, tuple[float, ...] | None)  # types of several values
 FAILS_UNHEALTHY = "doctor"
 
 
@@ -81,8 +82,8 @@ def _print(text: str) -> None:
 def _typed(parameter: inspect.Parameter, described: str) -> inspect.Parameter:
     """Return a parameter of a verb as it is typed on the command line."""
     names = [flag(parameter.name), SHORT[parameter.name]] if parameter.name in SHORT else None
-    # A list of words is given as --presets a b; pairs are given one by one, as --map a=b --map c=d.
-    words = parameter.annotation == Sequence[str] | None
+    # Words and numbers are given as --presets a b; pairs are given one by one, as --map a=b --map c=d.
+    words = parameter.annotation in SEVERAL
     about = Parameter(
         name=names,
         help=described,

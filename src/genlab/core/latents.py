@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 
 def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
@@ -26,6 +27,24 @@ def slerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
     t, sine = weights[:, None], torch.sin(angle)
     curved = (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / sine
     return torch.where(sine > 1e-6, curved, lerp(start, end, weights))  # not where the angle of a 0 is NaN
+
+
+def arc(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:
+    """Interpolation of directions on the sphere and of lengths on a line: ‖x_t‖ = (1 − t) ‖a‖ + t ‖b‖.
+
+    Latents of given pictures differ in length, where `slerp` would leave the range of lengths between both: far if
+    they point in opposite directions. For latents of one length it is `slerp`.
+
+    Args:
+        start: a, (latent,).
+        end: b, (latent,).
+        weights: t in [0, 1], (T,).
+
+    Returns:
+        (T, latent).
+    """
+    lengths = lerp(start.norm()[None], end.norm()[None], weights)
+    return lengths * normalize(slerp(start, end, weights), dim=-1)
 
 
 def lerp(start: Tensor, end: Tensor, weights: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ Picture = NDArray[np.uint8]  # (H, W, 3) or (H, W, 1)
 
 TILE = 64  # side of the tile of a label, in pixels
 LEAST_SIDE = 32  # of an image in a grid; smaller ones are enlarged
+HEADING = 64  # pixels that the name of a column needs
 SPACE = 2  # between the images of a grid, in pixels
 GAP = 16  # between two pictures side by side, in pixels
 MOST_PIXELS = 70_000_000  # of a grid: 64 images of 1024 pixels; programs refuse to open much larger pictures
@@ -61,6 +62,12 @@ def captioned(tiles: NDArray[np.uint8], names: Sequence[str], columns: int) -> P
     """Lay out tiles (N, H, W, C) in a grid, two pixels apart, each below its name."""
     captions = _captions(names, tiles.shape[2]).repeat(tiles.shape[3], axis=3)
     return _laid_out(np.concatenate([captions, tiles], axis=1), columns)
+
+
+def enlarged(images: "Tensor") -> "Tensor":
+    """Return images (..., H, W), enlarged by a whole number so that a name of a column fits above them."""
+    times = -(-HEADING // images.shape[-1])
+    return images.repeat_interleave(times, -1).repeat_interleave(times, -2)
 
 
 def _scale(height: int) -> int:

@@ -22,7 +22,7 @@ def perceptual(extractor: Extractor, one: Tensor, two: Tensor) -> Tensor:
     position of the maps of layer l: that of Zhang et al. without learned weights. It is 0 for equal images.
     """
     parts = zip(*(torch.split(images, extractor.piece) for images in (one, two)), strict=True)
-    distances = [_distances(extractor.maps(a), extractor.maps(b)) for a, b in parts]
+    distances = [distance_of_maps(extractor.maps(a), extractor.maps(b)) for a, b in parts]
     return torch.cat(distances).cpu()
 
 
@@ -31,7 +31,8 @@ def perceptual_stamp(extractor: Extractor) -> dict[str, Any]:
     return {**extractor.stamp, "precision": "float32", "distance": "unit vectors at strides 2 to 32, unweighted"}
 
 
-def _distances(one: Sequence[Tensor], two: Sequence[Tensor]) -> Tensor:
+def distance_of_maps(one: Sequence[Tensor], two: Sequence[Tensor]) -> Tensor:
+    """Return the perceptual distance (B,) of pairs of images, given their maps (B, C, H, W) of each layer."""
     layers = [(_unit(a) - _unit(b)).square().sum(1).mean((1, 2)) for a, b in zip(one, two, strict=True)]
     return torch.stack(layers).sum(0)
 

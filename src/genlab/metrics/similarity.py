@@ -51,7 +51,12 @@ def l1(one: Tensor, two: Tensor) -> Tensor:
 
 def psnr(one: Tensor, two: Tensor) -> Tensor:
     """Return 10 log₁₀(4 / MSE) of each pair of images in [-1, 1] in dB, (B,); infinite where they are equal."""
-    return 10 * torch.log10(RANGE**2 / mse(one, two))
+    return decibels(mse(one, two))
+
+
+def decibels(errors: Tensor) -> Tensor:
+    """Return 10 log₁₀(4 / MSE) of mean squared errors of pixels in [-1, 1]."""
+    return 10 * torch.log10(RANGE**2 / errors)
 
 
 def ssim(one: Tensor, two: Tensor) -> Tensor:

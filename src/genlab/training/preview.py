@@ -12,13 +12,12 @@ from genlab.core.batch import Batch
 from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
 from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, TranslatesBack, preview_sampling
 from genlab.core.modality import DataSpec, Modality
-from genlab.core.pictures import Picture, beside, columns_of, image_grid, stacked
+from genlab.core.pictures import Picture, beside, columns_of, enlarged, image_grid, stacked
 from genlab.core.random import generator
 from genlab.metrics.translation import untranslated
 
 MOST_COLUMNS = 10  # in a grid with one column per class
 ROWS, MOST_ROWS = 8, 16  # translations below each other, and in all
-HEADING = 64  # pixels that the name of a column needs
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,8 @@ def _in_columns(columns: Mapping[str, Tensor], shape: Sequence[int]) -> Picture:
 
     Small images are enlarged by a whole number, so that a name fits above them.
     """
-    times = -(-HEADING // shape[-1])
     columns = {name: untranslated(each, shape) for name, each in columns.items()}
-    images = torch.stack(list(columns.values()), 1).repeat_interleave(times, -1).repeat_interleave(times, -2)
+    images = enlarged(torch.stack(list(columns.values()), 1))
     blocks = [
         image_grid(rows.flatten(0, 1), len(columns), [*columns] * len(rows)) for rows in torch.split(images, ROWS)
     ]

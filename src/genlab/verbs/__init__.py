@@ -21,6 +21,8 @@ COMMANDS = (
     "probe",
     "translate",
     "interpolate",
+    "project",
+    "edit",
     "stylize",
     "evaluate",
     "compare",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
+from genlab.verbs.options import RUNS, File, PathsName, RunName, SourceName
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -60,7 +60,7 @@ class Interpolated:
 def interpolate(
     run: RunName = "latest",
     *,
-    between: ImagesName = None,
+    between: PathsName = None,
     stretches: int | None = None,
     frames: int = 10,
     out: File | None = None,
@@ -73,12 +73,15 @@ def interpolate(
     """Interpolate in latent space: a PNG with a row for each pair of endpoints, and a GIF of all rows.
 
     Models with a normal prior interpolate on great circles between draws from it, autoencoders on straight lines
-    between held-out images. A model with classes decodes each end under its own class: that which it infers for an
-    image, and the classes in turn for draws. Between two classes, the class changes half-way.
+    between held-out images. Between pictures of your own, the ends are their reconstructions, or their projections
+    if the model has no encoder (see genlab project). A model with classes decodes each end under its own class:
+    that which it infers for a picture, or that of the picture's folder, and the classes in turn for draws. Between
+    two classes, the class changes half-way.
 
     Args:
-        between: Folder of images to interpolate between, for models that encode, or the name of data of your own.
-            In Python also an array of images.
+        between: Pictures to interpolate between, such as A.png B.png, a folder or a zip of them, or other data,
+            such as digits, whose held-out part is taken. In Python also an array of images. They are squashed to
+            the size of the model; nothing is cropped.
         stretches: Number of rows. By default as many as the images of --between allow, at most 100; without it 6.
         frames: Images per row.
         out: The .png to write; the .gif is written next to it. By default in the run folder.
@@ -89,7 +92,7 @@ def interpolate(
 
     Raises:
         UsageError: no such run, or too few images for the rows.
-        GenlabError: the model cannot decode, or cannot encode the images of `between`.
+        GenlabError: the model cannot decode, or can neither encode nor project the images of `between`.
     """
     if stretches is not None and stretches < 1:
         raise UsageError(f"an interpolation needs --stretches 1 or more, not {stretches}")
@@ -104,21 +107,38 @@ def interpolate(
 
     opened = open_run(os.fspath(run), root, checkpoint, device, data=data)
     found = _found(opened, between, stretches, data)
-    ends = ends_of(opened.model, found.count, seed, found.images)
-    paths = walk(opened.model, ends, frames).cpu()
+    ends = ends_of(opened.model, found.count, seed, found.images, found.labels)
+    paths = walk(opened.model, ends, frames)
+    notes = [*found.notes, *(_fidelity(opened, paths, found.images) if found.title else [])]
+    paths = paths.cpu()
     place = place or opened.place("interpolations", found.title, f"{len(paths)}x{frames}", seed=seed)
     names = getattr(opened.spec.conditions.get("label"), "names", ())
     classes = [names[label] for label in ends.condition.get("label", ())]
-    result = Interpolated(paths, place, place.with_suffix(".gif"), opened.spec.target, classes, found.notes)
+    result = Interpolated(paths, place, place.with_suffix(".gif"), opened.spec.target, classes, notes)
     write_png(place, result.picture)
     replace(result.animation, gif([opened.spec.target.draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
     return result
+
+
+def _fidelity(opened: Opened, paths: "Tensor", images: "Tensor | None") -> Sequence[str]:
+    """Return how near the ends are to the user's pictures, as a note."""
+    import torch
+
+    from genlab.core.contract import Encodes
+    from genlab.metrics.similarity import psnr
+
+    if images is None or opened.spec.target.spatial != 2:
+        return []
+    ends = torch.cat([paths[:, 0], paths[-1:, -1]])
+    how = "reconstructions" if isinstance(opened.model, Encodes) else "projections"
+    return [f"the ends are {how} of the pictures, with a mean PSNR of {psnr(ends, images).mean():.1f} dB"]
 
 
 @dataclass(frozen=True)
 class _Found:
     count: int  # of the ends
     images: "Tensor | None" = None  # (count, C, H, W); None for draws from the prior
+    labels: "Tensor | None" = None  # (count,) classes, −1 for those that are not known
     title: str | None = None  # in the name of the file
     notes: Sequence[str] = ()
 
@@ -127,23 +147,50 @@ def _found(opened: Opened, between: object, stretches: int | None, data: str | N
     """Return what to interpolate between."""
     from genlab.core.contract import HasPrior
     from genlab.core.device import device_of
-    from genlab.data.read import read_images
     from genlab.runs.data import held_out_of
 
-    count, title, notes = (stretches or DRAWN) + 1, None, []
-    if between is not None:
-        given = read_images(between, opened.spec.target)
-        title, images, place = given.title, given.images, given.title
-        count = stretches + 1 if stretches else min(max(len(images), 2), MOST + 1)
-        notes = [f"rejected  {item.path}: {item.reason}" for item in given.rejected]
-        if given.cropped:
-            notes.append(f"not square, so only their centre squares are used: {given.cropped:,} images")
-        if count < len(images):
-            notes.append(f"between the first {count} of {len(images):,} images; --stretches takes more")
-    elif isinstance(opened.model, HasPrior):
+    count = (stretches or DRAWN) + 1
+    if between is None and isinstance(opened.model, HasPrior):
         return _Found(count)
+    if between is None:
+        batch, place = held_out_of(opened.folder, opened.step, data), "the held-out part"
+        images, labels, title, notes = batch.x, batch.condition.get("label"), None, list[str]()
     else:
-        images, place = held_out_of(opened.folder, opened.step, data).x, "the held-out part"
+        images, labels, title, notes = _read(opened, between, stretches)
+        place = title
+        count = stretches + 1 if stretches else min(max(len(images), 2), MOST + 1)
     if len(images) < count:
         raise UsageError(f"{place} has {counted(len(images), 'image')}, but --stretches {count - 1} needs {count}")
-    return _Found(count, images[:count].to(device_of(opened.model)), title, notes)
+    where = device_of(opened.model)
+    found = None if labels is None else labels[:count].to(where)
+    return _Found(count, images[:count].to(where), found, title, notes)
+
+
+def _read(opened: Opened, between: object, stretches: int | None) -> "tuple[Tensor, Tensor, str, list[str]]":
+    """Return the pictures to interpolate between, their classes, a title, and notes on what was done to them."""
+    from itertools import chain, islice
+
+    from genlab.applications.project_files import labels_of
+    from genlab.data.dataset import Rejected
+    from genlab.data.originals import Original, originals, stacked
+    from genlab.data.read import unreadable
+
+    several = isinstance(between, list | tuple) and all(isinstance(each, str | os.PathLike) for each in between)
+    places: Sequence[object] = between if several else [between]  # type: ignore[assignment]
+    most, total, examples = (stretches or MOST) + 1, 0, list[Original]()
+    titles, rejected = list[str](), list[Rejected]()
+    for place in places:
+        with originals(place, opened.spec.target) as given:
+            examples += list(islice(chain.from_iterable(given.chunks(rejected)), most - len(examples)))
+            titles.append(given.title)
+            total += given.count
+    if not examples:
+        raise unreadable(Path(str(places[0])), rejected)
+    notes = [f"rejected  {item.path}: {item.reason}" for item in rejected]
+    _, height, width = (*opened.spec.target.shape, 1, 1)[:3]
+    squashed = sum(each.size[0] * width != each.size[1] * height for each in examples if each.size)
+    if squashed:
+        notes.append(f"squashed to the size of the model, because their aspect ratio differs: {squashed:,} images")
+    if len(examples) == most < total:
+        notes.append(f"between the first {most} of {total:,} images; --stretches takes more")
+    return stacked(examples), labels_of(examples, opened.spec.class_names), "-".join(titles), notes

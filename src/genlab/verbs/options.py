@@ -1,6 +1,7 @@
 """Options that several verbs share: their types, and their help, written once."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ PresetName: TypeAlias = Any  # a name, the path of a recipe, or in Python a reci
 ExtractorName: TypeAlias = Any  # a name, or in Python a function or module class
 File: TypeAlias = str | Path
 ImagesName: TypeAlias = Any  # a path, a name of own data, or in Python an array of images
+PathsName: TypeAlias = str | Sequence[str] | None  # paths or a name; in Python also an array of images
 RUNS = DEFAULT_ROOT
 
 

@@ -1,6 +1,6 @@
 """What the verbs that use a model share: its loading, and the files that they write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from genlab.core.modality import DataSpec
     from genlab.core.pictures import Picture
+    from genlab.data.dataset import Source
     from genlab.training.run_folder import RunFolder
 
 
@@ -33,6 +34,22 @@ class Opened:
         from genlab.training.checkpoint import digest
 
         return digest(self.folder.path / "checkpoints" / self.checkpoint)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names of the classes that the model is conditioned on; () without any."""
+        return self.spec.class_names if "label" in getattr(self.model, "conditions", {}) else ()
+
+    def source(self, data: str | None = None) -> "Source":
+        """Return the data of the run, in the size that its model has.
+
+        Raises:
+            GenlabError: they are gone, or `data` are not those of the run.
+        """
+        from genlab.runs.data import open_recorded, plan_of
+        from genlab.runs.phases import resized
+
+        return resized(open_recorded(self.folder, plan_of(self.folder).settings, data), self.spec)
 
     def place(self, kind: str, *parts: object, **options: object) -> Path:
         """Return a .png in a folder of the run, named after all options, so that others do not overwrite it."""

@@ -1,0 +1,282 @@
+"""`genlab edit`: pictures, moved along a direction of a model's latents or into another class."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genlab.core.errors import GenlabError, UsageError
+from genlab.core.text import counted
+from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
+from genlab.verbs.output import TABLES, output_of, refuse_source, refuse_too_many
+from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.verb import verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genlab.applications.edit_files import Done, Edit
+    from genlab.applications.edit_sides import Step
+    from genlab.applications.project import Projecting
+    from genlab.applications.rows import Table
+    from genlab.core.modality import Modality
+    from genlab.core.pictures import Picture
+    from genlab.data.dataset import Rejected
+
+By = Literal["label", "mean", "probe"]
+STRENGTHS = (0.0, 0.5, 1.0, 1.5)
+ENCODED, PROJECTED = 500, 50  # examples on each side of a direction, by default
+ROUGH = 100  # steps that project an example of a direction
+SHOWN = 16  # pictures that are kept besides being written
+
+
+@dataclass(frozen=True, eq=False)
+class Edited:
+    """Edited pictures, and where they were written."""
+
+    names: Sequence[str]
+    titles: Sequence[str]  # of the results of each picture
+    frames: "Tensor"  # (B, results, *shape); of a folder only the first 16 pictures
+    path: Path  # a .png, or a folder with a folder for each result
+    target: "Modality"
+    sources: "Tensor | None" = None  # (B, *shape); None for latents that were read from a file
+    in_pixels: "Tensor | None" = None  # (B, results, *shape), the same direction in pixels
+    rejected: Mapping[str, str] = field(default_factory=dict)  # files that are no pictures, with the reasons
+    notes: Sequence[str] = ()
+
+    @property
+    def picture(self) -> "Picture":
+        """A row for each picture: itself, and its results; below it, the same direction in pixels."""
+        import torch
+
+        from genlab.core.pictures import enlarged, image_grid, stacked
+
+        blocks = [each for each in (self.frames, self.in_pixels) if each is not None]
+        titles = list(self.titles)
+        if self.sources is not None:
+            blocks, titles = [torch.cat([self.sources[:, None], each], 1) for each in blocks], ["source", *titles]
+        rows = torch.stack(blocks, 1).flatten(0, 1)
+        if self.target.spatial != 2:
+            return stacked([self.target.draw(each) for each in rows.unbind(1)])
+        return image_grid(enlarged(rows.flatten(0, 1)), len(titles), titles * len(rows))
+
+    def values(self) -> dict[str, Any]:
+        """Return what was done as plain values for JSON."""
+        return {
+            "pictures": list(self.names),
+            "results": list(self.titles),
+            "rejected": dict(self.rejected),
+            "notes": list(self.notes),
+            "path": str(self.path),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Edited {counted(len(self.names), 'picture')} {self.path}>"
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                *(f"rejected  {path}: {reason}" for path, reason in self.rejected.items()),
+                *self.notes,
+                f"{counted(len(self.names), 'picture')}, each as: {', '.join(self.titles)}",
+                str(self.path),
+            ]
+        )
+
+    def _repr_png_(self) -> bytes:
+        from genlab.core.pictures import png
+
+        return png(self.picture)
+
+
+@verb
+def edit(
+    run: RunName,
+    pictures: ImagesName,
+    *,
+    towards: str | int,
+    strength: tuple[float, ...] | None = None,
+    by: By | None = None,
+    examples: int | None = None,
+    steps: int = 300,
+    starts: int = 4,
+    seed: int = 0,
+    out: File | None = None,
+    data: SourceName = None,
+    checkpoint: CheckpointName | None = None,
+    device: DeviceName = "auto",
+    root: File = RUNS,
+) -> Edited:
+    """Change pictures towards a class or the pictures of a folder: in the latents of a model, or by its class.
+
+    The pictures are encoded, or projected if the model has no encoder (see genlab project). A direction leads from
+    the latents of other training pictures to those of the class or folder; the same direction in pixels is drawn
+    below, to see what the model adds. A model with classes keeps the latent and changes the class.
+
+    Args:
+        pictures: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
+            encode or genlab project wrote. In Python also an array of images.
+        towards: A class of the run's data, or a folder of pictures that have what is wanted.
+        strength: How far to move, in distances between the means of both sides; 0 is the picture's own
+            reconstruction, and below 0 leads away. By default 0 0.5 1 1.5.
+        by: What is changed: the label that a model with classes is given; or the latent, along the difference of
+            the means or along the normal of a linear probe, which leaves more of the rest as it is. By default the
+            label if the model takes that class, else mean.
+        examples: Training pictures on each side of a direction. By default 500, and 50 if they must be projected.
+        steps: Steps that project a picture, for a model without an encoder.
+        starts: Latents that compete for a picture that is projected.
+        seed: Seed of the starts.
+        out: The .png to write, or a folder for single pictures, in their own sizes, with a folder for each result.
+            By default a .png in the run folder.
+
+    Returns:
+        The edited pictures, and the path that was written.
+
+    Raises:
+        UsageError: no such run, path or class, or options that have no effect.
+        GenlabError: the model does not decode, or has neither an encoder nor a prior.
+    """
+    png, into = output_of(out)
+    refuse_source(png, pictures)
+    if steps < 1 or starts < 1 or (examples is not None and examples < 2):
+        raise UsageError(
+            "--steps and --starts must be 1 or more, and --examples 2 or more, "
+            f"not {steps}, {starts} and {examples}."
+        )
+
+    from genlab.applications.project import Projecting, size_of
+    from genlab.applications.sample_folder import class_folders
+    from genlab.core.files import refuse_filled
+
+    opened = open_run(os.fspath(run), root, checkpoint, device)
+    size_of(opened.model, opened.spec.target)
+    if into:
+        refuse_filled(into)
+        if opened.spec.target.spatial != 2:
+            raise UsageError(
+                f"--out {into} would be a folder of pictures, but this model makes points. Give a .png."
+            )
+    change, notes = _change(opened, str(towards), by, strength, examples, data)
+    folders = [into / folder for folder in class_folders(change.titles)] if into else []
+    title, done, rejected = _edited(opened, change, pictures, Projecting(steps, starts, seed=seed), folders)
+    shown = None if strength is None else "_".join(f"{each:g}" for each in strength)
+    place = png or into or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown)
+    result = _result(opened, change, done, place, rejected, notes)
+    if not into:
+        write_png(place, result.picture)
+    return result
+
+
+def _edited(
+    opened: Opened, change: "Edit", pictures: object, how: "Projecting", folders: Sequence[Path]
+) -> "tuple[str, Done, Sequence[Rejected]]":
+    """Edit pictures, or the latents of a file; return their title, what was done, and what is no picture."""
+    from genlab.applications.edit_files import edit_each, pieces_of, pieces_of_table
+    from genlab.data.originals import originals
+    from genlab.data.read import unreadable
+
+    model, target, rejected = opened.model, opened.spec.target, list["Rejected"]()
+    keep = SHOWN if folders else None
+    if (table := _table(pictures)) is not None:
+        codes = pieces_of_table(model, table, opened.classes, target)
+        return Path(str(pictures)).stem, edit_each(model, change, codes, folders, keep), rejected
+    with originals(pictures, target) as given:
+        if not folders:
+            refuse_too_many(given.count, target.shape, target.noun, rows=2 * (1 + len(change.titles)))
+        codes = pieces_of(model, given, how, opened.classes, rejected)
+        done = edit_each(model, change, codes, folders, keep)
+    if not done.names:
+        raise unreadable(Path(str(pictures)), rejected)
+    return given.title, done, rejected
+
+
+def _table(pictures: object) -> "Table | None":
+    """Return the latents in a file, or None for pictures and other data."""
+    from genlab.applications.rows import read_table
+
+    if not isinstance(pictures, str | os.PathLike) or Path(pictures).suffix.lower() not in TABLES:
+        return None
+    try:
+        table = read_table(Path(pictures))
+    except GenlabError:
+        return None
+    return table if list(table.columns) == [f"z{at}" for at in range(len(table.columns))] else None
+
+
+def _change(
+    opened: Opened,
+    towards: str,
+    by: By | None,
+    strength: Sequence[float] | None,
+    examples: int | None,
+    data: str | None,
+) -> "tuple[Edit, Sequence[str]]":
+    """Return what is changed, and notes on it."""
+    from genlab.applications.edit_files import Edit
+
+    label = _label(opened, towards)
+    takes = label is not None and bool(opened.classes)
+    if by == "label" and not takes:
+        raise UsageError(f"--by label needs a model with classes and one of them, not {towards}. Try --by mean.")
+    if takes and by in (None, "label"):
+        if strength is not None:
+            raise UsageError("--strength has no effect on a label. Leave it out, or add --by mean.")
+        name = opened.spec.class_names[label or 0]
+        return Edit(["its own class", name], label=label), []
+    strengths = STRENGTHS if strength is None else strength
+    if not strengths:
+        raise UsageError("--strength needs a number or more, such as 0 0.5 1.")
+    step, note = _step(opened, towards, label, examples, data, probe=by == "probe")
+    notes = [
+        f"direction: {note}",
+        "the second row of each picture: the same direction in pixels, without the model",
+    ]
+    return Edit([f"{each:+g}" for each in strengths], strengths, step), notes
+
+
+def _label(opened: Opened, towards: str) -> int | None:
+    """Return the class that is meant, or None for a folder."""
+    from genlab.runs.data import find_class
+
+    try:
+        return find_class(opened.folder, towards)
+    except UsageError as error:
+        if Path(towards).exists():
+            return None
+        raise UsageError(f"{error} There is no folder {towards} either.") from None
+
+
+def _step(
+    opened: Opened, towards: str, label: int | None, examples: int | None, data: str | None, *, probe: bool
+) -> "tuple[Step, str]":
+    """Return the direction towards a class or a folder, and from which examples it is."""
+    from genlab.applications.edit_sides import sides_of_class, sides_of_folder, step_of
+    from genlab.applications.project import Projecting
+    from genlab.core.contract import Encodes
+
+    train = opened.source(data).train
+    count = examples or (ENCODED if isinstance(opened.model, Encodes) else PROJECTED)
+    sides = sides_of_folder(Path(towards), train, count) if label is None else sides_of_class(train, label, count)
+    rough = Projecting(ROUGH, starts=1)
+    return step_of(opened.model, sides, rough, probe=probe, progress=True), sides.note
+
+
+def _result(
+    opened: Opened, change: "Edit", done: "Done", place: Path, rejected: "Sequence[Rejected]", notes: Sequence[str]
+) -> Edited:
+    import torch
+
+    sources, in_pixels = (torch.cat(each) if each else None for each in (done.sources, done.in_pixels))
+    return Edited(
+        done.names,
+        change.titles,
+        torch.cat(done.frames),
+        place,
+        opened.spec.target,
+        sources,
+        in_pixels,
+        {item.path: item.reason for item in rejected},
+        notes if sources is not None else notes[:1],
+    )
