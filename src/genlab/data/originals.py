@@ -92,8 +92,7 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
     Args:
         given: a picture, a folder or a zip of pictures, whose folders are classes; whatever else can be trained
             on (an `.npz`, IDX files, a name), of which the held-out part is taken; all rows of a table, in a file
-            or a data frame; or an array as `read_images`
-            takes it.
+            or a data frame; or an array as `read_images` takes it.
         modality: of the model.
 
     Raises:
@@ -122,7 +121,7 @@ def _of_table(given: object, table: Table) -> Originals:
     """Return the rows of a file or a data frame; of other data of one's own, those that are held out."""
     own = registered("data").get(os.fspath(given)) if isinstance(given, str | os.PathLike) else None
     if own is not None and not is_frame(own.value):
-        return _of_split(own.name, held_out_of(own.name, table), table)
+        return of_split(own.name, held_out_of(own.name, table))
     raw, title, stamp = find_table(given if own is None else own.value)
     check_columns(raw, table)
 
