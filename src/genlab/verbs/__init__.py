@@ -14,6 +14,7 @@ COMMANDS = (
     "sample",
     "reconstruct",
     "encode",
+    "score",
     "translate",
     "interpolate",
     "stylize",

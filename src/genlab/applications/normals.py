@@ -1,0 +1,178 @@
+"""Normal examples: what scores are compared with, and what their thresholds are calibrated on."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from genlab.applications.scores import SCORES, Distance, Numbers, Tools, embedded
+from genlab.core.errors import DataError, GenlabError
+from genlab.core.files import replace
+from genlab.core.modality import DataSpec
+from genlab.core.random import derive_seed
+from genlab.core.text import counted
+from genlab.data.dataset import Rejected, Source
+from genlab.data.originals import Originals, stacked
+from genlab.data.progress import bar
+from genlab.runs.data import open_recorded, plan_of
+from genlab.runs.phases import resized
+from genlab.runs.statistics import pieces_of, random_rows
+from genlab.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+Batches: TypeAlias = Callable[[], Iterable[Tensor]]  # (B, *shape) each
+
+MOST, NUMBERS = 10_000, 2**26  # normal examples that are compared with, and numbers of all their vectors
+MOST_HELD_OUT = 2000
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Normals:
+    """Normal examples in batches; without held-out ones, thresholds are calibrated by cross-validation."""
+
+    about: str  # where they come from, in words
+    stamp: str
+    count: int
+    examples: Batches
+    held_out: Batches = tuple
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A score that is fitted to normal examples."""
+
+    distance: Distance
+    normal: Numbers  # scores of normal examples that it was not fitted to; none of a single example
+
+    def threshold(self, quantile: float) -> float | None:
+        """Return the score above which at most 1 − `quantile` of the normal examples lie."""
+        if not len(self.normal):
+            return None
+        return float(np.quantile(self.normal, quantile, method="inverted_cdf"))
+
+
+def of_run(folder: RunFolder, spec: DataSpec) -> tuple[Source, Normals]:
+    """Return the data that a run was trained on, and their examples: the training part, and what is held out.
+
+    Raises:
+        DataError: they cannot be opened.
+    """
+    try:
+        source = resized(open_recorded(folder, plan_of(folder).settings, quiet=True), spec)
+    except GenlabError as error:
+        raise DataError(f"{error} Or give other normal examples to compare with: --normal FOLDER.") from None
+    train, held_out = (random_rows(len(part), most_of(part.spec)) for part in (source.train, source.held_out))
+    about = f"normal are the {counted(len(source.train), 'training example')} of the run"
+    about += f", of which {len(train):,} are compared with" if len(train) < len(source.train) else ""
+    examples, others = pieces_of(source.train, train), pieces_of(source.held_out, held_out[:MOST_HELD_OUT])
+    return source, Normals(
+        f"{about}; thresholds are calibrated on {counted(min(len(held_out), MOST_HELD_OUT), 'held-out one')}",
+        source.train.fingerprint,
+        len(train),
+        lambda: (piece() for piece in examples),
+        lambda: (piece() for piece in others),
+    )
+
+
+def of_user(normal: Originals, rejected: list[Rejected]) -> Normals:
+    """Return the normal examples that a user gives."""
+    most = most_of(DataSpec(normal.modality))
+    about = f"normal are {counted(normal.count, 'example')} of {normal.title}"
+    about += f", of which about {most:,} are compared with" if most < normal.count else ""
+    thinned = Thinned(most, normal.count)
+    return Normals(
+        f"{about}; thresholds are calibrated by {FOLDS}-fold cross-validation",
+        normal.stamp,
+        min(most, normal.count),
+        lambda: (stacked(chunk) for chunk in normal.chunks(rejected, done=thinned)),
+    )
+
+
+def most_of(spec: DataSpec) -> int:
+    """Return how many normal examples are compared with: at most 10,000, and fewer of large ones."""
+    return min(MOST, max(1, NUMBERS // int(np.prod(spec.target.shape))))
+
+
+class Thinned:
+    """Contains all but about `most` of `count` names, always the same ones."""
+
+    def __init__(self, most: int, count: int) -> None:
+        self.most, self.count = most, count
+
+    def __contains__(self, name: object) -> bool:
+        return self.count > self.most and derive_seed(0, str(name)) % self.count >= self.most
+
+
+def calibrate(
+    names: Sequence[str], tools: Tools, normals: Normals, kept: Path, *, progress: bool
+) -> dict[str, Calibrated]:
+    """Fit scores to normal examples, whose vectors are kept in a file, from which they are read if it is there.
+
+    Raises:
+        DataError: there is no normal example.
+        StorageError: the disk refused.
+    """
+    stored = _read(kept)
+    if stored is None:
+        stored = {}
+        parts = {"examples": normals.examples(), "held_out": normals.held_out()}
+        for part, batches in parts.items():
+            for name, vectors in _embed_all(names, tools, batches, normals.count, progress=progress).items():
+                stored[f"{part} {name}"] = vectors
+        _write(kept, stored)
+    if not all(len(stored[f"examples {name}"]) for name in names):
+        raise DataError("there is no normal example to compare with. Give some: --normal FOLDER.")
+    return {name: _calibrated(name, stored[f"examples {name}"], stored[f"held_out {name}"]) for name in names}
+
+
+def _calibrated(name: str, examples: Numbers, held_out: Numbers) -> Calibrated:
+    fit = SCORES[name].fit
+    distance = fit(examples)
+    if len(held_out):
+        return Calibrated(distance, distance(held_out))
+    folds = min(FOLDS, len(examples))
+    if folds == 1:
+        return Calibrated(distance, np.zeros(0, np.float32))
+    place = np.arange(len(examples)) % folds
+    scores = np.zeros(len(examples), np.float32)
+    for fold in range(folds):
+        scores[place == fold] = fit(examples[place != fold])(examples[place == fold])
+    return Calibrated(distance, scores)
+
+
+def _embed_all(
+    names: Sequence[str], tools: Tools, batches: Iterable[Tensor], count: int, *, progress: bool
+) -> dict[str, Numbers]:
+    parts: dict[str, list[Numbers]] = {name: [np.zeros((0, 1), np.float32)] for name in names}
+    with bar(progress) as shown:
+        for x in _shown(batches, shown, count):
+            for name, vectors in embedded(names, tools, x).items():
+                parts[name].append(vectors)
+    return {name: np.concatenate(each[1:] or each) for name, each in parts.items()}
+
+
+def _shown(batches: Iterable[Tensor], shown: "Progress", count: int) -> Iterator[Tensor]:
+    task = shown.add_task("normal examples", total=count)
+    for x in batches:
+        yield x
+        shown.advance(task, len(x))
+
+
+def _read(path: Path) -> dict[str, Numbers] | None:
+    with suppress(OSError, ValueError, EOFError), np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file}
+    return None
+
+
+def _write(path: Path, arrays: Mapping[str, Numbers]) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    replace(path, stream.getvalue())

@@ -1,0 +1,115 @@
+"""Draws scores: histograms and ROC curves, and a page with the most anomalous examples."""
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from genlab.applications.normals import Calibrated
+from genlab.applications.rows import Rows
+from genlab.applications.score import Measured, Truth
+from genlab.applications.scores import SCORES, Numbers
+from genlab.core.pictures import Picture, png
+from genlab.training.report import image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT, DPI, BINS = 360, 300, 100, 60
+COLOURS = "tab:gray", "tab:blue", "tab:red"
+
+
+def charts(
+    rows: Rows, anomalous: Truth | None, calibrated: Mapping[str, Calibrated], measured: Measured
+) -> Picture:
+    """Return a row of a histogram for each score; and, if it is known what is anomalous, of ROC curves below."""
+    from matplotlib.figure import Figure
+
+    names, values = list(rows.columns), np.asarray(rows.values)
+    lines = 1 if anomalous is None else 2
+    size = (WIDTH * len(names) / DPI, HEIGHT * lines / DPI)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    for at, name in enumerate(names):
+        axes = figure.add_subplot(lines, len(names), at + 1)
+        _histogram(axes, values[:, at], anomalous, calibrated[name].normal)
+        limit = measured.thresholds[name]
+        if limit is not None:
+            axes.axvline(limit, color="black", linewidth=1, linestyle="--", label="threshold")
+        axes.set_title(name, fontsize="small")
+        axes.legend(fontsize="x-small")
+        if anomalous is not None:
+            auroc = measured.figures[name]["auroc"]
+            _roc(figure.add_subplot(lines, len(names), len(names) + at + 1), values[:, at], anomalous, auroc)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="rgba", dpi=DPI)
+    shape = (round(size[1] * DPI), round(size[0] * DPI), 4)
+    return np.frombuffer(stream.getvalue(), np.uint8).reshape(shape)[..., :3]
+
+
+def _histogram(axes: "Axes", scores: Numbers, anomalous: Truth | None, normal: Numbers) -> None:
+    """Draw the shares of scores; what lies beyond 99.5 % of all is in the last bar."""
+    parts = {"normal (calibration)": normal}
+    if anomalous is None:
+        parts["scored"] = scores
+    else:
+        parts |= {"normal": scores[~anomalous], "anomaly": scores[anomalous]}
+    every = np.concatenate(list(parts.values()))
+    low, high = float(every.min()), float(np.quantile(every, 0.995))
+    bins = np.linspace(low, max(high, low + 1e-6 + 1e-6 * abs(low)), BINS).tolist()
+    for (label, part), colour in zip(parts.items(), COLOURS, strict=False):
+        if len(part):
+            share = np.full(len(part), 1 / len(part))
+            axes.hist(np.clip(part, bins[0], bins[-1]), bins, weights=share, label=label, color=colour, alpha=0.5)
+    axes.set_xlabel("score")
+    axes.set_ylabel("share")
+
+
+def _roc(axes: "Axes", scores: Numbers, anomalous: Truth, auroc: float) -> None:
+    from sklearn.metrics import roc_curve
+
+    false, true, _ = roc_curve(anomalous, scores)
+    axes.plot(false, true, color="tab:red", linewidth=1.5)
+    axes.plot([0, 1], [0, 1], color="tab:gray", linewidth=1, linestyle=":")
+    axes.set_title(f"AUROC {auroc:.3f}", fontsize="small")
+    axes.set_xlabel("false positives")
+    axes.set_ylabel("anomalies found")
+
+
+def as_html(
+    title: str, measured: Measured, notes: Sequence[str], charts: Picture, strips: Mapping[str, Picture]
+) -> str:
+    """Return a self-contained page: figures, notes, charts, and strips of pictures by their captions."""
+    names = list(measured.thresholds)
+    columns = list(dict.fromkeys(column for each in measured.figures.values() for column in each))
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in ("score", *columns, "threshold", "what it is"))
+    body = "".join(f"<tr>{_cells(name, columns, measured)}</tr>" for name in names)
+    said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    shown = "".join(
+        f"<h2>{html.escape(caption)}</h2><div class=wide>{image(png(picture))}</div>"
+        for caption, picture in strips.items()
+    )
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{html.escape(title)}</title><style>{_STYLE}</style>
+<h1>{html.escape(title)}</h1>
+<div class=wide><table><tr>{head}</tr>{body}</table></div><ul>{said}</ul>
+<h2>Scores</h2><div class=wide>{image(png(charts))}</div>{shown}
+</html>
+"""
+
+
+def _cells(name: str, columns: Sequence[str], measured: Measured) -> str:
+    figures, limit = measured.figures.get(name, {}), measured.thresholds[name]
+    numbers = [f"{figures[column]:.3f}" if column in figures else "" for column in columns]
+    cells = (name, *numbers, "" if limit is None else f"{limit:.4g}", SCORES[name].meaning)
+    return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { max-width: 80rem; margin: 2rem auto; padding: 0 1rem }
+.wide { overflow-x: auto } img { background: white; image-rendering: pixelated }
+table { border-collapse: collapse } td, th { padding: .2rem .8rem .2rem 0; text-align: left; white-space: nowrap }
+"""
