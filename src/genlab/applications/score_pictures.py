@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from genlab.applications.normals import Calibrated
 from genlab.applications.rows import Rows
@@ -17,8 +18,8 @@ from genlab.training.report import image
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, HEIGHT, DPI, BINS = 360, 300, 100, 60
-COLOURS = "tab:gray", "tab:blue", "tab:red"
+WIDTH, HEIGHT, DPI, BINS = 360, 300, 100, 40
+COLOURS = "tab:blue", "tab:red"
 
 
 def charts(
@@ -50,20 +51,25 @@ def charts(
 
 def _histogram(axes: "Axes", scores: Numbers, anomalous: Truth | None, normal: Numbers) -> None:
     """Draw the shares of scores; what lies beyond 99.5 % of all is in the last bar."""
-    parts = {"normal (calibration)": normal}
-    if anomalous is None:
-        parts["scored"] = scores
-    else:
-        parts |= {"normal": scores[~anomalous], "anomaly": scores[anomalous]}
-    every = np.concatenate(list(parts.values()))
+    parts = {"scored": scores}
+    if anomalous is not None:
+        parts = {"normal": scores[~anomalous], "anomaly": scores[anomalous]}
+    every = np.concatenate([normal, scores])
     low, high = float(every.min()), float(np.quantile(every, 0.995))
     bins = np.linspace(low, max(high, low + 1e-6 + 1e-6 * abs(low)), BINS).tolist()
     for (label, part), colour in zip(parts.items(), COLOURS, strict=False):
-        if len(part):
-            share = np.full(len(part), 1 / len(part))
-            axes.hist(np.clip(part, bins[0], bins[-1]), bins, weights=share, label=label, color=colour, alpha=0.5)
+        axes.hist(
+            np.clip(part, bins[0], bins[-1]), bins, weights=_shares(part), label=label, color=colour, alpha=0.5
+        )
+    if len(normal):
+        held_out = np.clip(normal, bins[0], bins[-1])
+        axes.hist(held_out, bins, weights=_shares(normal), label="calibration", color="black", histtype="step")
     axes.set_xlabel("score")
     axes.set_ylabel("share")
+
+
+def _shares(scores: Numbers) -> npt.NDArray[np.float64]:
+    return np.full(len(scores), 1 / len(scores))
 
 
 def _roc(axes: "Axes", scores: Numbers, anomalous: Truth, auroc: float) -> None:

@@ -80,7 +80,7 @@ def _discriminator(tools: Tools, x: Tensor) -> Tensor:
     label = getattr(tools.model, "conditions", {}).get("label")
     classes = range(len(label) if label else 1)
     given = [{"label": torch.full((len(x),), at, device=x.device)} if label else {} for at in classes]
-    outputs = [tools.model.discriminate(x, condition).scores.flatten(1).mean(1) for condition in given]
+    outputs = [tools.model.discriminate(x, condition).scores.view(len(x), -1).mean(1) for condition in given]
     return -torch.stack(outputs).amax(0)[:, None]
 
 
@@ -106,11 +106,12 @@ def neighbours(normal: Numbers) -> Distance:
 
 
 def mahalanobis(normal: Numbers) -> Distance:
-    """Return the Mahalanobis distance to the mean of normal examples, with a shrunk covariance."""
+    """Return the Mahalanobis distance to the mean of normal examples, with correlations that are shrunk."""
     from sklearn.covariance import LedoitWolf
 
-    gauss = LedoitWolf().fit(normal)
-    return lambda x: np.sqrt(gauss.mahalanobis(x)).astype(np.float32)
+    mean, deviation = normal.mean(0), normal.std(0) + 1e-6
+    gauss = LedoitWolf().fit((normal - mean) / deviation)
+    return lambda x: np.sqrt(gauss.mahalanobis((x - mean) / deviation)).astype(np.float32)
 
 
 def components(normal: Numbers) -> Distance:
