@@ -241,7 +241,7 @@ def _strip(tools: Tools, originals: Sequence[Original], maps: Maps | None) -> Pi
     if maps:
         errors = error_maps(tools.model, x)
         lines += [[colours(each, maps.threshold) for each in errors]]
-    return laid_out(lines, [Path(each.name).name for each in originals])
+    return laid_out(lines, [each.name for each in originals])
 
 
 def _write(path: Path, data: bytes) -> None:
