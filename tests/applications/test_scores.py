@@ -9,16 +9,7 @@ import torch
 
 import genlab
 from genlab.applications.normals import Calibrated, Thinned, _calibrated
-from genlab.applications.scores import (
-    BASELINES,
-    SCORES,
-    Tools,
-    chosen,
-    components,
-    embedded,
-    mahalanobis,
-    neighbours,
-)
+from genlab.applications.scores import BASELINES, SCORES, Tools, chosen, combined, components, embedded, neighbours
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, Images, Points
@@ -29,7 +20,7 @@ NORMAL = DRAWS.normal(size=(200, 4)).astype(np.float32)
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("fit", [neighbours, mahalanobis, components])
+@pytest.mark.parametrize("fit", [neighbours, components])
 def test_what_lies_far_away_is_farther_from_normal_examples(fit: object) -> None:
     distance = fit(NORMAL)  # type: ignore[operator]
     near, far = distance(NORMAL[:50] + 0.01), distance(NORMAL[:50] + np.float32([8, -8, 8, -8]))
@@ -37,9 +28,18 @@ def test_what_lies_far_away_is_farther_from_normal_examples(fit: object) -> None
     assert near.max() < far.min()
 
 
-def test_the_mahalanobis_distance_does_not_depend_on_units() -> None:
-    scale = np.array([1, 1, 1, 20], np.float32)
-    assert np.allclose(mahalanobis(NORMAL)(NORMAL), mahalanobis(NORMAL * scale)(NORMAL * scale), rtol=1e-3)
+def test_the_combined_score_grows_with_the_error_and_with_the_distance_in_latents() -> None:
+    normal = np.column_stack([np.exp(DRAWS.normal(size=200)), NORMAL]).astype(np.float32)
+    distance = combined(normal)
+    usual, worse, farther = normal[1::2], normal[1::2].copy(), normal[1::2].copy()
+    worse[:, 0] *= 100
+    farther[:, 1] += 20
+    assert distance(usual).mean() == pytest.approx(0, abs=1e-3)
+    assert (distance(worse) > distance(usual) + 2).all()
+    assert (distance(farther) > distance(usual) + 2).all()
+    units = np.float32([1000, 7, 7, 7, 7])
+    assert np.allclose(combined(normal * units)(usual * units), distance(usual), atol=1e-3)
+    assert np.isfinite(combined(normal[:1])(usual)).all()
 
 
 def test_thresholds_leave_the_rest_of_normal_examples_above() -> None:

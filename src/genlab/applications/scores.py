@@ -3,7 +3,8 @@
 References:
     An and Cho, 2015. Variational Autoencoder based Anomaly Detection using Reconstruction Probability.
     Ramaswamy, Rastogi and Shim, 2000. Efficient Algorithms for Mining Outliers from Large Data Sets. SIGMOD.
-    Ledoit and Wolf, 2004. A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices.
+    Zong et al., 2018. Deep Autoencoding Gaussian Mixture Model for Unsupervised Anomaly Detection. ICLR: the
+    reconstruction error together with the latents.
     Liu, Ting and Zhou, 2008. Isolation Forest. ICDM.
 """
 
@@ -30,6 +31,7 @@ Numbers: TypeAlias = npt.NDArray[np.float32]
 Distance: TypeAlias = Callable[[Numbers], Numbers]  # of examples (B, D) to normal ones, (B,)
 
 NEIGHBOURS = 5
+TINY = 1e-9
 EXPLAINED = 0.8  # of the variance, by the components of PCA
 
 
@@ -48,7 +50,7 @@ class Score:
     meaning: str
     embed: Callable[[Tools, Tensor], Tensor]  # of examples (B, *shape), (B, D)
     fit: Callable[[Numbers], Distance]  # to normal examples (N, D)
-    requires: type | None = None  # a capability
+    requires: tuple[type, ...] = ()  # capabilities
     default: bool = True
 
 
@@ -84,6 +86,10 @@ def _discriminator(tools: Tools, x: Tensor) -> Tensor:
     return -torch.stack(outputs).amax(0)[:, None]
 
 
+def _combined(tools: Tools, x: Tensor) -> Tensor:
+    return torch.cat([_reconstruction(tools, x), _latent(tools, x)], 1)
+
+
 def _features(tools: Tools, x: Tensor) -> Tensor:
     return tools.extractor(x).features
 
@@ -105,13 +111,19 @@ def neighbours(normal: Numbers) -> Distance:
     return lambda x: np.asarray(index.kneighbors(x)[0][:, -1], np.float32)
 
 
-def mahalanobis(normal: Numbers) -> Distance:
-    """Return the Mahalanobis distance to the mean of normal examples, with correlations that are shrunk."""
-    from sklearn.covariance import LedoitWolf
+def combined(normal: Numbers) -> Distance:
+    """Return the sum of the logarithms of the reconstruction error and of the distance in latents.
 
-    mean, deviation = normal.mean(0), normal.std(0) + 1e-6
-    gauss = LedoitWolf().fit((normal - mean) / deviation)
-    return lambda x: np.sqrt(gauss.mahalanobis((x - mean) / deviation)).astype(np.float32)
+    Each is standardised by normal examples: half of them are the neighbours, the others tell usual distances.
+    """
+    near, others = neighbours(normal[::2, 1:]), normal[1::2]
+
+    def logarithms(x: Numbers) -> Numbers:
+        return np.log(np.stack([x[:, 0], near(x[:, 1:])], 1) + TINY)
+
+    usual = logarithms(others) if len(others) > 1 else np.array([[-1, -1], [1, 1]], np.float32)
+    mean, deviation = usual.mean(0), usual.std(0) + TINY
+    return lambda x: ((logarithms(x) - mean) / deviation).sum(1)
 
 
 def components(normal: Numbers) -> Distance:
@@ -131,16 +143,19 @@ def isolation(normal: Numbers) -> Distance:
 
 
 SCORES: Mapping[str, Score] = {
-    "reconstruction": Score("mean squared error of the reconstruction", _reconstruction, value, Reconstructs),
-    "likelihood": Score("minus the bound on the log-likelihood, in nats", _likelihood, value, BoundsLikelihood),
-    "latent": Score("Mahalanobis distance to the latents of normal examples", _latent, mahalanobis, Encodes),
-    "rate": Score("KL divergence of the posterior from the prior, in nats", _rate, value, SplitsBound),
-    "discriminator": Score("minus the output of the discriminator", _discriminator, value, Discriminates),
+    "combined": Score(
+        "reconstruction and latent, as standardised logarithms", _combined, combined, (Reconstructs, Encodes)
+    ),
+    "reconstruction": Score("mean squared error of the reconstruction", _reconstruction, value, (Reconstructs,)),
+    "likelihood": Score("minus the bound on the log-likelihood, in nats", _likelihood, value, (BoundsLikelihood,)),
+    "latent": Score("distance to the 5th nearest normal example in latents", _latent, neighbours, (Encodes,)),
+    "rate": Score("KL divergence of the posterior from the prior, in nats", _rate, value, (SplitsBound,)),
+    "discriminator": Score("minus the output of the discriminator", _discriminator, value, (Discriminates,)),
     "features": Score("distance to the 5th nearest normal example in features", _features, neighbours),
     "pca": Score("squared error of a projection on principal components", _entries, components, default=False),
     "isolation-forest": Score("isolation forest on the numbers", _entries, isolation, default=False),
 }
-BASELINES = tuple(name for name, score in SCORES.items() if score.requires is None)
+BASELINES = tuple(name for name, score in SCORES.items() if not score.requires)
 
 
 def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> list[str]:
@@ -157,20 +172,20 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
         by = []
     names = list(by if by is not None else (n for n, s in SCORES.items() if s.default and _can(model, s)))
     for name in names:
-        needed = lookup(SCORES, name, "score").requires
-        if needed is not None:
-            need(model, needed, f"--by {name}")
-            if sourced:
-                raise GenlabError(
-                    f"--by {name} needs a model of single examples; this one also needs the condition "
-                    f'"{sourced[0]}". Choose --by {" or ".join(BASELINES)}.'
-                )
+        requires = lookup(SCORES, name, "score").requires
+        for capability in requires:
+            need(model, capability, f"--by {name}")
+        if requires and sourced:
+            raise GenlabError(
+                f"--by {name} needs a model of single examples; this one also needs the condition "
+                f'"{sourced[0]}". Choose --by {" or ".join(BASELINES)}.'
+            )
     beside = ["features"] if modality.spatial else ["features", "isolation-forest"]
     return list(dict.fromkeys([*names, *beside]))
 
 
 def _can(model: nn.Module, score: Score) -> bool:
-    return score.requires is None or isinstance(model, score.requires)
+    return all(isinstance(model, capability) for capability in score.requires)
 
 
 @torch.no_grad()

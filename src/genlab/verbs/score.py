@@ -93,7 +93,7 @@ def score(
     path: ImagesName,
     *,
     by: Sequence[str] | None = None,
-    normal: ImagesName | None = None,
+    normal: ImagesName = None,
     normal_class: Sequence[str] | None = None,
     threshold: float | Literal["f1"] = 0.99,
     extractor: ExtractorName = "auto",
@@ -114,8 +114,8 @@ def score(
     Args:
         path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
             taken. In Python also an array of images.
-        by: Scores: reconstruction, likelihood, latent, rate, discriminator, features, pca, isolation-forest; by
-            default all that the model can. The verdict is by the first one.
+        by: Scores: combined (of reconstruction and latent), reconstruction, likelihood, latent, rate, discriminator,
+            features, pca, isolation-forest; by default all that the model can. The verdict is by the first one.
         normal: Normal examples to compare with and to calibrate thresholds on, as PICTURES; by default the data
             of the run.
         normal_class: Classes of PICTURES that are normal; by default good.
