@@ -114,7 +114,7 @@ def score(
     Args:
         path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
             taken. In Python also an array of images.
-        by: Scores: combined (of reconstruction and latent), reconstruction, likelihood, latent, rate, discriminator,
+        by: Scores: reconstruction, likelihood, latent, combined (reconstruction and latent), rate, discriminator,
             features, pca, isolation-forest; by default all that the model can. The verdict is by the first one.
         normal: Normal examples to compare with and to calibrate thresholds on, as PICTURES; by default the data
             of the run.
