@@ -66,9 +66,11 @@ def test_too_many_normal_examples_are_thinned_out_evenly() -> None:
 
 @pytest.mark.parametrize("preset", ["conditional-vae", "realnvp", "ddpm"])
 def test_a_score_depends_on_the_example_alone(preset: str, tmp_path: Path) -> None:
-    data: dict[str, Any] = {"data": "ring8"} if preset == "ddpm" else {"data": "digits", "size": 16}
+    data: dict[str, Any] = (
+        {"data": "ring8", "architecture": "mlp"} if preset == "ddpm" else {"data": "digits", "size": 16}
+    )
     run = genlab.train(preset, **data, width=4, steps=1, quiet=True, root=tmp_path)
-    split = genlab.data(**({"source": data.pop("data")} | data)).source.train
+    split = genlab.data(data["data"], size=data.get("size")).source.train
     model, x = genlab.load(run), split.batch(np.arange(6)).x
     names = chosen(model, split.spec.target, None)
     tools = Tools(model, pixels(CPU))

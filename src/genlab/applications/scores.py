@@ -119,11 +119,11 @@ def combined(normal: Numbers) -> Distance:
     near, others = neighbours(normal[::2, 1:]), normal[1::2]
 
     def logarithms(x: Numbers) -> Numbers:
-        return np.log(np.stack([x[:, 0], near(x[:, 1:])], 1) + TINY)
+        return np.asarray(np.log(np.stack([x[:, 0], near(x[:, 1:])], 1) + TINY), np.float32)
 
     usual = logarithms(others) if len(others) > 1 else np.array([[-1, -1], [1, 1]], np.float32)
     mean, deviation = usual.mean(0), usual.std(0) + TINY
-    return lambda x: ((logarithms(x) - mean) / deviation).sum(1)
+    return lambda x: np.asarray(((logarithms(x) - mean) / deviation).sum(1), np.float32)
 
 
 def components(normal: Numbers) -> Distance:
