@@ -100,6 +100,14 @@ def test_a_data_set_of_defects_is_measured_with_its_masks(run: package.Run, bott
     assert "a data set of defects" in str(done)
 
 
+def test_no_picture_that_is_read_is_written_over(run: package.Run, tmp_path: Path, digits: np.ndarray) -> None:
+    _save(digits[0], tmp_path / "a.png")
+    with pytest.raises(UsageError, match=r"a\.png is one of the pictures that are read"):
+        package.score(run, tmp_path, by=["features"], out=tmp_path / "a.csv")
+    with pytest.raises(UsageError, match="--heatmaps .* lies in"):
+        package.score(run, tmp_path, heatmaps=tmp_path / "maps")
+
+
 def test_a_mask_that_fits_no_picture_is_left_out_and_named(run: package.Run, bottle: Path) -> None:
     extra, small = bottle / "ground_truth/grey/99_mask.png", bottle / "ground_truth/grey/0_mask.png"
     kept = small.read_bytes()

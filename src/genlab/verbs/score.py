@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import aligned, counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName
-from genlab.verbs.output import table_file
+from genlab.verbs.output import refuse_inside, refuse_source, table_file
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
 
@@ -135,6 +135,7 @@ def score(
         DataError: no example or no normal one could be read.
         GenlabError: the model lacks what a score needs.
     """
+    refuse_inside(heatmaps, "--heatmaps", path, normal)
     if threshold != "f1" and not 0 < threshold < 1:
         raise UsageError(f"--threshold {threshold:g} must be a share between 0 and 1, such as 0.99, or f1.")
 
@@ -145,7 +146,9 @@ def score(
     names = chosen(opened.model, opened.spec.target, by)
 
     def place(title: str) -> Path:
-        return table_file(out, opened.place("scores", title, by="-".join(by or ["all"])).with_suffix(".csv"))
+        table = table_file(out, opened.place("scores", title, by="-".join(by or ["all"])).with_suffix(".csv"))
+        refuse_source(table.with_suffix(".png"), path, normal)
+        return table
 
     request = Request(
         path,
