@@ -104,7 +104,7 @@ def test_no_picture_that_is_read_is_written_over(run: package.Run, tmp_path: Pat
     _save(digits[0], tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"a\.png is one of the pictures that are read"):
         package.score(run, tmp_path, by=["features"], out=tmp_path / "a.csv")
-    with pytest.raises(UsageError, match="--heatmaps .* lies in"):
+    with pytest.raises(UsageError, match=r"--heatmaps .* lies in"):
         package.score(run, tmp_path, heatmaps=tmp_path / "maps")
 
 
