@@ -96,7 +96,7 @@ def test_a_data_set_of_defects_is_measured_with_its_masks(run: package.Run, bott
     text = page.read_text()
     assert not re.search(r'(?:src|href)="(?!data:)', text)
     assert "Highest scores" in text
-    assert "14 pictures of another size, resized whole to the model's 16x16 pixels in grey" in str(done)
+    assert "the model's 16x16 pixels in grey; 14 of other sizes were resized whole" in str(done)
     assert "a data set of defects" in str(done)
 
 
@@ -186,3 +186,10 @@ def test_points_are_scored_too_and_have_no_heat_maps(tmp_path: Path) -> None:
     assert done.table.values[:, 1].argmax() == 6
     with pytest.raises(GenlabError, match="--heatmaps needs a model that can reconstruct"):
         package.score(run, points, heatmaps=tmp_path / "maps")
+
+
+def test_thresholds_are_calibrated_on_what_the_model_has_not_seen(tmp_path: Path, bottle: Path) -> None:
+    run = package.train("vae", data=str(bottle / "train"), size=16, width=4, steps=1, root=tmp_path, quiet=True)
+    for normal in (None, bottle / "train", bottle / "train" / "good"):
+        notes = package.score(run, bottle, by=["features"], normal=normal).notes
+        assert any("training examples of the run; thresholds are calibrated on" in note for note in notes)

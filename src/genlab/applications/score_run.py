@@ -20,17 +20,18 @@ from genlab.applications.score_pictures import as_html, charts
 from genlab.applications.scores import Numbers, Tools
 from genlab.core.contract import Reconstructs
 from genlab.core.device import device_of
+from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.pictures import table as laid_out
-from genlab.core.text import counted
 from genlab.data.dataset import Rejected, Source
 from genlab.data.defects import Defects, defect_of, find_defects
 from genlab.data.originals import Original, Originals, originals, stacked
 from genlab.data.read import unreadable
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
+from genlab.runs.data import plan_of
 from genlab.runs.extractors import find_extractor, require
 from genlab.training.run_folder import RunFolder
 
@@ -101,13 +102,15 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
     """
     if request.heatmaps:
         need(model, Reconstructs, "--heatmaps")
+        if spec.target.spatial != 2:
+            raise UsageError(f"--heatmaps are of pictures, and this model is of {spec.target.noun}. Leave it out.")
     examples = request.examples
     defects = find_defects(Path(examples)) if isinstance(examples, str | os.PathLike) else None
     normal = defects.normal if request.normal is None and defects else request.normal
     refused: list[Rejected] = []
     with ExitStack() as stack:
         given = stack.enter_context(originals(defects.pictures if defects else examples, spec.target))
-        if normal is None:
+        if normal is None or _trained_on(folder, normal):
             source, normals = of_run(folder, spec)
         else:
             source, normals = None, of_user(stack.enter_context(originals(normal, spec.target)), refused)
@@ -149,7 +152,7 @@ def _score(job: Job) -> Outcome:
         maps = _map(job)
         if maps:
             found = _with_pixels(found, maps.figures)
-        notes = [*_resized(done, earlier, given), *unknown, *(maps.notes if maps else ()), *found.notes]
+        notes = [*_sizes(done, earlier, given), *unknown, *(maps.notes if maps else ()), *found.notes]
         chart = charts(written, anomalous, calibrated, found)
         _write(table.with_suffix(".png"), png(chart))
         first = np.array(written.values[:, 0])
@@ -160,17 +163,23 @@ def _score(job: Job) -> Outcome:
     return Outcome(len(first), found, notes, done.rejected, chart, table)
 
 
-def _resized(done: Done, earlier: int, given: Originals) -> list[str]:
-    """Return what was done to the sizes of pictures."""
-    if not done.resized:
+def _sizes(done: Done, earlier: int, given: Originals) -> list[str]:
+    """Return what was done to the sizes and colours of pictures."""
+    if given.modality.spatial != 2:
         return []
     channels, height, width = given.modality.shape
-    colour = " in grey" if channels == 1 else ""
+    colour = {1: "in grey", 3: "in colour"}.get(channels, f"with {channels} channels")
     late = f", not counting the {earlier:,} that were scored before" if earlier else ""
-    return [
-        f"{counted(done.resized, 'picture')} of another size{late}, resized whole to the model's "
-        f"{width}x{height} pixels{colour}"
-    ]
+    resized = f"; {done.resized:,} of other sizes were resized whole{late}" if done.resized else ""
+    return [f"pictures are scored at the model's {width}x{height} pixels {colour}{resized}"]
+
+
+def _trained_on(folder: RunFolder, normal: object) -> bool:
+    """Return whether a run was trained on these normal pictures, or on the folder around them."""
+    if not isinstance(normal, str | os.PathLike):
+        return False
+    place = Path(normal).resolve()
+    return Path(plan_of(folder).settings.data).resolve() in (place, place.parent)
 
 
 def _map(job: Job) -> Maps | None:
