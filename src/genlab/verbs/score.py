@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
 
+MOST_COLUMNS = 16  # of the printed table
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -61,7 +63,8 @@ class Scored:
         return f"<Scored {self.rows} by {', '.join(self.thresholds)} {self.path}>"
 
     def __str__(self) -> str:
-        columns = list(dict.fromkeys(column for each in self.figures.values() for column in each))
+        every = list(dict.fromkeys(column for each in self.figures.values() for column in each))
+        columns, more = every[:MOST_COLUMNS], len(every) - MOST_COLUMNS
         lines = [["score", *columns, "threshold", "what it is"]]
         for name, limit in self.thresholds.items():
             known = self.figures.get(name, {})
@@ -70,6 +73,7 @@ class Scored:
         return "\n".join(
             [
                 aligned(lines),
+                *([f"… and {counted(more, 'more figure')} of each; --json has all"] if more > 0 else []),
                 *self.notes,
                 *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
                 f"{counted(self.rows, 'row')}; higher scores are more anomalous",
@@ -116,11 +120,11 @@ def score(
             taken. In Python also an array of images.
         by: Scores: reconstruction, likelihood, latent, combined (reconstruction and latent), rate, discriminator,
             features, pca, isolation-forest; by default all that the model can. The verdict is by the first one.
-        normal: Normal examples to compare with and to calibrate thresholds on, as PICTURES; by default the data
-            of the run.
-        normal_class: Classes of PICTURES that are normal; by default good.
+        normal: Normal examples to compare with and to calibrate thresholds on, of the same kinds as the scored
+            ones; by default the data of the run.
+        normal_class: Classes of the scored examples that are normal; by default good.
         threshold: Share of the normal examples below the threshold, such as 0.99; or f1: the threshold with the
-            best F1 on PICTURES, whose classes must be known.
+            best F1 on the scored examples, whose classes must be known.
         extractor: Feature extractor: efficientnet-lite0, efficientnet-lite0@96, inception, classifier or pixels;
             auto takes pixels below 32 pixels and for rows.
         heatmaps: Folder for a heat map of each picture, the picture under it, and the mask of unusual pixels.
