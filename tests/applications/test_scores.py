@@ -66,7 +66,7 @@ def test_too_many_normal_examples_are_thinned_out_evenly() -> None:
 
 @pytest.mark.parametrize("preset", ["conditional-vae", "realnvp", "ddpm"])
 def test_a_score_depends_on_the_example_alone(preset: str, tmp_path: Path) -> None:
-    points = {"data": "ring8", "architecture": "mlp", "dropout": 0.0, "attention": ()}
+    points = {"data": "ring8", "architecture": "mlp", "dropout": 0.0, "attention": None}
     data: dict[str, Any] = points if preset == "ddpm" else {"data": "digits", "size": 16}
     run = genlab.train(preset, **data, width=4, steps=1, quiet=True, root=tmp_path)
     split = genlab.data(data["data"], size=data.get("size")).source.train
