@@ -78,6 +78,32 @@ def test_a_score_depends_on_the_example_alone(preset: str, tmp_path: Path) -> No
         assert np.allclose(together[name][3], vectors[0], rtol=1e-3, atol=1e-3), name
 
 
+class Packed(torch.nn.Module):
+    """Discriminates pairs of examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def discriminate(self, x: torch.Tensor, condition: dict[str, torch.Tensor]) -> DiscriminatorOutput:
+        pairs = x.reshape(-1, 2 * x[0].numel())
+        return DiscriminatorOutput(pairs.mean(1), pairs)
+
+
+class Beside(Packed):
+    """Compares each example with the rest of the batch."""
+
+    def discriminate(self, x: torch.Tensor, condition: dict[str, torch.Tensor]) -> DiscriminatorOutput:
+        return DiscriminatorOutput((x - x.mean(0)).flatten(1).abs().mean(1), x.flatten(1))
+
+
+@pytest.mark.parametrize("model", [Packed(), Beside()])
+def test_a_discriminator_of_several_examples_gives_no_score(model: torch.nn.Module) -> None:
+    assert chosen(model, Images(1, 4, 4), None) == ["features"]
+    with pytest.raises(GenlabError, match="judges examples one by one"):
+        chosen(model, Images(1, 4, 4), ["discriminator"])
+
+
 class Conditional(torch.nn.Module):
     """Discriminates two classes: the first are bright, the second dark."""
 

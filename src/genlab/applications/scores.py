@@ -8,7 +8,8 @@ References:
     Liu, Ting and Zhou, 2008. Isolation Forest. ICDM.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -78,12 +79,24 @@ def _latent(tools: Tools, x: Tensor) -> Tensor:
 
 
 def _discriminator(tools: Tools, x: Tensor) -> Tensor:
+    return _judged(tools.model, x)[:, None]
+
+
+def _judged(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 (discriminates)
     """Return minus the discriminator's output; of a conditional model under the class that suits best."""
-    label = getattr(tools.model, "conditions", {}).get("label")
+    label = getattr(model, "conditions", {}).get("label")
     classes = range(len(label) if label else 1)
     given = [{"label": torch.full((len(x),), at, device=x.device)} if label else {} for at in classes]
-    outputs = [tools.model.discriminate(x, condition).scores.view(len(x), -1).mean(1) for condition in given]
-    return -torch.stack(outputs).amax(0)[:, None]
+    outputs = [model.discriminate(x, condition).scores for condition in given]
+    return -torch.stack([scores.view(len(scores), -1).mean(1) for scores in outputs]).amax(0)
+
+
+@torch.no_grad()
+def _one_by_one(model: nn.Module, modality: Modality) -> bool:
+    """Whether a discriminator judges each example by itself: not in packs, and not beside others of the batch."""
+    x = torch.linspace(-1, 1, 2 * math.prod(modality.shape), device=device_of(model)).view(2, *modality.shape)
+    both = _judged(model, x)
+    return len(both) == len(x) and torch.allclose(both[:1], _judged(model, x[:1]), rtol=1e-2, atol=1e-3)
 
 
 def _combined(tools: Tools, x: Tensor) -> Tensor:
@@ -170,7 +183,7 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
     sourced = required_conditions(getattr(model, "conditions", {}))
     if sourced and by is None:
         by = []
-    names = list(by if by is not None else (n for n, s in SCORES.items() if s.default and _can(model, s)))
+    names = list(by if by is not None else _able(model, modality))
     for name in names:
         requires = lookup(SCORES, name, "score").requires
         for capability in requires:
@@ -180,12 +193,21 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
                 f"--by {name} needs a model of single examples; this one also needs the condition "
                 f'"{sourced[0]}". Choose --by {" or ".join(BASELINES)}.'
             )
+        if name == "discriminator" and not _one_by_one(model, modality):
+            raise GenlabError(
+                "--by discriminator needs one that judges examples one by one; this model compares several. "
+                "Choose --by features."
+            )
     beside = ["features"] if modality.spatial else ["features", "isolation-forest"]
     return list(dict.fromkeys([*names, *beside]))
 
 
-def _can(model: nn.Module, score: Score) -> bool:
-    return all(isinstance(model, capability) for capability in score.requires)
+def _able(model: nn.Module, modality: Modality) -> Iterator[str]:
+    """Yield the scores that a model can give by default."""
+    for name, score in SCORES.items():
+        able = all(isinstance(model, capability) for capability in score.requires)
+        if able and score.default and (name != "discriminator" or _one_by_one(model, modality)):
+            yield name
 
 
 @torch.no_grad()

@@ -251,7 +251,7 @@ CAPABILITIES: Mapping[str, type] = {
     "corrupt": Corrupts,
     "bound the likelihood": BoundsLikelihood,
     "split the bound": SplitsBound,
-    "discriminate": Discriminates,
+    "tell real examples from generated ones": Discriminates,
     "stylize": Stylizes,
 }
 
