@@ -10,6 +10,7 @@ References:
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -95,8 +96,10 @@ def _judged(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 (discriminates)
 def _one_by_one(model: nn.Module, modality: Modality) -> bool:
     """Whether a discriminator judges each example by itself: not in packs, and not beside others of the batch."""
     x = torch.linspace(-1, 1, 2 * math.prod(modality.shape), device=device_of(model)).view(2, *modality.shape)
-    both = _judged(model, x)
-    return len(both) == len(x) and torch.allclose(both[:1], _judged(model, x[:1]), rtol=1e-2, atol=1e-3)
+    with suppress(ValueError):  # of packs into which two examples cannot be divided
+        both = _judged(model, x)
+        return len(both) == len(x) and torch.allclose(both[:1], _judged(model, x[:1]), rtol=1e-2, atol=1e-3)
+    return False
 
 
 def _combined(tools: Tools, x: Tensor) -> Tensor:
