@@ -25,6 +25,7 @@ from genlab.core.files import put, storage
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.pictures import table as laid_out
+from genlab.core.text import escaped
 from genlab.data.dataset import Rejected, Source
 from genlab.data.defects import Defects, defect_of, find_defects
 from genlab.data.originals import Original, Originals, originals, stacked
@@ -158,7 +159,8 @@ def _score(job: Job) -> Outcome:
         first = np.array(written.values[:, 0])
         if request.html:
             strips = _strips(job, written.names, first, maps)
-            _write(request.html, as_html(f"Scores of {title}", found, notes, chart, strips).encode())
+            page = as_html(f"Scores of {title}", found, notes, chart, strips)
+            _write(request.html, escaped(page).encode())
         written.finish({"verdict": verdicts(first, found.thresholds[request.names[0]])})
     return Outcome(len(first), found, notes, done.rejected, chart, table)
 
