@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from genlab.applications.scores import SCORES, Distance, Numbers, Tools, embedded
 from genlab.core.errors import DataError, GenlabError
 from genlab.core.files import replace
-from genlab.core.modality import DataSpec
+from genlab.core.modality import DataSpec, Modality
 from genlab.core.random import derive_seed
 from genlab.core.text import counted
 from genlab.data.dataset import Rejected, Source
@@ -59,22 +60,34 @@ class Calibrated:
         return float(np.quantile(self.normal, quantile, method="inverted_cdf"))
 
 
-def of_run(folder: RunFolder, spec: DataSpec) -> tuple[Source, Normals]:
-    """Return the data that a run was trained on, and their examples: the training part, and what is held out.
+def most_of(names: Sequence[str], tools: Tools, modality: Modality) -> int:
+    """Return how many normal examples are compared with: at most 10,000, and fewer if their vectors are long."""
+    vectors = embedded(names, tools, torch.zeros(1, *modality.shape))
+    longest = max(len(each[0]) for each in vectors.values())
+    return min(MOST, max(1, NUMBERS // longest))
+
+
+def data_of(folder: RunFolder, spec: DataSpec) -> Source:
+    """Return the data that a run was trained on.
 
     Raises:
         DataError: they cannot be opened.
     """
     try:
-        source = resized(open_recorded(folder, plan_of(folder).settings, quiet=True), spec)
+        return resized(open_recorded(folder, plan_of(folder).settings, quiet=True), spec)
     except GenlabError as error:
         raise DataError(f"{error} Or give other normal examples to compare with: --normal FOLDER.") from None
-    train, held_out = (random_rows(len(part), most_of(part.spec)) for part in (source.train, source.held_out))
+
+
+def of_run(source: Source, most: int) -> Normals:
+    """Return the examples that a run was trained on, `most` at most, and what was held out."""
+    train = random_rows(len(source.train), most)
+    held_out = random_rows(len(source.held_out), MOST_HELD_OUT)
     about = f"normal are the {counted(len(source.train), 'training example')} of the run"
     about += f", of which {len(train):,} are compared with" if len(train) < len(source.train) else ""
-    examples, others = pieces_of(source.train, train), pieces_of(source.held_out, held_out[:MOST_HELD_OUT])
-    return source, Normals(
-        f"{about}; thresholds are calibrated on {counted(min(len(held_out), MOST_HELD_OUT), 'held-out one')}",
+    examples, others = pieces_of(source.train, train), pieces_of(source.held_out, held_out)
+    return Normals(
+        f"{about}; thresholds are calibrated on {counted(len(held_out), 'held-out one')}",
         source.train.fingerprint,
         len(train),
         lambda: (piece() for piece in examples),
@@ -82,9 +95,8 @@ def of_run(folder: RunFolder, spec: DataSpec) -> tuple[Source, Normals]:
     )
 
 
-def of_user(normal: Originals, rejected: list[Rejected]) -> Normals:
-    """Return the normal examples that a user gives."""
-    most = most_of(DataSpec(normal.modality))
+def of_user(normal: Originals, most: int, rejected: list[Rejected]) -> Normals:
+    """Return the normal examples that a user gives, about `most` at most; what is none is added to `rejected`."""
     about = f"normal are {counted(normal.count, 'example')} of {normal.title}"
     about += f", of which about {most:,} are compared with" if most < normal.count else ""
     thinned = Thinned(most, normal.count)
@@ -94,11 +106,6 @@ def of_user(normal: Originals, rejected: list[Rejected]) -> Normals:
         min(most, normal.count),
         lambda: (stacked(chunk) for chunk in normal.chunks(rejected, done=thinned)),
     )
-
-
-def most_of(spec: DataSpec) -> int:
-    """Return how many normal examples are compared with: at most 10,000, and fewer of large ones."""
-    return min(MOST, max(1, NUMBERS // int(np.prod(spec.target.shape))))
 
 
 class Thinned:

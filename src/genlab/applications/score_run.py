@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genlab.applications.capability import need
 from genlab.applications.heatmaps import Maps, colours, error_maps, map_each, pixel_threshold
-from genlab.applications.normals import Normals, calibrate, of_run, of_user
+from genlab.applications.normals import Normals, calibrate, data_of, most_of, of_run, of_user
 from genlab.applications.rows import rows
 from genlab.applications.score import Done, Measured, Threshold, measured, score_each, truth_of, verdicts
 from genlab.applications.score_pictures import as_html, charts
@@ -111,15 +111,18 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
     refused: list[Rejected] = []
     with ExitStack() as stack:
         given = stack.enter_context(originals(defects.pictures if defects else examples, spec.target))
-        if normal is None or _trained_on(folder, normal):
-            source, normals = of_run(folder, spec)
+        source = data_of(folder, spec) if normal is None or _trained_on(folder, normal) else None
+        tools = Tools(model, _extractor(request.extractor, model, spec.target, source))
+        most = most_of(request.names, tools, spec.target)
+        if source:
+            normals = of_run(source, most)
         else:
-            source, normals = None, of_user(stack.enter_context(originals(normal, spec.target)), refused)
-        extractor = _extractor(request.extractor, model, spec.target, source)
-        job = Job(Tools(model, extractor), given, normals, defects, request)
+            normals = of_user(stack.enter_context(originals(normal, spec.target)), most, refused)
+        job = Job(tools, given, normals, defects, request)
         done = _score(job)
     said = [defects.summary] if defects else []
-    said += [normals.about, f"features: {extractor.name}{f' at {extractor.side} px' if extractor.side else ''}"]
+    side = f" at {tools.extractor.side} px" if tools.extractor.side else ""
+    said += [normals.about, f"features: {tools.extractor.name}{side}"]
     said += [f"not used as normal: {item.path}: {item.reason}" for item in dict.fromkeys(refused)]
     return replace(done, notes=[*said, *done.notes])
 
