@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import genlab
-from genlab.applications.normals import Calibrated, Thinned, _calibrated
-from genlab.applications.scores import BASELINES, SCORES, Tools, chosen, combined, components, embedded, neighbours
+from genlab.applications.normals import Calibrated, Thinned, _calibrated, _combined
+from genlab.applications.scores import BASELINES, Tools, chosen, components, embedded, neighbours
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, Images, Points
@@ -28,22 +28,23 @@ def test_what_lies_far_away_is_farther_from_normal_examples(fit: object) -> None
     assert near.max() < far.min()
 
 
-def test_the_combined_score_grows_with_the_error_and_with_the_distance_in_latents() -> None:
-    normal = np.column_stack([np.exp(DRAWS.normal(size=200)), NORMAL]).astype(np.float32)
-    distance = combined(normal)
-    usual, worse, farther = normal[1::2], normal[1::2].copy(), normal[1::2].copy()
-    worse[:, 0] *= 100
-    farther[:, 1] += 20
-    assert distance(usual).mean() == pytest.approx(0, abs=1e-3)
-    assert (distance(worse) > distance(usual) + 2).all()
-    assert (distance(farther) > distance(usual) + 2).all()
-    units = np.float32([1000, 7, 7, 7, 7])
-    assert np.allclose(combined(normal * units)(usual * units), distance(usual), atol=1e-3)
-    assert np.isfinite(combined(normal[:1])(usual)).all()
+def test_the_combined_score_grows_with_each_part_whatever_its_unit() -> None:
+    none = np.zeros((0, 1), np.float32)
+    errors = np.exp(DRAWS.normal(size=(200, 1))).astype(np.float32)
+    vectors = {"reconstruction": errors, "latent": NORMAL, "features": NORMAL * 7}
+    whole = _combined({name: _calibrated(name, x, none) for name, x in vectors.items()})
+    other = _combined({name: _calibrated(name, 50 * x, none) for name, x in vectors.items()})
+    usual = whole.score(vectors)
+    assert whole.normal.mean() == pytest.approx(0, abs=1e-3)
+    assert np.allclose(other.score({name: 50 * x for name, x in vectors.items()}), usual, atol=1e-2)
+    for name, x in vectors.items():
+        assert (whole.score({**vectors, name: 30 + 30 * x}) > usual).mean() > 0.9
+    single = _combined({name: _calibrated(name, x[:1], none) for name, x in vectors.items()})
+    assert np.isfinite(single.score(vectors)).all()
 
 
 def test_thresholds_leave_the_rest_of_normal_examples_above() -> None:
-    found = Calibrated(SCORES["pca"].fit(NORMAL), np.arange(1000, dtype=np.float32))
+    found = Calibrated(lambda vectors: vectors["pca"][:, 0], np.arange(1000, dtype=np.float32))
     limit = found.threshold(0.99)
     assert (found.normal > limit).mean() == pytest.approx(0.01, abs=0.001)
 
@@ -55,7 +56,9 @@ def test_normal_examples_are_scored_without_themselves() -> None:
     assert (found.normal >= alone - 1e-3).all()
     single = _calibrated("features", NORMAL[:1], np.zeros((0, 1), np.float32))
     assert single.threshold(0.99) is None
-    assert single.distance(NORMAL[1:2]) == pytest.approx(np.linalg.norm(NORMAL[1] - NORMAL[0]), rel=1e-5)
+    assert single.score({"features": NORMAL[1:2]}) == pytest.approx(
+        np.linalg.norm(NORMAL[1] - NORMAL[0]), rel=1e-5
+    )
 
 
 def test_too_many_normal_examples_are_thinned_out_evenly() -> None:
@@ -74,6 +77,7 @@ def test_a_score_depends_on_the_example_alone(preset: str, tmp_path: Path) -> No
     names = chosen(model, split.spec.target, None)
     tools = Tools(model, pixels(CPU))
     together = embedded(names, tools, x)
+    assert "combined" not in together
     for name, vectors in embedded(names, tools, x[3:4]).items():
         assert np.allclose(together[name][3], vectors[0], rtol=1e-3, atol=1e-3), name
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.applications.scores import SCORES, Distance, Numbers, Tools, embedded
+from genlab.applications.scores import COMBINED, PARTS, SCORES, Numbers, Tools, embedded, singles
 from genlab.core.errors import DataError, GenlabError
 from genlab.core.files import replace
 from genlab.core.modality import DataSpec, Modality
@@ -33,6 +33,7 @@ Batches: TypeAlias = Callable[[], Iterable[Tensor]]  # (B, *shape) each
 MOST, NUMBERS = 10_000, 2**26  # normal examples that are compared with, and numbers of all their vectors
 MOST_HELD_OUT = 2000
 FOLDS = 5
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Normals:
 class Calibrated:
     """A score that is fitted to normal examples."""
 
-    distance: Distance
+    score: Callable[[Mapping[str, Numbers]], Numbers]  # of the vectors of examples by score, (B,)
     normal: Numbers  # scores of normal examples that it was not fitted to; none of a single example
 
     def threshold(self, quantile: float) -> float | None:
@@ -135,30 +136,58 @@ def calibrate(
             for name, vectors in _embed_all(names, tools, batches, normals.count, progress=progress).items():
                 stored[f"{part} {name}"] = vectors
         _write(kept, stored)
-    if not all(len(stored[f"examples {name}"]) for name in names):
+    alone = singles(names)
+    if not all(len(stored[f"examples {name}"]) for name in alone):
         raise DataError("there is no normal example to compare with. Give some: --normal FOLDER.")
-    return {name: _calibrated(name, stored[f"examples {name}"], stored[f"held_out {name}"]) for name in names}
+    found = {name: _calibrated(name, stored[f"examples {name}"], stored[f"held_out {name}"]) for name in alone}
+    return {name: _combined(found) if name == COMBINED else found[name] for name in names}
 
 
 def _calibrated(name: str, examples: Numbers, held_out: Numbers) -> Calibrated:
     fit = SCORES[name].fit
     distance = fit(examples)
+
+    def score(vectors: Mapping[str, Numbers]) -> Numbers:
+        return distance(vectors[name])
+
     if len(held_out):
-        return Calibrated(distance, distance(held_out))
+        return Calibrated(score, distance(held_out))
     folds = min(FOLDS, len(examples))
     if folds == 1:
-        return Calibrated(distance, np.zeros(0, np.float32))
+        return Calibrated(score, np.zeros(0, np.float32))
     place = np.arange(len(examples)) % folds
     scores = np.zeros(len(examples), np.float32)
     for fold in range(folds):
         scores[place == fold] = fit(examples[place != fold])(examples[place == fold])
-    return Calibrated(distance, scores)
+    return Calibrated(score, scores)
+
+
+def _combined(found: Mapping[str, Calibrated]) -> Calibrated:
+    """Return Σ (log s − m) / d over the parts s, with mean m and deviation d of log s over normal examples."""
+    logarithms = {part: _logarithm(found[part].normal) for part in PARTS}
+    usual = {part: (values.mean(), values.std() + TINY) for part, values in logarithms.items() if len(values) > 1}
+
+    def summed(parts: Mapping[str, Numbers]) -> Numbers:
+        standard = []
+        for part in PARTS:
+            mean, deviation = usual.get(part, (0.0, 1.0))
+            standard.append((parts[part] - mean) / deviation)
+        return np.sum(standard, 0, dtype=np.float32)
+
+    def score(vectors: Mapping[str, Numbers]) -> Numbers:
+        return summed({part: _logarithm(found[part].score(vectors)) for part in PARTS})
+
+    return Calibrated(score, summed(logarithms))
+
+
+def _logarithm(scores: Numbers) -> Numbers:
+    return np.asarray(np.log(scores + TINY), np.float32)
 
 
 def _embed_all(
     names: Sequence[str], tools: Tools, batches: Iterable[Tensor], count: int, *, progress: bool
 ) -> dict[str, Numbers]:
-    parts: dict[str, list[Numbers]] = {name: [np.zeros((0, 1), np.float32)] for name in names}
+    parts: dict[str, list[Numbers]] = {name: [np.zeros((0, 1), np.float32)] for name in singles(names)}
     with bar(progress) as shown:
         for x in _shown(batches, shown, count):
             for name, vectors in embedded(names, tools, x).items():

@@ -53,7 +53,7 @@ def score_each(
         task = shown.add_task("scoring", total=given.count, completed=len(rows.names))
         for chunk in given.chunks(done.rejected, done=set(rows.names)):
             vectors = embedded(names, tools, stacked(chunk))
-            scores = np.stack([calibrated[name].distance(vectors[name]) for name in names], 1)
+            scores = np.stack([calibrated[name].score(vectors) for name in names], 1)
             rows.add([each.name for each in chunk], [label(each) for each in chunk], scores)
             done.resized += sum(each.size not in (None, tuple(given.modality.shape[1:])) for each in chunk)
             shown.update(task, completed=len(rows.names) + len(done.rejected))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from genlab.applications.normals import Calibrated
 from genlab.applications.rows import Rows
 from genlab.applications.score import Measured, Truth
-from genlab.applications.scores import SCORES, Numbers
+from genlab.applications.scores import MEANINGS, Numbers
 from genlab.core.pictures import Picture, png
 from genlab.training.report import image
 
@@ -110,7 +110,7 @@ def as_html(
 def _cells(name: str, columns: Sequence[str], measured: Measured) -> str:
     figures, limit = measured.figures.get(name, {}), measured.thresholds[name]
     numbers = [f"{figures[column]:.3f}" if column in figures else "" for column in columns]
-    cells = (name, *numbers, "" if limit is None else f"{limit:.4g}", SCORES[name].meaning)
+    cells = (name, *numbers, "" if limit is None else f"{limit:.4g}", MEANINGS[name])
     return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,13 +28,13 @@ from genlab.core.errors import GenlabError, lookup
 from genlab.core.modality import Modality
 from genlab.core.random import RowNoise, drawn_by_row
 from genlab.metrics.extractors.extractor import Extractor
+from genlab.metrics.perceptual import perceptual
 from genlab.metrics.similarity import mse
 
 Numbers: TypeAlias = npt.NDArray[np.float32]
 Distance: TypeAlias = Callable[[Numbers], Numbers]  # of examples (B, D) to normal ones, (B,)
 
 NEIGHBOURS = 5
-TINY = 1e-9
 EXPLAINED = 0.8  # of the variance, by the components of PCA
 
 
@@ -64,6 +65,10 @@ def _likelihood(tools: Tools, x: Tensor) -> Tensor:
     """Return the negative bound, with the same noise for each example, so that ranks depend less on chance."""
     with drawn_by_row():
         return -tools.model.evidence_bound(x, generator=_same_noise(x))[:, None]  # type: ignore[no-any-return]
+
+
+def _perceptual(tools: Tools, x: Tensor) -> Tensor:
+    return perceptual(tools.extractor, x, tools.model.reconstruct(x))[:, None]
 
 
 def _rate(tools: Tools, x: Tensor) -> Tensor:
@@ -102,10 +107,6 @@ def _one_by_one(model: nn.Module, modality: Modality) -> bool:
     return False
 
 
-def _combined(tools: Tools, x: Tensor) -> Tensor:
-    return torch.cat([_reconstruction(tools, x), _latent(tools, x)], 1)
-
-
 def _features(tools: Tools, x: Tensor) -> Tensor:
     return tools.extractor(x).features
 
@@ -127,21 +128,6 @@ def neighbours(normal: Numbers) -> Distance:
     return lambda x: np.asarray(index.kneighbors(x)[0][:, -1], np.float32)
 
 
-def combined(normal: Numbers) -> Distance:
-    """Return the sum of the logarithms of the reconstruction error and of the distance in latents.
-
-    Each is standardised by normal examples: half of them are the neighbours, the others tell usual distances.
-    """
-    near, others = neighbours(normal[::2, 1:]), normal[1::2]
-
-    def logarithms(x: Numbers) -> Numbers:
-        return np.asarray(np.log(np.stack([x[:, 0], near(x[:, 1:])], 1) + TINY), np.float32)
-
-    usual = logarithms(others) if len(others) > 1 else np.array([[-1, -1], [1, 1]], np.float32)
-    mean, deviation = usual.mean(0), usual.std(0) + TINY
-    return lambda x: np.asarray(((logarithms(x) - mean) / deviation).sum(1), np.float32)
-
-
 def components(normal: Numbers) -> Distance:
     """Return the mean squared error after projection onto the components that explain 80 % of the variance."""
     from sklearn.decomposition import PCA
@@ -159,17 +145,27 @@ def isolation(normal: Numbers) -> Distance:
 
 
 SCORES: Mapping[str, Score] = {
-    "combined": Score(
-        "reconstruction and latent, as standardised logarithms", _combined, combined, (Reconstructs, Encodes)
-    ),
     "reconstruction": Score("mean squared error of the reconstruction", _reconstruction, value, (Reconstructs,)),
     "likelihood": Score("minus the bound on the log-likelihood, in nats", _likelihood, value, (BoundsLikelihood,)),
     "latent": Score("distance to the 5th nearest normal example in latents", _latent, neighbours, (Encodes,)),
     "rate": Score("KL divergence of the posterior from the prior, in nats", _rate, value, (SplitsBound,)),
     "discriminator": Score("minus the output of the discriminator", _discriminator, value, (Discriminates,)),
+    "perceptual": Score(
+        "distance of the reconstruction in the maps of the extractor",
+        _perceptual,
+        value,
+        (Reconstructs,),
+        default=False,
+    ),
     "features": Score("distance to the 5th nearest normal example in features", _features, neighbours),
     "pca": Score("squared error of a projection on principal components", _entries, components, default=False),
     "isolation-forest": Score("isolation forest on the numbers", _entries, isolation, default=False),
+}
+COMBINED = "combined"
+PARTS = ("reconstruction", "latent", "features")  # of the combined score
+MEANINGS: Mapping[str, str] = {
+    COMBINED: f"{', '.join(PARTS)}: the sum of their standardised logarithms",
+    **{name: score.meaning for name, score in SCORES.items()},
 }
 BASELINES = tuple(name for name, score in SCORES.items() if not score.requires)
 
@@ -188,7 +184,8 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
         by = []
     names = list(by if by is not None else _able(model, modality))
     for name in names:
-        requires = lookup(SCORES, name, "score").requires
+        lookup(MEANINGS, name, "score")
+        requires = _requires(name)
         for capability in requires:
             need(model, capability, f"--by {name}")
         if requires and sourced:
@@ -207,14 +204,25 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
 
 def _able(model: nn.Module, modality: Modality) -> Iterator[str]:
     """Yield the scores that a model can give by default."""
-    for name, score in SCORES.items():
-        able = all(isinstance(model, capability) for capability in score.requires)
-        if able and score.default and (name != "discriminator" or _one_by_one(model, modality)):
+    for name in MEANINGS:
+        able = all(isinstance(model, capability) for capability in _requires(name))
+        default = name == COMBINED or SCORES[name].default
+        if able and default and (name != "discriminator" or _one_by_one(model, modality)):
             yield name
+
+
+def _requires(name: str) -> Sequence[type]:
+    return [capability for part in singles([name]) for capability in SCORES[part].requires]
+
+
+def singles(names: Sequence[str]) -> list[str]:
+    """Return the scores of which others are made, with the parts of a combined one."""
+    parts = (PARTS if name == COMBINED else (name,) for name in names)
+    return list(dict.fromkeys(chain.from_iterable(parts)))
 
 
 @torch.no_grad()
 def embedded(names: Sequence[str], tools: Tools, x: Tensor) -> dict[str, Numbers]:
-    """Return the vectors (B, D) of examples (B, *shape) for each score."""
+    """Return the vectors (B, D) of examples (B, *shape) for each score that is no combined one."""
     x = x.to(device_of(tools.model))
-    return {name: np.asarray(SCORES[name].embed(tools, x).float().cpu(), np.float32) for name in names}
+    return {name: np.asarray(SCORES[name].embed(tools, x).float().cpu(), np.float32) for name in singles(names)}

@@ -118,8 +118,9 @@ def score(
     Args:
         path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
             taken. In Python also an array of images.
-        by: Scores: reconstruction, likelihood, latent, combined (reconstruction and latent), rate, discriminator,
-            features, pca, isolation-forest; by default all that the model can. The verdict is by the first one.
+        by: Scores: reconstruction, likelihood, latent, combined (reconstruction, latent, features), rate,
+            discriminator, perceptual, features, pca, isolation-forest; by default all that the model can. The
+            verdict is by the first one.
         normal: Normal examples to compare with and to calibrate thresholds on, of the same kinds as the scored
             ones; by default the data of the run.
         normal_class: Classes of the scored examples that are normal; by default good.
@@ -144,7 +145,7 @@ def score(
         raise UsageError(f"--threshold {threshold:g} must be a share between 0 and 1, such as 0.99, or f1.")
 
     from genlab.applications.score_run import Request, score_run
-    from genlab.applications.scores import SCORES, chosen
+    from genlab.applications.scores import MEANINGS, chosen
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     names = chosen(opened.model, opened.spec.target, by)
@@ -171,7 +172,7 @@ def score(
         done.count,
         done.measured.figures,
         done.measured.thresholds,
-        {name: SCORES[name].meaning for name in names},
+        {name: MEANINGS[name] for name in names},
         done.notes,
         done.rejected,
         done.chart,
