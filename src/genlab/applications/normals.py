@@ -172,7 +172,7 @@ def _combined(found: Mapping[str, Calibrated]) -> Calibrated:
         for part in PARTS:
             mean, deviation = usual.get(part, (0.0, 1.0))
             standard.append((parts[part] - mean) / deviation)
-        return np.sum(standard, 0, dtype=np.float32)
+        return np.asarray(np.sum(standard, 0), np.float32)
 
     def score(vectors: Mapping[str, Numbers]) -> Numbers:
         return summed({part: _logarithm(found[part].score(vectors)) for part in PARTS})
