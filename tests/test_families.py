@@ -21,12 +21,14 @@ from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
     Decodes,
+    Discriminates,
     Encodes,
     HasPrior,
     Reconstructs,
     Resamples,
     Samples,
     SamplesInSteps,
+    SplitsBound,
     Stylizes,
     Training,
     TranslatesBack,
@@ -351,6 +353,28 @@ def _bounds(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert torch.isfinite(bound).all()
 
 
+def _splits(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, SplitsBound)
+    assert isinstance(model, BoundsLikelihood)
+    draws = torch.Generator().manual_seed
+    distortion, rate = model.distortion_and_rate(batch.x, generator=draws(0))
+    assert distortion.shape == rate.shape == (len(batch),)
+    assert (rate >= 0).all()
+    if not getattr(model, "conditions", {}):  # a conditional model's bound is of all classes together
+        torch.testing.assert_close(model.evidence_bound(batch.x, generator=draws(0)), -distortion - rate)
+
+
+def _discriminates(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Discriminates)
+    assert isinstance(model, Samples)
+    few = batch[:6]  # for packs of 2
+    condition = few.condition_for(model.conditions)
+    once, again = (model.discriminate(few.x, condition).scores for _ in range(2))
+    assert once.shape[0] in (6, 3)
+    assert torch.isfinite(once).all()
+    assert torch.equal(once, again)
+
+
 def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Stylizes)
     source, style = batch.condition["source"], batch.condition["style"]
@@ -370,6 +394,8 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "draw from the posterior": _resamples,
     "corrupt": _corrupts,
     "bound the likelihood": _bounds,
+    "split the bound": _splits,
+    "tell real examples from generated ones": _discriminates,
     "stylize": _stylizes,
 }
 

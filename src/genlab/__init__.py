@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from genlab.verbs.rm import rm
     from genlab.verbs.runs import runs
     from genlab.verbs.sample import sample
+    from genlab.verbs.score import score
     from genlab.verbs.stylize import stylize
     from genlab.verbs.train import train
     from genlab.verbs.translate import translate
@@ -132,6 +133,7 @@ __all__ = [
     "rm",
     "runs",
     "sample",
+    "score",
     "stylize",
     "train",
     "translate",

@@ -250,6 +250,8 @@ CAPABILITIES: Mapping[str, type] = {
     "draw from the posterior": Resamples,
     "corrupt": Corrupts,
     "bound the likelihood": BoundsLikelihood,
+    "split the bound": SplitsBound,
+    "tell real examples from generated ones": Discriminates,
     "stylize": Stylizes,
 }
 

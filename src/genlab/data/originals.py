@@ -195,6 +195,8 @@ def _labels(listing: Listing) -> dict[int, str]:
     arrange, everything = by_folders(listing), range(len(listing.entries))
     strays = set(arrange.unplaced(everything))
     placed = [at for at in everything if at not in strays]
+    if not placed:
+        return {}
     with suppress(DataError):
         layout = arrange.lay_out(placed)
         if layout.labels is not None:

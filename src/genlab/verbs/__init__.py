@@ -19,6 +19,7 @@ COMMANDS = (
     "cluster",
     "neighbours",
     "probe",
+    "score",
     "translate",
     "interpolate",
     "project",

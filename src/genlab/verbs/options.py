@@ -51,7 +51,7 @@ HELP = {
     **SHARED,
     **OF_MEASURING,
 }
-OBJECTS = ("path", "pictures", "between")  # parameters that in Python may be an array of images
+OBJECTS = ("path", "pictures", "between", "normal")  # parameters that in Python may be an array of images
 
 
 class SamplingOption(NamedTuple):

@@ -42,6 +42,20 @@ def refuse_source(out: Path | None, *given: object) -> None:
             raise UsageError(f"--out {out} is one of the files that are read. Choose another --out.")
 
 
+def refuse_inside(folder: File | None, option: str, *given: object) -> None:
+    """Refuse to write pictures into a folder that is read, or into one in it.
+
+    Raises:
+        UsageError: the folder is one of `given`, or lies in one.
+    """
+    if folder is None:
+        return
+    place = Path(folder).resolve()
+    for path in (Path(each) for each in given if isinstance(each, str | os.PathLike)):
+        if path.is_dir() and path.resolve() in (place, *place.parents):
+            raise UsageError(f"{option} {folder} lies in {path}, which is read. Choose another folder.")
+
+
 def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:
     """Refuse a picture of so many examples that programs could not open it; each is shown `rows` times.
 
