@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from genlab.verbs.checks import checks
     from genlab.verbs.compare import compare
     from genlab.verbs.data import data
+    from genlab.verbs.denoise import denoise
     from genlab.verbs.doctor import doctor
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
@@ -102,6 +103,7 @@ __all__ = [
     "checks",
     "compare",
     "data",
+    "denoise",
     "doctor",
     "encode",
     "evaluate",

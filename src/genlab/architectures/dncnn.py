@@ -44,7 +44,7 @@ class DnCNN(Mixed):
         """Return the noise in images (B, C, H, W)."""
         in_parts = x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
         if in_parts and x.shape[0] > PART:
-            return torch.cat([self._noise(part) for part in x.split(PART)])
+            return torch.cat([self._noise(part) for part in torch.split(x, PART)])
         return self._noise(x)
 
     def _noise(self, x: Tensor) -> Tensor:

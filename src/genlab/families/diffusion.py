@@ -168,11 +168,11 @@ class Diffusion(nn.Module):
         t, noisy = self._entered(x, sigma)
         sampler, clean = self.sampling.sampler, torch.empty_like(x)
         times = sampler.times(self.schedule, self.sampling.steps or self.schedule.steps)
-        for start in t.unique().tolist():
+        for start in sorted(set(t.tolist())):
             rows = (t == start).nonzero()[:, 0]
 
-            def draw(count: int = len(rows)) -> Tensor:
-                return normal(generator, count, *x.shape[1:]).to(x.device)
+            def draw(rows: Tensor = rows) -> Tensor:
+                return normal(generator, len(x), *x.shape[1:])[rows].to(x.device)
 
             path = Trajectory(self.schedule, self.denoiser(), draw)
             after = [start, *(time for time in times if time < start)]

@@ -14,6 +14,7 @@ COMMANDS = (
     "sample",
     "reconstruct",
     "encode",
+    "denoise",
     "translate",
     "interpolate",
     "stylize",
