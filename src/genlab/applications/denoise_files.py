@@ -31,6 +31,7 @@ MEASURES = ("psnr", "ssim")
 COLUMNS = ("sigma", *(f"{name}_{measure}" for measure in MEASURES for name in COMPARED))
 MOST_PSNR = 100.0  # dB, of equal pictures, too
 SHOWN, SIDE = 8, 256  # rows in the picture of the results, and their height and width at most
+HEADING = 64  # pixels that the name of a column needs
 CHUNK = 64  # pictures at a time at most
 
 
@@ -216,8 +217,10 @@ def _picture(pixels: Tensor) -> Picture:
 
 
 def _middle(picture: Picture) -> Picture:
+    """Return the middle of a picture, enlarged by a whole number if a heading would not fit above it."""
     top, left = (max(0, length - SIDE) // 2 for length in picture.shape[:2])
-    return picture[top : top + SIDE, left : left + SIDE]
+    times = -(-HEADING // picture.shape[1])
+    return picture[top : top + SIDE, left : left + SIDE].repeat(times, 0).repeat(times, 1)
 
 
 def means(rows: Rows) -> dict[str, float]:
