@@ -50,7 +50,7 @@ def test_tiles_of_all_pictures_go_through_the_model_together_with_their_own_leve
 
 
 def test_a_model_that_makes_no_draws_is_refused() -> None:
-    with pytest.raises(GenlabError, match="--draw needs a model that can draw denoised examples.*ddpm"):
+    with pytest.raises(GenlabError, match=r"--draw needs a model that can draw denoised examples.*ddpm"):
         ByModel(Scaled(), (16, 16), seed=0)
 
 

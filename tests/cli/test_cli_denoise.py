@@ -139,7 +139,7 @@ def test_what_cannot_be_done_is_refused(run: package.Run, photos: Path, tmp_path
     with pytest.raises(GenlabError, match="--draw needs a model that can draw denoised examples"):
         package.denoise(run, photos / "noisy", draw=True, out=photos / "out")
     gan = package.train("gan", steps=1, quiet=True, root=tmp_path / "runs", **FAST)
-    with pytest.raises(GenlabError, match="genlab denoise needs a model that can denoise.*dncnn"):
+    with pytest.raises(GenlabError, match=r"genlab denoise needs a model that can denoise.*dncnn"):
         package.denoise(gan, photos / "noisy", out=photos / "out")
 
 

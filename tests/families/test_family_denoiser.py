@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from test_family_diffusion import POINT, SPREAD, Known, every_process
 from torch import Tensor, nn
 
 from genlab.core.errors import UsageError
@@ -12,7 +13,6 @@ from genlab.families.diffusion import Diffusion, Sampling
 from genlab.families.samplers import DDIM, Ancestral
 from genlab.objectives.diffusion import SCHEDULES
 from genlab.regularizers.corruption import CORRUPTIONS
-from test_family_diffusion import POINT, SPREAD, Known, every_process
 
 
 class Shift(nn.Module):
@@ -74,7 +74,7 @@ def test_draws_have_the_spread_of_clean_examples(sampler: DDIM | Ancestral, step
     clean = SPREAD * torch.randn(4000, 2, generator=noise)
     x = clean + sigma[:, None] * torch.randn(4000, 2, generator=noise)
     with torch.no_grad():
-        drawn = model.draw_denoised(x, sigma, generator(1))
+        drawn = model.draw_denoised(x, sigma, generator=generator(1))
         mean = model.denoise(x, sigma)
     assert drawn.std() == pytest.approx(SPREAD, rel=0.04)
     assert mean.std() < 0.9 * SPREAD

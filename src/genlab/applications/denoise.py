@@ -90,7 +90,7 @@ class ByModel:
         rows = [(crc32(noisy.name.encode()) << 32) + at for noisy, at in of]
         draws, noise = need(self.model, DrawsDenoised, "--draw"), RowNoise(self.seed, "denoise", rows)
         with by_row(self.model):
-            return draws.draw_denoised(tiles.to(device), sigma, noise).float().cpu()
+            return draws.draw_denoised(tiles.to(device), sigma, generator=noise).float().cpu()
 
 
 def _enlarged(pixels: Tensor, tile: tuple[int, int]) -> Tensor:

@@ -207,7 +207,7 @@ class Denoises(Protocol):
     uses_sigma: bool
     """Whether it needs to know how strong the noise is; else it restores examples whatever was done to them."""
 
-    def denoise(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return estimates of the clean examples c (B, *shape) in x = c + sigma·ε with ε ~ N(0, 1).
 
         `sigma` (B,) is on the scale of the examples; None if it is unknown and the model does not use it.
@@ -219,7 +219,13 @@ class Denoises(Protocol):
 class DrawsDenoised(Protocol):
     """Draws one of the clean examples that noisy ones may come from; it has more details than their mean."""
 
-    def draw_denoised(self, x: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw_denoised(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        condition: Condition = NONE,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return clean examples (B, *shape) for x = c + sigma·ε with ε ~ N(0, 1) and `sigma` (B,)."""
         ...
 

@@ -72,7 +72,7 @@ class DenoisingAutoencoder(Autoencoder):
         super().__init__(modality, encoder, decoder, activation)
         self.corruption = corruption
 
-    def denoise(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the reconstructions of corrupted examples (B, *shape)."""
         return self.reconstruct(x)
 

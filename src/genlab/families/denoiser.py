@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
+from genlab.core.condition import NONE, Condition
 from genlab.core.contract import Signals
 from genlab.core.modality import Modality
 from genlab.core.random import Draws, Randomness
@@ -35,7 +36,7 @@ class Denoiser(nn.Module):
         self.network = network
         self.corruption = corruption
 
-    def denoise(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the clean examples (B, *shape) in corrupted ones, whatever the strength of the noise."""
         clean: Tensor = x - self.network(x)
         return clean.clamp(-1, 1) if self.modality.bounded else clean

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import NONE, Condition, fill, required_conditions
+from genlab.core.condition import NONE, Condition, condition_rows, fill, required_conditions
 from genlab.core.contract import Signals
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
@@ -148,24 +148,28 @@ class Diffusion(nn.Module):
         images = generate(how.sampler, path, draw(), times, self.progress_callback)
         return images.clamp(-1, 1) if self.modality.bounded else images
 
-    def denoise(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the mean clean examples E[c | x] (B, *shape) of x = c + sigma·ε: one pass at their noise level.
-
-        Labels are left out.
 
         Raises:
             UsageError: sigma is None, or the model needs a source.
         """
-        t, noisy = self._entered(x, sigma)
-        return self.separate(noisy, t)[0]
+        t, noisy = self._entered(x, sigma, condition)
+        return self.separate(noisy, t, condition)[0]
 
-    def draw_denoised(self, x: Tensor, sigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw_denoised(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        condition: Condition = NONE,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Return clean examples (B, *shape) that x = c + sigma·ε may come from: sampled from their noise level on.
 
         Raises:
             UsageError: the model needs a source.
         """
-        t, noisy = self._entered(x, sigma)
+        t, noisy = self._entered(x, sigma, condition)
         sampler, clean = self.sampling.sampler, torch.empty_like(x)
         times = sampler.times(self.schedule, self.sampling.steps or self.schedule.steps)
         for start in sorted(set(t.tolist())):
@@ -174,14 +178,14 @@ class Diffusion(nn.Module):
             def draw(rows: Tensor = rows) -> Tensor:
                 return normal(generator, len(x), *x.shape[1:])[rows].to(x.device)
 
-            path = Trajectory(self.schedule, self.denoiser(), draw)
+            path = Trajectory(self.schedule, self.denoiser(condition_rows(condition, rows)), draw)
             after = [start, *(time for time in times if time < start)]
             clean[rows] = generate(sampler, path, noisy[rows], after)
         return clean.clamp(-1, 1) if self.modality.bounded else clean
 
-    def _entered(self, x: Tensor, sigma: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _entered(self, x: Tensor, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
         """Return the times (B,) of the levels with σ/α nearest to `sigma` (B,), and the examples there, α·x."""
-        needed = required_conditions(self.conditions)
+        needed = [name for name in required_conditions(self.conditions) if name not in condition]
         if needed or sigma is None:
             missing = f"the condition {needed[0]}" if needed else "the strength of the noise, sigma"
             raise UsageError(f"this model cannot denoise without {missing}. Try: dncnn, velocity-diffusion.")

@@ -83,9 +83,9 @@ class VAE(nn.Module):
         condition = self._inferred(x, condition)
         return self.decode(self.encode(x, condition), condition)
 
-    def denoise(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the reconstructions of noisy examples (B, *shape): few latents have no room for noise."""
-        return self.reconstruct(x)
+        return self.reconstruct(x, condition)
 
     def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return the reconstructions of examples (B, *shape), each from one draw of its posterior."""

@@ -30,7 +30,7 @@ AUTOENCODERS: Mapping[str, Recipe] = {
     ),
 }
 
-DENOISERS: Mapping[str, Recipe] = {"dncnn": DenoiserRecipe(batch_size=64, lr_schedule="cosine")}
+DENOISERS: Mapping[str, Recipe] = {"dncnn": DenoiserRecipe(batch_size=16, lr_schedule="cosine")}
 
 VAES: Mapping[str, Recipe] = {
     "vae": VAERecipe(architecture="mlp", width=500, latent=20, batch_size=100),

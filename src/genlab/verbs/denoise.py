@@ -112,7 +112,9 @@ class Denoised:
             ahead = self.means.get(f"{name}_psnr", ours) - ours
             if ahead > BETTER:
                 what = "the noisy pictures are" if name == "noisy" else "non-local means is"
-                lines.append(f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or try the preset dncnn.")
+                lines.append(
+                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or try the preset dncnn."
+                )
         return lines
 
     def _repr_png_(self) -> bytes | None:
