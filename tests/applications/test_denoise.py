@@ -62,4 +62,4 @@ def test_non_local_means_lowers_the_error(channels: int) -> None:
     made = non_local_means(Noisy("a", pixels, 25))
     assert made is not None
     again = torch.from_numpy(made.copy()).permute(2, 0, 1) / 127.5 - 1
-    assert (again - clean).square().mean() < 0.1 * (pixels - clean).square().mean()
+    assert (again - clean).square().mean() < 0.25 * (pixels - clean).square().mean()

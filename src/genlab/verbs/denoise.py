@@ -113,7 +113,7 @@ class Denoised:
             if ahead > BETTER:
                 what = "the noisy pictures are" if name == "noisy" else "non-local means is"
                 lines.append(
-                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or try the preset dncnn."
+                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or use dncnn."
                 )
         return lines
 
