@@ -140,7 +140,7 @@ def section(line: Mapping[str, Any]) -> Section:
             rows.append(Row(f"{what}, from files: non-local means", files["non_local_means_psnr"], "dB"))
     method = (
         f"`genlab denoise RUN DATA --add-noise σ --sigma σ`: PSNR of {COUNT} held-out pictures of {SIDE}×{SIDE} "
-        "pixels. The noise is not clipped, and non-local means knows its strength and has the best of three values "
+        "pixels. The noise is not clipped; non-local means knows its strength and has the best of three values "
         "of h. From files: the noisy pictures are PNGs, which clips the noise, its strength is estimated, and "
         f"h = {STRENGTH:g}σ. The diffusion model takes one pass, the posterior mean. {'; '.join(trained)}."
     )

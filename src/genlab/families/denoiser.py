@@ -20,7 +20,7 @@ from genlab.families.single import SingleObjectiveTraining
 
 
 class Denoiser(nn.Module):
-    """x̂ = y − network(y) for a corrupted example y.
+    """x̂ = y − noise(y) for a corrupted example y.
 
     Args:
         modality: of the examples.
@@ -36,9 +36,14 @@ class Denoiser(nn.Module):
         self.network = network
         self.corruption = corruption
 
+    def noise(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return what was added to corrupted examples, (B, *shape)."""
+        found: Tensor = self.network(x)
+        return found
+
     def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the clean examples (B, *shape) in corrupted ones, whatever the strength of the noise."""
-        clean: Tensor = x - self.network(x)
+        clean = x - self.noise(x)
         return clean.clamp(-1, 1) if self.modality.bounded else clean
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -48,12 +53,12 @@ class Denoiser(nn.Module):
 
 @dataclass(eq=False)
 class DenoiserTraining(SingleObjectiveTraining[Denoiser]):
-    """Minimises the mean squared error of the noise that the network finds, ‖network(y) − (y − x)‖²."""
+    """Minimises the mean squared error of the noise that the network finds, ‖noise(y) − (y − x)‖²."""
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and its signals."""
         x = batch.x
         corrupted = self.model.corruption(x, randomness.draws(len(batch), "corruption", step))
-        error = self.model.network(corrupted) - (corrupted - x)
+        error = self.model.noise(corrupted) - (corrupted - x)
         loss = error.square().mean()
         return loss, {"loss": loss}

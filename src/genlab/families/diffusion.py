@@ -166,6 +166,8 @@ class Diffusion(nn.Module):
     ) -> Tensor:
         """Return clean examples (B, *shape) that x = c + sigma·ε may come from: sampled from their noise level on.
 
+        There are as many steps as for a sample, unless there are fewer noise levels.
+
         Raises:
             UsageError: the model needs a source.
         """
@@ -179,8 +181,8 @@ class Diffusion(nn.Module):
                 return normal(generator, len(x), *x.shape[1:])[rows].to(x.device)
 
             path = Trajectory(self.schedule, self.denoiser(condition_rows(condition, rows)), draw)
-            after = [start, *(time for time in times if time < start)]
-            clean[rows] = generate(sampler, path, noisy[rows], after)
+            levels = sorted({round(start * time * self.schedule.steps) for time in times}, reverse=True)
+            clean[rows] = generate(sampler, path, noisy[rows], [k / self.schedule.steps for k in levels])
         return clean.clamp(-1, 1) if self.modality.bounded else clean
 
     def _entered(self, x: Tensor, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
