@@ -128,12 +128,14 @@ def test_the_command_says_what_it_did(run: package.Run, photos: Path, genlab: Ge
 
 
 def test_what_cannot_be_done_is_refused(run: package.Run, photos: Path, tmp_path: Path) -> None:
+    (photos / "mine.png").write_bytes(b"")
     for options, said in (
         ({"sigma": 0}, "--sigma must be above 0"),
         ({"add_noise": 300}, "--add-noise must be above 0 and at most 255"),
         ({"add_noise": 25, "truth": photos / "clean"}, "Leave out --truth"),
         ({"out": photos / "all.png"}, "must be a folder"),
         ({"truth": photos / "nowhere"}, "nowhere"),
+        ({"out": photos / "mine"}, "mine.png exists"),
     ):
         with pytest.raises(UsageError, match=said):
             package.denoise(run, photos / "noisy", **{"out": photos / "out", **options})

@@ -181,7 +181,8 @@ def denoise(
     by = ByModel(opened.model, (target.shape[1], target.shape[2]), seed if draw else None)
     with originals(path, target, squash=False) as given:
         known = truths(Path(truth), target, given) if truth is not None else None
-        place = _place(out, opened, given.title, sigma=sigma, noise=add_noise, draw=draw or None)
+        seeded = seed if draw or add_noise else None
+        place = _place(out, opened, given.title, sigma=sigma, noise=add_noise, draw=draw or None, seed=seeded)
         request = {"verb": "denoise", "weights": opened.weights, "data": given.stamp, "sigma": sigma, "draw": draw}
         request |= {"seed": seed, "add_noise": add_noise, "truth": known.listing.digest() if known else None}
         with rows(place.with_name(f"{place.name}.csv"), COLUMNS, request) as written:
@@ -202,7 +203,7 @@ def _place(out: File | None, opened: Opened, title: str, **options: object) -> P
     """Return the folder to write.
 
     Raises:
-        UsageError: `out` is a file, or a folder with files that are not of this command.
+        UsageError: `out` is a file, or a folder with files that are not of this command, in it or beside it.
     """
     from genlab.core.files import refuse_filled
 
@@ -213,6 +214,9 @@ def _place(out: File | None, opened: Opened, title: str, **options: object) -> P
         raise UsageError(f"--out {png} must be a folder, in which each picture gets a PNG. Try {Path(out).stem}.")
     if not folder.with_name(f"{folder.name}.csv.part").exists():
         refuse_filled(folder)
+        for beside in (folder.with_name(f"{folder.name}.csv"), folder.with_name(f"{folder.name}.png")):
+            if beside.exists():
+                raise UsageError(f"{beside} exists, and would be written beside the folder. Choose another --out.")
     return folder
 
 
