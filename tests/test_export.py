@@ -23,6 +23,7 @@ IMAGES = Images(1, 16, 16)
 SOME = fast.presets(  # the others are made of the same layers
     {
         "sparse-autoencoder",
+        "dncnn",
         "conditional-vae",
         "gan",
         "dcgan-upsample",
@@ -59,6 +60,7 @@ INPUTS: Mapping[str, Callable[[nn.Module, int], tuple[Tensor, ...]]] = {
     "encode": images,
     "discriminate": images,
     "predict": images_and_times,
+    "noise": images,
     "translate": lambda model, count: (),
 }
 

@@ -21,7 +21,9 @@ from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
     Decodes,
+    Denoises,
     Discriminates,
+    DrawsDenoised,
     Encodes,
     HasPrior,
     Reconstructs,
@@ -337,6 +339,23 @@ def _resamples(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert not torch.equal(once, other)
 
 
+def _denoises(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Denoises)
+    condition = reading.needed(model, batch)
+    clean = model.denoise(batch.x, torch.full((len(batch),), 0.2), condition)
+    assert clean.shape == batch.x.shape
+    assert clean.abs().max() <= 1
+    assert model.uses_sigma or torch.equal(clean, model.denoise(batch.x))
+
+
+def _draws_denoised(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, DrawsDenoised)
+    condition = reading.needed(model, batch)
+    drawn = model.draw_denoised(batch.x, torch.linspace(0.1, 2, len(batch)), condition)
+    assert drawn.shape == batch.x.shape
+    assert drawn.abs().max() <= 1
+
+
 def _corrupts(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Corrupts)
     once, again, other = (model.corrupt(batch.x, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
@@ -393,6 +412,8 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "reconstruct": _reconstructs,
     "draw from the posterior": _resamples,
     "corrupt": _corrupts,
+    "denoise": _denoises,
+    "draw denoised examples": _draws_denoised,
     "bound the likelihood": _bounds,
     "split the bound": _splits,
     "tell real examples from generated ones": _discriminates,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genlab.verbs.compare import compare
     from genlab.verbs.data import data
     from genlab.verbs.decode import decode
+    from genlab.verbs.denoise import denoise
     from genlab.verbs.doctor import doctor
     from genlab.verbs.edit import edit
     from genlab.verbs.encode import encode
@@ -112,6 +113,7 @@ __all__ = [
     "compare",
     "data",
     "decode",
+    "denoise",
     "doctor",
     "edit",
     "encode",

@@ -146,7 +146,7 @@ def test_no_pixel_is_outside_of_the_picture_and_the_noise_is_what_is_left() -> N
     schedule = SCHEDULES["linear"](10)
     model = Diffusion(Constant(5.0), IMAGE, schedule, "image")
     noisy, t = torch.randn(2, *IMAGE.target.shape), torch.full((2,), 0.7).double()
-    image, noise = model.denoise(noisy, t)
+    image, noise = model.separate(noisy, t)
     assert (image == 1).all()
     level = schedule.at(t, noisy)
     torch.testing.assert_close(level.alpha * image + level.sigma * noise, noisy)

@@ -27,6 +27,7 @@ from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
     Decodes,
+    Denoises,
     Evaluator,
     HasPrior,
     Reconstructs,
@@ -155,17 +156,17 @@ def latent_path_length(subject: Subject) -> Iterator[Figure]:
 
 def reconstruction(subject: Subject) -> Iterator[Figure]:
     """Yield the similarity of examples and their reconstructions."""
-    yield from _similarity("reconstruction", subject, lambda x: x)
+    yield from _similarity("reconstruction", subject, subject.model.reconstruct)
 
 
 def denoising(subject: Subject) -> Iterator[Figure]:
-    """Yield the similarity of examples and their reconstructions from corrupted copies."""
-    noise = generator(subject.seed, "measured corruption")
-    yield from _similarity("denoising", subject, lambda x: subject.model.corrupt(x, noise))
+    """Yield the similarity of examples and what is restored of corrupted copies."""
+    noise, model = generator(subject.seed, "measured corruption"), subject.model
+    yield from _similarity("denoising", subject, lambda x: model.denoise(model.corrupt(x, noise)))
 
 
 @torch.no_grad()
-def _similarity(name: str, subject: Subject, corrupt: Callable[[Tensor], Tensor]) -> Iterator[Figure]:
+def _similarity(name: str, subject: Subject, again: Callable[[Tensor], Tensor]) -> Iterator[Figure]:
     real = subject.real
     measures: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Better]] = {"mse": (similarity.mse, "lower")}
     if real.spec.target.bounded or real.spec.target.fine:  # values of a range, which the PSNR refers to
@@ -176,9 +177,9 @@ def _similarity(name: str, subject: Subject, corrupt: Callable[[Tensor], Tensor]
     index = random_rows(len(real), subject.samples)
     for part in np.array_split(index, -(-len(index) // at_once(real.spec.target.shape))):
         x = real.batch(part).x.to(device_of(subject.model))
-        reconstructed = subject.model.reconstruct(corrupt(x))
+        made = again(x)
         for measure, (function, _) in measures.items():
-            values[measure].append(function(x, reconstructed).cpu().double())
+            values[measure].append(function(x, made).cpu().double())
     for measure, parts in values.items():
         stamp = {"real": len(index), **protocol_of(subject)}
         yield Figure(f"{name}_{measure}", *mean_of(torch.cat(parts)), measures[measure][1], stamp)
@@ -194,7 +195,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Samples,), rows_like_real),
     Evaluator((Samples, HasPrior, Decodes), latent_path_length),
     Evaluator((Reconstructs,), reconstruction),
-    Evaluator((Reconstructs, Corrupts), denoising),
+    Evaluator((Denoises, Corrupts), denoising),
     Evaluator((BoundsLikelihood,), likelihood_bound),
     Evaluator((SplitsBound,), split_bound),
 )

@@ -201,6 +201,36 @@ class Corrupts(Protocol):
 
 
 @runtime_checkable
+class Denoises(Protocol):
+    """Removes noise from examples."""
+
+    uses_sigma: bool
+    """Whether it needs to know how strong the noise is; else it restores examples whatever was done to them."""
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
+        """Return estimates of the clean examples c (B, *shape) in x = c + sigma·ε with ε ~ N(0, 1).
+
+        `sigma` (B,) is on the scale of the examples; None if it is unknown and the model does not use it.
+        """
+        ...
+
+
+@runtime_checkable
+class DrawsDenoised(Protocol):
+    """Draws one of the clean examples that noisy ones may come from; it has more details than their mean."""
+
+    def draw_denoised(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        condition: Condition = NONE,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return clean examples (B, *shape) for x = c + sigma·ε with ε ~ N(0, 1) and `sigma` (B,)."""
+        ...
+
+
+@runtime_checkable
 class Discriminates(Protocol):
     """Tells real examples from generated ones."""
 
@@ -249,6 +279,8 @@ CAPABILITIES: Mapping[str, type] = {
     "reconstruct": Reconstructs,
     "draw from the posterior": Resamples,
     "corrupt": Corrupts,
+    "denoise": Denoises,
+    "draw denoised examples": DrawsDenoised,
     "bound the likelihood": BoundsLikelihood,
     "split the bound": SplitsBound,
     "tell real examples from generated ones": Discriminates,

@@ -41,7 +41,7 @@ class Original:
 
     name: str  # its path relative to the folder, or its position
     file: str  # where what is made of it belongs, a relative path that ends in .png
-    pixels: Tensor  # (C, H, W) in [-1, 1], in the size of the model; (*shape) of other data
+    pixels: Tensor  # (C, H, W) in [-1, 1], in the size of the model unless so asked; (*shape) of other data
     size: tuple[int, int] | None  # its own height and width; None if they are those of the model
     label: str | None = None  # its class, if the folders or the data tell
 
@@ -84,16 +84,18 @@ def stacked(chunk: Sequence[Original]) -> Tensor:
 
 
 @contextmanager
-def originals(given: object, modality: Modality) -> Iterator[Originals]:
+def originals(given: object, modality: Modality, *, squash: bool = True) -> Iterator[Originals]:
     """Yield examples for a model of `modality`.
 
-    A picture that has other sides is squashed to the shape of the model; nothing is cropped.
+    A picture that has other sides is squashed to the shape of the model, unless `squash` is False: then the
+    pictures of a folder, a zip or a file keep their own sizes. Nothing is cropped.
 
     Args:
         given: a picture, a folder or a zip of pictures, whose folders are classes; whatever else can be trained
             on (an `.npz`, IDX files, a name), of which the held-out part is taken; all rows of a table, in a file
             or a data frame; or an array as `read_images` takes it.
         modality: of the model.
+        squash: whether pictures get the size of the model.
 
     Raises:
         UsageError: there is nothing at a path, or the examples do not have the shape of the model.
@@ -112,9 +114,9 @@ def originals(given: object, modality: Modality) -> Iterator[Originals]:
         yield of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
     elif path.is_file() and zipfile.is_zipfile(path):
         with list_zip(path) as listing:
-            yield _of_listing(path, listing, modality)
+            yield _of_listing(path, listing, modality, squash=squash)
     else:
-        yield _of_listing(path, list_pictures(path, modality), modality)
+        yield _of_listing(path, list_pictures(path, modality), modality, squash=squash)
 
 
 def _of_table(given: object, table: Table) -> Originals:
@@ -167,8 +169,9 @@ def of_split(title: str, split: Split) -> Originals:
     return Originals(title, len(split), modality, split.fingerprint, read)
 
 
-def _of_listing(path: Path, listing: Listing, modality: Modality) -> Originals:
+def _of_listing(path: Path, listing: Listing, modality: Modality, *, squash: bool) -> Originals:
     channels, height, width = modality.shape
+    fitted = Whole(height, width) if squash else None
     labels = _labels(listing)
 
     def read(done: Container[str]) -> Iterator[Original | Rejected]:
@@ -180,7 +183,7 @@ def _of_listing(path: Path, listing: Listing, modality: Modality) -> Originals:
                 continue
             try:
                 with strict(), listing.open(at) as file:
-                    array, size = decode(file, Whole(height, width), channels)
+                    array, size = decode(file, fitted, channels)
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 yield Rejected(shown, reason(error))
             else:

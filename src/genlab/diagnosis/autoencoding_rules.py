@@ -215,7 +215,7 @@ RULES = (
         "and the length of the training.",
         "",
         (("r2_train", "loss_held_out", "validation_loss"),),
-        ("vae", "autoencoder", "diffusion", "flow"),
+        ("vae", "autoencoder", "denoiser", "diffusion", "flow"),
         (
             SMALLER,
             Remedy([Change("dropout", to=0.1)], "Dropout makes it harder to memorise."),

@@ -37,7 +37,7 @@ def _any(_changes: Mapping[str, Any]) -> bool:
 class Context:
     """What is known of a run besides its signals."""
 
-    family: str | None = None  # "gan", "vae", "autoencoder", "diffusion", "flow"; None if unknown
+    family: str | None = None  # "gan", "vae", "autoencoder", "denoiser", "diffusion", "flow"; None if unknown
     steps: int | None = None  # planned; None if unknown
     options: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     published: Mapping[str, Any] = field(default_factory=dict)  # of its preset

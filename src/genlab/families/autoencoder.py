@@ -58,6 +58,8 @@ class Autoencoder(nn.Module):
 class DenoisingAutoencoder(Autoencoder):
     """An autoencoder that learns to reconstruct clean examples from corrupted ones."""
 
+    uses_sigma = False
+
     def __init__(
         self,
         modality: Modality,
@@ -69,6 +71,10 @@ class DenoisingAutoencoder(Autoencoder):
     ) -> None:
         super().__init__(modality, encoder, decoder, activation)
         self.corruption = corruption
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
+        """Return the reconstructions of corrupted examples (B, *shape)."""
+        return self.reconstruct(x)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return examples (B, *shape), corrupted as in training."""

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import NONE, Condition, fill
+from genlab.core.condition import NONE, Condition, condition_rows, fill, required_conditions
 from genlab.core.contract import Signals
+from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.random import Randomness, normal
 from genlab.families.guidance import Guidance, Predictor
@@ -66,6 +67,8 @@ class Diffusion(nn.Module):
         sampling: how to sample.
     """
 
+    uses_sigma = True
+
     def __init__(
         self,
         network: nn.Module,
@@ -98,7 +101,7 @@ class Diffusion(nn.Module):
         predicted: Tensor = self.network(noisy, t.float().to(noisy.device), condition)
         return predicted
 
-    def denoise(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> tuple[Tensor, Tensor]:
+    def separate(self, noisy: Tensor, t: Tensor, condition: Condition = NONE) -> tuple[Tensor, Tensor]:
         """Return the clean examples x̂ and the noise ε̂ (B, *shape) in noisy examples at times t (B,).
 
         Images x̂ are clipped to [-1, 1], and ε̂ is computed from the clipped x̂.
@@ -106,7 +109,7 @@ class Diffusion(nn.Module):
         return self._image_and_noise(noisy, t, self.predict(noisy, t, condition))
 
     def denoiser(self, condition: Condition = NONE, guidance: Guidance | None = None) -> Denoiser:
-        """Return `denoise` for examples that share one time, guided towards the label in `condition`."""
+        """Return `separate` for examples that share one time, guided towards the label in `condition`."""
 
         def predictor(condition: Condition) -> Predictor:
             return lambda noisy, t: self.predict(noisy, _times(noisy, t), condition)
@@ -144,6 +147,54 @@ class Diffusion(nn.Module):
         times = how.sampler.times(self.schedule, how.steps or self.schedule.steps)
         images = generate(how.sampler, path, draw(), times, self.progress_callback)
         return images.clamp(-1, 1) if self.modality.bounded else images
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
+        """Return the mean clean examples E[c | x] (B, *shape) of x = c + sigma·ε: one pass at their noise level.
+
+        Raises:
+            UsageError: sigma is None, or the model needs a source.
+        """
+        t, noisy = self._entered(x, sigma, condition)
+        return self.separate(noisy, t, condition)[0]
+
+    def draw_denoised(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        condition: Condition = NONE,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return clean examples (B, *shape) that x = c + sigma·ε may come from: sampled from their noise level on.
+
+        There are as many steps as for a sample, unless there are fewer noise levels.
+
+        Raises:
+            UsageError: the model needs a source.
+        """
+        t, noisy = self._entered(x, sigma, condition)
+        sampler, clean = self.sampling.sampler, torch.empty_like(x)
+        times = sampler.times(self.schedule, self.sampling.steps or self.schedule.steps)
+        for start in sorted(set(t.tolist())):
+            rows = (t == start).nonzero()[:, 0]
+
+            def draw(rows: Tensor = rows) -> Tensor:
+                return normal(generator, len(x), *x.shape[1:])[rows].to(x.device)
+
+            path = Trajectory(self.schedule, self.denoiser(condition_rows(condition, rows)), draw)
+            levels = sorted({round(start * time * self.schedule.steps) for time in times}, reverse=True)
+            clean[rows] = generate(sampler, path, noisy[rows], [k / self.schedule.steps for k in levels])
+        return clean.clamp(-1, 1) if self.modality.bounded else clean
+
+    def _entered(self, x: Tensor, sigma: Tensor | None, condition: Condition) -> tuple[Tensor, Tensor]:
+        """Return the times (B,) of the levels with σ/α nearest to `sigma` (B,), and the examples there, α·x."""
+        needed = [name for name in required_conditions(self.conditions) if name not in condition]
+        if needed or sigma is None:
+            missing = f"the condition {needed[0]}" if needed else "the strength of the noise, sigma"
+            raise UsageError(f"this model cannot denoise without {missing}. Try: dncnn, velocity-diffusion.")
+        ratios = (self.schedule.sigmas / self.schedule.alphas)[1:]
+        distances = (ratios.log() - sigma.double().cpu()[:, None].clamp(min=1e-9).log()).abs()
+        t = (1 + distances.argmin(1)).double() / self.schedule.steps
+        return t, self.schedule.at(t, x).alpha * x
 
     @contextmanager
     def preview_sampling(self) -> Iterator[Mapping[str, Any]]:
@@ -197,7 +248,7 @@ class Diffusion(nn.Module):
         """Return x̂ for one draw of x_t at the level k (B,) of each example."""
         t = k.double() / self.schedule.steps
         noise = torch.randn(x.shape, generator=generator).to(x.device)
-        return self.denoise(self.schedule.noisy(t, x, noise), t, condition)[0]
+        return self.separate(self.schedule.noisy(t, x, noise), t, condition)[0]
 
 
 def _times(noisy: Tensor, t: float) -> Tensor:

@@ -38,6 +38,8 @@ class VAE(nn.Module):
     that are not given are inferred for examples (`classify`) and cycle through the classes for latents.
     """
 
+    uses_sigma = False
+
     def __init__(
         self,
         spec: DataSpec,
@@ -80,6 +82,10 @@ class VAE(nn.Module):
         """Return the reconstructions of examples (B, *shape): decode(encode(x))."""
         condition = self._inferred(x, condition)
         return self.decode(self.encode(x, condition), condition)
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
+        """Return the reconstructions of noisy examples (B, *shape): few latents have no room for noise."""
+        return self.reconstruct(x, condition)
 
     def resample(self, x: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return the reconstructions of examples (B, *shape), each from one draw of its posterior."""

@@ -9,6 +9,7 @@ from genlab.core.parts import Part, Table
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.cut import CUTRecipe
 from genlab.recipes.cyclegan import CycleGANRecipe
+from genlab.recipes.denoiser import DenoiserRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
@@ -28,6 +29,8 @@ AUTOENCODERS: Mapping[str, Recipe] = {
         architecture="dcgan", width=32, latent=64, batch_size=128, corruption="gaussian"
     ),
 }
+
+DENOISERS: Mapping[str, Recipe] = {"dncnn": DenoiserRecipe(batch_size=16, lr_schedule="cosine")}
 
 VAES: Mapping[str, Recipe] = {
     "vae": VAERecipe(architecture="mlp", width=500, latent=20, batch_size=100),
@@ -207,5 +210,7 @@ def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
 
 
 PRESETS: Table[Recipe] = Table(
-    "family", {**AUTOENCODERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TABLES, **TRANSLATIONS}, own_family
+    "family",
+    {**AUTOENCODERS, **DENOISERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TABLES, **TRANSLATIONS},
+    own_family,
 )

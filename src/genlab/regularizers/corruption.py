@@ -9,6 +9,7 @@ References:
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from genlab.core.random import Draws
@@ -16,11 +17,22 @@ from genlab.core.random import Draws
 Corruption: TypeAlias = Callable[[Tensor, Draws, float], Tensor]
 
 BLACK, WHITE = -1.0, 1.0
+CLIPPED = 0.5  # share of the images of `gaussian_levels`
 
 
-def gaussian(images: Tensor, draws: Draws, level: float) -> Tensor:
+def gaussian(images: Tensor, draws: Draws, level: float | Tensor) -> Tensor:
     """Return x + 2·level·ε, ε ~ N(0, 1): `level` is the standard deviation on a scale from black 0 to white 1."""
     return images + (WHITE - BLACK) * level * draws.normal(*images.shape[1:])
+
+
+def gaussian_levels(images: Tensor, draws: Draws, level: float) -> Tensor:
+    """Return `gaussian` with a level from 0 to `level` for each image, drawn uniformly.
+
+    A half of the images is clipped to black and white, as files are.
+    """
+    each = (1, *[1] * (images.ndim - 2))
+    noisy = gaussian(images, draws, level * draws.uniform(*each))
+    return torch.where(draws.uniform(*each) < CLIPPED, noisy.clamp(BLACK, WHITE), noisy)
 
 
 def masking(images: Tensor, draws: Draws, level: float) -> Tensor:
@@ -41,6 +53,7 @@ def _uniform_of_pixels(images: Tensor, draws: Draws) -> Tensor:
 
 CORRUPTIONS: Mapping[str, Corruption] = {
     "gaussian": gaussian,
+    "gaussian-levels": gaussian_levels,
     "masking": masking,
     "salt-and-pepper": salt_and_pepper,
 }

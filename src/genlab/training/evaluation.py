@@ -14,6 +14,7 @@ from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditio
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
+    Denoises,
     Evaluator,
     Reconstructs,
     Samples,
@@ -74,12 +75,14 @@ def bound(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a
 def denoising(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (two capabilities at once)
     """Yield `denoising_mse`, the mean squared error per number of restored examples, given corrupted ones."""
     noise = held_out.noise()
-    yield Figure("denoising_mse", _error(model, [(model.corrupt(c.x, noise), c.x) for c in held_out.chunks]))
+    yield Figure(
+        "denoising_mse", _error(model.denoise, [(model.corrupt(c.x, noise), c.x) for c in held_out.chunks])
+    )
 
 
 def reconstruction(model: Reconstructs, held_out: HeldOut) -> Iterator[Figure]:
     """Yield `reconstruction_mse`, the mean squared error per number of reconstructed examples."""
-    yield Figure("reconstruction_mse", _error(model, [(c.x, c.x) for c in held_out.chunks]))
+    yield Figure("reconstruction_mse", _error(model.reconstruct, [(c.x, c.x) for c in held_out.chunks]))
 
 
 def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that samples)
@@ -173,7 +176,7 @@ def style_transfer(model: Stylizes, held_out: HeldOut) -> Iterator[Figure]:
 
 EVALUATORS: Sequence[Evaluator] = (
     Evaluator((BoundsLikelihood,), bound),
-    Evaluator((Reconstructs, Corrupts), denoising),
+    Evaluator((Denoises, Corrupts), denoising),
     Evaluator((Reconstructs,), reconstruction),
     Evaluator((Stylizes,), style_transfer),
     Evaluator((Samples,), sample_distance),
@@ -205,8 +208,8 @@ def evaluate_on(held_out: HeldOut, model: nn.Module, *, pairs: bool = True) -> E
     return Evaluation(values, criterion_of(decisive), len(held_out.batch), protocol)
 
 
-def _error(model: Reconstructs, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
-    errors = [(model.reconstruct(given) - wanted).square().flatten(1).mean(1) for given, wanted in pairs]
+def _error(made: Callable[[Tensor], Tensor], pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    errors = [(made(given) - wanted).square().flatten(1).mean(1) for given, wanted in pairs]
     return torch.cat(errors).mean().item()
 
 

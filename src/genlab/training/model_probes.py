@@ -10,6 +10,7 @@ from torch import Tensor
 from genlab.core.batch import Batch
 from genlab.core.contract import (
     Corrupts,
+    Denoises,
     Discriminates,
     Encodes,
     Evaluator,
@@ -114,7 +115,7 @@ def denoising(given: ProbeInput) -> Signals:
     """
     clean = given.unseen.x
     corrupted = given.model.corrupt(clean, generator(given.seed, "probes: corruption", given.step))
-    restored, damage = given.model.reconstruct(corrupted), _error(corrupted, clean)
+    restored, damage = given.model.denoise(corrupted), _error(corrupted, clean)
     return {
         "denoised_error": _error(restored, clean) / damage,
         "denoised_change": _error(restored, corrupted) / damage,
@@ -128,7 +129,7 @@ MODEL_PROBES = (
     Evaluator((Reconstructs,), reconstructions),
     Evaluator((Inverts,), inversion),
     Evaluator((Encodes,), latents, without=(Inverts,)),
-    Evaluator((Reconstructs, Corrupts), denoising),
+    Evaluator((Denoises, Corrupts), denoising),
 )
 
 

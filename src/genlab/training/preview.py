@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
-from genlab.core.contract import Corrupts, Evaluator, Reconstructs, Samples, TranslatesBack, preview_sampling
+from genlab.core.contract import (
+    Corrupts,
+    Denoises,
+    Evaluator,
+    Reconstructs,
+    Samples,
+    TranslatesBack,
+    preview_sampling,
+)
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, beside, columns_of, enlarged, image_grid, stacked
 from genlab.core.random import generator
@@ -118,7 +126,7 @@ def draw_denoised(model: Any, shown: Shown) -> Picture:  # noqa: ANN401 (two cap
     """Draw corrupted held-out examples above the restored ones."""
     x = shown.held_out.x[: shown.spec.target.shown // 2]
     corrupted = model.corrupt(x, generator(shown.seed, "preview"))
-    return side_by_side(shown.spec.target, corrupted, model.reconstruct(corrupted))
+    return side_by_side(shown.spec.target, corrupted, model.denoise(corrupted))
 
 
 def draw_reconstructions(model: Reconstructs, shown: Shown) -> Picture:
@@ -135,7 +143,7 @@ def draw_samples_and_reconstructions(model: Any, shown: Shown) -> Picture:  # no
 PREVIEWS: Sequence[Evaluator] = (
     Evaluator((Samples, Reconstructs), draw_samples_and_reconstructions),
     Evaluator((Samples,), draw_samples),
-    Evaluator((Reconstructs, Corrupts), draw_denoised),
+    Evaluator((Denoises, Corrupts), draw_denoised),
     Evaluator((Reconstructs,), draw_reconstructions),
 )
 

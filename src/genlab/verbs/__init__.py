@@ -20,6 +20,7 @@ COMMANDS = (
     "neighbours",
     "probe",
     "score",
+    "denoise",
     "translate",
     "interpolate",
     "project",

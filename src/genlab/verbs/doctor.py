@@ -27,8 +27,8 @@ def doctor(
         target: A run, or a log of another program: .csv, .jsonl, TensorBoard events or text.
         map: Signal and column of a log, such as discriminator_loss=errD, for columns that genlab does not
             recognise.
-        family: Family of the model in a log: gan, vae, autoencoder, flow or diffusion; by default guessed from its
-            columns.
+        family: Family of the model in a log: gan, vae, autoencoder, denoiser, flow or diffusion; by default
+            guessed from its columns.
 
     Returns:
         The findings with evidence and remedies, the resolved findings, and the rules that could not
