@@ -250,6 +250,7 @@ CAPABILITIES: Mapping[str, type] = {
     "draw from the posterior": Resamples,
     "corrupt": Corrupts,
     "bound the likelihood": BoundsLikelihood,
+    "discriminate": Discriminates,
     "stylize": Stylizes,
 }
 

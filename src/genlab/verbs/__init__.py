@@ -17,6 +17,7 @@ COMMANDS = (
     "translate",
     "interpolate",
     "stylize",
+    "augment",
     "evaluate",
     "compare",
     "doctor",
