@@ -146,7 +146,8 @@ class Augmenter:
                 codes = np.zeros(0, np.int64)
                 for codes in self._blocks(gap, around):
                     shown.update(task, completed=int((codes == KEPT).sum()))
-                found.append(Filled(gap, *np.bincount(codes, minlength=3).tolist(), around.threshold))
+                kept, low, copies = np.bincount(codes, minlength=len(VERDICTS)).tolist()
+                found.append(Filled(gap, kept, low, copies, around.threshold))
         for each in found:
             if short := each.gap.missing - each.kept:
                 LOG.warning(

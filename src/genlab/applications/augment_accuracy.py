@@ -57,9 +57,7 @@ def as_text(found: Sequence[Accuracy], names: Sequence[str]) -> str:
     head = ("accuracy on held-out pictures", *(each.trained_on for each in found))
     rows = [(printable(name), *(_written(each.classes[name]) for each in found)) for name in shown]
     lines = [aligned([head, *rows, ("all classes", *(_written(each.all) for each in found))])]
-    lines.append(
-        f"mean ± standard deviation of {counted(SEEDS, 'seed')}; all trained for the same number of steps"
-    )
+    lines.append(f"mean ± standard deviation of {SEEDS} seeds, all trained for the same number of steps")
     if shown:
         points = 100 * gain(found, shown)
         lines.append(
