@@ -43,17 +43,12 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
     network = _untrained(train, device, SEED)
     data = kept(path)
     if data is None:
-        _fit(network, train, SEED, steps_for(len(train)), progress=progress)
+        _fit(network, train, SEED, max(EPOCHS * len(train) // BATCH, LEAST_STEPS), progress=progress)
         data = save({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()})
         keep(path, data)
     network.load_state_dict(load(data))
     network.eval().requires_grad_(False)
     return classifier(network, hashlib.sha256(data).hexdigest()[:12], device)
-
-
-def steps_for(images: int) -> int:
-    """Return the steps of `EPOCHS` epochs, and at least `LEAST_STEPS`."""
-    return max(EPOCHS * images // BATCH, LEAST_STEPS)
 
 
 def fitted(train: Split, device: torch.device, seed: int, steps: int, *, flip: bool = False) -> Extractor:
