@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from PIL import Image
 
 import genlab as package
+from genlab.applications.augment_accuracy import accuracies
 from genlab.core.errors import GenlabError, UsageError
 
 
@@ -17,7 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
 def test_each_class_gets_pictures_up_to_the_number(
     run: package.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genlab.applications.augment_accuracy.STEPS", 1)
+    monkeypatch.setattr("genlab.applications.augment_accuracy.accuracies", partial(accuracies, steps=1))
     monkeypatch.setattr("genlab.applications.augment_accuracy.SEEDS", 2)
     done = package.augment(
         run, per_class=170, out=tmp_path / "more", filter="discriminator", keep=0.8, classifier=True

@@ -78,6 +78,7 @@ def accuracies(
     files: Sequence[Path],
     record: Path,
     device: torch.device,
+    steps: int = STEPS,
 ) -> list[Accuracy]:
     """Train classifiers on the sets; results are appended to `record`, so that a killed command goes on.
 
@@ -88,6 +89,7 @@ def accuracies(
         files: the generated pictures, class by class in the order of `filled`.
         record: a file with a line of JSON for each classifier.
         device: where to train.
+        steps: of each classifier.
     """
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()] if record.exists() else []
     done = {(line["set"], line["seed"]): line for line in lines}
@@ -99,7 +101,7 @@ def accuracies(
                 if (name, seed) in done:
                     continue
                 data = _dataset(train, filled, files, rows)
-                extractor = fitted(data, device, seed, STEPS, flip=name == FLIPS)
+                extractor = fitted(data, device, seed, steps, flip=name == FLIPS)
                 done[name, seed] = {"set": name, "seed": seed, **_right(predicted(extractor, held_out), held_out)}
                 append(record, json.dumps(done[name, seed]))
                 shown.advance(task)
