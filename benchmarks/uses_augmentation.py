@@ -136,7 +136,7 @@ def _method(line: Line) -> str:
         f"Fashion-MNIST at {SIDE} pixels with {LEFT} of the 6,000 training pictures of the class {RARE}. "
         f"`genlab train PRESET --width {WIDTH}`, {TRAINING * line['minutes']:.3g} minutes of one core each; then "
         f"`genlab augment RUN` fills up the class ({counts}). Classifiers of {line['steps']:,} steps of 128 "
-        "pictures are tested on the 10,000 test pictures, with 3 seeds. *Repeats* are as many copies of the real ones, "
+        "pictures are tested on the 10,000 test pictures, with 3 seeds. *Repeats* are copies of real pictures, "
         "*flips* are repeats with all pictures mirrored at random, and in *generated alone* the class has no real "
         f"pictures. Accuracy is the share of the pictures of a class that are recognised.\n\n"
         f"![Real pictures of the class {RARE}, and of {', '.join(line['presets'])}](uses/augmentation.png)"

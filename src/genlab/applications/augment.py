@@ -28,7 +28,7 @@ from genlab.core.device import device_of
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.files import put, storage
 from genlab.core.pictures import png, to_bytes
-from genlab.core.text import counted
+from genlab.core.text import counted, printable
 from genlab.core.warnings import LOG
 from genlab.data.dataset import IntArray, Split
 from genlab.data.progress import bar
@@ -106,7 +106,7 @@ def gaps_of(train: Split, per_class: int | None) -> list[Gap]:
     counts = np.bincount(train.labels, minlength=len(names)).tolist()
     wanted = max(counts) if per_class is None else per_class
     if unseen := [name for name, count in zip(names, counts, strict=True) if not count]:
-        LOG.warning("left out, because no training picture shows them: %s", ", ".join(unseen))
+        LOG.warning("left out, because no training picture shows them: %s", ", ".join(map(printable, unseen)))
     found = [
         Gap(label, name, folder, real, wanted - real)
         for label, (name, folder, real) in enumerate(zip(names, class_folders(names), counts, strict=True))
@@ -141,7 +141,7 @@ class Augmenter:
         found = []
         with bar(show=True) as shown:
             for gap in gaps:
-                task = shown.add_task(f"generating {gap.name}", total=gap.missing)
+                task = shown.add_task(f"generating {printable(gap.name)}", total=gap.missing)
                 around = self.near(gap.label)
                 codes = np.zeros(0, np.int64)
                 for codes in self._blocks(gap, around):
@@ -151,7 +151,7 @@ class Augmenter:
         for each in found:
             if short := each.gap.missing - each.kept:
                 LOG.warning(
-                    f"class {each.gap.name} lacks {counted(short, 'picture')}: {each.copies:,} of "
+                    f"class {printable(each.gap.name)} lacks {counted(short, 'picture')}: {each.copies:,} of "
                     f"{each.candidates:,} candidates were copies of training pictures. If the model has memorised "
                     "them, train it for fewer steps or on more data."
                 )
@@ -161,7 +161,7 @@ class Augmenter:
         """Judge block after block until the gap is filled; yield the codes of all candidates until then."""
         with storage(self.folder):
             (self.folder / gap.folder).mkdir(parents=True, exist_ok=True)
-        own = np.array([label == gap.name for label in self.rows.labels], bool)
+        own = np.array([label == printable(gap.name) for label in self.rows.labels], bool)
         recorded = self.rows.values[own, COLUMNS.index("code")].astype(np.int64)
         codes, keep = recorded[:0], self.chosen.keep
         while (missing := gap.missing - int((codes == KEPT).sum())) and len(codes) < TRIES * gap.missing / keep:
@@ -181,7 +181,9 @@ class Augmenter:
         samples = need(self.model, Samples, "genlab augment")
         pictures = sample_rows(samples, device_of(self.model), self.seed, block, given)
         if not torch.isfinite(pictures).all():
-            raise GenlabError(f"the model draws pictures of {gap.name} that are not finite. Train it again.")
+            raise GenlabError(
+                f"the model draws pictures of {printable(gap.name)} that are not finite. Train it again."
+            )
         scores, distances = self.chosen.score(pictures, gap.label), around.distances(pictures)
         copies = distances <= around.threshold
         codes = torch.where(copies, COPY, LOW)
@@ -196,4 +198,4 @@ class Augmenter:
         for name, code, picture in zip(names, numbers[:, -1], to_bytes(pictures), strict=True):
             if code == KEPT:
                 put(self.folder / name, png(picture))
-        self.rows.add(names[after:], [gap.name] * (len(names) - after), numbers[after:])
+        self.rows.add(names[after:], [printable(gap.name)] * (len(names) - after), numbers[after:])

@@ -18,6 +18,7 @@ from genlab.core.batch import at_once
 from genlab.core.contract import Discriminates
 from genlab.core.device import device_of
 from genlab.core.errors import GenlabError, UsageError
+from genlab.core.text import printable
 from genlab.core.warnings import LOG
 from genlab.data.dataset import Source, Split
 from genlab.metrics.extractors.extractor import Extractor
@@ -109,7 +110,7 @@ def _features(extractor: Extractor, split: Split, label: int) -> Tensor:
     rows = np.flatnonzero(split.labels == label)
     if len(rows) > MOST:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
-        name = split.spec.class_names[label]
+        name = printable(split.spec.class_names[label])
         LOG.info("copies of %s are searched in %s of its training pictures", name, f"{MOST:,}")
     each = at_once(split.spec.target.shape)
     parts = [extractor(split.batch(rows[at : at + each]).x).features for at in range(0, len(rows), each)]

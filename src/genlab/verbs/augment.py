@@ -11,6 +11,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import aligned, counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, ExtractorName, File, RunName, SourceName
+from genlab.verbs.output import output_of
 from genlab.verbs.using import Opened, open_run
 from genlab.verbs.verb import verb
 
@@ -107,32 +108,23 @@ def augment(
     from genlab.applications.rows import rows
     from genlab.core.device import device_of
     from genlab.runs.data import open_recorded, plan_of
-    from genlab.runs.extractors import find_extractor
+    from genlab.runs.extractors import find_extractor, require
     from genlab.runs.phases import resized
 
     if per_class is not None and per_class < 1:
         raise UsageError(f"--per-class must be at least 1, not {per_class}.")
+    require(extractor)
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
     source = resized(open_recorded(opened.folder, plan_of(opened.folder).settings, data), opened.spec)
     drawing_classes(opened.model, source.train)
-    gaps = gaps_of(source.train, per_class)
-    chosen = filter_of(filter, keep, opened.model, source)
+    gaps, shape = gaps_of(source.train, per_class), source.train.spec.target.shape
     options = {"filter": filter, "keep": keep, "seed": seed, **sampling}
-    default = opened.place("augmented", per_class, **options).with_suffix("")
-    folder, record = _places(default if out is None else Path(out))
-    request = {
-        "verb": "augment",
-        "weights": opened.weights,
-        "data": source.train.fingerprint,
-        "classes": {gap.name: gap.missing for gap in gaps},
-        "filter": [filter, chosen.keep],
-        "extractor": extractor,
-        "seed": seed,
-        "sampling": sampling,
-    }
-    features = find_extractor(extractor, device_of(opened.model), source)
-    near = partial(neighbourhood, features, source)
-    shape = source.train.spec.target.shape
+    folder, record = _places(out, opened.place("augmented", per_class, **options).with_suffix(""))
+    chosen = filter_of(filter, keep, opened.model, source)
+    near = partial(neighbourhood, find_extractor(extractor, device_of(opened.model), source), source)
+    wanted = {printable(gap.name): gap.missing for gap in gaps}
+    what = {"verb": "augment", "weights": opened.weights, "data": source.train.fingerprint, "classes": wanted}
+    request = {**what, **options, "keep": chosen.keep, "extractor": extractor}
     with rows(record, COLUMNS, request) as written:
         filled = Augmenter(opened.model, chosen, near, seed, folder, written, shape).fill(gaps)
         measured = _measured(opened, source, filled, folder, written) if classifier else []
@@ -141,14 +133,18 @@ def augment(
     return Augmented(folder, record, filled, measured)
 
 
-def _places(folder: Path) -> tuple[Path, Path]:
-    """Return a folder for pictures and the record beside it, both new or of a command that was interrupted.
+def _places(out: File | None, default: Path) -> tuple[Path, Path]:
+    """Return the folder of pictures and the record beside it, both new or of a command that was interrupted.
 
     Raises:
-        UsageError: there is something else.
+        UsageError: there is something else, or `out` is a file.
     """
     from genlab.core.files import refuse_filled
 
+    png, into = output_of(out)
+    if png:
+        raise UsageError(f"--out {png} must be a folder, for single pictures.")
+    folder = into or default
     record = folder.with_name(f"{folder.name}.csv")
     if not record.with_name(f"{record.name}.part").exists():
         refuse_filled(folder)
