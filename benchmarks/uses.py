@@ -23,15 +23,15 @@ from genlab.bench import page
 from genlab.bench.page import Section
 from genlab.core.files import replace
 
-# Minutes of one core for all trainings of a task. Its module is uses_TASK.py, with the functions
-# `measure(runs, minutes)`, which returns plain values, and `section(line)`; pictures that `measure` writes into
-# `runs` are copied to the folder of the page, where the section finds them as uses/NAME.png.
+# Minutes of one core: of all trainings of a task; of each for tables and features. The module of a task is
+# uses_TASK.py, with `measure(runs, minutes)`, which returns plain values, and `section(line)`. Pictures that
+# `measure` writes into `runs` are copied to the folder of the page, where the section finds them as uses/NAME.png.
 TASKS: Mapping[str, float] = {
-    "anomalies": 120,
-    "tables": 80,
+    "anomalies": 150,
+    "tables": 1,
     "compression": 50,
     "denoising": 60,
-    "features": 40,
+    "features": 8,
     "augmentation": 60,
     "projection": 40,
 }

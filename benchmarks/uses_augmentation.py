@@ -123,7 +123,7 @@ def section(line: Line) -> Section:
 
 
 def _percent(shares: Sequence[float]) -> Spread:
-    return Spread.of(100 * share for share in shares)
+    return Spread.of(float(100 * share) for share in shares)
 
 
 def _method(line: Line) -> str:
