@@ -8,6 +8,7 @@ from PIL import Image
 import genlab as package
 from genlab.applications.augment_accuracy import accuracies
 from genlab.core.errors import GenlabError, UsageError
+from genlab.data.source import open_source
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def test_each_class_gets_pictures_up_to_the_number(
     done = package.augment(
         run, per_class=170, out=tmp_path / "more", filter="discriminator", keep=0.8, classifier=True
     )
-    real = np.bincount(package.data("digits").source.train.labels, minlength=10)
+    real = np.bincount(open_source("digits").train.labels, minlength=10)
     made = [len(list((tmp_path / "more" / str(digit)).glob("*.png"))) for digit in range(10)]
     assert made == np.maximum(0, 170 - real).tolist()
     assert sum(made) == sum(each.kept for each in done.filled)
