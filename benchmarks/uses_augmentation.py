@@ -11,7 +11,7 @@ from torch import Tensor
 
 import genlab
 from budget import Line, train_for
-from genlab.applications.augment import COLUMNS, VERDICTS, Filled, Gap
+from genlab.applications.augment import VERDICTS, Filled, Gap
 from genlab.applications.augment_accuracy import FLIPS, GENERATED, SETS, accuracies
 from genlab.applications.rows import read_table
 from genlab.bench.measure import Spread
@@ -81,7 +81,7 @@ def _augmented(run: Path, folder: Path, source: Source) -> tuple[Filled, list[Pa
     if not record.exists():
         genlab.augment(run, out=folder, checkpoint="last")
     table = read_table(record)
-    codes = table.values[:, COLUMNS.index("code")].astype(np.int64)
+    codes = table.values[:, table.columns.index("code")].astype(np.int64)
     kept, low, copies = np.bincount(codes, minlength=len(VERDICTS)).tolist()
     label = source.train.spec.class_names.index(RARE)
     gap = Gap(label, RARE, RARE, LEFT, kept)

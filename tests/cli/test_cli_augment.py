@@ -31,6 +31,7 @@ def test_each_class_gets_pictures_up_to_the_number(
     assert sum(made) == sum(each.kept for each in done.filled)
     assert len(done.table.names) == sum(each.candidates for each in done.filled)
     assert {path.name for path in tmp_path.iterdir()} == {"more", "more.csv"}
+    assert set(done.table.values[:, done.table.columns.index("code")]) <= {0.0, 1.0, 2.0}
     assert len(done.values()["accuracy"]) == 5
     assert "real + generated" in str(done)
     with pytest.raises(UsageError, match="is not empty"):

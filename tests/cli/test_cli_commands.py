@@ -369,7 +369,10 @@ def test_a_model_that_cannot_reconstruct_names_presets_that_can(
 ) -> None:
     code, _, err = genlab("reconstruct", "dcgan", pictures, "--root", runs)
     assert code == 1
-    assert "reconstruction needs a model that can reconstruct; this one can sample, decode. Try: " in err
+    assert (
+        "reconstruction needs a model that can reconstruct; this one can sample, decode, discriminate. Try: "
+        in err
+    )
     for name, recipe in PRESETS.items():
         assert (name in err.split("Try: ")[1].rstrip(".\n").split(", ")) == (
             recipe.family in ("autoencoder", "vae")
