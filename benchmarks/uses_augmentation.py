@@ -47,7 +47,8 @@ def measure(runs: Path, minutes: float) -> dict[str, Any]:
         lines = record.read_text().splitlines(keepends=True)
         earlier = [line for line in lines if json.loads(line)["set"] in SHARED]
         accuracy = {each.trained_on: each.values() for each in measured}
-        presets[preset] = {"counts": filled.values(), "accuracy": accuracy}
+        counts = {"generated": filled.kept, "low_score": filled.low, "copies": filled.copies}
+        presets[preset] = {"counts": counts, "accuracy": accuracy}
         strips.append(_first(runs / f"{preset}-pictures", source))
     replace(runs / "augmentation.png", png(image_grid(torch.cat(strips), columns=SHOWN)))
     return {"steps": steps, "presets": presets}
@@ -114,11 +115,9 @@ def section(line: Line) -> Section:
         ]
         gains = np.subtract(accuracy[GENERATED]["classes"][RARE], accuracy[FLIPS]["classes"][RARE])
         rows.append(Row(f"{RARE}: gain against flips, {preset}", _percent(gains), "points", least=AIM))
+        every = np.subtract(accuracy[GENERATED]["all"], accuracy[FLIPS]["all"])
+        rows.append(Row(f"all classes: gain against flips, {preset}", _percent(every), "points", least=0.0))
     rows += [Row(f"all classes: {name}", _percent(first[name]["all"]), "%") for name in SHARED]
-    rows += [
-        Row(f"all classes: {GENERATED}, {preset}", _percent(found["accuracy"][GENERATED]["all"]), "%")
-        for preset, found in presets.items()
-    ]
     return Section("Augmentation", _method(line), rows)
 
 
