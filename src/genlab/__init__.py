@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from genlab.recipes.recipe import Recipe
     from genlab.registration import part
     from genlab.runs.run import Run
+    from genlab.verbs.augment import augment
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
     from genlab.verbs.cluster import cluster
@@ -107,6 +108,7 @@ __all__ = [
     "Subject",
     "__version__",
     "as_source",
+    "augment",
     "bench",
     "checks",
     "cluster",

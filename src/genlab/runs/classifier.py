@@ -15,7 +15,7 @@ from genlab.core.player import Player
 from genlab.core.random import derive_seed, restart_stream
 from genlab.core.schedules import RATES
 from genlab.data.cache import cache_folder, keep, kept
-from genlab.data.dataset import Source, Split
+from genlab.data.dataset import IntArray, Source, Split
 from genlab.data.loader import Loader
 from genlab.data.progress import bar
 from genlab.metrics.extractors.classifier import SIDE, Classifier, classifier
@@ -40,10 +40,10 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
             "class, or use another --extractor."
         )
     path = cache_folder() / "classifiers" / train.fingerprint[:32]
-    network = _untrained(train, device)
+    network = _untrained(train, device, SEED)
     data = kept(path)
     if data is None:
-        _fit(network, train, progress=progress)
+        _fit(network, train, SEED, max(EPOCHS * len(train) // BATCH, LEAST_STEPS), progress=progress)
         data = save({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()})
         keep(path, data)
     network.load_state_dict(load(data))
@@ -51,39 +51,51 @@ def classifier_of(source: Source, device: torch.device, *, progress: bool = True
     return classifier(network, hashlib.sha256(data).hexdigest()[:12], device)
 
 
-@torch.no_grad()
+def fitted(train: Split, device: torch.device, seed: int, steps: int, *, flip: bool = False) -> Extractor:
+    """Return a classifier of labelled images, trained now; with `flip` each is mirrored with probability 1/2."""
+    network = _untrained(train, device, seed)
+    _fit(network, train, seed, steps, flip=flip, progress=False)
+    network.eval().requires_grad_(False)
+    return classifier(network, "", device)
+
+
 def accuracy(extractor: Extractor, data: Split) -> float:
     """Return the accuracy of a classifying extractor on labelled images."""
-    assert data.labels is not None
+    return float((predicted(extractor, data) == data.labels).mean())
+
+
+@torch.no_grad()
+def predicted(extractor: Extractor, data: Split) -> IntArray:
+    """Return the class of each image by a classifying extractor, (N,)."""
     named = []
     for rows in np.array_split(np.arange(len(data)), -(-len(data) // CHUNK)):
         seen = extractor(data.batch(rows).x)
         assert seen.probabilities is not None
         named.append(seen.probabilities.argmax(1))
-    return float((torch.cat(named).numpy() == data.labels).mean())
+    found: IntArray = torch.cat(named).numpy()
+    return found
 
 
-def _untrained(train: Split, device: torch.device) -> Classifier:
+def _untrained(train: Split, device: torch.device, seed: int) -> Classifier:
     with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(SEED, "classifier"))
+        torch.manual_seed(derive_seed(seed, "classifier"))
         network = Classifier(train.spec.target.shape[0], train.spec.classes)
     to_device(network, device)
     return network
 
 
 @torch.enable_grad()  # may be called while samples are drawn without gradients
-def _fit(network: Classifier, train: Split, *, progress: bool) -> None:
-    """Train the network for `EPOCHS` epochs, with a cosine learning rate."""
-    steps = max(EPOCHS * len(train) // BATCH, LEAST_STEPS)
+def _fit(network: Classifier, train: Split, seed: int, steps: int, *, flip: bool = False, progress: bool) -> None:
+    """Train the network for some steps, with a cosine learning rate."""
     optimizer, rate = adam(network, "classifier", LR, (0.9, 0.999)), RATES["cosine"](steps)
     player = Player("classifier", network, optimizer)
     with (
         torch.random.fork_rng(),
         bar(progress) as show,
-        Loader(train, min(BATCH, len(train)), seed=SEED, device=device_of(network)) as batches,
+        Loader(train, min(BATCH, len(train)), seed=seed, device=device_of(network), flip=flip) as batches,
     ):
         for step in show.track(range(steps), description="training a classifier"):
-            restart_stream(derive_seed(SEED, "dropout", step), device_of(network))
+            restart_stream(derive_seed(seed, "dropout", step), device_of(network))
             set_learning_rates([optimizer], rate(step))
             batch = next(batches)
             images: Tensor = resize(batch.x, SIDE, "antialiased")

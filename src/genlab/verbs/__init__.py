@@ -26,6 +26,7 @@ COMMANDS = (
     "project",
     "edit",
     "stylize",
+    "augment",
     "evaluate",
     "compare",
     "doctor",
