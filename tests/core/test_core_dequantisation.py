@@ -7,6 +7,7 @@ import torch
 
 import tables
 from genlab.core.modality import DataSpec
+from genlab.core.table import WIDEST, Column, Table
 
 ROWS = tables.rows(200, 0)
 DRAWS = torch.rand(ROWS.shape, generator=torch.Generator().manual_seed(0))
@@ -62,3 +63,10 @@ def test_raw_outputs_become_mean_entries() -> None:
     third = 2 / 3 - 1
     expected = [[2.0, -1, third, third, third, -3.0, -1, 1], [0.0, 1, 1, -1, -1, 7.0, 1, -1]]
     torch.testing.assert_close(tables.TABLE.squash(raw), torch.tensor(expected))
+
+
+def test_a_rounded_number_is_never_spread_so_far_that_rare_values_are_hidden() -> None:
+    table = Table((Column("calls", mean=0.1, deviation=0.1, decimals=0),))  # whole numbers are 10 deviations apart
+    moved = table.dequantise(torch.zeros(100, 1), torch.linspace(0, 0.99, 100)[:, None])[0]
+    assert moved.abs().max() <= WIDEST / 2
+    assert moved.unique().numel() == 100

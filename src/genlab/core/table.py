@@ -24,6 +24,8 @@ MOST_DECIMALS = 8  # that are counted
 _DIGITS = 9  # of numbers with more decimals than are counted
 _NAMED = 40  # characters of the choices below a histogram
 
+WIDEST = 0.25  # interval of a rounded number, in deviations: a wider one hides how rare a value is
+
 
 @dataclass(frozen=True)
 class Column:
@@ -222,18 +224,20 @@ class Table:
         return torch.tensor(places, dtype=torch.int64, device=device)
 
     def _steps(self, device: torch.device) -> Tensor:
-        """Return the distance of neighbouring values of numbers, 0 if there is none, and −1 for entries of ±1."""
+        """Return the width of the interval over which numbers are spread, (D,), and −1 for entries of ±1."""
         steps = [-1.0] * self.shape[0]
         for column, at in self.parts():
             if not column.choices:
-                steps[at.start] = 0 if column.decimals is None else 10.0**-column.decimals / column.deviation
+                apart = 0 if column.decimals is None else 10.0**-column.decimals / column.deviation
+                steps[at.start] = min(apart, WIDEST)
         return torch.tensor(steps, device=device)
 
     def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), numbers over the interval that rounds to them.
+        """Return rows with −1 spread over [−1, 0), 1 over [0, 1), and rounded numbers over an interval.
 
-        The density is per unit of the entries. In place of a missing number there is a standard normal one, whose
-        density is divided out.
+        It is the interval that rounds to the number, or its middle part of the width `WIDEST`. The density is per
+        unit of the entries. In place of a missing number there is a standard normal one, whose density is divided
+        out.
         """
         steps, flags = self._steps(x.device), self._flags(x.device)
         made = torch.where(steps < 0, (x > 0).to(x.dtype) - 1 + draws, x + (draws - MIDDLE) * steps)
