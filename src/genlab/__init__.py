@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from genlab.verbs.bench import bench
     from genlab.verbs.checks import checks
     from genlab.verbs.compare import compare
+    from genlab.verbs.compress import compress
     from genlab.verbs.data import data
+    from genlab.verbs.decompress import decompress
     from genlab.verbs.doctor import doctor
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
@@ -101,7 +103,9 @@ __all__ = [
     "bench",
     "checks",
     "compare",
+    "compress",
     "data",
+    "decompress",
     "doctor",
     "encode",
     "evaluate",

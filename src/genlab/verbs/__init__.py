@@ -14,6 +14,8 @@ COMMANDS = (
     "sample",
     "reconstruct",
     "encode",
+    "compress",
+    "decompress",
     "translate",
     "interpolate",
     "stylize",
