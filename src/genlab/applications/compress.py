@@ -1,6 +1,7 @@
 """Compresses pictures into the rounded latents of a model, and decodes them."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -93,9 +94,8 @@ class Coder:
         draws = generator(0, "gains of latents")
         for start in range(0, len(chosen), each):
             part = chosen[start : start + each]
-            gains = latent_code.gains(
-                lambda z, kept=labels[part]: self.decode(z, kept), torch.from_numpy(latents[part]), draws
-            )
+            decode = partial(self.decode, labels=labels[part])
+            gains = latent_code.gains(decode, torch.from_numpy(latents[part]), draws)
             sums += len(part) / len(chosen) * np.square(gains.numpy())
         return latent_code.fit(latents, np.sqrt(sums).astype(np.float32))
 
@@ -136,8 +136,8 @@ def open_code(
         latent_code.save(found, path)
     if scales not in (None, found.digest):
         raise DataError(
-            f"{path} holds other scales of the latents than those that the pictures were compressed with. Copy that "
-            "file from the run folder in which they were compressed."
+            f"{path} holds other scales of the latents than those that the pictures were compressed with. Copy "
+            "that file from the run folder in which they were compressed."
         )
     return Code(found, step, coder.classes)
 

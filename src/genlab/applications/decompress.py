@@ -70,8 +70,8 @@ def checkpoint_of(path: Path, folder: RunFolder, asked: CheckpointName | None) -
         if asked in (None, name) and exists(place) and bytes.fromhex(digest(place))[:16] == wanted:
             return cast("CheckpointName", name)
     raise DataError(
-        f"{path} was compressed by other weights (hash {wanted.hex()}) than those of {folder.path}. Give the run and "
-        "the checkpoint that compressed it; a run that was trained on has other weights."
+        f"{path} was compressed by other weights (hash {wanted.hex()}) than those of {folder.path}. Give the run "
+        "and the checkpoint that compressed it; a run that was trained on has other weights."
     )
 
 

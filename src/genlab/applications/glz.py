@@ -222,8 +222,8 @@ def writer(path: Path, header: Header, request: Mapping[str, Any]) -> Iterator[W
         part.mkdir(parents=True, exist_ok=True)
         if known.exists() and known.read_text("utf-8") != asked:
             raise UsageError(
-                f"{part} holds the pictures of another command that was interrupted. Run that one again to complete "
-                "it, delete the folder, or choose another --out."
+                f"{part} holds the pictures of another command that was interrupted. Run that one again to "
+                "complete it, delete the folder, or choose another --out."
             )
         if not known.exists() or not data.exists():
             data.write_bytes(header.packed())

@@ -1,9 +1,9 @@
 """An entropy code for latents: how finely each is rounded, and how many bits each rounded value takes.
 
-A latent z is rounded to a whole number near (z − location) / (step·unit). Its `unit` is the change of the latent that
-moves a picture as far as one grey level moves a pixel, so that the step means what it means in JPEG: the distance of
-two rounded values in grey levels, as for an orthonormal transform. At the optimum of a VAE the width of each posterior
-is proportional to this unit, too (Lucas et al., 2019).
+A latent z is rounded to a whole number k near (z − location) / (step·unit). Its `unit` is the change of the latent
+that moves a picture as far as one grey level moves a pixel, so that the step means what it means in JPEG: the
+distance of two rounded values in grey levels, as for an orthonormal transform. At the optimum of a VAE the width
+of each posterior is proportional to this unit, too (Lucas et al., 2019).
 
 The probability of k is the share of the training pictures whose latent falls there, by their quantiles. All that
 the decoder computes for it are sums, products and quotients of whole numbers, which are the same on every machine.
@@ -15,6 +15,8 @@ References:
 """
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,8 +97,6 @@ def save(scales: Scales, path: Path) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    import io
-
     stream = io.BytesIO()
     arrays: dict[str, Any] = {name: getattr(scales, name) for name in ("location", "unit", "levels", "quantiles")}
     np.savez_compressed(stream, **arrays)
@@ -110,13 +110,11 @@ def load(path: Path, latents: int) -> Scales:
         DataError: the file is damaged, or of another model.
         OSError: it cannot be read.
     """
-    import io
-
     try:
         with np.load(io.BytesIO(read(path, LARGEST)), allow_pickle=False) as file:
             scales = Scales(*(file[name] for name in ("location", "unit", "levels", "quantiles")))
             shapes = [array.shape for array in (scales.location, scales.unit, scales.levels, scales.quantiles)]
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is damaged. Delete it; genlab compress makes it again.") from error
     if shapes != [(latents,), (latents,), (LEVELS + 1,), (latents, LEVELS + 1)]:
         raise DataError(f"{path} is of another model. Delete it; genlab compress makes it again.")

@@ -21,7 +21,7 @@ from genlab.applications.glz import Header, end
 from genlab.applications.latent_code import Code, Scales
 from genlab.core.errors import UsageError
 from genlab.core.files import replace
-from genlab.core.pictures import Picture, png, to_bytes, to_pillow
+from genlab.core.pictures import Picture, to_bytes, to_pillow
 from genlab.core.text import aligned, counted
 from genlab.data.dataset import Rejected
 from genlab.data.originals import Original, Originals, stacked
@@ -107,7 +107,7 @@ def curve_of(coder: Coder, scales: Scales, header: Header, given: Originals, bes
     jpegs = sum(PurePosixPath(each.name).suffix.lower() in JPEG for each in kept[:count])
     points = curve(coder, scales, header.weights, stacked(kept[:count]))
     path = beside.with_name(f"{beside.stem}-curve.png")
-    replace(path, png(drawn(points)))
+    replace(path, drawn(points))
     replace(path.with_suffix(".csv"), table(points))
     return Curve(points, count, jpegs, path)
 
@@ -115,7 +115,7 @@ def curve_of(coder: Coder, scales: Scales, header: Header, given: Originals, bes
 def curve(coder: Coder, scales: Scales, weights: bytes, pictures: Tensor) -> list[Point]:
     """Return the points of a model and of the codecs that Pillow has, for pictures (100·n, C, H, W) in [-1, 1]."""
     rounded = (pictures * 127.5 + 127.5).round().clamp(0, 255) / 127.5 - 1
-    sheets = torch.split(rounded, SHEET**2)
+    sheets = list(torch.split(rounded, SHEET**2))
     points = [_of_model(coder, Code(scales, step, coder.classes), weights, sheets) for step in STEPS]
     for name, encode in codecs().items():
         points += [_of_codec(name, encode, quality, sheets) for quality in QUALITIES]
@@ -150,13 +150,11 @@ def table(points: Sequence[Point]) -> bytes:
     return text.getvalue().encode()
 
 
-def drawn(points: Sequence[Point]) -> Picture:
-    """Return PSNR and SSIM over bits per pixel, a line for each codec."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def drawn(points: Sequence[Point]) -> bytes:
+    """Return a PNG of PSNR and SSIM over bits per pixel, a line for each codec."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
     for axes, name in zip(figure.subplots(1, 2), ("psnr", "ssim"), strict=True):
         for codec in dict.fromkeys(point.codec for point in points):
             own = sorted((p.bits_per_pixel, getattr(p, name)) for p in points if p.codec == codec)
@@ -168,12 +166,12 @@ def drawn(points: Sequence[Point]) -> Picture:
             axes.set_ylim(min(shown), max(shown))
         axes.grid(alpha=0.3)
         axes.legend()
-    canvas.draw()
-    picture: Picture = np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
-    return picture
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
 
 
-def _of_model(coder: Coder, code: Code, weights: bytes, sheets: Sequence[Tensor]) -> Point:
+def _of_model(coder: Coder, code: Code, weights: bytes, sheets: list[Tensor]) -> Point:
     header = Header(weights, code.scales.digest, code.step).packed()
     made, bits = [], 0
     for number, sheet in enumerate(sheets):
@@ -182,10 +180,10 @@ def _of_model(coder: Coder, code: Code, weights: bytes, sheets: Sequence[Tensor]
         bits += 8 * len(header + block.packed() + end(len(sheet)))
         made.append(torch.cat(list(coder.pictures(code, block))))
     again = torch.from_numpy(np.concatenate([to_bytes(each) for each in made])).permute(0, 3, 1, 2)
-    return _point(MODEL, code.step, bits, torch.cat(list(sheets)), again)
+    return _point(MODEL, code.step, bits, torch.cat(sheets), again)
 
 
-def _of_codec(name: str, encode: Codec, quality: int, sheets: Sequence[Tensor]) -> Point:
+def _of_codec(name: str, encode: Codec, quality: int, sheets: list[Tensor]) -> Point:
     from PIL import Image
 
     made, bits = [], 0
@@ -198,7 +196,7 @@ def _of_codec(name: str, encode: Codec, quality: int, sheets: Sequence[Tensor]) 
         array = array.reshape(SHEET, height, SHEET, width, channels).swapaxes(1, 2)
         made.append(array.reshape(-1, height, width, channels))
     again = torch.from_numpy(np.concatenate(made)).permute(0, 3, 1, 2)
-    return _point(name, quality, bits, torch.cat(list(sheets)), again)
+    return _point(name, quality, bits, torch.cat(sheets), again)
 
 
 def _point(name: str, setting: int, bits: int, pictures: Tensor, again: Tensor) -> Point:
@@ -206,7 +204,7 @@ def _point(name: str, setting: int, bits: int, pictures: Tensor, again: Tensor) 
     again = again.float() / 127.5 - 1
     error = mse(again, pictures).mean().clamp_min(1e-12)
     large = min(pictures.shape[2:]) >= WINDOW
-    pairs = zip(again.split(SHEET**2), pictures.split(SHEET**2), strict=True)
+    pairs = zip(torch.split(again, SHEET**2), torch.split(pictures, SHEET**2), strict=True)
     similar = float(torch.cat([ssim(*pair) for pair in pairs]).mean()) if large else float("nan")
     pixels = len(pictures) * pictures.shape[2] * pictures.shape[3]
     return Point(name, setting, bits / pixels, float(10 * torch.log10(4 / error)), similar)
