@@ -16,6 +16,7 @@ from genlab.recipes.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted((ROOT / "docs" / "using").glob("*.md"))
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

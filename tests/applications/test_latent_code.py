@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -92,7 +94,7 @@ def test_a_class_is_coded_beside_the_latents(scales: Scales, latents: np.ndarray
     assert np.array_equal(code.unpack(code.pack(symbols), 100), symbols)
 
 
-def test_scales_are_read_as_they_were_written(scales: Scales, tmp_path) -> None:
+def test_scales_are_read_as_they_were_written(scales: Scales, tmp_path: Path) -> None:
     save(scales, tmp_path / "scales.npz")
     assert load(tmp_path / "scales.npz", 3).digest == scales.digest
     assert scales.quantiles.shape == (3, LEVELS + 1)

@@ -133,10 +133,10 @@ def codecs() -> Mapping[str, Codec]:
 
 
 def at_rate(points: Sequence[Point], codec: str, rate: float) -> float | None:
-    """Return the PSNR of a codec at a rate in bits per pixel, between its points; None outside of them."""
+    """Return the PSNR of a codec with at most `rate` bits per pixel, between its points; None if it needs more."""
     own = sorted((point.bits_per_pixel, point.psnr) for point in points if point.codec == codec)
     rates, values = zip(*own, strict=True)
-    return float(np.interp(rate, rates, values)) if rates[0] <= rate <= rates[-1] else None
+    return float(np.interp(rate, rates, np.maximum.accumulate(values))) if rate >= rates[0] else None
 
 
 def table(points: Sequence[Point]) -> bytes:

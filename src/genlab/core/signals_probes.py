@@ -193,7 +193,7 @@ PROBES: Sequence[Signal] = (
         "rate",
         Kind("rate", group="loss"),
         "none",
-        "Nats per image that the latent carries: KL(q(z|x) ‖ p(z)), or the length of its code; good if not near 0.",
+        "Nats per image in the latent: KL(q(z|x) ‖ p(z)), or the length of its code; good if not near 0.",
     ),
     Signal(
         "beta",

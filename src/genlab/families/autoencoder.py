@@ -79,10 +79,10 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 class CompressiveAutoencoder(Autoencoder):
-    """An autoencoder whose latents are to be rounded to multiples of a step Δ, with a logistic density of each latent.
+    """An autoencoder whose latents are to be rounded to multiples of a step Δ, each with a logistic density.
 
-    Latents with uniform noise of width Δ stand for rounded ones: their density, integrated over Δ, is the probability
-    of the rounded value. The rate is its mean negative logarithm (Ballé et al., 2017).
+    Latents with uniform noise of width Δ stand for rounded ones: their density, integrated over Δ, is the
+    probability of the rounded value. The rate is its mean negative logarithm (Ballé et al., 2017).
     """
 
     SPEED = 10.0  # how much faster the logarithms of the scales learn
@@ -112,9 +112,9 @@ class CompressiveAutoencoder(Autoencoder):
 class AutoencoderTraining(SingleObjectiveTraining[Autoencoder]):
     """Minimises the mean reconstruction error of a batch, plus λ times the sparsity penalty of its latents.
 
-    A denoising autoencoder encodes corrupted examples; its target is always the clean ones. A compressive one decodes
-    noisy latents, and its loss is the squared error plus Δ²/6 times the rate in nats: so much error a rounding to
-    multiples of Δ adds for each nat that it saves.
+    A denoising autoencoder encodes corrupted examples; its target is always the clean ones. A compressive one
+    decodes noisy latents, and its loss is the squared error plus Δ²/6 times the rate in nats: so much error a
+    rounding to multiples of Δ adds for each nat that it saves.
     """
 
     reconstruction: Reconstruction

@@ -60,8 +60,8 @@ class AutoencoderRecipe(LatentRecipe):
     )
     rounding: float = option(
         0.0,
-        "train for latents that are rounded to multiples of this many grey levels, as by genlab compress --step, with "
-        "few bits; raise it for smaller files; 0 for no rounding",
+        "train for latents that are rounded to multiples of this many grey levels, as by genlab compress --step, "
+        "and take few bits; raise it for smaller files; 0 for no rounding",
         least=0,
         most=1000,
     )
@@ -71,7 +71,7 @@ class AutoencoderRecipe(LatentRecipe):
     )
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return an `Autoencoder`: a compressive one if latents are rounded, a denoising one if inputs are corrupted."""
+        """Return an `Autoencoder`: compressive if latents are rounded, denoising if inputs are corrupted."""
         from torch import nn
 
         from genlab.architectures import compose

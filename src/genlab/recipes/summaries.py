@@ -17,7 +17,7 @@ _SUMMARIES: Mapping[str, str] = {
         beside the whole squared error in [-1, 1], and Adam.""",
     "denoising-autoencoder": """Autoencoder that restores corrupted images (Vincent et al., 2010, JMLR 11).
         Published: masking, salt-and-pepper and Gaussian corruption, layers trained one by one.""",
-    "compressive-autoencoder": """Autoencoder whose latents are rounded and take few bits (Ballé et al., 2017, ICLR).
+    "compressive-autoencoder": """Autoencoder whose rounded latents take few bits (Ballé et al., 2017, ICLR).
         Published: convolutions with generalised normalisation, a piecewise linear density of each latent. Here: a
         learned transform that begins as the cosine transform, a perceptron beside it, and logistic densities.""",
     "vae": """Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).
