@@ -7,19 +7,31 @@ from PIL import Image
 
 import genlab as package
 from genlab.applications import compress as application
+from genlab.applications import rate_distortion
 from genlab.core.errors import DataError, GenlabError, UsageError
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
     root = tmp_path_factory.mktemp("runs")
-    return package.train("vae", data="digits", size=16, width=32, latent=8, steps=60, root=root)
+    return package.train(
+        "compressive-autoencoder",
+        data="digits",
+        size=16,
+        width=8,
+        latent=32,
+        steps=2,
+        extractor="pixels",
+        root=root,
+    )
 
 
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
     root = tmp_path_factory.mktemp("runs")
-    return package.train("conditional-vae", data="digits", size=16, width=4, latent=3, steps=2, root=root)
+    return package.train(
+        "conditional-vae", data="digits", size=16, width=4, latent=3, steps=2, extractor="pixels", root=root
+    )
 
 
 @pytest.fixture
@@ -140,7 +152,11 @@ def test_codes_that_no_encoder_writes_are_refused(run: package.Run, tmp_path: Pa
         assert not (tmp_path / "again").exists()
 
 
-def test_the_curve_has_the_model_and_the_codecs(run: package.Run, tmp_path: Path) -> None:
+def test_the_curve_has_the_model_and_the_codecs(
+    run: package.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_distortion, "STEPS", (200, 20))
+    monkeypatch.setattr(rate_distortion, "QUALITIES", (10, 60))
     done = package.compress(run, "digits", out=tmp_path / "d.glz", curve=True)
     assert done.curve
     assert done.curve.pictures == 100

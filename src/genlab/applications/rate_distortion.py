@@ -30,7 +30,7 @@ from genlab.metrics.similarity import WINDOW, mse, ssim
 SHEET = 10  # pictures in a row and in a column of a sheet
 MOST_SHEETS = 10
 STEPS = (250, 200, 160, 125, 100, 80, 64, 50, 40, 32, 24, 16)
-QUALITIES = (0, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90)
+QUALITIES = (0, 5, 10, 20, 30, 40, 50, 60, 75, 90)
 MODEL, JPEG = "model", (".jpg", ".jpeg", ".jpe", ".jfif")
 SHOWN = 1.5  # bits per pixel, the end of the axis
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # bits per pixel that are told in words
