@@ -50,8 +50,8 @@ def section(line: Mapping[str, Any]) -> Section:
                 Row(f"{what}: {codec}", value, "dB") for codec in (*RIVALS, *OTHERS) if (value := known[codec])
             ]
     method = (
-        f"`genlab train {PRESET}`, then `genlab compress RUN DATA --curve`: PSNR of the first 1,000 held-out "
-        f"pictures of {SIDE}×{SIDE} pixels, in sheets of 100, so that every codec writes its headers once in 100 "
+        f"`genlab train {PRESET}`, then `genlab compress RUN DATA --curve`: PSNR of held-out pictures, at most "
+        f"1,000 of {SIDE}×{SIDE} pixels, in sheets of 100, so that every codec writes its headers once in 100 "
         "pictures. The names of the pictures count for the model, its weights do not. A codec without a row "
         f"cannot make so small a file. Discs are drawn in colour by this benchmark. {'; '.join(trained)}."
     )

@@ -173,6 +173,7 @@ def test_the_curve_has_the_model_and_the_codecs(
 def test_a_curve_of_few_pictures_is_refused(run: package.Run, photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 100 pictures"):
         package.compress(run, photos, curve=True, out=tmp_path / "d.glz")
+    assert not (tmp_path / "d.glz").exists()
 
 
 def test_what_cannot_be_compressed_is_said(run: package.Run, tmp_path: Path) -> None:
@@ -182,6 +183,9 @@ def test_what_cannot_be_compressed_is_said(run: package.Run, tmp_path: Path) -> 
     flow = package.train("realnvp", data="digits", size=16, width=4, flow_steps=1, steps=1, root=tmp_path)
     with pytest.raises(GenlabError, match="bits-back"):
         package.compress(flow, "digits")
+    points = package.train("vae", data="ring8", width=4, steps=1, root=tmp_path)
+    with pytest.raises(UsageError, match="models of pictures; this one makes points"):
+        package.compress(points, "ring8")
     with pytest.raises(UsageError, match="--step 0"):
         package.compress(run, "digits", step=0)
     with pytest.raises(UsageError, match=r"must end in \.glz"):

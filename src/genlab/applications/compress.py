@@ -15,7 +15,7 @@ from genlab.core.batch import at_once
 from genlab.core.condition import NONE, Condition
 from genlab.core.contract import Classifies, Decodes, Encodes, Inverts
 from genlab.core.device import device_of
-from genlab.core.errors import DataError, GenlabError
+from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.files import storage
 from genlab.core.modality import Classes, Modality
 from genlab.core.random import generator
@@ -33,6 +33,7 @@ class Coder:
     """A model that maps pictures to latents and back, as a function of arrays.
 
     Raises:
+        UsageError: a model of other data than pictures.
         GenlabError: a model without latents, or a flow.
     """
 
@@ -42,6 +43,8 @@ class Coder:
                 f"{PURPOSE} needs a model with a bottleneck; a flow has as many latents as a picture has numbers. "
                 "Lossless compression by a flow (bits-back coding) is not done. Try: conv-autoencoder, conv-vae."
             )
+        if modality.spatial != 2:
+            raise UsageError(f"{PURPOSE} is for models of pictures; this one makes {modality.noun}.")
         self._encodes, self._decodes = need(model, Encodes, PURPOSE), need(model, Decodes, PURPOSE)
         self.model, self.modality, self.device = model, modality, device_of(model)
         label = getattr(model, "conditions", {}).get("label")

@@ -86,6 +86,19 @@ class Curve:
         )
 
 
+def refuse_few(pictures: int) -> None:
+    """Refuse fewer pictures than a sheet has.
+
+    Raises:
+        UsageError: they are fewer.
+    """
+    if pictures < SHEET**2:
+        raise UsageError(
+            f"--curve needs at least {SHEET**2} pictures, because it compares files of so many, not {pictures}. "
+            "Give more, or leave --curve out."
+        )
+
+
 def curve_of(coder: Coder, scales: Scales, header: Header, given: Originals, beside: Path) -> Curve:
     """Measure the first pictures, at most 1,000, and write NAME-curve.png and .csv beside the file NAME.
 
@@ -99,11 +112,7 @@ def curve_of(coder: Coder, scales: Scales, header: Header, given: Originals, bes
         if len(kept) >= MOST_SHEETS * SHEET**2:
             break
     count = min(len(kept) // SHEET**2, MOST_SHEETS) * SHEET**2
-    if not count:
-        raise UsageError(
-            f"--curve needs at least {SHEET**2} pictures, because it compares files of so many, not {len(kept)}. "
-            "Give more, or leave --curve out."
-        )
+    refuse_few(len(kept))
     jpegs = sum(PurePosixPath(each.name).suffix.lower() in JPEG for each in kept[:count])
     points = curve(coder, scales, header.weights, stacked(kept[:count]))
     path = beside.with_name(f"{beside.stem}-curve.png")

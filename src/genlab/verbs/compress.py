@@ -118,7 +118,7 @@ def compress(
     from genlab.applications.compress import Coder, compress_each, open_code
     from genlab.applications.decompress import content_of
     from genlab.applications.glz import Header, writer
-    from genlab.applications.rate_distortion import curve_of
+    from genlab.applications.rate_distortion import curve_of, refuse_few
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
@@ -126,6 +126,8 @@ def compress(
     coder = Coder(opened.model, opened.spec.target)
     with originals(path, opened.spec.target) as given:
         place = _glz_file(out, opened.place("compressed", given.title, step=step).with_suffix(SUFFIX))
+        if curve:
+            refuse_few(given.count)
         code = open_code(coder, opened.folder, opened.weights, step, data)
         header = Header(bytes.fromhex(opened.weights)[:16], code.scales.digest, step)
         request = {"header": header.packed().hex(), "data": given.stamp}
