@@ -104,7 +104,7 @@ def small(preset: str, **changes: Any) -> Recipe:
 
 def noiseless(recipe: Recipe) -> bool:
     """Whether a step of this recipe draws nothing."""
-    plain = isinstance(recipe, AutoencoderRecipe) and recipe.corruption == "none"
+    plain = isinstance(recipe, AutoencoderRecipe) and recipe.corruption == "none" and not recipe.rounding
     return plain or recipe.family in DRAWS_NOTHING
 
 

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from genlab.verbs.checks import checks
     from genlab.verbs.cluster import cluster
     from genlab.verbs.compare import compare
+    from genlab.verbs.compress import compress
     from genlab.verbs.data import data
     from genlab.verbs.decode import decode
+    from genlab.verbs.decompress import decompress
     from genlab.verbs.denoise import denoise
     from genlab.verbs.doctor import doctor
     from genlab.verbs.edit import edit
@@ -113,8 +115,10 @@ __all__ = [
     "checks",
     "cluster",
     "compare",
+    "compress",
     "data",
     "decode",
+    "decompress",
     "denoise",
     "doctor",
     "edit",

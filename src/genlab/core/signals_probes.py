@@ -193,7 +193,7 @@ PROBES: Sequence[Signal] = (
         "rate",
         Kind("rate", group="loss"),
         "none",
-        "KL(q(z|x) ‖ p(z)) in nats per image, the information that the latent carries: good if not near 0.",
+        "Nats per image in the latent: KL(q(z|x) ‖ p(z)), or the length of its code; good if not near 0.",
     ),
     Signal(
         "beta",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genlab.core.random import Randomness
     from genlab.families.autoencoder import Sparsity
 
+GREY_LEVEL = 127.5  # grey levels from 0 to 1, in pictures from -1 to 1
 DistanceName = Literal["mse", "l1", "bce"]
 if TYPE_CHECKING:
     SparsityName: TypeAlias = str
@@ -28,7 +29,7 @@ else:
 
 @dataclass(frozen=True)
 class AutoencoderRecipe(LatentRecipe):
-    """An autoencoder, plain, sparse or denoising."""
+    """An autoencoder, plain, sparse, denoising or compressive."""
 
     family: ClassVar[str] = "autoencoder"
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
@@ -59,26 +60,45 @@ class AutoencoderRecipe(LatentRecipe):
         above=0,
         most=1,
     )
+    rounding: float = option(
+        0.0,
+        "train for latents that are rounded to multiples of this many grey levels, as by genlab compress --step, "
+        "and take few bits; raise it for smaller files; 0 for no rounding",
+        least=0,
+        most=1000,
+    )
     lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
     betas: tuple[float, float] = option(
         (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
     )
 
     def model(self, spec: DataSpec) -> nn.Module:
-        """Return an `Autoencoder`, or a `DenoisingAutoencoder` if inputs are corrupted."""
+        """Return an `Autoencoder`: compressive if latents are rounded, denoising if inputs are corrupted."""
         from torch import nn
 
         from genlab.architectures import compose
-        from genlab.families.autoencoder import Autoencoder, DenoisingAutoencoder
+        from genlab.families.autoencoder import Autoencoder, CompressiveAutoencoder, DenoisingAutoencoder
 
+        encoder = compose.encoder(
+            self.architecture, spec.target, self.latent, self.width, depth=self.depth, own=self.own
+        )
+        decoder = compose.decoder(
+            self.architecture, self.latent, spec.target, self.width, depth=self.depth, own=self.own
+        )
+        if self.rounding:
+            from genlab.architectures.cosine import CosineDecoder, CosineEncoder
+
+            return CompressiveAutoencoder(
+                spec.target,
+                CosineEncoder(spec.target, self.latent, encoder),
+                CosineDecoder(spec.target, self.latent, decoder),
+                self.latent,
+                step=self.rounding / GREY_LEVEL,
+            )
         parts = (
             spec.target,
-            compose.encoder(
-                self.architecture, spec.target, self.latent, self.width, depth=self.depth, own=self.own
-            ),
-            compose.decoder(
-                self.architecture, self.latent, spec.target, self.width, depth=self.depth, own=self.own
-            ),
+            encoder,
+            decoder,
             {"none": nn.Identity, "kl": nn.Sigmoid, "l1": nn.ReLU}[self.sparsity](),
         )
         if self.corruption == "none":
@@ -118,6 +138,17 @@ class AutoencoderRecipe(LatentRecipe):
             raise UsageError(
                 f"--corruption {self.corruption} changes pixels, and these data are {spec.target.noun}. "
                 "Set --corruption gaussian or none."
+            )
+        if not self.rounding:
+            return
+        wanted = {"--sparsity": (self.sparsity, "none"), "--corruption": (self.corruption, "none")}
+        wanted["--reconstruction"] = (self.reconstruction, "mse")
+        for flag, (given, only) in wanted.items():
+            if given != only:
+                raise UsageError(f"--rounding {self.rounding:g} needs {flag} {only}, not {given}.")
+        if spec is not None and spec.target.spatial != 2:
+            raise UsageError(
+                f"--rounding is for pictures, and these data are {spec.target.noun}. Set --rounding 0."
             )
 
     def _sparsity(self) -> Sparsity | None:

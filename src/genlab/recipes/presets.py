@@ -28,6 +28,9 @@ AUTOENCODERS: Mapping[str, Recipe] = {
     "denoising-autoencoder": AutoencoderRecipe(
         architecture="dcgan", width=32, latent=64, batch_size=128, corruption="gaussian"
     ),
+    "compressive-autoencoder": AutoencoderRecipe(
+        architecture="mlp", width=512, latent=256, batch_size=128, rounding=60.0, lr_schedule="cosine"
+    ),
 }
 
 DENOISERS: Mapping[str, Recipe] = {"dncnn": DenoiserRecipe(batch_size=16, lr_schedule="cosine")}

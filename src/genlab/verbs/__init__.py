@@ -21,6 +21,8 @@ COMMANDS = (
     "probe",
     "score",
     "denoise",
+    "compress",
+    "decompress",
     "translate",
     "interpolate",
     "project",
