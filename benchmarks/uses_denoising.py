@@ -29,11 +29,11 @@ BEST = "dncnn"
 CIFAR10 = Path(__file__).parents[2] / "shared" / "data" / "cifar10.zip"
 DATA: Mapping[str, str] = {"fashion-mnist": "fashion-mnist", "cifar10": str(CIFAR10)}
 SHARES: Mapping[tuple[str, str], float] = {  # of the time
-    ("fashion-mnist", BEST): 0.2,
+    ("fashion-mnist", BEST): 0.35,
     ("fashion-mnist", "velocity-diffusion"): 0.18,
     ("fashion-mnist", "denoising-autoencoder"): 0.04,
     ("fashion-mnist", "conv-vae"): 0.04,
-    ("cifar10", BEST): 0.4,
+    ("cifar10", BEST): 0.25,
     ("cifar10", "velocity-diffusion"): 0.14,
 }
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
