@@ -85,8 +85,8 @@ def augment(
     goes on where it was if it is given again.
 
     Args:
-        per_class: Pictures that each class shall have, with its training pictures: a class of 60 gets 5,940 for
-            6000, and one that has as many gets none. By default as many as the largest class has.
+        per_class: Pictures that each class shall have, its training pictures among them: for 6000, a class of 60
+            gets 5,940. By default as many as the largest class has.
         out: Folder of the pictures; the record is the .csv of its name beside it. By default in the run folder.
         filter: Score of a candidate: the probability of its class, by a classifier trained on the real data; or
             the output of the model's discriminator; or none, which keeps all but copies.
@@ -100,30 +100,23 @@ def augment(
         The counts of each class, the accuracies, and the paths that were written; `table` reads the record.
 
     Raises:
-        UsageError: no such run, no class with fewer pictures, or an `out` that holds something else.
-        GenlabError: the model does not generate pictures of a class, or has no discriminator.
+        GenlabError: no such run, no class with fewer pictures, an `out` that holds something else, or a model that
+            does not generate pictures of a class.
     """
-    from genlab.applications.augment import COLUMNS, VERDICTS, Augmenter, drawing_classes, gaps_of
+    from genlab.applications.augment import COLUMNS, VERDICTS, Augmenter, gaps_of
     from genlab.applications.augment_filter import filter_of, neighbourhood
     from genlab.applications.rows import rows
     from genlab.core.device import device_of
-    from genlab.runs.data import open_recorded, plan_of
-    from genlab.runs.extractors import find_extractor, require
-    from genlab.runs.phases import resized
+    from genlab.runs.extractors import find_extractor
 
-    if per_class is not None and per_class < 1:
-        raise UsageError(f"--per-class must be at least 1, not {per_class}.")
-    require(extractor)
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
-    source = resized(open_recorded(opened.folder, plan_of(opened.folder).settings, data), opened.spec)
-    drawing_classes(opened.model, source.train)
+    source = _source(opened, data)
     gaps, shape = gaps_of(source.train, per_class), source.train.spec.target.shape
     options = {"filter": filter, "keep": keep, "seed": seed, **sampling}
     folder, record = _places(out, opened.place("augmented", per_class, **options).with_suffix(""))
-    chosen = filter_of(filter, keep, opened.model, source)
     near = partial(neighbourhood, find_extractor(extractor, device_of(opened.model), source), source)
-    wanted = {printable(gap.name): gap.missing for gap in gaps}
-    what = {"verb": "augment", "weights": opened.weights, "data": source.train.fingerprint, "classes": wanted}
+    chosen = filter_of(filter, keep, opened.model, source)
+    what = {"verb": "augment", "weights": opened.weights, "data": source.train.fingerprint, "per class": per_class}
     request = {**what, **options, "keep": chosen.keep, "extractor": extractor}
     with rows(record, COLUMNS, request) as written:
         filled = Augmenter(opened.model, chosen, near, seed, folder, written, shape).fill(gaps)
@@ -131,6 +124,21 @@ def augment(
         verdicts = [VERDICTS[int(code)] for code in written.values[:, -1]]
         written.finish({"verdict": verdicts, "seed": [seed] * len(verdicts)})
     return Augmented(folder, record, filled, measured)
+
+
+def _source(opened: Opened, data: SourceName) -> "Source":
+    """Return the data of a run whose model draws pictures of a given class, at the model's size.
+
+    Raises:
+        GenlabError: it does not draw them.
+    """
+    from genlab.applications.augment import drawing_classes
+    from genlab.runs.data import open_recorded, plan_of
+    from genlab.runs.phases import resized
+
+    source = resized(open_recorded(opened.folder, plan_of(opened.folder).settings, data), opened.spec)
+    drawing_classes(opened.model, source.train)
+    return source
 
 
 def _places(out: File | None, default: Path) -> tuple[Path, Path]:
