@@ -93,8 +93,8 @@ def compress(
 ) -> Compressed:
     """Compress pictures into a .glz file of rounded latents, which `genlab decompress` decodes with the run.
 
-    Pictures are resized to the size of the model without cropping; the file keeps their names and sizes. A command
-    that was killed goes on where it was if it is given again.
+    Pictures are resized to the size of the model without cropping; the file keeps their names and sizes. A killed
+    command goes on where it was.
 
     Args:
         path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
@@ -108,8 +108,7 @@ def compress(
         The size of the file and what was done to pictures; with `curve`, its points.
 
     Raises:
-        UsageError: no such run or path, a `step` out of range, an `out` that is no .glz, or too few pictures for
-            a curve.
+        UsageError: no such run or path, a bad `step` or `out`, or too few pictures for a curve.
         GenlabError: the model has no latents to round.
     """
     if not 1 <= step <= 1000:
@@ -123,32 +122,23 @@ def compress(
     from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
-    coder = Coder(opened.model, opened.spec.target)
-    with originals(path, opened.spec.target) as given:
+    target = opened.spec.target
+    coder = Coder(opened.model, target)
+    with originals(path, target) as given:
         place = _glz_file(out, opened.place("compressed", given.title, step=step).with_suffix(SUFFIX))
         if curve:
             refuse_few(given.count)
         code = open_code(coder, opened.folder, opened.weights, step, data)
         header = Header(bytes.fromhex(opened.weights)[:16], code.scales.digest, step)
-        request = {"header": header.packed().hex(), "data": given.stamp}
-        with writer(place, header, request) as into:
+        with writer(place, header, {"header": header.packed().hex(), "data": given.stamp}) as into:
             rejected = compress_each(coder, code, given, into, progress=True)
             if not into.names:
                 raise unreadable(path, rejected)
             into.finish()
-        content = content_of(place, opened.spec.target)
         drawn = curve_of(coder, code.scales, header, given, place) if curve else None
-    return Compressed(
-        len(content.files),
-        place.stat().st_size,
-        opened.spec.target.shape,
-        step,
-        content.squashed,
-        content.beyond,
-        rejected,
-        place,
-        drawn,
-    )
+    made, length = content_of(place, target), place.stat().st_size
+    done = (len(made.files), length, target.shape, step, made.squashed, made.beyond)
+    return Compressed(*done, rejected, place, drawn)
 
 
 def _glz_file(out: File | None, default: Path) -> Path:
