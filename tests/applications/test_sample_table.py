@@ -32,14 +32,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> genlab.Run:
     root = tmp_path_factory.mktemp("runs")
     options = {"width": 4, "latent": 3, "steps": 2, "batch_size": 8, "quiet": True}
-    return genlab.train("vae", data=data, label="fraud", root=root, **options)
+    return genlab.train("table-vae", data=data, label="fraud", root=root, **options)
 
 
 @pytest.fixture(scope="module")
 def conditional(data: Path, tmp_path_factory: pytest.TempPathFactory) -> genlab.Run:
     root = tmp_path_factory.mktemp("runs")
     options = {"width": 4, "latent": 3, "steps": 2, "batch_size": 8, "quiet": True, "architecture": "mlp"}
-    return genlab.train("conditional-vae", data=data, label="fraud", root=root, **options)
+    return genlab.train(
+        "conditional-vae", data=data, label="fraud", root=root, reconstruction="gaussian", **options
+    )
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -128,7 +130,7 @@ def test_a_picture_shows_histograms(run: genlab.Run, tmp_path: Path) -> None:
 
 
 def test_pictures_are_no_rows(tmp_path: Path, run: genlab.Run) -> None:
-    pictures = genlab.train("vae", data="digits", size=16, width=4, steps=1, root=tmp_path, quiet=True)
+    pictures = genlab.train("table-vae", data="digits", size=16, width=4, steps=1, root=tmp_path, quiet=True)
     with pytest.raises(UsageError, match="rows of a table, but this model makes pictures"):
         genlab.sample(pictures, out=tmp_path / "rows.csv")
     with pytest.raises(UsageError, match=r"for rows of a table a \.csv"):
@@ -138,16 +140,18 @@ def test_pictures_are_no_rows(tmp_path: Path, run: genlab.Run) -> None:
 def test_a_data_frame_is_data_and_input(tmp_path: Path) -> None:
     frame = Frame({"a": [float(at % 7) / 3 for at in range(60)], "b": ["x", "y"] * 30, "long": list("uvw" * 20)})
     options = {"root": tmp_path, "width": 4, "latent": 3, "batch_size": 8, "quiet": True}
-    run = genlab.train("vae", data=frame, label="long", steps=1, **options)
+    run = genlab.train("table-vae", data=frame, label="long", steps=1, **options)
     assert genlab.encode(run, frame).rows == 60
-    assert genlab.resume(run, steps=2, quiet=True).step == 2
+    assert genlab.resume(run, steps=2, stretch_schedule=True, quiet=True).step == 2
     with pytest.raises(UsageError, match="no such column"):
-        genlab.train("vae", data=frame, label="short", steps=1, **options)
+        genlab.train("table-vae", data=frame, label="short", steps=1, **options)
 
 
 def test_a_run_on_a_table_goes_on(data: Path, tmp_path: Path) -> None:
-    run = genlab.train("vae", data=data, label="fraud", root=tmp_path, width=4, steps=1, batch_size=8, quiet=True)
-    genlab.resume(run, steps=2, quiet=True)
+    run = genlab.train(
+        "table-vae", data=data, label="fraud", root=tmp_path, width=4, steps=1, batch_size=8, quiet=True
+    )
+    genlab.resume(run, steps=2, stretch_schedule=True, quiet=True)
     data.write_text(data.read_text() + "9.99,EUR,card,0\n")
     with pytest.raises(genlab.GenlabError, match=r"no longer what.*fingerprints was"):
         genlab.resume(run, steps=3, quiet=True)

@@ -100,7 +100,10 @@ def test_a_log_of_a_loss_alone_may_be_any_familys(genlab: Genlab, tmp_path: Path
         ("doctor {log} --map loss", ["--map takes SIGNAL=COLUMN"]),
         ("doctor {log} --map los=errD", ['no signal "los"', 'Did you mean "loss"?']),
         ("doctor {log} --map loss=errr", ['no column "errr"', "Choices: iter, errD, errG"]),
-        ("doctor {log} --family gun", ["--family can be autoencoder, vae, gan, flow, diffusion, ", 'not "gun"']),
+        (
+            "doctor {log} --family gun",
+            ["--family can be autoencoder, denoiser, vae, gan, flow, ", 'not "gun"'],
+        ),
     ],
 )
 def test_mistakes(line: str, words: list[str], genlab: Genlab, runs: Path, log: Path) -> None:

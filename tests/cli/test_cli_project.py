@@ -92,7 +92,7 @@ def test_files_are_projected_and_what_is_no_picture_is_said(
 
 
 def test_a_picture_that_is_read_is_not_replaced_by_the_strip(runs: Path, pictures: Path) -> None:
-    with pytest.raises(UsageError, match="is one of the pictures that are read"):
+    with pytest.raises(UsageError, match="is one of the files that are read"):
         package.project("dcgan", pictures, out=pictures / "a.npz", root=runs, **QUICK)
 
 

@@ -102,7 +102,7 @@ def test_a_data_set_of_defects_is_measured_with_its_masks(run: package.Run, bott
 
 def test_no_picture_that_is_read_is_written_over(run: package.Run, tmp_path: Path, digits: np.ndarray) -> None:
     _save(digits[0], tmp_path / "a.png")
-    with pytest.raises(UsageError, match=r"a\.png is one of the pictures that are read"):
+    with pytest.raises(UsageError, match=r"a\.png is one of the files that are read"):
         package.score(run, tmp_path, by=["features"], out=tmp_path / "a.csv")
     with pytest.raises(UsageError, match=r"--heatmaps .* lies in"):
         package.score(run, tmp_path, heatmaps=tmp_path / "maps")

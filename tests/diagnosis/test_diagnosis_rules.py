@@ -487,7 +487,7 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
-ALL = (*ADVERSARIAL, "vae", "autoencoder", "diffusion", "flow")
+ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow")
 HEADINGS = {
     ALL: "In any training",
     ADVERSARIAL: "In GANs",

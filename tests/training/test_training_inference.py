@@ -41,6 +41,11 @@ class Told(nn.Module):
 class Mender(nn.Module):
     """Spoils images by 1 and gives back what it is shown."""
 
+    uses_sigma = False
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
+        return x
+
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return x + 1
 

@@ -106,6 +106,8 @@ def test_a_discriminator_that_memorises_prefers_what_it_was_trained_on() -> None
 class Scaling(nn.Module):
     """Gives `scale` times an image back, through a code of which two dimensions of four are in use."""
 
+    uses_sigma = False
+
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
@@ -115,6 +117,9 @@ class Scaling(nn.Module):
         return torch.stack([pixels[:, 0], pixels[:, 1], torch.zeros(len(pixels)), pixels[:, 2] * 1e-4], 1)
 
     def reconstruct(self, x: Tensor, condition: Condition = NONE) -> Tensor:
+        return self.scale * x
+
+    def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         return self.scale * x
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -17,13 +17,13 @@ _SUMMARIES: Mapping[str, str] = {
         beside the whole squared error in [-1, 1], and Adam.""",
     "denoising-autoencoder": """Autoencoder that restores corrupted images (Vincent et al., 2010, JMLR 11).
         Published: masking, salt-and-pepper and Gaussian corruption, layers trained one by one.""",
+    "compressive-autoencoder": """Autoencoder whose rounded latents take few bits (Ballé et al., 2017, ICLR).
+        Published: convolutions with generalised normalisation, a piecewise linear density of each latent. Here: a
+        learned transform that begins as the cosine transform, a perceptron beside it, and logistic densities.""",
     "dncnn": """Network that finds the noise in pictures, of any strength (Zhang et al., 2017, arXiv:1608.03981).
         Published: 17 to 20 layers at full resolution with batch normalisation, patches of 400 photographs. Here:
         half the resolution as in FFDNet (arXiv:1710.04026), residual blocks without normalisation, and half of the
         noisy pictures clipped as files are; batches of 16.""",
-    "compressive-autoencoder": """Autoencoder whose rounded latents take few bits (Ballé et al., 2017, ICLR).
-        Published: convolutions with generalised normalisation, a piecewise linear density of each latent. Here: a
-        learned transform that begins as the cosine transform, a perceptron beside it, and logistic densities.""",
     "vae": """Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).
         Published: 500 hidden units, batches of 100, Adagrad. Here: Adam.""",
     "conv-vae": """Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).
