@@ -30,10 +30,11 @@ import genlab
 from budget import DONE, RARELY
 from genlab.bench.page import Row, Section
 from genlab.core.batch import AT_ONCE
+from genlab.core.column import Column
 from genlab.core.contract import BoundsLikelihood, Reconstructs
 from genlab.core.modality import Modality
 from genlab.core.random import generator
-from genlab.core.table import Column, Table
+from genlab.core.table import Table
 from genlab.data.dataset import Dataset, Source, fingerprint
 from genlab.recipes.presets import PRESETS, TABLES
 

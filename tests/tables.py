@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from genlab.core.column import Column
 from genlab.core.modality import Modality
-from genlab.core.table import Column, Table
+from genlab.core.table import Table
 from genlab.data.dataset import Dataset, Source, fingerprint
 
 TABLE = Table(

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import tables
+from genlab.core.column import Column
 from genlab.core.modality import DataSpec
-from genlab.core.table import WIDEST, Column, Table
+from genlab.core.table import WIDEST, Table
 
 ROWS = tables.rows(200, 0)
 DRAWS = torch.rand(ROWS.shape, generator=torch.Generator().manual_seed(0))

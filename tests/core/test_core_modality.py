@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from genlab.core import yaml12
+from genlab.core.column import Column
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.modality import MODALITIES, Classes, DataSpec, Images, Modality, Points
 from genlab.core.pictures import image_grid, scatter_plot
-from genlab.core.table import Column, Table
+from genlab.core.table import Table
 
 DIGITS = Classes(("no", "1", "null", "größer", "a: b"))  # names that YAML could take for something else
 ROWS = Table(

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genlab.core.table import BINS, Column, Table
+from genlab.core.column import BINS, Column
+from genlab.core.table import Table
 
 AMOUNT = Column("amount", mean=20.0, deviation=5.0, low=0.0, high=50.0, decimals=2, missing=True)
 AGE = Column("age", mean=40.0, deviation=10.0, low=18.0, high=90.0, decimals=0)

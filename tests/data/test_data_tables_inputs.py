@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from genlab.core.column import Column
 from genlab.core.errors import DataError, UsageError
 from genlab.core.modality import Images
-from genlab.core.table import Column, Table
+from genlab.core.table import Table
 from genlab.data.dataset import Rejected
 from genlab.data.originals import Original, originals
 

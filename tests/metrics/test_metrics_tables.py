@@ -5,7 +5,8 @@ from scipy.stats import ks_2samp
 from scipy.stats.contingency import association
 
 import tables as table_rows
-from genlab.core.table import Column, Table
+from genlab.core.column import Column
+from genlab.core.table import Table
 from genlab.metrics import tables
 
 TABLE = table_rows.TABLE

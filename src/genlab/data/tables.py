@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from genlab.core.column import Column
 from genlab.core.errors import DataError
-from genlab.core.table import Column, Table
+from genlab.core.table import Table
 from genlab.core.text import counted, few, printable
 from genlab.data.arrays import ROWS
 from genlab.data.dataset import Array, Dataset, IntArray, Rejected, Source, Values, fingerprint

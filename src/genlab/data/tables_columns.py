@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from genlab.core.column import MOST_DECIMALS, Column
 from genlab.core.errors import DataError
-from genlab.core.table import MOST_DECIMALS, Column, Table
+from genlab.core.table import Table
 from genlab.core.text import few
 from genlab.data.dataset import IntArray, Split, chunks
 from genlab.data.tables_cells import Cells

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from genlab.core.column import Column
 from genlab.core.errors import DataError, UsageError, suggestion
-from genlab.core.table import MOST_ENTRIES, Column, Table
+from genlab.core.table import MOST_ENTRIES, Table
 from genlab.core.text import counted, few
 from genlab.data.tables_cells import Raw
 from genlab.data.tables_columns import MOST_CHOICES, RULE, Survey

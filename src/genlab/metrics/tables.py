@@ -17,7 +17,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from genlab.core.table import Column, Table
+from genlab.core.column import Column
+from genlab.core.table import Table
 from genlab.metrics.neighbours import nearest
 
 Floats = npt.NDArray[np.float64]
