@@ -12,6 +12,7 @@ from genlab.core.text import aligned, counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import output_of
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -36,7 +37,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, eq=False)
-class Clustered:
+class Clustered(Pictured):
     """Clusters of examples, and where they were written."""
 
     clusters: Sequence[Cluster]
@@ -59,7 +60,7 @@ class Clustered:
             "clusters": [asdict(each) for each in self.clusters],
             "agreement": {space: dict(each) for space, each in self.agreement.items()},
             "fitted": self.fitted,
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "path": str(self.path),
         }
 
@@ -67,7 +68,7 @@ class Clustered:
         return f"<Clustered {len(self.clusters)} clusters {self.path}>"
 
     def __str__(self) -> str:
-        rejected = [f"rejected  {item.path}: {item.reason}" for item in self.rejected]
+        rejected = rejections(self.rejected)
         rows = []
         for number, each in enumerate(self.clusters):
             shares = [f"{printable(c)} {100 * n / each.size:.0f} %" for c, n in list(each.classes.items())[:3]]
@@ -77,11 +78,6 @@ class Clustered:
         head = [["agreement with the classes", *next(iter(self.agreement.values()))]] if table else []
         lines = [*rejected, aligned(rows), f"k-means of {self.fitted}"]
         return "\n".join([*lines, *([aligned([*head, *table])] if table else []), str(self.path)])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

@@ -10,6 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
+from genlab.verbs.result import in_pixels, reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
 
@@ -49,7 +50,7 @@ class Compressed:
             "step": self.step,
             "squashed": self.squashed,
             "beyond": self.beyond,
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "path": str(self.path),
             **({"curve": self.curve.values()} if self.curve else {}),
         }
@@ -58,16 +59,13 @@ class Compressed:
         return f"<Compressed {self.pictures} pictures {self.path}>"
 
     def __str__(self) -> str:
-        channels, height, width = self.shape
-        size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
-        odd = f"squashed to the model's {size}, because their aspect ratio differs: {self.squashed}"
         moved = f"{counted(self.beyond, 'latent')} beyond those of the training pictures: moved into their range"
         return "\n".join(
             [
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
-                f"{counted(self.pictures, 'picture')} of {size}: {self.length:,} bytes, "
+                *rejections(self.rejected),
+                f"{counted(self.pictures, 'picture')} of {in_pixels(self.shape)}: {self.length:,} bytes, "
                 f"{self.bits_per_pixel:.3f} bits per pixel at --step {self.step}",
-                *([odd] if self.squashed else []),
+                *squashed(self.squashed, self.shape),
                 *([moved] if self.beyond else []),
                 *([str(self.curve)] if self.curve else []),
                 str(self.path),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.reading import Direction, Pairs
 from genlab.core.text import listed
 from genlab.verbs.options import File, SourceName
+from genlab.verbs.result import Pictured
 from genlab.verbs.using import png_file
 from genlab.verbs.verb import verb
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class Described(Pictured):
     """A source of data, what it contains, and where some of its examples were drawn."""
 
     source: "Source"
@@ -44,11 +45,6 @@ class Described:
     def __str__(self) -> str:
         warned = [f"warning: {text}" for text in self.warnings]
         return "\n".join([listed(self.description), *warned, str(self.path)])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

@@ -26,7 +26,7 @@ class Decompressed:
         return {"pictures": self.pictures, "squashed": self.squashed, "path": str(self.path)}
 
     def __str__(self) -> str:
-        odd = f"were squashed to the shape of the model and back: {self.squashed}"
+        odd = f"squashed to the shape of the model and back, because their aspect ratio differs: {self.squashed}"
         shown = f"{counted(self.pictures, 'picture')}, decoded and written in their original sizes"
         return "\n".join([shown, *([odd] if self.squashed else []), str(self.path)])
 

@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import output_of
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -25,7 +26,7 @@ BETTER = 0.1  # dB that a baseline has to be ahead to be named better
 
 
 @dataclass(frozen=True, eq=False)
-class Denoised:
+class Denoised(Pictured):
     """Pictures without their noise, and where they were written."""
 
     path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
@@ -60,8 +61,8 @@ class Denoised:
         return {
             "pictures": self.count,
             **self.means,
-            "rejected": {item.path: item.reason for item in self.done.rejected},
-            "unmatched": {item.path: item.reason for item in self.done.unmatched},
+            "rejected": reasons(self.done.rejected),
+            "unmatched": reasons(self.done.unmatched),
             "larger": self.done.larger,
             "smaller": self.done.smaller,
             "path": str(self.path),
@@ -77,7 +78,7 @@ class Denoised:
         more = len(unmatched) - MOST_LINES
         return "\n".join(
             [
-                *(f"rejected  {item.path}: {item.reason}" for item in self.done.rejected),
+                *rejections(self.done.rejected),
                 *(f"not measured  {item.path}: {item.reason}" for item in unmatched[:MOST_LINES]),
                 *([f"… and {counted(more, 'more picture')}; --json lists all"] if more > 0 else []),
                 *self._sizes(),
@@ -116,11 +117,6 @@ class Denoised:
                     f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or use dncnn."
                 )
         return lines
-
-    def _repr_png_(self) -> bytes | None:
-        from genlab.core.pictures import png
-
-        return None if self.picture is None else png(self.picture)
 
 
 @verb

@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import TABLES, output_of, refuse_source, refuse_too_many
+from genlab.verbs.result import Pictured, reasons
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -33,7 +34,7 @@ SHOWN = 16  # pictures that are kept besides being written
 
 
 @dataclass(frozen=True, eq=False)
-class Edited:
+class Edited(Pictured):
     """Edited pictures, and where they were written."""
 
     names: Sequence[str]
@@ -84,11 +85,6 @@ class Edited:
                 str(self.path),
             ]
         )
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb
@@ -277,6 +273,6 @@ def _result(
         opened.spec.target,
         sources,
         in_pixels,
-        {item.path: item.reason for item in rejected},
+        reasons(rejected),
         notes if sources is not None else notes[:1],
     )

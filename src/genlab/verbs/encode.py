@@ -10,6 +10,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import refuse_source, table_file
+from genlab.verbs.result import reasons, rejections
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
 
@@ -36,7 +37,7 @@ class Encoded:
 
     def values(self) -> dict[str, Any]:
         """Return the result as plain values for JSON, without the latents."""
-        rejected = {item.path: item.reason for item in self.rejected}
+        rejected = reasons(self.rejected)
         return {"rows": self.rows, "latent": self.latent, "rejected": rejected, "path": str(self.path)}
 
     def __repr__(self) -> str:
@@ -45,7 +46,7 @@ class Encoded:
     def __str__(self) -> str:
         return "\n".join(
             [
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
+                *rejections(self.rejected),
                 f"{counted(self.rows, 'row')} of {counted(self.latent, 'latent')}",
                 str(self.path),
             ]

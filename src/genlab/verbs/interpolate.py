@@ -10,6 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, PathsName, RunName, SourceName
+from genlab.verbs.result import Pictured, rejections
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -25,7 +26,7 @@ MOST = 100  # rows between all images of a folder, by default
 
 
 @dataclass(frozen=True, eq=False)
-class Interpolated:
+class Interpolated(Pictured):
     """Images along paths through latent space, and where they were written."""
 
     frames: "Tensor"  # (stretches, frames, C, H, W) in [-1, 1]
@@ -49,11 +50,6 @@ class Interpolated:
             shown = ", ".join(self.classes)
             lines.insert(0, f"classes of the ends: {shown}; between two classes, the class changes half-way")
         return "\n".join(lines)
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb
@@ -186,7 +182,7 @@ def _read(opened: Opened, between: object, stretches: int | None) -> "tuple[Tens
             total += given.count
     if not examples:
         raise unreadable(Path(str(places[0])), rejected)
-    notes = [f"rejected  {item.path}: {item.reason}" for item in rejected]
+    notes = rejections(rejected)
     _, height, width = (*opened.spec.target.shape, 1, 1)[:3]
     squashed = sum(each.size[0] * width != each.size[1] * height for each in examples if each.size)
     if squashed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class Mapped(Pictured):
     """Maps of examples, and where they were written."""
 
     examples: "Examples"
@@ -39,7 +40,7 @@ class Mapped:
             "examples": len(self.examples.names),
             "of": self.examples.count,
             "trustworthiness": {panel.title: panel.trustworthiness for panel in self.panels},
-            "rejected": {item.path: item.reason for item in self.examples.rejected},
+            "rejected": reasons(self.examples.rejected),
             "path": str(self.path),
             "page": str(self.page),
         }
@@ -48,15 +49,10 @@ class Mapped:
         return f"<Mapped {len(self.examples.names)} examples {self.path}>"
 
     def __str__(self) -> str:
-        rejected = [f"rejected  {item.path}: {item.reason}" for item in self.examples.rejected]
+        rejected = rejections(self.examples.rejected)
         panels = [f"{panel.trustworthiness:.3f}  {panel.title}" for panel in self.panels]
         head = "trustworthiness: how far neighbours on the map are neighbours in the space (1: all, 0.5: chance)"
         return "\n".join([*rejected, self.examples.note, head, *panels, str(self.path), str(self.page)])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

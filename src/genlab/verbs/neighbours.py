@@ -10,6 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -28,7 +29,7 @@ MOST = 1000  # samples, and neighbours
 
 
 @dataclass(frozen=True, eq=False)
-class Neighboured:
+class Neighboured(Pictured):
     """Pictures with their nearest neighbours, and where they were written."""
 
     asked: "Queries"
@@ -99,7 +100,7 @@ class Neighboured:
             "same_class": dict(self.same_class),
             "copies": {space: asdict(each) for space, each in self.copies.items()},
             "notes": list(self.notes),
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "path": str(self.path),
             "table": str(self.table),
         }
@@ -108,7 +109,7 @@ class Neighboured:
         return f"<Neighboured {len(self.names)} {self.path}>"
 
     def __str__(self) -> str:
-        lines = [f"rejected  {item.path}: {item.reason}" for item in self.rejected]
+        lines = rejections(self.rejected)
         for at, name in enumerate(self.names[:MOST_LINES]):
             pairs = ", ".join(f"{printable(other)} ({distance:.3g})" for other, distance in self.nearest(at))
             lines.append(f"{printable(name)}: {pairs}")
@@ -122,11 +123,6 @@ class Neighboured:
                 f"held-out ones (medians); {counted(each.copies, 'sample')} nearer than the nearest 1 % of them"
             )
         return "\n".join([*lines, *self.notes, str(self.path), str(self.table)])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

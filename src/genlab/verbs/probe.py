@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
+from genlab.verbs.result import Pictured
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
+class Probed(Pictured):
     """Accuracies of probes, and where their curves were written."""
 
     accuracies: "Sequence[Accuracy]"
@@ -56,11 +57,6 @@ class Probed:
             cells = [f"{a.mean:.3f}" + (f" ± {a.deviation:.3f}" if a.deviation is not None else "") for a in mine]
             table.append([space, probe, *cells])
         return "\n".join([aligned(table), *self.notes, str(self.path)])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

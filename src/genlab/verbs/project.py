@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import refuse_source, table_file
+from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -35,7 +36,7 @@ ABOUT: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Projected:
+class Projected(Pictured):
     """Projections of examples, and where they were written."""
 
     names: Sequence[str]
@@ -85,7 +86,7 @@ class Projected:
             "rows": len(self.names),
             "psnr": dict(self.psnr),
             "errors": {n: dict(zip(self.names, each, strict=True)) for n, each in self.errors.items()},
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "squashed": self.squashed,
             "notes": list(self.notes),
             "path": str(self.path),
@@ -100,14 +101,12 @@ class Projected:
         more = len(self.names) - MOST_LINES
         means = {name: sum(each) / len(each) for name, each in self.errors.items()}
         levels = {name: f", {value:.2f} dB" for name, value in self.psnr.items()}
-        size = "x".join(map(str, self.target.shape[:0:-1]))
-        odd = f"squashed to the model's {size} pixels, because their aspect ratio differs: {self.squashed}"
         return "\n".join(
             [
                 *(f"{error:.5f}  {name}" for name, error in shown),
                 *([f"… and {counted(more, 'more row')}; --json lists all"] if more > 0 else []),
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
-                *([odd] if self.squashed else []),
+                *rejections(self.rejected),
+                *squashed(self.squashed, self.target.shape),
                 *self.notes,
                 f"mean squared error per number, of {counted(len(self.names), 'row')}:",
                 *(f"{mean:.5f}{levels.get(name, '')}  {ABOUT[name]}" for name, mean in means.items()),
@@ -115,11 +114,6 @@ class Projected:
                 str(self.strip),
             ]
         )
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

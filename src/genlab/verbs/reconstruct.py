@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import output_of, refuse_source, refuse_too_many
+from genlab.verbs.result import Pictured, in_pixels, reasons, rejections, squashed
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -25,7 +26,7 @@ MOST_LINES = 100  # of errors; the result has all of them
 
 
 @dataclass(frozen=True, eq=False)
-class Reconstructed:
+class Reconstructed(Pictured):
     """Images with their reconstructions, and where they were written."""
 
     names: Sequence[str]
@@ -49,7 +50,7 @@ class Reconstructed:
         return {
             "mean_squared_error": self.errors.mean().item(),
             "errors": dict(zip(self.names, self.errors.tolist(), strict=True)),
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "squashed": self.squashed,
             "path": str(self.path),
         }
@@ -68,7 +69,7 @@ class Reconstructed:
             [
                 *(f"{error:.5f}  {name}" for name, error in errors),
                 *([f"… and {counted(more, 'more image')}; --json lists all"] if more > 0 else []),
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
+                *rejections(self.rejected),
                 mean,
                 *self._sizes(),
                 str(self.path),
@@ -79,16 +80,9 @@ class Reconstructed:
         """Return what was done to the sizes of the images."""
         if self.target.spatial != 2:
             return ()
-        channels, height, width = self.target.shape
-        size = f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
-        odd = f"squashed to the model's {size}, because their aspect ratio differs: {self.squashed}"
-        singly = f"reconstructed at the model's {size} and written in their original sizes"
-        return [*([odd] if self.squashed else []), *([] if self.path.suffix.lower() == ".png" else [singly])]
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
+        shape = self.target.shape
+        singly = f"reconstructed at the model's {in_pixels(shape)} and written in their original sizes"
+        return [*squashed(self.squashed, shape), *([] if self.path.suffix.lower() == ".png" else [singly])]
 
 
 @verb

@@ -11,6 +11,7 @@ from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.output import output_of, refuse_too_many
+from genlab.verbs.result import Pictured
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -27,7 +28,7 @@ LONGEST = 60  # letters of labels in a file name
 
 
 @dataclass(frozen=True, eq=False)
-class Sampled:
+class Sampled(Pictured):
     """Samples with their conditions, and where they were written."""
 
     samples: (
@@ -86,11 +87,6 @@ class Sampled:
         left = f'the labels, column "{label}", are not generated: the model is not conditioned on them'
         unlabelled = [left] if label is not None and "label" not in self.condition else []
         return "\n".join([f"{counted(self.number, 'row')} in {self.path}{there}", *unlabelled])
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

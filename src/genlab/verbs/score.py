@@ -11,6 +11,7 @@ from genlab.core.text import aligned, counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName
 from genlab.verbs.output import refuse_inside, refuse_source, table_file
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
 
@@ -23,7 +24,7 @@ MOST_COLUMNS = 16  # of the printed table
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class Scored(Pictured):
     """Anomaly scores of examples, their figures if it is known what is anomalous, and where they were written."""
 
     rows: int  # number of examples
@@ -52,7 +53,7 @@ class Scored:
             "thresholds": dict(self.thresholds),
             "meanings": dict(self.meanings),
             "notes": list(self.notes),
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "path": str(self.path),
             "picture": str(self.path.with_suffix(".png")),
             "heatmaps": self.heatmaps and str(self.heatmaps),
@@ -75,7 +76,7 @@ class Scored:
                 aligned(lines),
                 *([f"… and {counted(more, 'more figure')} of each; --json has all"] if more > 0 else []),
                 *self.notes,
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
+                *rejections(self.rejected),
                 f"{counted(self.rows, 'row')}; higher scores are more anomalous",
                 *(
                     str(path)
@@ -84,11 +85,6 @@ class Scored:
                 ),
             ]
         )
-
-    def _repr_png_(self) -> bytes:
-        from genlab.core.pictures import png
-
-        return png(self.picture)
 
 
 @verb

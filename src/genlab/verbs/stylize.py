@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName
 from genlab.verbs.output import output_of, refuse_source
+from genlab.verbs.result import reasons, rejections
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -40,7 +41,7 @@ class Stylized:
         """Return what was done as plain values for JSON."""
         return {
             "names": list(self.names),
-            "rejected": {item.path: item.reason for item in self.rejected},
+            "rejected": reasons(self.rejected),
             "side": self.side,
             "reduced": self.reduced,
             "losses": [list(pair) for pair in self.losses],
@@ -58,7 +59,7 @@ class Stylized:
         optimised = list(zip(self.names, self.losses, strict=False))[:MOST_LINES]
         return "\n".join(
             [
-                *(f"rejected  {item.path}: {item.reason}" for item in self.rejected),
+                *rejections(self.rejected),
                 *(f"loss {first:.4g} to {last:.4g}  {name}" for name, (first, last) in optimised),
                 *([larger] if self.reduced else []),
                 f"{counted(len(self.names), 'picture')} stylized",

@@ -11,6 +11,7 @@ from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import output_of, refuse_source
+from genlab.verbs.result import reasons
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -187,7 +188,7 @@ def _result(
         smaller=done.smaller,
         squashed=done.squashed,
         tiled=tiled,
-        rejected={item.path: item.reason for item in done.rejected},
+        rejected=reasons(done.rejected),
         folders=folders,
     )
 

@@ -1,0 +1,45 @@
+"""What the results of verbs share: their picture in a notebook, and what they say of files and sizes."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from genlab.core.pictures import Picture
+    from genlab.data.dataset import Rejected
+
+
+class _HasPicture(Protocol):
+    @property
+    def picture(self) -> "Picture | None": ...
+
+
+class Pictured:
+    """A result that a notebook shows as its `picture`."""
+
+    def _repr_png_(self: _HasPicture) -> bytes | None:
+        from genlab.core.pictures import png
+
+        picture = self.picture
+        return None if picture is None else png(picture)
+
+
+def reasons(rejected: "Iterable[Rejected]") -> dict[str, str]:
+    """Return why files were rejected, by their paths."""
+    return {item.path: item.reason for item in rejected}
+
+
+def rejections(rejected: "Iterable[Rejected]") -> list[str]:
+    """Return a line for each rejected file."""
+    return [f"rejected  {item.path}: {item.reason}" for item in rejected]
+
+
+def in_pixels(shape: Sequence[int]) -> str:
+    """Return the size of pictures (C, H, W) in words."""
+    channels, height, width = shape
+    return f"{width}x{height} pixels{' in grey' if channels == 1 else ''}"
+
+
+def squashed(count: int, shape: Sequence[int]) -> list[str]:
+    """Return a line on the pictures that were squashed to the shape (C, H, W) of the model, if there are any."""
+    size = in_pixels(shape) if count else ""
+    return [f"squashed to the model's {size}, because their aspect ratio differs: {count}"] if count else []
