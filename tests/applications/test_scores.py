@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import genlab
-from genlab.applications.normals import Calibrated, Thinned, _calibrated, _combined
+from genlab.applications.normals import Calibrated, _calibrated, _combined
 from genlab.applications.scores import BASELINES, Tools, chosen, components, embedded, neighbours
 from genlab.core.contract import DiscriminatorOutput
 from genlab.core.errors import GenlabError, UsageError
@@ -59,12 +59,6 @@ def test_normal_examples_are_scored_without_themselves() -> None:
     assert single.score({"features": NORMAL[1:2]}) == pytest.approx(
         np.linalg.norm(NORMAL[1] - NORMAL[0]), rel=1e-5
     )
-
-
-def test_too_many_normal_examples_are_thinned_out_evenly() -> None:
-    kept = [name for name in map(str, range(5000)) if name not in Thinned(1000, 5000)]
-    assert 900 < len(kept) < 1100
-    assert not any(name in Thinned(1000, 1000) for name in kept)
 
 
 @pytest.mark.parametrize("preset", ["conditional-vae", "realnvp", "ddpm"])

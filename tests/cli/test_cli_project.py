@@ -44,7 +44,7 @@ def test_projections_are_latents_that_decode_to_what_was_measured(runs: Path, tm
     assert (errors <= (start - torch.from_numpy(digits(5))).square().flatten(1).mean(1) + 1e-5).all()
     assert found.columns.keys() == {"source", "projection", "nearest", "PCA"}
     assert set(found.psnr) == {"projection", "nearest", "PCA"}
-    assert found._repr_png_() == found.strip.read_bytes()
+    assert found._repr_png_() == found.picture_path.read_bytes()
 
 
 def test_an_encoder_gives_the_start_of_a_projection(runs: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_files_are_projected_and_what_is_no_picture_is_said(
     code, out, _ = genlab("project", "dcgan", pictures, *options, "--out", tmp_path / "a.npz")
     assert code == 0
     assert "rejected  broken.png: " in out
-    assert "squashed to the model's 16x16 pixels, because their aspect ratio differs: 2" in out
+    assert "squashed to the model's 16x16 pixels in grey, because their aspect ratio differs: 2" in out
     assert "dB  nearest training example, in pixels" in out
     code, out, _ = genlab("project", "dcgan", pictures, *options, "--out", tmp_path / "b.npz", "--json")
     assert code == 0
@@ -222,4 +222,4 @@ def test_points_are_projected_too(tmp_path: Path) -> None:
     found = package.project(run, np.zeros((5, 2), np.float32), **QUICK, out=tmp_path / "a.npz")
     assert found.psnr == {}
     assert found.table.values.shape[1] == 2
-    assert found.strip.exists()
+    assert found.picture_path.exists()

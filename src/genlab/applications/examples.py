@@ -15,12 +15,11 @@ from genlab.applications.spaces import Numbers, Space, reduced
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.text import counted
-from genlab.data.dataset import Rejected, Source
+from genlab.data.dataset import Rejected
 from genlab.data.originals import Originals, of_split, originals, stacked
 from genlab.data.progress import bar
 from genlab.data.read import unreadable
-from genlab.runs.data import open_recorded, plan_of
-from genlab.runs.phases import resized
+from genlab.runs.data import data_of
 from genlab.training.run_folder import RunFolder
 
 THUMBNAIL = 64  # longer side of the pictures that are kept
@@ -102,15 +101,6 @@ def gather(given: Originals, spaces: Sequence[Space], number: int, *, progress: 
         raise unreadable(Path(given.title), rejected)
     whole = [np.concatenate(found) for found in vectors]
     return Examples(names, labels, whole, torch.cat(kept), rejected, given.count)
-
-
-def data_of(folder: RunFolder, spec: DataSpec, data: str | None = None) -> Source:
-    """Return the data of a run, in the size that its model has.
-
-    Raises:
-        CheckpointError: `data` are not those of the run.
-    """
-    return resized(open_recorded(folder, plan_of(folder).settings, data), spec)
 
 
 def examples_of(

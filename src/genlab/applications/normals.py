@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.applications.examples import Thinned
 from genlab.applications.scores import COMBINED, PARTS, SCORES, Numbers, Tools, embedded, singles
 from genlab.core.errors import DataError, GenlabError
 from genlab.core.files import replace
 from genlab.core.modality import DataSpec, Modality
-from genlab.core.random import derive_seed
 from genlab.core.text import counted
 from genlab.data.dataset import Rejected, Source
 from genlab.data.originals import Originals, stacked
 from genlab.data.progress import bar
-from genlab.runs.data import open_recorded, plan_of
-from genlab.runs.phases import resized
+from genlab.runs.data import data_of
 from genlab.runs.statistics import pieces_of, random_rows
 from genlab.training.run_folder import RunFolder
 
@@ -68,14 +67,14 @@ def most_of(names: Sequence[str], tools: Tools, modality: Modality) -> int:
     return min(MOST, max(1, NUMBERS // longest))
 
 
-def data_of(folder: RunFolder, spec: DataSpec) -> Source:
+def data_of_run(folder: RunFolder, spec: DataSpec) -> Source:
     """Return the data that a run was trained on.
 
     Raises:
         DataError: they cannot be opened.
     """
     try:
-        return resized(open_recorded(folder, plan_of(folder).settings, quiet=True), spec)
+        return data_of(folder, spec, quiet=True)
     except GenlabError as error:
         raise DataError(f"{error} Or give other normal examples to compare with: --normal FOLDER.") from None
 
@@ -100,23 +99,13 @@ def of_user(normal: Originals, most: int, rejected: list[Rejected]) -> Normals:
     """Return the normal examples that a user gives, about `most` at most; what is none is added to `rejected`."""
     about = f"normal are {counted(normal.count, 'example')} of {normal.title}"
     about += f", of which about {most:,} are compared with" if most < normal.count else ""
-    thinned = Thinned(most, normal.count)
+    thinned = Thinned(most / normal.count) if most < normal.count else ()
     return Normals(
         f"{about}; thresholds are calibrated by {FOLDS}-fold cross-validation",
         normal.stamp,
         min(most, normal.count),
         lambda: (stacked(chunk) for chunk in normal.chunks(rejected, done=thinned)),
     )
-
-
-class Thinned:
-    """Contains all but about `most` of `count` names, always the same ones."""
-
-    def __init__(self, most: int, count: int) -> None:
-        self.most, self.count = most, count
-
-    def __contains__(self, name: object) -> bool:
-        return self.count > self.most and derive_seed(0, str(name)) % self.count >= self.most
 
 
 def calibrate(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genlab.applications.capability import need
 from genlab.applications.heatmaps import Maps, colours, error_maps, map_each, pixel_threshold
-from genlab.applications.normals import Normals, calibrate, data_of, most_of, of_run, of_user
+from genlab.applications.normals import Normals, calibrate, data_of_run, most_of, of_run, of_user
 from genlab.applications.rows import rows
 from genlab.applications.score import Done, Measured, Threshold, measured, score_each, truth_of, verdicts
 from genlab.applications.score_pictures import as_html, charts
@@ -111,7 +111,7 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
     refused: list[Rejected] = []
     with ExitStack() as stack:
         given = stack.enter_context(originals(defects.pictures if defects else examples, spec.target))
-        source = data_of(folder, spec) if normal is None or _trained_on(folder, normal) else None
+        source = data_of_run(folder, spec) if normal is None or _trained_on(folder, normal) else None
         tools = Tools(model, _extractor(request.extractor, model, spec.target, source))
         most = most_of(request.names, tools, spec.target)
         if source:

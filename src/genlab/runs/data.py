@@ -159,6 +159,15 @@ def open_recorded(
     return source
 
 
+def data_of(folder: RunFolder, spec: DataSpec, data: str | None = None, *, quiet: bool = False) -> Source:
+    """Open the data that a run was trained on, as `open_recorded`, in the size that `spec` has.
+
+    Raises:
+        UsageError, CheckpointError: as `open_recorded`.
+    """
+    return resized(open_recorded(folder, plan_of(folder).settings, data, quiet=quiet), spec)
+
+
 def placed(settings: Settings, data: str | None) -> Settings:
     """Return settings that name the data where they are now: at `data`, if that is given.
 

@@ -27,7 +27,7 @@ class Augmented:
     """Generated pictures in folders of classes, and what became of the candidates."""
 
     path: Path  # the folder of the pictures
-    record: Path  # a .csv with a row for each candidate
+    table_path: Path  # a .csv with a row for each candidate
     filled: Sequence["Filled"]  # the classes that were filled up
     accuracies: Sequence["Accuracy"]  # with and without the pictures; empty if they were not measured
 
@@ -36,13 +36,13 @@ class Augmented:
         """The candidates, read from the record."""
         from genlab.applications.rows import read_table
 
-        return read_table(self.record)
+        return read_table(self.table_path)
 
     def values(self) -> dict[str, Any]:
         """Return the result as plain values for JSON."""
         classes = {each.gap.name: each.values() for each in self.filled}
         accuracy = {each.trained_on: each.values() for each in self.accuracies}
-        return {"path": str(self.path), "record": str(self.record), "classes": classes, "accuracy": accuracy}
+        return {"path": str(self.path), "table": str(self.table_path), "classes": classes, "accuracy": accuracy}
 
     def __repr__(self) -> str:
         return f"<Augmented {sum(each.kept for each in self.filled)} pictures {self.path}>"
@@ -54,7 +54,7 @@ class Augmented:
             for each in self.filled
         ]
         made = counted(sum(each.kept for each in self.filled), "picture")
-        lines = [aligned([header, *rows]), f"{made} in {self.path}", f"all candidates: {self.record}"]
+        lines = [aligned([header, *rows]), f"{made} in {self.path}", f"all candidates: {self.table_path}"]
         if self.accuracies:
             from genlab.applications.augment_accuracy import as_text
 
@@ -133,10 +133,8 @@ def _source(opened: Opened, data: SourceName) -> "Source":
         GenlabError: it does not draw them.
     """
     from genlab.applications.augment import drawing_classes
-    from genlab.runs.data import open_recorded, plan_of
-    from genlab.runs.phases import resized
 
-    source = resized(open_recorded(opened.folder, plan_of(opened.folder).settings, data), opened.spec)
+    source = opened.source(data)
     drawing_classes(opened.model, source.train)
     return source
 

@@ -1,8 +1,8 @@
 """`genlab edit`: pictures, moved along a direction of a model's latents or into another class."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import TABLES, output_of, refuse_source, refuse_too_many
-from genlab.verbs.result import Pictured, reasons
+from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -44,7 +44,7 @@ class Edited(Pictured):
     target: "Modality"
     sources: "Tensor | None" = None  # (B, *shape); None for latents that were read from a file
     in_pixels: "Tensor | None" = None  # (B, results, *shape), the same direction in pixels
-    rejected: Mapping[str, str] = field(default_factory=dict)  # files that are no pictures, with the reasons
+    rejected: Sequence["Rejected"] = ()  # files that are no pictures
     notes: Sequence[str] = ()
 
     @property
@@ -68,7 +68,7 @@ class Edited(Pictured):
         return {
             "pictures": list(self.names),
             "results": list(self.titles),
-            "rejected": dict(self.rejected),
+            "rejected": reasons(self.rejected),
             "notes": list(self.notes),
             "path": str(self.path),
         }
@@ -79,7 +79,7 @@ class Edited(Pictured):
     def __str__(self) -> str:
         return "\n".join(
             [
-                *(f"rejected  {path}: {reason}" for path, reason in self.rejected.items()),
+                *rejections(self.rejected),
                 *self.notes,
                 f"{counted(len(self.names), 'picture')}, each as: {', '.join(self.titles)}",
                 str(self.path),
@@ -90,7 +90,7 @@ class Edited(Pictured):
 @verb
 def edit(
     run: RunName,
-    pictures: ImagesName,
+    path: ImagesName,
     *,
     towards: str | int,
     strength: tuple[float, ...] | None = None,
@@ -112,7 +112,7 @@ def edit(
     below, to see what the model adds. A model with classes keeps the latent and changes the class.
 
     Args:
-        pictures: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
+        path: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
             encode or genlab project wrote. In Python also an array of images.
         towards: A class of the run's data, or a folder of pictures that have what is wanted.
         strength: How far to move, in distances between the means of both sides; 0 is the picture's own
@@ -135,7 +135,7 @@ def edit(
         GenlabError: the model does not decode, or has neither an encoder nor a prior.
     """
     png, into = output_of(out)
-    refuse_source(png, pictures)
+    refuse_source(png, path)
     if steps < 1 or starts < 1 or (examples is not None and examples < 2):
         raise UsageError(
             "--steps and --starts must be 1 or more, and --examples 2 or more, "
@@ -152,11 +152,12 @@ def edit(
         refuse_filled(into)
         if opened.spec.target.spatial != 2:
             raise UsageError(
-                f"--out {into} would be a folder of pictures, but this model makes points. Give a .png."
+                f"--out {into} would be a folder of pictures, but this model makes {opened.spec.target.noun}. "
+                "Give a .png."
             )
     change, notes = _change(opened, str(towards), by, strength, examples, data)
     folders = [into / folder for folder in class_folders(change.titles)] if into else []
-    title, done, rejected = _edited(opened, change, pictures, Projecting(steps, starts, seed=seed), folders)
+    title, done, rejected = _edited(opened, change, path, Projecting(steps, starts, seed=seed), folders)
     shown = None if strength is None else "_".join(f"{each:g}" for each in strength)
     place = png or into or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown)
     result = _result(opened, change, done, place, rejected, notes)
@@ -273,6 +274,6 @@ def _result(
         opened.spec.target,
         sources,
         in_pixels,
-        reasons(rejected),
+        rejected,
         notes if sources is not None else notes[:1],
     )

@@ -45,7 +45,7 @@ class Neighboured(Pictured):
         return self.asked.names
 
     @property
-    def table(self) -> Path:
+    def table_path(self) -> Path:
         """The .csv."""
         return self.path.with_suffix(".csv")
 
@@ -102,7 +102,7 @@ class Neighboured(Pictured):
             "notes": list(self.notes),
             "rejected": reasons(self.rejected),
             "path": str(self.path),
-            "table": str(self.table),
+            "table": str(self.table_path),
         }
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class Neighboured(Pictured):
             pairs = ", ".join(f"{printable(other)} ({distance:.3g})" for other, distance in self.nearest(at))
             lines.append(f"{printable(name)}: {pairs}")
         if len(self.names) > MOST_LINES:
-            lines.append(f"… and {len(self.names) - MOST_LINES:,} more; {self.table.name} has all")
+            lines.append(f"… and {len(self.names) - MOST_LINES:,} more; {self.table_path.name} has all")
         for space, share in self.same_class.items():
             lines.append(f"{share:.3f} of the neighbours have the same class, by {space}")
         for space, each in self.copies.items():
@@ -122,7 +122,7 @@ class Neighboured(Pictured):
                 f"distance to the nearest, by {space}: {each.median:.3g} for samples and {each.usual:.3g} for "
                 f"held-out ones (medians); {counted(each.copies, 'sample')} nearer than the nearest 1 % of them"
             )
-        return "\n".join([*lines, *self.notes, str(self.path), str(self.table)])
+        return "\n".join([*lines, *self.notes, str(self.path), str(self.table_path)])
 
 
 @verb
@@ -196,7 +196,6 @@ def _asked(
     data: Any,  # noqa: ANN401
 ) -> "Queries":
     """Return the pictures at `path`, or samples."""
-    from genlab.applications.examples import data_of
     from genlab.applications.queries import queries_at, samples_of
     from genlab.core.condition import in_turn
     from genlab.runs.data import sampling_turns
@@ -204,7 +203,7 @@ def _asked(
     if samples is None:
         return queries_at(path, opened.spec, spaces)
     turns = sampling_turns(opened.folder, opened.step, opened.model, (), data)
-    held_out = data_of(opened.folder, opened.spec, data).held_out
+    held_out = opened.source(data).held_out
     condition = in_turn(turns, range(samples))
     return samples_of(opened.model, opened.spec, condition, samples, seed, held_out, spaces)
 
@@ -212,12 +211,11 @@ def _asked(
 def _among(opened: Opened, among: str, data: Any) -> Any:  # noqa: ANN401
     from contextlib import nullcontext
 
-    from genlab.applications.examples import data_of
     from genlab.data.originals import of_split, originals
 
     if among != "train":
         return originals(among, opened.spec.target)
-    return nullcontext(of_split("train", data_of(opened.folder, opened.spec, data).train))
+    return nullcontext(of_split("train", opened.source(data).train))
 
 
 def _write_table(result: Neighboured) -> None:
@@ -232,4 +230,4 @@ def _write_table(result: Neighboured) -> None:
     for at, (name, label) in enumerate(zip(result.names, result.asked.labels, strict=True)):
         for rank, (other, distance) in enumerate(result.nearest(at)):
             lines.writerow([name, label or "", other, rank + 1, f"{distance:.7g}"])
-    replace(result.table, text.getvalue().encode())
+    replace(result.table_path, text.getvalue().encode())

@@ -117,10 +117,9 @@ def _labelled(opened: Opened, path: Any, data: Any) -> "Source":  # noqa: ANN401
     """Return the data at `path` in the size of the model, or else those of the run."""
     import numpy as np
 
-    from genlab.applications.examples import data_of
     from genlab.data.read import opened_for
 
-    source = data_of(opened.folder, opened.spec, data) if path is None else opened_for(path, opened.spec.target)
+    source = opened.source(data) if path is None else opened_for(path, opened.spec.target)
     labels = source.train.labels
     if labels is None or source.held_out.labels is None or len(np.unique(labels)) < 2:
         raise UsageError(

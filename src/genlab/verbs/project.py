@@ -44,7 +44,7 @@ class Projected(Pictured):
     columns: "Mapping[str, Tensor]"  # the first examples and the same, each (B, *shape)
     rejected: Sequence["Rejected"]  # files that are no pictures
     path: Path  # a .csv or .npz with the latents
-    strip: Path  # a .png
+    picture_path: Path  # the .png of the first examples
     target: "Modality"
     squashed: int = 0  # pictures that were squashed to the shape of the model
     notes: Sequence[str] = field(default=())
@@ -90,7 +90,7 @@ class Projected(Pictured):
             "squashed": self.squashed,
             "notes": list(self.notes),
             "path": str(self.path),
-            "strip": str(self.strip),
+            "picture": str(self.picture_path),
         }
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ class Projected(Pictured):
                 f"mean squared error per number, of {counted(len(self.names), 'row')}:",
                 *(f"{mean:.5f}{levels.get(name, '')}  {ABOUT[name]}" for name, mean in means.items()),
                 str(self.path),
-                str(self.strip),
+                str(self.picture_path),
             ]
         )
 
@@ -119,7 +119,7 @@ class Projected(Pictured):
 @verb
 def project(
     run: RunName,
-    pictures: ImagesName,
+    path: ImagesName,
     *,
     steps: int = 300,
     starts: int = 4,
@@ -140,7 +140,7 @@ def project(
     the projections are the nearest training pictures, and PCA with as many numbers.
 
     Args:
-        pictures: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
+        path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
             taken. In Python also an array of images.
         steps: Steps of the optimisation; more are slower and come nearer.
         starts: Latents that compete for a picture in the first quarter of the steps; more may come nearer.
@@ -177,14 +177,14 @@ def project(
     if perceptual is None:
         perceptual = PERCEPTUAL if target.spatial == 2 and min(target.shape[1:]) >= LARGE else 0.0
     how = Projecting(steps, starts, perceptual=perceptual, noise=noise, seed=seed)
-    with originals(pictures, target) as given:
+    with originals(path, target) as given:
         table = table_file(out, opened.place("projections", given.title, seed=seed or None).with_suffix(".npz"))
-        refuse_source(table.with_suffix(".png"), pictures)
+        refuse_source(table.with_suffix(".png"), path)
         request = {"verb": "project", "weights": opened.weights, "data": given.stamp, "how": str(how)}
         with rows(table, [f"z{at}" for at in range(latent)], request) as written:
             rejected = project_each(opened.model, given, written, how, classes, progress=True)
             if not written.names:
-                raise unreadable(Path(str(pictures)), rejected)
+                raise unreadable(Path(str(path)), rejected)
             baselines, notes = _baselines(opened, data, latent)
             done = measure_each(opened.model, given, written, classes, baselines)
             written.finish(errors=done.errors["projection"])

@@ -46,10 +46,9 @@ class Opened:
         Raises:
             GenlabError: they are gone, or `data` are not those of the run.
         """
-        from genlab.runs.data import open_recorded, plan_of
-        from genlab.runs.phases import resized
+        from genlab.runs.data import data_of
 
-        return resized(open_recorded(self.folder, plan_of(self.folder).settings, data), self.spec)
+        return data_of(self.folder, self.spec, data)
 
     def place(self, kind: str, *parts: object, **options: object) -> Path:
         """Return a .png in a folder of the run, named after all options, so that others do not overwrite it."""
