@@ -15,6 +15,7 @@ from cyclopts import (
     Argument,
     CoercionError,
     CycloptsError,
+    Group,
     MissingArgumentError,
     Parameter,
     Token,
@@ -32,10 +33,10 @@ from genlab.plugins import of_command_line
 from genlab.recipes.fields import checked, flag
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import instead, owners
-from genlab.verbs import COMMANDS, VERBS, find
+from genlab.verbs import COMMANDS, JOBS, VERBS, find
 from genlab.version import __version__
 
-HELP = """Train, diagnose, evaluate and use generative models of images.
+HELP = """Train, diagnose, evaluate and use generative models of images and tables.
 
 A first run, two minutes: `genlab train dcgan --minutes 2`
 
@@ -56,9 +57,12 @@ def build_app(tokens: Sequence[str]) -> App:
         default_parameter=Parameter(converter=_read),
     )
     typed = tokens[1] if len(tokens) > 1 and tokens[0] == "train" else None
-    app.command(training_app(typed))
-    for name in COMMANDS[1:]:
-        app.command(as_command(find(name)))
+    for at, (job, names) in enumerate(JOBS.items()):
+        group = Group(job, sort_key=at)
+        for place, name in enumerate(names):
+            app.command(training_app(typed) if name == "train" else as_command(find(name)))
+            app[name].group, app[name].sort_key = group, place
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=len(JOBS))
     return app
 
 

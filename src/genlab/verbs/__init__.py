@@ -4,43 +4,22 @@ A verb shows its progress and returns a result, which it does not print: the com
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-# In the order of the command line's help. Each verb is a function in the module of its name.
-COMMANDS = (
-    "train",
-    "resume",
-    "sample",
-    "reconstruct",
-    "encode",
-    "decode",
-    "map",
-    "cluster",
-    "neighbours",
-    "probe",
-    "score",
-    "denoise",
-    "compress",
-    "decompress",
-    "translate",
-    "interpolate",
-    "project",
-    "edit",
-    "stylize",
-    "augment",
-    "evaluate",
-    "compare",
-    "doctor",
-    "runs",
-    "rm",
-    "info",
-    "report",
-    "data",
-    "recipes",
-    "checks",
-    "bench",
-)
+# The commands by what they are for, in the order of the command line's help. Each is a function in the module of
+# its name.
+JOBS: Mapping[str, Sequence[str]] = {
+    "Train": ("train", "resume", "data", "recipes"),
+    "Runs": ("runs", "info", "doctor", "report", "rm"),
+    "Measure": ("evaluate", "compare"),
+    "Generate": ("sample", "interpolate", "augment"),
+    "Change pictures": ("reconstruct", "denoise", "translate", "stylize", "edit", "compress", "decompress"),
+    "Explore": ("score", "neighbours", "cluster", "map", "probe", "encode", "decode", "project"),
+    "This installation": ("checks", "bench"),
+}
+COMMANDS = tuple(chain.from_iterable(JOBS.values()))
 VERBS = (*COMMANDS, "load")  # in Python only: it returns a model
 
 
