@@ -1,4 +1,4 @@
-"""What all tests share: one thread, cache, digits resized once, no curves, SIGINT as usual, no parts left over."""
+"""What all tests share: cache, folder, one thread, digits resized once, no curves, SIGINT as usual, no own parts."""
 
 import signal
 from collections.abc import Iterator
@@ -35,6 +35,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is written without a place, such as the picture of `genlab.data`, out of the checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("here"))
         yield
 
 

@@ -189,7 +189,7 @@ def test_samples_are_compared_with_held_out_examples(run: package.Run, tmp_path:
 
 def test_neighbours_need_pictures_or_samples_but_not_both(run: package.Run) -> None:
     for given in ({}, {"path": "digits", "samples": 3}):
-        with pytest.raises(UsageError, match=r"either pictures .* or --samples"):
+        with pytest.raises(UsageError, match=r"either PATH, .* or --samples"):
             package.neighbours(run, **given)  # type: ignore[arg-type]
 
 

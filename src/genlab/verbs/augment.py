@@ -85,9 +85,9 @@ def augment(
     goes on where it was if it is given again.
 
     Args:
-        per_class: Pictures that each class shall have, its training pictures among them: for 6000, a class of 60
+        per_class: Pictures that each class is to have, its training pictures included: for 6000, a class of 60
             gets 5,940. By default as many as the largest class has.
-        out: Folder of the pictures; the record is the .csv of its name beside it. By default in the run folder.
+        out: The folder to write; a .csv of the same name is written next to it. By default in the run folder.
         filter: Score of a candidate: the probability of its class, by a classifier trained on the real data; or
             the output of the model's discriminator; or none, which keeps all but copies.
         keep: Share of candidates to keep, those with the highest scores; by default 0.5.

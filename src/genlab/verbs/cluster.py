@@ -96,18 +96,18 @@ def cluster(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Clustered:
-    """Group examples by k-means on their latents: a CSV with the cluster of each, and a contact sheet of each.
+    """Group examples by k-means on their latents: a CSV with the cluster of each, and contact sheets.
 
     If the examples have classes, it measures how well the clusters match them, beside clusters of as many
     principal components of the pixels. A command that was killed goes on where it was if it is given again.
 
     Args:
-        path: A picture, a folder or a zip of pictures, whose folders are classes, or other data, whose held-out
-            part is taken. By default the held-out part of the run's data.
+        path: A picture, a folder or a zip of pictures, whose folders are classes, a table of rows, or other data,
+            whose held-out part is taken. By default the held-out part of the run's data.
         clusters: Number of clusters. By default as many as the classes of the run's data, or 10 without classes.
-        number: About the most examples that k-means learns from, chosen by a hash of their names; all are
-            assigned.
-        out: The folder to write. By default one in the run folder.
+        number: Most examples, about, that k-means learns from; of more, so many are chosen by a hash of their
+            names. All examples get a cluster.
+        out: The folder to write. By default in the run folder.
         seed: Seed of k-means.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, File, ImagesName, RunName
+from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.result import in_pixels, reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
@@ -84,22 +84,23 @@ def compress(
     step: int = 60,
     curve: bool = False,
     out: File | None = None,
-    data: str | None = None,
+    data: SourceName = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Compressed:
     """Compress pictures into a .glz file of rounded latents, which `genlab decompress` decodes with the run.
 
-    Pictures are resized to the size of the model without cropping; the file keeps their names and sizes. A killed
-    command goes on where it was.
+    Pictures are resized to the size of the model without cropping; the file keeps their names and sizes. A
+    command that was killed goes on where it was if it is given again.
 
     Args:
         path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
             taken. In Python also an array of images.
         step: Distance of two rounded latents in grey levels, from 1 to 1000; larger makes smaller files and worse
             pictures.
-        curve: Also measure PSNR and SSIM at many steps, beside JPEG and other codecs; draws them beside the .glz.
+        curve: Also measure PSNR and SSIM at many steps, beside JPEG and other codecs, and draw them next to the
+            .glz.
         out: The .glz to write. By default in the run folder.
 
     Returns:

@@ -152,8 +152,8 @@ def denoise(
         draw: Sample one of the clean pictures that a noisy one may come from instead of their mean: with more
             details and a larger error. For diffusion models.
         seed: Seed of --add-noise and --draw; what is drawn depends only on the seed and the name of the picture.
-        out: Folder to write. The table and the picture of results get its name and .csv and .png. By default in
-            the run folder.
+        out: The folder to write; a .csv and a .png of the same name are written next to it. By default in the run
+            folder.
 
     Returns:
         The measures, and the paths that were written; `table` reads the measures of each picture.

@@ -1,4 +1,4 @@
-"""`genlab encode`: the latents of pictures."""
+"""`genlab encode`: the latents of examples."""
 
 import os
 from collections.abc import Sequence
@@ -63,13 +63,11 @@ def encode(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Encoded:
-    """Write the latents of pictures: a row for each, with its file and its class.
+    """Write the latents of pictures or rows: a row of numbers for each, with its name and its class.
 
     A command that was killed goes on where it was if it is given again.
 
     Args:
-        path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
-            taken. In Python also an array of images.
         out: The .csv or .npz to write. By default a .npz in the run folder.
 
     Returns:

@@ -71,15 +71,15 @@ def map(  # noqa: A001 the name of the command
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Mapped:
-    """Draw maps of the latents of examples, above the same of their pixels: a PNG, and a page to explore them.
+    """Draw maps of the latents of examples, above maps of their pixels: a PNG, and a page to explore them.
 
-    On the page, which needs no network, a point shows its picture when the pointer is over it.
+    The page works offline; a point shows its picture when the pointer is over it.
 
     Args:
-        path: A picture, a folder or a zip of pictures, whose folders are classes, or other data, whose held-out
-            part is taken. By default the held-out part of the run's data.
+        path: A picture, a folder or a zip of pictures, whose folders are classes, a table of rows, or other data,
+            whose held-out part is taken. By default the held-out part of the run's data.
         by: Methods: pca, tsne, umap. By default all that are installed.
-        number: About the most examples; of more, some are chosen by a hash of their names.
+        number: Most examples, about; of more, so many are chosen by a hash of their names.
         out: The .png to write; the .html is written next to it. By default in the run folder.
         seed: Seed of t-SNE and UMAP.
 

@@ -148,9 +148,9 @@ def neighbours(
     all held-out examples are.
 
     Args:
-        path: A picture, a folder or a zip of pictures, or other data, whose held-out part is taken.
+        path: A picture, a folder or a zip of pictures, a table of rows, or other data, whose held-out part is taken.
         samples: Instead of PATH: the number of samples to draw from the model.
-        among: Where to search: train, which are the training examples of the run, or a folder or other data.
+        among: Where to search: train, the training examples of the run; or a folder or other data.
         neighbours: Number of neighbours of each.
         out: The .png to write; the .csv is written next to it. By default in the run folder.
         seed: Seed of the samples.
@@ -164,7 +164,7 @@ def neighbours(
     """
     place = png_file(out)
     if (path is None) == (samples is None):
-        raise UsageError("give either pictures whose neighbours to find, or --samples N; not both, not none.")
+        raise UsageError("give either PATH, the pictures whose neighbours to find, or --samples N, not both.")
     for flag, value in (("--samples", samples), ("--neighbours", neighbours)):
         if value is not None and not 1 <= value <= MOST:
             raise UsageError(f"{flag} must be from 1 to {MOST}, not {value}")

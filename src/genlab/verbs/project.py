@@ -132,7 +132,7 @@ def project(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Projected:
-    """Find the latents that a model decodes to given pictures, by optimising them: what a GAN has no encoder for.
+    """Find the latents that a model decodes to given pictures by optimising them, which a GAN without encoder needs.
 
     Each picture is squashed to the size of the model; nothing is cropped. A model that encodes starts from its
     code. A model with classes takes the class that it infers, else that of the picture's folder, else the one with
@@ -140,8 +140,6 @@ def project(
     the projections are the nearest training pictures, and PCA with as many numbers.
 
     Args:
-        path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
-            taken. In Python also an array of images.
         steps: Steps of the optimisation; more are slower and come nearer.
         starts: Latents that compete for a picture in the first quarter of the steps; more may come nearer.
         perceptual: Weight of the distance in features of EfficientNet-Lite0 beside the squared error of the

@@ -103,8 +103,6 @@ def reconstruct(
     their sources.
 
     Args:
-        path: An image or a folder of images, or the name of data of your own, whose held-out images are taken. In
-            Python also an array of images.
         draw: Decode a draw from each image's posterior instead of its mean.
         seed: Seed of the draws; a draw depends only on the seed and the position of its image.
         out: The .png to write, a folder for single reconstructions, or of a table a .csv. By default a .png in the

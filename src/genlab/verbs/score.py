@@ -104,7 +104,7 @@ def score(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Scored:
-    """Score how anomalous pictures or rows are, each by several scores: a row for each, with its file and class.
+    """Score how anomalous pictures or rows are, in several ways: a row for each, with its name and class.
 
     Beside the scores of the model there is always the distance to the nearest normal examples, in features. If
     classes tell which examples are normal, the scores are measured: AUROC, average precision, F1. A data set with
@@ -112,8 +112,6 @@ def score(
     that was killed goes on where it was if it is given again.
 
     Args:
-        path: A picture, a folder or a zip of pictures, or other data, such as digits, whose held-out part is
-            taken. In Python also an array of images.
         by: Scores: reconstruction, likelihood, latent, combined (reconstruction, latent, features), rate,
             discriminator, perceptual, features, pca, isolation-forest; by default all that the model can. The
             verdict is by the first one.
@@ -124,8 +122,8 @@ def score(
             best F1 on the scored examples, whose classes must be known.
         extractor: Feature extractor: efficientnet-lite0, efficientnet-lite0@96, inception, classifier or pixels;
             auto takes pixels below 32 pixels and for rows.
-        heatmaps: Folder for a heat map of each picture, the picture under it, and the mask of unusual pixels.
-        html: Page to write, with the figures, charts and the most anomalous pictures.
+        heatmaps: The folder to write heat maps to: of each picture a map, an overlay, and a mask of unusual pixels.
+        html: The .html to write, with the figures, charts and the most anomalous pictures.
         out: The .csv or .npz to write. By default a .csv in the run folder.
 
     Returns:
