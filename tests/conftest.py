@@ -1,4 +1,4 @@
-"""What all tests share: cache, folder, one thread, digits resized once, no curves, SIGINT as usual, no own parts."""
+"""What all tests share: cache, folder, one thread, digits resized once, no curves, SIGINT, no parts left over."""
 
 import signal
 from collections.abc import Iterator

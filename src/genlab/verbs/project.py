@@ -30,7 +30,7 @@ LEAST_ERROR = 4e-10  # 100 dB, which stand for equal pictures
 MOST_LINES = 100  # of errors; the result has all of them
 ABOUT: Mapping[str, str] = {
     "projection": "projection",
-    "nearest": "nearest training example, in pixels",
+    "nearest": "nearest training example",
     "PCA": "PCA with as many numbers",
 }
 

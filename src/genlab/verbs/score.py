@@ -122,7 +122,7 @@ def score(
             best F1 on the scored examples, whose classes must be known.
         extractor: Feature extractor: efficientnet-lite0, efficientnet-lite0@96, inception, classifier or pixels;
             auto takes pixels below 32 pixels and for rows.
-        heatmaps: The folder to write heat maps to: of each picture a map, an overlay, and a mask of unusual pixels.
+        heatmaps: The folder to write heat maps to: a map, an overlay and a mask of unusual pixels of each picture.
         html: The .html to write, with the figures, charts and the most anomalous pictures.
         out: The .csv or .npz to write. By default a .csv in the run folder.
 
