@@ -45,8 +45,8 @@ PARTS = {
 }
 HELP = {
     "run": "A run folder, the name of one in --root, or latest; for its model also a checkpoint in it.",
-    "path": "A picture, a folder or a zip of pictures, a table of rows, or other data, such as digits, whose held-out "
-    "part is taken. In Python also an array.",
+    "path": "A picture, a folder or a zip of pictures, a table of rows, or other data, such as digits, whose "
+    "held-out part is taken. In Python also an array.",
     "data": "The data of the run, if they are at another place now; they must be the same.",
     "space": "What examples are compared by: the latents of the model, the features of its discriminator, those "
     "of an extractor, or pixels. By default its latents, or, if it has none, its discriminator.",

@@ -132,7 +132,7 @@ def project(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Projected:
-    """Find the latents that a model decodes to given pictures by optimising them, also of a GAN without encoder.
+    """Find the latents that a model decodes to given pictures, by optimising them, also those of a GAN.
 
     Each picture is squashed to the size of the model; nothing is cropped. A model that encodes starts from its
     code. A model with classes takes the class that it infers, else that of the picture's folder, else the one with
