@@ -213,3 +213,21 @@ def test_a_gan_is_mapped_by_the_features_of_its_discriminator(tmp_path: Path) ->
     with pytest.raises(GenlabError, match="--space features needs no model"):
         package.map(labelled, space="discriminator")
     shutil.rmtree(tmp_path)
+
+
+def test_every_verb_says_how_many_pictures_it_squashed(run: package.Run, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for at in range(14):
+        size = (20, 30) if at < 2 else (20, 20)
+        Image.new("L", size, 10 * at).save(photos / f"{at}.png")
+    done = {
+        "encode": package.encode(run, photos, out=out / "codes.npz"),
+        "map": package.map(run, photos, by=["pca"], out=out / "map.png"),
+        "cluster": package.cluster(run, photos, clusters=2, out=out / "clusters"),
+        "neighbours": package.neighbours(run, photos, out=out / "near.png"),
+        "edit": package.edit(run, photos, towards=3, examples=5, out=out / "edited.png"),
+    }
+    for name, result in done.items():
+        assert result.values()["squashed"] == 2, name
+        assert "squashed to the model's 16x16 pixels in grey, because their aspect ratio differs: 2" in str(result)

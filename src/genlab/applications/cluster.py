@@ -11,7 +11,7 @@ from genlab.applications.rows import Rows
 from genlab.applications.spaces import Numbers, Space
 from genlab.core.errors import UsageError
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Originals, stacked
+from genlab.data.originals import Originals, squashed_of, stacked
 from genlab.data.progress import bar
 
 RESTARTS = 4  # of k-means, of which the best is taken
@@ -57,15 +57,17 @@ def nearest(clustering: Clustering, vectors: Numbers, each: int) -> list[npt.NDA
     return [rows[distances[rows, cluster].argsort()[:each]] for cluster, rows in enumerate(members)]
 
 
-def assign(given: Originals, clusterings: Sequence[Clustering], rows: Rows, *, progress: bool) -> list[Rejected]:
-    """Write the cluster of each example in each space; return what is no picture.
+def assign(
+    given: Originals, clusterings: Sequence[Clustering], rows: Rows, *, progress: bool
+) -> tuple[list[Rejected], int]:
+    """Write the cluster of each example in each space; return what is no picture, and how many were squashed.
 
     The rows hold the cluster by the first clustering, the distance to its mean, and the clusters by the others.
 
     Raises:
         StorageError: the disk refused.
     """
-    rejected = list[Rejected]()
+    rejected, squashed = list[Rejected](), 0
     with bar(progress) as shown:
         task = shown.add_task("assigning", total=given.count, completed=len(rows.names))
         for chunk in given.chunks(rejected, done=set(rows.names)):
@@ -74,8 +76,9 @@ def assign(given: Originals, clusterings: Sequence[Clustering], rows: Rows, *, p
             own = (found[0].argmin(1), found[0].min(1))
             values = np.stack([*own, *(each.argmin(1) for each in found[1:])], 1)
             rows.add([each.name for each in chunk], [each.label for each in chunk], values.astype(np.float32))
+            squashed += squashed_of([each.size for each in chunk], given.modality.shape)
             shown.update(task, completed=len(rows.names) + len(rejected))
-    return rejected
+    return rejected, squashed
 
 
 def agreement(labels: Sequence[str], clusters: npt.NDArray[np.int64]) -> Mapping[str, float]:

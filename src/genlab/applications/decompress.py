@@ -14,7 +14,7 @@ from genlab.core.errors import DataError, StorageError
 from genlab.core.files import put, rename, replace, storage
 from genlab.core.modality import Modality
 from genlab.core.pictures import png, resized, to_bytes
-from genlab.data.originals import file_names
+from genlab.data.originals import file_names, squashed_of
 from genlab.data.progress import bar
 from genlab.recipes.settings import CheckpointName
 from genlab.training.checkpoint import digest, exists
@@ -40,7 +40,6 @@ def content_of(path: Path, modality: Modality) -> Content:
     Raises:
         DataError: it is no such file, damaged or truncated.
     """
-    _, height, width = modality.shape
     names, squashed, beyond, found = list[str](), 0, 0, hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -48,7 +47,7 @@ def content_of(path: Path, modality: Modality) -> Content:
             found.update(header.packed())
             for block in read_blocks(file, path):
                 names += block.names
-                squashed += sum(size[0] * width != size[1] * height for size in block.sizes if size)
+                squashed += squashed_of(block.sizes, modality.shape)
                 beyond += block.beyond
                 found.update(json.dumps(block.names).encode() + block.codes)
     except OSError as error:

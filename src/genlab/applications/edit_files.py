@@ -18,7 +18,7 @@ from genlab.core.files import put, storage
 from genlab.core.modality import Modality
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, Originals, file_names, stacked
+from genlab.data.originals import Original, Originals, file_names, squashed_of, stacked
 
 AT_ONCE = 16  # examples that are edited at a time
 
@@ -67,6 +67,7 @@ class Done:
     sources: list[Tensor] = field(default_factory=list)  # (B, *shape), if they are known
     frames: list[Tensor] = field(default_factory=list)  # (B, S, *shape) of those that are kept
     in_pixels: list[Tensor] = field(default_factory=list)  # the same of pixels
+    squashed: int = 0  # pictures whose aspect ratio is not the model's
 
 
 def pieces_of(
@@ -117,6 +118,7 @@ def edit_each(
             _write(folder, piece, pictures)
         kept = None if keep is None else max(0, keep - len(done.names))
         done.names += piece.names
+        done.squashed += squashed_of(piece.sizes, made.shape[2:])
         done.frames.append(made[:kept])
         if piece.x is not None:
             done.sources.append(piece.x[:kept])

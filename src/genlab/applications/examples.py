@@ -16,7 +16,7 @@ from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.text import counted
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Originals, of_split, originals, stacked
+from genlab.data.originals import Originals, of_split, originals, squashed_of, stacked
 from genlab.data.progress import bar
 from genlab.data.read import unreadable
 from genlab.runs.data import data_of
@@ -49,6 +49,7 @@ class Examples:
     kept: Tensor  # (N, C, H, W) bytes with a longer side of at most `THUMBNAIL`; other examples as they are
     rejected: Sequence[Rejected]
     count: int  # of all that there are
+    squashed: int = 0  # of these, to the shape of the model
 
     @property
     def note(self) -> str:
@@ -86,6 +87,7 @@ def gather(given: Originals, spaces: Sequence[Space], number: int, *, progress: 
     number = min(number, MOST_NUMBERS // sum(space.size for space in spaces))
     names, labels, kept, rejected = list[str](), list[str | None](), list[Tensor](), list[Rejected]()
     vectors: list[list[Numbers]] = [[] for _ in spaces]
+    squashed = 0
     left_out = Thinned(number / given.count) if given.count > number else ()
     with bar(progress) as shown:
         task = shown.add_task("reading", total=min(number, given.count))
@@ -94,13 +96,14 @@ def gather(given: Originals, spaces: Sequence[Space], number: int, *, progress: 
             names += [each.name for each in chunk]
             labels += [each.label for each in chunk]
             kept.append(thumbnails(x))
+            squashed += squashed_of([each.size for each in chunk], given.modality.shape)
             for found, space in zip(vectors, spaces, strict=True):
                 found.append(space.of(x))
             shown.update(task, completed=len(names))
     if not names:
         raise unreadable(Path(given.title), rejected)
     whole = [np.concatenate(found) for found in vectors]
-    return Examples(names, labels, whole, torch.cat(kept), rejected, given.count)
+    return Examples(names, labels, whole, torch.cat(kept), rejected, given.count, squashed)
 
 
 def examples_of(

@@ -15,7 +15,7 @@ from genlab.core.contract import Decodes
 from genlab.core.device import device_of
 from genlab.core.errors import UsageError
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, Originals, stacked
+from genlab.data.originals import Original, Originals, squashed_of, stacked
 from genlab.data.progress import bar
 from genlab.metrics.similarity import mse
 
@@ -95,7 +95,6 @@ def measure_each(
     done, place = Projected(), {name: at for at, name in enumerate(rows.names)}
     errors = dict[str, list[float]]()
     found = list[int]()
-    *_, height, width = (1, 1, *given.modality.shape)
     for chunk in given.chunks([]):
         at = [place[each.name] for each in chunk]
         x, compared = stacked(chunk), {"projection": _decoded(model, rows, at, classes)}
@@ -107,7 +106,7 @@ def measure_each(
         for name, each in {"source": x, **compared}.items():
             done.columns.setdefault(name, []).append(each[:kept])
         found += at
-        done.squashed += sum(each.size[0] * width != each.size[1] * height for each in chunk if each.size)
+        done.squashed += squashed_of([each.size for each in chunk], given.modality.shape)
     order = np.argsort(found)
     done.errors = {name: [values[at] for at in order] for name, values in errors.items()}
     return done

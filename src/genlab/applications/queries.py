@@ -32,6 +32,7 @@ class Queries:
     examples: Tensor  # the first `SHOWN`, to draw
     notes: Sequence[str] = ()
     rejected: Sequence[Rejected] = ()
+    squashed: int = 0  # to the shape of the model
 
 
 def queries_at(path: object, spec: DataSpec, spaces: Sequence[Space]) -> Queries:
@@ -45,7 +46,9 @@ def queries_at(path: object, spec: DataSpec, spaces: Sequence[Space]) -> Queries
         found = gather(given, spaces, MOST, progress=False)
         shown = found.shown(range(min(SHOWN, len(found.names))))
         notes = [] if len(found.names) <= SHOWN else [f"the picture shows the first {SHOWN} of {found.note}"]
-        return Queries(given.title, found.names, found.labels, found.vectors, shown, notes, found.rejected)
+        return Queries(
+            given.title, found.names, found.labels, found.vectors, shown, notes, found.rejected, found.squashed
+        )
 
 
 def samples_of(

@@ -13,7 +13,7 @@ from genlab.core.files import put, replace, storage
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.core.table import Table
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, Originals, stacked
+from genlab.data.originals import Original, Originals, squashed_of, stacked
 from genlab.data.progress import bar
 
 SHOWN = 64  # pictures that are kept besides being written
@@ -43,7 +43,6 @@ def reconstruct_each(
         StorageError: the disk refused.
     """
     done = Done()
-    *_, height, width = (1, 1, *given.modality.shape)
     with bar(progress) as shown:
         task = shown.add_task("reconstructing", total=given.count)
         for chunk in given.chunks(done.rejected):
@@ -52,7 +51,7 @@ def reconstruct_each(
             again = again.cpu()
             if into:
                 _write(chunk, again, into)
-            done.squashed += sum(each.size[0] * width != each.size[1] * height for each in chunk if each.size)
+            done.squashed += squashed_of([each.size for each in chunk], given.modality.shape)
             kept = max(0, SHOWN - len(done.names)) if into else len(x)
             done.pairs += [(x[:kept], again[:kept])] if kept else []
             done.names += [original.name for original in chunk]

@@ -3,7 +3,7 @@
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -81,6 +81,12 @@ class Originals:
 def stacked(chunk: Sequence[Original]) -> Tensor:
     """Return examples as a batch (B, *shape)."""
     return torch.stack([each.pixels for each in chunk])
+
+
+def squashed_of(sizes: Iterable[tuple[int, int] | None], shape: Sequence[int]) -> int:
+    """Return how many heights and widths have another aspect ratio than the shape of a model's pictures."""
+    *_, height, width = (1, 1, *shape)
+    return sum(size[0] * width != size[1] * height for size in sizes if size)
 
 
 @contextmanager

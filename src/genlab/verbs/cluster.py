@@ -12,7 +12,7 @@ from genlab.core.text import aligned, counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import output_of
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -46,6 +46,8 @@ class Clustered(Pictured):
     rejected: Sequence["Rejected"]
     path: Path  # the folder: clusters.csv, clusters.png, a contact sheet of each cluster
     picture: "Picture"  # a row of examples of each cluster, the nearest to its mean first
+    squashed: int  # pictures that were squashed to the shape of the model
+    shape: Sequence[int]  # of an example, as the model sees it
 
     @property
     def table(self) -> "Table":
@@ -61,6 +63,7 @@ class Clustered(Pictured):
             "agreement": {space: dict(each) for space, each in self.agreement.items()},
             "fitted": self.fitted,
             "rejected": reasons(self.rejected),
+            "squashed": self.squashed,
             "path": str(self.path),
         }
 
@@ -68,7 +71,7 @@ class Clustered(Pictured):
         return f"<Clustered {len(self.clusters)} clusters {self.path}>"
 
     def __str__(self) -> str:
-        rejected = rejections(self.rejected)
+        files = [*rejections(self.rejected), *squashed(self.squashed, self.shape)]
         rows = []
         for number, each in enumerate(self.clusters):
             shares = [f"{printable(c)} {100 * n / each.size:.0f} %" for c, n in list(each.classes.items())[:3]]
@@ -76,7 +79,7 @@ class Clustered(Pictured):
         found = [[f"{value:.3f}" for value in each.values()] for each in self.agreement.values()]
         table = [[space, *cells] for space, cells in zip(self.agreement, found, strict=True)]
         head = [["agreement with the classes", *next(iter(self.agreement.values()))]] if table else []
-        lines = [*rejected, aligned(rows), f"k-means of {self.fitted}"]
+        lines = [*files, aligned(rows), f"k-means of {self.fitted}"]
         return "\n".join([*lines, *([aligned([*head, *table])] if table else []), str(self.path)])
 
 
@@ -136,9 +139,9 @@ def cluster(
         folder = into or opened.place("clusters", given.title, count, space, seed=seed).with_suffix("")
         options = {"clusters": count, "space": space, "extractor": extractor, "number": number, "seed": seed}
         request = {"verb": "cluster", "weights": opened.weights, "data": given.stamp, **options}
-        found, agreement, rejected = _assigned(given, fitted, folder / "clusters.csv", request)
+        found, agreement, rejected, odd = _assigned(given, fitted, folder / "clusters.csv", request)
     picture = _write_sheets(folder, target, examples, fitted[0])
-    return Clustered(found, agreement, examples.note, rejected, folder, picture)
+    return Clustered(found, agreement, examples.note, rejected, folder, picture, odd, target.shape)
 
 
 def _fitted(examples: "Examples", spaces: Sequence[Any], count: int, seed: int) -> "Sequence[Clustering]":
@@ -157,16 +160,19 @@ def _fitted(examples: "Examples", spaces: Sequence[Any], count: int, seed: int) 
 
 def _assigned(
     given: "Originals", fitted: "Sequence[Clustering]", path: Path, request: Mapping[str, Any]
-) -> "tuple[list[Cluster], dict[str, Mapping[str, float]], list[Rejected]]":
-    """Write the cluster of each example; return the clusters, their agreement with classes, and rejected files."""
+) -> "tuple[list[Cluster], dict[str, Mapping[str, float]], list[Rejected], int]":
+    """Write the cluster of each example.
+
+    Return the clusters, their agreement with the classes, the rejected files, and the number of squashed pictures.
+    """
     from genlab.applications.cluster import assign
     from genlab.applications.rows import rows
 
     with rows(path, COLUMNS, request) as written:
-        rejected = assign(given, fitted, written, progress=True)
+        rejected, odd = assign(given, fitted, written, progress=True)
         found, agreement = _found(written, fitted)
         written.finish()
-    return found, agreement, rejected
+    return found, agreement, rejected, odd
 
 
 def _found(

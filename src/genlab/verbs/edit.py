@@ -11,7 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import TABLES, output_of, refuse_source, refuse_too_many
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -46,6 +46,7 @@ class Edited(Pictured):
     in_pixels: "Tensor | None" = None  # (B, results, *shape), the same direction in pixels
     rejected: Sequence["Rejected"] = ()  # files that are no pictures
     notes: Sequence[str] = ()
+    squashed: int = 0  # pictures that were squashed to the shape of the model
 
     @property
     def picture(self) -> "Picture":
@@ -69,6 +70,7 @@ class Edited(Pictured):
             "pictures": list(self.names),
             "results": list(self.titles),
             "rejected": reasons(self.rejected),
+            "squashed": self.squashed,
             "notes": list(self.notes),
             "path": str(self.path),
         }
@@ -80,6 +82,7 @@ class Edited(Pictured):
         return "\n".join(
             [
                 *rejections(self.rejected),
+                *squashed(self.squashed, self.target.shape),
                 *self.notes,
                 f"{counted(len(self.names), 'picture')}, each as: {', '.join(self.titles)}",
                 str(self.path),
@@ -276,4 +279,5 @@ def _result(
         in_pixels,
         rejected,
         notes if sources is not None else notes[:1],
+        done.squashed,
     )

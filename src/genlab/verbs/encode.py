@@ -10,7 +10,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import refuse_source, table_file
-from genlab.verbs.result import reasons, rejections
+from genlab.verbs.result import reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
 
@@ -27,6 +27,8 @@ class Encoded:
     latent: int  # number of latents of each
     rejected: Sequence["Rejected"]  # files that are no pictures
     path: Path  # a .csv or .npz
+    squashed: int  # pictures that were squashed to the shape of the model
+    shape: Sequence[int]  # of an example, as the model sees it
 
     @property
     def table(self) -> "Table":
@@ -38,7 +40,8 @@ class Encoded:
     def values(self) -> dict[str, Any]:
         """Return the result as plain values for JSON, without the latents."""
         rejected = reasons(self.rejected)
-        return {"rows": self.rows, "latent": self.latent, "rejected": rejected, "path": str(self.path)}
+        sizes = {"rows": self.rows, "latent": self.latent, "squashed": self.squashed}
+        return {**sizes, "rejected": rejected, "path": str(self.path)}
 
     def __repr__(self) -> str:
         return f"<Encoded {(self.rows, self.latent)} {self.path}>"
@@ -47,6 +50,7 @@ class Encoded:
         return "\n".join(
             [
                 *rejections(self.rejected),
+                *squashed(self.squashed, self.shape),
                 f"{counted(self.rows, 'row')} of {counted(self.latent, 'latent')}",
                 str(self.path),
             ]
@@ -89,8 +93,8 @@ def encode(
         refuse_source(table, path)
         request = {"verb": "encode", "weights": opened.weights, "data": given.stamp}
         with rows(table, [f"z{at}" for at in range(size)], request) as written:
-            rejected = encode_each(opened.model, given, written, progress=True)
+            rejected, odd = encode_each(opened.model, given, written, progress=True)
             if not written.names:
                 raise unreadable(path, rejected)
             written.finish()
-    return Encoded(len(written.names), size, rejected, table)
+    return Encoded(len(written.names), size, rejected, table, odd, opened.spec.target.shape)

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, PathsName, RunName, SourceName
-from genlab.verbs.result import Pictured, rejections
+from genlab.verbs.result import Pictured, rejections, squashed
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -168,7 +168,7 @@ def _read(opened: Opened, between: object, stretches: int | None) -> "tuple[Tens
 
     from genlab.applications.project_files import labels_of
     from genlab.data.dataset import Rejected
-    from genlab.data.originals import Original, originals, stacked
+    from genlab.data.originals import Original, originals, squashed_of, stacked
     from genlab.data.read import unreadable
 
     several = isinstance(between, list | tuple) and all(isinstance(each, str | os.PathLike) for each in between)
@@ -183,10 +183,8 @@ def _read(opened: Opened, between: object, stretches: int | None) -> "tuple[Tens
     if not examples:
         raise unreadable(Path(str(places[0])), rejected)
     notes = rejections(rejected)
-    _, height, width = (*opened.spec.target.shape, 1, 1)[:3]
-    squashed = sum(each.size[0] * width != each.size[1] * height for each in examples if each.size)
-    if squashed:
-        notes.append(f"squashed to the size of the model, because their aspect ratio differs: {squashed:,} images")
+    shape = opened.spec.target.shape
+    notes += squashed(squashed_of([each.size for each in examples], shape), shape)
     if len(examples) == most < total:
         notes.append(f"between the first {most} of {total:,} images; --stretches takes more")
     return stacked(examples), labels_of(examples, opened.spec.class_names), "-".join(titles), notes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -26,6 +26,7 @@ class Mapped(Pictured):
     panels: "Sequence[Panel]"
     path: Path  # the .png
     page: Path  # the .html
+    shape: Sequence[int]  # of an example, as the model sees it
 
     @property
     def picture(self) -> "Picture":
@@ -41,6 +42,7 @@ class Mapped(Pictured):
             "of": self.examples.count,
             "trustworthiness": {panel.title: panel.trustworthiness for panel in self.panels},
             "rejected": reasons(self.examples.rejected),
+            "squashed": self.examples.squashed,
             "path": str(self.path),
             "page": str(self.page),
         }
@@ -49,10 +51,10 @@ class Mapped(Pictured):
         return f"<Mapped {len(self.examples.names)} examples {self.path}>"
 
     def __str__(self) -> str:
-        rejected = rejections(self.examples.rejected)
+        files = [*rejections(self.examples.rejected), *squashed(self.examples.squashed, self.shape)]
         panels = [f"{panel.trustworthiness:.3f}  {panel.title}" for panel in self.panels]
         head = "trustworthiness: how far neighbours on the map are neighbours in the space (1: all, 0.5: chance)"
-        return "\n".join([*rejected, self.examples.note, head, *panels, str(self.path), str(self.page)])
+        return "\n".join([*files, self.examples.note, head, *panels, str(self.path), str(self.page)])
 
 
 @verb
@@ -105,7 +107,9 @@ def map(  # noqa: A001 the name of the command
     with examples_of(opened.folder, opened.spec, path, data) as given:
         examples = gather(given, spaces, number, progress=True)
         place = place or opened.place("maps", given.title, "-".join(methods), space, seed=seed)
-    result = Mapped(examples, maps(examples, spaces, methods, seed), place, place.with_suffix(".html"))
+    result = Mapped(
+        examples, maps(examples, spaces, methods, seed), place, place.with_suffix(".html"), target.shape
+    )
     write_png(place, result.picture)
     replace(result.page, page(f"{spaces[0].title} of {opened.folder.path.name}", examples, result.panels).encode())
     return result

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName, SpaceName
 from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
@@ -101,6 +101,7 @@ class Neighboured(Pictured):
             "copies": {space: asdict(each) for space, each in self.copies.items()},
             "notes": list(self.notes),
             "rejected": reasons(self.rejected),
+            "squashed": self.asked.squashed,
             "path": str(self.path),
             "table": str(self.table_path),
         }
@@ -109,7 +110,7 @@ class Neighboured(Pictured):
         return f"<Neighboured {len(self.names)} {self.path}>"
 
     def __str__(self) -> str:
-        lines = rejections(self.rejected)
+        lines = [*rejections(self.rejected), *squashed(self.asked.squashed, self.target.shape)]
         for at, name in enumerate(self.names[:MOST_LINES]):
             pairs = ", ".join(f"{printable(other)} ({distance:.3g})" for other, distance in self.nearest(at))
             lines.append(f"{printable(name)}: {pairs}")
@@ -148,7 +149,6 @@ def neighbours(
     all held-out examples are.
 
     Args:
-        path: A picture, a folder or a zip of pictures, a table of rows, or other data, whose held-out part is taken.
         samples: Instead of PATH: the number of samples to draw from the model.
         among: Where to search: train, the training examples of the run; or a folder or other data.
         neighbours: Number of neighbours of each.
