@@ -108,8 +108,8 @@ def cluster(
         path: A picture, a folder or a zip of pictures, whose folders are classes, a table of rows, or other data,
             whose held-out part is taken. By default the held-out part of the run's data.
         clusters: Number of clusters. By default as many as the classes of the run's data, or 10 without classes.
-        number: Most examples, about, that k-means learns from; of more, so many are chosen by a hash of their
-            names. All examples get a cluster.
+        number: About how many examples k-means learns from at most, chosen by a hash of their names; all are
+            assigned.
         out: The folder to write. By default in the run folder.
         seed: Seed of k-means.
 

@@ -25,7 +25,7 @@ class Mapped(Pictured):
     examples: "Examples"
     panels: "Sequence[Panel]"
     path: Path  # the .png
-    page: Path  # the .html
+    html: Path  # a page to explore them
     shape: Sequence[int]  # of an example, as the model sees it
 
     @property
@@ -44,7 +44,7 @@ class Mapped(Pictured):
             "rejected": reasons(self.examples.rejected),
             "squashed": self.examples.squashed,
             "path": str(self.path),
-            "page": str(self.page),
+            "html": str(self.html),
         }
 
     def __repr__(self) -> str:
@@ -54,7 +54,7 @@ class Mapped(Pictured):
         files = [*rejections(self.examples.rejected), *squashed(self.examples.squashed, self.shape)]
         panels = [f"{panel.trustworthiness:.3f}  {panel.title}" for panel in self.panels]
         head = "trustworthiness: how far neighbours on the map are neighbours in the space (1: all, 0.5: chance)"
-        return "\n".join([*files, self.examples.note, head, *panels, str(self.path), str(self.page)])
+        return "\n".join([*files, self.examples.note, head, *panels, str(self.path), str(self.html)])
 
 
 @verb
@@ -81,7 +81,7 @@ def map(  # noqa: A001 the name of the command
         path: A picture, a folder or a zip of pictures, whose folders are classes, a table of rows, or other data,
             whose held-out part is taken. By default the held-out part of the run's data.
         by: Methods: pca, tsne, umap. By default all that are installed.
-        number: Most examples, about; of more, so many are chosen by a hash of their names.
+        number: About how many examples to take at most; of more, some are chosen by a hash of their names.
         out: The .png to write; the .html is written next to it. By default in the run folder.
         seed: Seed of t-SNE and UMAP.
 
@@ -111,5 +111,5 @@ def map(  # noqa: A001 the name of the command
         examples, maps(examples, spaces, methods, seed), place, place.with_suffix(".html"), target.shape
     )
     write_png(place, result.picture)
-    replace(result.page, page(f"{spaces[0].title} of {opened.folder.path.name}", examples, result.panels).encode())
+    replace(result.html, page(f"{spaces[0].title} of {opened.folder.path.name}", examples, result.panels).encode())
     return result

@@ -82,7 +82,7 @@ def probe(
 
     Args:
         path: Other data with classes, as for training. By default the data of the run.
-        number: Most training examples, and most held-out ones, about.
+        number: About how many training examples to take at most, and as many held-out ones.
         out: The .png of the curves. By default in the run folder.
         seed: Seed of the draws of labelled examples.
 
