@@ -114,7 +114,7 @@ def gaps_of(train: Split, per_class: int | None) -> list[Gap]:
     ]
     if not found:
         raise UsageError(
-            f"every class has {min(counts):,} training pictures or more, which --per-class {wanted} counts. "
+            f"every class has {min(counts):,} training pictures or more, and --per-class {wanted} includes them. "
             f"Give a larger number, such as --per-class {2 * max(counts)}."
         )
     return found

@@ -86,7 +86,7 @@ def _realism(model: Discriminates, device: torch.device) -> Callable[[Tensor, in
         given = {"label": torch.full((len(pictures),), label, device=device)}
         scores = model.discriminate(pictures.to(device), given).scores
         if len(scores) != len(pictures):
-            raise GenlabError("this discriminator judges several pictures together. Use --filter classifier.")
+            raise GenlabError("this discriminator sees several pictures together. Use --filter classifier.")
         return scores.flatten(1).mean(1).cpu() if scores.ndim > 1 else scores.cpu()
 
     return score

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.capability import need
+from genlab.applications.capability import need, presets_with
 from genlab.core.batch import at_once
 from genlab.core.condition import NONE, Condition, condition_rows, fill
 from genlab.core.contract import Classifies, Decodes, Encodes, HasPrior, Inverts, Samples
@@ -64,7 +64,8 @@ class Projecting:
 
 
 def _neither() -> GenlabError:
-    return GenlabError("projection needs a model with a prior or an encoder, and this model has neither.")
+    able = ", ".join(presets_with(HasPrior))
+    return GenlabError(f"projection needs a model with a prior or an encoder, and this has neither. Try: {able}.")
 
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]  # latents (B, latent) -> (B,)
