@@ -1,5 +1,6 @@
 """Clusters of examples by k-means, and how well they match the classes."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ import numpy.typing as npt
 
 from genlab.applications.rows import Rows
 from genlab.applications.spaces import Numbers, Space
-from genlab.core.errors import UsageError
 from genlab.data.dataset import Rejected
 from genlab.data.originals import Originals, squashed_of, stacked
 from genlab.data.progress import bar
@@ -37,15 +37,15 @@ class Clustering:
 def fit(title: str, space: Space, vectors: Numbers, count: int, seed: int, components: Any = None) -> Clustering:  # noqa: ANN401
     """Return `count` clusters of vectors (N, D) by k-means, of their principal `components` if these are given.
 
-    Raises:
-        UsageError: fewer vectors than clusters.
+    Of fewer different vectors than clusters, some clusters are empty.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    if len(vectors) < count:
-        raise UsageError(f"--clusters {count} need {count} examples or more, not {len(vectors)}.")
     x = vectors if components is None else components.transform(vectors)
-    fitted = KMeans(count, n_init=RESTARTS, random_state=seed).fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different examples: the others stay empty
+        fitted = KMeans(count, n_init=RESTARTS, random_state=seed).fit(x)
     return Clustering(title, space, components, fitted.cluster_centers_)
 
 

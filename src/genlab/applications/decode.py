@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.capability import need
-from genlab.applications.rows import Table
+from genlab.applications.rows import Table, latents_in
 from genlab.applications.sample_folder import whole
 from genlab.core.batch import at_once
 from genlab.core.condition import fill
@@ -21,6 +21,7 @@ from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import put, read, refuse_filled, replace, storage
 from genlab.core.modality import DataSpec
 from genlab.core.pictures import png, to_bytes
+from genlab.core.text import counted
 from genlab.data.originals import file_names
 from genlab.data.progress import bar
 
@@ -36,6 +37,7 @@ class Codes:
     latents: Tensor  # (N, latent)
     labels: Tensor | None  # (N,) classes, if the model takes them
     note: str = ""  # where the classes are from
+    classes: Sequence[str] | None = None  # (N,) names of the classes, if they are known
 
 
 def codes_of(model: nn.Module, spec: DataSpec, table: Table) -> Codes:
@@ -46,26 +48,26 @@ def codes_of(model: nn.Module, spec: DataSpec, table: Table) -> Codes:
         UsageError: another number of latents than the model's, values that are not finite, or an unknown class.
     """
     need(model, Decodes, "genlab decode")
-    wanted, found = _size(model, spec), table.values.shape[1]
-    if wanted not in (None, found):
-        raise UsageError(
-            f"the table has {found} latents a row, and this model takes {wanted}. Was it written by genlab encode "
-            "with another run?"
-        )
-    latents = torch.from_numpy(table.values.copy())
-    if not len(latents) or not torch.isfinite(latents).all():
-        raise UsageError("the table holds no rows." if not len(latents) else "the table holds NaN or infinity.")
+    latents = torch.from_numpy(latents_in(table, _size(model, spec)).copy())
+    known = [label for label in table.labels if label is not None]
+    given = known if len(known) == len(latents) else None
     if not isinstance(model, Samples) or "label" not in model.conditions:
-        return Codes(table.names, latents, None)
-    if any(label is None for label in table.labels):
-        return Codes(table.names, latents, None, "the table has no classes: the rows take them in turn")
+        return Codes(table.names, latents, None, classes=given)
+    if given is None:
+        labels = fill(model.conditions, {}, len(latents), torch.device("cpu"))["label"]
+        names = [spec.class_names[label] for label in labels.tolist()]
+        return Codes(table.names, latents, labels, _without(len(latents) - len(known)), names)
     places = {name: at for at, name in enumerate(spec.class_names)}
-    for label in table.labels:
+    for label in given:
         if label not in places:
-            known = ", ".join(spec.class_names)
-            raise UsageError(f'no class "{label}".{suggestion(str(label), spec.class_names)} Choices: {known}.')
-    labels = torch.tensor([places[str(label)] for label in table.labels])
-    return Codes(table.names, latents, labels, "each row is decoded under its class")
+            choices = ", ".join(spec.class_names)
+            raise UsageError(f'no class "{label}".{suggestion(label, spec.class_names)} Choices: {choices}.')
+    labels = torch.tensor([places[label] for label in given])
+    return Codes(table.names, latents, labels, "each row is decoded under its class", given)
+
+
+def _without(count: int) -> str:
+    return f"{counted(count, 'row')} without a class: all rows take the classes in turn"
 
 
 def _size(model: nn.Module, spec: DataSpec) -> int | None:

@@ -11,9 +11,8 @@ from genlab.applications.edit import moved, relabelled
 from genlab.applications.edit_sides import Step
 from genlab.applications.project import Codes, Projecting, codes_of, size_of
 from genlab.applications.project_files import conditions_of, labels_of
-from genlab.applications.rows import Table
+from genlab.applications.rows import Table, latents_in
 from genlab.core.device import device_of
-from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
 from genlab.core.modality import Modality
 from genlab.core.pictures import png, resized, to_bytes
@@ -90,15 +89,14 @@ def pieces_of_table(model: nn.Module, table: Table, classes: Sequence[str], moda
     """Yield the latents that `genlab encode` or `genlab project` wrote.
 
     Raises:
-        UsageError: another number of latents than the model's, or a row without a class that the model knows.
+        UsageError: as `latents_in`, or a row without a class that the model knows.
     """
-    if (wanted := size_of(model, modality)) != len(table.columns):
-        raise UsageError(f"the file holds {len(table.columns)} latents a row, and this model takes {wanted}.")
+    latents = latents_in(table, size_of(model, modality))
     device, files = device_of(model), file_names(table.names)
     for start in range(0, len(table.names), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         condition = {n: v.to(device) for n, v in conditions_of(table.labels[part], classes).items()}
-        codes = Codes(torch.from_numpy(table.values[part]).to(device), condition)
+        codes = Codes(torch.from_numpy(latents[part]).to(device), condition)
         yield Piece(table.names[part], files[part], [None] * len(codes.latents), codes)
 
 

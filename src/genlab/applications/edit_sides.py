@@ -17,6 +17,7 @@ from genlab.core.text import counted
 from genlab.data.dataset import IntArray, Rejected, Split
 from genlab.data.originals import originals, stacked
 from genlab.data.progress import bar
+from genlab.data.read import unreadable
 from genlab.runs.statistics import random_rows
 
 NUMBERS = 2**26  # of the examples of one side
@@ -58,8 +59,9 @@ def sides_of_folder(path: Path, train: Split, count: int) -> Sides:
     rejected, most = list[Rejected](), _most(train, count)
     with originals(path, train.spec.target) as given:
         found = list(islice(chain.from_iterable(given.chunks(rejected)), most))
-    rest = _batch(train, random_rows(len(train), most))
-    towards = stacked(found) if found else rest[:0]
+    if not found:
+        raise unreadable(path, rejected)
+    rest, towards = _batch(train, random_rows(len(train), most)), stacked(found)
     unread = f", {len(rejected)} of which could not be read" if rejected else ""
     return Sides(
         towards, rest, f"{_counted(towards)} of {given.count:,} at {path}{unread} and {len(rest):,} for training"

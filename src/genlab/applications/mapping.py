@@ -59,7 +59,9 @@ def maps(examples: Examples, spaces: Sequence[Space], by: Sequence[str], seed: i
         UsageError: too few examples.
     """
     if len(examples.names) < LEAST:
-        raise UsageError(f"a map needs {LEAST} examples or more, not {len(examples.names)}.")
+        raise UsageError(
+            f"a map needs {LEAST} examples or more, not {len(examples.names)}. Give more, or a larger --number."
+        )
     return [
         _panel(f"{space.title} by {_NAMES[name]}", METHODS[name](x, seed), x)
         for space, x in zip(spaces, examples.vectors, strict=True)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.files import replace, storage
+from genlab.core.text import printable
 from genlab.core.warnings import LOG
 from genlab.data.decode import reason
 
@@ -136,6 +137,26 @@ class Table:
     values: Numbers  # (N, columns)
 
 
+def latents_in(table: Table, wanted: int | None) -> Numbers:
+    """Return the numbers of a table as latents (N, D), of which a model takes `wanted`, if that is known.
+
+    Raises:
+        UsageError: there are no rows, another number of latents, or NaN.
+    """
+    if wanted not in (None, found := len(table.columns)):
+        raise UsageError(
+            f"the table has {found} numbers a row, and this model takes {wanted} latents. Give a table that "
+            "genlab encode or genlab project wrote with this run."
+        )
+    if not table.names:
+        raise UsageError("the table holds no rows. Give one with a row for each example.")
+    finite = np.isfinite(table.values).all(1)
+    if not finite.all():
+        name = printable(table.names[int(finite.argmin())])
+        raise UsageError(f'the latents of "{name}" hold NaN or infinity. Leave the row out, or mend it.')
+    return table.values
+
+
 def read_table(path: Path) -> Table:
     """Read a table of `Rows.finish`; of its columns of text only the names and the classes.
 
@@ -146,11 +167,16 @@ def read_table(path: Path) -> Table:
     try:
         with storage(path):
             return _read_npz(path) if path.suffix.lower() == ".npz" else _read_csv(path)
-    except (ValueError, KeyError, StopIteration, zipfile.BadZipFile, csv.Error) as error:
-        raise DataError(f"{path} is no table of genlab, or damaged: {reason(error)}.") from error
+    except (ValueError, KeyError, zipfile.BadZipFile, csv.Error) as error:
+        why = reason(error).rstrip(".")
+        raise DataError(
+            f"{path} is no table that genlab wrote (genlab encode, project, score, …), or damaged: {why}."
+        ) from error
 
 
 def _read_npz(path: Path) -> Table:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no .npz archive")
     with np.load(path, allow_pickle=False) as file:
         names = file["names"].tolist()
         labels = [label or None for label in file["labels"].tolist()] if "labels" in file else [None] * len(names)
@@ -160,10 +186,12 @@ def _read_npz(path: Path) -> Table:
 def _read_csv(path: Path) -> Table:
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
-        header = next(lines)
-        if header[0] != "file":
-            raise ValueError('the first column is not "file"')
+        header = next(lines, [])
+        if header[:1] != ["file"]:
+            raise ValueError('its first line has no column "file" in front')
         body = list(lines)
+    if ragged := next((row for row in body if len(row) != len(header)), None):
+        raise ValueError(f"a row has {len(ragged)} cells, and the first line {len(header)}")
     texts = [at for at, name in enumerate(header) if name in TEXTS]
     numbers = [at for at in range(len(header)) if at not in texts]
     values = np.array([[row[at] for at in numbers] for row in body], np.float32).reshape(len(body), len(numbers))

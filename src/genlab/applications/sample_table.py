@@ -52,11 +52,12 @@ def sample_table(
             written.add([str(row) for row in part], labels, samples.numpy())
         first = torch.from_numpy(written.values[: table.shown].copy())
         names = [label or "" for label in written.labels] if labelled else None
-        written.put(lambda file: _write(file, table, written.values, names))
+        written.put(lambda file: write_csv(file, table, written.values, names))
     return first, there
 
 
-def _write(file: IO[bytes], table: Table, entries: Numbers, labels: Sequence[str] | None) -> None:
+def write_csv(file: IO[bytes], table: Table, entries: Numbers, labels: Sequence[str] | None) -> None:
+    """Write entries (B, D) with the header, the types and the decimals of the training table."""
     text = io.TextIOWrapper(file, "utf-8", newline="")
     written = csv.writer(text)
     written.writerow(table.names(labelled=labels is not None))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from genlab.applications.capability import need, presets_with
+from genlab.applications.capability import need
 from genlab.core.contract import Discriminates, Encodes
 from genlab.core.device import device_of
 from genlab.core.errors import GenlabError, UsageError
@@ -21,6 +21,7 @@ from genlab.runs.extractors import find_extractor
 
 Numbers: TypeAlias = npt.NDArray[np.float32]
 
+_OTHERS = "For this one give --space features or pixels, which do not use it."
 SIDE = 32  # of pictures whose pixels are compared; larger ones are averaged down to it
 
 
@@ -76,19 +77,20 @@ def reduced(x: Tensor, side: int) -> Tensor:
 
 
 def _latent(model: nn.Module, modality: Modality, extractor: str, verb: str) -> tuple[str, Any]:
-    return "latents", need(model, Encodes, f"{verb} in the space of latents").encode
+    try:
+        return "latents", need(model, Encodes, f"{verb} --space latent").encode
+    except GenlabError as error:
+        raise GenlabError(f"{error} {_OTHERS}") from None
 
 
 def _discriminator(model: nn.Module, modality: Modality, extractor: str, verb: str) -> tuple[str, Any]:
-    if not isinstance(model, Discriminates):
-        able = ", ".join(presets_with(Discriminates))
-        raise GenlabError(f"this model has no discriminator. Try: {able}.")
+    discriminates = need(model, Discriminates, f"{verb} --space discriminator")
     if not _sees_alone(model):
         raise GenlabError(
             "this discriminator sees pictures with conditions or in packs, so that one picture alone has no "
-            f"features. {verb} --space features needs no model."
+            f"features. {_OTHERS}"
         )
-    return "features of the discriminator", lambda x: model.discriminate(x).features
+    return "features of the discriminator", lambda x: discriminates.discriminate(x).features
 
 
 def _features(model: nn.Module, modality: Modality, extractor: str, verb: str) -> tuple[str, Any]:

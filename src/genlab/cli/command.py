@@ -18,7 +18,7 @@ from genlab.verbs.options import PARTS
 from genlab.verbs.verb import helps, signature_of, summary
 
 SHORT = {"number": "-n", "samples": "-n", "neighbours": "-k"}
-NO_VALUES = ("sample", "interpolate", "report")  # verbs whose results are pictures alone
+NO_VALUES = ("sample", "report")  # verbs whose results are pictures alone
 AS_JSON = tuple(name for name in COMMANDS if name not in NO_VALUES)  # verbs whose results have `values()`
 SEVERAL = (Sequence[str] | None, str | Sequence[str] | None, tuple[float, ...] | None)  # types of several values
 FAILS_UNHEALTHY = "doctor"

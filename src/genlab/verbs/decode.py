@@ -1,6 +1,7 @@
 """`genlab decode`: examples of latents in a table."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName
-from genlab.verbs.output import output_of, refuse_too_many
+from genlab.verbs.output import as_rows, output_of, refuse_source, refuse_too_many
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -26,7 +27,7 @@ class Decoded:
 
     examples: "Tensor | None"  # (rows, *shape) in the order of the table; None if the files of a folder hold them
     rows: int
-    path: Path  # a .png, or a folder with a PNG for each row
+    path: Path  # a .png, or a folder with a PNG for each row, or of a table a .csv
     target: "Modality"
     note: str = ""  # where the classes are from, of a model that takes some
     resumed: int = 0  # pictures that were in the folder already
@@ -72,8 +73,8 @@ def decode(
 
     Args:
         codes: The .csv or .npz of latents: a column for each latent, and a row for each example.
-        out: A .png for a grid, or a folder for a picture of each row, named after it. By default a .png in the run
-            folder.
+        out: A .png for a grid, or a folder for a picture of each row, named after it. Of a model of tables a .csv
+            of rows, or a .png with the histograms of the columns. By default a .png or .csv in the run folder.
 
     Returns:
         The examples, and the path that was written. Those in a folder are not kept in memory.
@@ -83,7 +84,9 @@ def decode(
         DataError: the file is no table of latents.
         GenlabError: the model does not decode.
     """
-    png, into = output_of(out)
+    rows = out is not None and Path(out).suffix.lower() == ".csv"
+    png, into = (None, None) if rows else output_of(out)
+    refuse_source(Path(out) if rows and out is not None else png, codes)
 
     import torch
 
@@ -94,17 +97,41 @@ def decode(
     target, path = opened.spec.target, Path(codes)
     if into and target.spatial != 2:
         raise UsageError(
-            f"--out {into} would be a folder of pictures; this model makes {target.noun}. Give a .png."
+            f"--out {into} would be a folder of pictures, but this model makes {target.noun}. Give a .png for a "
+            "plot, or for rows of a table a .csv."
         )
+    rows = as_rows(out, target)
     if not path.is_file():
         raise UsageError(f"there is no table {path}. `genlab encode` writes one.")
     found = codes_of(opened.model, opened.spec, read_table(path))
-    rows = len(found.names)
+    count = len(found.names)
     if into:
         resumed = decode_into(opened.model, found, target.shape, into, request_of(found, opened.weights))
-        return Decoded(None, rows, into, target, found.note, resumed)
-    refuse_too_many(rows, target.shape, target.noun)
+        return Decoded(None, count, into, target, found.note, resumed)
+    if not rows:
+        refuse_too_many(count, target.shape, target.noun)
     examples = torch.cat([x for _, x in decoded(opened.model, found, target.shape, progress=True)])
-    result = Decoded(examples, rows, png or opened.place("decoded", path.stem), target, found.note)
-    write_png(result.path, result.picture)
+    place = opened.place("decoded", path.stem)
+    place = Path(out) if out is not None else place.with_suffix(".csv") if rows else place
+    result = Decoded(examples, count, place, target, found.note)
+    if rows:
+        _write_rows(result, found.classes)
+    else:
+        write_png(result.path, result.picture)
     return result
+
+
+def _write_rows(result: Decoded, classes: Sequence[str] | None) -> None:
+    import io
+
+    from genlab.applications.sample_table import write_csv
+    from genlab.core.files import replace, storage
+    from genlab.core.table import Table
+
+    assert isinstance(result.target, Table)
+    assert result.examples is not None
+    with storage(result.path):
+        result.path.parent.mkdir(parents=True, exist_ok=True)
+    file = io.BytesIO()
+    write_csv(file, result.target, result.examples.numpy(), classes)
+    replace(result.path, file.getvalue())

@@ -79,12 +79,13 @@ class Edited(Pictured):
         return f"<Edited {counted(len(self.names), 'picture')} {self.path}>"
 
     def __str__(self) -> str:
+        count = counted(len(self.names), self.target.noun.removesuffix("s"))
         return "\n".join(
             [
                 *rejections(self.rejected),
                 *squashed(self.squashed, self.target.shape),
                 *self.notes,
-                f"{counted(len(self.names), 'picture')}, each as: {', '.join(self.titles)}",
+                f"{count}, each as: {', '.join(self.titles)}",
                 str(self.path),
             ]
         )
@@ -229,10 +230,9 @@ def _change(
     if not strengths:
         raise UsageError("--strength needs a number or more, such as 0 0.5 1.")
     step, note = _step(opened, towards, label, examples, data, probe=by == "probe")
-    notes = [
-        f"direction: {note}",
-        "the second row of each picture: the same direction in pixels, without the model",
-    ]
+    images = opened.spec.target.spatial == 2
+    pixels = "the second row of each picture: the same direction in pixels, without the model"
+    notes = [f"direction: {note}", *([pixels] if images else [])]
     return Edit([f"{each:+g}" for each in strengths], strengths, step), notes
 
 

@@ -69,7 +69,9 @@ def encode(
 ) -> Encoded:
     """Write the latents of pictures or rows: a row of numbers for each, with its name and its class.
 
-    A command that was killed goes on where it was if it is given again.
+    A model with classes encodes a picture under its own class, or under the one that it infers if the folders do
+    not tell it; this is the class that is written. A command that was killed goes on where it was if it is given
+    again.
 
     Args:
         out: The .csv or .npz to write. By default a .npz in the run folder.
@@ -93,7 +95,7 @@ def encode(
         refuse_source(table, path)
         request = {"verb": "encode", "weights": opened.weights, "data": given.stamp}
         with rows(table, [f"z{at}" for at in range(size)], request) as written:
-            rejected, odd = encode_each(opened.model, given, written, progress=True)
+            rejected, odd = encode_each(opened.model, given, written, opened.classes, progress=True)
             if not written.names:
                 raise unreadable(path, rejected)
             written.finish()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import UsageError
 from genlab.core.text import counted
@@ -40,6 +40,17 @@ class Interpolated(Pictured):
     def picture(self) -> "Picture":
         """A row of images for each pair of endpoints."""
         return self.target.draw(self.frames.flatten(0, 1), self.frames.shape[1])
+
+    def values(self) -> dict[str, Any]:
+        """Return the result as plain values for JSON, without the images."""
+        return {
+            "stretches": self.frames.shape[0],
+            "frames": self.frames.shape[1],
+            "classes": list(self.classes),
+            "notes": list(self.notes),
+            "path": str(self.path),
+            "animation": str(self.animation),
+        }
 
     def __repr__(self) -> str:
         return f"<Interpolated {tuple(self.frames.shape)} {self.path}>"

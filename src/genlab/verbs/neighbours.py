@@ -76,10 +76,12 @@ class Neighboured(Pictured):
         """A row for each picture: itself, and its neighbours, the nearest first."""
         from genlab.core.pictures import beside, stacked
 
+        images = self.target.spatial == 2
         return stacked(
             [
-                beside(self.target.draw(x[None], 1), self.target.draw(shown, len(shown)))
+                beside(self.target.draw(x[None], 1 if images else None), self.target.draw(shown, columns))
                 for x, shown in zip(self.asked.examples, self._shown(), strict=True)
+                for columns in [len(shown) if images else None]
             ]
         )
 
@@ -180,7 +182,8 @@ def neighbours(
     with _among(opened, among, data) as given:
         found = search(given, spaces, asked.vectors, neighbours, len(asked.examples), progress=True)
     place = place or opened.place("neighbours", asked.title, space, k=neighbours, seed=seed if samples else None)
-    notes = [*asked.notes, f"among {counted(len(found.names), 'example')} of {among}"]
+    where = "; named by their positions; --among with a folder or file gives its names" if among == "train" else ""
+    notes = [*asked.notes, f"among {counted(len(found.names), 'example')} of {among}{where}"]
     result = Neighboured(asked, found, [each.title for each in spaces], notes, place, target)
     write_png(place, result.picture)
     _write_table(result)

@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from genlab.core.errors import UsageError
 from genlab.verbs.options import File
+
+if TYPE_CHECKING:
+    from genlab.core.modality import Modality
 
 TABLES = (".csv", ".npz")
 OTHER_PICTURES = (".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -26,9 +29,25 @@ def output_of(out: File | None) -> Output:
     """
     path = None if out is None else Path(out)
     suffix = path.suffix.lower() if path else ""
-    if suffix in OTHER_PICTURES or (path and suffix != ".png" and path.is_file()):
+    if suffix in (*OTHER_PICTURES, *TABLES) or (path and suffix != ".png" and path.is_file()):
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
     return Output(path, None) if suffix == ".png" else Output(None, path)
+
+
+def as_rows(out: File | None, target: "Modality") -> bool:
+    """Return whether examples are written as the rows of a .csv: by default those of a table are.
+
+    Raises:
+        UsageError: `out` is a .csv, but the examples are no rows of a table.
+    """
+    from genlab.core.table import Table
+
+    if out is None:
+        return isinstance(target, Table)
+    rows = Path(out).suffix.lower() == ".csv"
+    if rows and not isinstance(target, Table):
+        raise UsageError(f"--out {out} is for rows of a table, but this model makes {target.noun}. Give a .png.")
+    return rows
 
 
 def refuse_source(out: Path | None, *given: object) -> None:

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName, SourceName
-from genlab.verbs.output import output_of, refuse_too_many
+from genlab.verbs.output import as_rows, output_of, refuse_too_many
 from genlab.verbs.result import Pictured
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
@@ -128,7 +128,7 @@ def sample(
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
     if into:
         _refuse_as_folder(into, opened.spec.target)
-    elif not (rows := _as_rows(out, opened.spec.target)):
+    elif not (rows := as_rows(out, opened.spec.target)):
         refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
 
     from genlab.runs.data import find_class, sampling_turns
@@ -186,22 +186,6 @@ def _refuse_as_folder(folder: Path, target: "Modality") -> None:
             "for a plot, or for rows of a table a .csv."
         )
     refuse_other(folder)
-
-
-def _as_rows(out: File | None, target: "Modality") -> bool:
-    """Return whether samples are written as the rows of a table.
-
-    Raises:
-        UsageError: `out` is a .csv, but they are no rows.
-    """
-    from genlab.core.table import Table
-
-    if out is None:
-        return isinstance(target, Table)
-    rows = Path(out).suffix.lower() == ".csv"
-    if rows and not isinstance(target, Table):
-        raise UsageError(f"--out {out} is for rows of a table, but this model makes {target.noun}. Give a .png.")
-    return rows
 
 
 def _write_rows(
