@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -71,20 +72,84 @@ def test_tables_that_do_not_fit_are_refused_in_plain_words(run: package.Run, tmp
     with pytest.raises(UsageError, match="there is no table"):
         package.decode(run, table)
     table.write_text("file,z0\na.png,1\n")
-    with pytest.raises(UsageError, match="1 latents a row, and this model takes 6"):
+    with pytest.raises(UsageError, match="1 number a row, and this model takes 6 latents"):
         package.decode(run, table)
     table.write_text("file," + ",".join(f"z{at}" for at in range(6)) + "\na.png,1,2,3,4,5,nan\n")
-    with pytest.raises(UsageError, match="NaN or infinity"):
+    for use in (package.decode, partial(package.edit, towards=7)):
+        with pytest.raises(UsageError, match=r'the latents of "a\.png" hold NaN or infinity'):
+            use(run, table)
+    table.write_text("file,z0,z1\na.png,1\n")
+    with pytest.raises(DataError, match="a row has 2 cells, and the first line 3"):
         package.decode(run, table)
-    table.write_text("nothing")
-    with pytest.raises(DataError, match="no table of genlab"):
-        package.decode(run, table)
+    for text in ("nothing", ""):
+        table.write_text(text)
+        with pytest.raises(DataError, match=r'no table that genlab wrote .* no column "file"'):
+            package.decode(run, table)
+    (tmp_path / "codes.npz").write_text("nothing")
+    with pytest.raises(DataError, match=r"it is no \.npz archive"):
+        package.decode(run, tmp_path / "codes.npz")
 
 
-def test_a_model_with_classes_decodes_each_row_under_its_class(tmp_path: Path) -> None:
-    given = {"data": "digits", "size": 16, "width": 4, "latent": 3, "steps": 3, "root": tmp_path, "quiet": True}
-    run = package.train("conditional-vae", **given)  # type: ignore[arg-type]
+def test_a_table_is_no_folder_of_pictures_and_is_not_written_over(run: package.Run, tmp_path: Path) -> None:
+    table = package.encode(run, "digits", out=tmp_path / "codes.csv").path
+    before = table.read_bytes()
+    for out in (table, tmp_path / "other.npz", tmp_path / "other.csv"):
+        with pytest.raises(UsageError, match="--out"):
+            package.decode(run, table, out=out)
+    assert table.read_bytes() == before
+    assert not (tmp_path / "other.npz").exists()
+
+
+@pytest.fixture(scope="module")
+def conditional(root: Path) -> package.Run:
+    given = {"data": "digits", "size": 16, "width": 4, "latent": 3, "steps": 3, "root": root, "quiet": True}
+    return package.train("conditional-vae", **given)  # type: ignore[arg-type]
+
+
+def test_pictures_of_unknown_class_are_encoded_and_decoded_under_the_class_that_is_inferred(
+    conditional: package.Run, tmp_path: Path
+) -> None:
+    x = package.data("digits", size=16).source.held_out.batch(np.arange(5)).x
+    codes = package.encode(conditional, x.numpy(), out=tmp_path / "codes.csv")
+    model = package.load(conditional)
+    assert codes.table.labels == [str(label) for label in model.classify(x).tolist()]
+    done = package.decode(conditional, codes.path, out=tmp_path / "grid.png")
+    assert done.examples is not None
+    assert torch.allclose(done.examples, model.reconstruct(x), atol=1e-5)
+
+
+def test_classes_in_turn_stay_the_same_when_an_interrupted_folder_is_completed(
+    conditional: package.Run, tmp_path: Path
+) -> None:
     table = tmp_path / "codes.csv"
+    table.write_text("file,z0,z1,z2\n" + "".join(f"{at},0,0,0\n" for at in range(4)))
+    done = package.decode(conditional, table, out=tmp_path / "all")
+    assert "4 rows without a class" in str(done)
+    before = (tmp_path / "all" / "3.png").read_bytes()
+    (tmp_path / "all" / "3.png").unlink()
+    package.decode(conditional, table, out=tmp_path / "all")
+    assert (tmp_path / "all" / "3.png").read_bytes() == before
+
+
+def test_latents_of_rows_become_rows_again(tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    lines = [f"{20 + at % 50},{'yes' if at % 3 else 'no'},{'ab'[at % 2]}" for at in range(120)]
+    table.write_text("age,member,kind\n" + "\n".join(lines) + "\n")
+    run = package.train("table-vae", data=str(table), label="kind", steps=3, root=tmp_path, quiet=True)
+    codes = package.encode(run, table, out=tmp_path / "codes.npz").path
+    done = package.decode(run, codes, out=tmp_path / "new" / "rows.csv")
+    with done.path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == done.rows == 120
+    assert {row["member"] for row in rows} <= {"yes", "no"}
+    assert all(20 <= int(row["age"]) <= 69 for row in rows)
+    assert [row["kind"] for row in rows] == ["ab"[at % 2] for at in range(120)]
+    assert package.decode(run, codes).path.suffix == ".csv"
+    assert package.encode(run, done.path).rows == 120
+
+
+def test_a_model_with_classes_decodes_each_row_under_its_class(conditional: package.Run, tmp_path: Path) -> None:
+    run, table = conditional, tmp_path / "codes.csv"
     table.write_text("file,class,z0,z1,z2\n" + "".join(f"{at},{label},0,0,0\n" for at, label in enumerate("773")))
     done = package.decode(run, table)
     assert done.examples is not None
@@ -159,7 +224,7 @@ def test_files_that_are_no_pictures_are_listed_and_the_others_grouped(run: packa
     assert [item.path for item in done.rejected] == ["bad.png"]
     assert sum(each.size for each in done.clusters) == 6
     assert not done.agreement
-    with pytest.raises(UsageError, match="--clusters 7 need 7 examples"):
+    with pytest.raises(UsageError, match="7 clusters need 7 examples or more, not 6"):
         package.cluster(run, tmp_path, clusters=7)
 
 
@@ -208,9 +273,9 @@ def test_a_gan_is_mapped_by_the_features_of_its_discriminator(tmp_path: Path) ->
     done = package.map(package.train("dcgan", **given), by=["pca"], number=60)  # type: ignore[arg-type]
     assert done.panels[0].title == "features of the discriminator by PCA"
     labelled = package.train("cgan", **given)  # type: ignore[arg-type]
-    with pytest.raises(GenlabError, match="needs a model that can encode"):
+    with pytest.raises(GenlabError, match=r"needs a model that can encode.*give --space features or pixels"):
         package.map(labelled)
-    with pytest.raises(GenlabError, match="--space features needs no model"):
+    with pytest.raises(GenlabError, match="give --space features or pixels"):
         package.map(labelled, space="discriminator")
     shutil.rmtree(tmp_path)
 

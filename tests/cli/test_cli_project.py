@@ -163,7 +163,7 @@ def test_latents_in_a_file_are_edited_as_the_pictures_they_are_from(runs: Path, 
     assert ours.sources is None
     small = {"size": 16, "width": 4, "latent": 3, "batch_size": 16, "steps": 1, "quiet": True}
     other = package.train("vae", data="digits", root=tmp_path, **small)
-    with pytest.raises(UsageError, match="holds 4 latents a row, and this model takes"):
+    with pytest.raises(UsageError, match="4 numbers a row, and this model takes 3 latents"):
         package.edit(other, tmp_path / "codes.csv", towards="3")
 
 
@@ -204,6 +204,10 @@ def test_a_folder_of_pictures_and_a_class_that_there_is_not(
     assert code == 2
     assert 'no class "eleven"' in err
     assert "There is no folder eleven either." in err
+    (tmp_path / "empty").mkdir()
+    code, _, err = genlab("edit", "vae", pictures / "a.png", "--towards", tmp_path / "empty", *options)
+    assert code == 1
+    assert f"no picture could be read at {tmp_path / 'empty'}" in err
     code, _, err = genlab("edit", "vae", pictures / "a.png", "--towards", "3", "--by", "label", "--root", runs)
     assert code == 2
     assert "--by label needs a model with classes" in err
@@ -215,6 +219,14 @@ def test_a_path_between_two_pictures_of_a_gan(conditional: package.Run, pictures
     assert walk.frames.shape == (1, 3, 1, 16, 16)
     assert len(walk.classes) == 2
     assert "the ends are projections of the pictures" in str(walk)
+
+
+def test_a_path_is_told_as_json(runs: Path, tmp_path: Path, genlab: Genlab) -> None:
+    options = ("--stretches", 2, "--frames", 3, "--out", tmp_path / "i.png", "--root", runs)
+    code, out, _ = genlab("interpolate", "vae", *options, "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert (told["stretches"], told["frames"], told["path"]) == (2, 3, str(tmp_path / "i.png"))
 
 
 def test_points_are_projected_too(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.files import replace, storage
-from genlab.core.text import printable
+from genlab.core.text import counted, printable
 from genlab.core.warnings import LOG
 from genlab.data.decode import reason
 
@@ -145,8 +145,8 @@ def latents_in(table: Table, wanted: int | None) -> Numbers:
     """
     if wanted not in (None, found := len(table.columns)):
         raise UsageError(
-            f"the table has {found} numbers a row, and this model takes {wanted} latents. Give a table that "
-            "genlab encode or genlab project wrote with this run."
+            f"the table has {counted(found, 'number')} a row, and this model takes {wanted} latents. Give a table "
+            "that genlab encode or genlab project wrote with this run."
         )
     if not table.names:
         raise UsageError("the table holds no rows. Give one with a row for each example.")

@@ -135,9 +135,9 @@ def cluster(
     spaces = [find_space(opened.model, target, space, extractor, "genlab cluster"), pixels_of(target)]
     with examples_of(opened.folder, opened.spec, path, data) as given:
         examples = gather(given, spaces, number, progress=True)
-        if (found := len(examples.names)) < count:
+        if (there := len(examples.names)) < count:
             raise UsageError(
-                f"{count} clusters need {count} examples or more, not {found}. Give more examples, or a smaller "
+                f"{count} clusters need {count} examples or more, not {there}. Give more examples, or a smaller "
                 "--clusters."
             )
         fitted = _fitted(examples, spaces, count, seed)
