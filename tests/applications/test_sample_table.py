@@ -86,13 +86,13 @@ def test_a_killed_command_goes_on(run: genlab.Run, tmp_path: Path, monkeypatch: 
 
     whole = genlab.sample(run, number=30, out=tmp_path / "whole.csv")
     monkeypatch.setattr(sample_table, "AT_ONCE", 10)
-    write = sample_table._write
-    monkeypatch.setattr(sample_table, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    write = sample_table.write_csv
+    monkeypatch.setattr(sample_table, "write_csv", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         genlab.sample(run, number=30, out=tmp_path / "rows.csv")
     with (tmp_path / "rows.csv.part" / "names").open("r+b") as file:  # as if it had been killed earlier
         file.truncate(file.seek(0, 2) - 40)
-    monkeypatch.setattr(sample_table, "_write", write)
+    monkeypatch.setattr(sample_table, "write_csv", write)
     with pytest.raises(UsageError, match="another command"):
         genlab.sample(run, number=31, out=tmp_path / "rows.csv")
     again = genlab.sample(run, number=30, out=tmp_path / "rows.csv")
