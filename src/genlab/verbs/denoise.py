@@ -101,9 +101,7 @@ class Denoised(Pictured):
     def _measures(self) -> Sequence[str]:
         """Return the table of PSNR and SSIM with the baselines, and a warning if one of them is better."""
         if "denoised_psnr" not in self.means:
-            nothing = (
-                "warning: nothing was measured, because no picture has its clean one, of its name, in --truth"
-            )
+            nothing = "warning: nothing was measured, as --truth has no clean picture that fits one of these"
             return [nothing] if self.done.unmatched else []
         lines = [f"{'':16}  PSNR/dB   SSIM"]
         for name in ("noisy", "non_local_means", "denoised"):
@@ -119,8 +117,8 @@ class Denoised(Pictured):
             if ahead > BETTER:
                 what = "the noisy pictures are" if name == "noisy" else "non-local means is"
                 lines.append(
-                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, on more pictures like "
-                    "these; the preset made for denoising is dncnn."
+                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, on more pictures "
+                    "like these; the preset made for denoising is dncnn."
                 )
         return lines
 
@@ -213,9 +211,10 @@ def _place(out: File | None, opened: Opened, title: str, **options: object) -> P
     """
     from genlab.core.files import refuse_filled
 
-    png, folder = output_of(out or opened.place("denoised", title, **options).with_suffix(""))
+    given = opened.place("denoised", title, **options).with_suffix("") if out is None else Path(out)
+    folder = output_of(given).folder
     if folder is None:
-        raise UsageError(f"--out {png} must be a folder, in which each picture gets a PNG. Try {png.stem}.")
+        raise UsageError(f"--out {given} must be a folder, in which each picture gets a PNG. Try {given.stem}.")
     if not folder.with_name(f"{folder.name}.csv.part").exists():
         refuse_filled(folder)
         for beside in (folder.with_name(f"{folder.name}.csv"), folder.with_name(f"{folder.name}.png")):
