@@ -74,6 +74,9 @@ def test_a_truth_that_is_missing_or_of_another_size_is_named(run: package.Run, p
         "b.png": "there is no picture of this name in --truth",
     }
     assert done.count == 3
+    assert "warning: nothing was measured" not in str(done)
+    (photos / "clean" / "deep" / "c.png").unlink()
+    done = package.denoise(run, photos / "noisy", truth=photos / "clean", out=photos / "out2")
     assert "warning: nothing was measured" in str(done)
 
 
