@@ -128,6 +128,7 @@ def test_killed_commands_go_on_to_the_same_file_and_folder(
     with pytest.raises(KeyboardInterrupt):
         package.decompress(run, done.path, out=tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
+    (tmp_path / "folder.part" / "progress.json.0123abcd.new").write_bytes(b"a draft of the killed command")
     package.decompress(run, done.path, out=tmp_path / "folder")
     assert len(times) == 4  # three blocks, one of them twice
     assert len(list((tmp_path / "folder").iterdir())) == 700
