@@ -8,6 +8,7 @@ from PIL import Image
 import genlab as package
 from genlab.applications import compress as application
 from genlab.applications import rate_distortion
+from genlab.applications.glz import Block, Header, end
 from genlab.core.errors import DataError, GenlabError, UsageError
 
 
@@ -41,6 +42,7 @@ def photos(tmp_path: Path) -> Path:
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         smooth = draws.integers(0, 255, (2, 2), dtype=np.uint8)
         Image.fromarray(smooth).resize(size[::-1], Image.Resampling.BICUBIC).save(tmp_path / "photos" / name)
+    Image.new("L", (16, 16)).save(tmp_path / "photos" / "line\nbreak.png")
     (tmp_path / "photos" / "no.png").write_bytes(b"no picture")
     return tmp_path / "photos"
 
@@ -52,7 +54,7 @@ def read(path: Path) -> np.ndarray:
 
 def test_pictures_come_back_as_the_model_reconstructs_them(run: package.Run, tmp_path: Path) -> None:
     done = package.compress(run, "digits", step=1, out=tmp_path / "d.glz")
-    again = package.decompress(done.path, run, out=tmp_path / "again")
+    again = package.decompress(run, done.path, out=tmp_path / "again")
     assert again.pictures == done.pictures == len(list(again.path.iterdir()))
     x = package.data("digits", size=16).source.held_out.batch(np.arange(3)).x
     wanted = package.load(run).reconstruct(x).add(1).mul(127.5).detach().numpy()
@@ -62,15 +64,20 @@ def test_pictures_come_back_as_the_model_reconstructs_them(run: package.Run, tmp
 
 def test_names_and_sizes_come_back_and_squashing_is_said(run: package.Run, photos: Path, tmp_path: Path) -> None:
     done = package.compress(run, photos, out=tmp_path / "p.glz")
-    assert done.pictures == 3
+    assert done.pictures == 4
     assert [item.path for item in done.rejected] == ["no.png"]
     assert done.squashed == 2
     assert "squashed" in str(done)
-    package.decompress(done.path, run, out=tmp_path / "again")
+    package.decompress(run, done.path, out=tmp_path / "again")
     sizes = {
         str(path.relative_to(tmp_path / "again")): read(path).shape for path in (tmp_path / "again").rglob("*.png")
     }
-    assert sizes == {"a.png": (16, 16), "b/a.jpg.png": (20, 31), "b/a.png.png": (9, 40)}
+    assert sizes == {
+        "a.png": (16, 16),
+        "b/a.jpg.png": (20, 31),
+        "b/a.png.png": (9, 40),
+        "line\\nbreak.png": (16, 16),
+    }
 
 
 def test_fewer_bits_with_a_larger_step(run: package.Run, tmp_path: Path) -> None:
@@ -83,7 +90,7 @@ def test_a_conditional_model_decodes_each_picture_under_its_class(
     conditional: package.Run, tmp_path: Path
 ) -> None:
     done = package.compress(conditional, "digits", step=1, out=tmp_path / "d.glz")
-    package.decompress(done.path, conditional, out=tmp_path / "again")
+    package.decompress(conditional, done.path, out=tmp_path / "again")
     x = package.data("digits", size=16).source.held_out.batch(np.arange(5)).x
     wanted = package.load(conditional).reconstruct(x).add(1).mul(127.5).detach().numpy()
     for at in range(5):
@@ -119,9 +126,10 @@ def test_killed_commands_go_on_to_the_same_file_and_folder(
 
     monkeypatch.setattr(application.Coder, "pictures", failing)
     with pytest.raises(KeyboardInterrupt):
-        package.decompress(done.path, run, out=tmp_path / "folder")
+        package.decompress(run, done.path, out=tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
-    package.decompress(done.path, run, out=tmp_path / "folder")
+    (tmp_path / "folder.part" / "progress.json.0123abcd.new").write_bytes(b"a draft of the killed command")
+    package.decompress(run, done.path, out=tmp_path / "folder")
     assert len(times) == 4  # three blocks, one of them twice
     assert len(list((tmp_path / "folder").iterdir())) == 700
 
@@ -131,24 +139,23 @@ def test_a_file_needs_the_weights_and_the_scales_that_made_it(
 ) -> None:
     done = package.compress(run, "digits", out=tmp_path / "d.glz")
     with pytest.raises(DataError, match="other weights"):
-        package.decompress(done.path, conditional, out=tmp_path / "again")
+        package.decompress(conditional, done.path, out=tmp_path / "again")
     data = done.path.read_bytes()
-    (tmp_path / "e.glz").write_bytes(data[:21] + b"otherone" + data[29:])
+    other = Header(data[5:21], b"otherone", 60).packed()
+    (tmp_path / "e.glz").write_bytes(other + data[len(other) :])
     with pytest.raises(DataError, match="other scales"):
-        package.decompress(tmp_path / "e.glz", run, out=tmp_path / "again")
+        package.decompress(run, tmp_path / "e.glz", out=tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
 def test_codes_that_no_encoder_writes_are_refused(run: package.Run, tmp_path: Path) -> None:
-    from genlab.applications.glz import Block, Header, end
-
     done = package.compress(run, "digits", out=tmp_path / "d.glz")
     data = done.path.read_bytes()
     header = Header(data[5:21], data[21:29], 60).packed()
     for codes in (b"abc", b"\xff" * 40):
         (tmp_path / "e.glz").write_bytes(header + Block(["a"], [None], codes).packed() + end(1))
         with pytest.raises(DataError, match="damaged"):
-            package.decompress(tmp_path / "e.glz", run, out=tmp_path / "again")
+            package.decompress(run, tmp_path / "e.glz", out=tmp_path / "again")
         assert not (tmp_path / "again").exists()
 
 
@@ -178,7 +185,7 @@ def test_a_curve_of_few_pictures_is_refused(run: package.Run, photos: Path, tmp_
 
 def test_what_cannot_be_compressed_is_said(run: package.Run, tmp_path: Path) -> None:
     gan = package.train("gan", data="digits", size=16, width=4, steps=1, root=tmp_path)
-    with pytest.raises(GenlabError, match="needs a model that can encode"):
+    with pytest.raises(GenlabError, match="needs a model that can reconstruct"):
         package.compress(gan, "digits")
     flow = package.train("realnvp", data="digits", size=16, width=4, flow_steps=1, steps=1, root=tmp_path)
     with pytest.raises(GenlabError, match="bits-back"):
@@ -190,5 +197,11 @@ def test_what_cannot_be_compressed_is_said(run: package.Run, tmp_path: Path) -> 
         package.compress(run, "digits", step=0)
     with pytest.raises(UsageError, match=r"must end in \.glz"):
         package.compress(run, "digits", out=tmp_path / "d.zip")
+    with pytest.raises(UsageError, match=r"d\.glz lies in .*, which is read"):
+        package.compress(run, tmp_path, out=tmp_path / "d.glz")
+    (tmp_path / "file").write_bytes(b"")
+    done = package.compress(run, "digits", out=tmp_path / "d.glz")
+    with pytest.raises(UsageError, match="file is a file"):
+        package.decompress(run, done.path, out=tmp_path / "file")
     with pytest.raises(UsageError, match="there is no file"):
-        package.decompress(tmp_path / "none.glz", run)
+        package.decompress(run, tmp_path / "none.glz")

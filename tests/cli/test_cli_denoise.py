@@ -74,6 +74,25 @@ def test_a_truth_that_is_missing_or_of_another_size_is_named(run: package.Run, p
         "b.png": "there is no picture of this name in --truth",
     }
     assert done.count == 3
+    assert "warning: nothing was measured" not in str(done)
+    (photos / "clean" / "deep" / "c.png").unlink()
+    done = package.denoise(run, photos / "noisy", truth=photos / "clean", out=photos / "out2")
+    assert "warning: nothing was measured" in str(done)
+
+
+def test_without_a_truth_there_are_no_columns_for_measures(run: package.Run, photos: Path) -> None:
+    done = package.denoise(run, photos / "noisy", out=photos / "out")
+    assert list(done.table.columns) == ["sigma"]
+    assert done.means.keys() == {"sigma"}
+    assert "the results are grey" in str(done)
+    assert "warning" not in str(done)
+
+
+def test_results_of_other_pictures_are_not_mixed_in_the_run_folder(run: package.Run, photos: Path) -> None:
+    done = package.denoise(run, photos / "noisy" / "b.png")
+    assert done.path.parent == run.folder / "denoised"
+    with pytest.raises(UsageError, match="is not empty"):
+        package.denoise(run, photos / "clean" / "b.png")
 
 
 def test_one_picture_and_its_truth_may_have_different_names(run: package.Run, photos: Path) -> None:
@@ -129,12 +148,17 @@ def test_the_command_says_what_it_did(run: package.Run, photos: Path, genlab: Ge
 
 def test_what_cannot_be_done_is_refused(run: package.Run, photos: Path, tmp_path: Path) -> None:
     (photos / "mine.png").write_bytes(b"")
+    (photos / "file").write_bytes(b"")
+    (photos / "empty").mkdir()
     for options, said in (
         ({"sigma": 0}, "--sigma must be above 0"),
         ({"add_noise": 300}, "--add-noise must be above 0 and at most 255"),
         ({"add_noise": 25, "truth": photos / "clean"}, "Leave out --truth"),
         ({"out": photos / "all.png"}, "must be a folder"),
         ({"truth": photos / "nowhere"}, "nowhere"),
+        ({"truth": photos / "empty"}, "empty has no pictures"),
+        ({"out": photos / "noisy" / "out"}, "lies in .*noisy, which is read"),
+        ({"out": photos / "file"}, "file must be"),
         ({"out": photos / "mine"}, "mine.png exists"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -13,7 +13,7 @@ from genlab.core.contract import CAPABILITIES, Samples, capabilities
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.core.reading import Reads
-from genlab.recipes.presets import PRESETS
+from genlab.recipes.presets import PRESETS, TABLES
 from genlab.recipes.recipe import Recipe
 
 P = TypeVar("P")
@@ -29,9 +29,11 @@ def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
     if isinstance(model, protocol):
         return model
     wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
+    pictures = isinstance(getattr(model, "modality", None), Images)
+    able = [name for name in presets_with(protocol) if not (pictures and name in TABLES)]
     raise GenlabError(
         f"{purpose} needs a model that can {wanted}; this one can "
-        f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(presets_with(protocol))}."
+        f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(able)}."
     )
 
 

@@ -13,7 +13,7 @@ from genlab.applications.glz import Block, Size, Writer
 from genlab.applications.latent_code import Code, Floats, Scales, Whole
 from genlab.core.batch import at_once
 from genlab.core.condition import NONE, Condition
-from genlab.core.contract import Classifies, Decodes, Encodes, Inverts
+from genlab.core.contract import Classifies, Decodes, Encodes, Inverts, Reconstructs
 from genlab.core.device import device_of
 from genlab.core.errors import DataError, GenlabError, UsageError
 from genlab.core.files import storage
@@ -45,6 +45,7 @@ class Coder:
             )
         if modality.spatial != 2:
             raise UsageError(f"{PURPOSE} is for models of pictures; this one makes {modality.noun}.")
+        need(model, Reconstructs, PURPOSE)  # whose presets are those that have a bottleneck
         self._encodes, self._decodes = need(model, Encodes, PURPOSE), need(model, Decodes, PURPOSE)
         self.model, self.modality, self.device = model, modality, device_of(model)
         label = getattr(model, "conditions", {}).get("label")

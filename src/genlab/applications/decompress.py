@@ -11,7 +11,7 @@ from genlab.applications.compress import Coder
 from genlab.applications.glz import Block, Header, read_blocks, read_header
 from genlab.applications.latent_code import Code
 from genlab.core.errors import DataError, StorageError
-from genlab.core.files import put, rename, replace, storage
+from genlab.core.files import put, rename, replace, storage, sweep
 from genlab.core.modality import Modality
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.data.originals import file_names, squashed_of
@@ -94,6 +94,7 @@ def decompress_each(coder: Coder, code: Code, path: Path, content: Content, into
                 _note(part, content.digest, number + 1)
             done += len(block.names)
             shown.update(task, completed=done)
+    sweep(part)
     with storage(into):
         (part / PROGRESS).unlink()
         if into.exists():

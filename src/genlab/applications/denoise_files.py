@@ -68,6 +68,8 @@ def truths(path: Path, modality: Modality, noisy: Originals) -> Truths:
         UsageError: there is nothing at the path, or two pictures have one name.
     """
     listing = list_pictures(path, modality)
+    if not listing.entries:
+        raise UsageError(f"--truth {path} has no pictures. Give the folder of the clean ones.")
     names = [printable(entry.path) for entry in listing.entries]
     places = {_stem(name): at for at, name in enumerate(names)}
     if len(places) < len(names):
@@ -165,7 +167,7 @@ def denoise_each(task: Task, given: Originals, rows: Rows, *, progress: bool) ->
                 clean = found if isinstance(found, Tensor) else None
                 _count(done, noisy, task.by.tile)
                 pictures = _compared(noisy, clean, made)
-                values.append([noisy.sigma, *_measured(noisy, pictures, clean)])
+                values.append([noisy.sigma, *_measured(noisy, pictures, clean)][: len(rows.columns)])
                 if len(done.shown) < SHOWN:
                     truth = {} if clean is None else {"clean": _picture(clean)}
                     done.shown.append({name: _middle(each) for name, each in (pictures | truth).items()})

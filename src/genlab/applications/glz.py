@@ -1,6 +1,6 @@
 """The file format of compressed pictures, `.glz`; docs/using/compression.md describes it.
 
-    header:  "GLZ\\x1a", version (1 byte), weights (16 bytes), scales (8 bytes), step (2 bytes)
+    header:  "GLZ\\x1a", version (1 byte), weights (16 bytes), scales (8 bytes), step (2 bytes), CRC-32 (4 bytes)
     block:   pictures, bytes of facts, bytes of codes, CRC-32 (4 bytes each); facts; codes
     end:     a block without pictures, whose facts count those of the file
 
@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import IO, Any
 
 from genlab.core.errors import DataError, UsageError
@@ -23,9 +23,10 @@ from genlab.core.text import printable
 from genlab.core.warnings import LOG
 
 MAGIC, VERSION = b"GLZ\x1a", 1
-HEADER, BLOCK = struct.Struct("<4sB16s8sH"), struct.Struct("<IIII")
+HEADER, CHECKSUM, BLOCK = struct.Struct("<4sB16s8sH"), struct.Struct("<I"), struct.Struct("<IIII")
 MOST_PICTURES, MOST_FACTS, MOST_CODES = 4096, 2**22, 2**28  # of a block; bytes of its parts
-LONGEST, MOST_PIXELS = 4096, 2**28  # characters of a name; pixels of a picture
+LONGEST, MOST_PIXELS = 4096, 2**27  # characters of a name; pixels of a picture
+MOST_IN_FILE = 2**22  # pictures of a file, whose names are in memory while it is written or read
 
 Size = tuple[int, int] | None
 
@@ -40,7 +41,8 @@ class Header:
 
     def packed(self) -> bytes:
         """Return the header as bytes."""
-        return HEADER.pack(MAGIC, VERSION, self.weights, self.scales, self.step)
+        data = HEADER.pack(MAGIC, VERSION, self.weights, self.scales, self.step)
+        return data + CHECKSUM.pack(zlib.crc32(data))
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,18 @@ def read_header(file: IO[bytes], path: Path) -> Header:
     """Read the header of a file.
 
     Raises:
-        DataError: it is no such file, or of a newer genlab.
+        DataError: it is no such file, damaged, or of a newer genlab.
     """
-    data = file.read(HEADER.size)
+    data, checksum = file.read(HEADER.size), file.read(CHECKSUM.size)
     if data[:4] != MAGIC:
         raise DataError(f"{path} was not made by genlab compress.")
-    if len(data) < HEADER.size:
+    if len(checksum) < CHECKSUM.size:
         raise DataError(f"{path} is truncated: it ends within its header.")
     _, version, weights, scales, step = HEADER.unpack(data)
     if version != VERSION:
         raise DataError(f"{path} has version {version} of the format; this genlab reads {VERSION}. Update genlab.")
-    if step == 0:
-        raise DataError(f"{path} is damaged: its step is 0.")
+    if CHECKSUM.unpack(checksum) != (zlib.crc32(data),) or step == 0:
+        raise DataError(f"{path} is damaged: the checksum of its header is wrong.")
     return Header(weights, scales, step)
 
 
@@ -111,6 +113,8 @@ def read_blocks(file: IO[bytes], path: Path) -> Iterator[Block]:
             where = f"block {number}, after {pictures:,} pictures"
             raise DataError(f"{path} is damaged or truncated at {where}: {printable(str(error))}.") from error
         pictures += count
+        if pictures > MOST_IN_FILE:
+            raise DataError(f"{path} has more than {MOST_IN_FILE:,} pictures, which genlab compress never writes.")
         yield block
     if facts.get("pictures") != pictures or file.read(1):
         raise DataError(f"{path} is damaged: it does not end after its {pictures:,} pictures.")
@@ -161,11 +165,11 @@ def _counted(first: int, count: int) -> list[str]:
 
 
 def _is_name(name: object) -> bool:
-    """Return whether something is a relative path that stays within its folder."""
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST or "\0" in name or "\\" in name:
+    """Return whether something is a relative path, here, that stays within its folder."""
+    if not isinstance(name, str) or not name.isprintable() or len(name) > LONGEST:
         return False
-    parts = name.split("/")
-    return not name.startswith("/") and ".." not in parts and bool(PurePosixPath(name).name)
+    path = PurePath(name)
+    return bool(path.name) and not path.anchor and ".." not in path.parts
 
 
 def _is_size(size: object) -> bool:

@@ -116,12 +116,14 @@ def sweep(folder: Path) -> None:
 
 
 def refuse_filled(folder: Path) -> None:
-    """Refuse a folder that is not empty.
+    """Refuse a folder that is not empty, and a file.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is one of them.
         StorageError: it cannot be read.
     """
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file. Choose a folder for --out.")
     with storage(folder):
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty. Choose a new --out, so that images are not mixed.")

@@ -10,6 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
+from genlab.verbs.output import refuse_inside
 from genlab.verbs.result import in_pixels, reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
@@ -112,6 +113,7 @@ def compress(
     """
     if not 1 <= step <= 1000:
         raise UsageError(f"--step {step} must lie between 1 and 1000 grey levels.")
+    refuse_inside(out, "--out", path)
 
     from genlab.applications.compress import Coder, compress_each, open_code
     from genlab.applications.decompress import content_of

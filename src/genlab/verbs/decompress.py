@@ -33,8 +33,8 @@ class Decompressed:
 
 @verb
 def decompress(
-    pictures: File,
     run: RunName,
+    path: File,
     *,
     out: File | None = None,
     device: DeviceName = "auto",
@@ -46,14 +46,14 @@ def decompress(
     it was if it is given again.
 
     Args:
-        pictures: The .glz file.
+        path: The .glz file.
         out: The folder to write. By default in the run folder.
 
     Returns:
         The number of pictures and the folder.
 
     Raises:
-        UsageError: no such run or file, or an `out` with files in it.
+        UsageError: no such run or file, or an `out` that is a file or has files in it.
         DataError: the file is damaged, or was made by another run or checkpoint.
     """
     from genlab.applications.compress import Coder, open_code
@@ -61,16 +61,16 @@ def decompress(
     from genlab.core.files import refuse_filled
     from genlab.verbs.using import located
 
-    path = Path(pictures)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}. Give one that genlab compress has written.")
+    given = Path(path)
+    if not given.is_file():
+        raise UsageError(f"there is no file {given}. Give one that genlab compress has written.")
     folder, asked = located(os.fspath(run), root, None)
-    found = checkpoint_of(path, folder, asked)
+    found = checkpoint_of(given, folder, asked)
     opened = open_run(str(folder.path), root, found, device)
     coder = Coder(opened.model, opened.spec.target)
-    content = content_of(path, opened.spec.target)
-    into = opened.place("decompressed", path.stem).with_suffix("") if out is None else Path(out)
+    content = content_of(given, opened.spec.target)
+    into = opened.place("decompressed", given.stem).with_suffix("") if out is None else Path(out)
     refuse_filled(into)
     code = open_code(coder, opened.folder, opened.weights, content.header.step, scales=content.header.scales)
-    decompress_each(coder, code, path, content, into, progress=True)
+    decompress_each(coder, code, given, content, into, progress=True)
     return Decompressed(len(content.files), content.squashed, into)

@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of
+from genlab.verbs.output import output_of, refuse_inside
 from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
@@ -35,7 +35,7 @@ class Denoised(Pictured):
         str, float
     ]  # of sigma, on the scale of 0 to 255, and of PSNR and SSIM if clean pictures are known
     done: "Done"
-    tile: tuple[int, int]  # height and width of the model's pictures
+    shape: Sequence[int]  # of the model's pictures
     about_sigma: str  # where sigma comes from
     picture: "Picture | None"  # the first pictures: noisy, denoised, clean
 
@@ -90,16 +90,19 @@ class Denoised(Pictured):
         )
 
     def _sizes(self) -> Sequence[str]:
-        size = f"the model's {self.tile[1]}x{self.tile[0]} pixels"
+        channels, height, width = self.shape
+        size = f"the model's {width}x{height} pixels"
         larger, smaller = self.done.larger, self.done.smaller
         tiled = f"larger than {size}, denoised in tiles that overlap: {counted(larger, 'picture')}"
         mirrored = f"smaller than {size}, continued by their mirror image: {counted(smaller, 'picture')}"
-        return [*([tiled] if larger else []), *([mirrored] if smaller else [])]
+        grey = "the results are grey, as are the model's pictures"
+        return [*([tiled] if larger else []), *([mirrored] if smaller else []), *([grey] if channels == 1 else [])]
 
     def _measures(self) -> Sequence[str]:
         """Return the table of PSNR and SSIM with the baselines, and a warning if one of them is better."""
         if "denoised_psnr" not in self.means:
-            return ()
+            nothing = "warning: nothing was measured, as --truth has no clean picture that fits one of these"
+            return [nothing] if self.done.unmatched else []
         lines = [f"{'':16}  PSNR/dB   SSIM"]
         for name in ("noisy", "non_local_means", "denoised"):
             if f"{name}_psnr" in self.means:
@@ -114,7 +117,8 @@ class Denoised(Pictured):
             if ahead > BETTER:
                 what = "the noisy pictures are" if name == "noisy" else "non-local means is"
                 lines.append(
-                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, or use dncnn."
+                    f"warning: {what} better than the model by {ahead:.2f} dB. Train longer, on more pictures "
+                    "like these; the preset made for denoising is dncnn."
                 )
         return lines
 
@@ -136,7 +140,8 @@ def denoise(
 ) -> Denoised:
     """Remove the noise from pictures: a folder of PNGs with the names and sizes of their sources.
 
-    Pictures that are larger than those of the model are denoised in tiles that overlap. If clean pictures are
+    Pictures that are larger than those of the model are denoised in tiles that overlap; of an animation only the
+    first frame is taken. If clean pictures are
     given, PSNR and SSIM are measured, beside those of the noisy pictures and of non-local means. A command that
     was killed goes on where it was if it is given again.
 
@@ -170,6 +175,7 @@ def denoise(
     from genlab.data.read import unreadable
 
     _refuse(sigma, add_noise, truth)
+    refuse_inside(out, "--out", path, truth)
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
     if target.spatial != 2:
@@ -178,10 +184,12 @@ def denoise(
     with originals(path, target, squash=False) as given:
         known = truths(Path(truth), target, given) if truth is not None else None
         seeded = seed if draw or add_noise else None
-        place = _place(out, opened, given.title, sigma=sigma, noise=add_noise, draw=draw or None, seed=seeded)
+        words = {"sigma": sigma, "truth": Path(truth).stem if truth is not None else None, "noise": add_noise}
+        place = _place(out, opened, given.title, **words, draw=draw or None, seed=seeded)
         request = {"verb": "denoise", "weights": opened.weights, "data": given.stamp, "sigma": sigma, "draw": draw}
         request |= {"seed": seed, "add_noise": add_noise, "truth": known.listing.digest() if known else None}
-        with rows(place.with_name(f"{place.name}.csv"), COLUMNS, request) as written:
+        columns = COLUMNS if known or add_noise else COLUMNS[:1]
+        with rows(place.with_name(f"{place.name}.csv"), columns, request) as written:
             done = denoise_each(Task(by, sigma, add_noise, seed, known, place), given, written, progress=True)
             if not written.names:
                 raise unreadable(path, done.rejected)
@@ -189,7 +197,7 @@ def denoise(
             written.finish()
     about = "estimated" if sigma is None else "as given"
     about += "" if by.model.uses_sigma else "; the model does not need to know it"
-    result = Denoised(place, count, measured, done, by.tile, about, picture)
+    result = Denoised(place, count, measured, done, target.shape, about, picture)
     if picture is not None:
         write_png(result.picture_path, picture)
     return result
@@ -203,11 +211,10 @@ def _place(out: File | None, opened: Opened, title: str, **options: object) -> P
     """
     from genlab.core.files import refuse_filled
 
-    if out is None:
-        return opened.place("denoised", title, **options).with_suffix("")
-    png, folder = output_of(out)
+    given = opened.place("denoised", title, **options).with_suffix("") if out is None else Path(out)
+    folder = output_of(given).folder
     if folder is None:
-        raise UsageError(f"--out {png} must be a folder, in which each picture gets a PNG. Try {Path(out).stem}.")
+        raise UsageError(f"--out {given} must be a folder, in which each picture gets a PNG. Try {given.stem}.")
     if not folder.with_name(f"{folder.name}.csv.part").exists():
         refuse_filled(folder)
         for beside in (folder.with_name(f"{folder.name}.csv"), folder.with_name(f"{folder.name}.png")):

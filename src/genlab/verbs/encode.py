@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import refuse_source, table_file
+from genlab.verbs.output import refuse_inside, table_file
 from genlab.verbs.result import reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
@@ -88,11 +88,11 @@ def encode(
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
+    refuse_inside(out, "--out", path)
     opened = open_run(os.fspath(run), root, checkpoint, device)
     size = latents_of(opened.model, opened.spec.target)
     with originals(path, opened.spec.target) as given:
         table = table_file(out, opened.place("latents", given.title).with_suffix(".npz"))
-        refuse_source(table, path)
         request = {"verb": "encode", "weights": opened.weights, "data": given.stamp}
         with rows(table, [f"z{at}" for at in range(size)], request) as written:
             rejected, odd = encode_each(opened.model, given, written, opened.classes, progress=True)

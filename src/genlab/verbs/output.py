@@ -61,18 +61,18 @@ def refuse_source(out: Path | None, *given: object) -> None:
             raise UsageError(f"--out {out} is one of the files that are read. Choose another --out.")
 
 
-def refuse_inside(folder: File | None, option: str, *given: object) -> None:
-    """Refuse to write pictures into a folder that is read, or into one in it.
+def refuse_inside(out: File | None, option: str, *given: object) -> None:
+    """Refuse to write into a folder that is read: the next command would read what this one has written.
 
     Raises:
-        UsageError: the folder is one of `given`, or lies in one.
+        UsageError: `out` is one of `given`, or lies in one.
     """
-    if folder is None:
+    if out is None:
         return
-    place = Path(folder).resolve()
+    place = Path(out).resolve()
     for path in (Path(each) for each in given if isinstance(each, str | os.PathLike)):
         if path.is_dir() and path.resolve() in (place, *place.parents):
-            raise UsageError(f"{option} {folder} lies in {path}, which is read. Choose another folder.")
+            raise UsageError(f"{option} {out} lies in {path}, which is read. Choose a place outside it.")
 
 
 def refuse_too_many(number: int, shape: tuple[int, ...], noun: str, rows: int = 1) -> None:

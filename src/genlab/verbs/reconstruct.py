@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of, refuse_source, refuse_too_many
+from genlab.verbs.output import output_of, refuse_inside, refuse_source, refuse_too_many
 from genlab.verbs.result import Pictured, in_pixels, reasons, rejections, squashed
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
@@ -119,6 +119,7 @@ def reconstruct(
     rows = Path(out) if out is not None and Path(out).suffix.lower() == ".csv" else None
     png, into = output_of(None if rows else out)
     refuse_source(rows or png, path)
+    refuse_inside(into, "--out", path)
 
     import torch
 
