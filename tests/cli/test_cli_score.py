@@ -159,10 +159,13 @@ def test_normal_classes_are_those_given_or_good_or_0_of_0_and_1() -> None:
 
 
 def test_warns_if_anomalies_look_normal_and_if_the_baseline_is_better() -> None:
-    backwards, beaten = scoring._warnings({**_auroc("reconstruction", 0.3), **_auroc("features", 0.9)})
-    assert backwards.startswith("anomalies-reconstruct-better: by reconstruction")
+    backwards, beaten = scoring._warnings({**_auroc("reconstruction", 0.3), **_auroc("features", 0.9)}, 0.03)
+    assert backwards.startswith("anomalies-reconstruct-better: anomalies have smaller reconstruction errors")
     assert "features has an AUROC of 0.900, reconstruction of 0.300" in beaten
-    assert scoring._warnings({**_auroc("likelihood", 0.49), **_auroc("features", 0.4)}) == []
+    assert scoring._warnings({**_auroc("likelihood", 0.49), **_auroc("features", 0.4)}, 0.05) == []
+    equal, wrong = {**_auroc("latent", 0.88), **_auroc("features", 0.9)}, _auroc("features", 0.2)
+    assert "no better than the baseline" in scoring._warnings(equal, 0.03)[0]
+    assert "Check which class is the normal one" in scoring._warnings(wrong, 0.03)[0]
 
 
 def _auroc(name: str, auroc: float) -> dict[str, dict[str, float]]:

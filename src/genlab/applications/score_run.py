@@ -20,7 +20,7 @@ from genlab.applications.score_pictures import as_html, charts
 from genlab.applications.scores import Numbers, Tools
 from genlab.core.contract import Reconstructs
 from genlab.core.device import device_of
-from genlab.core.errors import UsageError
+from genlab.core.errors import StorageError, UsageError
 from genlab.core.files import put, storage
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, png, to_bytes
@@ -58,6 +58,7 @@ class Request:
     html: Path | None
     table: Callable[[str], Path]  # the place of the table, by the title of the examples
     weights: str  # a hash of those of the model
+    step: int  # of the weights
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,17 @@ class Job:
     def maps(self) -> bool:
         """Whether the model can make heat maps."""
         return isinstance(self.tools.model, Reconstructs) and self.given.modality.spatial == 2
+
+    @property
+    def place(self) -> str:
+        """Where the examples are, for errors."""
+        given = self.request.examples
+        return os.fspath(given) if isinstance(given, str | os.PathLike) else self.given.title
+
+    @property
+    def title(self) -> str:
+        """What the examples are called."""
+        return self.defects.pictures.resolve().parent.name if self.defects else self.given.title
 
     def label(self, original: Original) -> str | None:
         """Return the class of an example, in a data set of defects its defect."""
@@ -122,9 +134,21 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
         done = _score(job)
     said = [defects.summary] if defects else []
     side = f" at {tools.extractor.side} px" if tools.extractor.side else ""
-    said += [normals.about, f"features: {tools.extractor.name}{side}"]
+    name = f"{tools.extractor.name}{side}" if spec.target.spatial == 2 else f"the numbers of {spec.target.noun}"
+    said += [normals.about, f"features: {name}", *(_of_training(folder, job) if not defects else ())]
     said += [f"not used as normal: {item.path}: {item.reason}" for item in dict.fromkeys(refused)]
-    return replace(done, notes=[*said, *done.notes])
+    return replace(done, notes=[*said, *done.notes, *_record(folder, job, done.measured)])
+
+
+def _record(folder: RunFolder, job: Job, found: Measured) -> list[str]:
+    """Record how well the scores ranked anomalies, for the doctor of the run."""
+    if found.chance_error:
+        data = {"data": job.title, "normal_class": list(job.request.normal_class or ())}
+        try:
+            folder.event(job.request.step, "scores", {**data, **found.event()})
+        except StorageError as error:
+            return [f"the run could not record the figures for `genlab doctor`: {error}"]
+    return []
 
 
 def _extractor(name: str, model: nn.Module, modality: Modality, source: Source | None) -> Extractor:
@@ -142,15 +166,14 @@ def _extractor(name: str, model: nn.Module, modality: Modality, source: Source |
 
 def _score(job: Job) -> Outcome:
     request, given = job.request, job.given
-    title = job.defects.pictures.resolve().parent.name if job.defects else given.title
-    table = request.table(title)
+    table = request.table(job.title)
     stamp = {"verb": "score", "weights": request.weights, "data": given.stamp, "normal": job.normals.stamp}
     with rows(table, request.names, {**stamp, "extractor": job.tools.extractor.stamp}) as written:
         earlier, kept = len(written.names), written.part / "normal.npz"
         calibrated = calibrate(request.names, job.tools, job.normals, kept, progress=True)
         done = score_each(request.names, job.tools, calibrated, given, written, job.label, progress=True)
         if not written.names:
-            raise unreadable(Path(given.title), done.rejected)
+            raise unreadable(job.place, done.rejected, given.modality.noun)
         anomalous, unknown = truth_of(written.labels, request.normal_class)
         found = measured(written, anomalous, calibrated, request.threshold)
         maps = _map(job)
@@ -162,7 +185,7 @@ def _score(job: Job) -> Outcome:
         first = np.array(written.values[:, 0])
         if request.html:
             strips = _strips(job, written.names, first, maps)
-            page = as_html(f"Scores of {title}", found, notes, chart, strips)
+            page = as_html(f"Scores of {job.title}", found, notes, chart, strips)
             _write(request.html, escaped(page).encode())
         written.finish({"verdict": verdicts(first, found.thresholds[request.names[0]])})
     return Outcome(len(first), found, notes, done.rejected, chart, table)
@@ -185,6 +208,18 @@ def _trained_on(folder: RunFolder, normal: object) -> bool:
         return False
     place = Path(normal).resolve()
     return Path(plan_of(folder).settings.data).resolve() in (place, place.parent)
+
+
+def _of_training(folder: RunFolder, job: Job) -> list[str]:
+    """Warn if a run was trained on the files that are scored."""
+    own, given = Path(plan_of(folder).settings.data), job.request.examples
+    if not isinstance(given, str | os.PathLike) or not own.exists() or job.given.held_out:
+        return []
+    if own.resolve() not in (Path(given).resolve(), *Path(given).resolve().parents):
+        return []
+    return [
+        "the model was trained on most of these examples: anomalies among them look more normal than new ones would"
+    ]
 
 
 def _map(job: Job) -> Maps | None:

@@ -5,7 +5,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -55,6 +55,7 @@ class Originals:
     modality: Modality  # of the model
     stamp: str  # changes with what is read
     read: Callable[[Container[str]], Iterator[Original | Rejected]]  # all but those of some names
+    held_out: bool = False  # whether they are the part of data that is held out from training
 
     def __iter__(self) -> Iterator[Original | Rejected]:
         """Read each example."""
@@ -117,7 +118,8 @@ def originals(given: object, modality: Modality, *, squash: bool = True) -> Iter
     if is_table(path):
         raise UsageError(f"{path} is a table, but this model was trained on {modality.noun}")
     if _is_data(os.fspath(given), path):
-        yield of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
+        part = of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
+        yield replace(part, held_out=True)
     elif path.is_file() and zipfile.is_zipfile(path):
         with list_zip(path) as listing:
             yield _of_listing(path, listing, modality, squash=squash)

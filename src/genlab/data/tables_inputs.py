@@ -99,6 +99,8 @@ def check_columns(raw: Raw, table: Table) -> None:
     """
     wanted = [column.name for column in table.columns]
     if missing := [name for name in wanted if name not in raw.names]:
+        if not raw.names:
+            raise DataError(f'"{raw.name}" is empty. Give a table with the columns {few(wanted, 10)}.')
         near = suggestion(missing[0], [name for name in raw.names if name not in wanted])
         raise DataError(
             f'"{raw.name}" has no column {few(missing, 10)}, which the model was trained on.{near} It has '

@@ -160,6 +160,7 @@ def score(
         None if html is None else Path(html),
         place,
         opened.weights,
+        opened.step,
     )
     done = score_run(opened.model, opened.folder, opened.spec, request)
     return Scored(
