@@ -52,6 +52,7 @@ class Request:
     names: Sequence[str]  # of scores
     normal: Any  # as `originals` takes them; None for the data of the run
     normal_class: Sequence[str] | None
+    label: str | None  # the column of the classes of rows
     threshold: Threshold
     extractor: str  # a name, or "auto"
     heatmaps: Path | None
@@ -122,7 +123,9 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
     normal = defects.normal if request.normal is None and defects else request.normal
     refused: list[Rejected] = []
     with ExitStack() as stack:
-        given = stack.enter_context(originals(defects.pictures if defects else examples, spec.target))
+        given = stack.enter_context(
+            originals(defects.pictures if defects else examples, spec.target, label=request.label)
+        )
         source = data_of_run(folder, spec) if normal is None or _trained_on(folder, normal) else None
         tools = Tools(model, _extractor(request.extractor, model, spec.target, source))
         most = most_of(request.names, tools, spec.target)
@@ -168,6 +171,7 @@ def _score(job: Job) -> Outcome:
     request, given = job.request, job.given
     table = request.table(job.title)
     stamp = {"verb": "score", "weights": request.weights, "data": given.stamp, "normal": job.normals.stamp}
+    stamp |= {} if request.label is None else {"label": request.label}
     with rows(table, request.names, {**stamp, "extractor": job.tools.extractor.stamp}) as written:
         earlier, kept = len(written.names), written.part / "normal.npz"
         calibrated = calibrate(request.names, job.tools, job.normals, kept, progress=True)
@@ -218,7 +222,7 @@ def _of_training(folder: RunFolder, job: Job) -> list[str]:
     if own.resolve() not in (Path(given).resolve(), *Path(given).resolve().parents):
         return []
     return [
-        "the model was trained on most of these examples: anomalies among them look more normal than new ones would"
+        "the model was trained on most of these examples: anomalies among them look more normal than new ones do"
     ]
 
 
