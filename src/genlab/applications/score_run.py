@@ -237,7 +237,10 @@ def _map(job: Job) -> Maps | None:
     if not request.heatmaps and not masks:
         return Maps(limit)
     maps = map_each(model, job.given, limit, request.heatmaps, masks, progress=True)
-    maps.notes.insert(0, f"heat maps: {1 - quantile:.2g} of the pixels of normal pictures lie above {limit:.4g}")
+    found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in maps.figures.items())
+    measured = f"; by the masks of defects: {found}" if found else ""
+    said = f"heat maps: {1 - quantile:.2g} of the pixels of normal pictures lie above {limit:.4g}{measured}"
+    maps.notes.insert(0, said)
     return maps
 
 

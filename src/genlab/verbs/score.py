@@ -64,7 +64,7 @@ class Scored(Pictured):
         return f"<Scored {self.rows} by {', '.join(self.thresholds)} {self.path}>"
 
     def __str__(self) -> str:
-        every = list(dict.fromkeys(column for each in self.figures.values() for column in each))
+        every = list(dict.fromkeys(column for name in self.thresholds for column in self.figures.get(name, ())))
         columns, more = every[:MOST_COLUMNS], len(every) - MOST_COLUMNS
         lines = [["score", *columns, "threshold", "what it is"]]
         for name, limit in self.thresholds.items():
