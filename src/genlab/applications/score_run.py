@@ -25,6 +25,7 @@ from genlab.core.files import put, storage
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.pictures import table as laid_out
+from genlab.core.table import Table
 from genlab.core.text import escaped
 from genlab.data.dataset import Rejected, Source
 from genlab.data.defects import Defects, defect_of, find_defects
@@ -179,6 +180,8 @@ def _score(job: Job) -> Outcome:
         if not written.names:
             raise unreadable(job.place, done.rejected, given.modality.noun)
         anomalous, unknown = truth_of(written.labels, request.normal_class)
+        if isinstance(given.modality, Table) and not any(written.labels):
+            unknown = [f"{each}; if a column holds them, name it: --label COLUMN" for each in unknown]
         found = measured(written, anomalous, calibrated, request.threshold)
         maps = _map(job)
         if maps:
