@@ -159,10 +159,13 @@ def test_normal_classes_are_those_given_or_good_or_0_of_0_and_1() -> None:
 
 
 def test_warns_if_anomalies_look_normal_and_if_the_baseline_is_better() -> None:
-    backwards, beaten = scoring._warnings({**_auroc("reconstruction", 0.3), **_auroc("features", 0.9)})
-    assert backwards.startswith("anomalies-reconstruct-better: by reconstruction")
+    backwards, beaten = scoring._warnings({**_auroc("reconstruction", 0.3), **_auroc("features", 0.9)}, 0.03)
+    assert backwards.startswith("anomalies-reconstruct-better: anomalies have smaller reconstruction errors")
     assert "features has an AUROC of 0.900, reconstruction of 0.300" in beaten
-    assert scoring._warnings({**_auroc("likelihood", 0.49), **_auroc("features", 0.4)}) == []
+    assert scoring._warnings({**_auroc("likelihood", 0.49), **_auroc("features", 0.4)}, 0.05) == []
+    equal, wrong = {**_auroc("latent", 0.88), **_auroc("features", 0.9)}, _auroc("features", 0.2)
+    assert "no better than the baseline" in scoring._warnings(equal, 0.03)[0]
+    assert "Check which class is the normal one" in scoring._warnings(wrong, 0.03)[0]
 
 
 def _auroc(name: str, auroc: float) -> dict[str, dict[str, float]]:
@@ -193,3 +196,38 @@ def test_thresholds_are_calibrated_on_what_the_model_has_not_seen(tmp_path: Path
     for normal in (None, bottle / "train", bottle / "train" / "good"):
         notes = package.score(run, bottle, by=["features"], normal=normal).notes
         assert any("training examples of the run; thresholds are calibrated on" in note for note in notes)
+
+
+def test_the_doctor_knows_the_newest_scores_and_warns_if_they_rank_backwards(
+    run: package.Run, tmp_path: Path, digits: np.ndarray
+) -> None:
+    unscored = package.train("vae", data="digits", size=16, width=4, latent=3, steps=2, root=tmp_path, quiet=True)
+    assert "(after genlab score)" in str(package.doctor(unscored))
+    for at, pixels in enumerate(digits):
+        _save(
+            pixels if at % 2 else np.zeros_like(pixels),
+            tmp_path / "set" / ("good" if at % 2 else "blank") / f"{at}.png",
+        )
+    flat = package.score(run, tmp_path / "set", by=["reconstruction"], out=tmp_path / "s.csv")
+    back = package.score(
+        run, tmp_path / "set", by=["reconstruction"], normal_class=["blank"], out=tmp_path / "t.csv"
+    )
+    aurocs = [done.figures["reconstruction"]["auroc"] for done in (flat, back)]
+    assert sum(aurocs) == pytest.approx(1)
+    assert abs(aurocs[0] - 0.5) > 0.3
+    for done, auroc, normal in zip((flat, back), aurocs, (None, ["blank"]), strict=True):
+        package.score(run, tmp_path / "set", by=["reconstruction"], normal_class=normal, out=done.path)
+        found = package.doctor(run)
+        assert ("anomalies-reconstruct-better" in [each.rule for each in found.findings]) == (auroc < 0.5)
+        assert "anomalies-reconstruct-better" not in found.unchecked
+
+
+def test_says_if_the_model_was_trained_on_what_is_scored(tmp_path: Path, digits: np.ndarray) -> None:
+    for at, pixels in enumerate(digits):
+        _save(pixels, tmp_path / "set" / f"{at}.png")
+    own = package.train(
+        "vae", data=tmp_path / "set", size=16, channels=1, width=4, steps=2, root=tmp_path, quiet=True
+    )
+    said = "the model was trained on most of these examples"
+    assert said in str(package.score(own, tmp_path / "set", by=["features"]))
+    assert said not in str(package.score(own, digits[:, None], by=["features"]))

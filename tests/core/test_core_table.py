@@ -117,3 +117,8 @@ def test_a_damaged_column_is_refused(values: dict[str, object]) -> None:
 def test_a_table_without_entries_is_refused() -> None:
     with pytest.raises(ValueError, match="entries"):
         Table(())
+
+
+def test_a_number_far_outside_the_training_range_stays_finite_and_far() -> None:
+    column = Column("x", mean=1.0, deviation=0.5)
+    assert column.encode(np.array([1e300, -1e300, 1.5])).ravel().tolist() == [1e6, -1e6, 1.0]

@@ -194,7 +194,7 @@ def test_rows_that_are_none_are_rejected_with_their_number(tmp_path: Path) -> No
     source = as_source(written(tmp_path / "t.csv", lines), label="fraud")
     assert {item.path: item.reason for item in source.rejected} == {
         "row 8": '"amount" is "many", not a number',
-        "row 9": '"amount" is "inf", not a number',
+        "row 9": '"amount" is "inf", infinite or too large',
         "row 21": "8 cells instead of 7",
     }
     assert len(source.train) + len(source.held_out) + len(source.rejected) == source.total == 300
@@ -306,3 +306,13 @@ def test_statistics_do_not_depend_on_how_many_rows_are_read_at_once(
         atol=1e-6,
     )
     assert [c.choices for c in table_of(other).columns] == [c.choices for c in table_of(source).columns]
+
+
+def test_numbers_near_the_ends_of_the_range_of_floats_break_nothing(tmp_path: Path) -> None:
+    lines = [f"{1e-300 * (1 + at % 7)},{1e300 if at == 3 else at * 0.5}" for at in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["tiny,large", *lines]))
+    source = as_source(tmp_path / "t.csv")
+    assert np.isfinite(source.train.values[np.arange(len(source.train))]).all()
+    assert [(item.path, item.reason) for item in source.rejected] == [
+        ("row 4", '"large" is "1e+300", infinite or too large')
+    ]

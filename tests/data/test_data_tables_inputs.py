@@ -99,3 +99,37 @@ def test_the_stamp_changes_with_the_content(tmp_path: Path) -> None:
         with originals(tmp_path / "t.csv", MODEL) as given:
             marks.append(given.stamp)
     assert marks[0] == marks[2] != marks[1]
+
+
+def test_labels_are_in_the_column_that_is_named_even_if_the_model_was_trained_without(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("paid by,amount,fraud,kind\ncash,12,1.0,bad\n")
+    plain = Table(MODEL.columns)
+    for table, label, found in (
+        (plain, "kind", "bad"),
+        (plain, "fraud", "1"),
+        (MODEL, None, "1"),
+        (plain, None, None),
+    ):
+        with originals(path, table, label=label) as given:
+            (row,) = given.read(())
+        assert isinstance(row, Original)
+        assert row.label == found
+    with (
+        pytest.raises(UsageError, match='Did you mean "kind"'),
+        originals(path, plain, label="kin"),
+    ):
+        pass
+    with pytest.raises(UsageError, match="was trained on this column"), originals(path, plain, label="amount"):
+        pass
+    with (
+        pytest.raises(UsageError, match="--label kind is for rows"),
+        originals(path, Images(1, 8, 8), label="kind"),
+    ):
+        pass
+
+
+def test_the_labels_of_an_npz_are_found_without_being_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", X=np.arange(6.0).reshape(3, 2), y=[0, 1, 0])
+    with originals(tmp_path / "t.npz", Table((Column("x0"), Column("x1")))) as given:
+        assert [row.label for row in given.read(()) if isinstance(row, Original)] == ["0", "1", "0"]

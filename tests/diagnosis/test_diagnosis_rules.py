@@ -176,6 +176,11 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "overfitting": ("autoencoder", {"r2_train": 0.95, "r2_held_out": 0.3}, {}),
     "identity-mapping": ("autoencoder", {"denoised_error": 0.95, "denoised_change": 0.1}, {}),
     "inactive-latents": ("autoencoder", {"inactive_latents": 0.98}, {}),
+    "anomalies-reconstruct-better": (
+        "autoencoder",
+        {"auroc[reconstruction]": 0.3, "auroc[latent]": 0.8, "auroc_chance_error": 0.03},
+        {},
+    ),
     "penalty-dominates": ("autoencoder", {"loss": lambda step: 100 + 150 * (step // 20 % 3)}, {}),
     "no-learning": ("autoencoder", {"r2_held_out": 0.0}, {}),
     "no-denoising": ("diffusion", {"r2": -0.4}, {}),
@@ -265,7 +270,17 @@ def test_the_beginning_of_a_run_is_given_time(rule: str) -> None:
     """Two looks are never enough, but for what is wrong from the start."""
     family, changed, facts = SICK[rule]
     found = names(run(family, changed, steps=40), context(family, facts))
-    assert rule not in found or rule.startswith(("data-", "pairs-")) or rule == "unbounded-slope"
+    assert rule not in found or rule.startswith(("data-", "pairs-", "anomalies-")) or rule == "unbounded-slope"
+
+
+@pytest.mark.parametrize(("auroc", "error", "found"), [(0.3, 0.03, True), (0.3, 0.2, False), (0.9, 0.03, False)])
+def test_a_backward_ranking_is_a_warning_if_it_is_no_chance(auroc: float, error: float, found: bool) -> None:
+    scores = {"step": 500, "auroc[reconstruction]": auroc, "auroc[latent]": 0.8, "auroc_chance_error": error}
+    diagnosis = examine(History([{"step": 500}, scores]), context("autoencoder", latent=16))
+    warnings = [each for each in diagnosis.findings if each.rule == "anomalies-reconstruct-better"]
+    assert bool(warnings) == found
+    assert diagnosis.healthy
+    assert not found or "auroc[latent] is 0.8" in warnings[0].line()
 
 
 def test_half_of_the_detail_is_too_little_only_when_there_was_time_for_more() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,13 @@ from genlab.data.dataset import Rejected
 from genlab.data.defects import normal_classes
 from genlab.data.originals import Original, Originals, stacked
 from genlab.data.progress import bar
-from genlab.metrics.ranking import f1_at, ranking
+from genlab.metrics.ranking import chance_error, f1_at, ranking
 
 Threshold: TypeAlias = float | Literal["f1"]
 Truth: TypeAlias = npt.NDArray[np.bool_]
 
 BACKWARDS = "anomalies-reconstruct-better"
+BY_ERROR = "reconstruction"
 LIKELY = 2.0  # standard errors
 
 
@@ -97,6 +98,12 @@ class Measured:
     figures: Mapping[str, Mapping[str, float]]
     thresholds: Mapping[str, float | None]
     notes: Sequence[str]
+    chance_error: float = 0.0  # standard error of the AUROC of scores that rank by chance; 0 without figures
+
+    def event(self) -> dict[str, Any]:
+        """Return what a run records: how well each score ranked anomalies."""
+        each = [{"score": name, "auroc": its["auroc"]} for name, its in self.figures.items() if "auroc" in its]
+        return {"auroc_chance_error": self.chance_error, "figures": each}
 
 
 def measured(
@@ -116,7 +123,7 @@ def measured(
             )
         limits = {name: each.threshold(threshold) for name, each in calibrated.items()}
         return Measured({}, limits, _few_normal(calibrated, threshold))
-    figures, limits = {}, dict[str, float | None]()
+    figures, limits, chance = {}, dict[str, float | None](), _chance(anomalous)
     for name, scores in zip(rows.columns, values.T, strict=True):
         rank = ranking(scores, anomalous)
         limit = rank.best_threshold if threshold == "f1" else calibrated[name].threshold(threshold)
@@ -125,7 +132,7 @@ def measured(
         figures[name] |= {"average_precision": rank.average_precision, "best_f1": rank.best_f1}
         figures[name] |= {} if limit is None else {"f1": f1_at(scores, anomalous, limit)}
         figures[name] |= _by_class(scores, anomalous, rows.labels)
-    return Measured(figures, limits, [*_few_normal(calibrated, threshold), *_warnings(figures)])
+    return Measured(figures, limits, [*_few_normal(calibrated, threshold), *_warnings(figures, chance)], chance)
 
 
 def _by_class(scores: Numbers, anomalous: Truth, labels: Sequence[str | None]) -> dict[str, float]:
@@ -152,21 +159,35 @@ def _few_normal(calibrated: Mapping[str, Calibrated], threshold: Threshold) -> l
     return []
 
 
-def _warnings(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _chance(anomalous: Truth) -> float:
+    return chance_error(int(anomalous.sum()), int((~anomalous).sum()))
+
+
+def _warnings(figures: Mapping[str, Mapping[str, float]], chance: float) -> list[str]:
     """Return what is wrong with scores: they rank backwards, or a baseline is better than the model."""
-    found = [
-        f"{BACKWARDS}: by {name}, anomalies look more normal than normal examples (AUROC {each['auroc']:.3f}, "
-        "below 0.5). The model is too good at what it never saw: use another score, or a smaller latent."
-        for name, each in figures.items()
-        if each["auroc"] + LIKELY * each["auroc_error"] < 0.5
-    ]
+    backwards = {name: each["auroc"] for name, each in figures.items() if each["auroc"] + LIKELY * chance < 0.5}
+    found = []
+    if BY_ERROR in backwards:
+        found.append(
+            f"{BACKWARDS}: anomalies have smaller reconstruction errors than normal examples (AUROC "
+            f"{backwards.pop(BY_ERROR):.3f}, below 0.5). The model is too good at what it never saw: use another "
+            "score, or see `genlab doctor`."
+        )
+    if backwards:
+        named = few((f"{name} {auroc:.3f}" for name, auroc in backwards.items()), len(backwards))
+        found.append(
+            f"anomalies look more normal than normal examples by these scores (AUROC below 0.5): {named}. Check "
+            "which class is the normal one, --normal-class, and what the model was trained on."
+        )
     models = {name: each["auroc"] for name, each in figures.items() if name not in BASELINES}
     others = {name: each["auroc"] for name, each in figures.items() if name in BASELINES}
     if models and (best := max(others, key=others.__getitem__)) and others[best] > max(models.values()):
         model = max(models, key=models.__getitem__)
+        clear = others[best] - models[model] > figures[best]["auroc_error"]
+        said = "the baseline is better than the model" if clear else "the model is no better than the baseline"
         found.append(
-            f"the baseline is better than the model: {best} has an AUROC of {others[best]:.3f}, {model} of "
-            f"{models[model]:.3f}. Use --by {best}, or train the model longer."
+            f"{said}: {best} has an AUROC of {others[best]:.3f}, {model} of {models[model]:.3f}. "
+            f"Use --by {best}, or train the model longer."
         )
     return found
 

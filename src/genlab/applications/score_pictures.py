@@ -34,7 +34,7 @@ def charts(
     figure = Figure(figsize=size, dpi=DPI)
     # Fixed margins: automatic ones would make matplotlib draw everything several times.
     grid = figure.subplots(lines, len(names), squeeze=False)
-    figure.subplots_adjust(0.16 / len(names), 0.16 / lines, 1 - 0.04 / len(names), 1 - 0.1 / lines, 0.25, 0.35)
+    figure.subplots_adjust(0.2 / len(names), 0.16 / lines, 1 - 0.04 / len(names), 1 - 0.1 / lines, 0.25, 0.35)
     for at, name in enumerate(names):
         _histogram(grid[0, at], values[:, at], anomalous, calibrated[name].normal)
         limit = measured.thresholds[name]
@@ -89,7 +89,7 @@ def as_html(
 ) -> str:
     """Return a self-contained page: figures, notes, charts, and strips of pictures by their captions."""
     names = list(measured.thresholds)
-    columns = list(dict.fromkeys(column for each in measured.figures.values() for column in each))
+    columns = list(dict.fromkeys(column for name in names for column in measured.figures.get(name, ())))
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in ("score", *columns, "threshold", "what it is"))
     body = "".join(f"<tr>{_cells(name, columns, measured)}</tr>" for name in names)
     said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)

@@ -20,11 +20,12 @@ from genlab.applications.score_pictures import as_html, charts
 from genlab.applications.scores import Numbers, Tools
 from genlab.core.contract import Reconstructs
 from genlab.core.device import device_of
-from genlab.core.errors import UsageError
+from genlab.core.errors import StorageError, UsageError
 from genlab.core.files import put, storage
 from genlab.core.modality import DataSpec, Modality
 from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.pictures import table as laid_out
+from genlab.core.table import Table
 from genlab.core.text import escaped
 from genlab.data.dataset import Rejected, Source
 from genlab.data.defects import Defects, defect_of, find_defects
@@ -52,12 +53,14 @@ class Request:
     names: Sequence[str]  # of scores
     normal: Any  # as `originals` takes them; None for the data of the run
     normal_class: Sequence[str] | None
+    label: str | None  # the column of the classes of rows
     threshold: Threshold
     extractor: str  # a name, or "auto"
     heatmaps: Path | None
     html: Path | None
     table: Callable[[str], Path]  # the place of the table, by the title of the examples
     weights: str  # a hash of those of the model
+    step: int  # of the weights
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,17 @@ class Job:
         """Whether the model can make heat maps."""
         return isinstance(self.tools.model, Reconstructs) and self.given.modality.spatial == 2
 
+    @property
+    def place(self) -> str:
+        """Where the examples are, for errors."""
+        given = self.request.examples
+        return os.fspath(given) if isinstance(given, str | os.PathLike) else self.given.title
+
+    @property
+    def title(self) -> str:
+        """What the examples are called."""
+        return self.defects.pictures.resolve().parent.name if self.defects else self.given.title
+
     def label(self, original: Original) -> str | None:
         """Return the class of an example, in a data set of defects its defect."""
         return defect_of(original.name) if self.defects else original.label
@@ -110,7 +124,9 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
     normal = defects.normal if request.normal is None and defects else request.normal
     refused: list[Rejected] = []
     with ExitStack() as stack:
-        given = stack.enter_context(originals(defects.pictures if defects else examples, spec.target))
+        given = stack.enter_context(
+            originals(defects.pictures if defects else examples, spec.target, label=request.label)
+        )
         source = data_of_run(folder, spec) if normal is None or _trained_on(folder, normal) else None
         tools = Tools(model, _extractor(request.extractor, model, spec.target, source))
         most = most_of(request.names, tools, spec.target)
@@ -122,9 +138,21 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
         done = _score(job)
     said = [defects.summary] if defects else []
     side = f" at {tools.extractor.side} px" if tools.extractor.side else ""
-    said += [normals.about, f"features: {tools.extractor.name}{side}"]
+    name = f"{tools.extractor.name}{side}" if spec.target.spatial == 2 else f"the numbers of {spec.target.noun}"
+    said += [normals.about, f"features: {name}", *(_of_training(folder, job) if not defects else ())]
     said += [f"not used as normal: {item.path}: {item.reason}" for item in dict.fromkeys(refused)]
-    return replace(done, notes=[*said, *done.notes])
+    return replace(done, notes=[*said, *done.notes, *_record(folder, job, done.measured)])
+
+
+def _record(folder: RunFolder, job: Job, found: Measured) -> list[str]:
+    """Record how well the scores ranked anomalies, for the doctor of the run."""
+    if found.chance_error:
+        data = {"data": job.title, "normal_class": list(job.request.normal_class or ())}
+        try:
+            folder.event(job.request.step, "scores", {**data, **found.event()})
+        except StorageError as error:
+            return [f"the run could not record the figures for `genlab doctor`: {error}"]
+    return []
 
 
 def _extractor(name: str, model: nn.Module, modality: Modality, source: Source | None) -> Extractor:
@@ -142,16 +170,18 @@ def _extractor(name: str, model: nn.Module, modality: Modality, source: Source |
 
 def _score(job: Job) -> Outcome:
     request, given = job.request, job.given
-    title = job.defects.pictures.resolve().parent.name if job.defects else given.title
-    table = request.table(title)
+    table = request.table(job.title)
     stamp = {"verb": "score", "weights": request.weights, "data": given.stamp, "normal": job.normals.stamp}
+    stamp |= {} if request.label is None else {"label": request.label}
     with rows(table, request.names, {**stamp, "extractor": job.tools.extractor.stamp}) as written:
         earlier, kept = len(written.names), written.part / "normal.npz"
         calibrated = calibrate(request.names, job.tools, job.normals, kept, progress=True)
         done = score_each(request.names, job.tools, calibrated, given, written, job.label, progress=True)
         if not written.names:
-            raise unreadable(Path(given.title), done.rejected)
+            raise unreadable(job.place, done.rejected, given.modality.noun)
         anomalous, unknown = truth_of(written.labels, request.normal_class)
+        if isinstance(given.modality, Table) and not any(written.labels):
+            unknown = [f"{each}; if a column holds them, name it: --label COLUMN" for each in unknown]
         found = measured(written, anomalous, calibrated, request.threshold)
         maps = _map(job)
         if maps:
@@ -162,7 +192,7 @@ def _score(job: Job) -> Outcome:
         first = np.array(written.values[:, 0])
         if request.html:
             strips = _strips(job, written.names, first, maps)
-            page = as_html(f"Scores of {title}", found, notes, chart, strips)
+            page = as_html(f"Scores of {job.title}", found, notes, chart, strips)
             _write(request.html, escaped(page).encode())
         written.finish({"verdict": verdicts(first, found.thresholds[request.names[0]])})
     return Outcome(len(first), found, notes, done.rejected, chart, table)
@@ -187,6 +217,18 @@ def _trained_on(folder: RunFolder, normal: object) -> bool:
     return Path(plan_of(folder).settings.data).resolve() in (place, place.parent)
 
 
+def _of_training(folder: RunFolder, job: Job) -> list[str]:
+    """Warn if a run was trained on the files that are scored."""
+    own, given = Path(plan_of(folder).settings.data), job.request.examples
+    if not isinstance(given, str | os.PathLike) or not own.exists() or job.given.held_out:
+        return []
+    if own.resolve() not in (Path(given).resolve(), *Path(given).resolve().parents):
+        return []
+    return [
+        "the model was trained on most of these examples: anomalies among them look more normal than new ones do"
+    ]
+
+
 def _map(job: Job) -> Maps | None:
     """Make the heat maps, if they are requested or there are masks to compare them with."""
     request, model = job.request, job.tools.model
@@ -198,7 +240,10 @@ def _map(job: Job) -> Maps | None:
     if not request.heatmaps and not masks:
         return Maps(limit)
     maps = map_each(model, job.given, limit, request.heatmaps, masks, progress=True)
-    maps.notes.insert(0, f"heat maps: {1 - quantile:.2g} of the pixels of normal pictures lie above {limit:.4g}")
+    found = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in maps.figures.items())
+    measured = f"; by the masks of defects: {found}" if found else ""
+    said = f"heat maps: {1 - quantile:.2g} of the pixels of normal pictures lie above {limit:.4g}{measured}"
+    maps.notes.insert(0, said)
     return maps
 
 

@@ -165,7 +165,7 @@ COMBINED = "combined"
 PARTS = ("reconstruction", "latent", "features")  # of the combined score
 MEANINGS: Mapping[str, str] = {
     COMBINED: f"{', '.join(PARTS)}: the sum of their standardised logarithms",
-    **{name: score.meaning for name, score in SCORES.items()},
+    **{name: score.meaning + ("" if score.requires else ", a baseline") for name, score in SCORES.items()},
 }
 BASELINES = tuple(name for name, score in SCORES.items() if not score.requires)
 

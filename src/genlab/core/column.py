@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 Value: TypeAlias = "float | int | str | None"  # of a row in a column; None is a missing one
+FARTHEST = 1e6  # deviations from the mean: what is farther is taken to be so far, lest squares overflow
 BINS = 24  # of the histogram of a column of numbers
 MOST_DECIMALS = 8  # that are counted
 _DIGITS = 9  # of numbers with more decimals than are counted
@@ -62,7 +63,8 @@ class Column:
             return np.where(own[:, None] == np.arange(len(self.choices)), 1, -1).astype(np.float32)
         numbers = np.asarray(values, np.float64)
         gone = np.isnan(numbers)
-        entries = [np.where(gone, 0, (numbers - self.mean) / self.deviation), np.where(gone, 1, -1)]
+        scaled = ((numbers - self.mean) / self.deviation).clip(-FARTHEST, FARTHEST)
+        entries = [np.where(gone, 0, scaled), np.where(gone, 1, -1)]
         return np.stack(entries[: self.width], 1).astype(np.float32)
 
     def decode(self, entries: Tensor) -> list[Value]:

@@ -25,7 +25,8 @@ class Signal:
     """One row of the table.
 
     Args:
-        name: as it is reported; `{player}`, `{part}`, `{penalty}`, `{extractor}` and `{index}` stand for any name.
+        name: as it is reported; `{player}`, `{part}`, `{penalty}`, `{extractor}`, `{score}` and `{index}` stand
+            for any name.
         kind: signals of one kind share an axis.
         better: the direction of improvement, if there is one.
         meaning: one sentence; without a direction of improvement it says what is good.
@@ -69,6 +70,7 @@ LATENT_SCALE = Kind("scale of latents", group="latent")
 INVERSION = Kind("inversion error", log=True, group="probe")
 BITS = Kind("bits per dimension", group="evaluation")
 BOUND = Kind("negative bound", group="evaluation")
+AUROC = Kind("AUROC", group="evaluation")
 MSE = Kind("mean squared error", group="evaluation")
 TRANSFER = Kind("distance of features", group="evaluation")
 FD = Kind("Fréchet distance", group="evaluation")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from genlab.core.signal_kinds import BITS, BOUND, CRITERION, FD, L1, MSE, TRANSFER, Kind, Signal
+from genlab.core.signal_kinds import AUROC, BITS, BOUND, CRITERION, FD, L1, MSE, TRANSFER, Kind, Signal
 
 EVALUATIONS: Sequence[Signal] = (
     # Evaluations, on held-out images with the published weights and the same noise each time.
@@ -57,6 +57,20 @@ EVALUATIONS: Sequence[Signal] = (
         L1,
         "lower",
         "Mean absolute error of sources that are translated, rounded to bytes, and translated back.",
+    ),
+    # Of `genlab score` on examples of which it is known whether they are anomalies.
+    Signal(
+        "auroc[{score}]",
+        AUROC,
+        "higher",
+        "Probability that an anomaly has a higher score than a normal example; by chance ½.",
+    ),
+    Signal(
+        "auroc_chance_error",
+        AUROC,
+        "lower",
+        "Standard error of the AUROC of scores that rank by chance: √((n + m + 1) / 12 n m) for n anomalies and m "
+        "normal examples.",
     ),
     Signal(
         CRITERION,

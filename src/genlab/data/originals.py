@@ -5,7 +5,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -55,6 +55,7 @@ class Originals:
     modality: Modality  # of the model
     stamp: str  # changes with what is read
     read: Callable[[Container[str]], Iterator[Original | Rejected]]  # all but those of some names
+    held_out: bool = False  # whether they are the part of data that is held out from training
 
     def __iter__(self) -> Iterator[Original | Rejected]:
         """Read each example."""
@@ -90,7 +91,9 @@ def squashed_of(sizes: Iterable[tuple[int, int] | None], shape: Sequence[int]) -
 
 
 @contextmanager
-def originals(given: object, modality: Modality, *, squash: bool = True) -> Iterator[Originals]:
+def originals(
+    given: object, modality: Modality, *, squash: bool = True, label: str | None = None
+) -> Iterator[Originals]:
     """Yield examples for a model of `modality`.
 
     A picture that has other sides is squashed to the shape of the model, unless `squash` is False: then the
@@ -102,14 +105,20 @@ def originals(given: object, modality: Modality, *, squash: bool = True) -> Iter
             or a data frame; or an array as `read_images` takes it.
         modality: of the model.
         squash: whether pictures get the size of the model.
+        label: the column of a table that holds the classes; by default that with which the model was trained,
+            or else that which the file names.
 
     Raises:
         UsageError: there is nothing at a path, or the examples do not have the shape of the model.
         DataError: data that cannot be used as they are.
     """
     if isinstance(modality, Table) and not is_array(given):
-        yield _of_table(given, modality)
+        yield _of_table(given, modality, label)
         return
+    if label is not None:
+        raise UsageError(
+            f"--label {label} is for rows of a table, and this model is of {modality.noun}. Leave it out."
+        )
     if is_array(given) or not isinstance(given, str | os.PathLike):
         yield _of_read(read_images(given, modality), modality)
         return
@@ -117,7 +126,8 @@ def originals(given: object, modality: Modality, *, squash: bool = True) -> Iter
     if is_table(path):
         raise UsageError(f"{path} is a table, but this model was trained on {modality.noun}")
     if _is_data(os.fspath(given), path):
-        yield of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
+        part = of_split(Path(given).stem or "data", held_out_of(os.fspath(given), modality))
+        yield replace(part, held_out=True)
     elif path.is_file() and zipfile.is_zipfile(path):
         with list_zip(path) as listing:
             yield _of_listing(path, listing, modality, squash=squash)
@@ -125,21 +135,21 @@ def originals(given: object, modality: Modality, *, squash: bool = True) -> Iter
         yield _of_listing(path, list_pictures(path, modality), modality, squash=squash)
 
 
-def _of_table(given: object, table: Table) -> Originals:
+def _of_table(given: object, table: Table, label: str | None) -> Originals:
     """Return the rows of a file or a data frame; of other data of one's own, those that are held out."""
-    own = registered("data").get(os.fspath(given)) if isinstance(given, str | os.PathLike) else None
-    if own is not None and not is_frame(own.value):
-        return of_split(own.name, held_out_of(own.name, table))
-    raw, title, stamp = find_table(given if own is None else own.value)
-    check_columns(raw, table)
+    mine = registered("data").get(os.fspath(given)) if isinstance(given, str | os.PathLike) else None
+    if mine is not None and not is_frame(mine.value):
+        return of_split(mine.name, held_out_of(mine.name, table))
+    raw, title, stamp = find_table(given if mine is None else mine.value)
+    label = check_columns(raw, table, label)
 
     def read(done: Container[str]) -> Iterator[Original | Rejected]:
-        for row in inputs(raw, table, done):
+        for row in inputs(raw, table, done, label):
             if isinstance(row, Rejected):
                 yield row
             else:
-                at, entries, label = row
-                yield Original(row_name(at), f"{at:06d}.png", torch.from_numpy(entries), None, label)
+                at, entries, own = row
+                yield Original(row_name(at), f"{at:06d}.png", torch.from_numpy(entries), None, own)
 
     return Originals(title, raw.count, table, stamp, read)
 

@@ -129,10 +129,10 @@ def list_pictures(path: Path, modality: Modality) -> Listing:
     return Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
 
 
-def unreadable(path: Path, rejected: Sequence[Rejected]) -> DataError:
-    """Return the error that no picture could be read."""
+def unreadable(path: object, rejected: Sequence[Rejected], noun: str = "pictures") -> DataError:
+    """Return the error that no picture, or another of what `noun` calls them, could be read."""
     reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
-    return DataError(f"no picture could be read at {path}: {reasons}")
+    return DataError(f"no {noun.removesuffix('s')} could be read at {path}: {reasons}")
 
 
 def _of_files(path: Path, modality: Modality) -> Read:

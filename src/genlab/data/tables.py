@@ -175,10 +175,14 @@ def encode_chunk(table: Table, chunk: Chunk) -> tuple[Array, dict[int, str]]:
         entries[:, at] = column.encode(values_of(column, cells))
         if not column.choices:
             whys |= {
-                row: f'"{column.name}" is {cells.shown(row)}, not a number'
+                row: f'"{column.name}" is {cells.shown(row)}, {_why(cells.numbers[row])}'
                 for row in np.flatnonzero(cells.wrong).tolist()
             }
     return entries, whys
+
+
+def _why(number: float) -> str:
+    return "not a number" if math.isnan(number) else "infinite or too large"
 
 
 def _with_shares(table: Table, values: Values) -> Table:

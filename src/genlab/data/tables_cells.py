@@ -11,6 +11,7 @@ from genlab.data.dataset import Array, IntArray
 
 EMPTY = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in any case
 AT_ONCE = 4096  # rows
+LARGEST = 1e100  # number: larger ones count as infinite, because their squares overflow
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,18 @@ def of_texts(given: Sequence[str], *, comma: bool = False) -> Cells:
     """Return cells of text, of which some may be numbers; with `comma`, also those with a decimal comma."""
     texts = [text.strip() for text in given]
     texts = ["" if text.lower() in EMPTY else text for text in texts]
-    return Cells(texts, np.array([_number(text, comma) for text in texts], np.float64))
+    return Cells(texts, _limited(np.array([_number(text, comma) for text in texts], np.float64)))
 
 
 def of_array(values: Array) -> Cells:
     """Return the cells of an array (N,): of numbers, or of values that are written as text."""
     if values.dtype.kind in "fiu":
-        return Cells(None, values.astype(np.float64))
+        return Cells(None, _limited(values.astype(np.float64)))
     return of_texts(["" if value is None else str(value) for value in values.tolist()])
+
+
+def _limited(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(np.abs(numbers) > LARGEST, np.copysign(np.inf, numbers), numbers)
 
 
 def _number(text: str, comma: bool) -> float:

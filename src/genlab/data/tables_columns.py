@@ -129,7 +129,7 @@ class Survey:
         if self.of_numbers(share):
             few_values = len(self.values) <= min(MOST_WHOLE, self.rows / LEAST_ROWS)
             if not (self.whole and few_values and not self.wrong):
-                deviation = float(np.sqrt(self.squares / max(1, self.count)))
+                deviation = float(np.sqrt(self.squares / max(1, self.count))) or (self.high - self.low) / 2
                 return Column(
                     self.name, (), self.mean, deviation or 1.0, self.low, self.high, self.decimals, self.empty > 0
                 )

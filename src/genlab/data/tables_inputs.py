@@ -91,26 +91,46 @@ def find_table(given: object) -> tuple[Raw, str, str]:
     return read_raw(str(path), path), path.stem, mark
 
 
-def check_columns(raw: Raw, table: Table) -> None:
-    """Refuse a table without the columns of the model, and log those that are not used.
+def check_columns(raw: Raw, table: Table, label: str | None = None) -> str | None:
+    """Return the column of the labels, if there is one, and log the columns that are not used.
+
+    Args:
+        raw: the table.
+        table: that which the model was trained on.
+        label: the column that a user names; by default that of the model, or else that which the file names.
 
     Raises:
-        DataError: columns are missing.
+        DataError: columns of the model are missing.
+        UsageError: there is no column `label`, or the model was trained on it.
     """
     wanted = [column.name for column in table.columns]
     if missing := [name for name in wanted if name not in raw.names]:
+        if not raw.names:
+            raise DataError(f'"{raw.name}" is empty. Give a table with the columns {few(wanted, 10)}.')
         near = suggestion(missing[0], [name for name in raw.names if name not in wanted])
         raise DataError(
             f'"{raw.name}" has no column {few(missing, 10)}, which the model was trained on.{near} It has '
             f"{few(raw.names, 40)}."
         )
-    known = {*table.names(labelled=True), *table.ignored}
+    if label is not None and label not in raw.names:
+        near = suggestion(label, raw.names)
+        raise UsageError(f'--label {label}: "{raw.name}" has no such column.{near} Choices: {few(raw.names, 40)}.')
+    if label in wanted:
+        raise UsageError(
+            f"--label {label}: the model was trained on this column, and knows it. Choose another one, or train "
+            f"again with --label {label}."
+        )
+    label = label or table.label or raw.label
+    known = {*table.names(labelled=True), *table.ignored, label}
     if extra := [name for name in raw.names if name not in known]:
         LOG.info('"%s": the columns %s are not used: the model was trained without them', raw.name, few(extra, 10))
+    return label if label in raw.names else None
 
 
-def inputs(raw: Raw, table: Table, done: Container[str]) -> Iterator[tuple[int, Array, str | None] | Rejected]:
-    """Yield the number, the entries (D,) and the label, if there is one, of each row whose name is not in `done`.
+def inputs(
+    raw: Raw, table: Table, done: Container[str], label: str | None = None
+) -> Iterator[tuple[int, Array, str | None] | Rejected]:
+    """Yield the number, the entries (D,) and the label of each row whose name is not in `done`.
 
     Values such as no training row had are counted, and logged at the end.
     """
@@ -119,13 +139,12 @@ def inputs(raw: Raw, table: Table, done: Container[str]) -> Iterator[tuple[int, 
         yield from (Rejected(row_name(row), why) for row, why in chunk.ragged)
         entries, whys = encode_chunk(table, chunk)
         unknown.add(table, chunk)
-        own = chunk.cells.get(table.label or "")
-        labels = [""] * len(entries) if own is None else own.as_texts(whole=False)
-        for at, (row, label) in enumerate(zip(chunk.rows.tolist(), labels, strict=True)):
+        labels = [""] * len(entries) if label is None else chunk.cells[label].as_texts(whole=True)
+        for at, (row, its) in enumerate(zip(chunk.rows.tolist(), labels, strict=True)):
             if at in whys:
                 yield Rejected(row_name(row), whys[at])
             elif row_name(row) not in done:
-                yield row, entries[at], label or None
+                yield row, entries[at], its or None
     unknown.warn()
 
 

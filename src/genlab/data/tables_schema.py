@@ -55,8 +55,10 @@ def decide(
         else:
             columns.append(survey.column(share))
     if not columns:
+        why = _listed("Constant", constants) + _listed("Keys", keys) or "All are left out by --ignore or --label. "
         raise DataError(
-            f'"{raw.name}" has no column to train on. {_listed("Constant", constants)}{_listed("Keys", keys)}'
+            f'"{raw.name}" has no column to train on. {why}A column needs values that differ; of texts, some that '
+            "repeat."
         )
     if (width := sum(column.width for column in columns)) > MOST_ENTRIES:
         raise DataError(

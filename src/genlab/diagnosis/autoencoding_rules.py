@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genlab.core.signal_kinds import AUROC
 from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.general_rules import KNOWN
 from genlab.diagnosis.history import History, Series
@@ -22,6 +23,8 @@ COPIED = 0.8  # of the squared error before denoising
 INACTIVE = 0.9  # of the dimensions
 HEAVY = 0.4  # of the reconstruction loss
 NOTHING = 0.02  # R²
+BY_ERROR, CHANCE = "auroc[reconstruction]", "auroc_chance_error"
+LIKELY = 2.0  # standard errors
 
 
 def posterior_collapse(history: History, context: Context) -> Sign | None:
@@ -146,6 +149,21 @@ def no_learning(history: History, context: Context) -> Sign | None:
     return None if since is None else Sign(since, [explained.shows("r2_held_out", f"above {NOTHING}")])
 
 
+def anomalies_reconstruct_better(history: History, context: Context) -> Sign | None:
+    """Reconstruction errors of anomalies are smaller than those of normal examples, by more than chance explains.
+
+    The AUROC is below ½ by more than two of the standard errors that it has if the scores rank by chance.
+    """
+    auroc, error = history[BY_ERROR], history[CHANCE]
+    if auroc.last + LIKELY * error.last >= 0.5:
+        return None
+    others = {name: history[name].last for name in history.names(AUROC) if name not in (BY_ERROR, CHANCE)}
+    best = max(others, key=others.__getitem__, default="")
+    other = f"; {best} is {others[best]:.3g}" if best else ""
+    expected = f"above 0.5, by chance 0.5 ± {error.last:.2g}{other}"
+    return Sign(int(auroc.steps[-1]), [auroc.shows(BY_ERROR, expected)], "warning")
+
+
 def _at_full_weight(history: History, context: Context, series: Series) -> Series:
     """Return the values from the steps at which annealing has raised the weight of the rate to the full β."""
     weight, beta = history["beta"], context.options.get("beta")
@@ -265,5 +283,24 @@ RULES = (
         (("r2_held_out", "loss", "distortion"),),
         ("vae", "autoencoder"),
         (KNOWN_RATE, PLAIN, LIGHTER),
+    ),
+    Rule(
+        "anomalies-reconstruct-better",
+        "Backward ranking: anomalies are reconstructed better than normal examples",
+        anomalies_reconstruct_better,
+        "A model with room for it copies what it never saw, and copies simple examples best; or anomalies were "
+        "among the training examples. Score by features or latent instead, "
+        "or leave the model less room: the error says how complex an example is, not how unusual.",
+        "Nalisnick et al., 2019. Do Deep Generative Models Know What They Don't Know? ICLR",
+        (BY_ERROR, CHANCE),
+        ("vae", "autoencoder"),
+        (
+            Remedy([Change("latent", times=0.5)], "A smaller latent has no room for what normal examples lack."),
+            Remedy(
+                [Change("corruption", to="gaussian")],
+                "A denoising autoencoder learns to make examples normal, and cannot copy them.",
+            ),
+        ),
+        after="genlab score",
     ),
 )

@@ -96,9 +96,14 @@ class Diagnosis:
             over = "\n".join(f"  {finding.severity}  {finding.line()}" for finding in self.past)
             parts.append(f"Resolved:\n{over}")
         if self.unchecked:
-            rules = "\n".join(f"  {rule}: {', '.join(needs)}" for rule, needs in self.unchecked.items())
+            rules = "\n".join(f"  {rule}: {', '.join(its)}{_after(rule)}" for rule, its in self.unchecked.items())
             parts.append(f"Not checked, because these signals are missing:\n{rules}")
         return "\n\n".join(parts)
+
+
+def _after(rule: str) -> str:
+    command = ALL_RULES[rule].after if rule in ALL_RULES else ""
+    return f" (after {command})" if command else ""
 
 
 def examine(history: History, context: Context, rules: Sequence[Rule] | None = None) -> Diagnosis:

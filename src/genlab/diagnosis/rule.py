@@ -65,6 +65,7 @@ class Rule:
     needs: Sequence[str | Sequence[str]] = ()
     families: Sequence[str] = ()  # all if empty
     remedies: Sequence[Remedy] = ()
+    after: str = ""  # the command that measures its needs, if it is not the training
 
     @property
     def signals(self) -> list[str]:

@@ -52,6 +52,11 @@ def _auroc_error(auroc: float, anomalies: int, normals: int) -> float:
     return math.sqrt(max(spread, 0.0) / (anomalies * normals))
 
 
+def chance_error(anomalies: int, normals: int) -> float:
+    """Return the standard error of the AUROC ½ of scores that rank by chance."""
+    return _auroc_error(0.5, anomalies, normals)
+
+
 def f1_at(scores: Numbers, anomalous: Truth, threshold: float) -> float:
     """Return F1 = 2 TP / (2 TP + FP + FN) if scores (N,) above a threshold are called anomalies."""
     called = scores > threshold

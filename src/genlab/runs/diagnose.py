@@ -67,7 +67,10 @@ def diagnose_log(path: Path, mapping: Mapping[str, str], family: str | None = No
 
 
 def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
-    """Return the history of a run's current phase with evaluations and faults, and the doctor's context."""
+    """Return the history of a run's current phase and the doctor's context.
+
+    To what was logged it adds evaluations, faults and the newest scores of `genlab score`.
+    """
     plan = plan_of(folder, needs_parts=False)
     lines: list[Mapping[str, Any]] = list(folder.history())
     events = folder.events()
@@ -77,9 +80,17 @@ def records(folder: RunFolder) -> tuple[list[Mapping[str, Any]], Context]:
             lines.append({"step": event["step"], CRITERION: recorded_criterion(event)[1]})
         elif event["event"] == "fault" and place > treated:
             lines.append({"step": event["step"], event["tensor"]: float("nan")})
+    scores = [event for event in events[treated + 1 :] if event["event"] == "scores"][-1:]
+    lines += [_aurocs(event) for event in scores]
     begun = max((event["step"] for event in events if event["event"] == "phase"), default=0)
     lines = [line for line in lines if line["step"] > begun or not begun]
     return lines, context_of(plan, facts_of(folder))
+
+
+def _aurocs(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how well scores ranked anomalies, given the event of `genlab score`, as a line of the history."""
+    aurocs = {f"auroc[{each['score']}]": each["auroc"] for each in event["figures"]}
+    return {"step": event["step"], "auroc_chance_error": event["auroc_chance_error"], **aurocs}
 
 
 def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:

@@ -42,6 +42,7 @@ EVENTS: Mapping[str, Mapping[str, Shape]] = {
     "diagnosis": {"findings": [TEXT]},
     "remedy": {"changes": MAPPING, "back to step": WHOLE},
     "fault": {"tensor": TEXT, "value": TEXT},
+    "scores": {"auroc_chance_error": NUMBER, "figures": [{"score": TEXT, "auroc": NUMBER}]},
 }
 SINCE_LATER: Mapping[str, Mapping[str, Shape]] = {  # what events of earlier versions may lack
     "diagnosis": {"past": [{"rule": TEXT, "since": WHOLE, "until": WHOLE}]},

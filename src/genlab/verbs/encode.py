@@ -97,6 +97,6 @@ def encode(
         with rows(table, [f"z{at}" for at in range(size)], request) as written:
             rejected, odd = encode_each(opened.model, given, written, opened.classes, progress=True)
             if not written.names:
-                raise unreadable(path, rejected)
+                raise unreadable(path, rejected, given.modality.noun)
             written.finish()
     return Encoded(len(written.names), size, rejected, table, odd, opened.spec.target.shape)

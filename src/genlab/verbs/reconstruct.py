@@ -64,11 +64,12 @@ class Reconstructed(Pictured):
         what, noun = (
             ("per pixel in [-1, 1]", "images") if self.target.spatial else ("of entries", self.target.noun)
         )
+        each = f"more {noun.removesuffix('s')}"
         mean = f"mean squared error {what}: {self.errors.mean():.5f}; {noun}: {len(self.names)}"
         return "\n".join(
             [
                 *(f"{error:.5f}  {name}" for name, error in errors),
-                *([f"… and {counted(more, 'more image')}; --json lists all"] if more > 0 else []),
+                *([f"… and {counted(more, each)}; --json lists all"] if more > 0 else []),
                 *rejections(self.rejected),
                 mean,
                 *self._sizes(),

@@ -64,7 +64,7 @@ class Scored(Pictured):
         return f"<Scored {self.rows} by {', '.join(self.thresholds)} {self.path}>"
 
     def __str__(self) -> str:
-        every = list(dict.fromkeys(column for each in self.figures.values() for column in each))
+        every = list(dict.fromkeys(column for name in self.thresholds for column in self.figures.get(name, ())))
         columns, more = every[:MOST_COLUMNS], len(every) - MOST_COLUMNS
         lines = [["score", *columns, "threshold", "what it is"]]
         for name, limit in self.thresholds.items():
@@ -95,6 +95,7 @@ def score(
     by: Sequence[str] | None = None,
     normal: ImagesName = None,
     normal_class: Sequence[str] | None = None,
+    label: str | None = None,
     threshold: float | Literal["f1"] = 0.99,
     extractor: ExtractorName = "auto",
     heatmaps: File | None = None,
@@ -117,7 +118,10 @@ def score(
             verdict is by the first one.
         normal: Normal examples to compare with and to calibrate thresholds on, of the same kinds as the scored
             ones; by default the data of the run.
-        normal_class: Classes of the scored examples that are normal; by default good.
+        normal_class: Classes of the scored examples that are normal; by default good or normal, or 0 if the only
+            other one is 1.
+        label: Column of a table that holds the classes of its rows; by default that with which the model was
+            trained.
         threshold: Share of the normal examples below the threshold, such as 0.99; or f1: the threshold with the
             best F1 on the scored examples, whose classes must be known.
         extractor: Feature extractor: efficientnet-lite0, efficientnet-lite0@96, inception, classifier or pixels;
@@ -154,12 +158,14 @@ def score(
         names,
         normal,
         normal_class,
+        label,
         threshold,
         extractor,
         None if heatmaps is None else Path(heatmaps),
         None if html is None else Path(html),
         place,
         opened.weights,
+        opened.step,
     )
     done = score_run(opened.model, opened.folder, opened.spec, request)
     return Scored(
