@@ -53,5 +53,5 @@ def test_rows_of_another_command_are_not_mixed_in(tmp_path: Path) -> None:
 def test_no_table_is_an_error_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "codes.csv"
     path.write_text("x,y\n1,2\n")
-    with pytest.raises(DataError, match='first column is not "file"'):
+    with pytest.raises(DataError, match='no column "file" in front'):
         read_table(path)

@@ -45,6 +45,9 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+SCORES = {"auroc_chance_error": 0.1, "figures": [{"score": "latent", "auroc": 0.9}]}
+
+
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """All names in the history, the evaluations and the diagnosis of a tiny run of each family."""
@@ -56,6 +59,8 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         lines, _ = records(folder)
         names |= {name for line in lines for name in line} - {"step"}
         names |= {name for event in folder.events("evaluation") for name in values_of(event)}
+    folder.event(2, "scores", SCORES)
+    names |= {name for line in records(folder)[0] for name in line} - {"step"}
     return names
 
 

@@ -202,7 +202,12 @@ class RunFolder:
 
         Lines that cannot be read stay, too, at their places: nothing says to which step they belong.
         """
-        repeated = {"evaluation": step + 1, "checkpoint": step + 1, "phase": step}  # from which step on
+        repeated = {
+            "evaluation": step + 1,
+            "checkpoint": step + 1,
+            "scores": step + 1,
+            "phase": step,
+        }  # from which step on
         self._keep("history.jsonl", lambda line: line["step"] <= step)
         self._keep("events.jsonl", lambda event: event["step"] < repeated.get(event["event"], math.inf))
         with storage(self.path / "previews"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import refuse_inside, table_file
+from genlab.verbs.output import refuse_inside, refuse_source, table_file
 from genlab.verbs.result import reasons, rejections, squashed
 from genlab.verbs.using import open_run
 from genlab.verbs.verb import verb
@@ -88,6 +88,7 @@ def encode(
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
+    refuse_source(None if out is None else Path(out), path)
     refuse_inside(out, "--out", path)
     opened = open_run(os.fspath(run), root, checkpoint, device)
     size = latents_of(opened.model, opened.spec.target)
