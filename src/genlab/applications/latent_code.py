@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 MOST_STEP = 1000
 LEVELS = 128  # intervals between quantiles
 TOTAL, LEAST = 2**20, 16  # of the frequencies of a latent; of a value that no training picture has
-FARTHEST = 2**17  # units from the location, up to which latents are told apart
+FARTHEST = 2**17  # units from the location, beyond which quantiles of latents are clipped
 TRADE = 0.06  # squared steps of error that are accepted to save a bit
 LARGEST = 2**28  # bytes of a file of scales
 

@@ -33,7 +33,7 @@ STEPS = (250, 200, 160, 125, 100, 80, 64, 50, 40, 32, 24, 16)
 QUALITIES = (0, 5, 10, 20, 30, 40, 50, 60, 75, 90)
 MODEL, JPEG = "model", (".jpg", ".jpeg", ".jpe", ".jfif")
 SHOWN = 1.5  # bits per pixel, the end of the axis
-RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # bits per pixel that are told in words
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # bits per pixel in the printed table
 
 Bytes = npt.NDArray[np.uint8]
 Codec = Callable[[Picture, int], bytes]
