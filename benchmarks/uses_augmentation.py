@@ -37,7 +37,7 @@ def measure(runs: Path, minutes: float) -> dict[str, Any]:
     steps, presets, strips = round(max(1, STEPS * minutes)), {}, [_real(source)]
     earlier: list[str] = []
     for preset in PRESETS:
-        options = {"data": str(runs / "data.npz"), "width": WIDTH}
+        options = {"data": str(runs / "data.npz"), "width": WIDTH, "balance": True}
         run = train_for(minutes * TRAINING, preset, runs / preset, options).folder
         filled, files = _augmented(run, runs / f"{preset}-pictures", source)
         record = runs / f"{preset}-accuracies.jsonl"
@@ -133,10 +133,10 @@ def _method(line: Line) -> str:
     )
     return (
         f"Fashion-MNIST at {SIDE} pixels with {LEFT} of the 6,000 training pictures of the class {RARE}. "
-        f"`genlab train PRESET --width {WIDTH}`, {TRAINING * line['minutes']:.3g} minutes of one core each; then "
-        f"`genlab augment RUN` fills up the class ({counts}). Classifiers of {line['steps']:,} steps of 128 "
-        "pictures are tested on the 10,000 test pictures, with 3 seeds. *Repeats* are copies of real pictures, "
-        "*flips* are repeats with all pictures mirrored at random, and in *generated alone* the class has no real "
-        f"pictures. Accuracy is the share of the pictures of a class that are recognised.\n\n"
+        f"`genlab train PRESET --width {WIDTH} --balance`, {TRAINING * line['minutes']:.3g} minutes of one core "
+        f"each; then `genlab augment RUN` fills up the class ({counts}). Classifiers of {line['steps']:,} steps "
+        "of 128 pictures are tested on the 10,000 test pictures, with 3 seeds. *Repeats* are copies of real "
+        "pictures, *flips* are repeats with all pictures mirrored at random, and in *generated alone* the class "
+        f"has no real pictures. Accuracy is the share of the pictures of a class that are recognised.\n\n"
         f"![Real pictures of the class {RARE}, and of {', '.join(line['presets'])}](uses/augmentation.png)"
     )

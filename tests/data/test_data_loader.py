@@ -2,7 +2,7 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from genlab.core.distributed import Shard
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec, Images, Points
 from genlab.data.dataset import Array, Dataset, IntArray, Stacked, Subset, make_dataset
-from genlab.data.loader import Loader, mirrored, moved
+from genlab.data.loader import BalancedOrder, Loader, mirrored, moved
 from genlab.data.wrappers import Paired
 
 
@@ -265,3 +265,48 @@ def test_the_fingerprint_tells_images_labels_and_shape_apart() -> None:
     assert len(marks) == 5
     again = make_dataset("f", Subset(values, np.arange(4)), labels.copy(), ("x", "y"))
     assert again.fingerprint in marks
+
+
+def labelled(counts: Sequence[int]) -> Dataset:
+    """Return a data set with so many images of each class."""
+    values = np.random.default_rng(0).integers(0, 256, (sum(counts), 1, 4, 4), np.uint8)
+    names = tuple(str(number) for number in range(len(counts)))
+    return make_dataset("labelled", values, np.repeat(np.arange(len(counts)), counts), names)
+
+
+@settings(max_examples=20, deadline=None)
+@given(counts=st.lists(st.integers(0, 20), min_size=1, max_size=90).filter(any), start=st.integers(0, 500))
+def test_a_balanced_order_draws_classes_equally_often_and_each_image_of_a_class_once_per_epoch(
+    counts: list[int], start: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order, present = BalancedOrder(labels, seed=3), sum(count > 0 for count in counts)
+    index, epochs = order.samples(0, 3 * order.block)
+    drawn = np.bincount(labels[index], minlength=len(counts))
+    assert (drawn[np.array(counts) > 0] == 3 * order.block // present).all()
+    assert len({*zip(index, epochs, strict=True)}) == len(index)
+    for label, count in enumerate(counts):
+        its = labels[index] == label
+        for epoch in range(drawn[label] // count if count else 0):
+            assert sorted(index[its & (epochs == epoch)]) == list(np.flatnonzero(labels == label))
+    again = np.concatenate([order.samples(start, start + 7), order.samples(start + 7, start + 40)], axis=1)
+    assert (again == order.samples(start, start + 40)).all()
+
+
+def test_balanced_batches_hold_rare_classes_as_often_as_others_and_continue_bit_for_bit() -> None:
+    data = labelled([500, 3])
+    with Loader(data, 16, seed=0, flip=True, shift=1, balance=True) as loader:
+        batches = list(itertools.islice(loader, 8))
+    rare = torch.cat([batch.condition["label"] for batch in batches]).float().mean()
+    assert rare == 0.5
+    with Loader(data, 16, seed=0, flip=True, shift=1, balance=True, position=5) as loader:
+        later = next(loader)
+    assert torch.equal(later.x, batches[5].x)
+    assert torch.equal(later.index, batches[5].index)
+    same = torch.cat([batch.x[batch.index == 500] for batch in batches])
+    assert len(torch.unique(same, dim=0)) > 4, "an image that is repeated is mirrored and moved anew each time"
+
+
+def test_balancing_data_without_labels_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no labels"):
+        Loader(make_dataset("plain", np.zeros((4, 1, 2, 2), np.uint8), None, ()), 2, seed=0, balance=True)

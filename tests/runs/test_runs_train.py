@@ -41,6 +41,20 @@ def test_what_could_not_train_is_refused_before_a_folder_is_made(tmp_path: Path)
     assert not (tmp_path / "runs").exists()
 
 
+def test_balancing_needs_labels_and_satisfies_the_doctor(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (330, 16, 16), np.uint8)
+    np.savez(tmp_path / "plain.npz", images=images)
+    np.savez(tmp_path / "rare.npz", images=images, labels=np.repeat(["common", "rare"], [320, 10]))
+    with pytest.raises(UsageError, match="has no labels"):
+        genlab.train("dcgan", data=tmp_path / "plain.npz", balance=True, root=tmp_path, **TINY)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    found = {}
+    for balance in (False, True):
+        run = genlab.train("cgan", data=tmp_path / "rare.npz", balance=balance, steps=2, root=tmp_path, **TINY)
+        found[balance] = {finding.rule for finding in genlab.doctor(run).findings}
+    assert found[False] - found[True] == {"data-imbalance"}
+
+
 def test_a_batch_that_the_processes_do_not_divide_is_refused() -> None:
     recipe, source = replace(PRESETS["vae"], batch_size=7, width=8), open_source("digits", size=16)
     validate(recipe, source, Shard())

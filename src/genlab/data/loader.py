@@ -22,6 +22,7 @@ from genlab.data.dataset import Array, IntArray, Split
 
 _CPU = torch.device("cpu")
 _AHEAD = 3  # batches that are prefetched
+_BLOCK = 64  # samples in which all classes are drawn equally often, if there are fewer of them
 
 
 class Order:
@@ -49,6 +50,40 @@ class Order:
             first = max(start - epoch * self.length, 0)
             parts.append(self.epoch(epoch)[first : stop - epoch * self.length])
         return np.concatenate(parts), epochs
+
+
+class BalancedOrder:
+    """An endless stream of dataset indices in which all classes are equally frequent.
+
+    Each class has an order of its own, and classes take turns at random: after each `block` samples, all have been
+    drawn equally often. A rare class thus begins its next epoch while a common one is still in its first, and no
+    two samples have the same index and epoch.
+
+    Args:
+        labels: the class of each example, (N,); classes without examples are never drawn.
+        seed: of all orders.
+    """
+
+    def __init__(self, labels: IntArray, seed: int) -> None:
+        self.seed = seed
+        self._rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        self._orders = [Order(len(its), seed, f"class {number}") for number, its in enumerate(self._rows)]
+        self.block = len(self._rows) * max(1, _BLOCK // len(self._rows))
+        self._turns = Order(self.block, seed, "turns of the classes")
+
+    def samples(self, start: int, stop: int) -> tuple[IntArray, IntArray]:
+        """Return the dataset index and the epoch of its class of the samples `start` to `stop` of the stream."""
+        turns, blocks = self._turns.samples(start, stop)
+        draws, classes = np.divmod(turns, len(self._rows))
+        draws += blocks * (self.block // len(self._rows))  # how often its class was drawn before
+        index, epochs = np.empty_like(draws), np.empty_like(draws)
+        for number in np.unique(classes):
+            rows, order, its = self._rows[number], self._orders[number], classes == number
+            epochs[its], places = np.divmod(draws[its], len(rows))
+            for epoch in np.unique(epochs[its]):
+                now = epochs[its] == epoch
+                index[np.flatnonzero(its)[now]] = rows[order.epoch(int(epoch))[places[now]]]
+        return index, epochs
 
 
 def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.bool_]:
@@ -86,6 +121,7 @@ class _Plan:
         channels_last: bool,
         flip: bool,
         shift: int,
+        balance: bool,
     ) -> None:
         self.dataset = dataset
         self.batch = batch
@@ -94,7 +130,7 @@ class _Plan:
         self.channels_last = channels_last
         self.flip = flip
         self.shift = shift
-        self.order = Order(len(dataset), seed)
+        self.order = BalancedOrder(labels_of(dataset), seed) if balance else Order(len(dataset), seed)
         self.slots = threading.Semaphore(_AHEAD)
         self.ready: SimpleQueue[Batch | BaseException] = SimpleQueue()
         self.stopped = threading.Event()
@@ -154,6 +190,20 @@ class _Plan:
             thread.join()
 
 
+def labels_of(split: Split) -> IntArray:
+    """Return the class of each example.
+
+    Raises:
+        UsageError: the data have no labels.
+    """
+    if split.labels is None:
+        raise UsageError(
+            f"--balance draws all classes equally often, but {split.name} has no labels. Give a folder of images "
+            "for each class, an .npz with labels or the --label of a table, or leave --balance out."
+        )
+    return split.labels
+
+
 def _shifted(images: Array, by: IntArray, most: int) -> Array:
     """Return images (B, C, H, W) moved `by` (B, 2) pixels down and to the right; their borders are repeated."""
     height, width = images.shape[2:]
@@ -185,10 +235,11 @@ class Loader:
         flip: mirror each image left to right with probability 1/2, by (seed, epoch, index); a source picture is
             mirrored with its target.
         shift: most pixels by which each image is moved up, down, left and right, likewise.
+        balance: draw all classes equally often, as `BalancedOrder` does, instead of each image once per epoch.
 
     Raises:
-        UsageError: a batch size that is not positive or not divisible by the number of processes, or an empty
-            dataset.
+        UsageError: a batch size that is not positive or not divisible by the number of processes, an empty
+            dataset, or one without labels to balance.
     """
 
     def __init__(
@@ -203,6 +254,7 @@ class Loader:
         channels_last: bool = True,
         flip: bool = False,
         shift: int = 0,
+        balance: bool = False,
     ) -> None:
         if batch < 1 or batch % shard.size:
             raise UsageError(
@@ -213,7 +265,7 @@ class Loader:
             raise UsageError(f'the dataset "{dataset.name}" is empty.')
         self.position = position
         self.waited = 0.0
-        self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip, shift)
+        self._plan = _Plan(dataset, batch, seed, shard, device, channels_last, flip, shift, balance)
         thread = threading.Thread(target=self._plan.run, args=(position,), name="genlab-loader", daemon=True)
         thread.start()
         # Also runs at garbage collection and at exit: a thread that computes during interpreter shutdown can abort

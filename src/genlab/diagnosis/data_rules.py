@@ -78,8 +78,8 @@ RULES = (
         "data-imbalance",
         "Class imbalance: one class has far fewer images than the others",
         rare_class,
-        "A conditional model sees this class too rarely to learn it. Its samples will be poor, or copies of "
-        "training images.",
+        "A conditional model sees this class too rarely to learn it, and its samples will be poor. Add images of "
+        "it, or train with --balance, which draws all classes equally often.",
     ),
     Rule(
         "data-tiny",

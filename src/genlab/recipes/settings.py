@@ -58,6 +58,9 @@ class Settings:
         least=0,
         most=256,
     )
+    balance: bool = option(
+        False, "draw all classes equally often, however many images they have, so that rare ones are learned, too"
+    )
     max_rejected: float = option(
         0.01, "largest share of unusable files; with more the run does not start", least=0, most=1
     )

@@ -99,6 +99,8 @@ def context_of(plan: Plan, facts: Mapping[str, float]) -> Context:
     options = values_of(recipe)
     published = values_of(PRESETS[plan.preset]) if plan.preset in PRESETS else options
     known = {**facts, **recipe.facts()}
+    if plan.settings.balance:
+        known.pop("rarest", None)
     return Context(recipe.family, recipe.steps, options, published, known, partial(_is_possible, plan))
 
 

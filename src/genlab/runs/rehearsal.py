@@ -86,6 +86,7 @@ def _first_step(run: RunSetup, number: int, parts: Sequence[Part], notes: dict[s
         device=run.device,
         flip=settings.flip,
         shift=settings.shift,
+        balance=settings.balance,
     )
     with batches:
         restart_stream(derive_seed(settings.seed, "layers", 0), run.device)

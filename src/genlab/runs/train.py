@@ -22,7 +22,7 @@ from genlab.core.errors import (
 from genlab.core.parts import LATER, Part, registered
 from genlab.core.text import typed
 from genlab.core.warnings import warn_once
-from genlab.data.loader import Loader
+from genlab.data.loader import Loader, labels_of
 from genlab.data.pair_checks import pair_notes
 from genlab.data.source import locate
 from genlab.data.verification import verifying
@@ -80,6 +80,8 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     with distributed.process_group(where) as shard:
         source = open_data(plan.settings, shard, reads=plan.recipe.reads, quiet=quiet)
         validate(plan.recipe, source, shard, where)
+        if plan.settings.balance:
+            labels_of(source.train)
         find_logger(plan.settings.logger)
         extractors.require(plan.settings.extractor)
         own.require(plan.settings.callbacks)
@@ -252,6 +254,7 @@ def _fit(
         device=run.device,
         flip=settings.flip,
         shift=settings.shift,
+        balance=settings.balance,
     )
     with batches:
         callbacks = callbacks_for(run, current, inputs, batches, progress, observers)
