@@ -130,7 +130,7 @@ def about(rows: Sequence[Line]) -> dict[str, str]:
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:
     """Return the steps per second of processor time, measured for some seconds."""
-    data = open_data(plan.settings, reads=plan.recipe.reads, quiet=True).train
+    data = open_data(plan.settings, recipe=plan.recipe, quiet=True).train
     where, taken = torch.device("cpu"), 0
     with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
         advance(TURN)  # warm-up

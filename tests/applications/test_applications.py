@@ -176,7 +176,7 @@ def test_presets_are_found_by_what_they_can_do() -> None:
 def test_presets_are_tried_on_what_they_read(preset: str) -> None:
     images, spec = Images(1, 16, 16), reading.spec_of(PRESETS[preset], Images(1, 16, 16))
     label = spec.conditions.get("label")
-    assert spec_for(PRESETS[preset].reads, images, label if isinstance(label, Classes) else Classes(())) == spec
+    assert spec_for(PRESETS[preset], images, label if isinstance(label, Classes) else Classes(())) == spec
 
 
 def test_an_interrupted_progress_bar_is_not_updated_again() -> None:

@@ -75,7 +75,7 @@ def test_a_model_translates_one_way_both_ways_or_into_each_class() -> None:
 @pytest.mark.parametrize("preset", translating_presets())
 def test_a_preset_that_learns_to_translate_translates_pictures(preset: str) -> None:
     recipe, images = replace(PRESETS[preset], width=1), Images(1, 64, 64)
-    spec = spec_for(recipe.reads, images, Classes(("a", "b")))
+    spec = spec_for(recipe, images, Classes(("a", "b")))
     model = recipe.model(spec)
     ways = needed(model, ways_of(model, spec, DOMAINS))
     names = {

@@ -103,7 +103,7 @@ def another(value: Any, hint: Any) -> Any:
 
 
 def spec_of(recipe: Recipe) -> DataSpec:
-    return spec_for(recipe.reads, IMAGES, Classes(("0", "1", "2", "3")))
+    return spec_for(recipe, IMAGES, Classes(("0", "1", "2", "3")))
 
 
 @cache

@@ -9,9 +9,18 @@ import pytest
 
 from genlab.core.errors import GenlabError
 from genlab.core.reading import Reads
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.settings import Settings
 from genlab.runs.data import open_data
 
+PRESET_OF: dict[Reads, str] = {
+    "examples": "vae",
+    "pairs": "pix2pix",
+    "sides": "cyclegan",
+    "domains": "stargan",
+    "styles": "style-transfer",
+    "degraded": "edsr",
+}
 OPTIONS: dict[str, Any] = {
     "source": "more.npz",
     "pairs": "unaligned",
@@ -33,10 +42,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("reads", ["examples", "pairs", "sides", "domains", "styles"])
+@pytest.mark.parametrize("reads", PRESET_OF)
 def test_no_option_of_two_sides_is_without_effect(reads: Reads, option: str, data: Path) -> None:
     given = "aligned" if (reads, option) == ("styles", "pairs") else OPTIONS[option]  # they are never aligned
-    name = "classes.npz" if reads in ("examples", "domains") else "sides.npz"
+    name = "classes.npz" if reads in ("examples", "domains", "degraded") else "sides.npz"
     plain = Settings(data=str(data / name), size=8)
     before, after = (_read(its, reads) for its in (plain, replace(plain, **{option: given})))
     assert before != after
@@ -45,7 +54,7 @@ def test_no_option_of_two_sides_is_without_effect(reads: Reads, option: str, dat
 def _read(settings: Settings, reads: Reads) -> tuple[str, str] | str:
     """Return the fingerprints of what is read, or why nothing is."""
     try:
-        source = open_data(settings, reads=reads, quiet=True)
+        source = open_data(settings, recipe=PRESETS[PRESET_OF[reads]], quiet=True)
     except GenlabError as error:
         return str(error)
     return source.train.fingerprint, source.held_out.fingerprint

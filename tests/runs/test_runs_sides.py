@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from genlab.core.errors import CheckpointError, UsageError
+from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import resolve
 from genlab.recipes.settings import Settings
 from genlab.runs.data import check_unchanged, open_data, open_recorded, placed, reading_notes, record
@@ -28,7 +29,7 @@ def paint(path: Path, level: int) -> None:
 
 
 def test_a_run_says_what_is_translated_into_what(settings: Settings) -> None:
-    source = open_data(settings, reads="pairs", quiet=True)
+    source = open_data(settings, recipe=PRESETS["pix2pix"], quiet=True)
     notes = reading_notes(settings, source)
     assert list(notes) == ["sides", "direction", "pairs"]
     assert notes["direction"] == "A → B"
@@ -38,17 +39,17 @@ def test_a_run_says_what_is_translated_into_what(settings: Settings) -> None:
 def test_a_run_knows_its_two_sides_again(settings: Settings, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
-    record(open_data(settings, reads="pairs", quiet=True), folder)
+    record(open_data(settings, recipe=PRESETS["pix2pix"], quiet=True), folder)
     assert folder.read_yaml("data.yaml")["domains"] == ["A", "B"]
-    check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))
+    check_unchanged(folder, open_data(settings, recipe=PRESETS["pix2pix"], quiet=True))
     paint(tmp_path / "shapes" / "A" / "alone.png", 1)
-    check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))  # no pair has changed
-    turned = open_data(replace(settings, direction="b-to-a"), reads="pairs", quiet=True)
+    check_unchanged(folder, open_data(settings, recipe=PRESETS["pix2pix"], quiet=True))  # no pair has changed
+    turned = open_data(replace(settings, direction="b-to-a"), recipe=PRESETS["pix2pix"], quiet=True)
     with pytest.raises(CheckpointError, match='direction was "A → B" and is "B → A"'):
         check_unchanged(folder, turned)
     paint(tmp_path / "shapes" / "B" / "alone.png", 2)
     with pytest.raises(CheckpointError, match='pairs was "12 pairs by file name" and is "13 pairs'):
-        check_unchanged(folder, open_data(settings, reads="pairs", quiet=True))
+        check_unchanged(folder, open_data(settings, recipe=PRESETS["pix2pix"], quiet=True))
 
 
 def test_sides_in_two_places_are_found_again_in_one(settings: Settings, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from genlab.core.contract import CAPABILITIES, Samples, capabilities
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.core.reading import Reads
+from genlab.data.degradations import chain
 from genlab.recipes.presets import PRESETS, TABLES
 from genlab.recipes.recipe import Recipe
 
@@ -62,12 +63,12 @@ def _model(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         for side in SIDES:
             with suppress(UsageError):
-                return narrow.model(spec_for(recipe.reads, Images(1, side, side), Classes(("0", "1"))))
+                return narrow.model(spec_for(recipe, Images(1, side, side), Classes(("0", "1"))))
     raise AssertionError(recipe)
 
 
-def spec_for(reads: Reads, images: Images, label: Classes) -> DataSpec:
-    """Return the spec of images as `open_translation` opens them for a recipe that reads `reads`."""
+def spec_for(recipe: Recipe, images: Images, label: Classes) -> DataSpec:
+    """Return the spec of images as `open_data` opens them for a recipe."""
     source = {SOURCE: images}
     given: Mapping[Reads, Mapping[str, Modality]] = {
         "examples": {"label": label},
@@ -75,5 +76,6 @@ def spec_for(reads: Reads, images: Images, label: Classes) -> DataSpec:
         "sides": source,
         "domains": {"label": label, **source, SOURCE_LABEL: label},
         "styles": {**source, STYLE: images},
+        "degraded": chain(recipe.degradations).conditions(images) if recipe.degradations else {},
     }
-    return DataSpec(images, given[reads], aligned=reads in ("examples", "pairs"))
+    return DataSpec(images, given[recipe.reads], aligned=recipe.reads in ("examples", "pairs", "degraded"))

@@ -18,6 +18,7 @@ NONE: Condition = MappingProxyType({})
 SOURCE = "source"  # what is translated, restored or transformed into an example
 SOURCE_LABEL = "source_label"  # the class of the source
 STYLE = "style"  # a picture whose style an example takes
+MASK = "mask"  # 1 where a picture is missing, -1 where it is known
 
 
 def fill(

@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-Reads: TypeAlias = Literal["examples", "pairs", "sides", "domains", "styles"]
+Reads: TypeAlias = Literal["examples", "pairs", "sides", "domains", "styles", "degraded"]
 """What a model learns from: examples, pairs of source and target, two unpaired sides, labelled domains that are
-translated into each other, or contents with the pictures whose style they take."""
+translated into each other, contents with the pictures whose style they take, or pictures with degraded copies."""
 
 Pairs: TypeAlias = Literal["auto", "aligned", "unaligned"]
 """Whether a source belongs to the target of the same name."""

@@ -71,13 +71,42 @@ def write_pictures(
     read = partial(decode, size=size, channels=channels, halves=halves)
     pictures = _map(listing, list(headers), read, "decoding", progress, workers=os.cpu_count() or 1)
     sizes: list[tuple[int, int]] = []
-    at = _write(path, shape, _counted(_accepted(pictures, listing, rejected), sizes))
+    images = _counted(_accepted(pictures, listing, rejected), sizes)
+    at = _write(path, lambda: (len(sizes), *shape), images)
     notes = {
         "native size": f"shorter side {shorter.min()} to {shorter.max()}, median {np.median(shorter):g}",
         "resize": fit.rule(size),
         **({} if halves else _oblong(native, size)),
     }
     return Written(at, sizes, size, channels, notes)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Pictures that were decoded in their own sizes."""
+
+    at: list[int]  # their positions in the listing
+    sizes: list[tuple[int, int]]  # height and width of each upright picture
+
+
+def read_whole(
+    path: Path,
+    listing: Listing,
+    positions: Sequence[int],
+    channels: int,
+    rejected: list[tuple[str, str]],
+    progress: bool,
+) -> Kept:
+    """Write pictures in their own sizes into an `.npy` of bytes (bytes,), one (channels, H, W) after the other.
+
+    Files that cannot be decoded are added to `rejected`.
+    """
+    read = partial(decode, size=None, channels=channels)
+    pictures = _map(listing, positions, read, "decoding", progress, workers=os.cpu_count() or 1)
+    sizes: list[tuple[int, int]] = []
+    counted = _counted(_accepted(pictures, listing, rejected), sizes)
+    at = _write(path, lambda: (channels * sum(height * width for height, width in sizes),), counted)
+    return Kept(at, sizes)
 
 
 def _counted(decoded: Iterable[tuple[int, Decoded]], sizes: list[tuple[int, int]]) -> Iterator[tuple[int, Array]]:
@@ -134,15 +163,15 @@ def _accepted(
             yield position, result
 
 
-def _write(path: Path, shape: tuple[int, int, int], images: Iterable[tuple[int, Array]]) -> list[int]:
-    """Write the images as one `.npy` and return their positions.
+def _write(path: Path, shape: Callable[[], tuple[int, ...]], images: Iterable[tuple[int, Array]]) -> list[int]:
+    """Write the images as one `.npy`, whose shape is known at the end, and return their positions.
 
     Not through a memory map: if the disk is full, writing to a map kills the process with SIGBUS.
     """
     at: list[int] = []
 
     def header(file: BinaryIO) -> None:
-        about = {"descr": "|u1", "fortran_order": False, "shape": (len(at), *shape)}
+        about = {"descr": "|u1", "fortran_order": False, "shape": shape()}
         np.lib.format.write_array_header_1_0(file, about)  # leaves room for any number of images
 
     with path.open("wb") as file:

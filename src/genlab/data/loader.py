@@ -88,17 +88,17 @@ class BalancedOrder:
 
 def mirrored(seed: int, epochs: IntArray, index: IntArray) -> npt.NDArray[np.bool_]:
     """Return which samples are mirrored, each with probability 1/2."""
-    return (_hashed(seed, "flip", epochs, index) >> np.uint64(63)).astype(np.bool_)
+    return (hashed(seed, "flip", epochs, index) >> np.uint64(63)).astype(np.bool_)
 
 
 def moved(seed: int, epochs: IntArray, index: IntArray, most: int) -> IntArray:
     """Return by how many pixels samples are moved down and to the right, (B, 2), each from -most to most."""
-    hashed = _hashed(seed, "shift", epochs, index)
-    halves = np.stack([hashed >> np.uint64(32), hashed & np.uint64(0xFFFFFFFF)], axis=1)
+    bits = hashed(seed, "shift", epochs, index)
+    halves = np.stack([bits >> np.uint64(32), bits & np.uint64(0xFFFFFFFF)], axis=1)
     return (halves % np.uint64(2 * most + 1)).astype(np.int64) - most
 
 
-def _hashed(seed: int, purpose: str, epochs: IntArray, index: IntArray) -> npt.NDArray[np.uint64]:
+def hashed(seed: int, purpose: str, epochs: IntArray, index: IntArray) -> npt.NDArray[np.uint64]:
     """Return 64 random bits for each sample, by (seed, purpose, epoch, index): splitmix64's finaliser."""
     key = np.uint64(derive_seed(seed, purpose))
     x = epochs.astype(np.uint64) * np.uint64(0xD1342543DE82EF95) + key

@@ -64,7 +64,7 @@ def open_translation(
         DataError: data that cannot be used as they are.
     """
     if reads in ("examples", "domains"):
-        _refuse_sided(reads, source, pairs, side_by_side, direction)
+        refuse_sided(reads, source, pairs, side_by_side, direction)
         opened = as_source(data, **options)
         return opened if reads == "examples" else _domains(opened, seed)
     if not _may_be_sides(data, source):
@@ -108,10 +108,10 @@ def open_described(
 
 def _say_sides(data: object) -> bool:
     """Return whether the names of folders or arrays say that these are the sides A and B."""
-    path = _path(data)
+    path = path_of(data)
     assert path is not None
     with ExitStack() as opened:
-        if (listing := _listing(path, opened)) is not None:
+        if (listing := listing_of(path, opened)) is not None:
             return say_sides([entry.path for entry in listing.entries])
     if path.suffix != ".npz" or not path.is_file():
         return False
@@ -139,9 +139,9 @@ def open_sides(
         if side_by_side:
             raise UsageError("--side-by-side splits each image of --data into two, so that there is no --source.")
         return _open_two(data, source, options)
-    path = _path(data)
+    path = path_of(data)
     with ExitStack() as opened:
-        listing = None if path is None else _listing(path, opened)
+        listing = None if path is None else listing_of(path, opened)
         if listing is None:
             if side_by_side:
                 raise UsageError(f'"{data}" is no folder or zip: --side-by-side splits pictures. Leave it out.')
@@ -156,11 +156,11 @@ def open_sides(
 
 def _open_two(data: object, source: str, options: Mapping[str, Any]) -> TwoSides:
     """Open the targets in `data` and their sources."""
-    target, its = _path(data), _path(source)
+    target, its = path_of(data), path_of(source)
     if data == source or (target is not None and its is not None and target.resolve() == its.resolve()):
         raise UsageError(f'--data and --source are the same: "{source}". Give the targets and their sources.')
     with ExitStack() as opened:
-        listings = [None if path is None else _listing(path, opened) for path in (its, target)]
+        listings = [None if path is None else listing_of(path, opened) for path in (its, target)]
         if listings[0] is None or listings[1] is None:
             return sides_of_sources(as_source(source, **options), as_source(data, **options))
         for one, listed in zip((source, data), listings, strict=True):
@@ -178,10 +178,10 @@ def _open_two(data: object, source: str, options: Mapping[str, Any]) -> TwoSides
 
 
 def _may_be_sides(data: object, source: str | None) -> bool:
-    return source is not None or _path(data) is not None
+    return source is not None or path_of(data) is not None
 
 
-def _path(data: object) -> Path | None:
+def path_of(data: object) -> Path | None:
     """Return the path of a folder or file that `data` names; None for other data."""
     if not isinstance(data, str | os.PathLike) or data in (*NAMES, *registered("data")):
         return None
@@ -195,7 +195,7 @@ def _path(data: object) -> Path | None:
         return None
 
 
-def _listing(path: Path, opened: ExitStack) -> Listing | None:
+def listing_of(path: Path, opened: ExitStack) -> Listing | None:
     """Return the files of a folder or a zip of pictures, which stays open; None for others."""
     if path.is_dir():
         return None if holds_idx(path) else list_folder(path)
@@ -227,9 +227,8 @@ def _no_sides(data: object) -> UsageError:
     )
 
 
-def _refuse_sided(
-    reads: Reads, source: str | None, pairs: Pairs, side_by_side: bool, direction: Direction
-) -> None:
+def refuse_sided(reads: Reads, source: str | None, pairs: Pairs, side_by_side: bool, direction: Direction) -> None:
+    """Raise UsageError if options of data with two sides are given for a model that reads others."""
     given = {
         f"--source {source}": source is not None,
         f"--pairs {pairs}": pairs != "auto",
@@ -237,9 +236,11 @@ def _refuse_sided(
         f"--direction {direction}": direction != "a-to-b",
     }
     if wrong := [option for option, there in given.items() if there]:
-        reader = (
-            "translates between the classes of its data" if reads == "domains" else "learns from examples alone"
-        )
+        readers: Mapping[str, str] = {
+            "domains": "translates between the classes of its data",
+            "degraded": "degrades the pictures that it restores by itself",
+        }
+        reader = readers.get(reads, "learns from examples alone")
         raise UsageError(
             f"{wrong[0]} is for models that translate one side of the data into the other, such as pix2pix and "
             f"cyclegan; this one {reader}. Leave it out."

@@ -19,6 +19,7 @@ from genlab.core.errors import DataError
 from genlab.core.modality import BYTES, DataSpec, Images, Modality
 from genlab.core.random import Draws, generator
 from genlab.data.dataset import Array, IntArray, Split, Values, as_floats
+from genlab.data.degradations import Chain
 from genlab.data.loader import Order
 
 T = TypeVar("T")
@@ -166,20 +167,24 @@ class Degraded(_WithSource):
 
     Args:
         target: the clean examples.
-        degrade: (examples (1, *shape), draws) -> degraded examples. The draws depend only on the seed, the epoch
-            and the position.
+        degrade: (example (1, *shape), draws) -> the degraded example, of the same shape; or a `Chain`, whose
+            sources may be smaller, and that may add a mask. The draws depend only on the seed, the epoch and the
+            position.
         how: the name of the degradation in the fingerprint.
         seed: of the draws.
     """
 
-    degrade: Callable[[Tensor, Draws], Tensor]
+    degrade: Callable[[Tensor, Draws], Tensor] | Chain
     how: str
     seed: int
 
-    @property
+    @cached_property
     def spec(self) -> DataSpec:
-        """The spec of the targets, with the degraded example as a condition of the same modality."""
-        return self._spec(self.target)
+        """The spec of the targets, with what the degradation gives as conditions."""
+        spec = self._spec(self.target)
+        if not isinstance(self.degrade, Chain):
+            return spec
+        return replace(spec, conditions={**spec.conditions, **self.degrade.conditions(spec.target)})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -190,11 +195,21 @@ class Degraded(_WithSource):
         """Return the targets at `index` with their degraded copies."""
         batch = self.target.batch(index, epoch)
         epochs = np.zeros(len(index), dtype=np.int64) if epoch is None else epoch
-        sources = [
+        made = [
             self.degrade(x[None].clone(), Draws(generator(self.seed, "degradation", int(e), int(i)), 1))
             for x, e, i in zip(batch.x, epochs, index, strict=True)
         ]
-        return self._given(batch, torch.cat(sources) if sources else batch.x)
+        given = [each if isinstance(each, Mapping) else {SOURCE: each} for each in made]
+        if not given:
+            empty = {name: batch.x.new_zeros(0, *self.spec.conditions[name].shape) for name in self._adds}
+            return replace(batch, condition={**batch.condition, **empty})
+        every = {name: torch.cat([each[name] for each in given]) for name in given[0]}
+        return replace(batch, condition={**batch.condition, **every})
+
+    @property
+    def _adds(self) -> set[str]:
+        """The names of the conditions that the degradation gives."""
+        return self.spec.conditions.keys() - self.target.spec.conditions.keys()
 
 
 @dataclass(frozen=True)

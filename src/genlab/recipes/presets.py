@@ -15,6 +15,7 @@ from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.pix2pix import Pix2PixRecipe
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.restoration import RestorationRecipe
 from genlab.recipes.stargan import StarGANRecipe
 from genlab.recipes.style_transfer import StyleTransferRecipe
 from genlab.recipes.vae import VAERecipe
@@ -191,6 +192,12 @@ TRANSLATIONS: Mapping[str, Recipe] = {
     "style-transfer": StyleTransferRecipe(),
 }
 
+RESTORERS: Mapping[str, Recipe] = {
+    "srcnn": RestorationRecipe(architecture="srcnn", distance="l2", lr=1e-4),
+    "fsrcnn": RestorationRecipe(architecture="fsrcnn", width=56, distance="l2", lr=1e-3, lr_schedule="cosine"),
+    "edsr": RestorationRecipe(lr_schedule="cosine"),
+}
+
 
 def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
     """Return the preset of a user's own family: its recipe class with the default options, or a recipe.
@@ -214,6 +221,6 @@ def own_family(part: Part, own: Mapping[str, Any]) -> Recipe:
 
 PRESETS: Table[Recipe] = Table(
     "family",
-    {**AUTOENCODERS, **DENOISERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TABLES, **TRANSLATIONS},
+    {**AUTOENCODERS, **DENOISERS, **VAES, **GANS, **FLOWS, **DIFFUSIONS, **TABLES, **TRANSLATIONS, **RESTORERS},
     own_family,
 )

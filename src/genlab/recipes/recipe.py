@@ -135,6 +135,11 @@ class Recipe(ABC):
         return "examples"
 
     @property
+    def degradations(self) -> tuple[str, ...]:
+        """How pictures are degraded that the model restores, if it reads degraded ones."""
+        return ()
+
+    @property
     def of_sampling(self) -> tuple[str, ...]:
         """Names of the options that can change after training."""
         return sampling_options(self)

@@ -50,6 +50,13 @@ class Settings:
         None, "column of a table with the labels: not trained on, but known when rows are scored"
     )
     ignore: tuple[str, ...] = option((), "columns of a table to leave out, such as numbers of customers")
+    patches: int | None = option(
+        None,
+        "train on squares of this side in pixels, cut out of the pictures in their own sizes at random, rotated "
+        "and mirrored; for models that restore pictures",
+        least=16,
+        most=512,
+    )
     flip: bool = option(False, "mirror each image with probability ½; for photographs, not for digits or text")
     shift: int = option(
         0,

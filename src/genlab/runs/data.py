@@ -20,14 +20,15 @@ from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggest
 from genlab.core.modality import DataSpec
 from genlab.core.parts import registered
 from genlab.core.random import Draws, derive_seed
-from genlab.core.reading import Reads
 from genlab.core.table import Table
 from genlab.data.dataset import Source, Split
 from genlab.data.facts import facts
 from genlab.data.objects import is_made
+from genlab.data.restoration import open_degraded
 from genlab.data.source import is_gone, locate
-from genlab.data.translation import open_translation
+from genlab.data.translation import open_translation, refuse_sided
 from genlab.families.vae import binarised
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
 from genlab.runs.phases import phase_at, phases_of, resized
@@ -37,30 +38,40 @@ SUBSET = 1000  # held-out images that are used during training
 
 
 def open_data(
-    settings: Settings, shard: Shard = WHOLE, *, reads: Reads = "examples", quiet: bool = False
+    settings: Settings, shard: Shard = WHOLE, *, recipe: Recipe | None = None, quiet: bool = False
 ) -> Source:
-    """Open the data source of `settings` for a model that learns from what `reads` says.
+    """Open the data source of `settings` for the model of a recipe; by default as examples alone.
 
     The first process fills the cache before the others read it.
     """
-    opening = partial(
-        open_translation,
-        settings.data,
-        reads,
-        source=settings.source,
-        pairs=settings.pairs,
-        side_by_side=settings.side_by_side,
-        direction=settings.direction,
-        seed=settings.seed,
-        size=settings.size,
-        channels=settings.channels,
-        range=settings.range,
-        max_rejected=settings.max_rejected,
-        label=settings.label,
-        ignore=settings.ignore,
-        own=settings.own,
-        progress=not quiet and shard.rank == 0,
-    )
+    reads = recipe.reads if recipe else "examples"
+    sided: dict[str, Any] = {
+        "source": settings.source,
+        "pairs": settings.pairs,
+        "side_by_side": settings.side_by_side,
+        "direction": settings.direction,
+    }
+    options: dict[str, Any] = {
+        "seed": settings.seed,
+        "size": settings.size,
+        "channels": settings.channels,
+        "range": settings.range,
+        "max_rejected": settings.max_rejected,
+        "label": settings.label,
+        "ignore": settings.ignore,
+        "own": settings.own,
+        "progress": not quiet and shard.rank == 0,
+    }
+    if recipe is not None and reads == "degraded":
+        refuse_sided(reads, **sided)
+        opening = partial(open_degraded, settings.data, recipe.degradations, patches=settings.patches, **options)
+    elif settings.patches is not None:
+        raise UsageError(
+            f"--patches {settings.patches} is for models that restore pictures, such as edsr. Leave it out, or "
+            "choose --size."
+        )
+    else:
+        opening = partial(open_translation, settings.data, reads, **sided, **options)
     return distributed.rank0_first(opening)
 
 
@@ -144,17 +155,17 @@ def open_recorded(
         UsageError: they are not known in this session, or their sources are gone.
         CheckpointError: they have changed.
     """
-    settings, reads = placed(settings, data), plan_of(folder).recipe.reads
+    settings, recipe = placed(settings, data), plan_of(folder).recipe
     for name in _candidates(folder, settings.data) if data is None else ():
         try:
-            source = open_data(replace(settings, data=name), shard, reads=reads, quiet=quiet)
+            source = open_data(replace(settings, data=name), shard, recipe=recipe, quiet=quiet)
         except GenlabError:
             continue
         if _change(folder, source) is None:
             require_parts(folder, data=False)
             return source
     require_parts(folder, data=data is None)
-    source = open_data(settings, shard, reads=reads, quiet=quiet)
+    source = open_data(settings, shard, recipe=recipe, quiet=quiet)
     check_unchanged(folder, source)
     return source
 

@@ -78,7 +78,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
     plan = plan.changed({name: locate(place) for name, place in places.items() if place})  # valid from any folder
     where = device.find_device(plan.settings.device)
     with distributed.process_group(where) as shard:
-        source = open_data(plan.settings, shard, reads=plan.recipe.reads, quiet=quiet)
+        source = open_data(plan.settings, shard, recipe=plan.recipe, quiet=quiet)
         validate(plan.recipe, source, shard, where)
         if plan.settings.balance:
             labels_of(source.train)

@@ -1,0 +1,101 @@
+"""The recipe of networks that restore degraded images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from genlab.core.errors import UsageError
+from genlab.recipes.fields import names_of, option
+from genlab.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
+    from genlab.core.random import Randomness
+    from genlab.core.reading import Reads
+
+if TYPE_CHECKING:
+    RestorerName: TypeAlias = str
+    DistanceName: TypeAlias = str
+else:
+    RestorerName = names_of("architectures.restorer", "RESTORERS")
+    DistanceName = names_of("objectives.distance", "DISTANCES")
+
+
+@dataclass(frozen=True)
+class RestorationRecipe(Recipe):
+    """A network that undoes degradations."""
+
+    family: ClassVar[str] = "restoration"
+    takes_sources: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
+    regularized: ClassVar[tuple[str, ...]] = ("weights",)
+
+    architecture: RestorerName = option("edsr", "network", part="architecture")
+    width: int = option(64, "channels of the feature maps; lower it on a CPU", least=1)
+    blocks: int | None = option(
+        None, "residual blocks of edsr, by default 8; convolutions of the mapping of fsrcnn, by default 4", least=1
+    )
+    degrade: tuple[str, ...] = option(
+        ("bicubic=4",),
+        "how pictures are degraded, one after the other: blur, bicubic, noise, jpeg, grey with =VALUE or "
+        "=LOW:HIGH; such as blur=0.2:2 bicubic=4 noise=0:15 jpeg=40:95",
+    )
+    distance: DistanceName = option("l1", "distance to the original that is minimised")
+    batch_size: int = option(
+        16,
+        "images per step, over all processes together; lower it if memory runs out",
+        least=1,
+        aliases=("batch",),
+    )
+    lr: float = option(5e-4, "learning rate of Adam; lower it if the loss diverges", above=0)
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
+    )
+
+    @property
+    def reads(self) -> Reads:
+        """Pictures with degraded copies."""
+        return "degraded"
+
+    @property
+    def degradations(self) -> tuple[str, ...]:
+        """How pictures are degraded."""
+        return self.degrade
+
+    def model(self, spec: DataSpec) -> nn.Module:
+        """Return a `Restorer`."""
+        from genlab.architectures.restorer import RESTORERS
+        from genlab.core.condition import MASK, SOURCE
+        from genlab.families.restoration import Restorer
+
+        given = {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
+        network = RESTORERS[self.architecture](given[SOURCE], spec.target, self.width, self.blocks)
+        return Restorer(spec.target, given, network)
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return a `RestorationTraining`."""
+        from genlab.core.optimizer import adam
+        from genlab.families.restoration import RestorationTraining, Restorer
+        from genlab.objectives.distance import DISTANCES
+
+        assert isinstance(model, Restorer)
+        player = self.player("restorer", model, adam(model, "restorer", self.lr, self.betas))
+        return RestorationTraining(
+            model, player, randomness, accumulate=self.accumulate, distance=DISTANCES[self.distance]
+        )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
+        from genlab.data.degradations import chain
+
+        super().refuse(spec, processes)
+        chain(self.degrade)
+        if spec is not None and not spec.aligned:
+            raise UsageError(
+                f"{self.family} learns from pictures and degraded copies of them, but these sources and targets "
+                "are unpaired. Use cyclegan or cut."
+            )
