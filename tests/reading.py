@@ -13,6 +13,8 @@ from genlab.core.condition import required_conditions
 from genlab.core.modality import DataSpec, Images, Modality
 from genlab.core.reading import Reads
 from genlab.data.dataset import Dataset, Source, Split
+from genlab.data.degradations import chain
+from genlab.data.restoration import open_degraded
 from genlab.data.translation import open_translation
 from genlab.data.wrappers import Paired
 from genlab.recipes.recipe import Recipe
@@ -27,18 +29,21 @@ def data_of(recipe: Recipe) -> str:
 
 def opened(recipe: Recipe, size: int = 16) -> Source:
     """Return these data as the recipe reads them."""
-    return _opened(data_of(recipe), recipe.reads, size)
+    return _opened(data_of(recipe), recipe.reads, recipe.degradations, size)
 
 
 @cache
-def _opened(name: str, reads: Reads, size: int) -> Source:
-    return open_translation(name, reads, size=size)
+def _opened(name: str, reads: Reads, degradations: tuple[str, ...], size: int) -> Source:
+    return (
+        open_degraded(name, degradations, size=size) if degradations else open_translation(name, reads, size=size)
+    )
 
 
 def spec_of(recipe: Recipe, target: Images) -> DataSpec:
     """Return the spec of such data, with images like `target`."""
     spec = opened(recipe).train.spec
     given = {name: target if isinstance(its, Images) else its for name, its in spec.conditions.items()}
+    given |= chain(recipe.degradations).conditions(target) if recipe.degradations else {}
     return replace(spec, target=target, conditions=given)
 
 
@@ -48,7 +53,10 @@ def as_read(recipe: Recipe, labelled: Dataset) -> Split:
     if recipe.reads in FROM_PAIRS:
         plain = replace(labelled, labels=None, classes=())
         split = Paired(plain, replace(plain, values=np.roll(plain.values, 1, axis=0)))
-    return open_translation(Source(labelled.name, split, split, len(split)), recipe.reads).train
+    source = Source(labelled.name, split, split, len(split))
+    if recipe.degradations:
+        return open_degraded(source, recipe.degradations).train
+    return open_translation(source, recipe.reads).train
 
 
 def fitting(recipe: Recipe) -> dict[str, str]:

@@ -159,7 +159,11 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "vae",
         {"stesp": 3},
-        ['vae has no option "stesp"', 'Did you mean "steps"?', "Choices: accumulate, architecture, batch"],
+        [
+            'vae has no option "stesp"',
+            'Did you mean "steps"?',
+            "Choices: accumulate, architecture, balance, batch",
+        ],
     ),
     ("vae", {"discriminator_steps": 3}, ['vae has no option "discriminator_steps"', "Choices:"]),
     (

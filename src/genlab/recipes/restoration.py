@@ -90,10 +90,7 @@ class RestorationRecipe(Recipe):
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first options that cannot be combined or do not fit the data."""
-        from genlab.data.degradations import chain
-
         super().refuse(spec, processes)
-        chain(self.degrade)
         if spec is not None and not spec.aligned:
             raise UsageError(
                 f"{self.family} learns from pictures and degraded copies of them, but these sources and targets "

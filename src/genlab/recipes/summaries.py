@@ -24,15 +24,6 @@ _SUMMARIES: Mapping[str, str] = {
         Published: 17 to 20 layers at full resolution with batch normalisation, patches of 400 photographs. Here:
         half the resolution as in FFDNet (arXiv:1710.04026), residual blocks without normalisation, and half of the
         noisy pictures clipped as files are; batches of 16.""",
-    "srcnn": """Super-resolution by three convolutions (Dong et al., 2014, arXiv:1501.00092).
-        Published: 9-1-5 pixels, 64 and 32 channels, luma, squared error, SGD. Here: added to the interpolation,
-        and Adam.""",
-    "fsrcnn": """Fast super-resolution on the small picture (Dong, Loy and Tang, 2016, arXiv:1608.00367).
-        Published: 56 and 12 channels, 4 convolutions, a transposed convolution of 9 pixels, luma, squared error,
-        SGD. Here: a sub-pixel convolution, added to the interpolation, and Adam.""",
-    "edsr": """Super-resolution by residual blocks without normalisation (Lim et al., 2017, arXiv:1707.02921).
-        Published: 16 blocks of 64 or 32 of 256 channels, patches of 48 pixels, 300,000 steps, enlarged by 2 at a
-        time. Here: 8 blocks of 64, one sub-pixel convolution, added to the interpolation.""",
     "vae": """Variational autoencoder, fully connected (Kingma and Welling, 2013, arXiv:1312.6114).
         Published: 500 hidden units, batches of 100, Adagrad. Here: Adam.""",
     "conv-vae": """Variational autoencoder with the convolutions of DCGAN (arXiv:1312.6114).
@@ -146,6 +137,15 @@ _SUMMARIES: Mapping[str, str] = {
         Published: features of VGG-19 at stride 8, batches of 8, Adam 1e-4 that decays, style weight 10. Here:
         features of EfficientNet-Lite0 at stride 4, and contents that come back. --architecture vgg19 --stride 8
         --identity-weight 0 is as published. Use --width 32 --lr 1e-3 on a CPU.""",
+    "srcnn": """Super-resolution by three convolutions (Dong et al., 2014, arXiv:1501.00092).
+        Published: 9-1-5 pixels, 64 and 32 channels, luma, squared error, SGD. Here: added to the interpolation,
+        and Adam.""",
+    "fsrcnn": """Fast super-resolution on the small picture (Dong, Loy and Tang, 2016, arXiv:1608.00367).
+        Published: 56 and 12 channels, 4 convolutions, a transposed convolution of 9 pixels, luma, squared error,
+        SGD. Here: a sub-pixel convolution, added to the interpolation, and Adam.""",
+    "edsr": """Super-resolution by residual blocks without normalisation (Lim et al., 2017, arXiv:1707.02921).
+        Published: 16 blocks of 64 or 32 of 256 channels, patches of 48 pixels, 300,000 steps, enlarged by 2 at a
+        time. Here: 8 blocks of 64, one sub-pixel convolution, added to the interpolation.""",
 }
 
 
