@@ -59,7 +59,12 @@ from genlab.training.inference import inference_mode
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points
-DRAWS_NOTHING = ("pix2pix", "cyclegan", "style-transfer")  # families; a pool of images is empty at first
+DRAWS_NOTHING = (
+    "pix2pix",
+    "cyclegan",
+    "style-transfer",
+    "restoration",
+)  # families; a pool of images is empty at first
 DIFFERENCES = ("wasserstein", "hinge", "relativistic-average")  # losses in which a constant of the scores cancels
 LAST_BIASES = ("discriminator.head.bias", "discriminator.score.bias")
 every_preset = pytest.mark.parametrize("preset", PRESETS)

@@ -76,6 +76,9 @@ def spec_for(recipe: Recipe, images: Images, label: Classes) -> DataSpec:
         "sides": source,
         "domains": {"label": label, **source, SOURCE_LABEL: label},
         "styles": {**source, STYLE: images},
-        "degraded": chain(recipe.degradations).conditions(images) if recipe.degradations else {},
+        "degraded": {
+            "label": label,
+            **(chain(recipe.degradations).conditions(images) if recipe.degradations else {}),
+        },
     }
     return DataSpec(images, given[recipe.reads], aligned=recipe.reads in ("examples", "pairs", "degraded"))
