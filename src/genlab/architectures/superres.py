@@ -9,6 +9,8 @@ References:
     Neural Network. arXiv:1609.05158: the pixel shuffle.
 """
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle
 
@@ -140,7 +142,7 @@ class EDSR(Enlarging):
         self.body = Conv2d(width, width, 3, padding=1)
         self.last = Conv2d(width, self.channels * self.scale**2, 3, padding=1)
         self.factor = RESIDUAL if width >= WIDE else 1.0
-        nn.init.zeros_(self.last.weight)
+        _initialise([self.first, self.body, self.last])
 
     def details(self, x: Tensor) -> Tensor:
         """Return what is added to the interpolation."""
@@ -190,7 +192,7 @@ def _block(width: int) -> nn.Sequential:
     return nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1])
 
 
-def _initialise(layers: nn.Sequential) -> None:
+def _initialise(layers: Iterable[nn.Module]) -> None:
     """Initialise by He et al. (2015), the last layer with 0, so that training starts from interpolation."""
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for layer in convolutions:

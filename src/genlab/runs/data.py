@@ -64,6 +64,11 @@ def open_data(
     }
     if recipe is not None and reads == "degraded":
         refuse_sided(reads, **sided)
+        if settings.shift:
+            raise UsageError(
+                f"--shift {settings.shift} would move pictures against their degraded copies. Give --patches, "
+                "which are cut out at random places, or leave it out."
+            )
         opening = partial(open_degraded, settings.data, recipe.degradations, patches=settings.patches, **options)
     elif settings.patches is not None:
         raise UsageError(
