@@ -72,7 +72,7 @@ def test_a_killed_projection_goes_on(
         with pytest.raises(KeyboardInterrupt):
             package.project("dcgan", digits(5), out=tmp_path / "part.npz", root=runs, **QUICK)
     again = package.project("dcgan", digits(5), out=tmp_path / "part.npz", root=runs, **QUICK)
-    assert "2 rows were there already" in caplog.text
+    assert "after the first 2, which are there already" in caplog.text
     assert np.allclose(again.table.values, whole.table.values, atol=1e-3)
     assert again.errors["projection"] == pytest.approx(whole.errors["projection"], rel=1e-2)
 

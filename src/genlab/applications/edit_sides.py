@@ -30,6 +30,7 @@ class Sides:
     towards: Tensor  # (N, *shape)
     rest: Tensor  # (M, *shape)
     note: str
+    stamp: str  # changes with the data that they are from
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def sides_of_class(train: Split, label: int, count: int) -> Sides:
     rows = random_rows(len(train), None)
     own, name = train.labels[rows] == label, train.spec.class_names[label]
     towards, rest = (_batch(train, rows[which][: _most(train, count)]) for which in (own, ~own))
-    return Sides(towards, rest, f"{_counted(towards)} of class {name} and {len(rest):,} of others, for training")
+    note = f"{_counted(towards)} of class {name} and {len(rest):,} of others, for training"
+    return Sides(towards, rest, note, f"{train.fingerprint} {label}")
 
 
 def sides_of_folder(path: Path, train: Split, count: int) -> Sides:
@@ -58,14 +60,14 @@ def sides_of_folder(path: Path, train: Split, count: int) -> Sides:
     """
     rejected, most = list[Rejected](), _most(train, count)
     with originals(path, train.spec.target) as given:
+        stamp = f"{given.stamp} {train.fingerprint}"
         found = list(islice(chain.from_iterable(given.chunks(rejected)), most))
     if not found:
         raise unreadable(path, rejected)
     rest, towards = _batch(train, random_rows(len(train), most)), stacked(found)
     unread = f", {len(rejected)} of which could not be read" if rejected else ""
-    return Sides(
-        towards, rest, f"{_counted(towards)} of {given.count:,} at {path}{unread} and {len(rest):,} for training"
-    )
+    note = f"{_counted(towards)} of {given.count:,} at {path}{unread} and {len(rest):,} for training"
+    return Sides(towards, rest, note, stamp)
 
 
 def step_of(model: nn.Module, sides: Sides, how: Projecting, *, probe: bool, progress: bool) -> Step:

@@ -37,13 +37,11 @@ def project_each(
     rejected = list[Rejected]()
     with bar(progress) as shown:
         task = shown.add_task("projecting", total=given.count, completed=len(rows.names))
-        for chunk in given.chunks(rejected, done=set(rows.names)):
-            for start in range(0, len(chunk), AT_ONCE):
-                part = chunk[start : start + AT_ONCE]
-                x = stacked(part).to(device_of(model))
-                codes = project(model, x, how, labels_of(part, classes).to(x.device))
-                rows.add([each.name for each in part], _classes(codes, part, classes), codes.latents.cpu().numpy())
-                shown.update(task, completed=len(rows.names) + len(rejected))
+        for chunk in given.chunks(rejected, done=set(rows.names), most=AT_ONCE):
+            x = stacked(chunk).to(device_of(model))
+            codes = project(model, x, how, labels_of(chunk, classes).to(x.device))
+            rows.add([each.name for each in chunk], _classes(codes, chunk, classes), codes.latents.cpu().numpy())
+            shown.update(task, completed=len(rows.names) + len(rejected))
     return rejected
 
 

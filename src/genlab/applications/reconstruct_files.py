@@ -5,17 +5,21 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor, nn
 
+from genlab.applications.picture_folder import unfinished, write_picture
 from genlab.applications.reconstruct import reconstruct
+from genlab.applications.rows import Rows
 from genlab.core.device import device_of
-from genlab.core.files import put, replace, storage
-from genlab.core.pictures import png, resized, to_bytes
+from genlab.core.files import replace
+from genlab.core.pictures import to_bytes
 from genlab.core.table import Table
 from genlab.data.dataset import Rejected
-from genlab.data.originals import Original, Originals, squashed_of, stacked
+from genlab.data.originals import Originals, squashed_of, stacked
 from genlab.data.progress import bar
 
+COLUMNS = ("error", "squashed")  # of the rows that are kept until a folder is complete
 SHOWN = 64  # pictures that are kept besides being written
 
 
@@ -30,17 +34,13 @@ class Done:
     pairs: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # originals and reconstructions that are kept
 
 
-def reconstruct_each(
-    model: nn.Module, given: Originals, seed: int | None, into: Path | None, *, progress: bool
-) -> Done:
-    """Reconstruct pictures, some at a time, and write each into the folder `into`.
+def reconstruct_each(model: nn.Module, given: Originals, seed: int | None, *, progress: bool) -> Done:
+    """Reconstruct examples, some at a time, and keep them all.
 
-    Without `into` all pictures are kept, else the first of them. With a seed, each reconstruction is from one draw
-    of the posterior.
+    With a seed, each reconstruction is from one draw of the posterior.
 
     Raises:
         GenlabError: the model does not reconstruct, or has no posterior to draw from.
-        StorageError: the disk refused.
     """
     done = Done()
     with bar(progress) as shown:
@@ -48,15 +48,39 @@ def reconstruct_each(
         for chunk in given.chunks(done.rejected):
             x = stacked(chunk)
             again, errors = reconstruct(model, x.to(device_of(model)), seed, first=len(done.names))
-            again = again.cpu()
-            if into:
-                _write(chunk, again, into)
             done.squashed += squashed_of([each.size for each in chunk], given.modality.shape)
-            kept = max(0, SHOWN - len(done.names)) if into else len(x)
-            done.pairs += [(x[:kept], again[:kept])] if kept else []
+            done.pairs.append((x, again.cpu()))
             done.names += [original.name for original in chunk]
             done.errors += errors.tolist()
             shown.update(task, completed=len(done.names) + len(done.rejected))
+    return done
+
+
+def reconstruct_into(
+    into: Path, rows: Rows, model: nn.Module, given: Originals, seed: int | None, *, progress: bool
+) -> Done:
+    """Reconstruct pictures as `reconstruct_each`, write each that has no row yet, and keep only the first ones.
+
+    Raises:
+        GenlabError: as `reconstruct_each`.
+        StorageError: the disk refused.
+    """
+    done, shape = Done(), given.modality.shape
+    with bar(progress) as shown:
+        task = shown.add_task("reconstructing", total=given.count, completed=len(rows.names))
+        for at, chunk in unfinished(given, rows, SHOWN, done.rejected):
+            x = stacked(chunk)
+            again, errors = (each.cpu() for each in reconstruct(model, x.to(device_of(model)), seed, first=at))
+            kept, there = max(0, SHOWN - at), max(0, len(rows.names) - at)
+            done.pairs += [(x[:kept], again[:kept])] if kept else []
+            for original, picture in zip(chunk[there:], to_bytes(again[there:]), strict=True):
+                write_picture(into / original.file, picture, original.size)
+            squashed = [squashed_of([original.size], shape) for original in chunk]
+            numbers = np.stack([errors.numpy(), squashed], 1)[there:]
+            rows.add([each.name for each in chunk[there:]], [each.label for each in chunk[there:]], numbers)
+            shown.update(task, completed=len(rows.names) + len(done.rejected))
+    done.names, done.errors = list(rows.names), rows.values[:, 0].tolist()
+    done.squashed = int(rows.values[:, 1].sum())
     return done
 
 
@@ -73,11 +97,3 @@ def write_rows(path: Path, table: Table, done: Done) -> None:
     for name, row, error in zip(done.names, cells, done.errors, strict=True):
         lines.writerow([name, *row, f"{error:.7g}"])
     replace(path, text.getvalue().encode())
-
-
-def _write(chunk: list[Original], reconstructions: Tensor, into: Path) -> None:
-    for original, picture in zip(chunk, to_bytes(reconstructions), strict=True):
-        path = into / original.file
-        with storage(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, png(resized(picture, *original.size) if original.size else picture))

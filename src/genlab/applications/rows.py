@@ -5,6 +5,7 @@ for each row, and the numbers.
 """
 
 import csv
+import hashlib
 import io
 import json
 import shutil
@@ -18,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from genlab.core.errors import DataError, UsageError
+from genlab.core.errors import DataError, GenlabError, StorageError, UsageError
 from genlab.core.files import replace, storage
 from genlab.core.text import counted, printable
 from genlab.core.warnings import LOG
@@ -33,7 +34,7 @@ _CHUNK = 4096  # rows that are written at a time
 class Rows:
     """The rows of a table that is being written."""
 
-    path: Path  # .csv or .npz
+    path: Path  # .csv or .npz, or a folder of pictures
     columns: Sequence[str]
     part: Path
     names: list[str] = field(default_factory=list)
@@ -83,6 +84,15 @@ class Rows:
         else:
             self.put(lambda file: self._csv(file, texts))
 
+    def remove(self) -> None:
+        """Remove the rows.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with storage(self.part):
+            shutil.rmtree(self.part)
+
     def put(self, write: Callable[[IO[bytes]], None]) -> None:
         """Let `write` write the table in a form of its own, and remove what was kept until now.
 
@@ -94,7 +104,7 @@ class Rows:
             write(file)
         with storage(self.path):
             draft.replace(self.path)
-            shutil.rmtree(self.part)
+        self.remove()
 
     def _csv(self, file: IO[bytes], texts: Mapping[str, Sequence[Any]]) -> None:
         text = io.TextIOWrapper(file, "utf-8", newline="")
@@ -135,6 +145,11 @@ class Table:
     labels: Sequence[str | None]
     columns: Sequence[str]
     values: Numbers  # (N, columns)
+
+    def digest(self) -> str:
+        """Return a hash of the rows and their names and classes."""
+        words = json.dumps([list(self.names), list(self.labels)]).encode()
+        return hashlib.sha256(words + np.ascontiguousarray(self.values, "<f4").tobytes()).hexdigest()
 
 
 def latents_in(table: Table, wanted: int | None) -> Numbers:
@@ -205,7 +220,7 @@ def rows(path: Path, columns: Sequence[str], request: Mapping[str, Any]) -> Iter
     """Yield the rows of the table `path`: those that a killed command of the same `request` has left, or none.
 
     Args:
-        path: .csv or .npz.
+        path: .csv or .npz, or a folder of which there is a row for each picture.
         columns: names of the numbers.
         request: plain values that the rows depend on: the checkpoint, the pictures, the options.
 
@@ -213,23 +228,33 @@ def rows(path: Path, columns: Sequence[str], request: Mapping[str, Any]) -> Iter
         UsageError: what is left there is of another request.
         StorageError: the disk refused.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     asked = json.dumps({"columns": list(columns), **request}, sort_keys=True, default=str)
     with storage(part):
         part.mkdir(parents=True, exist_ok=True)
         known = part / "request"
         if known.exists() and known.read_text("utf-8") != asked:
             raise UsageError(
-                f"{part} holds the rows of another command that was interrupted. Run that one again to complete "
-                "it, delete the folder, or choose another --out."
+                f"{part} is of another command that was interrupted. Run that one again to complete it, delete "
+                "the folder, or choose another --out."
             )
         if not known.exists():
             replace(known, asked.encode())
         found = Rows(path, columns, part)
         _recover(found)
     if found.names:
-        LOG.info("%s: %d rows were there already; going on", path, len(found.names))
-    yield found
+        LOG.info("%s: going on after the first %d, which are there already", path, len(found.names))
+    try:
+        yield found
+    except GenlabError as error:
+        if not found.names and not isinstance(error, StorageError):
+            shutil.rmtree(part, ignore_errors=True)  # nothing has been made
+        raise
+
+
+def part_of(path: Path) -> Path:
+    """Return the folder that holds the rows of a table until it is complete."""
+    return path.with_name(f"{path.name}.part")
 
 
 def _recover(found: Rows) -> None:

@@ -61,8 +61,15 @@ class Originals:
         """Read each example."""
         return self.read(())
 
-    def chunks(self, rejected: list[Rejected], done: Container[str] = ()) -> Iterator[list[Original]]:
-        """Yield as many examples at a time as fit into memory, and add what is none to `rejected`.
+    def at_once(self, most: int | None = None) -> int:
+        """Return how many examples fit into memory at a time, and at most `most`."""
+        fitting = at_once(self.modality.shape)
+        return fitting if most is None else min(most, fitting)
+
+    def chunks(
+        self, rejected: list[Rejected], done: Container[str] = (), most: int | None = None
+    ) -> Iterator[list[Original]]:
+        """Yield as many examples at a time as fit into memory, or `most`, and add what is none to `rejected`.
 
         Examples whose names are in `done` are left out without being read.
         """
@@ -74,8 +81,8 @@ class Originals:
                 else:
                     yield item
 
-        each = examples()
-        while chunk := list(islice(each, at_once(self.modality.shape))):
+        each, size = examples(), self.at_once(most)
+        while chunk := list(islice(each, size)):
             yield chunk
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,7 @@ from genlab.core.errors import GenlabError, UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
-from genlab.verbs.output import TABLES, output_of, refuse_source, refuse_too_many
+from genlab.verbs.output import TABLES, output_of, refuse_inside, refuse_source, refuse_too_many
 from genlab.verbs.result import Pictured, reasons, rejections, squashed
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genlab.applications.edit_files import Done, Edit
-    from genlab.applications.edit_sides import Step
+    from genlab.applications.edit_sides import Sides, Step
     from genlab.applications.project import Projecting
-    from genlab.applications.rows import Table
+    from genlab.applications.rows import Rows, Table
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
@@ -30,7 +31,6 @@ By = Literal["label", "mean", "probe"]
 STRENGTHS = (0.0, 0.5, 1.0, 1.5)
 ENCODED, PROJECTED = 500, 50  # examples on each side of a direction, by default
 ROUGH = 100  # steps that project an example of a direction
-SHOWN = 16  # pictures that are kept besides being written
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,8 @@ def edit(
 
     The pictures are encoded, or projected if the model has no encoder (see genlab project). A direction leads from
     the latents of other training pictures to those of the class or folder; the same direction in pixels is drawn
-    below, to see what the model adds. A model with classes keeps the latent and changes the class.
+    below, to see what the model adds. A model with classes keeps the latent and changes the class. A folder that a
+    killed command has begun is completed by the same command.
 
     Args:
         path: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
@@ -140,28 +141,27 @@ def edit(
     """
     png, into = output_of(out)
     refuse_source(png, path)
+    refuse_inside(into, "--out", path, towards)
     if steps < 1 or starts < 1 or (examples is not None and examples < 2):
         raise UsageError(
             "--steps and --starts must be 1 or more, and --examples 2 or more, "
             f"not {steps}, {starts} and {examples}."
         )
 
+    from genlab.applications.picture_folder import refuse_finished
     from genlab.applications.project import Projecting, size_of
-    from genlab.applications.sample_folder import class_folders
-    from genlab.core.files import refuse_filled
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     size_of(opened.model, opened.spec.target)
     if into:
-        refuse_filled(into)
+        refuse_finished(into)
         if opened.spec.target.spatial != 2:
             raise UsageError(
                 f"--out {into} would be a folder of pictures, but this model makes {opened.spec.target.noun}. "
                 "Give a .png."
             )
     change, notes = _change(opened, str(towards), by, strength, examples, data)
-    folders = [into / folder for folder in class_folders(change.titles)] if into else []
-    title, done, rejected = _edited(opened, change, path, Projecting(steps, starts, seed=seed), folders)
+    title, done, rejected = _edited(opened, change, path, Projecting(steps, starts, seed=seed), into)
     shown = None if strength is None else "_".join(f"{each:g}" for each in strength)
     place = png or into or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown)
     result = _result(opened, change, done, place, rejected, notes)
@@ -171,25 +171,33 @@ def edit(
 
 
 def _edited(
-    opened: Opened, change: "Edit", pictures: object, how: "Projecting", folders: Sequence[Path]
+    opened: Opened, change: "Edit", pictures: object, how: "Projecting", into: Path | None
 ) -> "tuple[str, Done, Sequence[Rejected]]":
     """Edit pictures, or the latents of a file; return their title, what was done, and what is no picture."""
-    from genlab.applications.edit_files import edit_each, pieces_of, pieces_of_table
+    from genlab.applications.edit_files import COLUMNS, edit_each, pieces_of, pieces_of_table
+    from genlab.applications.picture_folder import filling
+    from genlab.applications.sample_folder import class_folders
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
     model, target, rejected = opened.model, opened.spec.target, list["Rejected"]()
-    keep = SHOWN if folders else None
+    folders = [into / folder for folder in class_folders(change.titles)] if into else []
+    request = {"verb": "edit", "weights": opened.weights, "how": str(how), **change.request()}
+
+    def written(stamp: str) -> "AbstractContextManager[Rows | None]":
+        return filling(into, COLUMNS, {**request, "data": stamp}) if into else nullcontext()
+
     if (table := _table(pictures)) is not None:
-        codes = pieces_of_table(model, table, opened.classes, target)
-        return Path(str(pictures)).stem, edit_each(model, change, codes, folders, keep), rejected
-    with originals(pictures, target) as given:
-        if not folders:
+        with written(table.digest()) as rows:
+            codes = pieces_of_table(model, table, opened.classes, target, rows)
+            return Path(str(pictures)).stem, edit_each(model, change, codes, folders, rows), rejected
+    with originals(pictures, target) as given, written(given.stamp) as rows:
+        if not into:
             refuse_too_many(given.count, target.shape, target.noun, rows=2 * (1 + len(change.titles)))
-        codes = pieces_of(model, given, how, opened.classes, rejected)
-        done = edit_each(model, change, codes, folders, keep)
-    if not done.names:
-        raise unreadable(Path(str(pictures)), rejected)
+        codes = pieces_of(model, given, how, opened.classes, rejected, rows)
+        done = edit_each(model, change, codes, folders, rows)
+        if not done.names:
+            raise unreadable(Path(str(pictures)), rejected)
     return given.title, done, rejected
 
 
@@ -229,11 +237,12 @@ def _change(
     strengths = STRENGTHS if strength is None else strength
     if not strengths:
         raise UsageError("--strength needs a number or more, such as 0 0.5 1.")
-    step, note = _step(opened, towards, label, examples, data, probe=by == "probe")
+    step, sides = _step(opened, towards, label, examples, data, probe=by == "probe")
     images = opened.spec.target.spatial == 2
     pixels = "the second row of each picture: the same direction in pixels, without the model"
-    notes = [f"direction: {note}", *([pixels] if images else [])]
-    return Edit([f"{each:+g}" for each in strengths], strengths, step), notes
+    notes = [f"direction: {sides.note}", *([pixels] if images else [])]
+    stamp = f"{sides.stamp} {len(sides.towards)} {len(sides.rest)} {by or 'mean'}"
+    return Edit([f"{each:+g}" for each in strengths], strengths, step, stamp=stamp), notes
 
 
 def _label(opened: Opened, towards: str) -> int | None:
@@ -250,8 +259,8 @@ def _label(opened: Opened, towards: str) -> int | None:
 
 def _step(
     opened: Opened, towards: str, label: int | None, examples: int | None, data: str | None, *, probe: bool
-) -> "tuple[Step, str]":
-    """Return the direction towards a class or a folder, and from which examples it is."""
+) -> "tuple[Step, Sides]":
+    """Return the direction towards a class or a folder, and the examples from which it is."""
     from genlab.applications.edit_sides import sides_of_class, sides_of_folder, step_of
     from genlab.applications.project import Projecting
     from genlab.core.contract import Encodes
@@ -260,7 +269,7 @@ def _step(
     count = examples or (ENCODED if isinstance(opened.model, Encodes) else PROJECTED)
     sides = sides_of_folder(Path(towards), train, count) if label is None else sides_of_class(train, label, count)
     rough = Projecting(ROUGH, starts=1)
-    return step_of(opened.model, sides, rough, probe=probe, progress=True), sides.note
+    return step_of(opened.model, sides, rough, probe=probe, progress=True), sides
 
 
 def _result(

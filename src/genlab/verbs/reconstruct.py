@@ -12,15 +12,17 @@ from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import output_of, refuse_inside, refuse_source, refuse_too_many
 from genlab.verbs.result import Pictured, in_pixels, reasons, rejections, squashed
-from genlab.verbs.using import open_run, write_png
+from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genlab.applications.reconstruct_files import Done
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
+    from genlab.data.originals import Originals
 
 MOST_LINES = 100  # of errors; the result has all of them
 
@@ -101,7 +103,7 @@ def reconstruct(
     """Encode and decode images: a PNG with each row of images above their reconstructions, or a folder of PNGs.
 
     Images are resized to the size of the model without cropping; the PNGs in a folder have the names and sizes of
-    their sources.
+    their sources. A folder that a killed command has begun is completed by the same command.
 
     Args:
         draw: Decode a draw from each image's posterior instead of its mean.
@@ -124,8 +126,8 @@ def reconstruct(
 
     import torch
 
-    from genlab.applications.reconstruct_files import reconstruct_each, write_rows
-    from genlab.core.files import refuse_filled
+    from genlab.applications.picture_folder import refuse_finished
+    from genlab.applications.reconstruct_files import write_rows
     from genlab.core.table import Table
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
@@ -139,11 +141,11 @@ def reconstruct(
     if rows and not isinstance(target, Table):
         raise UsageError(f"--out {rows} is for rows of a table, but this model makes {target.noun}. Give a .png.")
     if into:
-        refuse_filled(into)
+        refuse_finished(into)
     with originals(path, target) as given:
         if not (into or rows):
             refuse_too_many(given.count, target.shape, target.noun, rows=2)
-        done = reconstruct_each(opened.model, given, seed if draw else None, into, progress=True)
+        done = _reconstructed(opened, given, seed if draw else None, into)
     if not done.names:
         raise unreadable(path, done.rejected)
     path = png or into or rows or opened.place("reconstructions", given.title, seed=seed if draw else None)
@@ -155,3 +157,15 @@ def reconstruct(
     elif not into:
         write_png(path, result.picture)
     return result
+
+
+def _reconstructed(opened: Opened, given: "Originals", seed: int | None, into: Path | None) -> "Done":
+    """Reconstruct examples, and write each into the folder `into`, if there is one."""
+    from genlab.applications.picture_folder import filling
+    from genlab.applications.reconstruct_files import COLUMNS, reconstruct_each, reconstruct_into
+
+    if into is None:
+        return reconstruct_each(opened.model, given, seed, progress=True)
+    request = {"verb": "reconstruct", "weights": opened.weights, "data": given.stamp, "seed": seed}
+    with filling(into, COLUMNS, request) as rows:
+        return reconstruct_into(into, rows, opened.model, given, seed, progress=True)
