@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import reading
-from genlab.applications.capability import need, presets_with, spec_for
+from genlab.applications.capability import need, spec_for, suiting
 from genlab.applications.interpolate import ends_of, interpolate
 from genlab.applications.reconstruct import reconstruct
 from genlab.applications.sample import sample
@@ -154,12 +154,15 @@ def test_a_model_that_cannot_is_refused_with_presets_that_can() -> None:
         reconstruct(Sampler(), torch.zeros(1, 1, 1, 2))
     assert str(caught.value) == (
         "reconstruction needs a model that can reconstruct; this one can sample, decode. "
-        f"Try: {', '.join(presets_with(Reconstructs))}."
+        f"Try: {', '.join(suiting(Sampler(), lambda model: isinstance(model, Reconstructs)))}."
     )
     assert need(Mirror(), Encodes, "anything") is not None
 
 
 def test_presets_are_found_by_what_they_can_do() -> None:
+    def able(protocol: type) -> list[str]:
+        return suiting(Sampler(), lambda model: isinstance(model, protocol))
+
     by_family = {
         Samples: {recipe.family for recipe in PRESETS.values()} - {"autoencoder", "denoiser"},
         Reconstructs: {"vae", "autoencoder"},
@@ -167,8 +170,8 @@ def test_presets_are_found_by_what_they_can_do() -> None:
     }
     before = torch.get_rng_state()
     for protocol, families in by_family.items():
-        assert presets_with(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]
-    assert presets_with(Corrupts) == ["denoising-autoencoder", "dncnn", "table-autoencoder"]
+        assert able(protocol) == [name for name, recipe in PRESETS.items() if recipe.family in families]
+    assert able(Corrupts) == ["denoising-autoencoder", "dncnn", "table-autoencoder"]
     assert torch.equal(torch.get_rng_state(), before)
 
 

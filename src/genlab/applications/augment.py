@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.applications.augment_filter import Filter, Neighbourhood
-from genlab.applications.capability import need, need_label
+from genlab.applications.capability import draws_classes, need, need_label, suiting
 from genlab.applications.rows import Numbers, Rows
 from genlab.applications.sample import sample_rows
 from genlab.applications.sample_folder import class_folders
@@ -83,15 +83,15 @@ def drawing_classes(model: nn.Module, train: Split) -> Samples:
     Raises:
         GenlabError: it does not, or the data are no pictures with labels.
     """
-    samples = need(model, Samples, "genlab augment")
+    samples = need(model, Samples, "genlab augment", draws_classes)
     if train.spec.target.spatial != 2:
         raise GenlabError(f"genlab augment makes pictures, and these data are {train.spec.target.noun}.")
-    need_label(samples)
     if needed := required_conditions(samples.conditions):
         raise GenlabError(
             f"genlab augment draws new pictures of a class, but this model needs a {needed[0]} for each picture. "
-            "Use a model that takes only a label."
+            f"Use a model that takes only a label. Try: {', '.join(suiting(model, draws_classes))}."
         )
+    need_label(samples)
     return samples
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.capability import need
+from genlab.applications.capability import draws_classes, need
 from genlab.core.batch import at_once
 from genlab.core.contract import Discriminates
 from genlab.core.device import device_of
@@ -68,7 +68,8 @@ def filter_of(name: FilterName, keep: float | None, model: nn.Module, source: So
     share = KEEP if keep is None else keep
     if name == "classifier":
         return Filter(_probability(classifier_of(source, device_of(model))), share)
-    return Filter(_realism(need(model, Discriminates, "--filter discriminator"), device_of(model)), share)
+    discriminates = need(model, Discriminates, "--filter discriminator", draws_classes)
+    return Filter(_realism(discriminates, device_of(model)), share)
 
 
 def _probability(extractor: Extractor) -> Callable[[Tensor, int], Tensor]:

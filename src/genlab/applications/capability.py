@@ -1,37 +1,58 @@
 """Checks that a model has the capability that an application needs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import nn
 
-from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE
+from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
 from genlab.core.contract import CAPABILITIES, Samples, capabilities
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images, Modality
 from genlab.core.reading import Reads
+from genlab.core.table import Table
 from genlab.data.degradations import chain
 from genlab.recipes.presets import PRESETS, TABLES
 from genlab.recipes.recipe import Recipe
 
 P = TypeVar("P")
+Suits: TypeAlias = Callable[[nn.Module], bool]
 SIDES = (8, 16, 32, 64)
 
 
-def need(model: nn.Module, protocol: type[P], purpose: str) -> P:
+def unaided(model: nn.Module) -> bool:
+    """Return whether `model` takes no condition that must be given, such as a source."""
+    return not required_conditions(_conditions(model))
+
+
+def draws_classes(model: nn.Module) -> bool:
+    """Return whether `model` needs nothing but takes a label."""
+    return "label" in _conditions(model) and unaided(model)
+
+
+def _conditions(model: nn.Module) -> Mapping[str, Modality]:
+    return getattr(model, "conditions", {})
+
+
+def need(model: nn.Module, protocol: type[P], purpose: str, suits: Suits = unaided) -> P:
     """Return `model`, typed as `protocol`.
 
+    Args:
+        model: the model.
+        protocol: the capability.
+        purpose: what needs it.
+        suits: what else `purpose` needs of a model with the capability.
+
     Raises:
-        GenlabError: it lacks the protocol; the message says what the model can do, and which presets have it.
+        GenlabError: it lacks the protocol; the message says what the model can do, and which presets suit.
     """
     if isinstance(model, protocol):
         return model
     wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
-    pictures = isinstance(getattr(model, "modality", None), Images)
-    able = [name for name in presets_with(protocol) if not (pictures and name in TABLES)]
+    able = suiting(model, lambda other: isinstance(other, protocol) and suits(other))
     raise GenlabError(
         f"{purpose} needs a model that can {wanted}; this one can "
         f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(able)}."
@@ -42,19 +63,24 @@ def need_label(model: Samples) -> None:
     """Check that `model` takes labels.
 
     Raises:
-        GenlabError: it does not; the message says which presets do.
+        GenlabError: it does not; the message says which presets do, and need a source only if `model` does.
     """
     if "label" in model.conditions:
         return
-    able = [preset for preset, recipe in PRESETS.items() if "label" in getattr(_model(recipe), "conditions", {})]
+    sourced = bool(required_conditions(model.conditions))
+    assert isinstance(model, nn.Module)
+    able = suiting(model, lambda other: "label" in _conditions(other) and unaided(other) != sourced)
     raise GenlabError(
         f"this model was trained without labels, so no label can be asked for. Try: {', '.join(able)}."
     )
 
 
-def presets_with(protocol: type) -> list[str]:
-    """Return the presets whose models have `protocol`."""
-    return [name for name, recipe in PRESETS.items() if isinstance(_model(recipe), protocol)]
+def suiting(model: nn.Module, suits: Suits) -> list[str]:
+    """Return the presets whose models suit, of those for tables only if `model` is of one."""
+    found = [name for name, recipe in PRESETS.items() if suits(_model(recipe))]
+    modality = getattr(model, "modality", None)
+    of_tables = isinstance(modality, Table)
+    return [name for name in found if modality is None or (name in TABLES) == of_tables] or found
 
 
 def _model(recipe: Recipe) -> nn.Module:
@@ -63,7 +89,7 @@ def _model(recipe: Recipe) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         for side in SIDES:
             with suppress(UsageError):
-                return narrow.model(spec_for(recipe, Images(1, side, side), Classes(("0", "1"))))
+                return narrow.model(spec_for(recipe, Images(1, side, side), Classes(("0", "1")))).eval()
     raise AssertionError(recipe)
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.capability import need, presets_with
+from genlab.applications.capability import need, suiting, unaided
 from genlab.core.batch import at_once
 from genlab.core.condition import NONE, Condition, condition_rows, fill
 from genlab.core.contract import Classifies, Decodes, Encodes, HasPrior, Inverts, Samples
@@ -63,8 +63,8 @@ class Projecting:
     seed: int = 0
 
 
-def _neither() -> GenlabError:
-    able = ", ".join(presets_with(HasPrior))
+def _neither(model: nn.Module) -> GenlabError:
+    able = ", ".join(suiting(model, lambda other: isinstance(other, HasPrior) and unaided(other)))
     return GenlabError(f"projection needs a model with a prior or an encoder, and this has neither. Try: {able}.")
 
 
@@ -96,7 +96,7 @@ def size_of(model: nn.Module, modality: Modality) -> int:
         return model.encode(torch.zeros(1, *modality.shape, device=device_of(model))).flatten(1).shape[1]
     if isinstance(model, HasPrior):
         return model.prior(1).flatten(1).shape[1]
-    raise _neither()
+    raise _neither(model)
 
 
 def project(model: nn.Module, x: Tensor, how: Projecting, labels: Tensor | None = None) -> Codes:
@@ -123,7 +123,7 @@ def project(model: nn.Module, x: Tensor, how: Projecting, labels: Tensor | None 
     """
     decode = need(model, Decodes, "projection").decode
     if not isinstance(model, Encodes | HasPrior):
-        raise _neither()
+        raise _neither(model)
     if isinstance(model, Encodes) and isinstance(model, Inverts):
         return codes_of(model, x, how, labels)
     network = taps(EFFICIENTNET).to(x.device) if how.perceptual and x.ndim == 4 else None

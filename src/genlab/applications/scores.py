@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from genlab.applications.capability import need
+from genlab.applications.capability import need, unaided
 from genlab.core.condition import required_conditions
 from genlab.core.contract import BoundsLikelihood, Discriminates, Encodes, Reconstructs, SplitsBound
 from genlab.core.device import device_of
@@ -107,6 +107,10 @@ def _one_by_one(model: nn.Module, modality: Modality) -> bool:
     return False
 
 
+def _judges(model: nn.Module) -> bool:
+    return unaided(model) and _one_by_one(model, model.modality)  # type: ignore[arg-type]
+
+
 def _features(tools: Tools, x: Tensor) -> Tensor:
     return tools.extractor(x).features
 
@@ -187,7 +191,7 @@ def chosen(model: nn.Module, modality: Modality, by: Sequence[str] | None) -> li
         lookup(MEANINGS, name, "score")
         requires = _requires(name)
         for capability in requires:
-            need(model, capability, f"--by {name}")
+            need(model, capability, f"--by {name}", _judges if name == "discriminator" else unaided)
         if requires and sourced:
             raise GenlabError(
                 f"--by {name} needs a model of single examples; this one also needs the condition "

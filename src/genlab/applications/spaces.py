@@ -84,7 +84,7 @@ def _latent(model: nn.Module, modality: Modality, extractor: str, verb: str) -> 
 
 
 def _discriminator(model: nn.Module, modality: Modality, extractor: str, verb: str) -> tuple[str, Any]:
-    discriminates = need(model, Discriminates, f"{verb} --space discriminator")
+    discriminates = need(model, Discriminates, f"{verb} --space discriminator", _sees_alone)
     if not _sees_alone(model):
         raise GenlabError(
             "this discriminator sees pictures with conditions or in packs, so that one picture alone has no "

@@ -39,6 +39,15 @@ class Stylizer(Protocol):
         ...
 
 
+def stylizing(model: nn.Module) -> Stylizes:
+    """Return a model as one that stylizes.
+
+    Raises:
+        GenlabError: it does not.
+    """
+    return need(model, Stylizes, "stylizing without --iterations", suits=lambda _: True)
+
+
 class ByModel:
     """Stylizes by one pass of a model; `alpha` None is the strength of the style that it was trained to use.
 
@@ -50,7 +59,7 @@ class ByModel:
     losses: Sequence[tuple[float, float]] = ()
 
     def __init__(self, model: nn.Module, alpha: float | None = None) -> None:
-        self.model, self.alpha = need(model, Stylizes, "stylizing without --iterations"), alpha
+        self.model, self.alpha = stylizing(model), alpha
         self.device = device_of(model)
 
     @torch.no_grad()

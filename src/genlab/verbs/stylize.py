@@ -184,15 +184,14 @@ def _listed(path: Path) -> "Listing":
 
 def _opened(run: RunName | None, root: File, checkpoint: CheckpointName | None, device: str) -> Opened:
     """Return a run that stylizes, by default the latest."""
-    from genlab.applications.capability import need
-    from genlab.core.contract import Stylizes
+    from genlab.applications.stylize import stylizing
 
     try:
         opened = open_run(os.fspath(run or "latest"), root, checkpoint, device)
     except UsageError as error:
         raise UsageError(f"{error} --iterations 300 needs none: it optimises the pixels.") from None
     try:
-        need(opened.model, Stylizes, "stylizing without --iterations")
+        stylizing(opened.model)
     except GenlabError as error:
         name = opened.folder.path.name
         raise GenlabError(
