@@ -231,6 +231,7 @@ def test_points_are_measured_by_the_modes_of_their_mixture(runs: Path) -> None:
         figures = by_name(evaluate_run(run(runs, name), FEW, "cpu"))
         assert set(figures) == {"modes", "high_quality", "reverse_kl"} | more
         assert figures["modes"].note == "of 8"
+        assert {figure.protocol["dimensions"] for figure in figures.values()} == {"2"}
 
 
 @pytest.mark.parametrize(

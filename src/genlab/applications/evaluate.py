@@ -84,7 +84,7 @@ def evaluate_run(
         GenlabError: no checkpoint, data that changed since training, an unknown extractor, or too few images.
     """
     if request.split == "all":
-        raise UsageError("a run is evaluated on held-out or on training pictures: --split held-out or train")
+        raise UsageError("a run is evaluated on held-out or on training examples: --split held-out or train")
     request = dataclasses.replace(request, split=request.split or "held-out", samples=request.samples or MOST)
     with process_group(devices.find_device(device)) as shard:
         return _evaluate_run(folder, request, device, data, again=again, progress=progress and shard.rank == 0)

@@ -73,8 +73,9 @@ def _batches(subject: Subject, index: IntArray, most: int = AT_ONCE) -> Iterator
 
 
 def _protocol(subject: Subject, count: int) -> dict[str, Any]:
+    values = "pixels" if subject.real.spec.target.spatial == 2 else "values"
     likelihood = {"likelihood": subject.likelihood}
-    return {"real": count, "pixels": subject.pixels, **protocol_of(subject), **likelihood}
+    return {"real": count, values: subject.pixels, **protocol_of(subject), **likelihood}
 
 
 def _numbers(subject: Subject) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genlab.core.condition import required_conditions
 from genlab.core.modality import Modality
+from genlab.core.table import Table
 from genlab.data.dataset import IntArray, Source, Split, conditions_of
 from genlab.metrics import similarity
 from genlab.metrics.extractors.extractor import Extractor
@@ -16,7 +17,8 @@ from genlab.runs.statistics import random_rows
 from genlab.version import __version__
 
 Pixels = Literal["binary", "continuous", "unknown"]
-"""Pixels of the likelihood: black or white, values in [-1, 1], or those of a likelihood that is not normalised."""
+"""Values of the likelihood, of images the pixels: black or white, in [-1, 1], or those of a likelihood that is not
+normalised."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,15 @@ def mean_of(values: Tensor) -> tuple[float, float]:
 
 def protocol_of(subject: Subject) -> dict[str, Any]:
     """Return the part of the protocol that all figures of a subject share."""
-    shape = shape_of(subject.source.train.spec.target)
-    return {"split": subject.split, "images": shape, "seed": subject.seed, **subject.stamp, "genlab": __version__}
+    sizes = sizes_of(subject.source.train.spec.target)
+    return {"split": subject.split, **sizes, "seed": subject.seed, **subject.stamp, "genlab": __version__}
+
+
+def sizes_of(modality: Modality) -> dict[str, str]:
+    """Return the size of an example by what it is of: images, columns of a table, dimensions of a point."""
+    if isinstance(modality, Table):
+        return {"columns": str(len(modality.columns))}
+    return {"images" if modality.spatial == 2 else "dimensions": shape_of(modality)}
 
 
 def shape_of(modality: Modality) -> str:
