@@ -15,6 +15,7 @@ from torch import Tensor
 from genlab.core.dequantisation import dequantise_pixels, quantise_pixels
 from genlab.core.errors import CheckpointError, UsageError
 from genlab.core.pictures import Picture, image_grid, label_tiles, scatter_plot
+from genlab.core.real_numbers import RealNumbers
 from genlab.core.table import Table
 
 BYTES = 256
@@ -81,36 +82,8 @@ class Modality(Protocol):
         ...
 
 
-class _Numbers:
-    """What images and points share: they are float tensors, and have no default as a condition."""
-
-    kind: ClassVar[str]
-    noun: ClassVar[str]
-    shape: tuple[int, ...]
-
-    def dequantise(self, x: Tensor, draws: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Return x: real numbers have a density."""
-        return x, x.new_zeros(x.shape[0])
-
-    def quantise(self, numbers: Tensor) -> Tensor:
-        """Return the numbers."""
-        return numbers
-
-    def default(self, count: int) -> Tensor | None:
-        """Return None: the condition must be given."""
-        return None
-
-    def check(self, given: Tensor, count: int, name: str) -> None:
-        """Raise UsageError unless `given` has the shape (count, *shape)."""
-        if tuple(given.shape) != (count, *self.shape):
-            wanted = (count, *self.shape)
-            raise UsageError(
-                f"a {name} of shape {tuple(given.shape)} for {count} samples; the model takes {wanted}."
-            )
-
-
 @dataclass(frozen=True)
-class Images(_Numbers):
+class Images(RealNumbers):
     """Images (C, H, W) in [-1, 1], of bytes (`levels` 256) or of real numbers (`levels` None)."""
 
     kind: ClassVar[str] = "images"
@@ -153,7 +126,7 @@ class Images(_Numbers):
 
 
 @dataclass(frozen=True)
-class Points(_Numbers):
+class Points(RealNumbers):
     """Points (D,) of real numbers."""
 
     kind: ClassVar[str] = "points"

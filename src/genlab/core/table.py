@@ -11,16 +11,16 @@ from torch.nn.functional import one_hot
 
 from genlab.core.column import Column, Value
 from genlab.core.dequantisation import MIDDLE, normal_quantile
-from genlab.core.errors import UsageError
 from genlab.core.histograms import Histogram, histogram_grid
 from genlab.core.pictures import Picture
+from genlab.core.real_numbers import RealNumbers
 
 MOST_ENTRIES = 2**16  # of a row
 WIDEST = 0.25  # interval of a rounded number, in deviations: a wider one hides how rare a value is
 
 
 @dataclass(frozen=True, repr=False)
-class Table:
+class Table(RealNumbers):
     """Rows of a table as vectors (D,): the entries of its columns, one column after the other."""
 
     kind: ClassVar[str] = "table"
@@ -52,7 +52,7 @@ class Table:
         return f"Table({len(self.columns)} columns, {self.shape[0]} entries)"
 
     @property
-    def shape(self) -> tuple[int]:
+    def shape(self) -> tuple[int]:  # type: ignore[override]
         """(D,), the number of entries."""
         return (sum(column.width for column in self.columns),)
 
@@ -167,16 +167,6 @@ class Table:
     def widened(self, channels: int) -> "Table":
         """Return a table with `channels` more columns of numbers."""
         return Table((*self.columns, *(Column(f"extra {at}") for at in range(channels))))
-
-    def default(self, count: int) -> Tensor | None:
-        """Return None: as a condition, rows must be given."""
-        return None
-
-    def check(self, given: Tensor, count: int, name: str) -> None:
-        """Raise UsageError unless `given` has the shape (count, D)."""
-        if tuple(given.shape) != (count, *self.shape):
-            wanted = (count, *self.shape)
-            raise UsageError(f"a {name} of shape {tuple(given.shape)} for {count} rows; the model takes {wanted}.")
 
     def draw(self, x: Tensor, columns: int | None = None) -> Picture:
         """Draw a histogram of each column, with that of the training rows as a line; `columns` side by side."""
