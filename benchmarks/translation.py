@@ -32,7 +32,8 @@ from genlab.bench import page
 from genlab.bench.page import Row, Section
 from genlab.core.files import replace
 from genlab.core.pictures import Picture, png
-from genlab.runs.data import open_recorded, plan_of
+from genlab.runs.data import open_recorded
+from genlab.runs.recorded import plan_of
 from genlab.training.preview import preview
 from genlab.training.run_folder import RunFolder
 

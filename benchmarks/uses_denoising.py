@@ -18,7 +18,8 @@ from genlab.core.files import replace
 from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.random import generator
 from genlab.metrics.similarity import psnr
-from genlab.runs.data import open_recorded, plan_of
+from genlab.runs.data import open_recorded
+from genlab.runs.recorded import plan_of
 from genlab.training.run_folder import RunFolder
 
 SIDE, COUNT = 32, 500  # pixels, and held-out pictures

@@ -58,8 +58,8 @@ def opened(trained: package.Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[n
 
     def use(model: nn.Module, spec: DataSpec) -> None:
         monkeypatch.setattr(verb, "open_run", lambda *_: Opened(folder, model, 2, spec))
-        monkeypatch.setattr("genlab.runs.data.domains_of", lambda _: ("night", "day"))
-        monkeypatch.setattr("genlab.runs.data.spec_of", lambda *_: spec)
+        monkeypatch.setattr("genlab.runs.recorded.domains_of", lambda _: ("night", "day"))
+        monkeypatch.setattr("genlab.runs.recorded.spec_of", lambda *_: spec)
 
     return use
 

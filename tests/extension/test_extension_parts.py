@@ -17,7 +17,7 @@ from genlab.core.parts import everything
 from genlab.data.objects import as_source
 from genlab.recipes.resolve import resolve
 from genlab.registration import KINDS
-from genlab.runs.data import plan_of
+from genlab.runs.recorded import plan_of
 from genlab.training import checkpoint
 from genlab.training.run_folder import RunFolder
 from test_distributed import assert_same_way, launched

@@ -16,7 +16,8 @@ from genlab.data.dataset import Array
 from genlab.data.objects import as_source
 from genlab.recipes.resolve import from_values, resolve
 from genlab.registration import name_of
-from genlab.runs.data import check_unchanged, find_class, open_data
+from genlab.runs.data import check_unchanged, open_data
+from genlab.runs.recorded import find_class
 from genlab.training.run_folder import RunFolder
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)

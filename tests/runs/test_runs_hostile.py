@@ -399,8 +399,8 @@ def test_reading_a_run_needs_none_of_its_own_parts(tmp_path: Path, monkeypatch: 
 def test_the_doctor_of_a_run_without_its_parts_has_only_remedies_that_it_can_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genlab.runs.data import plan_of
     from genlab.runs.diagnose import context_of
+    from genlab.runs.recorded import plan_of
 
     class Own:
         log_odds = True

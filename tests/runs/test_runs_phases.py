@@ -24,9 +24,9 @@ from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import Phase, Recipe
 from genlab.recipes.vae import VAERecipe
 from genlab.runs import callbacks, train
-from genlab.runs.data import plan_of
 from genlab.runs.diagnose import records
 from genlab.runs.phases import build
+from genlab.runs.recorded import plan_of
 from genlab.runs.treatment import treat
 from genlab.training import checkpoint, saving
 from genlab.training.average import Average

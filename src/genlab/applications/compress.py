@@ -22,7 +22,8 @@ from genlab.core.random import generator
 from genlab.data.dataset import Rejected, Split
 from genlab.data.originals import Originals, stacked
 from genlab.data.progress import bar
-from genlab.runs.data import open_recorded, plan_of
+from genlab.runs.data import open_recorded
+from genlab.runs.recorded import plan_of
 from genlab.training.run_folder import RunFolder
 
 FITTED, PERTURBED = 10_000, 256  # training pictures that give the quantiles; the gains

@@ -27,10 +27,11 @@ from genlab.recipes.fields import values_of
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
-from genlab.runs.data import open_recorded, plan_of, spec_of
+from genlab.runs.data import open_recorded
 from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, log_checkpoint, precision
 from genlab.runs.phases import resized
+from genlab.runs.recorded import plan_of, spec_of
 from genlab.training.choice import choose
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__

@@ -33,8 +33,8 @@ from genlab.data.originals import Original, Originals, originals, stacked
 from genlab.data.read import unreadable
 from genlab.metrics.extractors.extractor import Extractor
 from genlab.metrics.extractors.pixels import pixels
-from genlab.runs.data import plan_of
 from genlab.runs.extractors import find_extractor, require
+from genlab.runs.recorded import plan_of
 from genlab.training.run_folder import RunFolder
 
 QUANTILE = 0.99  # of normal pixels, if the threshold of pictures is no quantile

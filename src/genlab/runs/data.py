@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from typing import Any
@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genlab.core import distributed, legacy, parts
+from genlab.core import distributed, parts
 from genlab.core.batch import Batch
 from genlab.core.condition import required_conditions
 from genlab.core.contract import Samples
 from genlab.core.distributed import WHOLE, Shard
-from genlab.core.errors import CheckpointError, GenlabError, UsageError, suggestion
+from genlab.core.errors import CheckpointError, GenlabError, UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.parts import registered
 from genlab.core.random import Draws, derive_seed
@@ -29,9 +29,9 @@ from genlab.data.source import is_gone, locate
 from genlab.data.translation import open_translation, refuse_sided
 from genlab.families.vae import binarised
 from genlab.recipes.recipe import Recipe
-from genlab.recipes.resolve import Plan, from_values, part_records
 from genlab.recipes.settings import Settings
-from genlab.runs.phases import phase_at, phases_of, resized
+from genlab.runs.phases import resized
+from genlab.runs.recorded import parts_of, plan_of, recorded_data, require_parts, spec_of
 from genlab.training.run_folder import RunFolder
 
 SUBSET = 1000  # held-out images that are used during training
@@ -126,7 +126,7 @@ def check_unchanged(folder: RunFolder, source: Source) -> None:
 
 def _rules(folder: RunFolder, source: Source) -> str:
     """Return what differs in how splits, classes and values were found, as a sentence."""
-    then, now = _recorded(folder).get("notes") or {}, source.notes
+    then, now = recorded_data(folder).get("notes") or {}, source.notes
     changed = [
         f'{what} was "{then[what]}" and is "{now.get(what, "none")}"'
         for what in ("split", "classes", "recognised", "sides", "pairs", "direction")
@@ -139,7 +139,7 @@ def _rules(folder: RunFolder, source: Source) -> str:
 
 def _change(folder: RunFolder, source: Source) -> tuple[str, Any, Any] | None:
     """Return what differs between the data of a run and a source, as it was and as it is; None if nothing does."""
-    then, now = _recorded(folder), _description(source)
+    then, now = recorded_data(folder), _description(source)
     names = ["target", "conditions", "counts", "fingerprints"]
     if now["target"]["kind"] == Table.kind:  # whose means and histograms change with its rows
         names.reverse()
@@ -204,16 +204,11 @@ def placed(settings: Settings, data: str | None) -> Settings:
 
 def _candidates(folder: RunFolder, name: str) -> list[str]:
     """Return the names of registered data that may be those of a run, `name` first; none if they are no part."""
-    if all(record["kind"] != "data" for record in _parts(folder)):
+    if all(record["kind"] != "data" for record in parts_of(folder)):
         return []
     known = registered("data")
     given = [its for its, part in known.items() if its != name and not is_made(part.value)]
     return [name, *given] if name in known else given
-
-
-def _parts(folder: RunFolder) -> Sequence[Mapping[str, Any]]:
-    """Return what a run folder says about its own parts."""
-    return part_records(folder.read_yaml("recipe.yaml"), str(folder.path / "recipe.yaml"))
 
 
 def subset(split: Split, seed: int, count: int = SUBSET) -> Batch:
@@ -235,87 +230,6 @@ def held_out_of(folder: RunFolder, step: int | None = None, data: str | None = N
     settings = plan_of(folder).settings
     source = open_recorded(folder, settings, data)
     return subset(resized(source, spec_of(folder, step)).held_out, settings.seed)
-
-
-def spec_of(folder: RunFolder, step: int | None = None) -> DataSpec:
-    """Return the data spec of a run; with `step`, that in the phase of this step."""
-    try:
-        spec = DataSpec.of(_recorded(folder))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged_data(folder, error) from None
-    if step is None:
-        return spec
-    phases = phases_of(plan_of(folder).recipe, spec)
-    return phases[phase_at(phases, step)].spec
-
-
-def plan_of(folder: RunFolder, *, needs_parts: bool = True) -> Plan:
-    """Return the plan of a run; without `needs_parts` only to be read, as `from_values` says."""
-    where = str(folder.path / "recipe.yaml")
-    return from_values(folder.read_yaml("recipe.yaml"), where, needs_parts=needs_parts)
-
-
-def require_parts(folder: RunFolder, *, data: bool = True) -> None:
-    """Check that all own parts of a run are registered, also those that only training or measuring need.
-
-    `data` is whether its data have to be known; they may be given again.
-
-    Raises:
-        UsageError: one is missing.
-    """
-    recorded = [record for record in _parts(folder) if data or record["kind"] != "data"]
-    parts.needed(recorded, str(folder.path / "recipe.yaml"), later=True)
-
-
-def domains_of(folder: RunFolder) -> tuple[str, str]:
-    """Return the names of the source and of the target that a run translates between."""
-    names = _recorded(folder).get("domains") or ("source", "target")
-    if not isinstance(names, list | tuple) or len(names) != 2 or not all(isinstance(each, str) for each in names):
-        raise _damaged_data(folder, ValueError("domains are the names of the source and of the target"))
-    return names[0], names[1]
-
-
-def find_class(folder: RunFolder, name: str) -> int:
-    """Return the index of a class, given its name or its index as text; where names are numbers, only its name.
-
-    Raises:
-        UsageError: there is no such class.
-    """
-    classes = spec_of(folder).class_names
-    if name in classes:
-        return classes.index(name)
-    alike = [number for number, known in enumerate(classes) if known.casefold() == name.casefold()]
-    if len(alike) > 1:
-        raise UsageError(
-            f'"{name}" may be {" or ".join(f"{classes[number]} ({number})" for number in alike)}. '
-            "Write it exactly, or give its number."
-        )
-    if alike:
-        return alike[0]
-    numbered = bool(classes) and all(known.lstrip("-").isdecimal() for known in classes)  # so 0 is no index
-    if name.isdecimal() and int(name) < len(classes) and not numbered:
-        return int(name)
-    if not classes:
-        raise UsageError(
-            f"{folder.path.name} was trained on data without labels, so that there is no class {name}"
-        )
-    shown = ", ".join(known if numbered else f"{number} {known}" for number, known in enumerate(classes[:20]))
-    more = f", … ({len(classes)} in all)" if len(classes) > 20 else ""
-    raise UsageError(f'no class "{name}".{suggestion(name, classes)} Choices: {shown}{more}.')
-
-
-def _recorded(folder: RunFolder) -> dict[str, Any]:
-    """Return the content of data.yaml, converted if an earlier genlab wrote it."""
-    values = folder.read_yaml("data.yaml")
-    try:
-        return values if "target" in values else legacy.data(values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged_data(folder, error) from None
-
-
-def _damaged_data(folder: RunFolder, error: Exception) -> CheckpointError:
-    path = folder.path / "data.yaml"
-    return CheckpointError(f"{path} does not describe the data of the run ({error!r}). Restore the file.")
 
 
 def sampling_turns(
@@ -347,15 +261,6 @@ def _description(source: Source) -> dict[str, Any]:
         "fingerprints": {"train": source.train.fingerprint, "held_out": source.held_out.fingerprint},
         "notes": dict(source.notes),
     }
-
-
-def facts_of(folder: RunFolder) -> dict[str, float]:
-    """Return the facts about the training data for the doctor; empty for runs of an older genlab."""
-    known: dict[str, float] = folder.read_yaml("data.yaml").get("facts") or {}
-    if not isinstance(known, dict) or not all(isinstance(value, int | float) for value in known.values()):
-        path = folder.path / "data.yaml"
-        raise CheckpointError(f"{path} has the key `facts`, which must be names and numbers. Restore the file.")
-    return known
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

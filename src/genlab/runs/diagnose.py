@@ -17,7 +17,7 @@ from genlab.diagnosis.rule import Context
 from genlab.recipes.fields import options_of, values_of
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.resolve import Plan
-from genlab.runs.data import facts_of, plan_of
+from genlab.runs.recorded import facts_of, plan_of
 from genlab.training.criterion import recorded_criterion
 from genlab.training.run_folder import RunFolder
 

@@ -15,9 +15,9 @@ from genlab.core.text import typed
 from genlab.core.warnings import LOG, warn_once
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.settings import CheckpointName
-from genlab.runs.data import plan_of, spec_of
 from genlab.runs.memory import no_larger_than
 from genlab.runs.phases import phase_at, phases_of
+from genlab.runs.recorded import plan_of, spec_of
 from genlab.runs.trained import changes
 from genlab.training import checkpoint
 from genlab.training.checkpoint import Checkpoint

@@ -36,10 +36,11 @@ from genlab.runs.callbacks import (
     observers_for,
     phase_inputs,
 )
-from genlab.runs.data import open_data, open_recorded, placed, plan_of, reading_notes, record
+from genlab.runs.data import open_data, open_recorded, placed, reading_notes, record
 from genlab.runs.duration import duration_note
 from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
+from genlab.runs.recorded import plan_of
 from genlab.runs.rehearsal import names_of, rehearse
 from genlab.runs.result import Result
 from genlab.runs.schedule import ScheduleChange, rescheduled

@@ -9,9 +9,9 @@ from genlab.core.modality import DataSpec
 from genlab.diagnosis.doctor import RULES
 from genlab.diagnosis.finding import Evidence, Finding, Sign
 from genlab.recipes.resolve import Plan
-from genlab.runs.data import spec_of
 from genlab.runs.diagnose import context_of
 from genlab.runs.phases import can_continue, comparable, phase_at, phases_of
+from genlab.runs.recorded import spec_of
 from genlab.training import checkpoint, saving
 from genlab.training.run_folder import RunFolder
 

@@ -84,8 +84,9 @@ def _strip(folder: "RunFolder", request: "Request", device: str) -> bytes:
     from genlab.core.condition import in_turn, required_conditions
     from genlab.core.contract import Samples
     from genlab.core.pictures import png, stacked
-    from genlab.runs.data import sampling_turns, spec_of
+    from genlab.runs.data import sampling_turns
     from genlab.runs.load import load_model
+    from genlab.runs.recorded import spec_of
     from genlab.training.choice import choose
 
     model, spec = load_model(folder, request.checkpoint, device, request.sampling), spec_of(folder)

@@ -247,7 +247,7 @@ def _change(
 
 def _label(opened: Opened, towards: str) -> int | None:
     """Return the class that is meant, or None for a folder."""
-    from genlab.runs.data import find_class
+    from genlab.runs.recorded import find_class
 
     try:
         return find_class(opened.folder, towards)

@@ -99,8 +99,8 @@ def _of_model(folder: "RunFolder") -> dict[str, Any]:
     from genlab.applications.translate import described, ways_of
     from genlab.core.contract import Samples, capabilities
     from genlab.recipes.resolve import part_records, unusable_parts
-    from genlab.runs.data import domains_of, spec_of
     from genlab.runs.load import load_model
+    from genlab.runs.recorded import domains_of, spec_of
 
     where = str(folder.path / "recipe.yaml")
     missing = list(unusable_parts(part_records(folder.read_yaml("recipe.yaml"), where), where))

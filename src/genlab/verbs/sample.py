@@ -131,7 +131,8 @@ def sample(
     elif not (rows := as_rows(out, opened.spec.target)):
         refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
 
-    from genlab.runs.data import find_class, sampling_turns
+    from genlab.runs.data import sampling_turns
+    from genlab.runs.recorded import find_class
 
     labels = [find_class(opened.folder, str(name)) for name in _several(label)]
     turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)

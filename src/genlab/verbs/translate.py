@@ -196,7 +196,7 @@ def _result(
 def _ways(opened: Opened, to: str | int | Sequence[str | int] | None) -> "tuple[Sequence[Way], Way | None]":
     """Return the translations into the domains that were asked for, and the one that undoes them."""
     from genlab.applications.translate import needed, returning, way_into, ways_of
-    from genlab.runs.data import domains_of, find_class
+    from genlab.runs.recorded import domains_of, find_class
 
     domains = domains_of(opened.folder)
     ways = needed(opened.model, ways_of(opened.model, opened.spec, domains))

@@ -91,8 +91,9 @@ def open_run(
     Raises:
         CheckpointError: its `data`, if they are given, are not those of the run.
     """
-    from genlab.runs.data import open_recorded, plan_of, spec_of
+    from genlab.runs.data import open_recorded
     from genlab.runs.load import load_model, loaded_from, log_checkpoint
+    from genlab.runs.recorded import plan_of, spec_of
 
     folder, checkpoint = located(run, root, checkpoint)
     if data is not None:
