@@ -1,17 +1,20 @@
 """The flow family: bytes and what stands for them, with networks whose densities are known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.modality import Images, Modality, Points
+from genlab.core.modality import DataSpec, Images, Modality, Points
 from genlab.core.optimizer import adam
 from genlab.core.player import Player
 from genlab.core.random import Randomness, generator
 from genlab.families.flow import Flow, FlowTraining
+from genlab.recipes.flow import FlowRecipe
+from genlab.recipes.presets import PRESETS
 
 PAIR, POINT = Images(1, 1, 2), Points(2)
 
@@ -122,3 +125,23 @@ def test_the_loss_is_in_bits_for_each_number_and_latents_are_measured() -> None:
     assert loss.item() == pytest.approx(-bound / (2 * math.log(2)), abs=0.02)
     latents = flow.encode(images)
     assert signals["latent_rms"].item() == pytest.approx(latents.square().mean().sqrt().item(), rel=0.01)
+
+
+def test_the_learning_rate_rises_at_first() -> None:
+    recipe = FlowRecipe(lr_warm_up=4, lr_schedule="linear", steps=8)
+    assert [recipe.rate()(step) for step in range(8)] == [0.25, 0.4375, 0.5625, 0.625, 0.5, 0.375, 0.25, 0.125]
+    assert [FlowRecipe().rate()(step) for step in (0, 5)] == [1.0, 1.0]
+
+
+def test_the_first_step_of_the_widest_glow_leaves_its_density_as_it_was() -> None:
+    """Adam moves the 4,608 weights of each output alike, so that a whole learning rate would move it far."""
+    modality, recipe = Images(1, 4, 4), replace(PRESETS["glow"], levels=2)
+    x = torch.rand(8, *modality.shape, generator=generator(0, "images")) * 2 - 1
+    torch.manual_seed(0)
+    model = recipe.model(DataSpec(modality)).train()
+    optimizer = torch.optim.Adam(model.parameters(), recipe.lr * recipe.rate()(0))
+    before = model.log_density(x, 0.5)[0].mean()
+    before.neg().backward()
+    optimizer.step()
+    with torch.no_grad():
+        assert model.log_density(x, 0.5)[0].mean().item() == pytest.approx(before.item(), abs=5)

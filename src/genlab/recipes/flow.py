@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
+    from genlab.core.schedules import Schedule
 
 if TYPE_CHECKING:
     FlowName: TypeAlias = str
@@ -48,6 +49,9 @@ class FlowRecipe(Recipe):
         sampling=True,
     )
     lr: float = option(1e-3, "learning rate of Adam; lower it if the loss diverges", above=0)
+    lr_warm_up: int = option(
+        0, "steps in which the learning rate rises to --lr; raise it if a wide network overflows at once", least=0
+    )
     betas: tuple[float, float] = option(
         (0.9, 0.999), "β₁ and β₂ of Adam; lower β₁ if training oscillates", least=0, most=0.9999
     )
@@ -60,6 +64,16 @@ class FlowRecipe(Recipe):
         least=0,
         most=0.99999,
     )
+
+    def rate(self) -> Schedule:
+        """Return the factor on the learning rate: that of --lr-schedule, times (t + 1)/n in the first n steps."""
+        from genlab.core.schedules import warm_up
+
+        schedule = super().rate()
+        if not self.lr_warm_up:
+            return schedule
+        rise = warm_up(self.lr_warm_up)
+        return lambda step: rise(step + 1) * schedule(step)
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `Flow`; it ignores labels."""

@@ -128,7 +128,7 @@ DIFFUSIONS: Mapping[str, Recipe] = {
 
 FLOWS: Mapping[str, Recipe] = {
     "realnvp": FlowRecipe(architecture="realnvp", width=64, flow_steps=4),
-    "glow": FlowRecipe(),
+    "glow": FlowRecipe(lr_warm_up=100),
     "spline-flow": FlowRecipe(architecture="spline", width=64, flow_steps=5, batch_size=256),
 }
 

@@ -83,8 +83,8 @@ _SUMMARIES: Mapping[str, str] = {
         Published: checkerboard and channel masks, residual networks of 64 channels, batch norm, Adam 1e-3,
         batches of 64. Here: activation norm and plain convolutions.""",
     "glow": """Flow with invertible 1×1 convolutions (Kingma and Dhariwal, 2018, arXiv:1807.03039).
-        Published: 3 levels of 32 steps, 512 channels, a learned prior for the latents of each level. Here:
-        N(0, 1). Use --width 64 --flow-steps 8 on a CPU.""",
+        Published: 3 levels of 32 steps, 512 channels, a learned prior for the latents of each level, a learning
+        rate that rises over 10 epochs. Here: N(0, 1), 100 steps. Use --width 64 --flow-steps 8 on a CPU.""",
     "spline-flow": """Flow of rational-quadratic splines (Durkan et al., 2019, arXiv:1906.04032).
         For points and short vectors.""",
     "ddpm": """Diffusion model that predicts the noise (Ho et al., 2020, arXiv:2006.11239).
