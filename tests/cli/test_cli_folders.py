@@ -11,6 +11,7 @@ from PIL import Image
 import genlab as package
 from genlab.applications import picture_folder
 from genlab.core.errors import DataError, GenlabError, UsageError
+from genlab.data.originals import stacked
 
 COUNT, BROKEN = 40, 7
 Command = Callable[..., Any]
@@ -139,3 +140,60 @@ def test_a_command_that_fails_at_once_leaves_nothing_behind(runs: Path, photos: 
 def test_pictures_are_not_written_among_those_that_are_read(runs: Path, photos: Path) -> None:
     with pytest.raises(UsageError, match="lies in"):
         edit(runs, photos, photos / "out")
+
+
+def interrupting(function: Callable[..., Any], calls: int) -> Callable[..., Any]:
+    """Return a function that is interrupted when it has been called some times."""
+    left = [calls]
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return called
+
+
+def test_an_interrupted_command_says_in_one_line_what_is_kept(
+    runs: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, genlab: Command
+) -> None:
+    root, options = ("--root", runs), ("--towards", 7, "--examples", 5)
+    for command, table, patched in (
+        (("encode", "vae", photos, "--out", tmp_path / "a.npz"), tmp_path / "a.npz.part", "encode.stacked"),
+        (("compress", "vae", photos, "--out", tmp_path / "a.glz"), tmp_path / "a.glz.part", "compress.stacked"),
+        (
+            ("reconstruct", "vae", photos, "--out", tmp_path / "again"),
+            tmp_path / "again",
+            "reconstruct_files.stacked",
+        ),
+        (("edit", "vae", photos, "--out", tmp_path / "e", *options), tmp_path / "e", "edit_files.stacked"),
+    ):
+        target = f"genlab.applications.{patched}"
+        with monkeypatch.context() as patch:
+            patch.setattr(target, interrupting(stacked, 2))
+            code, _, err = genlab(*command, *root)
+        assert code == 130
+        said = f"genlab: interrupted: the first 20 are kept in {table}; give the same command again to go on"
+        assert err.splitlines()[-1] == said
+        assert genlab(*command, *root).code == 0
+    monkeypatch.setattr("genlab.applications.mapping.maps", interrupting(print, 0))
+    code, _, err = genlab("map", "vae", "--number", 50, "--out", tmp_path / "map.png", *root)
+    assert (code, err.splitlines()[-1]) == (130, "genlab: interrupted before there was a result")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["encode vae IN --out X.npz", "score vae IN --out X.csv", "map vae --out X.png", "probe vae --out X.png"]
+    + [f"{verb} --out X" for verb in ("reconstruct vae IN", "edit vae IN --towards 7", "cluster vae IN")]
+    + ["project dcgan IN --out X.npz", "compress vae IN --out X.glz"],
+)
+def test_a_place_where_nothing_can_be_written_is_refused_at_once(
+    command: str, runs: Path, photos: Path, tmp_path: Path, genlab: Command
+) -> None:
+    (tmp_path / "file").write_text("")
+    words = command.replace("IN", str(photos)).replace("X", str(tmp_path / "file" / "x")).split()
+    code, _, err = genlab(*words, "--root", runs)
+    assert code in (1, 2)
+    assert f"{tmp_path / 'file'}" in err.splitlines()[-1]
+    assert "Choose another place." in err.splitlines()[-1]

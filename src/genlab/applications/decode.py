@@ -19,6 +19,7 @@ from genlab.core.contract import Decodes, Encodes, HasPrior, Samples
 from genlab.core.device import device_of
 from genlab.core.errors import UsageError, suggestion
 from genlab.core.files import put, read, refuse_filled, replace, storage
+from genlab.core.interrupt import kept
 from genlab.core.modality import DataSpec
 from genlab.core.pictures import png, to_bytes
 from genlab.core.text import counted
@@ -124,11 +125,12 @@ def decode_into(
     rest = torch.tensor(missing, dtype=torch.int64)
     labels = None if codes.labels is None else codes.labels[rest]
     part = Codes([codes.names[at] for at in missing], codes.latents[rest], labels)
-    for rows, pictures in decoded(model, part, shape, progress=True) if missing else ():
-        for at, picture in zip(missing[rows], to_bytes(pictures), strict=True):
-            with storage(files[at]):
-                files[at].parent.mkdir(parents=True, exist_ok=True)
-            put(files[at], png(picture))
+    with kept(lambda: f"what is decoded is kept in {folder}"):
+        for rows, pictures in decoded(model, part, shape, progress=True) if missing else ():
+            for at, picture in zip(missing[rows], to_bytes(pictures), strict=True):
+                with storage(files[at]):
+                    files[at].parent.mkdir(parents=True, exist_ok=True)
+                put(files[at], png(picture))
     return len(files) - len(missing)
 
 

@@ -12,6 +12,7 @@ from genlab.applications.glz import Block, Header, read_blocks, read_header
 from genlab.applications.latent_code import Code
 from genlab.core.errors import DataError, StorageError
 from genlab.core.files import put, rename, replace, storage, sweep
+from genlab.core.interrupt import kept
 from genlab.core.modality import Modality
 from genlab.core.pictures import png, resized, to_bytes
 from genlab.data.originals import file_names, squashed_of
@@ -85,7 +86,7 @@ def decompress_each(coder: Coder, code: Code, path: Path, content: Content, into
     """
     part = into.with_name(f"{into.name}.part")
     there = _begun(part, content.digest)
-    with path.open("rb") as file, bar(progress) as shown:
+    with path.open("rb") as file, bar(progress) as shown, kept(lambda: f"what is decoded is kept in {part}"):
         task, done = shown.add_task("decompressing", total=len(content.files)), 0
         read_header(file, path)
         for number, block in enumerate(read_blocks(file, path)):

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from genlab.core.errors import DataError, UsageError
 from genlab.core.files import rename, replace, storage, sync
+from genlab.core.interrupt import first_kept, kept
 from genlab.core.text import printable
 from genlab.core.warnings import LOG
 
@@ -235,7 +236,8 @@ def writer(path: Path, header: Header, request: Mapping[str, Any]) -> Iterator[W
         found = Writer(path, part, _recovered(data))
     if found.names:
         LOG.info("%s: %d pictures were there already; going on", path, len(found.names))
-    yield found
+    with kept(lambda: first_kept(found.names, part)):
+        yield found
 
 
 def _recovered(data: Path) -> list[str]:

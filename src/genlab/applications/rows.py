@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from genlab.core.errors import DataError, GenlabError, StorageError, UsageError
 from genlab.core.files import replace, storage
+from genlab.core.interrupt import first_kept, kept
 from genlab.core.text import counted, printable
 from genlab.core.warnings import LOG
 from genlab.data.decode import reason
@@ -245,7 +246,8 @@ def rows(path: Path, columns: Sequence[str], request: Mapping[str, Any]) -> Iter
     if found.names:
         LOG.info("%s: going on after the first %d, which are there already", path, len(found.names))
     try:
-        yield found
+        with kept(lambda: first_kept(found.names, path if path.is_dir() else part)):
+            yield found
     except GenlabError as error:
         if not found.names and not isinstance(error, StorageError):
             shutil.rmtree(part, ignore_errors=True)  # nothing has been made

@@ -23,6 +23,7 @@ from genlab.applications.sample import chunks, stream
 from genlab.core.condition import Condition
 from genlab.core.errors import UsageError
 from genlab.core.files import put, read, refuse_filled, replace, storage
+from genlab.core.interrupt import kept
 from genlab.core.pictures import png, to_bytes
 
 RECORD = "samples.json"
@@ -89,9 +90,10 @@ class SampleFolder:
             missing = [row for row in rows if not whole(self.place(row, turns))]
             there += len(rows) - len(missing)
             parts += [rows] if missing else []
-        for rows, _, samples in stream(model, parts, seed, turns, progress=progress):
-            for row, picture in zip(rows, to_bytes(samples), strict=True):
-                put(self.place(row, turns), png(picture))
+        with kept(lambda: f"what is made is kept in {self.path}"):
+            for rows, _, samples in stream(model, parts, seed, turns, progress=progress):
+                for row, picture in zip(rows, to_bytes(samples), strict=True):
+                    put(self.place(row, turns), png(picture))
         return there
 
     def first(self, number: int, turns: Condition) -> Tensor:

@@ -96,8 +96,11 @@ def run(tokens: Sequence[str]) -> int:
         return _complain(_explained(error, tokens), UsageError.exit_code)
     except GenlabError as error:
         return _complain(error, error.exit_code)
-    except KeyboardInterrupt:
-        return _complain(GenlabError("interrupted"), 130)
+    except KeyboardInterrupt as interrupt:
+        kept = "; ".join(getattr(interrupt, "__notes__", ()))
+        return _complain(
+            GenlabError(f"interrupted: {kept}" if kept else "interrupted before there was a result"), 130
+        )
     except BrokenPipeError:  # the reader of the pipe has stopped
         return 1
     except OSError as error:

@@ -14,6 +14,8 @@ from genlab.core.errors import StorageError, UsageError
 
 _DRAFT = re.compile(r".+\.[0-9a-f]{8}\.new")  # a name that `replace` gives
 
+_NO_PLACE = (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EROFS)
+
 
 def expanded(path: str | os.PathLike[str]) -> Path:
     """Return a path with `~` replaced by the home folder, if there is one."""
@@ -27,6 +29,8 @@ def storage(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         next_step = "Free some space (or fix the permissions) and try again."
+        if error.errno in _NO_PLACE:
+            next_step = "Choose another place."
         raise StorageError(f"cannot write {path}: {error.strerror or error}. {next_step}") from error
 
 

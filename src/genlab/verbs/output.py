@@ -31,7 +31,21 @@ def output_of(out: File | None) -> Output:
     suffix = path.suffix.lower() if path else ""
     if suffix in (*OTHER_PICTURES, *TABLES) or (path and suffix != ".png" and path.is_file()):
         raise UsageError(f"--out {path} must be a .png for a grid, or a folder for single PNGs")
+    if path:
+        refuse_unwritable(path)
     return Output(path, None) if suffix == ".png" else Output(None, path)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a path where nothing can be written, before anything is computed.
+
+    Raises:
+        UsageError: it lies below a file, or in a folder that may not be written.
+    """
+    there = next(each for each in path.absolute().parents if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "may not be written" if there.is_dir() else "is a file"
+        raise UsageError(f"--out {path} cannot be written, because {there} {why}. Choose another place.")
 
 
 def as_rows(out: File | None, target: "Modality") -> bool:
@@ -100,4 +114,5 @@ def table_file(out: File | None, default: Path) -> Path:
     path = default if out is None else Path(out)
     if path.suffix.lower() not in TABLES:
         raise UsageError(f"--out {path} must end in {' or '.join(TABLES)}.")
+    refuse_unwritable(path)
     return path

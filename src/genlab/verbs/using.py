@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from genlab.core.errors import UsageError
 from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File
+from genlab.verbs.output import refuse_unwritable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,6 +114,8 @@ def png_file(out: File | None) -> Path | None:
     path = None if out is None else Path(out)
     if path and path.suffix.lower() != ".png":
         raise UsageError(f"--out {path} must be a .png")
+    if path:
+        refuse_unwritable(path)
     return path
 
 
