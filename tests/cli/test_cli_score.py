@@ -231,3 +231,19 @@ def test_says_if_the_model_was_trained_on_what_is_scored(tmp_path: Path, digits:
     said = "the model was trained on most of these examples"
     assert said in str(package.score(own, tmp_path / "set", by=["features"]))
     assert said not in str(package.score(own, digits[:, None], by=["features"]))
+
+
+def test_the_data_of_the_run_may_have_moved(tmp_path: Path, digits: np.ndarray) -> None:
+    for at, pixels in enumerate(digits[:30]):
+        _save(pixels, tmp_path / "before" / f"{at}.png")
+    tiny = {"width": 4, "latent": 3, "steps": 2, "size": 16, "root": tmp_path, "quiet": True}
+    run = package.train("vae", data=str(tmp_path / "before"), **tiny)
+    (tmp_path / "before").rename(tmp_path / "after")
+    with pytest.raises(DataError, match="now by --data, or give other normal examples"):
+        package.score(run, digits[30:], by=["reconstruction"], out=tmp_path / "a.csv")
+    moved = package.score(
+        run, digits[30:], by=["reconstruction"], data=str(tmp_path / "after"), out=tmp_path / "a.csv"
+    )
+    assert "training examples of the run" in str(moved)
+    with pytest.raises(UsageError, match=r"--data .*after are compared with as normal examples, but others are"):
+        package.score(run, digits[30:], normal=digits[:9], data=str(tmp_path / "after"), out=tmp_path / "b.csv")

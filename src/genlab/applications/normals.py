@@ -67,16 +67,17 @@ def most_of(names: Sequence[str], tools: Tools, modality: Modality) -> int:
     return min(MOST, max(1, NUMBERS // longest))
 
 
-def data_of_run(folder: RunFolder, spec: DataSpec) -> Source:
-    """Return the data that a run was trained on.
+def data_of_run(folder: RunFolder, spec: DataSpec, data: str | None) -> Source:
+    """Return the data that a run was trained on, which are at `data` if they have moved.
 
     Raises:
         DataError: they cannot be opened.
     """
     try:
-        return data_of(folder, spec, quiet=True)
+        return data_of(folder, spec, data, quiet=True)
     except GenlabError as error:
-        raise DataError(f"{error} Or give other normal examples to compare with: --normal FOLDER.") from None
+        ways = "Or say where they are now by --data, or give other normal examples by --normal."
+        raise DataError(f"{error} {ways}") from None
 
 
 def of_run(source: Source, most: int) -> Normals:

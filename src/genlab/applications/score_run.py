@@ -61,6 +61,7 @@ class Request:
     table: Callable[[str], Path]  # the place of the table, by the title of the examples
     weights: str  # a hash of those of the model
     step: int  # of the weights
+    data: str | None = None  # where the data of the run are now
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,13 @@ def score_run(model: nn.Module, folder: RunFolder, spec: DataSpec, request: Requ
         given = stack.enter_context(
             originals(defects.pictures if defects else examples, spec.target, label=request.label)
         )
-        source = data_of_run(folder, spec) if normal is None or _trained_on(folder, normal) else None
+        source = None
+        if normal is None or _trained_on(folder, normal, request.data):
+            source = data_of_run(folder, spec, request.data)
+        elif request.data is not None:
+            raise UsageError(
+                f"--data {request.data} are compared with as normal examples, but others are given. Leave one out."
+            )
         tools = Tools(model, _extractor(request.extractor, model, spec.target, source))
         most = most_of(request.names, tools, spec.target)
         if source:
@@ -209,12 +216,12 @@ def _sizes(done: Done, earlier: int, given: Originals) -> list[str]:
     return [f"pictures are scored at the model's {width}x{height} pixels {colour}{resized}"]
 
 
-def _trained_on(folder: RunFolder, normal: object) -> bool:
+def _trained_on(folder: RunFolder, normal: object, data: str | None) -> bool:
     """Return whether a run was trained on these normal pictures, or on the folder around them."""
     if not isinstance(normal, str | os.PathLike):
         return False
     place = Path(normal).resolve()
-    return Path(plan_of(folder).settings.data).resolve() in (place, place.parent)
+    return Path(data or plan_of(folder).settings.data).resolve() in (place, place.parent)
 
 
 def _of_training(folder: RunFolder, job: Job) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from genlab.core.errors import UsageError
 from genlab.core.text import aligned, counted
 from genlab.recipes.settings import CheckpointName, DeviceName
-from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName
+from genlab.verbs.options import RUNS, ExtractorName, File, ImagesName, RunName, SourceName
 from genlab.verbs.output import refuse_inside, refuse_source, table_file
 from genlab.verbs.result import Pictured, reasons, rejections
 from genlab.verbs.using import open_run
@@ -101,6 +101,7 @@ def score(
     heatmaps: File | None = None,
     html: File | None = None,
     out: File | None = None,
+    data: SourceName = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
     root: File = RUNS,
@@ -166,6 +167,7 @@ def score(
         place,
         opened.weights,
         opened.step,
+        data,
     )
     done = score_run(opened.model, opened.folder, opened.spec, request)
     return Scored(
