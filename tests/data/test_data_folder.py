@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from genlab.core.errors import DataError, UsageError
-from genlab.data.dataset import Source, Split
+from genlab.core.modality import DataSpec, Images
+from genlab.data.dataset import Source, Split, names_of
+from genlab.data.originals import of_split
+from genlab.runs.phases import resized
 
 Open = Callable[..., Source]
 Paint = Callable[..., Path]
@@ -44,6 +47,28 @@ def test_folders_are_classes(opened: Open, album: Path) -> None:
         assert side.labels is not None
         counts += np.bincount(side.labels, minlength=2)
     assert counts.tolist() == [10, 10]
+
+
+def test_examples_know_the_files_that_they_are_from(opened: Open, root: Path) -> None:
+    for at in range(40):
+        place = root / "ab"[at % 2] / f"{at}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.new("L", (32, 32), 6 * at).save(place)
+    (root / "a" / "20x.png").write_text("none")
+    Image.new("L", (32, 32)).save(root / "beside.png")
+    source = opened(root)
+    assert {item.path for item in source.rejected} == {"a/20x.png", "beside.png"}
+    for side in (source.train, resized(source, DataSpec(Images(1, 16, 16))).held_out):
+        names = names_of(side)
+        assert len(names) == len(side)
+        for name, shade in zip(names, all_images(side).max(axis=(1, 2, 3)).tolist(), strict=True):
+            assert (root / name).is_file()
+            assert int(Path(name).stem) * 6 == shade
+        assert [each.name for each in of_split("it", side).read({names[0]})] == list(names[1:])  # type: ignore[union-attr]
+
+
+def test_examples_that_are_from_no_file_have_positions_for_names(opened: Open) -> None:
+    assert list(names_of(opened("ring8").train))[:3] == ["0", "1", "2"]
 
 
 def test_labels_belong_to_their_images(opened: Open, root: Path) -> None:

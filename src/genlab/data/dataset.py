@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -162,6 +162,9 @@ class Dataset:
     classes: tuple[str, ...]  # names of the labels; () without labels
     fingerprint: str  # sha256 (hex) of values and labels
     target: Modality | None = None  # what the examples are; None: the shape and the type of the values say it
+    named: Callable[[], Sequence[str]] | None = field(
+        default=None, compare=False, repr=False
+    )  # names of the files
 
     def __len__(self) -> int:
         return len(self.values)
@@ -193,6 +196,12 @@ class Dataset:
         images = torch.from_numpy(as_floats(self.values[index]))
         condition = {} if self.labels is None else {"label": torch.from_numpy(self.labels[index])}
         return Batch(images, torch.from_numpy(np.array(index, dtype=np.int64)), condition)
+
+
+def names_of(split: Split) -> Sequence[str]:
+    """Return the names of examples: those of their files, or else their positions."""
+    named: Callable[[], Sequence[str]] | None = getattr(split, "named", None)
+    return named() if named else [str(at) for at in range(len(split))]
 
 
 @dataclass(frozen=True)

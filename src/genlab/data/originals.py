@@ -22,7 +22,7 @@ from genlab.core.table import Table
 from genlab.core.text import printable
 from genlab.data.archive import list_zip
 from genlab.data.arrange import by_folders
-from genlab.data.dataset import Rejected, Split
+from genlab.data.dataset import Rejected, Split, names_of
 from genlab.data.decode import decode, reason, strict
 from genlab.data.fit import Whole
 from genlab.data.idx import holds_idx
@@ -178,16 +178,17 @@ def _of_read(given: Read, modality: Modality) -> Originals:
 
 
 def of_split(title: str, split: Split) -> Originals:
-    """Return the examples of a split, whose names are their positions."""
-    names, modality = split.spec.class_names, split.spec.target
+    """Return the examples of a split; their names are those of their files, or else their positions."""
+    classes, modality = split.spec.class_names, split.spec.target
 
     def read(done: Container[str]) -> Iterator[Original]:
-        wanted = np.array([at for at in range(len(split)) if str(at) not in done], dtype=np.int64)
+        names = names_of(split)
+        wanted = np.array([at for at in range(len(split)) if names[at] not in done], dtype=np.int64)
         for start in range(0, len(wanted), at_once(modality.shape)):
             rows = wanted[start : start + at_once(modality.shape)]
-            labels = [None] * len(rows) if split.labels is None else [names[row] for row in split.labels[rows]]
+            labels = [None] * len(rows) if split.labels is None else [classes[row] for row in split.labels[rows]]
             for at, x, label in zip(rows.tolist(), split.batch(rows).x, labels, strict=True):
-                yield Original(str(at), f"{at:06d}.png", x, None, label)
+                yield Original(names[at], f"{at:06d}.png", x, None, label)
 
     return Originals(title, len(split), modality, split.fingerprint, read)
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -70,11 +70,14 @@ def _open(name: str, listing: Listing, folder: Path) -> Source:
     images: Array = np.load(folder / "images.npy", mmap_mode="r").view(np.ndarray)
     labels: IntArray | None = np.load(folder / "labels.npy") if meta["classes"] else None
     out = np.load(folder / "held_out.npy")
+    paths, left_out = [entry.path for entry in listing.entries], {path for path, _ in meta["rejected"]}
 
     def split(title: str, belongs: Array) -> Dataset:
         rows = np.flatnonzero(belongs)
         its = None if labels is None else labels[rows]
-        return Dataset(f"{name}/{title}", Subset(images, rows), its, tuple(meta["classes"]), meta[title])
+        named = partial(_names, paths, left_out, rows) if len(paths) == len(images) + len(left_out) else None
+        classes = tuple(meta["classes"])
+        return Dataset(f"{name}/{title}", Subset(images, rows), its, classes, meta[title], named=named)
 
     found = (*listing.rejected, *(Rejected(path, why) for path, why in meta["rejected"]))
     return Source(
@@ -85,6 +88,12 @@ def _open(name: str, listing: Listing, folder: Path) -> Source:
         tuple(sorted(found, key=lambda rejected: rejected.path)),
         notes=meta["notes"],
     )
+
+
+def _names(paths: Sequence[str], left_out: Container[str], rows: Array) -> list[str]:
+    """Return the names of the pictures at `rows` of those whose paths are not left out."""
+    kept = [name for name in map(printable, paths) if name not in left_out]
+    return [kept[row] for row in rows]
 
 
 def _prepare(

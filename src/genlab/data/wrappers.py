@@ -4,7 +4,7 @@ Each wraps other splits and is a split itself, so that a loader shuffles, shards
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -45,6 +45,11 @@ class Wrapper:
     def labels(self) -> IntArray | None:
         """The class of each target."""
         return self.target.labels
+
+    @property
+    def named(self) -> Callable[[], Sequence[str]] | None:
+        """The names of the files of the targets, if they are known."""
+        return getattr(self.target, "named", None)
 
     def __len__(self) -> int:
         return len(self.target)
