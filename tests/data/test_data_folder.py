@@ -56,7 +56,7 @@ def test_examples_know_the_files_that_they_are_from(opened: Open, root: Path) ->
         Image.new("L", (32, 32), 6 * at).save(place)
     (root / "a" / "20x.png").write_text("none")
     Image.new("L", (32, 32)).save(root / "beside.png")
-    source = opened(root)
+    source = opened(root, max_rejected=0.1)
     assert {item.path for item in source.rejected} == {"a/20x.png", "beside.png"}
     for side in (source.train, resized(source, DataSpec(Images(1, 16, 16))).held_out):
         names = names_of(side)

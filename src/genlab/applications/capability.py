@@ -44,7 +44,7 @@ def need(model: nn.Module, protocol: type[P], purpose: str, suits: Suits = unaid
         model: the model.
         protocol: the capability.
         purpose: what needs it.
-        suits: what else `purpose` needs of a model with the capability.
+        suits: what else `purpose` needs of a model with the capability, if there are such presets.
 
     Raises:
         GenlabError: it lacks the protocol; the message says what the model can do, and which presets suit.
@@ -53,6 +53,7 @@ def need(model: nn.Module, protocol: type[P], purpose: str, suits: Suits = unaid
         return model
     wanted = next(name for name, known in CAPABILITIES.items() if known is protocol)
     able = suiting(model, lambda other: isinstance(other, protocol) and suits(other))
+    able = able or suiting(model, lambda other: isinstance(other, protocol))
     raise GenlabError(
         f"{purpose} needs a model that can {wanted}; this one can "
         f"{', '.join(capabilities(model)) or 'do nothing of the kind'}. Try: {', '.join(able)}."

@@ -45,7 +45,7 @@ def stylizing(model: nn.Module) -> Stylizes:
     Raises:
         GenlabError: it does not.
     """
-    return need(model, Stylizes, "stylizing without --iterations", suits=lambda _: True)
+    return need(model, Stylizes, "stylizing without --iterations")
 
 
 class ByModel:
