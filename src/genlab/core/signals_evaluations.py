@@ -52,9 +52,7 @@ EVALUATIONS: Sequence[Signal] = (
         "higher",
         "Peak signal-to-noise ratio of translations compared with the truth, in dB.",
     ),
-    Signal(
-        "restoration_l1", L1, "lower", "Mean absolute error per pixel in [-1, 1] of restored images to the originals."
-    ),
+    Signal("restoration_l1", L1, "lower", "Mean absolute error per pixel in [-1, 1] of restored images."),
     Signal(
         "psnr_y",
         PSNR,
@@ -65,7 +63,7 @@ EVALUATIONS: Sequence[Signal] = (
         "psnr_y_source",
         PSNR,
         "none",
-        "psnr_y of the sources, enlarged by bicubic interpolation if they are smaller: good if psnr_y is above it.",
+        "psnr_y of the sources, enlarged by bicubic interpolation if smaller: good if psnr_y is above it.",
     ),
     Signal(
         "cycle_l1",

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from genlab.core.signal_kinds import (
+    COLOUR_SHIFT,
     CYCLE,
     DENOISING,
     DIVERSITY,
+    GAIN,
     INDEX,
     INVERSION,
     LATENT_SCALE,
@@ -135,15 +137,15 @@ PROBES: Sequence[Signal] = (
         "psnr_gain",
         GAIN,
         "higher",
-        "PSNR of the luma of restored images, in dB, minus that of the sources, enlarged by bicubic interpolation if "
-        "they are smaller: good if above 0.",
+        "PSNR of the luma of restored images, in dB, minus that of the sources, enlarged by bicubic interpolation "
+        "if they are smaller: good if above 0.",
     ),
     Signal(
         "colour_shift",
         COLOUR_SHIFT,
         "lower",
-        "Difference of the mean colour of restored images and of the originals, in grey levels of 255; that of the "
-        "channel in which it is largest.",
+        "Difference of the mean colour of restored images and of the originals, in grey levels of 255; that of "
+        "the channel in which it is largest.",
     ),
     Signal("denoised_error", DENOISING, "lower", "Squared error after denoising, divided by that before it."),
     Signal(

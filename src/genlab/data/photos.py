@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def photos_in(path: Path, listing: Listing) -> Photos:
     return Photos(path.stem or "pictures", listing.total, listing.digest(), read)
 
 
-def _of_frames(frames: Iterator[Frame | Rejected], done: Container[str]) -> Iterator[Photo | Rejected]:
+def _of_frames(frames: Iterable[Frame | Rejected], done: Container[str]) -> Iterator[Photo | Rejected]:
     for item in frames:
         if isinstance(item, Rejected):
             yield item
@@ -141,8 +141,8 @@ def _depth(file: BinaryIO, picture: "Image.Image") -> int:
     if picture.format == "PNG":
         file.seek(_PNG_DEPTH)
         return file.read(1)[0]
-    tags = getattr(picture, "tag_v2", {})
-    return max(tags.get(_TIFF_DEPTH, (8,)))
+    depths: tuple[int, ...] = getattr(picture, "tag_v2", {}).get(_TIFF_DEPTH, (8,))
+    return max(depths)
 
 
 def _without_alpha(picture: "Image.Image") -> "tuple[Picture | None, Image.Image]":
