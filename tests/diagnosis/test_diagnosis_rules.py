@@ -118,6 +118,16 @@ CYCLEGAN: Mapping[str, Signal] = {
     "cycle_error_noisy": 0.13,
     "checkerboard": lambda step: 0.5 + 30 * math.exp(-step / 20),
 }
+RESTORER: Mapping[str, Signal] = {
+    "loss": lambda step: 0.02 + 0.02 * math.exp(-step / 100),
+    "gradient_norm": 0.1,
+    "restorer_update_ratio": 1e-3,
+    "sample_sharpness": 0.6,
+    "psnr_gain": lambda step: 1.5 - 2 * math.exp(-step / 50),
+    "colour_shift": lambda step: 0.5 + 8 * math.exp(-step / 50),
+    "data_wait_fraction": 0.0,
+    "criterion": lambda step: 0.05 + 0.03 * math.exp(-step / 200),
+}
 HEALTHY = {
     "cyclegan": CYCLEGAN,
     "gan": GAN,
@@ -125,6 +135,7 @@ HEALTHY = {
     "autoencoder": AUTOENCODER,
     "diffusion": DIFFUSION,
     "flow": FLOW,
+    "restoration": RESTORER,
 }
 FACTS = {
     "images": 6e4,
@@ -195,6 +206,8 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "domain-ignored": ("cyclegan", {"label_effect": 0.01}, {}),
     "hidden-cycle": ("cyclegan", {"cycle_error_noisy": late(0.15, 0.5)}, {}),
     "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
+    "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
+    "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
 }
 
 

@@ -252,7 +252,7 @@ def _likelihood(recipe: Recipe) -> str:
 
 def _name(request: Request, choice: Choice, pictures: Pictures | None) -> str:
     """Return the file name for a request, unique for it, for the pictures and for the version of the measures."""
-    own = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
+    own: list[Any] = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
     own += [] if pictures is None else [pictures.listing.digest()]
     which, step = choice.name, choice.step
     text = json.dumps([asdict(request), which, step, __version__, _MEASURES, *own], sort_keys=True)

@@ -73,13 +73,13 @@ def figures_of(
             for name, value in _measures(images, some.truth, border_of(scale), native).items():
                 values[name].append(value.double())
     for name in ours:
-        values, theirs = torch.cat(ours[name]), torch.cat(floors[name])
-        gain, error = mean_of(values - theirs)
+        all_ours, all_floors = torch.cat(ours[name]), torch.cat(floors[name])
+        gain, error = mean_of(all_ours - all_floors)
         own = perceptual_stamp(native) if native and "[" in name else stamp(channels, border_of(scale))
         better: Better = "lower" if "[" in name else "higher"
-        floor = float(theirs.mean())
+        floor = float(all_floors.mean())
         note = f"{floor:.4g} {baseline_name(scale)}, {gain:+.3g} ± {error:.2g}"
-        yield Figure(name, *mean_of(values), better, {**own, **protocol}, note, floor)
+        yield Figure(name, *mean_of(all_ours), better, {**own, **protocol}, note, floor)
 
 
 def _measures(made: Tensor, truth: Tensor, border: int, extractor: Extractor | None) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from genlab.applications.denoise_files import SHOWN, SIDE, Truths, middle, write_png
@@ -121,6 +120,8 @@ def _without_hidden(photo: Photo) -> Picture:
 
     Colours that cannot be seen would spread into those that can.
     """
+    from scipy.ndimage import distance_transform_edt  # takes a quarter of a second
+
     if photo.alpha is None or photo.alpha.all() or not photo.alpha.any():
         return photo.pixels
     rows, columns = distance_transform_edt(photo.alpha[..., 0] == 0, return_distances=False, return_indices=True)

@@ -63,7 +63,8 @@ EVALUATIONS: Sequence[Signal] = (
         "psnr_y_source",
         PSNR,
         "none",
-        "psnr_y of the sources, enlarged by bicubic interpolation if smaller: good if psnr_y is above it.",
+        "PSNR of the luma of the sources, enlarged by bicubic interpolation if they are smaller: good if psnr_y "
+        "is above it.",
     ),
     Signal(
         "cycle_l1",
