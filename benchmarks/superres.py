@@ -54,8 +54,8 @@ def bicubic(runs: Path) -> dict[str, float]:
         truth = whole.crop((0, 0, width, height))
         small = truth.resize((width // SCALE, height // SCALE), Image.Resampling.BICUBIC)
         made = small.resize((width, height), Image.Resampling.BICUBIC)
-        both = (_images(np.asarray(picture)) for picture in (made, truth))
-        for name, value in likeness(*both, SCALE).items():
+        ours, theirs = (_images(np.asarray(picture)) for picture in (made, truth))
+        for name, value in likeness(ours, theirs, SCALE).items():
             found.setdefault(name, []).append(value.item())
     return {name: float(np.mean(values)) for name, values in found.items()}
 

@@ -13,7 +13,7 @@ import genlab
 from genlab.diagnosis.doctor import RULES, Doctor, _examined_steps, examine, examine_all
 from genlab.diagnosis.finding import Change, Evidence, Finding
 from genlab.diagnosis.history import History
-from genlab.diagnosis.rule import ADVERSARIAL, TRANSLATION, Context
+from genlab.diagnosis.rule import ADVERSARIAL, RESTORATION, TRANSLATION, Context
 from genlab.objectives.adversarial import AdversarialLoss
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
@@ -515,7 +515,7 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
-ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow")
+ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow", *RESTORATION)
 HEADINGS = {
     ALL: "In any training",
     ADVERSARIAL: "In GANs",
@@ -524,6 +524,7 @@ HEADINGS = {
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
+    RESTORATION: "In restoration",
 }
 
 
