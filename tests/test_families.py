@@ -28,6 +28,7 @@ from genlab.core.contract import (
     HasPrior,
     Reconstructs,
     Resamples,
+    Restores,
     Samples,
     SamplesInSteps,
     SplitsBound,
@@ -35,6 +36,7 @@ from genlab.core.contract import (
     Training,
     TranslatesBack,
     capabilities,
+    restores_whole,
 )
 from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Modality
@@ -400,6 +402,18 @@ def _discriminates(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert torch.equal(once, again)
 
 
+def _restores(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Restores)
+    given = batch.condition_for(model.conditions)
+    made = model.restore(given)
+    assert made.shape == batch.x.shape
+    assert made.abs().max() <= 1
+    if restores_whole(model):
+        height, width = made.shape[2:]
+        part = model.restore({name: value[..., :3, :] for name, value in given.items()})
+        assert part.shape[2:] == (3 * height // given["source"].shape[2], width)
+
+
 def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Stylizes)
     source, style = batch.condition["source"], batch.condition["style"]
@@ -422,6 +436,7 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "draw denoised examples": _draws_denoised,
     "bound the likelihood": _bounds,
     "split the bound": _splits,
+    "restore": _restores,
     "tell real examples from generated ones": _discriminates,
     "stylize": _stylizes,
 }

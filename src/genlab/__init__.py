@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from genlab.verbs.recipes import recipes
     from genlab.verbs.reconstruct import reconstruct
     from genlab.verbs.report import report
+    from genlab.verbs.restore import restore
     from genlab.verbs.resume import resume
     from genlab.verbs.rm import rm
     from genlab.verbs.runs import runs
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from genlab.verbs.stylize import stylize
     from genlab.verbs.train import train
     from genlab.verbs.translate import translate
+    from genlab.verbs.upscale import upscale
 
 logging.getLogger("genlab").addHandler(logging.NullHandler())  # the program decides where messages go
 
@@ -137,6 +139,7 @@ __all__ = [
     "recipes",
     "reconstruct",
     "report",
+    "restore",
     "resume",
     "rm",
     "runs",
@@ -145,6 +148,7 @@ __all__ = [
     "stylize",
     "train",
     "translate",
+    "upscale",
 ]
 ROOMS = ("bench", "data", "recipes", "runs")  # packages with the name of a verb
 

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-import uses
+import tasks
 import uses_augmentation
 from genlab.bench.page import Row, Section
 
 
 def test_the_overview_names_the_aims_that_are_missed() -> None:
     rows = [Row("PSNR", 20.0, "dB", least=22.0), Row("SSIM", 0.9, "", least=0.8), Row("noise", 1.0, "")]
-    assert "| Denoising | 1 of 2 | PSNR |" in uses.overview([Section("Denoising", "", rows)])
+    assert "| Denoising | 1 of 2 | PSNR |" in tasks.overview([Section("Denoising", "", rows)])
 
 
 @pytest.mark.parametrize(("generated", "met"), [(0.55, True), (0.45, False)])

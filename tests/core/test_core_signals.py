@@ -30,6 +30,7 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("cut", {**PAIRS, "size": 32, "width": 4, "pairs": "unaligned"}),
     ("stargan", {**DIGITS, "width": 4, "blocks": 1}),
     ("style-transfer", {"data": "paired-digits", "size": 16, "width": 4}),
+    ("edsr", {**DIGITS, "width": 4, "blocks": 1}),
     ("glow", {**DIGITS, "width": 4, "flow_steps": 1}),
     (
         "ddpm",

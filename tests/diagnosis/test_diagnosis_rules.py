@@ -13,7 +13,7 @@ import genlab
 from genlab.diagnosis.doctor import RULES, Doctor, _examined_steps, examine, examine_all
 from genlab.diagnosis.finding import Change, Evidence, Finding
 from genlab.diagnosis.history import History
-from genlab.diagnosis.rule import ADVERSARIAL, TRANSLATION, Context
+from genlab.diagnosis.rule import ADVERSARIAL, RESTORATION, TRANSLATION, Context
 from genlab.objectives.adversarial import AdversarialLoss
 from genlab.recipes.gan import GANRecipe
 from genlab.recipes.presets import PRESETS
@@ -118,6 +118,16 @@ CYCLEGAN: Mapping[str, Signal] = {
     "cycle_error_noisy": 0.13,
     "checkerboard": lambda step: 0.5 + 30 * math.exp(-step / 20),
 }
+RESTORER: Mapping[str, Signal] = {
+    "loss": lambda step: 0.02 + 0.02 * math.exp(-step / 100),
+    "gradient_norm": 0.1,
+    "restorer_update_ratio": 1e-3,
+    "sample_sharpness": 0.6,
+    "psnr_gain": lambda step: 1.5 - 2 * math.exp(-step / 50),
+    "colour_shift": lambda step: 0.5 + 8 * math.exp(-step / 50),
+    "data_wait_fraction": 0.0,
+    "criterion": lambda step: 0.05 + 0.03 * math.exp(-step / 200),
+}
 HEALTHY = {
     "cyclegan": CYCLEGAN,
     "gan": GAN,
@@ -125,6 +135,7 @@ HEALTHY = {
     "autoencoder": AUTOENCODER,
     "diffusion": DIFFUSION,
     "flow": FLOW,
+    "restoration": RESTORER,
 }
 FACTS = {
     "images": 6e4,
@@ -195,6 +206,8 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "domain-ignored": ("cyclegan", {"label_effect": 0.01}, {}),
     "hidden-cycle": ("cyclegan", {"cycle_error_noisy": late(0.15, 0.5)}, {}),
     "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
+    "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
+    "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
 }
 
 
@@ -502,7 +515,7 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
-ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow")
+ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow", *RESTORATION)
 HEADINGS = {
     ALL: "In any training",
     ADVERSARIAL: "In GANs",
@@ -511,6 +524,7 @@ HEADINGS = {
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
+    RESTORATION: "In restoration",
 }
 
 

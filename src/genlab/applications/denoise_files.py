@@ -61,8 +61,8 @@ class Truths:
             return torch.from_numpy(as_floats(decode(file, None, self.channels).array))
 
 
-def truths(path: Path, modality: Modality, noisy: Originals) -> Truths:
-    """Return the clean pictures at `path`.
+def truths(path: Path, modality: Modality, count: int) -> Truths:
+    """Return the clean pictures at `path` of `count` noisy ones.
 
     Raises:
         UsageError: there is nothing at the path, or two pictures have one name.
@@ -77,7 +77,7 @@ def truths(path: Path, modality: Modality, noisy: Originals) -> Truths:
         raise UsageError(
             f"two pictures in {path} are called {_stem(twice)}, so the truth is not clear. Keep one of them."
         )
-    return Truths(listing, modality.shape[0], places, only=noisy.count == len(names) == 1)
+    return Truths(listing, modality.shape[0], places, only=count == len(names) == 1)
 
 
 def _stem(name: str) -> str:
@@ -161,7 +161,7 @@ def denoise_each(task: Task, given: Originals, rows: Rows, *, progress: bool) ->
             opened = [task.noisy(original) for original in chunk]
             values = []
             for original, noisy, made in zip(chunk, opened, task.by(opened), strict=True):
-                _write(task.into / original.file, made)
+                write_png(task.into / original.file, png(made))
                 found = task.clean(original)
                 done.unmatched += [Rejected(noisy.name, found)] if isinstance(found, str) else []
                 clean = found if isinstance(found, Tensor) else None
@@ -170,7 +170,7 @@ def denoise_each(task: Task, given: Originals, rows: Rows, *, progress: bool) ->
                 values.append([noisy.sigma, *_measured(noisy, pictures, clean)][: len(rows.columns)])
                 if len(done.shown) < SHOWN:
                     truth = {} if clean is None else {"clean": _picture(clean)}
-                    done.shown.append({name: _middle(each) for name, each in (pictures | truth).items()})
+                    done.shown.append({name: middle(each) for name, each in (pictures | truth).items()})
             names, labels = [each.name for each in chunk], [each.label for each in chunk]
             rows.add(names, labels, np.array(values, np.float32))
             shown.update(count, completed=len(rows.names) + len(done.rejected))
@@ -218,7 +218,7 @@ def _picture(pixels: Tensor) -> Picture:
     return picture
 
 
-def _middle(picture: Picture) -> Picture:
+def middle(picture: Picture) -> Picture:
     """Return the middle of a picture, enlarged by a whole number if a heading would not fit above it."""
     top, left = (max(0, length - SIDE) // 2 for length in picture.shape[:2])
     times = -(-HEADING // picture.shape[1])
@@ -241,7 +241,8 @@ def _count(done: Done, noisy: Noisy, tile: Sequence[int]) -> None:
     done.smaller += height < tile[0] or width < tile[1]
 
 
-def _write(path: Path, picture: Picture) -> None:
+def write_png(path: Path, data: bytes) -> None:
+    """Write an encoded picture, in a folder that is made if it is missing."""
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    put(path, png(picture))
+    put(path, data)

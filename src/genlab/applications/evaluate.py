@@ -6,12 +6,17 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from torch import nn
+
 from genlab.applications.measurement import Measurement
 from genlab.applications.measures import evaluate_model
+from genlab.applications.restore import ByModel
+from genlab.applications.restore_set import Pictures, PictureSet, pictures_at, restored_figures, restores_pictures
 from genlab.applications.subject import Pixels, Subject
 from genlab.core import device as devices
 from genlab.core.condition import SOURCE
@@ -21,10 +26,12 @@ from genlab.core.errors import UsageError
 from genlab.core.files import read, replace, storage
 from genlab.core.parts import registered
 from genlab.data.dataset import Source
+from genlab.data.degradations import chain
 from genlab.metrics.extractors.resize import Resize
 from genlab.metrics.figures import Figure
 from genlab.recipes.fields import values_of
 from genlab.recipes.recipe import Recipe
+from genlab.recipes.resolve import Plan
 from genlab.recipes.settings import CheckpointName
 from genlab.recipes.vae import VAERecipe
 from genlab.runs.data import open_recorded
@@ -32,14 +39,14 @@ from genlab.runs.extractors import find_extractor
 from genlab.runs.load import load_model, log_checkpoint, precision
 from genlab.runs.phases import resized
 from genlab.runs.recorded import plan_of, spec_of
-from genlab.training.choice import choose
+from genlab.training.choice import Choice, choose
 from genlab.training.run_folder import RunFolder
 from genlab.version import __version__
 
 Split = Literal["held-out", "train", "all"]
 MOST_STORED = 1 << 24  # bytes of a stored evaluation
 MOST = 10_000  # samples of a model, and real images, by default
-_MEASURES = 3  # increase it when the same request would give other figures
+_MEASURES = 4  # increase it when the same request would give other figures
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,16 @@ def evaluate_run(
     """Evaluate a run's model in all that it can do, and store the result in the run's folder `evaluations`.
 
     If the same request for the same checkpoint has a stored result, return that, unless `again`. `data` names the
-    run's data if they are at another place now.
+    run's data if they are at another place now; or, of a model that restores pictures, any pictures, on which it
+    is evaluated as they are, whole.
 
     Raises:
         GenlabError: no checkpoint, data that changed since training, an unknown extractor, or too few images.
     """
     if request.split == "all":
         raise UsageError("a run is evaluated on held-out or on training examples: --split held-out or train")
-    request = dataclasses.replace(request, split=request.split or "held-out", samples=request.samples or MOST)
+    if not restores_pictures(plan_of(folder).recipe, data):
+        request = dataclasses.replace(request, split=request.split or "held-out", samples=request.samples or MOST)
     with process_group(devices.find_device(device)) as shard:
         return _evaluate_run(folder, request, device, data, again=again, progress=progress and shard.rank == 0)
 
@@ -96,37 +105,49 @@ def _evaluate_run(
 ) -> Measurement:
     began = time.monotonic()
     choice = choose(folder, request.checkpoint)
-    which, step = choice.name, choice.step
     if current_shard().rank == 0:
         log_checkpoint(folder, choice)
-    path = folder.evaluations / f"{_name(request, which, step)}.json"
-    known = None if again else _read(path)
-    barrier()  # all processes have read before the first one writes
-    if known and data is None:
-        return known
-    where = devices.find_device(device)
     plan = plan_of(folder).sampled(request.sampling)
-    source = open_recorded(folder, plan.settings, data, quiet=not progress)
-    if known:
-        return known
-    source = resized(source, spec_of(folder, step))
-    model = load_model(folder, which, device, request.sampling)
-    extractor = None
+    with ExitStack() as opened:
+        pictures = None
+        if data is not None and restores_pictures(plan.recipe, data):
+            pictures = opened.enter_context(pictures_at(Path(data)))
+        path = folder.evaluations / f"{_name(request, choice, pictures)}.json"
+        known = None if again else _read(path)
+        barrier()  # all processes have read before the first one writes
+        if known and (data is None or pictures):
+            return known
+        if pictures:
+            figures = _of_pictures(folder, request, device, choice, plan, pictures, progress=progress)
+        else:
+            source = open_recorded(folder, plan.settings, data, quiet=not progress)
+            if known:
+                return known
+            figures = _of_data(folder, request, device, choice, plan, source, progress=progress)
+    result = Measurement(
+        f"{folder.path.name} ({choice.name}, step {choice.step:,})", figures, time.monotonic() - began
+    )
+    if current_shard().rank == 0:
+        with storage(path):
+            path.parent.mkdir(exist_ok=True)
+        replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
+    barrier()
+    return result
+
+
+def _of_data(
+    folder: RunFolder, request: Request, device: str, choice: Choice, plan: Plan, source: Source, *, progress: bool
+) -> list[Figure]:
+    """Return the figures of a run's model on its own data."""
+    source = resized(source, spec_of(folder, choice.step))
+    model = load_model(folder, choice.name, device, request.sampling)
+    extractor, where = None, devices.find_device(device)
     if isinstance(model, Samples) and source.train.spec.target.spatial == 2:
         extractor = find_extractor(request.extractor, where, source, resize=request.resize, progress=progress)
     assert request.split
-    stamp = {
-        "data": _identity(source, request.split),
-        "checkpoint": f"{which}, step {step}",
-        "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
-        "model_precision": precision(model),
-        **{
-            f"model_{name}": value
-            for name, value in values_of(plan.recipe).items()
-            if name in plan.recipe.of_sampling and value is not None
-        },
-    }
     assert request.samples
+    stamp = {"data": _identity(source, request.split), **_stamp(model, choice, plan)}
+    stamp |= {"degraded": source.notes["degraded"]} if "degraded" in source.notes else {}
     subject = Subject(
         model,
         source,
@@ -139,14 +160,50 @@ def _evaluate_run(
         _likelihood(plan.recipe),
         progress,
     )
-    figures = evaluate_model(subject)
-    result = Measurement(f"{folder.path.name} ({which}, step {step:,})", figures, time.monotonic() - began)
-    if current_shard().rank == 0:
-        with storage(path):
-            path.parent.mkdir(exist_ok=True)
-        replace(path, json.dumps({"request": asdict(request), **result.values()}, indent=1).encode())
-    barrier()
-    return result
+    return evaluate_model(subject)
+
+
+def _of_pictures(
+    folder: RunFolder,
+    request: Request,
+    device: str,
+    choice: Choice,
+    plan: Plan,
+    given: Pictures,
+    *,
+    progress: bool,
+) -> list[Figure]:
+    """Return the figures of a run's model on whole pictures, which are degraded as those of its training."""
+    if request.split == "train":
+        raise UsageError(
+            f"--split train is of the run's own data, not of the pictures at {given.path}. Leave it out."
+        )
+    model = load_model(folder, choice.name, device, request.sampling)
+    by = ByModel(model, spec_of(folder, choice.step))
+    extractor = find_extractor(request.extractor, devices.find_device(device), progress=progress)
+    words = plan.recipe.degradations
+    degraded = PictureSet(given.listing, by, chain(words), request.samples, request.seed, progress)
+    stamp = {
+        "degraded": " ".join(words),
+        "seed": request.seed,
+        **_stamp(model, choice, plan),
+        "genlab": __version__,
+    }
+    return restored_figures(degraded, extractor, given.path, stamp)
+
+
+def _stamp(model: nn.Module, choice: Choice, plan: Plan) -> dict[str, Any]:
+    """Return what a protocol says of the model."""
+    return {
+        "checkpoint": f"{choice.name}, step {choice.step}",
+        "model_weights": f"averaged, {plan.recipe.ema:g}" if plan.recipe.ema else "raw",
+        "model_precision": precision(model),
+        **{
+            f"model_{name}": value
+            for name, value in values_of(plan.recipe).items()
+            if name in plan.recipe.of_sampling and value is not None
+        },
+    }
 
 
 def _identity(source: Source, split: Split) -> str:
@@ -194,9 +251,11 @@ def _likelihood(recipe: Recipe) -> str:
     return "normalised"
 
 
-def _name(request: Request, which: str, step: int) -> str:
-    """Return the file name for a request, unique for the request, the version of the measures and own ones."""
-    own = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
+def _name(request: Request, choice: Choice, pictures: Pictures | None) -> str:
+    """Return the file name for a request, unique for it, for the pictures and for the version of the measures."""
+    own: list[Any] = [part.record() for kind in ("metric", "extractor") for part in registered(kind).values()]
+    own += [] if pictures is None else [pictures.listing.digest()]
+    which, step = choice.name, choice.step
     text = json.dumps([asdict(request), which, step, __version__, _MEASURES, *own], sort_keys=True)
     kind = re.sub(r"[^a-z0-9]+", "-", request.extractor.lower()).strip("-")[:32]
     return f"{which}-{step:06d}-{kind}-{request.samples}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genlab.applications.likelihoods import likelihood_bound, split_bound
+from genlab.applications.restorations import restoration_fidelity
 from genlab.applications.sample import batches
 from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, sources_of
 from genlab.applications.tables import rows_like_real
@@ -31,9 +32,11 @@ from genlab.core.contract import (
     Evaluator,
     HasPrior,
     Reconstructs,
+    Restores,
     Samples,
     SplitsBound,
     TranslatesBack,
+    restores_whole,
 )
 from genlab.core.device import device_of
 from genlab.core.modality import Modality
@@ -72,7 +75,7 @@ def mode_coverage(subject: Subject) -> Iterator[Figure]:
 def sample_quality(subject: Subject) -> Iterator[Figure]:
     """Yield the figures that compare samples with real and with training examples in an extractor's features."""
     model, extractor, samples, real = subject.model, subject.extractor, subject.samples, subject.real
-    if extractor is None:
+    if extractor is None or restores_whole(model):
         return
     index, chunk = random_rows(len(real), samples), at_once(real.spec.target.shape)
     if translates(subject):
@@ -189,6 +192,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Samples,), mode_coverage),
     Evaluator((Samples,), paired_error),
     Evaluator((Samples,), translation_fidelity),
+    Evaluator((Restores,), restoration_fidelity),
     Evaluator((Samples,), domain_accuracy),
     Evaluator((Samples, TranslatesBack), cycle_error),
     Evaluator((Samples,), sample_quality),

@@ -15,6 +15,7 @@ from genlab.applications.sample import chunks, sample_rows
 from genlab.applications.subject import Subject, has_windows, mean_of, protocol_of, rows_of
 from genlab.core.batch import Batch, at_once
 from genlab.core.condition import SOURCE, SOURCE_LABEL, required_conditions
+from genlab.core.contract import restores_whole
 from genlab.core.device import device_of
 from genlab.data.dataset import IntArray
 from genlab.metrics import similarity
@@ -61,7 +62,7 @@ def paired_error(subject: Subject) -> Iterator[Figure]:
 @torch.no_grad()
 def translation_fidelity(subject: Subject) -> Iterator[Figure]:
     """Yield how near translations are to their truth, beside how near their sources are."""
-    if not translates(subject) or not subject.real.spec.aligned:
+    if not translates(subject) or not subject.real.spec.aligned or restores_whole(subject.model):
         return
     measures, extractor = _measures_of_pairs(subject), subject.extractor
     count = min(PAIRS, len(subject.real), subject.samples)

@@ -21,6 +21,7 @@ class Row:
     unit: str
     least: float | None = None
     most: float | None = None
+    digits: int = 3  # that are shown
 
     @property
     def middle(self) -> float:
@@ -37,9 +38,9 @@ class Row:
         """Return the row as text: figure, median, range, unit, aim."""
         spread = f"{number(self.value.low)} – {number(self.value.high)}" if isinstance(self.value, Spread) else ""
         bounds = (("≥", self.least), ("≤", self.most))
-        aims = [f"{sign} {number(bound)}" for sign, bound in bounds if bound is not None]
+        aims = [f"{sign} {number(bound, self.digits)}" for sign, bound in bounds if bound is not None]
         aim = f"{', '.join(aims)}: {'met' if self.met else '**missed**'}" if aims else ""
-        return self.what, number(self.middle), spread, self.unit, aim
+        return self.what, number(self.middle, self.digits), spread, self.unit, aim
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Section:
         return f"## {self.title}\n\n{self.method}\n\n{head}\n{table}\n"
 
 
-def number(value: float) -> str:
-    """Return `value` with three significant digits, or as a whole number from 100 on."""
-    return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.3g}"
+def number(value: float, digits: int = 3) -> str:
+    """Return `value` with some significant digits, or as a whole number from 100 on."""
+    return f"{value:,.0f}" if abs(value) >= 99.5 else f"{value:.{digits}g}"
 
 
 def machine() -> dict[str, str]:

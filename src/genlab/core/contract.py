@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch
-from genlab.core.condition import NONE, Condition
+from genlab.core.condition import MASK, NONE, Condition
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 
@@ -231,6 +231,20 @@ class DrawsDenoised(Protocol):
 
 
 @runtime_checkable
+class Restores(Protocol):
+    """Restores degraded images of any size; it may enlarge them by a whole number."""
+
+    @property
+    def conditions(self) -> Mapping[str, Modality]:
+        """What it restores images from: their "source", and a "mask" if parts of it are missing."""
+        ...
+
+    def restore(self, condition: Condition) -> Tensor:
+        """Return the restored images (B, C, sH, sW) in [-1, 1] of sources (B, C, H, W)."""
+        ...
+
+
+@runtime_checkable
 class Discriminates(Protocol):
     """Tells real examples from generated ones."""
 
@@ -281,6 +295,7 @@ CAPABILITIES: Mapping[str, type] = {
     "corrupt": Corrupts,
     "denoise": Denoises,
     "draw denoised examples": DrawsDenoised,
+    "restore": Restores,
     "bound the likelihood": BoundsLikelihood,
     "split the bound": SplitsBound,
     "tell real examples from generated ones": Discriminates,
@@ -300,6 +315,11 @@ class Evaluator:
         """Whether `model` has the required capabilities, and none that rules the measure out."""
         able = all(isinstance(model, capability) for capability in self.requires)
         return able and not any(isinstance(model, capability) for capability in self.without)
+
+
+def restores_whole(model: nn.Module) -> bool:
+    """Whether `model` restores whole images, not holes in images that are known otherwise."""
+    return isinstance(model, Restores) and MASK not in model.conditions
 
 
 def capabilities(model: nn.Module) -> list[str]:

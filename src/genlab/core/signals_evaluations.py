@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from genlab.core.signal_kinds import AUROC, BITS, BOUND, CRITERION, FD, L1, MSE, TRANSFER, Kind, Signal
+from genlab.core.signal_kinds import AUROC, BITS, BOUND, CRITERION, FD, L1, MSE, PSNR, TRANSFER, Kind, Signal
 
 EVALUATIONS: Sequence[Signal] = (
     # Evaluations, on held-out images with the published weights and the same noise each time.
@@ -48,9 +48,23 @@ EVALUATIONS: Sequence[Signal] = (
     ),
     Signal(
         "translation_psnr",
-        Kind("PSNR", group="evaluation"),
+        PSNR,
         "higher",
         "Peak signal-to-noise ratio of translations compared with the truth, in dB.",
+    ),
+    Signal("restoration_l1", L1, "lower", "Mean absolute error per pixel in [-1, 1] of restored images."),
+    Signal(
+        "psnr_y",
+        PSNR,
+        "higher",
+        "Peak signal-to-noise ratio of the luma of restored images compared with the originals, in dB.",
+    ),
+    Signal(
+        "psnr_y_source",
+        PSNR,
+        "none",
+        "PSNR of the luma of the sources, enlarged by bicubic interpolation if they are smaller: good if psnr_y "
+        "is above it.",
     ),
     Signal(
         "cycle_l1",

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from genlab.core.signal_kinds import (
+    COLOUR_SHIFT,
     CYCLE,
     DENOISING,
     DIVERSITY,
+    GAIN,
     INDEX,
     INVERSION,
     LATENT_SCALE,
@@ -130,6 +132,20 @@ PROBES: Sequence[Signal] = (
         R2,
         "higher",
         "R² of the reconstructions of held-out images: 0 for the mean image, 1 for perfect ones.",
+    ),
+    Signal(
+        "psnr_gain",
+        GAIN,
+        "higher",
+        "PSNR of the luma of restored images, in dB, minus that of the sources, enlarged by bicubic interpolation "
+        "if they are smaller: good if above 0.",
+    ),
+    Signal(
+        "colour_shift",
+        COLOUR_SHIFT,
+        "lower",
+        "Difference of the mean colour of restored images and of the originals, in grey levels of 255; that of "
+        "the channel in which it is largest.",
     ),
     Signal("denoised_error", DENOISING, "lower", "Squared error after denoising, divided by that before it."),
     Signal(

@@ -27,7 +27,7 @@ MOST_FRAMES = 2**28  # bytes of all frames of a GIF, which are decoded at once
 _SHOWN = 200  # characters of a reason: some libraries quote what they read
 _STRIP = 2**20  # pixels of a large picture that are converted at a time
 _HALF, _WORD = 128, 257  # 16-bit values are divided by 257, rounded
-_GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})
+GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"})  # pixel types without colour
 _WORDS = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
@@ -54,7 +54,7 @@ def strict() -> Iterator[None]:
 def read_header(file: BinaryIO) -> Header:
     """Return the header of an image file; raises what Pillow raises if it is not one."""
     with _open(file) as picture:
-        return Header(picture.width, picture.height, picture.mode in _GREY)
+        return Header(picture.width, picture.height, picture.mode in GREY)
 
 
 class Decoded(NamedTuple):
@@ -69,25 +69,35 @@ def decode(file: BinaryIO, size: Size | None, channels: int, *, halves: bool = F
 
     With `halves`, the left and the right half are brought to that size, each by itself.
     """
+    least = 2 * max(sides(size)) if size else None
+    with upright(file, least) as (picture, own):
+        plain, size = to_bytes(picture), size or Whole(*own)
+        if not halves:
+            return Decoded(fit(plain, size, channels), own)
+        return Decoded(np.concatenate([fit(half, size, channels) for half in _halves(plain)]), own)
+
+
+@contextmanager
+def upright(file: BinaryIO, least: int | None = None) -> "Iterator[tuple[Image.Image, tuple[int, int]]]":
+    """Yield a decoded image file as it is shown, with its height and width; its memory is held in the context.
+
+    A JPEG is decoded at a lower resolution if its sides are `least` then, or longer. Raises what Pillow raises, or
+    ValueError.
+    """
     from PIL import ImageOps
 
     with _open(file) as picture:
         width, height = picture.size
         pixels = width * height
-        if size and picture.format in ("JPEG", "MPO"):
-            least = 2 * max(sides(size))
-            picture.draft(None, (least, least))  # decodes at a lower resolution, but not below this
+        if least and picture.format in ("JPEG", "MPO"):
+            picture.draft(None, (least, least))
             if not picture.info.get("progressive"):  # libjpeg keeps the whole of one that is
                 pixels = picture.width * picture.height
         with _PIXELS.held(_BYTES * pixels * (2 if picture.format in MEGAPIXELS else 1)):
             libtiff.load(picture)
             stored = picture.size
             ImageOps.exif_transpose(picture, in_place=True)
-            own = (height, width) if picture.size == stored else (width, height)
-            plain, size = to_bytes(picture), size or Whole(*own)
-            if not halves:
-                return Decoded(fit(plain, size, channels), own)
-            return Decoded(np.concatenate([fit(half, size, channels) for half in _halves(plain)]), own)
+            yield picture, (height, width) if picture.size == stored else (width, height)
 
 
 def _halves(picture: "Image.Image") -> "list[Image.Image]":
@@ -146,10 +156,10 @@ def to_bytes(picture: "Image.Image") -> "Image.Image":
     if picture.mode == "F":
         raise ValueError("float pixels, whose range is unknown")
     if picture.has_transparency_data:
-        return _by_strips(picture, "L" if picture.mode in _GREY else "RGB", _on_white)
+        return _by_strips(picture, "L" if picture.mode in GREY else "RGB", _on_white)
     if picture.mode == "LAB":
         return _from_lab(picture)
-    return picture.convert("L" if picture.mode in _GREY else "RGB")
+    return picture.convert("L" if picture.mode in GREY else "RGB")
 
 
 def _open(file: BinaryIO) -> "Image.Image":
@@ -218,7 +228,7 @@ def _from_words(picture: "Image.Image") -> "Image.Image":
 def _on_white(picture: "Image.Image") -> "Image.Image":
     from PIL import Image
 
-    grey = picture.mode in _GREY
+    grey = picture.mode in GREY
     front = picture.convert("RGBA")
     white = Image.new("RGBA", front.size, "white")
     return Image.alpha_composite(white, front).convert("L" if grey else "RGB")

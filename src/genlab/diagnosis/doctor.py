@@ -14,6 +14,7 @@ from genlab.diagnosis import (
     diffusion_rules,
     flow_rules,
     general_rules,
+    restoration_rules,
     translation_rules,
 )
 from genlab.diagnosis.finding import Change, Finding, Remedy, Sign
@@ -32,6 +33,7 @@ RULES: Sequence[Rule] = (
     *diffusion_rules.RULES,
     *flow_rules.RULES,
     *translation_rules.RULES,
+    *restoration_rules.RULES,
 )
 
 

@@ -128,9 +128,8 @@ FASTER = (
     Remedy([Change("lr", times=10.0)], LARGER_STEPS),
     Remedy([Change("generator_lr", times=10.0), Change("discriminator_lr", times=10.0)], LARGER_STEPS),
 )
-RATIOS = tuple(
-    f"{player}_update_ratio" for player in ("generator", "vae", "autoencoder", "denoiser", "diffusion", "flow")
-)
+TRAINED = ("generator", "vae", "autoencoder", "denoiser", "diffusion", "flow", "restorer")
+RATIOS = tuple(f"{player}_update_ratio" for player in TRAINED)
 CLIPPED = Remedy([Change("clip_norm", to=1.0)], "Gradient clipping limits the damage that one step can do.")
 
 RULES = (

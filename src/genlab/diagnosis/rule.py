@@ -14,6 +14,7 @@ LONG = 10  # values in a row for a symptom that healthy runs show for a while
 FLAT = 0.02  # relative change of a loss below which there is no progress
 TRANSLATION = ("pix2pix", "cyclegan", "cut", "stargan")  # families
 ADVERSARIAL = ("gan", *TRANSLATION)
+RESTORATION = ("restoration",)
 START = 0.05  # share of a run that is ignored, in which weights settle and samples are untrained
 
 

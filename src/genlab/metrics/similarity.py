@@ -135,15 +135,23 @@ def likeness(images: Tensor, labels: Tensor | None = None, *, pairs: int | None 
 
 def _compare(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
     """Return the means of luminance·contrast·structure, and of contrast·structure without borders, (B,) each."""
-    channels, half = one.shape[1], WINDOW // 2
-    one, two = (pad(images, (half, half, half, half), mode="reflect") for images in (one, two))
+    half = WINDOW // 2
+    luminance, contrast = windows(
+        *(pad(images, (half, half, half, half), mode="reflect") for images in (one, two))
+    )
+    inner = contrast[..., half:-half, half:-half]
+    return (luminance * contrast).flatten(1).mean(1), inner.flatten(1).mean(1)
+
+
+def windows(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+    """Return luminance and contrast·structure of each window that lies inside of images (B, C, H, W)."""
+    channels = one.shape[1]
     stacked = torch.cat([one, two, one * one, two * two, one * two], 1)
     mean_1, mean_2, square_1, square_2, cross = torch.split(_blur(stacked), channels, 1)
     spread = (square_1 - mean_1.square()).clamp(min=0) + (square_2 - mean_2.square()).clamp(min=0)
     contrast = (2 * (cross - mean_1 * mean_2) + CONTRAST) / (spread + CONTRAST)
     luminance = (2 * mean_1 * mean_2 + LUMINANCE) / (mean_1.square() + mean_2.square() + LUMINANCE)
-    inner = contrast[..., half:-half, half:-half]
-    return (luminance * contrast).flatten(1).mean(1), inner.flatten(1).mean(1)
+    return luminance, contrast
 
 
 def _blur(maps: Tensor) -> Tensor:

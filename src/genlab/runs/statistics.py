@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from genlab.core.batch import at_once
-from genlab.core.contract import BoundsLikelihood, Reconstructs, Samples
+from genlab.core.contract import BoundsLikelihood, Reconstructs, Restores, Samples
 from genlab.core.distributed import barrier, current_shard
 from genlab.core.random import derive_seed
 from genlab.data.cache import cache_folder, keep, kept
@@ -108,7 +108,7 @@ def _uses_features(plan: Plan, model: nn.Module) -> bool:
     The rule depends on the plan, not on a clock: a run evaluates in the same way on every machine.
     """
     between = plan.settings.evaluate_every * plan.recipe.batch_size
-    better = isinstance(model, BoundsLikelihood | Reconstructs)
+    better = isinstance(model, BoundsLikelihood | Reconstructs | Restores)
     return not better and plan.recipe.architecture != "mlp" and between >= MIN_IMAGES_BETWEEN
 
 

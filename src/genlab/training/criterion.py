@@ -11,7 +11,7 @@ TRUTH = "translation_l1"
 # The first of these values that an evaluation has decides which checkpoint is best. Other values never decide.
 CRITERIA = (
     *("bits_per_dimension", "negative_bound", "denoising_mse", "reconstruction_mse"),
-    *("transfer_distance", TRUTH, "fd[{extractor}]"),
+    *("transfer_distance", "restoration_l1", TRUTH, "fd[{extractor}]"),
 )
 _NOT_VALUES = ("step", "time", "event", "criterion", "images", "best", "protocol")  # of an evaluation's event
 

@@ -17,16 +17,19 @@ from genlab.core.contract import (
     Denoises,
     Evaluator,
     Reconstructs,
+    Restores,
     Samples,
     Stylizes,
     TranslatesBack,
     preview_sampling,
+    restores_whole,
 )
 from genlab.core.distributed import all_gather_object
 from genlab.core.random import generator
 from genlab.metrics.extractors.resize import as_bytes
 from genlab.metrics.figures import Figure
 from genlab.metrics.likelihood import bits_per_dimension
+from genlab.metrics.restoration import border_of, psnr_y
 from genlab.metrics.similarity import l1
 from genlab.metrics.translation import psnr_of_bytes, untranslated
 from genlab.training.criterion import TRUTH, criterion_of
@@ -89,9 +92,12 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     """Yield `fd[…]`, the Fréchet distance of samples to held-out examples in the features of an extractor.
 
     It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
-    makes fewer of them. Models that translate images also yield the figures of `Translations`, and `fd_source[…]`;
-    not between domains of which none has two examples, as all sources together are all targets.
+    makes fewer of them. Models that translate images also yield the figures of `Translations` and `fd_source[…]`;
+    not between domains of which none has two examples, as all sources together are all targets. Models that
+    restore whole images are measured only in features that somebody asked for.
     """
+    if restores_whole(model) and held_out.given is None:
+        return
     distance, batch = held_out.distance, held_out.batch
     translations = Translations(model, held_out) if translates(model, batch) else None
     with preview_sampling(model) as how:
@@ -137,7 +143,7 @@ class Translations:
     def add(self, made: Tensor, part: Batch) -> None:
         """Measure the translations of a part of the held-out examples."""
         source = part.condition[SOURCE]
-        if self.held_out.aligned:
+        if self.held_out.aligned and not restores_whole(self.model):
             self.errors[TRUTH].append(l1(made, part.x))
             self.errors["translation_psnr"].append(psnr_of_bytes(made, part.x))
             self.errors["source_l1"].append(l1(untranslated(source, part.x.shape[1:]), part.x))
@@ -164,6 +170,26 @@ class Translations:
             yield Figure(name, values.mean().item())
 
 
+def restoration(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that restores)
+    """Yield how near restored images are to the originals, beside how near their sources are.
+
+    `restoration_l1` is the mean absolute error; `psnr_y` the mean PSNR of the luma, as `likeness` measures it, and
+    `psnr_y_source` that of the sources, enlarged by bicubic interpolation if they are smaller.
+    """
+    if not restores_whole(model):
+        return
+    errors: dict[str, list[Tensor]] = defaultdict(list)
+    for chunk in held_out.chunks:
+        source, made = chunk.condition[SOURCE], model.restore(chunk.condition_for(model.conditions))
+        errors["restoration_l1"].append(l1(made, chunk.x))
+        scale = chunk.x.shape[2] // source.shape[2]
+        border = border_of(scale) if source.shape[2] > 2 else 0
+        for name, images in (("psnr_y", made), ("psnr_y_source", untranslated(source, chunk.x.shape[1:]))):
+            errors[name].append(psnr_y(images, chunk.x, border))
+    for name, values in errors.items():
+        yield Figure(name, torch.cat(values).mean().item())
+
+
 def style_transfer(model: Stylizes, held_out: HeldOut) -> Iterator[Figure]:
     """Yield the mean distances of stylized contents to content and style, and the sum with the paper's weights."""
     given = [chunk.condition for chunk in held_out.chunks]
@@ -179,6 +205,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Denoises, Corrupts), denoising),
     Evaluator((Reconstructs,), reconstruction),
     Evaluator((Stylizes,), style_transfer),
+    Evaluator((Restores,), restoration),
     Evaluator((Samples,), sample_distance),
 )
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch
+from genlab.core.condition import SOURCE
 from genlab.core.contract import (
     Corrupts,
     Denoises,
@@ -16,15 +17,20 @@ from genlab.core.contract import (
     Evaluator,
     Inverts,
     Reconstructs,
+    Restores,
     Samples,
     SamplesInSteps,
     Signals,
+    restores_whole,
 )
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
+from genlab.metrics.restoration import psnr_y
+from genlab.metrics.translation import untranslated
 
 FEW = 8  # examples to test the inverse of a flow with
+GREY_LEVEL = 2 / 255
 INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
 
 
@@ -122,6 +128,22 @@ def denoising(given: ProbeInput) -> Signals:
     }
 
 
+def restoration(given: ProbeInput) -> Signals:
+    """Compare restored held-out images with the originals.
+
+    - `psnr_gain`: mean PSNR of their luma minus that of the sources, enlarged by bicubic interpolation, in dB;
+    - `colour_shift`: difference of the mean colours in grey levels, the largest of the channels.
+    """
+    model, batch = given.model, given.unseen
+    if not restores_whole(model):
+        return {}
+    made = model.restore(batch.condition_for(model.conditions))
+    floor = untranslated(batch.condition[SOURCE], batch.x.shape[1:])
+    gain = psnr_y(made, batch.x, 0) - psnr_y(floor, batch.x, 0)
+    shift = (made.float() - batch.x).mean((0, 2, 3)).abs().max() / GREY_LEVEL
+    return {"psnr_gain": gain.mean(), "colour_shift": shift}
+
+
 # Models that sample in many passes are sampled only in previews and evaluations.
 MODEL_PROBES = (
     Evaluator((Samples,), samples, without=(SamplesInSteps,)),
@@ -130,6 +152,7 @@ MODEL_PROBES = (
     Evaluator((Inverts,), inversion),
     Evaluator((Encodes,), latents, without=(Inverts,)),
     Evaluator((Denoises, Corrupts), denoising),
+    Evaluator((Restores,), restoration),
 )
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE
-from genlab.core.contract import Evaluator, Samples, SamplesInSteps, Signals, TranslatesBack
+from genlab.core.contract import Evaluator, Restores, Samples, SamplesInSteps, Signals, TranslatesBack
 from genlab.core.random import generator
 from genlab.data.pair_relation import coarse
 from genlab.training.model_probes import ProbeInput
@@ -76,7 +76,7 @@ def cycles(given: ProbeInput) -> Signals:
 
 
 TRANSLATION_PROBES = (
-    Evaluator((Samples,), translations, without=(SamplesInSteps,)),
+    Evaluator((Samples,), translations, without=(SamplesInSteps, Restores)),
     Evaluator((Samples, TranslatesBack), cycles, without=(SamplesInSteps,)),
 )
 

@@ -15,7 +15,10 @@ JOBS: Mapping[str, Sequence[str]] = {
     "Runs": ("runs", "info", "doctor", "report", "rm"),
     "Measure": ("evaluate", "compare"),
     "Generate": ("sample", "interpolate", "augment"),
-    "Change pictures": ("reconstruct", "denoise", "translate", "stylize", "edit", "compress", "decompress"),
+    "Change pictures": (
+        *("reconstruct", "denoise", "upscale", "restore", "translate", "stylize", "edit"),
+        *("compress", "decompress"),
+    ),
     "Explore": ("score", "neighbours", "cluster", "map", "probe", "encode", "decode", "project"),
     "This installation": ("checks", "bench"),
 }

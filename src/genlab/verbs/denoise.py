@@ -10,9 +10,9 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of, refuse_inside
+from genlab.verbs.output import place_for, refuse_inside
 from genlab.verbs.result import Pictured, reasons, rejections
-from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -182,10 +182,10 @@ def denoise(
         raise UsageError(f"genlab denoise is for pictures, but this model makes {target.noun}.")
     by = ByModel(opened.model, (target.shape[1], target.shape[2]), seed if draw else None)
     with originals(path, target, squash=False) as given:
-        known = truths(Path(truth), target, given) if truth is not None else None
+        known = truths(Path(truth), target, given.count) if truth is not None else None
         seeded = seed if draw or add_noise else None
         words = {"sigma": sigma, "truth": Path(truth).stem if truth is not None else None, "noise": add_noise}
-        place = _place(out, opened, given.title, **words, draw=draw or None, seed=seeded)
+        place = place_for(out, opened.place("denoised", given.title, **words, draw=draw or None, seed=seeded))
         request = {"verb": "denoise", "weights": opened.weights, "data": given.stamp, "sigma": sigma, "draw": draw}
         request |= {"seed": seed, "add_noise": add_noise, "truth": known.listing.digest() if known else None}
         columns = COLUMNS if known or add_noise else COLUMNS[:1]
@@ -201,26 +201,6 @@ def denoise(
     if picture is not None:
         write_png(result.picture_path, picture)
     return result
-
-
-def _place(out: File | None, opened: Opened, title: str, **options: object) -> Path:
-    """Return the folder to write.
-
-    Raises:
-        UsageError: `out` is a file, or a folder with files that are not of this command, in it or beside it.
-    """
-    from genlab.core.files import refuse_filled
-
-    given = opened.place("denoised", title, **options).with_suffix("") if out is None else Path(out)
-    folder = output_of(given).folder
-    if folder is None:
-        raise UsageError(f"--out {given} must be a folder, in which each picture gets a PNG. Try {given.stem}.")
-    if not folder.with_name(f"{folder.name}.csv.part").exists():
-        refuse_filled(folder)
-        for beside in (folder.with_name(f"{folder.name}.csv"), folder.with_name(f"{folder.name}.png")):
-            if beside.exists():
-                raise UsageError(f"{beside} exists, and would be written beside the folder. Choose another --out.")
-    return folder
 
 
 def _refuse(sigma: float | None, add_noise: float | None, truth: File | None) -> None:

@@ -48,6 +48,9 @@ def evaluate(
         max_rejected: Largest share of unusable files of --real and of --fake, by default 0.01; sets with more are
             refused.
         split: Split of the real images: by default held-out for a run, all for --real.
+        data: The data of the run, if they are at another place now; they must be the same. Of a model that
+            restores pictures, also other pictures, such as set5/: they are measured whole and in their own size,
+            after they were degraded as in training.
         again: Measure again, even if the result is stored already.
 
     Returns:

@@ -48,6 +48,30 @@ def refuse_unwritable(path: Path) -> None:
         raise UsageError(f"--out {path} cannot be written, because {there} {why}. Choose another place.")
 
 
+def place_for(out: File | None, default: Path) -> Path:
+    """Return the folder to write, beside which a .csv and a .png of its name belong.
+
+    Args:
+        out: the folder, if one is given.
+        default: that of none, as a .png.
+
+    Raises:
+        UsageError: `out` is a file, or a folder with files that are not of this command, in it or beside it.
+    """
+    from genlab.core.files import refuse_filled
+
+    given = default.with_suffix("") if out is None else Path(out)
+    folder = output_of(given).folder
+    if folder is None:
+        raise UsageError(f"--out {given} must be a folder, in which each picture gets a PNG. Try {given.stem}.")
+    if not folder.with_name(f"{folder.name}.csv.part").exists():
+        refuse_filled(folder)
+        for beside in (folder.with_name(f"{folder.name}.csv"), folder.with_name(f"{folder.name}.png")):
+            if beside.exists():
+                raise UsageError(f"{beside} exists, and would be written beside the folder. Choose another --out.")
+    return folder
+
+
 def as_rows(out: File | None, target: "Modality") -> bool:
     """Return whether examples are written as the rows of a .csv: by default those of a table are.
 

@@ -1,0 +1,198 @@
+"""Restores pictures one after the other, writes each under the name of its source, and measures it."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.applications.denoise_files import SHOWN, SIDE, Truths, middle, write_png
+from genlab.applications.restore import ByModel
+from genlab.applications.rows import Rows
+from genlab.core.pictures import Picture, resized, table, to_bytes, to_pillow
+from genlab.data.dataset import Rejected, as_floats
+from genlab.data.decode import reason
+from genlab.data.photos import Photo, Photos
+from genlab.data.progress import bar
+from genlab.metrics.restoration import MEASURES, border_of, likeness
+
+SIZES = ("width", "height")
+COMPARED = ("baseline", "restored")
+COLUMNS = (*SIZES, *(f"{name}_{measure}" for name in COMPARED for measure in MEASURES))
+MOST_PIXELS = 178_956_970  # of a restored picture: Pillow and programs that use it refuse to open larger ones
+
+
+@dataclass(frozen=True)
+class Task:
+    """How pictures are restored.
+
+    Args:
+        by: what restores them.
+        truth: the originals.
+        into: a folder for the results.
+    """
+
+    by: ByModel
+    truth: Truths | None
+    into: Path
+
+
+@dataclass
+class Done:
+    """What has been restored, besides the rows of the table."""
+
+    rejected: list[Rejected] = field(default_factory=list)
+    unmatched: list[Rejected] = field(default_factory=list)  # pictures without a fitting truth
+    changed: list[Rejected] = field(default_factory=list)  # pictures of which a file holds more than was read
+    other_colours: int = 0  # grey pictures for a model of colour ones, or the reverse
+    shown: list[Mapping[str, Picture]] = field(default_factory=list)  # the middles of the first
+
+    def sheet(self) -> Picture | None:
+        """Return the first pictures in rows: by the baseline, restored, the original; None if there is none."""
+        rows = [row for row in self.shown if row.keys() == self.shown[0].keys()]
+        return table([list(row.values()) for row in rows], list(self.shown[0])) if rows else None
+
+
+class Made(NamedTuple):
+    """A picture, what was made of it, its original if it is known, and else why there is none."""
+
+    given: Picture
+    restored: Picture
+    truth: Picture | None
+    missing: str | None
+
+    @property
+    def scale(self) -> int:
+        """How many times as long the sides have become."""
+        return len(self.restored) // len(self.given)
+
+
+def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Done:
+    """Restore all pictures except those that `rows` has, write each, and append its row.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    done = Done()
+    with bar(progress) as shown:
+        count = shown.add_task("restoring", total=given.count, completed=len(rows.names))
+        for photo in _possible(given, set(rows.names), task.by.scale, done):
+            made = _made(task, photo)
+            write_png(task.into / photo.file, encoded(made.restored, photo))
+            done.changed += [Rejected(photo.name, "; ".join(photo.changes))] if photo.changes else []
+            done.unmatched += [Rejected(photo.name, made.missing)] if made.missing else []
+            done.other_colours += photo.pixels.shape[2] != task.by.channels
+            if len(done.shown) < SHOWN:
+                done.shown.append(_middles(made))
+            height, width, _ = photo.pixels.shape
+            values = [width, height, *_measured(made)][: len(rows.columns)]
+            rows.add([photo.name], [None], np.array([values], np.float32))
+            shown.update(count, completed=len(rows.names) + len(done.rejected))
+    return done
+
+
+def _possible(given: Photos, known: set[str], scale: int, done: Done) -> Iterator[Photo]:
+    """Yield the pictures whose results are not too large; all others are added to `done.rejected`."""
+    for item in given.read(known):
+        if isinstance(item, Rejected):
+            done.rejected.append(item)
+            continue
+        height, width, _ = item.pixels.shape
+        if (pixels := scale**2 * height * width) <= MOST_PIXELS:
+            yield item
+            continue
+        why = f"its result would have {pixels / 1e6:,.0f} megapixels, more than the {MOST_PIXELS / 1e6:.0f} that "
+        done.rejected.append(Rejected(item.name, f"{why}programs open; cut the picture into parts"))
+
+
+def _made(task: Task, photo: Photo) -> Made:
+    restored = task.by(pixels := _without_hidden(photo))
+    found = _truth(task.truth, photo.name, restored, task.by.scale) if task.truth else None
+    return Made(pixels, restored, *((None, found) if isinstance(found, str) else (found, None)))
+
+
+def _without_hidden(photo: Photo) -> Picture:
+    """Return the colours of a picture, with those of the nearest visible pixel where it is transparent.
+
+    Colours that cannot be seen would spread into those that can.
+    """
+    from scipy.ndimage import distance_transform_edt  # takes a quarter of a second
+
+    if photo.alpha is None or photo.alpha.all() or not photo.alpha.any():
+        return photo.pixels
+    rows, columns = distance_transform_edt(photo.alpha[..., 0] == 0, return_distances=False, return_indices=True)
+    nearest: Picture = photo.pixels[rows, columns]
+    return nearest
+
+
+def _truth(truths: Truths, name: str, restored: Picture, scale: int) -> Picture | str:
+    """Return the original of a restored picture, cut to a multiple of the scale; or why there is none."""
+    height, width, channels = restored.shape
+    try:
+        found = replace(truths, channels=channels)[name]
+    except Exception as error:  # for damaged files Pillow's plugins raise almost any type
+        return f"its truth cannot be read: {reason(error)}"
+    if found is None:
+        return "there is no picture of this name in --truth"
+    own = found.shape[1:]
+    if not (0 <= own[0] - height < scale and 0 <= own[1] - width < scale):
+        return f"its truth has {own[1]}x{own[0]} pixels, not {width}x{height}"
+    cut: Picture = to_bytes(found[None, :, :height, :width])[0]
+    return cut
+
+
+def _measured(made: Made) -> Iterator[float]:
+    """Yield the measures in the order of `COLUMNS`, NaN where there are none."""
+    if made.truth is None:
+        yield from [float("nan")] * (len(COLUMNS) - len(SIZES))
+        return
+    truth = as_images(made.truth)
+    for picture in (resized(made.given, *made.truth.shape[:2]), made.restored):
+        found = likeness(as_images(picture), truth, border_of(made.scale))
+        yield from (found[name].item() if name in found else float("nan") for name in MEASURES)
+
+
+def as_images(picture: Picture) -> Tensor:
+    """Return a picture (H, W, C) as images (1, C, H, W) in [-1, 1]."""
+    return torch.from_numpy(as_floats(np.ascontiguousarray(np.moveaxis(picture, 2, 0))))[None]
+
+
+def baseline_name(scale: int) -> str:
+    """Return what the baseline is called: bicubic enlargement, or the picture as it was given."""
+    return "bicubic" if scale > 1 else "given"
+
+
+def _middles(made: Made) -> Mapping[str, Picture]:
+    """Return the middle of a picture: by the baseline, restored, and in the original."""
+    s, side = made.scale, SIDE // made.scale
+    (top, height), (left, width) = ((max(0, n - side) // 2, min(n, side)) for n in made.given.shape[:2])
+    part = made.given[top : top + height, left : left + width]
+    pictures = {baseline_name(s): resized(part, s * height, s * width)}
+    for name, whole in (("restored", made.restored), ("original", made.truth)):
+        if whole is not None:
+            pictures[name] = whole[s * top : s * (top + height), s * left : s * (left + width)]
+    return {name: middle(picture) for name, picture in pictures.items()}
+
+
+def encoded(restored: Picture, photo: Photo) -> bytes:
+    """Return a restored picture as PNG, with the colour profile and the transparency of its source, enlarged."""
+    from PIL import Image
+
+    image = to_pillow(restored)
+    if photo.alpha is not None:
+        height, width = restored.shape[:2]
+        image.putalpha(Image.fromarray(resized(photo.alpha, height, width)[..., 0]))
+    stream = io.BytesIO()
+    image.save(stream, "PNG", icc_profile=photo.profile)
+    return stream.getvalue()
+
+
+def protocol(channels: int, scale: int) -> str:
+    """Return in words how the measures of pictures with so many channels are made."""
+    colours = "Y of BT.601 (16 to 235) and RGB" if channels == 3 else "grey (0 to 255)"
+    cut = f", without a border of {scale} pixels; originals cut to multiples of {scale}" if scale > 1 else ""
+    return f"{colours}, rounded to bytes{cut}; SSIM of the windows of 11 pixels that lie inside"

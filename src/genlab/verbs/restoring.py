@@ -1,0 +1,195 @@
+"""What `genlab upscale` and `genlab restore` share: pictures of any size, restored by a model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.core.errors import UsageError
+from genlab.core.text import counted
+from genlab.recipes.settings import CheckpointName
+from genlab.verbs.options import File, ImagesName, RunName
+from genlab.verbs.output import place_for, refuse_inside
+from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.using import Opened, open_run, write_png
+
+if TYPE_CHECKING:
+    from genlab.applications.restore_files import Done
+    from genlab.applications.rows import Table
+    from genlab.core.pictures import Picture
+
+MOST_LINES = 100  # of pictures without truth; --json lists all
+BETTER = 0.1  # dB that the baseline has to be ahead to be named better
+
+
+@dataclass(frozen=True, eq=False)
+class Restored(Pictured):
+    """Restored pictures, and where they were written."""
+
+    path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
+    count: int  # of pictures
+    scale: int  # how many times as long the sides have become
+    means: Mapping[str, float]  # of the measures, if originals are known
+    protocol: str  # how they are measured
+    done: "Done"
+    channels: int  # of the model's pictures
+    sizes: Sequence[str]  # width and height of the pictures and of the results, in words; of the first
+    picture: "Picture | None"  # the first pictures: by the baseline, restored, the original
+
+    @property
+    def table_path(self) -> Path:
+        """The .csv with a row for each picture."""
+        return self.path.with_name(f"{self.path.name}.csv")
+
+    @property
+    def picture_path(self) -> Path:
+        """The .png of the first pictures."""
+        return self.path.with_name(f"{self.path.name}.png")
+
+    @property
+    def table(self) -> "Table":
+        """The names, sizes and measures of all pictures, read from the file."""
+        from genlab.applications.rows import read_table
+
+        return read_table(self.table_path)
+
+    def values(self) -> dict[str, Any]:
+        """Return the measures as plain values for JSON."""
+        return {
+            "pictures": self.count,
+            "scale": self.scale,
+            **self.means,
+            "protocol": self.protocol,
+            "rejected": reasons(self.done.rejected),
+            "unmatched": reasons(self.done.unmatched),
+            "changed": reasons(self.done.changed),
+            "path": str(self.path),
+            "table": str(self.table_path),
+            "picture": str(self.picture_path),
+        }
+
+    def __repr__(self) -> str:
+        return f"<Restored {counted(self.count, 'picture')} {self.path}>"
+
+    def __str__(self) -> str:
+        done = self.done
+        missing = [f"not measured  {item.path}: {item.reason}" for item in done.unmatched]
+        changed = [f"changed  {item.path}: {item.reason}" for item in done.changed]
+        more = sum(max(0, len(lines) - MOST_LINES) for lines in (missing, changed))
+        what = "restored" if self.scale == 1 else f"enlarged {self.scale} times"
+        return "\n".join(
+            [
+                *rejections(done.rejected),
+                *changed[:MOST_LINES],
+                *missing[:MOST_LINES],
+                *([f"… and {counted(more, 'more line')}; --json lists all"] if more else []),
+                *self._colours(),
+                *self._measures(),
+                f"{counted(self.count, 'picture')} {what}",
+                *self.sizes,
+                *map(str, (self.path, self.table_path, *([] if self.picture is None else [self.picture_path]))),
+            ]
+        )
+
+    def _colours(self) -> Sequence[str]:
+        if not self.done.other_colours:
+            return []
+        how = "enlarged by bicubic interpolation" if self.scale > 1 else "left as they are"
+        about = {
+            1: f"in colour, of which this model of grey pictures restored the brightness; colours were {how}",
+            3: "grey: this model of colour pictures restored them, and the results were made grey again",
+        }
+        return [f"{counted(self.done.other_colours, 'picture')} {about[self.channels]}"]
+
+    def _measures(self) -> Sequence[str]:
+        """Return the table of measures with the baseline, how they were made, and a warning if it is better."""
+        from genlab.applications.restore_files import COMPARED, baseline_name
+        from genlab.metrics.restoration import MEASURES
+
+        if "restored_psnr_y" not in self.means:
+            nothing = "warning: nothing was measured, as --truth has no original that fits one of these"
+            return [nothing] if self.done.unmatched else []
+        known = [measure for measure in MEASURES if f"restored_{measure}" in self.means]
+        baseline = baseline_name(self.scale)
+        lines = [f"{'':10}" + "".join(f"{each.upper():>10}" for each in known)]
+        for row, name in zip(COMPARED, (baseline, "restored"), strict=True):
+            numbers = ((self.means[f"{row}_{each}"], 2 if "psnr" in each else 4) for each in known)
+            lines.append(f"{name:10}" + "".join(f"{number:10.{digits}f}" for number, digits in numbers))
+        lines.append(f"PSNR in dB; {self.protocol}")
+        ahead = self.means["baseline_psnr_y"] - self.means["restored_psnr_y"]
+        if ahead > BETTER:
+            lines.append(
+                f"warning: {baseline} is better than the model by {ahead:.2f} dB. Train longer, on pictures like "
+                "these that are degraded as these are: --degrade."
+            )
+        return lines
+
+
+def restored(
+    verb: str,
+    run: RunName,
+    pictures: ImagesName,
+    *,
+    truth: File | None,
+    tile: int,
+    ensemble: bool,
+    out: File | None,
+    checkpoint: CheckpointName | None,
+    device: str,
+    root: File,
+) -> Restored:
+    """Restore pictures as the verb of a name does: "upscale" with models that enlarge, "restore" with others."""
+    from genlab.applications.capability import need
+    from genlab.applications.denoise_files import means, truths
+    from genlab.applications.restore import ByModel
+    from genlab.applications.restore_files import COLUMNS, SIZES, Task, protocol, restore_each
+    from genlab.applications.rows import rows
+    from genlab.core.contract import Restores
+    from genlab.data.photos import photos_of
+    from genlab.data.read import unreadable
+
+    refuse_inside(out, "--out", pictures, truth)
+    opened = open_run(os.fspath(run), root, checkpoint, device)
+    need(opened.model, Restores, f"genlab {verb}")
+    by, target = ByModel(opened.model, opened.spec, tile, ensemble), opened.spec.target
+    _refuse_scale(verb, by.scale, opened)
+    with photos_of(pictures, target) as given:
+        known = truths(Path(truth), target, given.count) if truth is not None else None
+        words = {"truth": Path(truth).stem if truth is not None else None, "ensemble": ensemble or None}
+        place = place_for(out, opened.place("restored", given.title, **words))
+        request = {"verb": verb, "weights": opened.weights, "data": given.stamp, "ensemble": ensemble}
+        request |= {"truth": known.listing.digest() if known else None}
+        with rows(place.with_name(f"{place.name}.csv"), COLUMNS if known else SIZES, request) as written:
+            done = restore_each(Task(by, known, place), given, written, progress=True)
+            if not written.names:
+                raise unreadable(pictures, done.rejected)
+            count, measured, sizes = len(written.names), means(written), _sizes(written.values, by.scale)
+            written.finish()
+    found = {name: value for name, value in measured.items() if name not in SIZES}
+    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale)
+    result = Restored(place, count, by.scale, found, stamp, done, by.channels, sizes, done.sheet())
+    if result.picture is not None:
+        write_png(result.picture_path, result.picture)
+    return result
+
+
+def _refuse_scale(verb: str, scale: int, opened: Opened) -> None:
+    """Refuse a model that is for the other verb."""
+    from genlab.runs.recorded import plan_of
+
+    words = " ".join(plan_of(opened.folder).recipe.degradations)
+    if verb == "upscale" and scale == 1:
+        raise UsageError(
+            f"this model restores pictures in their own size (--degrade {words}). Use genlab restore, or train "
+            "with --degrade bicubic=4 to enlarge them."
+        )
+    if verb == "restore" and scale > 1:
+        raise UsageError(f"this model enlarges pictures {scale} times (--degrade {words}). Use genlab upscale.")
+
+
+def _sizes(values: Any, scale: int) -> Sequence[str]:  # noqa: ANN401 (an array)
+    """Return the sizes of the pictures and of the results, in words: each size once, at most a few."""
+    every = list(dict.fromkeys((int(width), int(height)) for width, height in values[:, :2].tolist()))
+    lines = [f"  {w}x{h} to {scale * w}x{scale * h} pixels" for w, h in every[:3]]
+    return [*lines, *([f"  … and {counted(len(every) - 3, 'other size')}"] if len(every) > 3 else [])]
