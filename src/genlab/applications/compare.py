@@ -16,7 +16,7 @@ from genlab.metrics.figures import Figure, significantly_different, written
 
 MARKS = "*†‡§¶"
 # Models are ranked by the first of these figures that all have, if possible one that was measured alike.
-MEASURED = ("translation_l1", "fid", "fd", "reconstruction_mse", "negative_bound", "high_quality")
+MEASURED = ("psnr_y", "translation_l1", "fid", "fd", "reconstruction_mse", "negative_bound", "high_quality")
 
 
 @dataclass(frozen=True)
