@@ -26,7 +26,9 @@ from genlab.core.contract import (
     DrawsDenoised,
     Encodes,
     HasPrior,
+    Inpaints,
     Reconstructs,
+    Repaints,
     Resamples,
     Restores,
     Samples,
@@ -46,6 +48,7 @@ from genlab.data.dataset import Dataset, Split
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
+from genlab.recipes.adversarial_restoration import AdversarialRestorationRecipe
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
@@ -66,6 +69,7 @@ DRAWS_NOTHING = (
     "cyclegan",
     "style-transfer",
     "restoration",
+    "adversarial-restoration",
 )  # families; a pool of images is empty at first
 DIFFERENCES = ("wasserstein", "hinge", "relativistic-average")  # losses in which a constant of the scores cancels
 LAST_BIASES = ("discriminator.head.bias", "discriminator.score.bias")
@@ -102,6 +106,8 @@ def reduced(preset: str) -> dict[str, Any]:
         changes["flow_steps"] = 2
     if isinstance(recipe, TranslationRecipe):
         changes |= {"batch_size": 4, **reading.fitting(recipe)}
+    if isinstance(recipe, AdversarialRestorationRecipe):
+        changes |= {"discriminator_width": 8, **reading.fitting(recipe)}
     return changes
 
 
@@ -425,6 +431,39 @@ def _stylizes(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert all(len(each) == len(batch) and (each >= 0).all() for each in model.transfer_distances(source, style))
 
 
+def _fills(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Inpaints)
+    if isinstance(model, Repaints):
+        model.resampling = 2
+    x, given = batch.x, reading.needed(model, batch)
+    hole = torch.zeros_like(x[:1, :1] if x.ndim == 4 else x[:1], dtype=torch.bool)
+    hole[..., x.shape[-1] // 2 :] = True
+    filled, again, other = (
+        model.inpaint(each, hole, given, torch.Generator().manual_seed(seed))
+        for each, seed in ((x, 0), (x.masked_fill(hole, 0.5), 0), (x, 1))
+    )
+    assert torch.equal(torch.where(hole, x, filled), x), "what is known comes back to the bit"
+    assert torch.equal(filled, again), "what is hidden has no influence"
+    assert torch.equal(filled, other) != model.inpaints_at_random
+    assert torch.isfinite(filled).all()
+    assert not modality.bounded or filled.abs().max() <= 1
+
+
+def _repaints(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, Repaints)
+    assert isinstance(model, Inpaints)
+    assert isinstance(model, SamplesInSteps)
+    steps = []
+    model.progress_callback = lambda step, total: steps.append((step, total))
+    for model.resampling in (1, 3):
+        model.inpaint(
+            batch.x[:1], torch.ones_like(batch.x[:1], dtype=torch.bool), reading.needed(model, batch[:1])
+        )
+    model.progress_callback = None
+    assert len(steps) == steps[0][1] + steps[-1][1]
+    assert steps[0][1] < steps[-1][1], "resampling takes more steps"
+
+
 TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
@@ -439,6 +478,8 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "restore": _restores,
     "tell real examples from generated ones": _discriminates,
     "stylize": _stylizes,
+    "fill holes": _fills,
+    "fill holes by RePaint": _repaints,
 }
 
 

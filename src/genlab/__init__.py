@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from genlab.verbs.encode import encode
     from genlab.verbs.evaluate import evaluate
     from genlab.verbs.info import info
+    from genlab.verbs.inpaint import inpaint
     from genlab.verbs.interpolate import interpolate
     from genlab.verbs.load import load
     from genlab.verbs.map import map  # noqa: A004 the name of the command
@@ -127,6 +128,7 @@ __all__ = [
     "encode",
     "evaluate",
     "info",
+    "inpaint",
     "interpolate",
     "load",
     "map",

@@ -31,6 +31,17 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("stargan", {**DIGITS, "width": 4, "blocks": 1}),
     ("style-transfer", {"data": "paired-digits", "size": 16, "width": 4}),
     ("edsr", {**DIGITS, "width": 4, "blocks": 1}),
+    (
+        "gated-inpainting",
+        {
+            **DIGITS,
+            "width": 4,
+            "discriminator": "patch-16",
+            "perceptual_weight": 0.1,
+            "style_weight": 1.0,
+            "smoothness_weight": 0.1,
+        },
+    ),
     ("glow", {**DIGITS, "width": 4, "flow_steps": 1}),
     (
         "ddpm",

@@ -128,6 +128,13 @@ RESTORER: Mapping[str, Signal] = {
     "data_wait_fraction": 0.0,
     "criterion": lambda step: 0.05 + 0.03 * math.exp(-step / 200),
 }
+INPAINTER: Mapping[str, Signal] = {
+    **{name: signal for name, signal in GAN.items() if not name.startswith(("diversity", "nearest"))},
+    "pixel_loss": lambda step: 0.1 + 0.1 * math.exp(-step / 100),
+    "fill_gain": lambda step: 1.5 - 3 * math.exp(-step / 40),
+    "fill_sharpness": lambda step: 0.6 - 0.6 * math.exp(-step / 40),
+    "missing_share": 0.25,
+}
 HEALTHY = {
     "cyclegan": CYCLEGAN,
     "gan": GAN,
@@ -136,6 +143,7 @@ HEALTHY = {
     "diffusion": DIFFUSION,
     "flow": FLOW,
     "restoration": RESTORER,
+    "adversarial-restoration": INPAINTER,
 }
 FACTS = {
     "images": 6e4,
@@ -208,6 +216,9 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
     "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
     "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
+    "mask-inverted": ("adversarial-restoration", {"missing_share": 0.8}, {}),
+    "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -1.5}, {}),
+    "flat-filling": ("adversarial-restoration", {"fill_sharpness": lambda step: 0.05}, {}),
 }
 
 
@@ -525,6 +536,7 @@ HEADINGS = {
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
     RESTORATION: "In restoration",
+    ("restoration", "adversarial-restoration"): "In models that fill holes",
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.applications.fillings import hole_fidelity
 from genlab.applications.likelihoods import likelihood_bound, split_bound
 from genlab.applications.restorations import restoration_fidelity
 from genlab.applications.sample import batches
@@ -193,6 +194,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Samples,), paired_error),
     Evaluator((Samples,), translation_fidelity),
     Evaluator((Restores,), restoration_fidelity),
+    Evaluator((Restores,), hole_fidelity),
     Evaluator((Samples,), domain_accuracy),
     Evaluator((Samples, TranslatesBack), cycle_error),
     Evaluator((Samples,), sample_quality),

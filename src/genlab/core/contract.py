@@ -231,6 +231,23 @@ class DrawsDenoised(Protocol):
 
 
 @runtime_checkable
+class Inpaints(Protocol):
+    """Fills holes in examples."""
+
+    inpaints_at_random: bool
+    """Whether it draws one of the examples that a hole may hide; else it has one fill for each hole."""
+
+    def inpaint(
+        self, x: Tensor, hole: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return examples x (B, *shape) whose numbers in the hole, a bool broadcast to x, are replaced.
+
+        What x holds in the hole has no influence; all other numbers come back as they are.
+        """
+        ...
+
+
+@runtime_checkable
 class Restores(Protocol):
     """Restores degraded images of any size; it may enlarge them by a whole number."""
 
@@ -242,6 +259,14 @@ class Restores(Protocol):
     def restore(self, condition: Condition) -> Tensor:
         """Return the restored images (B, C, sH, sW) in [-1, 1] of sources (B, C, H, W)."""
         ...
+
+
+@runtime_checkable
+class Repaints(Protocol):
+    """Fills holes in steps, some of which it takes again and again (RePaint); more of them take longer."""
+
+    jump_length: int
+    resampling: int
 
 
 @runtime_checkable
@@ -295,6 +320,8 @@ CAPABILITIES: Mapping[str, type] = {
     "corrupt": Corrupts,
     "denoise": Denoises,
     "draw denoised examples": DrawsDenoised,
+    "fill holes": Inpaints,
+    "fill holes by RePaint": Repaints,
     "restore": Restores,
     "bound the likelihood": BoundsLikelihood,
     "split the bound": SplitsBound,

@@ -67,6 +67,30 @@ EVALUATIONS: Sequence[Signal] = (
         "is above it.",
     ),
     Signal(
+        "hole_psnr",
+        PSNR,
+        "higher",
+        "Peak signal-to-noise ratio of filled holes compared with the originals, in dB, without known pixels.",
+    ),
+    Signal(
+        "hole_l1",
+        L1,
+        "lower",
+        "Mean absolute error per missing pixel in [-1, 1] of filled holes to the originals.",
+    ),
+    Signal(
+        "harmonic_psnr",
+        PSNR,
+        "none",
+        "hole_psnr of harmonic filling, the smoothest one: good if hole_psnr is above it.",
+    ),
+    Signal(
+        "mean_psnr",
+        PSNR,
+        "none",
+        "hole_psnr of filling with the mean of the known pixels: good if hole_psnr is far above it.",
+    ),
+    Signal(
         "cycle_l1",
         L1,
         "lower",

@@ -147,6 +147,25 @@ PROBES: Sequence[Signal] = (
         "Difference of the mean colour of restored images and of the originals, in grey levels of 255; that of "
         "the channel in which it is largest.",
     ),
+    Signal(
+        "fill_gain",
+        GAIN,
+        "higher",
+        "PSNR of filled holes in dB minus that of harmonic filling: good if above 0.",
+    ),
+    Signal(
+        "fill_sharpness",
+        SHARPNESS,
+        "none",
+        "Differences of neighbouring pixels in filled holes, divided by those of the originals: good if near 1, "
+        "but low where the most likely fill is smooth.",
+    ),
+    Signal(
+        "missing_share",
+        PIXELS,
+        "none",
+        "Share of the pixels that are missing: good if below 0.5; above it masks may be inverted.",
+    ),
     Signal("denoised_error", DENOISING, "lower", "Squared error after denoising, divided by that before it."),
     Signal(
         "denoised_change",

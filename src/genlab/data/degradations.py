@@ -19,11 +19,13 @@ from torch import Tensor
 
 from genlab.core.condition import MASK, SOURCE, Condition
 from genlab.core.errors import UsageError, suggestion
+from genlab.core.files import expanded
 from genlab.core.modality import Images, Modality
 from genlab.core.pictures import Picture, to_bytes, to_pillow
 from genlab.core.random import Draws
 from genlab.data.dataset import as_floats
 from genlab.data.holes import HOLES
+from genlab.data.masks import Masks, open_masks
 
 HIDDEN = 0.0  # what a hole is filled with: the middle between black and white
 
@@ -83,7 +85,10 @@ DEGRADATIONS: Mapping[str, Degradation] = {
     "jpeg": Degradation(jpeg, "a quality", 1, 100),
     "grey": Degradation(grey, "the share of the colour that is lost", 0, 1),
 }
-CHOICES = f"{', '.join(DEGRADATIONS)} (each =VALUE or =LOW:HIGH), and holes (={', '.join(HOLES)})"
+MASKED = ("holes", "known")  # what is white in a folder of masks: what is missing, or what is known
+CHOICES = (
+    f"{', '.join(DEGRADATIONS)} (each =VALUE or =LOW:HIGH), and holes (={', '.join(HOLES)}, or =FOLDER of masks)"
+)
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,30 @@ class Chain:
 
     Args:
         steps: what is done to the pixels.
-        holes: the kind of the holes; None for none.
+        holes: the kind of the holes, or a folder of masks; None for none.
+        known: whether white is what is known in these masks.
+        masks: those of the folder, once they are opened.
     """
 
     steps: Sequence[Step]
     holes: str | None = None
+    known: bool = False
+    masks: Masks | None = None
+
+    def opened(self, target: Modality) -> "Chain":
+        """Return the chain with the masks of its folder, if it has one, in the size of the targets.
+
+        Raises:
+            UsageError: there is no such folder.
+            DataError: it has no masks.
+        """
+        if self.holes is None or self.holes in HOLES:
+            return self
+        folder = expanded(self.holes)
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder of masks {folder}. Choices of holes: {', '.join(HOLES)}.")
+        _, height, width = target.shape
+        return replace(self, masks=open_masks(folder, height, width, known=self.known))
 
     @property
     def scale(self) -> int:
@@ -156,7 +180,8 @@ class Chain:
         if self.holes is None:
             return {SOURCE: source}
         height, width = x.shape[2:]
-        hole = torch.from_numpy(HOLES[self.holes](height, width, draws))[None, None]
+        make = HOLES[self.holes] if self.masks is None else self.masks
+        hole = torch.from_numpy(make(height, width, draws))[None, None]
         return {SOURCE: source.masked_fill(hole, HIDDEN), MASK: hole.float() * 2 - 1}
 
 
@@ -171,20 +196,22 @@ def chain(words: Sequence[str]) -> Chain:
         raise UsageError(f"--degrade needs a degradation or more. Choices: {CHOICES}.")
     *before, last = words
     name, _, kind = last.partition("=")
-    holes = kind if name == "holes" else None
-    if holes is not None and holes not in HOLES:
-        raise UsageError(f'no holes "{holes}".{suggestion(holes, HOLES)} Choices: {", ".join(HOLES)}.')
+    holes = kind if name in MASKED else None
+    if holes is not None and (name == "known" or holes not in HOLES) and not expanded(holes).is_dir():
+        raise UsageError(
+            f'no holes "{holes}", nor a folder of masks.{suggestion(holes, HOLES)} Choices: {", ".join(HOLES)}.'
+        )
     steps = [_step(word) for word in (words if holes is None else before)]
     reductions = [step for step in steps if DEGRADATIONS[step.name].reduces]
     if len(reductions) > 1 or (reductions and holes):
         raise UsageError(f"--degrade {' '.join(words)}: give one reduction such as bicubic=4, or holes, not both.")
-    return Chain(steps, holes)
+    return Chain(steps, holes, known=name == "known")
 
 
 def _step(word: str) -> Step:
     name, _, text = word.partition("=")
     if name not in DEGRADATIONS:
-        place = " Holes come last." if name == "holes" else ""
+        place = " Holes come last." if name in MASKED else ""
         raise UsageError(f'no degradation "{name}".{suggestion(name, DEGRADATIONS)}{place} Choices: {CHOICES}.')
     row = DEGRADATIONS[name]
     try:

@@ -17,6 +17,8 @@ Hole: TypeAlias = npt.NDArray[np.bool_]
 
 BOXES, SIDES = (1, 4), (1 / 8, 1 / 2)  # how many, and their sides as shares of the picture's
 STROKES, TURNS, THICK = (1, 4), (4, 12), (1 / 24, 1 / 8)
+NEARLY, GREYS = 32, 0.02  # from black or white, and the largest share of pixels further away, of a mask
+INVERTED = 0.5  # share of the pixels from which a hole is so large that its mask may be inverted
 SHARES = (0.25, 0.75)  # of the pixels that are missing
 
 
@@ -73,6 +75,15 @@ def half(height: int, width: int, draws: Draws) -> Hole:
     else:
         part[len(part) // 2 :] = True
     return hole
+
+
+def black_or_white(grey: npt.NDArray[np.uint8]) -> tuple[Hole, bool]:
+    """Return where a mask (H, W) is nearer to white than to black, and whether it has hardly any other greys.
+
+    JPEG leaves greys near black and white, and along the edges.
+    """
+    between = ((grey > NEARLY) & (grey < 255 - NEARLY)).mean()
+    return grey > 127, bool(between <= GREYS)
 
 
 HOLES: Mapping[str, Callable[[int, int, Draws], Hole]] = {

@@ -46,9 +46,10 @@ def open_degraded(
     if SOURCE in opened.train.spec.conditions:
         return opened
     how.conditions(opened.train.spec.target)
-    text = " ".join(degrade)
+    how = how.opened(opened.train.spec.target)
+    text = " ".join(degrade if how.masks is None else [*degrade[:-1], f"holes={how.masks.fingerprint}"])
     train, held_out = (Degraded(split, how, text, seed) for split in (opened.train, opened.held_out))
-    notes = {**opened.notes, "degraded": text}
+    notes = {**opened.notes, "degraded": text, **({"masks": how.masks.note} if how.masks else {})}
     return replace(opened, train=train, held_out=held_out, notes=notes)
 
 

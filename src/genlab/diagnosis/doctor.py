@@ -14,6 +14,7 @@ from genlab.diagnosis import (
     diffusion_rules,
     flow_rules,
     general_rules,
+    inpainting_rules,
     restoration_rules,
     translation_rules,
 )
@@ -34,6 +35,7 @@ RULES: Sequence[Rule] = (
     *flow_rules.RULES,
     *translation_rules.RULES,
     *restoration_rules.RULES,
+    *inpainting_rules.RULES,
 )
 
 

@@ -23,6 +23,7 @@ from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
 from genlab.core.random import Randomness, normal
 from genlab.families.guidance import Guidance, Predictor
+from genlab.families.repaint import STEPS, Repainting, repaint
 from genlab.families.samplers import Ancestral, Denoiser, DPMSolver2M, Sampler, Trajectory, generate
 from genlab.families.single import SingleObjectiveTraining
 from genlab.objectives.diffusion import (
@@ -68,6 +69,8 @@ class Diffusion(nn.Module):
     """
 
     uses_sigma = True
+    inpaints_at_random = True
+    jump_length, resampling = 10, 10  # of RePaint; they can be changed
 
     def __init__(
         self,
@@ -147,6 +150,31 @@ class Diffusion(nn.Module):
         times = how.sampler.times(self.schedule, how.steps or self.schedule.steps)
         images = generate(how.sampler, path, draw(), times, self.progress_callback)
         return images.clamp(-1, 1) if self.modality.bounded else images
+
+    def inpaint(
+        self, x: Tensor, hole: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return examples x (B, *shape) with their holes (B or 1, …) filled by RePaint, in at most 250 steps.
+
+        Without a label the network is asked for none.
+
+        Raises:
+            UsageError: a condition that the model does not take, a value that does not fit, or a missing source.
+        """
+        labels = {"label": torch.full((x.shape[0],), self.no_label)} if "label" in self.conditions else {}
+        given = {name: value.to(x.device) for name, value in labels.items() if name not in condition}
+        needed = {name: its for name, its in self.conditions.items() if name not in given}
+        given |= fill(needed, condition, x.shape[0], x.device)
+
+        def draw() -> Tensor:
+            return normal(generator, *x.shape).to(x.device)
+
+        path = Trajectory(self.schedule, self.denoiser(given, self.sampling.guidance), draw)
+        steps = min(STEPS, self.sampling.steps or self.schedule.steps)
+        times = Ancestral().times(self.schedule, steps)
+        how = Repainting(self.jump_length, self.resampling)
+        filled = repaint(path, x, hole, times, how, self.progress_callback)
+        return torch.where(hole, filled.clamp(-1, 1), x) if self.modality.bounded else filled
 
     def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the mean clean examples E[c | x] (B, *shape) of x = c + sigma·ε: one pass at their noise level.

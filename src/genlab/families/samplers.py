@@ -130,7 +130,7 @@ class Ancestral(Sampler):
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
         """Draw x_s; the last step takes the mean."""
         image, _ = path.denoiser(noisy, t)
-        alpha, sigma, kept, added = _between(path.schedule, t, s)
+        alpha, sigma, kept, added = between(path.schedule, t, s)
         sigma_t = path.schedule.sigma(t)
         mean = (kept * sigma.square() / sigma_t.square()) * noisy
         mean = mean + (alpha * added.square() / sigma_t.square()) * image
@@ -153,7 +153,7 @@ class DDIM(Sampler):
     def step(self, path: Trajectory, noisy: Tensor, t: float, s: float) -> Tensor:
         """Take the step of equation 12."""
         image, noise = path.denoiser(noisy, t)
-        alpha, sigma, _, added = _between(path.schedule, t, s)
+        alpha, sigma, _, added = between(path.schedule, t, s)
         fresh = self.eta * added * sigma / path.schedule.sigma(t)
         made = alpha * image + (sigma.square() - fresh.square()).clamp(min=0).sqrt() * noise
         return made + fresh * path.draw() if self.eta and s else made
@@ -284,7 +284,7 @@ def _along(
     )
 
 
-def _between(schedule: NoiseSchedule, t: float, s: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def between(schedule: NoiseSchedule, t: float, s: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return α_s, σ_s and, of the forward process from s to t, the factor α_t/α_s and the σ of the added noise."""
     alpha, sigma = schedule.alpha(s), schedule.sigma(s)
     kept = schedule.alpha(t) / alpha

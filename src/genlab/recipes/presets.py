@@ -6,6 +6,7 @@ from typing import Any
 
 from genlab.core.errors import UsageError
 from genlab.core.parts import Part, Table
+from genlab.recipes.adversarial_restoration import AdversarialRestorationRecipe
 from genlab.recipes.autoencoder import AutoencoderRecipe
 from genlab.recipes.cut import CUTRecipe
 from genlab.recipes.cyclegan import CycleGANRecipe
@@ -196,6 +197,40 @@ RESTORERS: Mapping[str, Recipe] = {
     "srcnn": RestorationRecipe(architecture="srcnn", distance="l2", lr=1e-4),
     "fsrcnn": RestorationRecipe(architecture="fsrcnn", width=56, distance="l2", lr=1e-3, lr_schedule="cosine"),
     "edsr": RestorationRecipe(lr_schedule="cosine"),
+    "context-encoder": AdversarialRestorationRecipe(
+        architecture="context-encoder",
+        degrade=("holes=centre",),
+        distance="l2",
+        pixel_weight=0.999,
+        known_weight=0.0,
+        batch_size=64,
+        lr=2e-3,
+        discriminator_lr=2e-4,
+        betas=(0.5, 0.999),
+        norm="batch",
+        lr_schedule="cosine",
+    ),
+    "partial-conv": RestorationRecipe(
+        architecture="partial-conv",
+        degrade=("holes=strokes",),
+        hole_weight=6.0,
+        perceptual_weight=0.05,
+        style_weight=120.0,
+        smoothness_weight=0.1,
+        lr=2e-4,
+        lr_schedule="cosine",
+    ),
+    "gated-inpainting": AdversarialRestorationRecipe(
+        architecture="gated",
+        width=24,
+        degrade=("holes=strokes",),
+        adversarial_weight=1.0,
+        loss="hinge",
+        norm="none",
+        spectral_norm=True,
+        lr=1e-4,
+        betas=(0.5, 0.999),
+    ),
 }
 
 

@@ -146,6 +146,18 @@ _SUMMARIES: Mapping[str, str] = {
     "edsr": """Super-resolution by residual blocks without normalisation (Lim et al., 2017, arXiv:1707.02921).
         Published: 16 blocks of 64 or 32 of 256 channels, patches of 48 pixels, 300,000 steps, enlarged by 2 at a
         time. Here: 8 blocks of 64, one sub-pixel convolution, added to the interpolation.""",
+    "context-encoder": """Fills a hole in the centre of pictures (Pathak et al., 2016, arXiv:1604.07379).
+        Published, and here: squared error in the hole with weight 0.999, adversarial loss with 0.001, batches of
+        64, Adam (0.5, 0.999), ten times the learning rate of the discriminator. Here: a convolution for each
+        channel in place of the fully connected layer, and a discriminator of patches. Use --width 32 on a CPU.""",
+    "partial-conv": """Fills holes of any form by partial convolutions (Liu et al., 2018, arXiv:1804.07723).
+        Published, and here: weights 1 and 6 of known and missing pixels, 0.05 of features, 120 of Gram matrices,
+        0.1 of total variation, Adam 2e-4. Published: features of VGG-16, eight levels at 512 pixels. Here:
+        features of EfficientNet-Lite0, and of the completed picture alone. Use --width 16 on a CPU.""",
+    "gated-inpainting": """Fills holes of any form by gated convolutions (Yu et al., 2019, arXiv:1806.03589).
+        Published, and here: L1, hinge loss with weight 1, a discriminator of patches with spectral norm that sees
+        the mask, dilations to 16, Adam 1e-4 (0.5, 0.999), batches of 16. Published: a second network that refines
+        the fill by contextual attention. Use --width 12 --discriminator-width 32 on a CPU.""",
 }
 
 

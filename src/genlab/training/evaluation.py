@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.core.batch import Batch, at_once
-from genlab.core.condition import SOURCE, SOURCE_LABEL, STYLE, required_conditions
+from genlab.core.condition import MASK, SOURCE, SOURCE_LABEL, STYLE, required_conditions
 from genlab.core.contract import (
     BoundsLikelihood,
     Corrupts,
@@ -28,6 +28,7 @@ from genlab.core.distributed import all_gather_object
 from genlab.core.random import generator
 from genlab.metrics.extractors.resize import as_bytes
 from genlab.metrics.figures import Figure
+from genlab.metrics.holes import hole_l1, hole_psnr
 from genlab.metrics.likelihood import bits_per_dimension
 from genlab.metrics.restoration import border_of, psnr_y
 from genlab.metrics.similarity import l1
@@ -190,6 +191,25 @@ def restoration(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN
         yield Figure(name, torch.cat(values).mean().item())
 
 
+def inpainting(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa: ANN401 (a module that fills holes)
+    """Yield how near filled holes are to the originals, beside how near fills without a model are.
+
+    `hole_psnr` and `hole_l1` are of the missing pixels alone; `harmonic_psnr` and `mean_psnr` are `hole_psnr` of
+    harmonic filling and of the mean of the known pixels.
+    """
+    if MASK not in model.conditions or MASK not in held_out.batch.condition:
+        return
+    errors: dict[str, list[Tensor]] = defaultdict(list)
+    for chunk in held_out.chunks:
+        made, hole = model.restore(chunk.condition_for(model.conditions)), chunk.condition[MASK] > 0
+        errors["hole_psnr"].append(hole_psnr(made, chunk.x, hole))
+        errors["hole_l1"].append(hole_l1(made, chunk.x, hole))
+    for name, values in errors.items():
+        yield Figure(name, torch.cat(values).mean().item())
+    for name, value in held_out.hole_floors.items():
+        yield Figure(name, value)
+
+
 def style_transfer(model: Stylizes, held_out: HeldOut) -> Iterator[Figure]:
     """Yield the mean distances of stylized contents to content and style, and the sum with the paper's weights."""
     given = [chunk.condition for chunk in held_out.chunks]
@@ -206,6 +226,7 @@ EVALUATORS: Sequence[Evaluator] = (
     Evaluator((Reconstructs,), reconstruction),
     Evaluator((Stylizes,), style_transfer),
     Evaluator((Restores,), restoration),
+    Evaluator((Restores,), inpainting),
     Evaluator((Samples,), sample_distance),
 )
 

@@ -1,6 +1,6 @@
 """The held-out examples that a model is evaluated on during training, and the distance of samples to them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from statistics import mean
@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch, at_once
-from genlab.core.condition import SOURCE
+from genlab.core.condition import MASK, SOURCE
 from genlab.core.random import generator
 from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.extractors.pixels import pixels
 from genlab.metrics.feature_statistics import FeatureStatistics, feature_statistics
 from genlab.metrics.frechet import Gaussian, frechet_distance, gaussian
+from genlab.metrics.holes import harmonic_fill, hole_psnr, mean_fill
 from genlab.metrics.translation import untranslated
 
 
@@ -107,6 +108,16 @@ class HeldOut:
             pieces = [partial(untranslated, part, shape) for part in torch.split(source, at_once(shape))]
             self._floors[count] = self.distance_of(self.distance.features(pieces), by_label=by_label)
         return self._floors[count]
+
+    @cached_property
+    def hole_floors(self) -> Mapping[str, float]:
+        """The mean PSNR in the holes of the examples of fills without a model, in dB, by the names of signals."""
+        found: dict[str, list[Tensor]] = {"harmonic_psnr": [], "mean_psnr": []}
+        for chunk in self.chunks:
+            source, hole = chunk.condition[SOURCE], chunk.condition[MASK] > 0
+            for name, fill in (("harmonic_psnr", harmonic_fill), ("mean_psnr", mean_fill)):
+                found[name].append(hole_psnr(fill(source, hole), chunk.x, hole))
+        return {name: torch.cat(rows).mean().item() for name, rows in found.items()}
 
     @cached_property
     def _classes(self) -> dict[int, Gaussian]:

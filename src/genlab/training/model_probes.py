@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.core.batch import Batch
-from genlab.core.condition import SOURCE
+from genlab.core.condition import MASK, SOURCE
 from genlab.core.contract import (
     Corrupts,
     Denoises,
@@ -26,10 +26,11 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
+from genlab.metrics.holes import gradient_energy, harmonic_fill, hole_psnr
 from genlab.metrics.restoration import psnr_y
 from genlab.metrics.translation import untranslated
 
-FEW = 8  # examples to test the inverse of a flow with
+FEW = 8  # examples to test the inverse of a flow with, and to fill harmonically
 GREY_LEVEL = 2 / 255
 INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
 
@@ -144,6 +145,25 @@ def restoration(given: ProbeInput) -> Signals:
     return {"psnr_gain": gain.mean(), "colour_shift": shift}
 
 
+def filling(given: ProbeInput) -> Signals:
+    """Compare filled holes of held-out images with the originals.
+
+    - `fill_gain`: mean PSNR in the holes minus that of harmonic filling, in dB, of a few images;
+    - `fill_sharpness`: root of the mean squared difference of neighbours in the hole, divided by the originals';
+    - `missing_share`: share of the pixels that are missing.
+    """
+    model, batch = given.model, given.unseen
+    if MASK not in model.conditions:
+        return {}
+    made, hole = model.restore(batch.condition_for(model.conditions)), batch.condition[MASK] > 0
+    share = hole.float().mean()
+    ours, theirs = (gradient_energy(images, hole).mean().sqrt() for images in (made.float(), batch.x))
+    made, truth, hole = made[:FEW], batch.x[:FEW], hole[:FEW]
+    floor = hole_psnr(harmonic_fill(batch.condition[SOURCE][:FEW], hole), truth, hole)
+    gain = (hole_psnr(made.float(), truth, hole) - floor).mean()
+    return {**_relative("fill_sharpness", ours, theirs), "fill_gain": gain, "missing_share": share}
+
+
 # Models that sample in many passes are sampled only in previews and evaluations.
 MODEL_PROBES = (
     Evaluator((Samples,), samples, without=(SamplesInSteps,)),
@@ -153,6 +173,7 @@ MODEL_PROBES = (
     Evaluator((Encodes,), latents, without=(Inverts,)),
     Evaluator((Denoises, Corrupts), denoising),
     Evaluator((Restores,), restoration),
+    Evaluator((Restores,), filling),
 )
 
 

@@ -16,7 +16,7 @@ JOBS: Mapping[str, Sequence[str]] = {
     "Measure": ("evaluate", "compare"),
     "Generate": ("sample", "interpolate", "augment"),
     "Change pictures": (
-        *("reconstruct", "denoise", "upscale", "restore", "translate", "stylize", "edit"),
+        *("reconstruct", "denoise", "upscale", "restore", "inpaint", "translate", "stylize", "edit"),
         *("compress", "decompress"),
     ),
     "Explore": ("score", "neighbours", "cluster", "map", "probe", "encode", "decode", "project"),

@@ -1,0 +1,179 @@
+"""Fills the holes of pictures one after the other, and writes each under the name of its source."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from genlab.applications.denoise_files import SHOWN, middle, write_png
+from genlab.applications.inpaint import ByModel, Filled
+from genlab.applications.restore_files import encoded
+from genlab.applications.rows import Rows
+from genlab.core.errors import UsageError
+from genlab.core.modality import Modality
+from genlab.core.pictures import Picture, table
+from genlab.core.text import printable
+from genlab.data.dataset import Rejected
+from genlab.data.decode import decode, reason, strict
+from genlab.data.holes import INVERTED, black_or_white
+from genlab.data.listing import Listing
+from genlab.data.photos import Photo, Photos
+from genlab.data.progress import bar
+from genlab.data.read import list_pictures
+from genlab.metrics.holes import Mask
+
+COLUMNS = ("missing", "reduced", "windows")  # share of the pixels, by what the sides were divided, parts
+HIDDEN = 128  # the grey of a hole in pictures of the results
+
+
+class Hole(NamedTuple):
+    """The hole of a picture, and what was noticed about its mask."""
+
+    missing: Mask
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Where pictures have holes: in a box, or where a mask is white.
+
+    Args:
+        box: left, top, width and height in pixels; None for masks.
+        listing: the masks.
+        places: their positions by their relative paths without suffix.
+        invert: whether masks are white where pictures are known.
+    """
+
+    box: tuple[int, int, int, int] | None = None
+    listing: Listing | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
+    invert: bool = False
+
+    def __call__(self, photo: Photo) -> Hole | str:
+        """Return the hole of a picture; or why there is none."""
+        height, width = photo.pixels.shape[:2]
+        found = self._boxed(height, width) if self.listing is None else self._read(photo.name, height, width)
+        if isinstance(found, str):
+            return found
+        if not found.missing.any():
+            return "its mask has no white pixel, so nothing is missing" + self._hint
+        if found.missing.all():
+            return "its mask is white everywhere, so nothing is known" + self._hint
+        share = found.missing.mean()
+        if share > INVERTED and not self.invert and self.box is None:
+            found.notes.append(
+                f"its mask says that {share:.0%} is missing; if white is what is known, add --invert"
+            )
+        return found
+
+    @property
+    def _hint(self) -> str:
+        return "" if self.box else "; --invert exchanges black and white"
+
+    def _boxed(self, height: int, width: int) -> Hole | str:
+        assert self.box is not None
+        left, top, across, down = self.box
+        if left + across > width or top + down > height:
+            return f"--box {','.join(map(str, self.box))} does not lie in its {width}x{height} pixels"
+        missing = np.zeros((height, width), np.bool_)
+        missing[top : top + down, left : left + across] = True
+        return Hole(missing, [])
+
+    def _read(self, name: str, height: int, width: int) -> Hole | str:
+        assert self.listing is not None
+        at = 0 if len(self.places) == 1 else self.places.get(_stem(name))
+        if at is None:
+            return "there is no mask of this name in --mask"
+        try:
+            with strict(), self.listing.open(at) as file:
+                grey = decode(file, None, 1).array[0]
+        except Exception as error:  # for damaged files Pillow's plugins raise almost any type
+            return f"its mask cannot be read: {reason(error)}"
+        if grey.shape != (height, width):
+            return f"its mask has {grey.shape[1]}x{grey.shape[0]} pixels, not {width}x{height}"
+        missing, binary = black_or_white(grey)
+        note = "its mask is not black and white; what is lighter than half counts as white"
+        return Hole(missing != self.invert, [] if binary else [note])
+
+
+def masks(path: Path, modality: Modality, *, invert: bool) -> Masks:
+    """Return the masks at `path`: one for all pictures, or a folder with one for each.
+
+    Raises:
+        UsageError: there is nothing at the path, or two masks have one name.
+    """
+    listing = list_pictures(path, modality)
+    if not listing.entries:
+        raise UsageError(f"--mask {path} has no pictures. Give a mask that is white where a picture is missing.")
+    names = [printable(entry.path) for entry in listing.entries]
+    places = {_stem(name): at for at, name in enumerate(names)}
+    if len(places) < len(names):
+        twice = next(name for at, name in enumerate(names) if places[_stem(name)] != at)
+        raise UsageError(f"two masks in {path} are called {_stem(twice)}. Keep one of them.")
+    return Masks(None, listing, places, invert)
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+@dataclass
+class Done:
+    """What has been filled, besides the rows of the table."""
+
+    rejected: list[Rejected] = field(default_factory=list)
+    changed: list[Rejected] = field(default_factory=list)  # pictures of which a file holds more than was read
+    noticed: list[Rejected] = field(default_factory=list)  # of masks
+    shown: list[dict[str, Picture]] = field(default_factory=list)  # the middles of the first
+
+    def sheet(self) -> Picture | None:
+        """Return the first pictures in rows: with the hole, by harmonic filling, filled; None if there is none."""
+        return table([list(row.values()) for row in self.shown], list(self.shown[0])) if self.shown else None
+
+
+def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Rows, *, progress: bool) -> Done:
+    """Fill all pictures except those that `rows` has, write each, and append its row.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    done = Done()
+    with bar(progress) as shown:
+        count = shown.add_task("filling holes", total=given.count, completed=len(rows.names))
+        for item in given.read(set(rows.names)):
+            hole = item.reason if isinstance(item, Rejected) else where(item)
+            if isinstance(item, Rejected) or isinstance(hole, str):
+                name = item.path if isinstance(item, Rejected) else item.name
+                done.rejected.append(Rejected(name, str(hole)))
+                continue
+            filled = by(item.pixels, hole.missing, item.name)
+            for file, picture in zip(files(item.file, by.number), filled.pictures, strict=True):
+                write_png(into / file, encoded(picture, item))
+            done.changed += [Rejected(item.name, change) for change in item.changes]
+            done.noticed += [Rejected(item.name, note) for note in hole.notes]
+            if len(done.shown) < SHOWN:
+                done.shown.append(dict(_row(item.pixels, hole.missing, filled)))
+            values = [hole.missing.mean(), filled.reduced, filled.windows]
+            rows.add([item.name], [None], np.array([values], np.float32))
+            shown.update(count, completed=len(rows.names) + len(done.rejected))
+    return done
+
+
+def files(file: str, number: int) -> list[str]:
+    """Return the files of so many fills of one picture: `a.png`, or `a-1.png`, `a-2.png` … of several."""
+    path = PurePosixPath(file)
+    return [file] if number == 1 else [str(path.with_stem(f"{path.stem}-{at + 1}")) for at in range(number)]
+
+
+def _row(pixels: Picture, missing: Mask, filled: Filled) -> Iterator[tuple[str, Picture]]:
+    """Yield the parts of pictures around the hole, by the names of their columns."""
+    hidden = pixels.copy()
+    hidden[missing] = HIDDEN
+    rows, columns = (np.nonzero(missing.any(axis))[0] for axis in (1, 0))
+    part = tuple(slice(max(0, 2 * at[0] - at[-1] - 1), at[-1] + (at[-1] - at[0]) + 2) for at in (rows, columns))
+    yield "hole", middle(hidden[part])
+    yield "harmonic", middle(filled.baseline[part])
+    for at, picture in enumerate(filled.pictures):
+        yield f"fill {at + 1}" if len(filled.pictures) > 1 else "filled", middle(picture[part])

@@ -1,0 +1,213 @@
+"""Holes in pictures of any size are filled, and everything else comes back to the bit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import genlab as package
+from genlab.applications.inpaint import ByModel, cells, parts, reduction
+from genlab.core.errors import GenlabError, UsageError
+from genlab.core.pictures import Picture, resized
+from genlab.metrics.holes import Mask, harmonic_fill
+
+Genlab = Callable[..., Any]
+TINY = {"data": "digits", "size": 16, "width": 4, "steps": 2, "batch_size": 4, "quiet": True}
+SIZE = (40, 52)
+
+
+def smooth(height: int, width: int, channels: int = 3) -> Picture:
+    rough = np.random.default_rng(0).integers(60, 196, (height // 8 + 2, width // 8 + 2, channels), np.uint8)
+    return resized(rough, height, width)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
+    """Fills holes of grey pictures of 16 pixels."""
+    return package.train(
+        "gated-inpainting", discriminator="patch-16", root=tmp_path_factory.mktemp("runs"), **TINY
+    )
+
+
+@pytest.fixture(scope="module")
+def diffusion(tmp_path_factory: pytest.TempPathFactory) -> package.Run:
+    small = {"timesteps": 12, "sampling_steps": 6, "attention": 0}
+    return package.train("velocity-diffusion", root=tmp_path_factory.mktemp("runs"), **TINY, **small)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A colour picture, one with transparency, a small grey one."""
+    (folder := tmp_path / "pictures").mkdir()
+    Image.fromarray(smooth(*SIZE)).save(folder / "colour.png")
+    alpha = Image.fromarray(smooth(*SIZE))
+    alpha.putalpha(Image.fromarray(smooth(*SIZE, 1)[..., 0]))
+    alpha.save(folder / "alpha.png")
+    Image.fromarray(smooth(12, 9, 1)[..., 0]).save(folder / "small.png")
+    return folder
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    (folder := tmp_path / "masks").mkdir()
+    for name, size in (("colour", SIZE), ("alpha", SIZE), ("small", (12, 9))):
+        mask = np.zeros(size, np.uint8)
+        mask[3:9, 2:7] = 255
+        Image.fromarray(mask).save(folder / f"{name}.bmp")
+    return folder
+
+
+def test_known_pixels_and_transparency_come_back_to_the_bit(
+    run: package.Run, pictures: Path, masks: Path, tmp_path: Path
+) -> None:
+    done = package.inpaint(run, pictures, mask=masks, out=tmp_path / "out")
+    assert (done.count, done.number, done.reduced) == (3, 1, 0)
+    for path in pictures.iterdir():
+        given, made = (np.array(Image.open(each)) for each in (path, tmp_path / "out" / path.name))
+        missing = np.array(Image.open(masks / f"{path.stem}.bmp")) > 127
+        assert given.shape == made.shape
+        assert (made[~missing] == given[~missing]).all()
+        assert (made[missing] != given[missing]).any()
+        assert path.stem != "alpha" or (made[..., 3] == given[..., 3]).all()
+    assert done.table.columns == ["missing", "reduced", "windows"]
+    assert json.loads(json.dumps(done.values()))["pictures"] == 3
+    assert done.picture is not None
+
+
+def test_a_box_of_any_size_is_filled_at_a_reduced_size_if_it_is_large(
+    run: package.Run, pictures: Path, tmp_path: Path
+) -> None:
+    done = package.inpaint(run, pictures / "colour.png", box="10,5,30,30", out=tmp_path / "out")
+    assert done.reduced == 1
+    assert "filled at a reduced size and so blurred: 1 picture" in str(done)
+    made, given = (np.array(Image.open(each)) for each in (tmp_path / "out/colour.png", pictures / "colour.png"))
+    inside = np.zeros(SIZE, np.bool_)
+    inside[5:35, 10:40] = True
+    assert (made[~inside] == given[~inside]).all()
+
+
+def test_a_diffusion_model_draws_several_fills_by_seed_and_name(
+    diffusion: package.Run, pictures: Path, tmp_path: Path
+) -> None:
+    how = {"box": "2,2,5,5", "resampling": 2}
+    for folder in ("one", "two"):
+        package.inpaint(diffusion, pictures / "colour.png", number=2, out=tmp_path / folder, **how)
+    package.inpaint(diffusion, pictures / "colour.png", out=tmp_path / "single", **how)
+    first, second = (np.array(Image.open(tmp_path / f"one/colour-{at}.png")) for at in (1, 2))
+    assert (first != second).any()
+    assert (first == np.array(Image.open(tmp_path / "two/colour-1.png"))).all()
+    assert (first == np.array(Image.open(tmp_path / "single/colour.png"))).all(), "whatever the number is"
+
+
+def test_masks_that_are_grey_large_or_do_not_fit_are_noticed(
+    run: package.Run, pictures: Path, masks: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(np.tile(np.linspace(0, 255, 52).astype(np.uint8), (40, 1))).save(masks / "colour.bmp")
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(masks / "alpha.bmp")
+    (masks / "small.bmp").unlink()
+    done = package.inpaint(run, pictures, mask=masks, out=tmp_path / "out")
+    assert "colour.png: its mask is not black and white" in str(done)
+    assert "alpha.png: its mask has 5x5 pixels, not 52x40" in str(done)
+    assert "small.png: there is no mask of this name in --mask" in str(done)
+    Image.fromarray(255 - 255 * (np.indices(SIZE)[0] < 4).astype(np.uint8)).save(masks / "colour.bmp")
+    done = package.inpaint(run, pictures / "colour.png", mask=masks / "colour.bmp", out=tmp_path / "large")
+    assert "says that 90% is missing; if white is what is known, add --invert" in str(done)
+    done = package.inpaint(
+        run, pictures / "colour.png", mask=masks / "colour.bmp", invert=True, out=tmp_path / "inv"
+    )
+    assert done.means["missing"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({}, "either --mask"),
+        ({"box": "1,2,3"}, "LEFT,TOP,WIDTH,HEIGHT"),
+        ({"box": "0,0,0,5"}, "LEFT,TOP,WIDTH,HEIGHT"),
+        ({"box": "0,0,5,5", "invert": True}, "--invert is for masks"),
+        ({"box": "0,0,5,5", "number": 2}, "has one fill for each hole"),
+        ({"box": "0,0,5,5", "number": 0}, "from 1 to 64"),
+        ({"box": "50,0,5,5"}, "does not lie in its 52x40 pixels"),
+        ({"box": "0,0,52,40"}, "nothing is known"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    run: package.Run, pictures: Path, options: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises((UsageError, GenlabError), match=why):
+        package.inpaint(run, pictures / "colour.png", out=tmp_path / "out", **options)
+
+
+def test_options_of_repaint_are_for_diffusion_models(run: package.Run, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(GenlabError, match="--resampling needs a model that can fill holes by RePaint"):
+        package.inpaint(run, pictures, box="0,0,2,2", resampling=3, out=tmp_path / "out")
+
+
+class Harmonic(torch.nn.Module):
+    """A model of images of 16 pixels that fills holes harmonically."""
+
+    inpaints_at_random = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device, self.known = torch.nn.Parameter(torch.zeros(1)), 1.0
+
+    def inpaint(
+        self, x: torch.Tensor, hole: torch.Tensor, condition: Any = None, generator: Any = None
+    ) -> torch.Tensor:
+        self.known = min(self.known, 1 - hole.float().mean().item())
+        return harmonic_fill(x, hole.expand(len(x), -1, -1, -1))
+
+
+@pytest.mark.parametrize("kind", ["scratch", "block", "dots", "corner"])
+def test_holes_of_any_form_are_filled_in_windows_of_which_enough_is_known(kind: str) -> None:
+    """A plane is harmonic, so that a right assembly of the windows restores it."""
+    y, x = np.indices((70, 90))
+    plane = np.stack([2 * y, 2 * x, x + y], -1).astype(np.uint8)
+    hole: Mask = {
+        "scratch": (y > 30) & (y < 34) & (x > 4) & (x < 85),
+        "block": (y > 20) & (y < 50) & (x > 25) & (x < 60),
+        "dots": np.random.default_rng(0).random(y.shape) < 0.4,
+        "corner": (y < 8) & (x < 6),
+    }[kind]
+    model = Harmonic()
+    filled = ByModel(model, (3, 16, 16))(plane, hole, "plane")
+    assert model.known > 0.4
+    assert (filled.pictures[0][~hole] == plane[~hole]).all()
+    error = np.abs(filled.pictures[0].astype(int) - plane)[hole]
+    assert error.max() <= {"scratch": 2, "block": 12, "dots": 12, "corner": 16}[kind]
+    assert (filled.reduced > 1) == (kind in ("block", "corner"))
+
+
+def test_cells_cover_a_hole_once_and_are_half_a_window_at_most() -> None:
+    hole = np.zeros((60, 80), np.bool_)
+    hole[5:45, 10:14] = hole[40:43, 14:75] = True
+    covered = np.zeros_like(hole, dtype=int)
+    for rows, columns in cells(hole, 16, 16):
+        assert rows.stop - rows.start <= 8
+        assert columns.stop - columns.start <= 8
+        covered[rows, columns] += 1
+    assert (covered[hole] == 1).all()
+    assert covered.sum() < hole.sum() * 5, "empty ones are left out"
+    assert reduction(hole, 16) == 1
+    assert reduction(np.pad(np.ones((20, 20), np.bool_), 5), 16) == 3
+
+
+def test_a_small_hole_is_filled_at_its_own_size_beside_a_large_one() -> None:
+    hole = np.zeros((90, 90), np.bool_)
+    hole[:40, :40] = hole[80:82, 10:80] = hole[89:, 89:] = True
+    boxes = list(parts(hole, 16))
+    assert sorted(reduction(own, 16) for _, own in boxes) == [1, 1, 10]
+    together = np.zeros_like(hole, dtype=int)
+    for box, own in boxes:
+        together[box] += own
+    assert (together == hole).all()
+    checks = ((np.indices(hole.shape).sum(0) % 2)[..., None] * 80 + 80).astype(np.uint8)
+    filled = ByModel(Harmonic(), (1, 16, 16))(checks, hole, "checks").pictures[0]
+    thin, wide = filled[80:82, 10:80].astype(int), filled[10:30, 10:30].astype(int)
+    assert np.abs(np.diff(wide, axis=1)).max() <= 2 < np.abs(np.diff(thin, axis=0)).max(), "only one is blurred"
