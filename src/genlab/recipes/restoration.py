@@ -34,7 +34,7 @@ class RestorationRecipe(Recipe):
     fewest: ClassVar[int] = 1
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
-    architecture: RestorerName = option("edsr", "network", part="architecture")
+    architecture: RestorerName = option("edsr", "network; colours is for --degrade grey=1", part="architecture")
     width: int = option(64, "channels of the feature maps; lower it on a CPU", least=1)
     blocks: int | None = option(
         None, "residual blocks of edsr, by default 8; convolutions of the mapping of fsrcnn, by default 4", least=1
@@ -73,7 +73,8 @@ class RestorationRecipe(Recipe):
         from genlab.families.restoration import Restorer
 
         given = {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
-        network = RESTORERS[self.architecture](given[SOURCE], spec.target, self.width, self.blocks)
+        make = RESTORERS.bound(self.architecture, self.own)
+        network = make(given[SOURCE], spec.target, self.width, self.blocks)
         return Restorer(spec.target, given, network)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
