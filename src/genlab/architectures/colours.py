@@ -77,6 +77,7 @@ class Colours(Mixed):
         for block in self.blocks:
             maps = maps + block(maps)
         for up, joined in zip(reversed(self.up), reversed(self.joined), strict=True):
+            assert isinstance(up, Conv2d)
             maps = relu(joined(torch.cat([relu(upsampled(maps, up)), skipped.pop()], 1)))
         made = interpolate(self.last(maps), scale_factor=2, mode="bilinear")
         return made[..., :height, :width]

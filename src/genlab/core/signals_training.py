@@ -58,6 +58,10 @@ TRAINING: Sequence[Signal] = (
         "Weighted contrastive loss of images that have the wanted look already, and should not change.",
     ),
     Signal("l1_loss", LOSS, "lower", "Weighted L1 distance between translations and the truth."),
+    Signal("pixel_loss", LOSS, "lower", "Weighted distance of restored images to the originals."),
+    Signal("perceptual_loss", LOSS, "lower", "Weighted distance of restored images to the originals in features."),
+    Signal("gram_loss", LOSS, "lower", "Weighted distance of restored images to the originals in Gram matrices."),
+    Signal("smoothness_loss", LOSS, "lower", "Weighted total variation of restored images."),
     Signal(
         "content_identity_loss",
         LOSS,

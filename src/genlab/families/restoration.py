@@ -1,7 +1,8 @@
 """Restoration: a network that undoes a degradation, learned from pictures that are degraded on purpose."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,7 @@ class Restorer(nn.Module):
 
         Pixels that a mask in `condition` says are known come back unchanged.
         """
-        made = self.drawn(condition).clamp(-1, 1)
-        return made if MASK not in condition else torch.where(condition[MASK] > 0, made, condition[SOURCE])
+        return completed(self.drawn(condition).clamp(-1, 1), condition)
 
     def sample(self, count: int, condition: Condition = NONE, generator: torch.Generator | None = None) -> Tensor:
         """Return the restored images (count, *shape) of `count` sources; they are not random.
@@ -52,26 +52,63 @@ class Restorer(nn.Module):
         return self.restore(fill(self.conditions, condition, count, device))
 
 
+Terms: TypeAlias = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
+"""Further losses of restored images and originals (B, C, H, W), weighted, by the names of their signals."""
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How far restored images are from the originals: a distance of pixels, and further terms.
+
+        w E[Σᵢ wᵢ d(x̂ᵢ, xᵢ) / Σᵢ wᵢ] + terms
+
+    The mean over the numbers i of an image is weighted by a mask: wᵢ is `hole_weight` where the image is missing
+    and `known_weight` elsewhere. The terms are those of images whose known pixels are the originals'.
+
+    Args:
+        distance: d, of each number: (restored, original) -> (B, C, H, W).
+        pixel_weight: w.
+        hole_weight: of missing pixels.
+        known_weight: of known pixels beside a hole.
+        terms: further losses.
+    """
+
+    distance: Distance = l1
+    pixel_weight: float = 1.0
+    hole_weight: float = 1.0
+    known_weight: float = 1.0
+    terms: Terms | None = None
+
+    def __call__(self, made: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of what a network made (B, C, H, W) of a batch, by the names of their signals."""
+        errors = self.distance(made, batch.x).mean(1, keepdim=True)
+        weights = torch.ones_like(errors)
+        if MASK in batch.condition:
+            weights = torch.where(batch.condition[MASK] > 0, self.hole_weight, self.known_weight)
+        pixels = (weights * errors).sum((1, 2, 3)) / weights.sum((1, 2, 3)).clamp(min=1e-9)
+        losses = {"pixel_loss": self.pixel_weight * pixels.mean()}
+        if self.terms is not None:
+            losses |= self.terms(completed(made, batch.condition), batch.x)
+        return losses
+
+
+def completed(made: Tensor, condition: Condition) -> Tensor:
+    """Return images (B, C, H, W): `made`, but the source where a mask in `condition` says that it is known."""
+    return made if MASK not in condition else torch.where(condition[MASK] > 0, made, condition[SOURCE])
+
+
 @dataclass(eq=False)
 class RestorationTraining(SingleObjectiveTraining[Restorer]):
     """Minimises the distance of restored images to the originals.
 
-        E d(network(y), x)
-
-    With a mask m, which is 1 where the image is missing, the distance of each pixel has the weight h·m + (1 − m).
-
     Args:
-        distance: d, of each number: (restored, original) -> (B, C, H, W).
-        hole_weight: h, of missing pixels beside known ones.
+        fidelity: the distance.
     """
 
-    distance: Distance = l1
-    hole_weight: float = 1.0
+    fidelity: Fidelity = Fidelity()
 
     def objective(self, step: int, batch: Batch, randomness: Randomness) -> tuple[Tensor, Signals]:
         """Return the mean loss of a batch, and its signals."""
-        errors = self.distance(self.model.drawn(batch.condition), batch.x)
-        if MASK in batch.condition:
-            errors = errors * torch.where(batch.condition[MASK] > 0, self.hole_weight, 1.0)
-        loss = errors.mean()
-        return loss, {"loss": loss}
+        losses = self.fidelity(self.model.drawn(batch.condition), batch)
+        loss = torch.stack(list(losses.values())).sum()
+        return loss, {"loss": loss, **(losses if len(losses) > 1 else {})}

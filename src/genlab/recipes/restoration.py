@@ -12,10 +12,12 @@ from genlab.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from genlab.architectures.mixed import Mixed
     from genlab.core.contract import Training
-    from genlab.core.modality import DataSpec
+    from genlab.core.modality import DataSpec, Modality
     from genlab.core.random import Randomness
     from genlab.core.reading import Reads
+    from genlab.families.restoration import Fidelity
 
 if TYPE_CHECKING:
     RestorerName: TypeAlias = str
@@ -45,6 +47,21 @@ class RestorationRecipe(Recipe):
         "=LOW:HIGH; such as blur=0.2:2 bicubic=4 noise=0:15 jpeg=40:95",
     )
     distance: DistanceName = option("l1", "distance to the original that is minimised")
+    hole_weight: float = option(
+        1.0, "weight of missing pixels in the distance; raise it for better fills of holes", least=0
+    )
+    known_weight: float = option(1.0, "weight of the known pixels around a hole in the distance", least=0)
+    perceptual_weight: float = option(
+        0.0,
+        "weight of the distance in features of EfficientNet-Lite0; raise it for more texture, less PSNR",
+        least=0,
+    )
+    style_weight: float = option(
+        0.0, "weight of the distance of products of these features (Gram matrices)", least=0
+    )
+    smoothness_weight: float = option(
+        0.0, "weight of the total variation; raise it against specks and seams", least=0
+    )
     batch_size: int = option(
         16,
         "images per step, over all processes together; lower it if memory runs out",
@@ -68,25 +85,52 @@ class RestorationRecipe(Recipe):
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `Restorer`."""
-        from genlab.architectures.restorer import RESTORERS
-        from genlab.core.condition import MASK, SOURCE
         from genlab.families.restoration import Restorer
 
-        given = {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
-        make = RESTORERS.bound(self.architecture, self.own)
-        network = make(given[SOURCE], spec.target, self.width, self.blocks)
-        return Restorer(spec.target, given, network)
+        given = self.given(spec)
+        return Restorer(spec.target, given, self.network(spec))
+
+    @staticmethod
+    def given(spec: DataSpec) -> dict[str, Modality]:
+        """Return the conditions of the network: a source and, if there are holes, a mask."""
+        from genlab.core.condition import MASK, SOURCE
+
+        return {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
+
+    def network(self, spec: DataSpec) -> Mixed:
+        """Return an untrained network; a user's own one is told whether there is a mask."""
+        from genlab.architectures.restorer import RESTORERS
+
+        make, given = RESTORERS.bound(self.architecture, self.own), self.given(spec)
+        told = {} if self.architecture in RESTORERS.rows else {"masked": "mask" in given}
+        return make(given["source"], spec.target, self.width, self.blocks, **told)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `RestorationTraining`."""
         from genlab.core.optimizer import adam
         from genlab.families.restoration import RestorationTraining, Restorer
-        from genlab.objectives.distance import DISTANCES
 
         assert isinstance(model, Restorer)
         player = self.player("restorer", model, adam(model, "restorer", self.lr, self.betas))
         return RestorationTraining(
-            model, player, randomness, accumulate=self.accumulate, distance=DISTANCES[self.distance]
+            model, player, randomness, accumulate=self.accumulate, fidelity=self.fidelity(model)
+        )
+
+    def fidelity(self, model: nn.Module) -> Fidelity:
+        """Return the distance of restored images to the originals."""
+        from genlab.families.restoration import Fidelity
+        from genlab.metrics.extractors.taps import EFFICIENTNET, taps
+        from genlab.objectives.distance import DISTANCES
+        from genlab.objectives.perceptual import FeatureTerms
+
+        seen = self.perceptual_weight or self.style_weight
+        features = taps(EFFICIENTNET).to(next(model.parameters()).device) if seen else None
+        terms = FeatureTerms(features, self.perceptual_weight, self.style_weight, self.smoothness_weight)
+        return Fidelity(
+            DISTANCES[self.distance],
+            hole_weight=self.hole_weight,
+            known_weight=self.known_weight,
+            terms=terms if seen or self.smoothness_weight else None,
         )
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:

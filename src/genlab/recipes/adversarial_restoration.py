@@ -1,0 +1,114 @@
+"""The recipe of networks that restore images against a discriminator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from genlab.recipes.fields import option
+from genlab.recipes.recipe import Phase
+from genlab.recipes.restoration import RestorationRecipe
+from genlab.recipes.translation import AdversarialName, PatchName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from genlab.architectures.patch import PatchDiscriminator
+    from genlab.core.contract import Training
+    from genlab.core.modality import DataSpec
+    from genlab.core.random import Randomness
+    from genlab.families.restoration import Fidelity
+
+
+@dataclass(frozen=True)
+class AdversarialRestorationRecipe(RestorationRecipe):
+    """A network that undoes degradations so that its images look real to a discriminator."""
+
+    family: ClassVar[str] = "adversarial-restoration"
+
+    pixel_weight: float = option(
+        1.0, "weight of the distance to the original; lower it for sharper, less faithful images", least=0
+    )
+    adversarial_weight: float = option(
+        1e-3,
+        "weight of the adversarial loss; raise it for sharper images with more invented details; 0 for no "
+        "discriminator",
+        least=0,
+    )
+    pretraining: float = option(
+        0.0, "share of the steps, at the start, in which only the distance is minimised", least=0, most=0.95
+    )
+    loss: AdversarialName = option("non-saturating", "adversarial loss of both networks", part="gan-loss")
+    discriminator: PatchName = option(
+        "patch-70", "discriminator by the side of its patches in pixels; patch-16 or patch-34 for small images"
+    )
+    discriminator_width: int = option(
+        64, "channels of the discriminator's layer next to the image; lower it on a CPU", least=1
+    )
+    norm: Literal["instance", "batch", "none"] = option(
+        "instance", "normalisation in the discriminator; batch only for large batches"
+    )
+    spectral_norm: bool = option(False, "spectral normalisation of the discriminator; stabilises training")
+    discriminator_lr: float = option(
+        1e-4, "learning rate of the discriminator; lower it if it is too strong", above=0
+    )
+
+    def phases(self, spec: DataSpec) -> Sequence[Phase]:
+        """Return the training by distance alone, if there is one, and that against the discriminator."""
+        last = Phase(self.steps, self, spec)
+        alone = round(self.pretraining * self.steps)
+        if not alone or not self.adversarial_weight:
+            return [last]
+        plain = replace(self, adversarial_weight=0.0, perceptual_weight=0.0, style_weight=0.0)
+        return [Phase(alone, plain, spec), last]
+
+    def model(self, spec: DataSpec) -> nn.Module:
+        """Return an `AdversarialRestorer`, or a `Restorer` if the adversarial loss has no weight."""
+        from genlab.families.adversarial_restoration import AdversarialRestorer
+
+        if not self.adversarial_weight:
+            return super().model(spec)
+        return AdversarialRestorer(
+            spec.target, self.given(spec), self.network(spec), self.patch_discriminator(spec)
+        )
+
+    def patch_discriminator(self, spec: DataSpec) -> PatchDiscriminator:
+        """Return an untrained discriminator of images, which also sees the mask if there is one."""
+        from genlab.architectures.patch import patch_discriminator
+        from genlab.regularizers.spectral import spectral_norm_
+
+        seen = {name: its for name, its in self.given(spec).items() if name == "mask"}
+        network = patch_discriminator(
+            self.discriminator, spec.target, self.discriminator_width, norm=self.norm, sources=seen
+        )
+        if self.spectral_norm:
+            spectral_norm_(network)
+        return network
+
+    def training(self, model: nn.Module, randomness: Randomness) -> Training:
+        """Return an `AdversarialRestorationTraining`, or a `RestorationTraining` without a discriminator."""
+        from genlab.core.optimizer import adam
+        from genlab.families.adversarial_restoration import AdversarialRestorationTraining, AdversarialRestorer
+        from genlab.objectives.adversarial import ADVERSARIAL
+
+        if not isinstance(model, AdversarialRestorer):
+            return super().training(model, randomness)
+        discriminator, network = model.discriminator, model.network
+        against = adam(discriminator, "discriminator", self.discriminator_lr, self.betas)
+        generator = adam(network, "generator", self.lr, self.betas)
+        return AdversarialRestorationTraining(
+            model,
+            self.player("discriminator", discriminator, against, among=model),
+            self.player("generator", network, generator, among=model),
+            self.part(ADVERSARIAL, self.loss),
+            randomness,
+            self.fidelity(model),
+            self.adversarial_weight,
+            self.accumulate,
+        )
+
+    def fidelity(self, model: nn.Module) -> Fidelity:
+        """Return the weighted distance of restored images to the originals."""
+        return replace(super().fidelity(model), pixel_weight=self.pixel_weight)
