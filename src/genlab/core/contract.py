@@ -59,6 +59,16 @@ class HasState(Protocol):
 
 
 @runtime_checkable
+class Remembers(Protocol):
+    """Keeps weights of the phase of its run before, while it goes on training them."""
+
+    @property
+    def remembered(self) -> Mapping[str, str]:
+        """The names of modules that keep weights, each with the name of the module that had them."""
+        ...
+
+
+@runtime_checkable
 class HasObjective(Protocol):
     """A training with a single loss, which can be computed for any batch."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
+    from genlab.core.schedules import Schedule
     from genlab.families.restoration import Fidelity
 
 
@@ -40,6 +41,17 @@ class AdversarialRestorationRecipe(RestorationRecipe):
     pretraining: float = option(
         0.0, "share of the steps, at the start, in which only the distance is minimised", least=0, most=0.95
     )
+    pretraining_lr: float = option(
+        5e-4, "learning rate in these first steps; lower it if the loss diverges", above=0
+    )
+    alpha: float = option(
+        1.0,
+        "share of adversarial training in the weights, from 0, those after --pretraining, which are the most "
+        "faithful, to 1, the sharpest",
+        least=0,
+        most=1,
+        sampling=True,
+    )
     loss: AdversarialName = option("non-saturating", "adversarial loss of both networks", part="gan-loss")
     discriminator: PatchName = option(
         "patch-70", "discriminator by the side of its patches in pixels; patch-16 or patch-34 for small images"
@@ -55,13 +67,35 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         1e-4, "learning rate of the discriminator; lower it if it is too strong", above=0
     )
 
+    @property
+    def pretraining_steps(self) -> int:
+        """The steps in which only the distance is minimised."""
+        return round(self.pretraining * self.steps) if self.adversarial_weight else 0
+
+    @property
+    def schedule_length(self) -> int:
+        """The steps over which schedules run: those against the discriminator."""
+        return self.schedule_steps or self.steps - self.pretraining_steps
+
+    def rate(self) -> Schedule:
+        """Return the factor on the learning rates; each phase has a schedule of its own."""
+        schedule, begun = super().rate(), self.pretraining_steps
+        return lambda step: schedule(max(step - begun, 0))
+
     def phases(self, spec: DataSpec) -> Sequence[Phase]:
         """Return the training by distance alone, if there is one, and that against the discriminator."""
-        last = Phase(self.steps, self, spec)
-        alone = round(self.pretraining * self.steps)
-        if not alone or not self.adversarial_weight:
+        last, alone = Phase(self.steps, self, spec), self.pretraining_steps
+        if not self.pretraining or not self.adversarial_weight:
             return [last]
-        plain = replace(self, adversarial_weight=0.0, perceptual_weight=0.0, style_weight=0.0)
+        plain = replace(
+            self,
+            steps=alone,
+            lr=self.pretraining_lr,
+            pixel_weight=1.0,
+            adversarial_weight=0.0,
+            perceptual_weight=0.0,
+            style_weight=0.0,
+        )
         return [Phase(alone, plain, spec), last]
 
     def model(self, spec: DataSpec) -> nn.Module:
@@ -71,11 +105,20 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         if not self.adversarial_weight:
             return super().model(spec)
         return AdversarialRestorer(
-            spec.target, self.given(spec), self.network(spec), self.patch_discriminator(spec)
+            spec.target,
+            self.given(spec),
+            self.network(spec),
+            self.patch_discriminator(spec),
+            pretrained=bool(self.pretraining),
+            alpha=self.alpha,
         )
 
     def patch_discriminator(self, spec: DataSpec) -> PatchDiscriminator:
-        """Return an untrained discriminator of images, which also sees the mask if there is one."""
+        """Return an untrained discriminator of images, which also sees the mask if there is one.
+
+        It does not see the source, as published: the distances tie an image to its source, and a discriminator
+        that has to find out only whether an image is sharp learns that sooner.
+        """
         from genlab.architectures.patch import patch_discriminator
         from genlab.regularizers.spectral import spectral_norm_
 

@@ -146,6 +146,18 @@ _SUMMARIES: Mapping[str, str] = {
     "edsr": """Super-resolution by residual blocks without normalisation (Lim et al., 2017, arXiv:1707.02921).
         Published: 16 blocks of 64 or 32 of 256 channels, patches of 48 pixels, 300,000 steps, enlarged by 2 at a
         time. Here: 8 blocks of 64, one sub-pixel convolution, added to the interpolation.""",
+    "srgan": """Super-resolution with sharp, invented details (Ledig et al., 2017, arXiv:1609.04802).
+        Published: 16 blocks with batch norm, features of VGG-19, adversarial weight 1e-3, no distance of pixels
+        after pretraining, a discriminator of whole patches, 1e-4. Here: network of `edsr`, features of
+        EfficientNet-Lite0, pixel weight 1e-2, scores of patches of 70 pixels, spectral norm. Use --width 32
+        --discriminator-width 32 on a CPU.""",
+    "esrgan": """Sharper super-resolution by a relativistic loss (Wang et al., 2018, arXiv:1809.00219).
+        Published: 23 dense residual blocks of 64 channels, features of VGG-19 before the activation, weights 1,
+        5e-3 and 1e-2, 2e-4 and then 1e-4. Here: 3 blocks and one sub-pixel convolution, features of
+        EfficientNet-Lite0; the rest is as `srgan`.""",
+    "colorization": """Colours for grey pictures, whose lightness is kept (Zhang et al., 2016, arXiv:1603.08511).
+        Published: a classification of 313 colours, rare ones with a larger weight. Here: the mean of a and b of
+        CIELAB by a U-Net at half the size, which gives paler colours.""",
 }
 
 

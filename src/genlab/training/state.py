@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.core.contract import HasState, Training
+from genlab.core.contract import HasState, Remembers, Training
 from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
 from genlab.training.checkpoint import MODEL, TRAINING, Checkpoint
@@ -67,7 +67,8 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
 def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
     """Load the tensors of a checkpoint whose name and shape match into other networks; return their names.
 
-    The optimizer state of these parameters is loaded, too. All other weights stay as they were initialised.
+    Modules that remember others get the tensors of those, unless they have been saved themselves. The optimizer
+    state of these parameters is loaded, too. All other weights stay as they were initialised.
 
     Raises:
         CheckpointError: a number type, or the optimizer state of a parameter, does not match.
@@ -101,9 +102,21 @@ def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
 def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors that `model` has with the same name and shape."""
     ours = model.state_dict()
+    tensors = {**_remembered(model, tensors), **tensors}
     matching = {n: tensor for n, tensor in tensors.items() if n in ours and ours[n].shape == tensor.shape}
     require_equal("the checkpoint", matching, {name: ours[name] for name in matching})
     return matching
+
+
+def _remembered(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `model` keeps of the phase before, under the names that they have in it."""
+    kept = model.remembered if isinstance(model, Remembers) else {}
+    return {
+        f"{keeper}.{name.removeprefix(f'{origin}.')}": tensor
+        for keeper, origin in kept.items()
+        for name, tensor in tensors.items()
+        if name.startswith(f"{origin}.")
+    }
 
 
 def _optimizer_states(checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:
