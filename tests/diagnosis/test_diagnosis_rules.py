@@ -118,7 +118,15 @@ CYCLEGAN: Mapping[str, Signal] = {
     "cycle_error_noisy": 0.13,
     "checkerboard": lambda step: 0.5 + 30 * math.exp(-step / 20),
 }
+RESTORATION: Mapping[str, Signal] = {
+    "discriminator_loss": 1.3,
+    "generator_loss": 8e-4,
+    "pixel_loss": 7e-4,
+    "perceptual_loss": lambda step: 5e-3 + 5e-3 * math.exp(-step / 100),
+    "psnr_lost": lambda step: min(step / 100, 2.5),
+}
 HEALTHY = {
+    "adversarial-restoration": RESTORATION,
     "cyclegan": CYCLEGAN,
     "gan": GAN,
     "vae": VAE,
@@ -194,6 +202,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "source-ignored": ("cyclegan", {"source_effect": 0.02}, {}),
     "domain-ignored": ("cyclegan", {"label_effect": 0.01}, {}),
     "hidden-cycle": ("cyclegan", {"cycle_error_noisy": late(0.15, 0.5)}, {}),
+    "adversary-dominates": ("adversarial-restoration", {"psnr_lost": lambda step: min(step / 50, 7.0)}, {}),
     "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
 }
 

@@ -282,6 +282,20 @@ class SplitsBound(Protocol):
         ...
 
 
+@runtime_checkable
+class Interpolates(Protocol):
+    """Restores with weights between those of two phases of its run."""
+
+    @property
+    def remembered(self) -> Mapping[str, str]:
+        """As of `Remembers`; empty if there was only one phase."""
+        ...
+
+    def interpolated(self, condition: Condition, alpha: float) -> Tensor:
+        """Return the restored images with weights from those of the phase before, 0, to those of now, 1."""
+        ...
+
+
 CAPABILITIES: Mapping[str, type] = {
     "sample": Samples,
     "encode": Encodes,

@@ -67,23 +67,20 @@ class AdversarialRestorer(Restorer):
         return {} if self.pretrained is None else {"pretrained": "network"}
 
     def restore(self, condition: Condition) -> Tensor:
-        """Return the restored images (B, C, H, W) in [-1, 1] of sources of any size, with interpolated weights.
+        """Return the restored images (B, C, H, W) in [-1, 1] of sources of any size.
 
         Pixels that a mask in `condition` says are known come back unchanged.
         """
-        if self.alpha == 1 or self.pretrained is None:
-            return super().restore(condition)
-        made: Tensor = functional_call(self.network, self._interpolated(), (condition[SOURCE], condition))
-        return completed(made.clamp(-1, 1), condition)
+        return self.interpolated(condition, self.alpha)
 
-    def _interpolated(self) -> dict[str, Tensor]:
-        """Return (1 − α) θ₀ + α θ by name."""
-        assert self.pretrained is not None
-        before, after = self.pretrained.state_dict(), self.network.state_dict()
-        return {
-            name: before[name].lerp(now, self.alpha) if now.is_floating_point() else now
-            for name, now in after.items()
-        }
+    def interpolated(self, condition: Condition, alpha: float) -> Tensor:
+        """Return the restored images (B, C, H, W) by the weights (1 − α) θ₀ + α θ."""
+        if alpha == 1 or self.pretrained is None:
+            return super().restore(condition)
+        before, now = self.pretrained.state_dict(), self.network.state_dict()
+        mixed = {n: before[n].lerp(its, alpha) if its.is_floating_point() else its for n, its in now.items()}
+        made: Tensor = functional_call(self.network, mixed, (condition[SOURCE], condition))
+        return completed(made.clamp(-1, 1), condition)
 
     def discriminate(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
         """Return the discriminator's output for images (B, *shape)."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from genlab.core.errors import UsageError
 from genlab.recipes.fields import option
 from genlab.recipes.recipe import Phase
 from genlab.recipes.restoration import RestorationRecipe
 from genlab.recipes.translation import AdversarialName, PatchName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -77,10 +78,20 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         """The steps over which schedules run: those against the discriminator."""
         return self.schedule_steps or self.steps - self.pretraining_steps
 
+    @property
+    def decided_by_truth(self) -> bool:
+        """Not if an adversary follows: the most faithful weights are those that it has changed least."""
+        return not self.pretraining_steps
+
     def rate(self) -> Schedule:
         """Return the factor on the learning rates; each phase has a schedule of its own."""
         schedule, begun = super().rate(), self.pretraining_steps
         return lambda step: schedule(max(step - begun, 0))
+
+    def keeping_phases(self, steps: int, done: int) -> Mapping[str, Any]:
+        """Return the share of `steps` that pretraining has taken, if it is over."""
+        begun = self.pretraining_steps
+        return {"pretraining": begun / steps} if 0 < begun <= done else {}
 
     def phases(self, spec: DataSpec) -> Sequence[Phase]:
         """Return the training by distance alone, if there is one, and that against the discriminator."""
@@ -90,6 +101,7 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         plain = replace(
             self,
             steps=alone,
+            alpha=1.0,
             lr=self.pretraining_lr,
             pixel_weight=1.0,
             adversarial_weight=0.0,
@@ -151,6 +163,15 @@ class AdversarialRestorationRecipe(RestorationRecipe):
             self.adversarial_weight,
             self.accumulate,
         )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
+        super().refuse(spec, processes)
+        if self.alpha != 1 and not self.pretraining_steps:
+            raise UsageError(
+                f"--alpha {self.alpha:g} has no effect: without --pretraining there are no weights to interpolate "
+                "with. Leave it out, or set --pretraining 0.5."
+            )
 
     def fidelity(self, model: nn.Module) -> Fidelity:
         """Return the weighted distance of restored images to the originals."""

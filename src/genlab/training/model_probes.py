@@ -14,6 +14,7 @@ from genlab.core.contract import (
     Discriminates,
     Encodes,
     Evaluator,
+    Interpolates,
     Inverts,
     Reconstructs,
     Samples,
@@ -23,8 +24,9 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
+from genlab.metrics.translation import psnr_of_bytes
 
-FEW = 8  # examples to test the inverse of a flow with
+FEW = 8  # examples for probes that take long
 INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
 
 
@@ -122,6 +124,17 @@ def denoising(given: ProbeInput) -> Signals:
     }
 
 
+def fidelity(given: ProbeInput) -> Signals:
+    """Return `psnr_lost`, the PSNR of weights before training against a discriminator minus that of now, in dB."""
+    batch = given.unseen[:FEW]
+    if not given.model.remembered:
+        return {}
+    before, now = (
+        psnr_of_bytes(given.model.interpolated(batch.condition, alpha), batch.x).mean() for alpha in (0.0, 1.0)
+    )
+    return {"psnr_lost": before - now}
+
+
 # Models that sample in many passes are sampled only in previews and evaluations.
 MODEL_PROBES = (
     Evaluator((Samples,), samples, without=(SamplesInSteps,)),
@@ -130,6 +143,7 @@ MODEL_PROBES = (
     Evaluator((Inverts,), inversion),
     Evaluator((Encodes,), latents, without=(Inverts,)),
     Evaluator((Denoises, Corrupts), denoising),
+    Evaluator((Interpolates,), fidelity),
 )
 
 
