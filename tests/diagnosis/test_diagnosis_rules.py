@@ -511,11 +511,13 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
+RESTORATIONS = ("adversarial-restoration",)
 ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow")
 HEADINGS = {
     ALL: "In any training",
     ADVERSARIAL: "In GANs",
     TRANSLATION: "In translations",
+    RESTORATIONS: "In restorations against a discriminator",
     ("vae", "autoencoder"): "In autoencoders and VAEs",
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",

@@ -73,8 +73,8 @@ def carry_over(checkpoint: Checkpoint, training: Training, average: Average | No
     Raises:
         CheckpointError: a number type, or the optimizer state of a parameter, does not match.
     """
-    weights = _matching(training.model, _trained_weights(checkpoint))
-    averaged = _matching(average.model, checkpoint.model) if average else {}
+    weights = _matching(training.model, _trained_weights(checkpoint), checkpoint.model)
+    averaged = _matching(average.model, checkpoint.model, checkpoint.model) if average else {}
     carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
     states = _optimizer_states(checkpoint)
     for optimizer in training.optimizers.values():
@@ -99,10 +99,12 @@ def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
     return raw or checkpoint.model
 
 
-def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that `model` has with the same name and shape."""
+def _matching(
+    model: nn.Module, tensors: Mapping[str, Tensor], published: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors that `model` has with the same name and shape; it remembers `published` ones."""
     ours = model.state_dict()
-    tensors = {**_remembered(model, tensors), **tensors}
+    tensors = {**_remembered(model, published), **tensors}
     matching = {n: tensor for n, tensor in tensors.items() if n in ours and ours[n].shape == tensor.shape}
     require_equal("the checkpoint", matching, {name: ours[name] for name in matching})
     return matching
