@@ -42,6 +42,7 @@ class RRDB(Enlarging):
                 layer.weight.data *= SMALL
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.last.weight)
 
     def details(self, x: Tensor) -> Tensor:
         """Return what is added to the interpolation."""
