@@ -20,8 +20,11 @@ from genlab.bench.cases import ours
 from genlab.bench.memory import MEGABYTE, highest
 from genlab.core.device import precision
 from genlab.core.errors import UsageError
+from genlab.data.dataset import Split
+from genlab.recipes.recipe import Recipe
 from genlab.recipes.resolve import Plan, resolve
 from genlab.runs.data import open_data
+from genlab.runs.phases import phases_of
 
 PROBE = 1 / 40  # fraction of the time that is spent before to measure how many steps fit into it
 TURN = 5  # steps between two readings of the clock
@@ -129,10 +132,20 @@ def about(rows: Sequence[Line]) -> dict[str, str]:
 
 
 def _steps_per_second(plan: Plan, seconds: float) -> float:
-    """Return the steps per second of processor time, measured for some seconds."""
+    """Return the steps per second of processor time, measured for some seconds, over all phases of a run."""
     data = open_data(plan.settings, recipe=plan.recipe, quiet=True).train
+    phases, begun, each = phases_of(plan.recipe, data.spec), 0, 0.0
+    for phase in phases:
+        share = (phase.steps - begun) / plan.recipe.steps
+        each += share / _rate(phase.recipe, data, plan, seconds / len(phases))
+        begun = phase.steps
+    return 1 / each
+
+
+def _rate(recipe: Recipe, data: Split, plan: Plan, seconds: float) -> float:
+    """Return the steps per second of one phase."""
     where, taken = torch.device("cpu"), 0
-    with ours(plan.recipe, data, where, plan.dtype(where)) as advance:
+    with ours(recipe, data, where, plan.dtype(where)) as advance:
         advance(TURN)  # warm-up
         began = time.process_time()
         while (spent := time.process_time() - began) < seconds:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from genlab.core.reading import Reads
 from genlab.data.dataset import Dataset, Source, Split
 from genlab.data.degradations import chain
 from genlab.data.restoration import open_degraded
+from genlab.data.source import open_source
 from genlab.data.translation import open_translation
 from genlab.data.wrappers import Paired
 from genlab.recipes.recipe import Recipe
@@ -22,21 +24,43 @@ from genlab.recipes.recipe import Recipe
 FROM_PAIRS: tuple[Reads, ...] = ("pairs", "sides", "styles")
 
 
-def data_of(recipe: Recipe) -> str:
-    """Return the name of the data that a recipe can be trained on."""
+def data_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the options of the data that a recipe can be trained on."""
+    colours = {"channels": 3} if needs_colours(recipe) else {}
+    return {"data": _name(recipe), **colours}
+
+
+def needs_colours(recipe: Recipe) -> bool:
+    """Whether a recipe learns the colours of grey pictures."""
+    return "grey=1" in recipe.degradations
+
+
+def _name(recipe: Recipe) -> str:
     return "paired-digits" if recipe.reads in FROM_PAIRS else "digits"
 
 
 def opened(recipe: Recipe, size: int = 16) -> Source:
     """Return these data as the recipe reads them."""
-    return _opened(data_of(recipe), recipe.reads, recipe.degradations, size)
+    return _opened(_name(recipe), recipe.reads, recipe.degradations, size, colours=needs_colours(recipe))
 
 
 @cache
-def _opened(name: str, reads: Reads, degradations: tuple[str, ...], size: int) -> Source:
-    return (
-        open_degraded(name, degradations, size=size) if degradations else open_translation(name, reads, size=size)
-    )
+def _opened(name: str, reads: Reads, degradations: tuple[str, ...], size: int, *, colours: bool) -> Source:
+    if not degradations:
+        return open_translation(name, reads, size=size)
+    if not colours:
+        return open_degraded(name, degradations, size=size)
+    train, held_out = coloured(range(200), size), coloured(range(200, 300), size)
+    return open_degraded(Source("colours", train, held_out, len(train) + len(held_out)), degradations)
+
+
+def coloured(which: range, size: int = 16) -> Dataset:
+    """Return some of the digits with channels that differ."""
+    digits = open_source("digits", size=size).train
+    first, second = digits.values[np.array(which)], digits.values[np.array(which) + len(which)]
+    values = np.concatenate([first, 255 - first, second], axis=1)
+    assert digits.labels is not None
+    return Dataset("colours", values, digits.labels[np.array(which)], digits.spec.class_names, "hash")
 
 
 def spec_of(recipe: Recipe, target: Images) -> DataSpec:

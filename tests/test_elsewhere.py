@@ -34,7 +34,7 @@ def options(preset: str, out: Path) -> dict[str, Any]:
         few = {"width": 8, **reading.fitting(recipe)}
     often = {"log_every": 1, "preview_every": 2, "evaluate_every": 2, "extractor": "pixels"}
     tiny = {
-        "data": reading.data_of(recipe),
+        **reading.data_of(recipe),
         "size": SIDES.get(preset, 16),
         "width": 16,
         "batch_size": 8,

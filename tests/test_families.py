@@ -44,7 +44,7 @@ from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Modality
 from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.core.signals import signal as row_of
-from genlab.data.dataset import Dataset, Split
+from genlab.data.dataset import Split
 from genlab.data.loader import Loader
 from genlab.data.source import open_source
 from genlab.families.gan import GANTraining
@@ -61,6 +61,7 @@ from genlab.training.average import Average
 from genlab.training.evaluation import evaluate, evaluate_on
 from genlab.training.held_out import HeldOut
 from genlab.training.inference import inference_mode
+from genlab.training.run_folder import RunFolder
 
 LATENT = 6
 ANY_SIZE = ("mlp",)  # architectures that also take points
@@ -128,12 +129,7 @@ def digits(preset: str) -> Split:
 
 def colours(preset: str) -> Split:
     """Return digits whose channels differ, so that mixing them up shows."""
-    digits = open_source("digits", size=16).train
-    first, second = digits.values[np.arange(200)], digits.values[np.arange(200, 400)]
-    values = np.concatenate([first, 255 - first, second], axis=1)
-    assert digits.labels is not None
-    labelled = Dataset("colours", values, digits.labels[:200], digits.spec.class_names, "hash")
-    return reading.as_read(PRESETS[preset], labelled)
+    return reading.as_read(PRESETS[preset], reading.coloured(range(200)))
 
 
 def batches(dataset: Split, recipe: Recipe, seed: int = 0) -> Iterator[Batch]:
@@ -550,13 +546,13 @@ def test_what_is_loaded_is_what_was_trained(preset: str, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(callbacks, "evaluate_on", evaluated)
     monkeypatch.setattr(train, "write_report", lambda folder: None)  # half a second that says nothing here
-    where = {"data": reading.data_of(PRESETS[preset]), "size": 16, "root": tmp_path}
+    where = {**reading.data_of(PRESETS[preset]), "size": 16, "root": tmp_path}
     result = genlab.train(preset, quiet=True, steps=4, evaluate_every=4, **where, **reduced(preset))
-    assert len(shown) == 1
+    assert len(shown) == len(RunFolder(result.folder).events("phase")) + 1  # at the end of each phase
     for which in ("best", "last", None):
         model = genlab.load(result, checkpoint=which)
         again = outputs(model)
-        assert all(torch.equal(a, b) for a, b in zip(shown[0], again, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(shown[-1], again, strict=True))
         assert not model.training
         assert not any(p.requires_grad for p in model.parameters())
     torch.testing.assert_close(

@@ -42,6 +42,21 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
             "smoothness_weight": 0.1,
         },
     ),
+    (
+        "srgan",
+        {
+            **DIGITS,
+            "size": 32,
+            "width": 4,
+            "blocks": 1,
+            "discriminator": "patch-16",
+            "discriminator_width": 4,
+            "batch": 4,
+            "steps": 20,
+            "style_weight": 1e-3,
+            "smoothness_weight": 1e-3,
+        },
+    ),
     ("glow", {**DIGITS, "width": 4, "flow_steps": 1}),
     (
         "ddpm",
@@ -66,7 +81,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     root, names = tmp_path_factory.mktemp("signals"), set[str]()
     for preset, options in FAMILIES:
         folder = RunFolder(
-            Path(genlab.train(preset, quiet=True, root=root, batch=16, steps=2, log_every=1, **options))
+            Path(genlab.train(preset, quiet=True, root=root, log_every=1, **{"batch": 16, "steps": 2, **options}))
         )
         lines, _ = records(folder)
         names |= {name for line in lines for name in line} - {"step"}

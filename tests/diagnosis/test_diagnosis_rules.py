@@ -134,6 +134,8 @@ INPAINTER: Mapping[str, Signal] = {
     "fill_gain": lambda step: 1.5 - 3 * math.exp(-step / 40),
     "fill_sharpness": lambda step: 0.6 - 0.6 * math.exp(-step / 40),
     "missing_share": 0.25,
+    "perceptual_loss": lambda step: 5e-3 + 5e-3 * math.exp(-step / 100),
+    "psnr_lost": lambda step: min(step / 100, 2.5),
 }
 HEALTHY = {
     "cyclegan": CYCLEGAN,
@@ -213,6 +215,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "source-ignored": ("cyclegan", {"source_effect": 0.02}, {}),
     "domain-ignored": ("cyclegan", {"label_effect": 0.01}, {}),
     "hidden-cycle": ("cyclegan", {"cycle_error_noisy": late(0.15, 0.5)}, {}),
+    "adversary-dominates": ("adversarial-restoration", {"psnr_lost": lambda step: min(step / 50, 7.0)}, {}),
     "checkerboard": ("gan", {"checkerboard": 4.0}, {}),
     "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
     "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
@@ -526,11 +529,13 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
+RESTORATIONS = ("adversarial-restoration",)
 ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow", *RESTORATION)
 HEADINGS = {
     ALL: "In any training",
     ADVERSARIAL: "In GANs",
     TRANSLATION: "In translations",
+    RESTORATIONS: "In restorations against a discriminator",
     ("vae", "autoencoder"): "In autoencoders and VAEs",
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",

@@ -5,9 +5,9 @@
         def __init__(self, input_shape, output_shape, *, width): ...
 
 The class makes all networks of a model, each for its own shapes: a generator (latent,) -> (C, H, W), a
-discriminator or an encoder (C, H, W) -> (features,), a denoiser or a translator (C', H, W) -> (C, H, W). Labels,
-sources and packs are part of the input shape already, as further latents or channels. An object with the
-attributes `encoder` and `decoder` has a class for each direction.
+discriminator or an encoder (C, H, W) -> (features,), a denoiser, a translator or a restorer (C', H, W) ->
+(C, H, W). Labels, sources, masks and packs are part of the input shape already, as further latents or channels. An
+object with the attributes `encoder` and `decoder` has a class for each direction.
 """
 
 import inspect

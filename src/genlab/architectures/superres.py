@@ -78,7 +78,7 @@ class SRCNN(Enlarging):
             nn.ReLU(),
             Conv2d(-(-width // 2), self.channels, 5, padding=2),
         )
-        _initialise(self.layers)
+        initialise(self.layers)
 
     def details(self, x: Tensor) -> Tensor:
         """Return what is added to the interpolation."""
@@ -113,7 +113,7 @@ class FSRCNN(Enlarging):
             nn.PReLU(width),
             Conv2d(width, self.channels * self.scale**2, 3, padding=1),
         )
-        _initialise(self.layers)
+        initialise(self.layers)
 
     def details(self, x: Tensor) -> Tensor:
         """Return what is added to the interpolation."""
@@ -138,11 +138,11 @@ class EDSR(Enlarging):
     def __init__(self, source: Modality, target: Modality, width: int, blocks: int | None = None) -> None:
         super().__init__(source, target, luma=False)
         self.first = Conv2d(self.channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(_block(width) for _ in range(blocks or 8))
+        self.blocks = nn.ModuleList(residual_block(width) for _ in range(blocks or 8))
         self.body = Conv2d(width, width, 3, padding=1)
         self.last = Conv2d(width, self.channels * self.scale**2, 3, padding=1)
         self.factor = RESIDUAL if width >= WIDE else 1.0
-        _initialise([self.first, self.body, self.last])
+        initialise([self.first, self.body, self.last])
 
     def details(self, x: Tensor) -> Tensor:
         """Return what is added to the interpolation."""
@@ -182,7 +182,7 @@ def _no_blocks(name: str, blocks: int | None) -> None:
         raise UsageError(f"--blocks {blocks} has no effect on --architecture {name}. Leave it out.")
 
 
-def _block(width: int) -> nn.Sequential:
+def residual_block(width: int) -> nn.Sequential:
     """Return conv(relu(conv(h))) with half of He's gain, as its output is added to its input."""
     convolutions = Conv2d(width, width, 3, padding=1), Conv2d(width, width, 3, padding=1)
     for layer, gain in zip(convolutions, (2**0.5, 2**-0.5), strict=True):
@@ -192,7 +192,7 @@ def _block(width: int) -> nn.Sequential:
     return nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1])
 
 
-def _initialise(layers: Iterable[nn.Module]) -> None:
+def initialise(layers: Iterable[nn.Module]) -> None:
     """Initialise by He et al. (2015), the last layer with 0, so that training starts from interpolation."""
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for layer in convolutions:

@@ -59,6 +59,16 @@ class HasState(Protocol):
 
 
 @runtime_checkable
+class Remembers(Protocol):
+    """Keeps weights of the phase of its run before, while it goes on training them."""
+
+    @property
+    def remembered(self) -> Mapping[str, str]:
+        """The names of modules that keep weights, each with the name of the module that had them."""
+        ...
+
+
+@runtime_checkable
 class HasObjective(Protocol):
     """A training with a single loss, which can be computed for any batch."""
 
@@ -308,6 +318,20 @@ class SplitsBound(Protocol):
         self, x: Tensor, samples: int, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
         """Return the importance-weighted bound with `samples` draws, of each example in nats, (B,)."""
+        ...
+
+
+@runtime_checkable
+class Interpolates(Protocol):
+    """Restores with weights between those of two phases of its run."""
+
+    @property
+    def remembered(self) -> Mapping[str, str]:
+        """As of `Remembers`; empty if there was only one phase."""
+        ...
+
+    def interpolated(self, condition: Condition, alpha: float) -> Tensor:
+        """Return the restored images with weights from those of the phase before, 0, to those of now, 1."""
         ...
 
 

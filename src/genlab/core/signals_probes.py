@@ -7,6 +7,7 @@ from genlab.core.signal_kinds import (
     CYCLE,
     DENOISING,
     DIVERSITY,
+    FIDELITY,
     GAIN,
     INDEX,
     INVERSION,
@@ -113,6 +114,13 @@ PROBES: Sequence[Signal] = (
         "lower",
         "The cycle error if translations are rounded to bytes and get noise of four grey levels: good if near "
         "cycle_error; far above it the source is hidden in the translation.",
+    ),
+    Signal(
+        "psnr_lost",
+        FIDELITY,
+        "lower",
+        "PSNR in dB that training against a discriminator has cost on held-out images: 1 to 3 are the usual price "
+        "of sharpness.",
     ),
     Signal(
         "reconstruction_sharpness",

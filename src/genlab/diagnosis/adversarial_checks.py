@@ -20,6 +20,7 @@ SATURATED = 0.3  # saturated_pixels
 STILL = 1e-2  # of the discriminator's update ratio
 SWING = 0.25  # relative change of the criterion from one evaluation to the next
 SWINGS = 5  # least number of evaluations: fewer may swing by chance
+UNFAITHFUL = 4.0  # psnr_lost; published networks lose 2.3 to 2.7 dB
 UNBALANCED = 25.0  # ratio of the players' update ratios
 
 
@@ -184,3 +185,12 @@ def uninformative_labels(history: History, context: Context) -> Sign | None:
     least = 1.5 / classes
     since = accuracy.true_since(accuracy.values < least, LONG)
     return None if since is None else Sign(since, [accuracy.shows("class_accuracy_real", f"above {least:.2g}")])
+
+
+def adversary_dominates(history: History, context: Context) -> Sign | None:
+    """Restored images are far less faithful than before the training against the discriminator."""
+    lost = history["psnr_lost"].smooth()
+    since = lost.true_since(lost.values > UNFAITHFUL, POINTS)
+    if since is None:
+        return None
+    return Sign(since, [lost.shows("psnr_lost", f"below {UNFAITHFUL:g} dB")])

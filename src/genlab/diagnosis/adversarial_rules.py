@@ -1,6 +1,7 @@
 """What can go wrong between a generator and its discriminator: symptoms, reasons and remedies."""
 
 from genlab.diagnosis.adversarial_checks import (
+    adversary_dominates,
     discriminator_overfitting,
     discriminator_too_strong,
     discriminator_too_weak,
@@ -243,5 +244,26 @@ RULES = (
         ("class_accuracy_real",),
         ("gan",),
         (UNLABELLED,),
+    ),
+    Rule(
+        "adversary-dominates",
+        "Adversary dominates: restored images are far less faithful than before the adversarial training",
+        adversary_dominates,
+        "The adversarial loss outweighs the distances to the original, so that details are invented where the "
+        "source says otherwise. Its weight is too large, or the distances have too small ones.",
+        "Blau and Michaeli, 2018. The Perception-Distortion Tradeoff. arXiv:1711.06077",
+        ("psnr_lost",),
+        ("adversarial-restoration",),
+        (
+            Remedy(
+                [Change(f"{term}_weight", published=True) for term in ("adversarial", "perceptual", "pixel")],
+                "The weights with which this preset is known to stay faithful.",
+            ),
+            Remedy(
+                [Change("adversarial_weight", times=0.1)],
+                "A smaller weight leaves invented details where they cost little.",
+            ),
+            Remedy([Change("lr", times=0.2)], "Smaller steps keep the network near where it was faithful."),
+        ),
     ),
 )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from genlab.core.errors import UsageError
 from genlab.recipes.fields import option
 from genlab.recipes.recipe import Phase
 from genlab.recipes.restoration import RestorationRecipe
 from genlab.recipes.translation import AdversarialName, PatchName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from genlab.core.contract import Training
     from genlab.core.modality import DataSpec
     from genlab.core.random import Randomness
+    from genlab.core.schedules import Schedule
     from genlab.families.restoration import Fidelity
 
 
@@ -40,6 +42,17 @@ class AdversarialRestorationRecipe(RestorationRecipe):
     pretraining: float = option(
         0.0, "share of the steps, at the start, in which only the distance is minimised", least=0, most=0.95
     )
+    pretraining_lr: float = option(
+        5e-4, "learning rate in these first steps; lower it if the loss diverges", above=0
+    )
+    alpha: float = option(
+        1.0,
+        "share of adversarial training in the weights, from 0, those after --pretraining, which are the most "
+        "faithful, to 1, the sharpest",
+        least=0,
+        most=1,
+        sampling=True,
+    )
     loss: AdversarialName = option("non-saturating", "adversarial loss of both networks", part="gan-loss")
     discriminator: PatchName = option(
         "patch-70", "discriminator by the side of its patches in pixels; patch-16 or patch-34 for small images"
@@ -55,13 +68,46 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         1e-4, "learning rate of the discriminator; lower it if it is too strong", above=0
     )
 
+    @property
+    def pretraining_steps(self) -> int:
+        """The steps in which only the distance is minimised."""
+        return round(self.pretraining * self.steps) if self.adversarial_weight else 0
+
+    @property
+    def schedule_length(self) -> int:
+        """The steps over which schedules run: those against the discriminator."""
+        return self.schedule_steps or self.steps - self.pretraining_steps
+
+    @property
+    def decided_by_truth(self) -> bool:
+        """Not if an adversary follows: the most faithful weights are those that it has changed least."""
+        return not self.pretraining_steps
+
+    def rate(self) -> Schedule:
+        """Return the factor on the learning rates; each phase has a schedule of its own."""
+        schedule, begun = super().rate(), self.pretraining_steps
+        return lambda step: schedule(max(step - begun, 0))
+
+    def keeping_phases(self, steps: int, done: int) -> Mapping[str, Any]:
+        """Return the share of `steps` that pretraining has taken, if it is over."""
+        begun = self.pretraining_steps
+        return {"pretraining": begun / steps} if 0 < begun <= done else {}
+
     def phases(self, spec: DataSpec) -> Sequence[Phase]:
         """Return the training by distance alone, if there is one, and that against the discriminator."""
-        last = Phase(self.steps, self, spec)
-        alone = round(self.pretraining * self.steps)
-        if not alone or not self.adversarial_weight:
+        last, alone = Phase(self.steps, self, spec), self.pretraining_steps
+        if not self.pretraining or not self.adversarial_weight:
             return [last]
-        plain = replace(self, adversarial_weight=0.0, perceptual_weight=0.0, style_weight=0.0)
+        plain = replace(
+            self,
+            steps=alone,
+            alpha=1.0,
+            lr=self.pretraining_lr,
+            pixel_weight=1.0,
+            adversarial_weight=0.0,
+            perceptual_weight=0.0,
+            style_weight=0.0,
+        )
         return [Phase(alone, plain, spec), last]
 
     def model(self, spec: DataSpec) -> nn.Module:
@@ -75,10 +121,21 @@ class AdversarialRestorationRecipe(RestorationRecipe):
             return super().model(spec)
         given = self.given(spec)
         kind = AdversarialInpainter if "mask" in given else AdversarialRestorer
-        return kind(spec.target, given, self.network(spec), self.patch_discriminator(spec))
+        return kind(
+            spec.target,
+            given,
+            self.network(spec),
+            self.patch_discriminator(spec),
+            pretrained=bool(self.pretraining),
+            alpha=self.alpha,
+        )
 
     def patch_discriminator(self, spec: DataSpec) -> PatchDiscriminator:
-        """Return an untrained discriminator of images, which also sees the mask if there is one."""
+        """Return an untrained discriminator of images, which also sees the mask if there is one.
+
+        It does not see the source, as published: the distances tie an image to its source, and a discriminator
+        that has to find out only whether an image is sharp learns that sooner.
+        """
         from genlab.architectures.patch import patch_discriminator
         from genlab.regularizers.spectral import spectral_norm_
 
@@ -111,6 +168,15 @@ class AdversarialRestorationRecipe(RestorationRecipe):
             self.adversarial_weight,
             self.accumulate,
         )
+
+    def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
+        """Raise UsageError for the first options that cannot be combined or do not fit the data."""
+        super().refuse(spec, processes)
+        if self.alpha != 1 and not self.pretraining_steps:
+            raise UsageError(
+                f"--alpha {self.alpha:g} has no effect: without --pretraining there are no weights to interpolate "
+                "with. Leave it out, or set --pretraining 0.5."
+            )
 
     def fidelity(self, model: nn.Module) -> Fidelity:
         """Return the weighted distance of restored images to the originals."""

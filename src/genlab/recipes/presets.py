@@ -193,6 +193,16 @@ TRANSLATIONS: Mapping[str, Recipe] = {
     "style-transfer": StyleTransferRecipe(),
 }
 
+SRGAN = AdversarialRestorationRecipe(
+    pretraining=0.5,
+    pixel_weight=1e-2,
+    perceptual_weight=6e-3,
+    norm="none",
+    spectral_norm=True,
+    lr=1e-4,
+    lr_schedule="cosine",
+)
+
 RESTORERS: Mapping[str, Recipe] = {
     "srcnn": RestorationRecipe(architecture="srcnn", distance="l2", lr=1e-4),
     "fsrcnn": RestorationRecipe(architecture="fsrcnn", width=56, distance="l2", lr=1e-3, lr_schedule="cosine"),
@@ -230,6 +240,18 @@ RESTORERS: Mapping[str, Recipe] = {
         spectral_norm=True,
         lr=1e-4,
         betas=(0.5, 0.999),
+    ),
+    "srgan": SRGAN,
+    "esrgan": replace(
+        SRGAN,
+        architecture="rrdb",
+        loss="relativistic-average",
+        adversarial_weight=5e-3,
+        perceptual_weight=3e-2,
+        pretraining_lr=2e-4,
+    ),
+    "colorization": RestorationRecipe(
+        architecture="colours", width=32, degrade=("grey=1",), distance="ab", lr_schedule="cosine"
     ),
 }
 

@@ -140,6 +140,11 @@ class Recipe(ABC):
         return ()
 
     @property
+    def decided_by_truth(self) -> bool:
+        """Whether the distance to the truth, where it is known, decides which checkpoint is best."""
+        return True
+
+    @property
     def of_sampling(self) -> tuple[str, ...]:
         """Names of the options that can change after training."""
         return sampling_options(self)
@@ -176,6 +181,10 @@ class Recipe(ABC):
         default there is one phase.
         """
         return [Phase(self.steps, self, spec)]
+
+    def keeping_phases(self, steps: int, done: int) -> Mapping[str, Any]:
+        """Return the options with which the phases that end by step `done` still end there in a run of `steps`."""
+        return {}
 
     def rate(self) -> Schedule:
         """Return the factor on all learning rates as a function of the step."""

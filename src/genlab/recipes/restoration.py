@@ -39,7 +39,7 @@ class RestorationRecipe(Recipe):
     fewest: ClassVar[int] = 1
     regularized: ClassVar[tuple[str, ...]] = ("weights",)
 
-    architecture: RestorerName = option("edsr", "network", part="architecture")
+    architecture: RestorerName = option("edsr", "network; colours is for --degrade grey=1", part="architecture")
     width: int = option(64, "channels of the feature maps; lower it on a CPU", least=1)
     blocks: int | None = option(
         None,
@@ -105,11 +105,12 @@ class RestorationRecipe(Recipe):
         return {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
 
     def network(self, spec: DataSpec) -> Mixed:
-        """Return an untrained network."""
+        """Return an untrained network; a user's own one is told whether there is a mask."""
         from genlab.architectures.restorer import RESTORERS
 
-        make = RESTORERS[self.architecture]
-        return make(self.given(spec)["source"], spec.target, self.width, self.blocks)
+        make, given = RESTORERS.bound(self.architecture, self.own), self.given(spec)
+        told = {} if self.architecture in RESTORERS.rows else {"masked": "mask" in given}
+        return make(given["source"], spec.target, self.width, self.blocks, **told)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `RestorationTraining`."""

@@ -158,6 +158,18 @@ _SUMMARIES: Mapping[str, str] = {
         Published, and here: L1, hinge loss with weight 1, a discriminator of patches with spectral norm that sees
         the mask, dilations to 16, Adam 1e-4 (0.5, 0.999), batches of 16. Published: a second network that refines
         the fill by contextual attention. Use --width 12 --discriminator-width 32 on a CPU.""",
+    "srgan": """Super-resolution with sharp, invented details (Ledig et al., 2017, arXiv:1609.04802).
+        Published: 16 blocks with batch norm, features of VGG-19, adversarial weight 1e-3, no distance of pixels
+        after pretraining, a discriminator of whole patches, 1e-4. Here: network of `edsr`, features of
+        EfficientNet-Lite0, pixel weight 1e-2, scores of patches of 70 pixels, spectral norm. Use --width 32
+        --discriminator-width 32 on a CPU.""",
+    "esrgan": """Sharper super-resolution by a relativistic loss (Wang et al., 2018, arXiv:1809.00219).
+        Published: 23 dense residual blocks of 64 channels, features of VGG-19 before the activation, weights 1,
+        5e-3 and 1e-2, 2e-4 and then 1e-4. Here: 3 blocks and one sub-pixel convolution, features of
+        EfficientNet-Lite0; the rest is as `srgan`.""",
+    "colorization": """Colours for grey pictures, whose lightness is kept (Zhang et al., 2016, arXiv:1603.08511).
+        Published: a classification of 313 colours, rare ones with a larger weight. Here: the mean of a and b of
+        CIELAB by a U-Net at half the size, which gives paler colours.""",
 }
 
 

@@ -98,7 +98,8 @@ def callbacks_for(
                 observer.status(text)
 
     measured_on = HeldOut(held_out, settings.seed, inputs.distance, status, spec.aligned)
-    evaluation = partial(evaluate_on, measured_on, pairs=current.phase.spec.aligned)
+    by_truth = current.phase.spec.aligned and current.phase.recipe.decided_by_truth
+    evaluation = partial(evaluate_on, measured_on, pairs=by_truth)
     return Callbacks(
         save=save,
         evaluate=evaluation if inputs.evaluates else None,

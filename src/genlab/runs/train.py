@@ -145,8 +145,9 @@ def resume(
         elif "data" in options:
             now = placed(plan.settings, options["data"])
             plan = plan.changed({"data": now.data, "source": now.source})
-        validate(plan.recipe, source, shard, where)
         step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
+        plan = plan.changed(before.recipe.keeping_phases(plan.recipe.steps, step))
+        validate(plan.recipe, source, shard, where)
         recipes = before.recipe, plan.recipe
         if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):
             raise UsageError(f"--steps {plan.recipe.steps} would move the end of a finished phase")

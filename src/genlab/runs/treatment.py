@@ -103,7 +103,8 @@ def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stop
 
 def _shortened(plan: Plan, stopped: int, restart: int) -> Plan:
     """Return the plan for the remaining steps of a run that stopped and goes back to step `restart`."""
-    return plan.changed({"steps": max(plan.recipe.steps - (stopped - restart), restart + 1)})
+    steps = max(plan.recipe.steps - (stopped - restart), restart + 1)
+    return plan.changed({"steps": steps, **plan.recipe.keeping_phases(steps, restart)})
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:

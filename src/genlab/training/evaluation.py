@@ -245,8 +245,8 @@ def evaluate(
 def evaluate_on(held_out: HeldOut, model: nn.Module, *, pairs: bool = True) -> Evaluation:
     """Measure a model in evaluation mode, with every row of `EVALUATORS` that fits it.
 
-    `CRITERIA` determines which value decides on the best checkpoint. A model that has not learned from `pairs` is
-    only measured by the truth: it may not decide.
+    `CRITERIA` determines which value decides on the best checkpoint. A model that has not learned from `pairs`,
+    or that gives up some fidelity on purpose, is only measured by the truth: it may not decide.
     """
     held_out.status("evaluating")
     figures = [figure for row in EVALUATORS if row.fits(model) for figure in row.measure(model, held_out)]

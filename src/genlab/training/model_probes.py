@@ -15,6 +15,7 @@ from genlab.core.contract import (
     Discriminates,
     Encodes,
     Evaluator,
+    Interpolates,
     Inverts,
     Reconstructs,
     Restores,
@@ -28,9 +29,9 @@ from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
 from genlab.metrics.holes import gradient_energy, harmonic_fill, hole_psnr
 from genlab.metrics.restoration import psnr_y
-from genlab.metrics.translation import untranslated
+from genlab.metrics.translation import psnr_of_bytes, untranslated
 
-FEW = 8  # examples to test the inverse of a flow with, and to fill harmonically
+FEW = 8  # examples for probes that take long
 GREY_LEVEL = 2 / 255
 INACTIVE = 0.01  # fraction of the largest deviation below which a latent dimension is inactive
 
@@ -164,6 +165,17 @@ def filling(given: ProbeInput) -> Signals:
     return {**_relative("fill_sharpness", ours, theirs), "fill_gain": gain, "missing_share": share}
 
 
+def fidelity(given: ProbeInput) -> Signals:
+    """Return `psnr_lost`, the PSNR of weights before training against a discriminator minus that of now, in dB."""
+    batch = given.unseen[:FEW]
+    if not given.model.remembered:
+        return {}
+    before, now = (
+        psnr_of_bytes(given.model.interpolated(batch.condition, alpha), batch.x).mean() for alpha in (0.0, 1.0)
+    )
+    return {"psnr_lost": before - now}
+
+
 # Models that sample in many passes are sampled only in previews and evaluations.
 MODEL_PROBES = (
     Evaluator((Samples,), samples, without=(SamplesInSteps,)),
@@ -174,6 +186,7 @@ MODEL_PROBES = (
     Evaluator((Denoises, Corrupts), denoising),
     Evaluator((Restores,), restoration),
     Evaluator((Restores,), filling),
+    Evaluator((Interpolates,), fidelity),
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from genlab.core.contract import HasState, Training
+from genlab.core.contract import HasState, Remembers, Training
 from genlab.core.errors import CheckpointError, NonFiniteError
 from genlab.training.average import Average
 from genlab.training.checkpoint import MODEL, TRAINING, Checkpoint
@@ -67,13 +67,14 @@ def restore(checkpoint: Checkpoint, training: Training, average: Average | None)
 def carry_over(checkpoint: Checkpoint, training: Training, average: Average | None) -> Sequence[str]:
     """Load the tensors of a checkpoint whose name and shape match into other networks; return their names.
 
-    The optimizer state of these parameters is loaded, too. All other weights stay as they were initialised.
+    Modules that remember others get the tensors of those, unless they have been saved themselves. The optimizer
+    state of these parameters is loaded, too. All other weights stay as they were initialised.
 
     Raises:
         CheckpointError: a number type, or the optimizer state of a parameter, does not match.
     """
-    weights = _matching(training.model, _trained_weights(checkpoint))
-    averaged = _matching(average.model, checkpoint.model) if average else {}
+    weights = _matching(training.model, _trained_weights(checkpoint), checkpoint.model)
+    averaged = _matching(average.model, checkpoint.model, checkpoint.model) if average else {}
     carried = {parameter for name, parameter in training.model.named_parameters() if name in weights}
     states = _optimizer_states(checkpoint)
     for optimizer in training.optimizers.values():
@@ -98,12 +99,26 @@ def _trained_weights(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
     return raw or checkpoint.model
 
 
-def _matching(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that `model` has with the same name and shape."""
+def _matching(
+    model: nn.Module, tensors: Mapping[str, Tensor], published: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors that `model` has with the same name and shape; it remembers `published` ones."""
     ours = model.state_dict()
+    tensors = {**_remembered(model, published), **tensors}
     matching = {n: tensor for n, tensor in tensors.items() if n in ours and ours[n].shape == tensor.shape}
     require_equal("the checkpoint", matching, {name: ours[name] for name in matching})
     return matching
+
+
+def _remembered(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `model` keeps of the phase before, under the names that they have in it."""
+    kept = model.remembered if isinstance(model, Remembers) else {}
+    return {
+        f"{keeper}.{name.removeprefix(f'{origin}.')}": tensor
+        for keeper, origin in kept.items()
+        for name, tensor in tensors.items()
+        if name.startswith(f"{origin}.")
+    }
 
 
 def _optimizer_states(checkpoint: Checkpoint) -> dict[str, dict[str, Tensor]]:

@@ -60,6 +60,15 @@ class SmallConvs:
         )
 
     @staticmethod
+    def restorer(input_shape: Shape, output_shape: Shape, *, width: int, kernel: int = 3) -> nn.Module:
+        """Return a network that restores images: images to images of the same size."""
+        return nn.Sequential(
+            nn.Conv2d(input_shape[0], width, kernel, padding="same"),
+            nn.ReLU(),
+            nn.Conv2d(width, output_shape[0], kernel, padding="same"),
+        )
+
+    @staticmethod
     def denoiser(input_shape: Shape, output_shape: Shape, *, width: int, kernel: int = 3) -> nn.Module:
         """Return the network of a diffusion model: images with a channel for the time to images."""
         return nn.Sequential(

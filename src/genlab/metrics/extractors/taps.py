@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from genlab.core.errors import UsageError, lookup
+from genlab.core.frozen import freeze
 from genlab.core.text import short
 from genlab.metrics.extractors.efficientnet import FILE, Block, EfficientNetLite0
 
@@ -58,7 +59,7 @@ class Taps(nn.Module):
         super().__init__()
         self.stages, self.scale = nn.ModuleList(stages), scale
         self.channels, self.strides = channels, strides
-        _freeze(self)
+        freeze(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return the maps (B, C, H', W') of each stage.
@@ -188,11 +189,3 @@ def _empty(make: Callable[[], M]) -> M:
     with torch.device("meta"):
         module = make()
     return module.to_empty(device=device)
-
-
-def _freeze(network: nn.Module) -> None:
-    """Turn all parameters into buffers, which share their memory."""
-    for module in network.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            delattr(module, name)
-            module.register_buffer(name, parameter.data)
