@@ -26,8 +26,9 @@ from genlab.core.random import Draws, generator
 from genlab.data.degradations import chain
 from genlab.metrics.perceptual import perceptual
 from genlab.metrics.similarity import psnr
+from genlab.runs.data import open_recorded
 from genlab.runs.extractors import find_extractor
-from genlab.runs.recorded import open_recorded, plan_of
+from genlab.runs.recorded import plan_of
 from genlab.training.run_folder import RunFolder
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
