@@ -38,7 +38,7 @@ EXTRACTOR = "efficientnet-lite0@256"
 LESS, LOST = -30.0, 2.5  # percent of the perceptual distance of edsr, and dB: the aims
 ALPHAS = (0.5, 1.0)
 COLOURED = 300  # pictures of CIFAR-10
-SHOWN = 4
+SHOWN, ENLARGED = 4, 3  # rows of pictures, and times that those of CIFAR-10 are enlarged
 NETWORK: Mapping[str, Any] = {"width": 32, "patches": 96, "batch_size": 8, "flip": True}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "edsr": NETWORK,
@@ -129,7 +129,13 @@ def colours(runs: Path, run: Path) -> dict[str, Any]:
             "chroma": (ab.norm(dim=1).mean() / wanted.norm(dim=1).mean()).item(),
             "lightness": (light - kept).abs().max().item(),
         }
-    shown = [[to_bytes(images[at : at + 1])[0] for images in (*made.values(), true)] for at in range(2 * SHOWN)]
+    shown = [
+        [
+            to_bytes(images[at : at + 1])[0].repeat(ENLARGED, 0).repeat(ENLARGED, 1)
+            for images in (*made.values(), true)
+        ]
+        for at in range(2 * SHOWN)
+    ]
     replace(runs / "colours.png", png(table(shown, [*made, "original"])))
     return found
 
