@@ -51,7 +51,6 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
             "blocks": 1,
             "discriminator": "patch-16",
             "discriminator_width": 4,
-            "batch": 4,
             "steps": 20,
             "style_weight": 1e-3,
             "smoothness_weight": 1e-3,
