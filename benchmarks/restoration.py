@@ -22,6 +22,7 @@ TASKS: Mapping[str, float] = {
     "fsrcnn": 20,
     "edsr": 120,
     "edsr_briefly": 20,
+    "perceptual": 120,
     "inpainting": 60,
     "repaint": 20,
     "speed": 0,
