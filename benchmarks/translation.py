@@ -53,6 +53,7 @@ class Task:
     most: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)  # figure -> largest aim, divided by its floor
     shown: bool = True  # whether the licence of its pictures allows to show them
+    seen: str = ""  # what its pictures look like
 
 
 SMALL: Mapping[str, Any] = {"size": 64, "width": 32, "discriminator": "patch-34"}
@@ -82,11 +83,32 @@ TASKS: Mapping[str, Task] = {
         least={"retrieval@1": 0.6},
         most={"translation_l1": 0.13},
     ),
-    "cut": Task("cut", "pairs", 30, FEW, shares=UNPAIRED),
-    "cyclegan": Task("cyclegan", "pairs", 30, FEW, shares=UNPAIRED),
+    "cut": Task(
+        "cut",
+        "pairs",
+        30,
+        FEW,
+        shares=UNPAIRED,
+        seen="Colours become Twemoji's, its blue and the yellow of its faces, and shapes stay; flat areas and edges "
+        "get ripples, which the features see and the pixels hardly.",
+    ),
+    "cyclegan": Task(
+        "cyclegan",
+        "pairs",
+        30,
+        FEW,
+        shares=UNPAIRED,
+        seen="Shapes and most colours stay those of the source; shading becomes flatter, and edges get ripples.",
+    ),
     "horses": Task("cut", "horses", 30, {**FEW, "flip": True}, shares={DISTANCE: 0.6}, shown=False),
     "stargan": Task(
-        "stargan", "domains", 40, {"size": 64, "width": 24, "batch_size": 8}, least={"domain_accuracy": 0.9}
+        "stargan",
+        "domains",
+        40,
+        {"size": 64, "width": 24, "batch_size": 8},
+        least={"domain_accuracy": 0.9},
+        seen="The outlines and the white of OpenMoji, the black borders of Fluent and the palettes of the others "
+        "are drawn; details are lost.",
     ),
 }
 
@@ -151,7 +173,7 @@ def section(line: Line, pictures: str) -> Section:
         f"{line['images']:,} images. The doctor finds {', '.join(line['findings']) or 'nothing'}."
     )
     seen = f"\n\n![Held-out sources and their translations]({pictures}/{name}.png)" * task.shown
-    return Section(name, method + seen, rows)
+    return Section(name, method + seen + f"\n\n{task.seen}" * bool(task.seen), rows)
 
 
 def _given(file: Path | None, flag: str) -> Path:
