@@ -89,8 +89,8 @@ TASKS: Mapping[str, Task] = {
         30,
         FEW,
         shares=UNPAIRED,
-        seen="Colours become Twemoji's, its blue and the yellow of its faces, and shapes stay; flat areas and edges "
-        "get ripples, which the features see and the pixels hardly.",
+        seen="Colours become Twemoji's, its blue and the yellow of its faces, and shapes stay; flat areas and "
+        "edges get ripples, which the features see and the pixels hardly.",
     ),
     "cyclegan": Task(
         "cyclegan",
