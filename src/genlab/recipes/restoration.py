@@ -27,7 +27,7 @@ else:
     DistanceName = names_of("objectives.distance", "DISTANCES")
 
 FILLING = ("context-encoder", "partial-conv", "gated")  # architectures that need a mask
-WHOLE = ("srcnn", "fsrcnn", "edsr")  # those that take none
+WHOLE = ("srcnn", "fsrcnn", "edsr", "rrdb", "colours")  # those that take none
 
 
 @dataclass(frozen=True)
