@@ -21,11 +21,12 @@ SMALL = {
     "edsr": {"width": 8, "blocks": 2},
     "srcnn": {"width": 8},
 }
+COLOURS = {"width": 4, "blocks": 1}
 
 
 def restorer(preset: str, channels: int = 3, *words: str, trained: bool = True) -> ByModel:
     """A small model in tiles of 16 pixels; its last layer is random as if it was trained, or 0."""
-    recipe = replace(PRESETS[preset], **SMALL[preset], degrade=words or ("bicubic=4",))
+    recipe = replace(PRESETS[preset], **SMALL.get(preset, COLOURS), degrade=words or ("bicubic=4",))
     assert isinstance(recipe, RestorationRecipe)
     target = Images(channels, 32, 32)
     spec = DataSpec(target, chain(recipe.degrade).conditions(target))
@@ -103,6 +104,18 @@ def test_a_colour_model_leaves_grey_pictures_grey() -> None:
     given = picture(20, 27, 1)
     assert restorer("edsr")(given).shape == (80, 108, 1)
     assert apart(restorer("edsr", trained=False)(given), resized(given, 80, 108)) <= 1
+
+
+def test_a_model_of_colours_gives_them_to_grey_pictures_without_seams() -> None:
+    by, grey = replace(restorer("colorization", 3, "grey=1"), colours=True, tile=41), picture(90, 150, 1)
+    given = by.seen(grey)
+    made = by(given)
+    assert made.shape == (90, 150, 3)
+    assert np.ptp(made.astype(int), axis=2).max() > 4, "there are colours"
+    assert apart(made, replace(by, tile=1000)(given)) <= 2
+    colour = picture(20, 27)
+    assert by.seen(colour) is colour
+    assert replace(by, colours=False).seen(grey) is grey
 
 
 def test_what_cannot_restore_whole_pictures_is_refused() -> None:

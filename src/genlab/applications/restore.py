@@ -49,6 +49,7 @@ class ByModel:
         spec: of its data.
         tile: height and width of the parts of a picture that it restores at a time.
         ensemble: whether to take the mean over the eight symmetries of each tile.
+        colours: whether it gives colours to grey pictures, so that its results are in colour.
 
     Raises:
         GenlabError: it does not restore pictures.
@@ -59,6 +60,7 @@ class ByModel:
     spec: DataSpec
     tile: int = TILE
     ensemble: bool = False
+    colours: bool = False
 
     def __post_init__(self) -> None:
         if MASK in need(self.model, Restores, "restoring pictures").conditions:
@@ -79,7 +81,11 @@ class ByModel:
     @cached_property
     def margin(self) -> int:
         """How many pixels around a tile the model sees, too."""
-        return min(MOST_MARGIN, reach(self.model))
+        return min(MOST_MARGIN, reach(getattr(self.model, "network", self.model)))
+
+    def seen(self, picture: Picture) -> Picture:
+        """Return a picture as it is given to the model: a grey one in three channels, if it gives it colours."""
+        return picture.repeat(3, 2) if self.colours and picture.shape[2] < self.channels else picture
 
     def __call__(self, picture: Picture) -> Picture:
         """Return a picture (H, W, 1 or 3) restored, (sH, sW, 1 or 3); only some tiles are in memory besides."""
@@ -96,7 +102,7 @@ class ByModel:
         """Yield the rows and the columns of each tile: where it begins, where it ends, where its margin begins."""
 
         def parts(length: int) -> list[tuple[int, int, int]]:
-            begins = range(0, length, self.tile)
+            begins = range(0, length, self.tile - self.tile % LEAST_TILE)  # for networks with strides
             return [(at, min(at + self.tile, length), max(0, at - self.margin)) for at in begins]
 
         yield from product(parts(height), parts(width))
@@ -133,8 +139,11 @@ def brightness(x: Tensor) -> Tensor:
 def reach(network: nn.Module) -> int:
     """Return how many pixels away from a place a network can see: at most the sum over all convolutions.
 
-    It is an upper bound for networks without strides in which every convolution follows another, and that add what
-    they find to bicubic interpolation.
+    It is an upper bound for networks in which every convolution follows another, and that add what they find to
+    bicubic interpolation. Networks with strides see further, and depend on where their blocks of pixels begin:
+    `MOST_MARGIN`, a multiple of them, is taken for these.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    if any(layer.stride[0] > 1 for layer in layers):
+        return MOST_MARGIN
     return CUBIC + sum(layer.dilation[0] * (layer.kernel_size[0] - 1) // 2 for layer in layers)

@@ -85,7 +85,7 @@ def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Do
             write_png(task.into / photo.file, encoded(made.restored, photo))
             done.changed += [Rejected(photo.name, "; ".join(photo.changes))] if photo.changes else []
             done.unmatched += [Rejected(photo.name, made.missing)] if made.missing else []
-            done.other_colours += photo.pixels.shape[2] != task.by.channels
+            done.other_colours += made.given.shape[2] != task.by.channels
             if len(done.shown) < SHOWN:
                 done.shown.append(_middles(made))
             height, width, _ = photo.pixels.shape
@@ -110,7 +110,7 @@ def _possible(given: Photos, known: set[str], scale: int, done: Done) -> Iterato
 
 
 def _made(task: Task, photo: Photo) -> Made:
-    restored = task.by(pixels := _without_hidden(photo))
+    restored = task.by(pixels := task.by.seen(_without_hidden(photo)))
     found = _truth(task.truth, photo.name, restored, task.by.scale) if task.truth else None
     return Made(pixels, restored, *((None, found) if isinstance(found, str) else (found, None)))
 

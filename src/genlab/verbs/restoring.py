@@ -12,7 +12,7 @@ from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
 from genlab.verbs.result import Pictured, reasons, rejections
-from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.using import open_run, write_png
 
 if TYPE_CHECKING:
     from genlab.applications.restore_files import Done
@@ -148,12 +148,15 @@ def restored(
     from genlab.core.contract import Restores
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
+    from genlab.runs.recorded import plan_of
 
     refuse_inside(out, "--out", pictures, truth)
     opened = open_run(os.fspath(run), root, checkpoint, device)
     need(opened.model, Restores, f"genlab {verb}")
-    by, target = ByModel(opened.model, opened.spec, tile, ensemble), opened.spec.target
-    _refuse_scale(verb, by.scale, opened)
+    degraded = plan_of(opened.folder).recipe.degradations
+    colours = any(word.startswith("grey=") for word in degraded)
+    by, target = ByModel(opened.model, opened.spec, tile, ensemble, colours), opened.spec.target
+    _refuse_scale(verb, by.scale, " ".join(degraded))
     with photos_of(pictures, target) as given:
         known = truths(Path(truth), target, given.count) if truth is not None else None
         words = {"truth": Path(truth).stem if truth is not None else None, "ensemble": ensemble or None}
@@ -174,11 +177,8 @@ def restored(
     return result
 
 
-def _refuse_scale(verb: str, scale: int, opened: Opened) -> None:
-    """Refuse a model that is for the other verb."""
-    from genlab.runs.recorded import plan_of
-
-    words = " ".join(plan_of(opened.folder).recipe.degradations)
+def _refuse_scale(verb: str, scale: int, words: str) -> None:
+    """Refuse a model that is for the other verb; `words` say how its pictures were degraded."""
     if verb == "upscale" and scale == 1:
         raise UsageError(
             f"this model restores pictures in their own size (--degrade {words}). Use genlab restore, or train "
