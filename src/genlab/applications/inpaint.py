@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, pad
 
-from genlab.applications.capability import need
+from genlab.applications.capability import need, unaided
 from genlab.applications.sample import by_row
-from genlab.core.contract import Inpaints
+from genlab.core.condition import MASK
+from genlab.core.contract import Inpaints, Samples
 from genlab.core.device import device_of
 from genlab.core.pictures import Picture, to_bytes
 from genlab.core.random import RowNoise
@@ -48,6 +49,11 @@ class Filled:
     windows: int
 
 
+def _fills_alone(model: nn.Module) -> bool:
+    """Return whether a model needs nothing but a picture and a mask."""
+    return unaided(model) or (isinstance(model, Samples) and MASK in model.conditions)
+
+
 @dataclass(frozen=True)
 class ByModel:
     """Fills holes by a model.
@@ -68,7 +74,7 @@ class ByModel:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        need(self.model, Inpaints, "genlab inpaint")
+        need(self.model, Inpaints, "genlab inpaint", _fills_alone)
 
     def __call__(self, picture: Picture, hole: Mask, name: str) -> Filled:
         """Fill the hole (H, W), in which not all pixels are, of a picture (H, W, 1 or 3)."""

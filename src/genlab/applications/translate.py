@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genlab.applications.sample import by_row
 from genlab.core.condition import SOURCE, STYLE, required_conditions
-from genlab.core.contract import Samples, TranslatesBack
+from genlab.core.contract import Restores, Samples, TranslatesBack
 from genlab.core.device import device_of
 from genlab.core.errors import GenlabError, UsageError, suggestion
 from genlab.core.modality import DataSpec, Modality
@@ -37,7 +37,7 @@ def ways_of(model: nn.Module, spec: DataSpec, domains: tuple[str, str]) -> Seque
         domains: names of the source and of the target.
     """
     conditions = model.conditions if isinstance(model, Samples) else {}
-    if required_conditions(conditions) != [SOURCE]:
+    if required_conditions(conditions) != [SOURCE] or isinstance(model, Restores):
         return []
     source, target = conditions[SOURCE], spec.target
     if "label" in conditions:
@@ -55,6 +55,8 @@ def needed(model: nn.Module, ways: Sequence[Way]) -> Sequence[Way]:
         UsageError: it translates something else than pictures.
     """
     if not ways:
+        if isinstance(model, Restores):
+            raise UsageError("this model restores pictures: use genlab upscale, genlab restore or genlab inpaint.")
         others = required_conditions(getattr(model, "conditions", {}))
         if STYLE in others:
             raise UsageError("this model gives a picture the style of another one: use genlab stylize.")

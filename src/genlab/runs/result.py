@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
+from genlab.core.condition import MASK, SOURCE, required_conditions
+from genlab.core.contract import Decodes, Restores, Samples
+from genlab.core.modality import DataSpec
 from genlab.core.text import counted, typed
 from genlab.runs.run import Run
 from genlab.training import checkpoint
@@ -11,7 +16,11 @@ from genlab.training.choice import choose
 from genlab.training.report import duration
 from genlab.training.run_folder import RunFolder
 
-INPUTS = {"translate": ("PICTURES",)}  # what a command takes besides the run
+PICTURES = ("PICTURES",)
+INPUTS = {  # what a command takes besides the run
+    **dict.fromkeys(("translate", "upscale", "restore"), PICTURES),
+    "inpaint": (*PICTURES, "--mask", "MASK"),
+}
 
 
 class Result(Run):
@@ -52,3 +61,14 @@ class Result(Run):
             + "".join(f"  {typed('genlab', use, folder, *INPUTS.get(use, ()))}\n" for use in self.uses)
             + f"  {typed('genlab', 'resume', folder, '--steps', further)}{stretch}"
         )
+
+
+def uses_of(model: nn.Module, spec: DataSpec) -> list[str]:
+    """Return the commands to try with a model."""
+    needed = required_conditions(model.conditions) if isinstance(model, Samples) else []
+    if isinstance(model, Restores):
+        smaller = spec.conditions[SOURCE].shape != spec.target.shape
+        return ["inpaint" if MASK in needed else "upscale" if smaller else "restore"]
+    translates = needed == [SOURCE] and spec.target.spatial == 2
+    uses = ["translate" if translates else "sample"] * isinstance(model, Samples)
+    return uses + ["interpolate"] * (isinstance(model, Decodes) and not needed)

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from genlab.core import device, distributed, parts
-from genlab.core.condition import SOURCE, required_conditions
-from genlab.core.contract import Decodes, Samples
 from genlab.core.errors import (
     GenlabError,
     LostProcessError,
@@ -42,7 +40,7 @@ from genlab.runs.load import refuse_outdated
 from genlab.runs.phases import CurrentPhase, RunSetup
 from genlab.runs.recorded import plan_of
 from genlab.runs.rehearsal import names_of, rehearse
-from genlab.runs.result import Result
+from genlab.runs.result import Result, uses_of
 from genlab.runs.schedule import ScheduleChange, rescheduled
 from genlab.runs.trained import changes
 from genlab.runs.treatment import Treatment, treat
@@ -220,10 +218,7 @@ def _train_phases(run: RunSetup, treatment: Treatment | None, *, quiet: bool) ->
             inputs = phase_inputs(run, current, quiet=True)  # the terminal already shows the run's progress bar
     distributed.barrier()  # the others may use the run, whose last files the first process has written by now
     model = current.training.model
-    needed = required_conditions(model.conditions) if isinstance(model, Samples) else []
-    translates = needed == [SOURCE] and current.phase.spec.target.spatial == 2
-    uses = ["translate" if translates else "sample"] * isinstance(model, Samples)
-    uses += ["interpolate"] * (isinstance(model, Decodes) and not needed)
+    uses = uses_of(model, current.phase.spec)
     recipe = run.plan.recipe
     has_schedules = recipe.schedule_steps is None and bool(recipe.schedules())
     return Result(run.folder.path, progress, start_step, recipe.steps, uses, has_schedules)

@@ -145,14 +145,14 @@ def restored(
     from genlab.applications.restore import ByModel
     from genlab.applications.restore_files import COLUMNS, SIZES, Task, protocol, restore_each
     from genlab.applications.rows import rows
-    from genlab.core.contract import Restores
+    from genlab.core.contract import Restores, restores_whole
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
     from genlab.runs.recorded import plan_of
 
     refuse_inside(out, "--out", pictures, truth)
     opened = open_run(os.fspath(run), root, checkpoint, device)
-    need(opened.model, Restores, f"genlab {verb}")
+    need(opened.model, Restores, f"genlab {verb}", restores_whole)
     degraded = plan_of(opened.folder).recipe.degradations
     colours = any(word.startswith("grey=") for word in degraded)
     by, target = ByModel(opened.model, opened.spec, tile, ensemble, colours), opened.spec.target
