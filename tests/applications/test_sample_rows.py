@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -31,9 +32,9 @@ def model(preset: str) -> nn.Module:
     recipe = replace(PRESETS[preset], width=16 if PRESETS[preset].architecture == "mlp" else 4)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for side in (8, 16, 32, 64):
+        for side, channels in product((8, 16, 32, 64), (1, 3)):
             with suppress(UsageError):
-                made = recipe.model(reading.spec_of(recipe, Images(1, side, side))).eval()
+                made = recipe.model(reading.spec_of(recipe, Images(channels, side, side))).eval()
                 break
         for weight in made.parameters():
             weight.data += 0.05 * torch.randn(weight.shape)

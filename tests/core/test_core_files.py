@@ -71,7 +71,7 @@ def test_lines_are_appended_one_at_a_time(tmp_path: Path) -> None:
 def test_a_refused_write_names_the_path_and_the_next_step(
     tmp_path: Path, operation: Callable[[Path], None]
 ) -> None:
-    with pytest.raises(StorageError, match=r"cannot write .*gone.*No such file.*try again") as caught:
+    with pytest.raises(StorageError, match=r"cannot write .*gone.*No such file.*Choose another place") as caught:
         operation(tmp_path / "gone" / "file")
     assert isinstance(caught.value.__cause__, OSError)
 

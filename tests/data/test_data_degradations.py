@@ -120,7 +120,7 @@ def test_holes_of_many_draws_stay_inside_pictures_of_any_sides(kind: str) -> Non
         (["noise=30:10"], "goes from 0 to 255"),
         (["bicubic=2", "bicubic=2"], "one reduction"),
         (["bicubic=2", "holes=centre"], "one reduction such as bicubic=4, or holes, not both"),
-        (["holes=center"], 'no holes "center". Did you mean "centre"?'),
+        (["holes=center"], 'no holes "center", nor a folder of masks. Did you mean "centre"?'),
         (["holes=centre", "blur=1"], "Holes come last"),
     ],
 )

@@ -48,7 +48,7 @@ SMALL: tuple[Recipe, ...] = (
     ),
 )
 # What the run does with a training, not what it is.
-OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule", "schedule_steps")
+OF_THE_LOOP = ("batch_size", "steps", "ema", "lr_schedule", "lr_warm_up", "schedule_steps")
 IMAGES = Images(1, 16, 16)
 # Options of which the family refuses all values but one.
 ONE_VALUE = {"cut": ("architecture",), "stargan": ("discriminator",)}

@@ -58,7 +58,7 @@ def test_sides_in_two_places_are_found_again_in_one(settings: Settings, tmp_path
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.write_yaml("recipe.yaml", plan.values())
-    record(open_data(plan.settings, reads="pairs", quiet=True), folder)
+    record(open_data(plan.settings, recipe=plan.recipe, quiet=True), folder)
     place.rename(tmp_path / "moved")
     with pytest.raises(UsageError, match=r"the sources of this run are no longer at .*A\. Move them back"):
         open_recorded(folder, plan.settings, quiet=True)

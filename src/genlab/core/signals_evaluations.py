@@ -82,13 +82,13 @@ EVALUATIONS: Sequence[Signal] = (
         "harmonic_psnr",
         PSNR,
         "none",
-        "hole_psnr of harmonic filling, the smoothest one: good if hole_psnr is above it.",
+        "PSNR in the holes of harmonic filling, the smoothest one: good if hole_psnr is above it.",
     ),
     Signal(
         "mean_psnr",
         PSNR,
         "none",
-        "hole_psnr of filling with the mean of the known pixels: good if hole_psnr is far above it.",
+        "PSNR in the holes of filling with the mean of the known pixels: good if hole_psnr is far above it.",
     ),
     Signal(
         "cycle_l1",

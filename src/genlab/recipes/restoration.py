@@ -143,6 +143,11 @@ class RestorationRecipe(Recipe):
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first options that cannot be combined or do not fit the data."""
         super().refuse(spec, processes)
+        if spec is not None and "source" not in spec.conditions:
+            raise UsageError(
+                f"{self.family} learns from pictures and degraded copies of them, but these data are "
+                f"{spec.target.noun}. Use another preset, such as vae."
+            )
         if spec is not None and not spec.aligned:
             raise UsageError(
                 f"{self.family} learns from pictures and degraded copies of them, but these sources and targets "
