@@ -11,13 +11,12 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
     from genlab.applications.denoise_files import Done
-    from genlab.applications.rows import Table
     from genlab.core.pictures import Picture
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
@@ -26,7 +25,7 @@ BETTER = 0.1  # dB that a baseline has to be ahead to be named better
 
 
 @dataclass(frozen=True, eq=False)
-class Denoised(Pictured):
+class Denoised(InFolder):
     """Pictures without their noise, and where they were written."""
 
     path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
@@ -38,23 +37,6 @@ class Denoised(Pictured):
     shape: Sequence[int]  # of the model's pictures
     about_sigma: str  # where sigma comes from
     picture: "Picture | None"  # the first pictures: noisy, denoised, clean
-
-    @property
-    def table_path(self) -> Path:
-        """The .csv with a row for each picture."""
-        return self.path.with_name(f"{self.path.name}.csv")
-
-    @property
-    def picture_path(self) -> Path:
-        """The .png of the first pictures."""
-        return self.path.with_name(f"{self.path.name}.png")
-
-    @property
-    def table(self) -> "Table":
-        """The names, noise levels and measures of all pictures, read from the file."""
-        from genlab.applications.rows import read_table
-
-        return read_table(self.table_path)
 
     def values(self) -> dict[str, Any]:
         """Return the measures as plain values for JSON."""

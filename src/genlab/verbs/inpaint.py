@@ -11,7 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from genlab.applications.inpaint_files import Done, Masks
-    from genlab.applications.rows import Table
     from genlab.core.modality import Modality
     from genlab.core.pictures import Picture
 
@@ -28,7 +27,7 @@ MOST_FILLS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Inpainted(Pictured):
+class Inpainted(InFolder):
     """Pictures whose holes were filled, and where they were written."""
 
     path: Path  # a folder with a PNG for each fill; beside it are a .csv and a .png of the same name
@@ -38,23 +37,6 @@ class Inpainted(Pictured):
     reduced: int  # pictures that were filled at a reduced size
     done: "Done"
     picture: "Picture | None"  # the first pictures: with the hole, by harmonic filling, filled
-
-    @property
-    def table_path(self) -> Path:
-        """The .csv with a row for each picture."""
-        return self.path.with_name(f"{self.path.name}.csv")
-
-    @property
-    def picture_path(self) -> Path:
-        """The .png of the first pictures."""
-        return self.path.with_name(f"{self.path.name}.png")
-
-    @property
-    def table(self) -> "Table":
-        """The names of all pictures, how much was missing, and how it was filled, read from the file."""
-        from genlab.applications.rows import read_table
-
-        return read_table(self.table_path)
 
     def values(self) -> dict[str, Any]:
         """Return the results as plain values for JSON."""

@@ -11,12 +11,11 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
-from genlab.verbs.result import Pictured, reasons, rejections
+from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 
 if TYPE_CHECKING:
     from genlab.applications.restore_files import Done
-    from genlab.applications.rows import Table
     from genlab.core.pictures import Picture
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
@@ -24,7 +23,7 @@ BETTER = 0.1  # dB that the baseline has to be ahead to be named better
 
 
 @dataclass(frozen=True, eq=False)
-class Restored(Pictured):
+class Restored(InFolder):
     """Restored pictures, and where they were written."""
 
     path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
@@ -36,23 +35,6 @@ class Restored(Pictured):
     channels: int  # of the model's pictures
     sizes: Sequence[str]  # width and height of the pictures and of the results, in words; of the first
     picture: "Picture | None"  # the first pictures: by the baseline, restored, the original
-
-    @property
-    def table_path(self) -> Path:
-        """The .csv with a row for each picture."""
-        return self.path.with_name(f"{self.path.name}.csv")
-
-    @property
-    def picture_path(self) -> Path:
-        """The .png of the first pictures."""
-        return self.path.with_name(f"{self.path.name}.png")
-
-    @property
-    def table(self) -> "Table":
-        """The names, sizes and measures of all pictures, read from the file."""
-        from genlab.applications.rows import read_table
-
-        return read_table(self.table_path)
 
     def values(self) -> dict[str, Any]:
         """Return the measures as plain values for JSON."""

@@ -1,9 +1,11 @@
 """What the results of verbs share: their picture in a notebook, and what they say of files and sizes."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from genlab.applications.rows import Table
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
 
@@ -21,6 +23,29 @@ class Pictured:
 
         picture = self.picture
         return None if picture is None else png(picture)
+
+
+class InFolder(Pictured):
+    """A result in a folder of pictures, with a .csv and a .png of the same name beside it."""
+
+    path: Path
+
+    @property
+    def table_path(self) -> Path:
+        """The .csv with a row for each picture."""
+        return self.path.with_name(f"{self.path.name}.csv")
+
+    @property
+    def picture_path(self) -> Path:
+        """The .png of the first pictures."""
+        return self.path.with_name(f"{self.path.name}.png")
+
+    @property
+    def table(self) -> "Table":
+        """The names of all pictures and what was measured of each, read from the .csv."""
+        from genlab.applications.rows import read_table
+
+        return read_table(self.table_path)
 
 
 def reasons(rejected: "Iterable[Rejected]") -> dict[str, str]:
