@@ -30,7 +30,7 @@ def unaided(model: nn.Module) -> bool:
 
 
 def draws_classes(model: nn.Module) -> bool:
-    """Return whether `model` needs nothing but takes a label."""
+    """Return whether `model` can be sampled by a label alone."""
     return "label" in _conditions(model) and unaided(model)
 
 

@@ -50,7 +50,7 @@ class Filled:
 
 
 def _fills_alone(model: nn.Module) -> bool:
-    """Return whether a model needs nothing but a picture and a mask."""
+    """Return whether a model needs only a picture and a mask."""
     return unaided(model) or (isinstance(model, Samples) and MASK in model.conditions)
 
 

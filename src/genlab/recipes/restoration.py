@@ -105,7 +105,7 @@ class RestorationRecipe(Recipe):
         return {name: spec.conditions[name] for name in (SOURCE, MASK) if name in spec.conditions}
 
     def network(self, spec: DataSpec) -> Mixed:
-        """Return an untrained network; a user's own one is told whether there is a mask."""
+        """Return an untrained network; a user's own one gets `masked`: whether there is a mask."""
         from genlab.architectures.restorer import RESTORERS
 
         make, given = RESTORERS.bound(self.architecture, self.own), self.given(spec)
