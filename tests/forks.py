@@ -13,7 +13,7 @@ from genlab.training import report
 FORKS = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 FORKS.set_forkserver_preload(
     [
-        "genlab.cli.main",
+        "genlab.cli.app",
         "genlab.runs.train",
         "genlab.families.autoencoder",
         "genlab.families.gan",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import genlab
-from genlab.cli.main import build_app
+from genlab.cli.app import build_app
 from genlab.data.toys import TOYS
 from genlab.recipes.fields import flag, options_of
 from genlab.recipes.presets import PRESETS

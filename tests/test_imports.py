@@ -162,7 +162,7 @@ def test_nothing_imports_torchvision() -> None:
 
 def test_the_walk_sees_the_whole_package() -> None:
     graph = edges(SOURCE)
-    assert {"core.optimizer", "runs.train", "cli.main"} <= graph.keys()
+    assert {"core.optimizer", "runs.train", "cli.app"} <= graph.keys()
     assert "core.player" in graph["families.two_players"]
     assert "core.distributed" in graph["runs.train"]  # `from genlab.core import device, distributed`
 

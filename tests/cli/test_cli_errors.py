@@ -211,3 +211,21 @@ def test_what_the_library_logs_is_written_to_standard_error_by_the_command_line_
     log.warning("nobody hears it")
     assert capsys.readouterr().err == ""
     assert [type(handler) for handler in log.handlers] == [logging.NullHandler]
+
+
+class _Interrupting:
+    """Interrupts the import of a module."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name == "cyclopts":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_shows_no_traceback_even_before_the_command_line_is_imported(
+    monkeypatch: pytest.MonkeyPatch, genlab: Genlab
+) -> None:
+    for name in ("cyclopts", "genlab.cli.app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_Interrupting, *sys.meta_path])
+    assert genlab("checks") == (130, "", "genlab: interrupted before there was a result\n")
