@@ -107,7 +107,7 @@ def test_a_colour_model_leaves_grey_pictures_grey() -> None:
 
 
 def test_a_model_of_colours_gives_them_to_grey_pictures_without_seams() -> None:
-    by, grey = replace(restorer("colorization", 3, "grey=1"), colours=True, tile=41), picture(90, 150, 1)
+    by, grey = replace(restorer("colorization", 3, "grey=1"), colours=1.0, tile=41), picture(90, 150, 1)
     given = by.seen(grey)
     made = by(given)
     assert made.shape == (90, 150, 3)

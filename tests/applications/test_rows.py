@@ -5,6 +5,7 @@ import pytest
 
 from genlab.applications.rows import read_table, rows
 from genlab.core.errors import DataError, UsageError
+from genlab.data.dataset import Rejected
 
 REQUEST = {"verb": "encode", "weights": "abc"}
 VALUES = np.array([[1, 2], [3, 4], [5, 1e-7]], np.float32)
@@ -29,7 +30,7 @@ def test_a_table_has_a_row_for_each_example(name: str, tmp_path: Path) -> None:
 def test_a_killed_command_goes_on_after_its_last_complete_row(tmp_path: Path) -> None:
     path = tmp_path / "codes.csv"
     with rows(path, ["z0", "z1"], REQUEST) as written:
-        written.add(["a", "b"], [None, None], VALUES[:2])
+        written.add(["a", "b"], [None, None], VALUES[:2], [{}, {"changed": "16 bits"}])
     part = tmp_path / "codes.csv.part"
     with (part / "values").open("ab") as file:
         file.write(VALUES[2].tobytes())  # the kill came between the numbers and the name
@@ -37,6 +38,7 @@ def test_a_killed_command_goes_on_after_its_last_complete_row(tmp_path: Path) ->
         file.write(b'["c", nu')
     with rows(path, ["z0", "z1"], REQUEST) as again:
         assert again.names == ["a", "b"]
+        assert again.noted("changed") == [Rejected("b", "16 bits")]
         again.add(["c"], [None], VALUES[2:])
         again.finish()
     assert np.allclose(read_table(path).values, VALUES)

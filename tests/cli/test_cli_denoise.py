@@ -126,6 +126,7 @@ def test_a_command_that_was_killed_goes_on(
     np.testing.assert_allclose(done.table.values, whole.table.values, rtol=1e-4)
     for place in (tmp_path / "whole").iterdir():
         assert place.read_bytes() == (tmp_path / "out" / place.name).read_bytes()
+    assert np.array_equal(done.picture, whole.picture), "the first pictures, which were there already"
 
 
 def test_diffusion_denoises_by_the_mean_or_a_draw(diffusion: package.Run, photos: Path) -> None:

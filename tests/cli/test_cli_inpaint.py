@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import genlab as package
+from genlab.applications import inpaint_files
 from genlab.applications.inpaint import ByModel, cells, parts, reduction
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.pictures import Picture, resized
@@ -104,6 +105,34 @@ def test_a_diffusion_model_draws_several_fills_by_seed_and_name(
     assert (first == np.array(Image.open(tmp_path / "single/colour.png"))).all(), "whatever the number is"
 
 
+def test_a_command_that_was_killed_goes_on(
+    diffusion: package.Run, pictures: Path, masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = np.zeros(SIZE, np.uint8)
+    grey[3:20, 2:20] = 200
+    Image.fromarray(grey).filter(ImageFilter.GaussianBlur(2)).save(masks / "alpha.bmp")
+
+    def fill(out: str) -> Any:
+        return package.inpaint(diffusion, pictures, mask=masks, out=tmp_path / out, number=2, resampling=1)
+
+    whole, write = fill("whole"), inpaint_files.write_png
+
+    def killed(path: Path, data: bytes) -> None:
+        if path.name == "colour-2.png":
+            raise KeyboardInterrupt
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inpaint_files, "write_png", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fill("out")
+    done = fill("out")
+    assert str(done) == str(whole).replace(str(whole.path), str(done.path))
+    assert "note  alpha.png: its mask is not black and white" in str(done)
+    for place in (*whole.path.iterdir(), whole.table_path, whole.picture_path):
+        assert place.read_bytes() == Path(str(place).replace(str(whole.path), str(done.path))).read_bytes(), place
+
+
 def test_masks_that_are_grey_large_or_do_not_fit_are_noticed(
     run: package.Run, pictures: Path, masks: Path, tmp_path: Path
 ) -> None:
@@ -126,21 +155,51 @@ def test_masks_that_are_grey_large_or_do_not_fit_are_noticed(
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({}, "either --mask"),
+        ({}, "^say what is missing by --mask"),
+        ({"box": "1,2,3,4", "mask": "a.png"}, "--mask a.png and --box 1,2,3,4 exclude each other"),
+        ({"mask": "gone.png"}, "there is no picture or folder --mask gone.png. Check the path"),
         ({"box": "1,2,3"}, "LEFT,TOP,WIDTH,HEIGHT"),
         ({"box": "0,0,0,5"}, "LEFT,TOP,WIDTH,HEIGHT"),
         ({"box": "0,0,5,5", "invert": True}, "--invert is for masks"),
         ({"box": "0,0,5,5", "number": 2}, "has one fill for each hole"),
         ({"box": "0,0,5,5", "number": 0}, "from 1 to 64"),
-        ({"box": "50,0,5,5"}, "does not lie in its 52x40 pixels"),
-        ({"box": "0,0,52,40"}, "nothing is known"),
+        ({"box": "50,0,5,5"}, "no picture could be filled .* --box 50,0,5,5 does not lie within its 52x40 pixels"),
+        ({"box": "0,0,52,40"}, "--box 0,0,52,40 covers all of its 52x40 pixels, so nothing is known"),
+        ({"box": "0,0,5,5", "out": "a.jpg"}, "--out a.jpg must be a folder, .* Try a."),
     ],
 )
 def test_what_cannot_be_done_is_refused(
     run: package.Run, pictures: Path, options: dict[str, Any], why: str, tmp_path: Path
 ) -> None:
     with pytest.raises((UsageError, GenlabError), match=why):
-        package.inpaint(run, pictures / "colour.png", out=tmp_path / "out", **options)
+        package.inpaint(run, pictures / "colour.png", **{"out": tmp_path / "out", **options})
+
+
+def test_what_is_transparent_in_a_mask_counts_as_black_which_is_said(
+    run: package.Run, pictures: Path, tmp_path: Path
+) -> None:
+    mask = np.zeros((*SIZE, 4), np.uint8)
+    mask[3:9, 2:7] = 255
+    Image.fromarray(mask).save(tmp_path / "white.png")
+    done = package.inpaint(run, pictures / "colour.png", mask=tmp_path / "white.png", out=tmp_path / "out")
+    assert done.means["missing"] == pytest.approx(6 * 5 / (40 * 52))
+    assert "note  colour.png: parts of its mask are transparent, which count as black" in str(done)
+    mask[..., :3] = 0
+    Image.fromarray(mask).save(tmp_path / "black.png")
+    nowhere = "its mask is nowhere white, so nothing is missing; parts of its mask are transparent"
+    with pytest.raises(GenlabError, match=f"{nowhere}.*; --invert exchanges"):
+        package.inpaint(run, pictures / "colour.png", mask=tmp_path / "black.png", out=tmp_path / "none")
+
+
+def test_a_mask_of_a_folder_is_for_the_picture_of_its_name_only(
+    run: package.Run, pictures: Path, masks: Path, tmp_path: Path
+) -> None:
+    for name in ("alpha", "small"):
+        (masks / f"{name}.bmp").unlink()
+    done = package.inpaint(run, pictures, mask=masks, out=tmp_path / "out")
+    assert [item.path for item in done.done.rejected] == ["alpha.png", "small.png"]
+    both = package.inpaint(run, pictures, mask=masks / "colour.bmp", out=tmp_path / "both")
+    assert [item.path for item in both.done.rejected] == ["small.png"], "it has another size"
 
 
 def test_options_of_repaint_are_for_diffusion_models(run: package.Run, pictures: Path, tmp_path: Path) -> None:

@@ -158,9 +158,46 @@ def test_a_model_of_grey_pictures_restores_colour_ones(clean: package.Run, tmp_p
     assert "border" not in done.protocol
 
 
+def test_alpha_mixes_the_weights_before_and_after_adversarial_training(
+    originals: Path, small: Path, tmp_path: Path
+) -> None:
+    how = {"degrade": ("bicubic=2",), "discriminator": "patch-16", "discriminator_width": 4}
+    how |= {"perceptual_weight": 0.0, "lr": 0.05, "root": tmp_path}
+    run = package.train("srgan", data=str(originals), **{**TINY, **how})
+    made = {alpha: package.upscale(run, small / "1.bmp", alpha=alpha) for alpha in (None, 0.0, 1.0)}
+    assert len({done.path for done in made.values()}) == 3
+    sharp, faithful, last = (np.asarray(Image.open(made[a].path / "1.png")) for a in (None, 0.0, 1.0))
+    assert (sharp == last).all()
+    assert (sharp != faithful).any()
+
+
+def test_colours_that_a_model_replaces_are_named(originals: Path, tmp_path: Path) -> None:
+    options = {"width": 4, "blocks": 1, "steps": 1, "size": 16, "quiet": True, "root": tmp_path}
+    run = package.train("colorization", data=str(originals), **options)
+    (folder := tmp_path / "in").mkdir()
+    Image.fromarray(smooth(20, 30)).save(folder / "colour.png")
+    Image.fromarray(smooth(20, 30, 1).repeat(3, 2)).save(folder / "grey in colour.png")
+    Image.fromarray(smooth(20, 30, 1)[..., 0]).save(folder / "grey.png")
+    done = package.restore(run, folder, out=tmp_path / "out")
+    assert (
+        "\n1 picture in colour: this model takes grey ones, and replaced the colours by its own\n" in f"\n{done}"
+    )
+    assert done.protocol is None
+
+
+def test_a_colour_profile_that_does_not_fit_is_named(run: package.Run, tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(smooth(20, 30, 1)[..., 0]).save(tmp_path / "grey.png", icc_profile=profile)
+    done = package.upscale(run, tmp_path / "grey.png", out=tmp_path / "out")
+    assert "changed  grey.png: its colour profile was left out" in str(done)
+
+
 def test_a_command_that_was_killed_goes_on(
     run: package.Run, originals: Path, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Image.fromarray(smooth(20, 18, 1)[..., 0].astype(np.uint16) * 257).save(small / "1.png")  # of 16 bits
+    (small / "1.bmp").unlink()
+    (small / "2.bmp").rename(small / "none.bmp")
     whole = package.upscale(run, small, truth=originals, out=tmp_path / "whole")
     write, written = restore_files.write_png, list[Path]()
 
@@ -178,9 +215,11 @@ def test_a_command_that_was_killed_goes_on(
     written.clear()
     done = package.upscale(run, small, truth=originals, out=tmp_path / "out")
     assert len(written) == 2
-    assert done.means == whole.means
-    for place in (tmp_path / "whole").iterdir():
-        assert place.read_bytes() == (tmp_path / "out" / place.name).read_bytes()
+    assert str(done) == str(whole).replace(str(whole.path), str(done.path))
+    assert "changed  1.png: 16 bits" in str(done)
+    for place in (*(tmp_path / "whole").iterdir(), whole.table_path, whole.picture_path):
+        other = str(place).replace(str(whole.path), str(done.path))
+        assert place.read_bytes() == Path(other).read_bytes(), place
 
 
 def test_originals_that_do_not_fit_and_results_that_are_too_large_are_named(
@@ -214,8 +253,16 @@ def test_each_verb_names_the_one_that_fits(
     with pytest.raises(UsageError, match="genlab inpaint"):
         package.restore(holes, originals)
     vae = package.train("vae", data="digits", size=16, width=4, steps=1, quiet=True, root=tmp_path)
-    with pytest.raises(GenlabError, match=r"genlab upscale needs a model that can restore.*Try: .*edsr"):
+    with pytest.raises(
+        GenlabError, match=r"genlab upscale needs a model that can restore.*Try: .*edsr.*esrgan\.$"
+    ):
         package.upscale(vae, originals)
+    said = genlab("upscale", originals, run.folder)
+    assert f'no run "{originals}". It is no run: the run comes first' in said.err
+    said = genlab("upscale", run.folder, f"{originals}s")
+    assert f'Did you mean "{originals}"?' in said.err
+    said = genlab("upscale", run.folder, originals, "--alpha", 0.5)
+    assert '"alpha" is not a sampling option of edsr' in said.err
     said = genlab("upscale", run.folder, originals / "0.png", "--tile", "4")
     assert "--tile must be at least 16 pixels, not 4" in said.err
 

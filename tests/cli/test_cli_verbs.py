@@ -16,8 +16,8 @@ import torch
 from cyclopts import App
 
 import genlab as package
-from genlab.cli.command import AS_JSON
 from genlab.cli.app import build_app
+from genlab.cli.command import AS_JSON
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.parts import forget, registered
 from genlab.recipes.fields import aliases, flag, options_of

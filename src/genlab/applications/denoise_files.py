@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import gt, lt
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch import Tensor
 
 from genlab.applications.denoise import BYTE, ByModel, Noisy, non_local_means
 from genlab.applications.rows import Rows
+from genlab.applications.sheet import SHOWN, middle, show
 from genlab.core.batch import PIXELS
 from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
 from genlab.core.modality import Modality
-from genlab.core.pictures import Picture, png, table, to_bytes
+from genlab.core.pictures import Picture, png, to_bytes
 from genlab.core.random import generator
 from genlab.core.text import printable
 from genlab.data.dataset import Rejected, as_floats
@@ -30,8 +32,6 @@ COMPARED = ("noisy", "non_local_means", "denoised")
 MEASURES = ("psnr", "ssim")
 COLUMNS = ("sigma", *(f"{name}_{measure}" for measure in MEASURES for name in COMPARED))
 MOST_PSNR = 100.0  # dB, of equal pictures, too
-SHOWN, SIDE = 8, 256  # rows in the picture of the results, and their height and width at most
-HEADING = 64  # pixels that the name of a column needs
 CHUNK = 64  # pictures at a time at most
 
 
@@ -67,9 +67,9 @@ def truths(path: Path, modality: Modality, count: int) -> Truths:
     Raises:
         UsageError: there is nothing at the path, or two pictures have one name.
     """
-    listing = list_pictures(path, modality)
+    listing = list_pictures(path, modality, "--truth ")
     if not listing.entries:
-        raise UsageError(f"--truth {path} has no pictures. Give the folder of the clean ones.")
+        raise UsageError(f"--truth {path} has no pictures. Give the folder of the originals.")
     names = [printable(entry.path) for entry in listing.entries]
     places = {_stem(name): at for at, name in enumerate(names)}
     if len(places) < len(names):
@@ -137,15 +137,6 @@ class Done:
     unmatched: list[Rejected] = field(default_factory=list)  # pictures without a fitting truth
     larger: int = 0  # pictures with a side that is larger than the model's
     smaller: int = 0
-    shown: list[Mapping[str, Picture]] = field(
-        default_factory=list
-    )  # noisy, denoised, …: the middles of the first
-
-    def sheet(self) -> Picture | None:
-        """Return the first pictures in rows: noisy, by non-local means, denoised, clean; None if there is none."""
-        rows = [row for row in self.shown if row.keys() == self.shown[0].keys()]
-        names = [name.replace("_", " ") for name in self.shown[0]] if rows else []
-        return table([list(row.values()) for row in rows], names) if rows else None
 
 
 def denoise_each(task: Task, given: Originals, rows: Rows, *, progress: bool) -> Done:
@@ -159,21 +150,26 @@ def denoise_each(task: Task, given: Originals, rows: Rows, *, progress: bool) ->
         count = shown.add_task("denoising", total=given.count, completed=len(rows.names))
         for chunk in _chunks(given, done.rejected, set(rows.names)):
             opened = [task.noisy(original) for original in chunk]
-            values = []
-            for original, noisy, made in zip(chunk, opened, task.by(opened), strict=True):
+            values, notes = [], []
+            every = zip(chunk, opened, task.by(opened), strict=True)
+            for at, (original, noisy, made) in enumerate(every, len(rows.names)):
                 write_png(task.into / original.file, png(made))
                 found = task.clean(original)
-                done.unmatched += [Rejected(noisy.name, found)] if isinstance(found, str) else []
                 clean = found if isinstance(found, Tensor) else None
-                _count(done, noisy, task.by.tile)
+                notes.append(
+                    _sizes(noisy, task.by.tile) | ({"unmatched": found} if isinstance(found, str) else {})
+                )
                 pictures = _compared(noisy, clean, made)
                 values.append([noisy.sigma, *_measured(noisy, pictures, clean)][: len(rows.columns)])
-                if len(done.shown) < SHOWN:
+                if at < SHOWN:
                     truth = {} if clean is None else {"clean": _picture(clean)}
-                    done.shown.append({name: middle(each) for name, each in (pictures | truth).items()})
+                    columns = (pictures | truth).items()
+                    show(rows, at, {name.replace("_", " "): middle(each) for name, each in columns})
             names, labels = [each.name for each in chunk], [each.label for each in chunk]
-            rows.add(names, labels, np.array(values, np.float32))
+            rows.add(names, labels, np.array(values, np.float32), notes)
             shown.update(count, completed=len(rows.names) + len(done.rejected))
+    done.unmatched = rows.noted("unmatched")
+    done.larger, done.smaller = len(rows.noted("larger")), len(rows.noted("smaller"))
     return done
 
 
@@ -218,13 +214,6 @@ def _picture(pixels: Tensor) -> Picture:
     return picture
 
 
-def middle(picture: Picture) -> Picture:
-    """Return the middle of a picture, enlarged by a whole number if a heading would not fit above it."""
-    top, left = (max(0, length - SIDE) // 2 for length in picture.shape[:2])
-    times = -(-HEADING // picture.shape[1])
-    return picture[top : top + SIDE, left : left + SIDE].repeat(times, 0).repeat(times, 1)
-
-
 def means(rows: Rows) -> dict[str, float]:
     """Return the means of the columns that have numbers."""
     values, found = np.asarray(rows.values, np.float64), {}
@@ -235,10 +224,11 @@ def means(rows: Rows) -> dict[str, float]:
     return found
 
 
-def _count(done: Done, noisy: Noisy, tile: Sequence[int]) -> None:
-    height, width = noisy.pixels.shape[1:]
-    done.larger += height > tile[0] or width > tile[1]
-    done.smaller += height < tile[0] or width < tile[1]
+def _sizes(noisy: Noisy, tile: Sequence[int]) -> dict[str, str]:
+    """Return a note if a side of a picture is larger than the model's, and one if it is smaller."""
+    sides = list(zip(noisy.pixels.shape[1:], tile, strict=True))
+    larger, smaller = (any(compare(*pair) for pair in sides) for compare in (gt, lt))
+    return {name: "" for name, has in (("larger", larger), ("smaller", smaller)) if has}
 
 
 def write_png(path: Path, data: bytes) -> None:

@@ -7,18 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genlab.applications.denoise_files import SHOWN, middle, write_png
+from genlab.applications.denoise_files import write_png
 from genlab.applications.inpaint import ByModel, Filled
 from genlab.applications.restore_files import encoded
 from genlab.applications.rows import Rows
+from genlab.applications.sheet import SHOWN, middle, show
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
-from genlab.core.pictures import Picture, table
+from genlab.core.pictures import Picture
 from genlab.core.text import printable
 from genlab.data.dataset import Rejected
-from genlab.data.decode import decode, reason, strict
+from genlab.data.decode import reason, strict
 from genlab.data.holes import INVERTED, black_or_white
 from genlab.data.listing import Listing
+from genlab.data.masks import read_mask
 from genlab.data.photos import Photo, Photos
 from genlab.data.progress import bar
 from genlab.data.read import list_pictures
@@ -42,7 +44,7 @@ class Masks:
     Args:
         box: left, top, width and height in pixels; None for masks.
         listing: the masks.
-        places: their positions by their relative paths without suffix.
+        places: their positions by their relative paths without suffix; none if there is one mask for all pictures.
         invert: whether masks are white where pictures are known.
     """
 
@@ -57,10 +59,13 @@ class Masks:
         found = self._boxed(height, width) if self.listing is None else self._read(photo.name, height, width)
         if isinstance(found, str):
             return found
-        if not found.missing.any():
-            return "its mask has no white pixel, so nothing is missing" + self._hint
-        if found.missing.all():
-            return "its mask is white everywhere, so nothing is known" + self._hint
+        if found.missing.all() and self.box is not None:
+            return f"--box {_words(self.box)} covers all of its {width}x{height} pixels, so nothing is known"
+        if found.missing.all() or not found.missing.any():
+            empty = "nothing is known" if found.missing.all() else "nothing is missing"
+            white = "white everywhere" if found.missing.all() != self.invert else "nowhere white"
+            turn = "leave out --invert" if self.invert else "--invert exchanges black and white"
+            return "; ".join([f"its mask is {white}, so {empty}", *found.notes, turn])
         share = found.missing.mean()
         if share > INVERTED and not self.invert and self.box is None:
             found.notes.append(
@@ -68,34 +73,31 @@ class Masks:
             )
         return found
 
-    @property
-    def _hint(self) -> str:
-        return "" if self.box else "; --invert exchanges black and white"
-
     def _boxed(self, height: int, width: int) -> Hole | str:
         assert self.box is not None
         left, top, across, down = self.box
         if left + across > width or top + down > height:
-            return f"--box {','.join(map(str, self.box))} does not lie in its {width}x{height} pixels"
+            return f"--box {_words(self.box)} does not lie within its {width}x{height} pixels"
         missing = np.zeros((height, width), np.bool_)
         missing[top : top + down, left : left + across] = True
         return Hole(missing, [])
 
     def _read(self, name: str, height: int, width: int) -> Hole | str:
         assert self.listing is not None
-        at = 0 if len(self.places) == 1 else self.places.get(_stem(name))
+        at = self.places.get(_stem(name)) if self.places else 0
         if at is None:
             return "there is no mask of this name in --mask"
         try:
             with strict(), self.listing.open(at) as file:
-                grey = decode(file, None, 1).array[0]
+                grey, clear = read_mask(file)
         except Exception as error:  # for damaged files Pillow's plugins raise almost any type
             return f"its mask cannot be read: {reason(error)}"
         if grey.shape != (height, width):
             return f"its mask has {grey.shape[1]}x{grey.shape[0]} pixels, not {width}x{height}"
         missing, binary = black_or_white(grey)
-        note = "its mask is not black and white; what is lighter than half counts as white"
-        return Hole(missing != self.invert, [] if binary else [note])
+        notes = [] if binary else ["its mask is not black and white: what is lighter than half counts as white"]
+        notes += ["parts of its mask are transparent, which count as black"] if clear else []
+        return Hole(missing != self.invert, notes)
 
 
 def masks(path: Path, modality: Modality, *, invert: bool) -> Masks:
@@ -104,7 +106,7 @@ def masks(path: Path, modality: Modality, *, invert: bool) -> Masks:
     Raises:
         UsageError: there is nothing at the path, or two masks have one name.
     """
-    listing = list_pictures(path, modality)
+    listing = list_pictures(path, modality, "--mask ")
     if not listing.entries:
         raise UsageError(f"--mask {path} has no pictures. Give a mask that is white where a picture is missing.")
     names = [printable(entry.path) for entry in listing.entries]
@@ -112,7 +114,11 @@ def masks(path: Path, modality: Modality, *, invert: bool) -> Masks:
     if len(places) < len(names):
         twice = next(name for at, name in enumerate(names) if places[_stem(name)] != at)
         raise UsageError(f"two masks in {path} are called {_stem(twice)}. Keep one of them.")
-    return Masks(None, listing, places, invert)
+    return Masks(None, listing, places if path.is_dir() else {}, invert)
+
+
+def _words(box: tuple[int, ...]) -> str:
+    return ",".join(map(str, box))
 
 
 def _stem(name: str) -> str:
@@ -126,11 +132,6 @@ class Done:
     rejected: list[Rejected] = field(default_factory=list)
     changed: list[Rejected] = field(default_factory=list)  # pictures of which a file holds more than was read
     noticed: list[Rejected] = field(default_factory=list)  # of masks
-    shown: list[dict[str, Picture]] = field(default_factory=list)  # the middles of the first
-
-    def sheet(self) -> Picture | None:
-        """Return the first pictures in rows: with the hole, by harmonic filling, filled; None if there is none."""
-        return table([list(row.values()) for row in self.shown], list(self.shown[0])) if self.shown else None
 
 
 def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Rows, *, progress: bool) -> Done:
@@ -151,13 +152,14 @@ def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Row
             filled = by(item.pixels, hole.missing, item.name)
             for file, picture in zip(files(item.file, by.number), filled.pictures, strict=True):
                 write_png(into / file, encoded(picture, item))
-            done.changed += [Rejected(item.name, change) for change in item.changes]
-            done.noticed += [Rejected(item.name, note) for note in hole.notes]
-            if len(done.shown) < SHOWN:
-                done.shown.append(dict(_row(item.pixels, hole.missing, filled)))
+            if (at := len(rows.names)) < SHOWN:
+                show(rows, at, dict(_row(item.pixels, hole.missing, filled)))
+            notes = {"changed": "; ".join(item.changes), "noticed": "; ".join(hole.notes)}
+            noticed = {kind: note for kind, note in notes.items() if note}
             values = [hole.missing.mean(), filled.reduced, filled.windows]
-            rows.add([item.name], [None], np.array([values], np.float32))
+            rows.add([item.name], [None], np.array([values], np.float32), [noticed])
             shown.update(count, completed=len(rows.names) + len(done.rejected))
+    done.changed, done.noticed = rows.noted("changed"), rows.noted("noticed")
     return done
 
 

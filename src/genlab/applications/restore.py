@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from genlab.applications.capability import need
 from genlab.core.condition import MASK, SOURCE
-from genlab.core.contract import Restores
+from genlab.core.contract import Restores, restores_whole
 from genlab.core.device import device_of
 from genlab.core.errors import UsageError
 from genlab.core.modality import DataSpec
@@ -37,6 +37,14 @@ def scale_of(spec: DataSpec) -> int:
     return int(spec.target.shape[1] // spec.conditions[SOURCE].shape[1])
 
 
+def enlarges(model: nn.Module) -> bool:
+    """Whether `model` makes larger pictures of small ones."""
+    if not restores_whole(model):
+        return False
+    given, made = need(model, Restores, "enlarging").conditions[SOURCE], getattr(model, "modality", None)
+    return made is not None and given.shape[1] < made.shape[1]
+
+
 @dataclass(frozen=True)
 class ByModel:
     """Restores pictures by a model.
@@ -49,7 +57,8 @@ class ByModel:
         spec: of its data.
         tile: height and width of the parts of a picture that it restores at a time.
         ensemble: whether to take the mean over the eight symmetries of each tile.
-        colours: whether it gives colours to grey pictures, so that its results are in colour.
+        colours: the least share of their colours that the sources of its training had lost, which it gives back;
+            None if they had lost none.
 
     Raises:
         GenlabError: it does not restore pictures.
@@ -60,7 +69,7 @@ class ByModel:
     spec: DataSpec
     tile: int = TILE
     ensemble: bool = False
-    colours: bool = False
+    colours: float | None = None
 
     def __post_init__(self) -> None:
         if MASK in need(self.model, Restores, "restoring pictures").conditions:
@@ -85,7 +94,11 @@ class ByModel:
 
     def seen(self, picture: Picture) -> Picture:
         """Return a picture as it is given to the model: a grey one in three channels, if it gives it colours."""
-        return picture.repeat(3, 2) if self.colours and picture.shape[2] < self.channels else picture
+        return picture.repeat(3, 2) if self.colours is not None and picture.shape[2] < self.channels else picture
+
+    def replaces(self, picture: Picture) -> bool:
+        """Return whether a picture has colours, of which the model sees nothing."""
+        return self.colours == 1 and bool((picture != picture[..., :1]).any())
 
     def __call__(self, picture: Picture) -> Picture:
         """Return a picture (H, W, 1 or 3) restored, (sH, sW, 1 or 3); only some tiles are in memory besides."""

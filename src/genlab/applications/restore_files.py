@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.applications.denoise_files import SHOWN, SIDE, Truths, middle, write_png
+from genlab.applications.denoise_files import Truths, write_png
 from genlab.applications.restore import ByModel
 from genlab.applications.rows import Rows
-from genlab.core.pictures import Picture, resized, table, to_bytes, to_pillow
+from genlab.applications.sheet import SHOWN, SIDE, middle, show
+from genlab.core.pictures import Picture, resized, to_bytes, to_pillow
 from genlab.data.dataset import Rejected, as_floats
 from genlab.data.decode import reason
 from genlab.data.photos import Photo, Photos
@@ -49,12 +50,7 @@ class Done:
     unmatched: list[Rejected] = field(default_factory=list)  # pictures without a fitting truth
     changed: list[Rejected] = field(default_factory=list)  # pictures of which a file holds more than was read
     other_colours: int = 0  # grey pictures for a model of colour ones, or the reverse
-    shown: list[Mapping[str, Picture]] = field(default_factory=list)  # the middles of the first
-
-    def sheet(self) -> Picture | None:
-        """Return the first pictures in rows: by the baseline, restored, the original; None if there is none."""
-        rows = [row for row in self.shown if row.keys() == self.shown[0].keys()]
-        return table([list(row.values()) for row in rows], list(self.shown[0])) if rows else None
+    replaced: int = 0  # pictures in colour for a model of grey ones that gives them colours
 
 
 class Made(NamedTuple):
@@ -83,15 +79,18 @@ def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Do
         for photo in _possible(given, set(rows.names), task.by.scale, done):
             made = _made(task, photo)
             write_png(task.into / photo.file, encoded(made.restored, photo))
-            done.changed += [Rejected(photo.name, "; ".join(photo.changes))] if photo.changes else []
-            done.unmatched += [Rejected(photo.name, made.missing)] if made.missing else []
-            done.other_colours += made.given.shape[2] != task.by.channels
-            if len(done.shown) < SHOWN:
-                done.shown.append(_middles(made))
+            if (at := len(rows.names)) < SHOWN:
+                show(rows, at, _middles(made))
             height, width, _ = photo.pixels.shape
+            notes = {"changed": "; ".join(photo.changes), "unmatched": made.missing or ""}
+            notes["other colours"] = "other" if made.given.shape[2] != task.by.channels else ""
             values = [width, height, *_measured(made)][: len(rows.columns)]
-            rows.add([photo.name], [None], np.array([values], np.float32))
+            notes["replaced"] = "colours" if task.by.replaces(photo.pixels) else ""
+            noticed = {kind: note for kind, note in notes.items() if note}
+            rows.add([photo.name], [None], np.array([values], np.float32), [noticed])
             shown.update(count, completed=len(rows.names) + len(done.rejected))
+    done.changed, done.unmatched = rows.noted("changed"), rows.noted("unmatched")
+    done.other_colours, done.replaced = len(rows.noted("other colours")), len(rows.noted("replaced"))
     return done
 
 

@@ -1,7 +1,7 @@
 """Writes a table with a row of numbers for each example, as they come; a killed command goes on where it was.
 
-Until the table is complete, its rows are in the folder `NAME.part` beside it: what they depend on, a line of names
-for each row, and the numbers.
+Until the table is complete, its rows are in the folder `NAME.part` beside it: what they depend on, a line for each
+row with its name, its class and what was noticed, and the numbers.
 """
 
 import csv
@@ -10,7 +10,7 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from genlab.core.files import replace, storage
 from genlab.core.interrupt import first_kept, kept
 from genlab.core.text import counted, printable
 from genlab.core.warnings import LOG
+from genlab.data.dataset import Rejected
 from genlab.data.decode import reason
 
 Numbers = npt.NDArray[np.float32]
@@ -40,14 +41,22 @@ class Rows:
     part: Path
     names: list[str] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
+    notes: list[Mapping[str, str]] = field(default_factory=list)  # what was noticed about each, by kind
 
-    def add(self, names: Sequence[str], labels: Sequence[str | None], values: Numbers) -> None:
-        """Append rows: a name, a class or None, and numbers (B, columns).
+    def add(
+        self,
+        names: Sequence[str],
+        labels: Sequence[str | None],
+        values: Numbers,
+        notes: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        """Append rows: a name, a class or None, numbers (B, columns), and what was noticed, which is not written.
 
         Raises:
             StorageError: the disk refused.
         """
-        lines = "".join(f"{json.dumps(pair)}\n" for pair in zip(names, labels, strict=True))
+        notes = notes or [{}] * len(names)
+        lines = "".join(f"{json.dumps(row)}\n" for row in zip(names, labels, notes, strict=True))
         numbers = np.ascontiguousarray(values, "<f4")
         if numbers.shape != (len(names), len(self.columns)):
             raise ValueError(f"{numbers.shape} numbers for {len(names)} rows of {len(self.columns)} columns")
@@ -60,6 +69,13 @@ class Rows:
                     opened.write(data)
         self.names += names
         self.labels += labels
+        self.notes += notes
+
+    def noted(self, kind: str) -> list[Rejected]:
+        """Return what was noticed of a kind, by the names of the rows."""
+        return [
+            Rejected(name, note[kind]) for name, note in zip(self.names, self.notes, strict=True) if kind in note
+        ]
 
     @property
     def values(self) -> Numbers:
@@ -268,10 +284,10 @@ def _recover(found: Rows) -> None:
         return
     each = 4 * len(found.columns)
     lines = names.read_bytes().split(b"\n")[:-1][: values.stat().st_size // each]
-    pairs: Iterable[Any] = map(json.loads, lines)
-    for name, label in pairs:
+    for name, label, notes in map(json.loads, lines):
         found.names.append(name)
         found.labels.append(label)
+        found.notes.append(notes)
     with names.open("r+b") as file:
         file.truncate(sum(len(line) + 1 for line in lines))
     with values.open("r+b") as file:

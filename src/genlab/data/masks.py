@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,32 @@ import numpy.typing as npt
 from genlab.core.errors import DataError
 from genlab.core.random import Draws
 from genlab.core.text import counted
-from genlab.data.decode import decode, strict
+from genlab.data.decode import strict, to_bytes, upright
 from genlab.data.holes import INVERTED, Hole, black_or_white
 from genlab.data.listing import list_folder
 
 SHOWN = 3  # names in a note
+
+
+class Mask(NamedTuple):
+    """A picture that is white or black where another one is missing."""
+
+    grey: npt.NDArray[np.uint8]  # (H, W)
+    clear: bool  # whether parts of it are transparent, which count as black
+
+
+def read_mask(file: BinaryIO) -> Mask:
+    """Return the mask in a file; raises what `upright` and `to_bytes` raise."""
+    from PIL import Image
+
+    with upright(file) as (picture, _):
+        if not picture.has_transparency_data or picture.mode.startswith("I"):
+            return Mask(np.asarray(to_bytes(picture).convert("L")), clear=False)
+        front = picture.convert("RGBA")
+        clear = front.getchannel("A").getextrema() != (255, 255)
+        return Mask(
+            np.asarray(Image.alpha_composite(Image.new("RGBA", front.size, "black"), front).convert("L")), clear
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,26 +80,27 @@ def open_masks(folder: Path, height: int, width: int, *, known: bool) -> Masks:
     """
     listing = list_folder(folder)
     found: list[Hole] = []
-    grey, empty, unread = [], [], [item.path for item in listing.rejected]
+    grey, clear, empty, unread = [], [], [], [item.path for item in listing.rejected]
     for at, entry in enumerate(listing.entries):
         try:
             with strict(), listing.open(at) as file:
-                pixels = decode(file, None, 1).array[0]
+                mask = read_mask(file)
         except Exception:  # for damaged files Pillow's plugins raise almost any type
             unread.append(entry.path)
             continue
-        white, binary = black_or_white(pixels)
+        white, binary = black_or_white(mask.grey)
         grey += [] if binary else [entry.path]
+        clear += [entry.path] if mask.clear else []
         hole = _resized(white != known, height, width)
         if hole.any() and not hole.all():
             found.append(hole)
         else:
             empty.append(entry.path)
     if not found:
-        reasons = _lines(grey, empty, unread) or ["it is empty"]
+        reasons = _lines(grey, clear, empty, unread) or ["it is empty"]
         raise DataError(f"{folder} has no mask that can be used: {'; '.join(reasons)}.")
     large = sum(hole.mean() > INVERTED for hole in found)
-    lines = [counted(len(found), "mask"), *_lines(grey, empty, unread)]
+    lines = [counted(len(found), "mask"), *_lines(grey, clear, empty, unread)]
     if 2 * large > len(found):
         other = f"{'holes' if known else 'known'}={folder}"
         lines.append(
@@ -87,10 +110,11 @@ def open_masks(folder: Path, height: int, width: int, *, known: bool) -> Masks:
     return Masks(packed, (height, width), "; ".join(lines))
 
 
-def _lines(grey: list[str], empty: list[str], unread: list[str]) -> list[str]:
+def _lines(grey: list[str], clear: list[str], empty: list[str], unread: list[str]) -> list[str]:
     """Return what was noticed, with the names of the first files."""
     about = (
         (grey, "not black and white, of which what is lighter than half counts as white"),
+        (clear, "with transparent parts, which count as black"),
         (empty, "left out, because nothing is missing or nothing is known"),
         (unread, "could not be read"),
     )

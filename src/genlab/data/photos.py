@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PNG_DEPTH = 24  # the byte of a PNG that holds the bits of a channel
 _TIFF_DEPTH = 258  # the tag of a TIFF that does
+_CONVERTED = ("CMYK", "LAB", "YCbCr", "HSV")  # modes that become RGB
 _SPACES = {1: b"GRAY", 3: b"RGB "}  # the colour space that a profile of a picture with so many channels names
 _SPACE = slice(16, 20)  # where it does
 
@@ -120,6 +121,8 @@ def decode_photo(file: BinaryIO, name: str, place: str) -> Photo:
         pixels = np.asarray(_from_cmyk(plain, profile) if plain.mode == "CMYK" else to_bytes(plain))
         pixels = pixels.reshape(*pixels.shape[:2], -1)
     fits = profile is not None and profile[_SPACE] == _SPACES[pixels.shape[2]]
+    if profile and not fits and picture.mode not in _CONVERTED:
+        changes.append("its colour profile was left out, which is not for the colours of its pixels")
     return Photo(name, place, pixels, alpha, profile if fits else None, changes)
 
 
@@ -128,7 +131,7 @@ def _changes(file: BinaryIO, picture: "Image.Image") -> Iterator[str]:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":
         yield f"only the first of {frames} frames was taken"
-    if picture.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+    if picture.mode in _CONVERTED:
         yield f"{picture.mode} was converted to RGB"
     if _depth(file, picture) > 8:
         yield "16 bits a channel were reduced to 8"

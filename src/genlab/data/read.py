@@ -21,6 +21,7 @@ from genlab.data.items import is_array
 from genlab.data.listing import Entry, Listing, list_folder
 from genlab.data.objects import as_source
 from genlab.data.ranges import SLACK
+from genlab.data.source import similar
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,19 @@ def _axes(shape: Sequence[int]) -> str:
     return ", ".join(map(str, shape))
 
 
-def list_pictures(path: Path, modality: Modality) -> Listing:
+def list_pictures(path: Path, modality: Modality, option: str = "") -> Listing:
     """Return the listing of a folder, or of one picture.
+
+    Args:
+        path: of the folder or the picture.
+        modality: of the model.
+        option: the flag that the path is given by, and a space.
 
     Raises:
         UsageError: there is nothing at the path, or a model of `modality` takes no pictures.
     """
     if not path.exists():
-        raise UsageError(f"there is no picture or folder {path}")
+        raise UsageError(f"there is no picture or folder {option}{path}.{similar(path) or ' Check the path.'}")
     if modality.spatial != 2:
         raise UsageError(f"this model was trained on {modality.noun}, not on pictures")
     if path.is_dir():
@@ -129,10 +135,12 @@ def list_pictures(path: Path, modality: Modality) -> Listing:
     return Listing(str(path.parent), [Entry(path.name, ())], [], lambda at: path.open("rb"))
 
 
-def unreadable(path: object, rejected: Sequence[Rejected], noun: str = "pictures") -> DataError:
-    """Return the error that no picture, or another of what `noun` calls them, could be read."""
+def unreadable(
+    path: object, rejected: Sequence[Rejected], noun: str = "pictures", done: str = "read"
+) -> DataError:
+    """Return the error that no picture, or other example of a `noun`, could be read, or what `done` says."""
     reasons = "; ".join(f"{r.path}: {r.reason}" for r in rejected[:5]) or "it is empty"
-    return DataError(f"no {noun.removesuffix('s')} could be read at {path}: {reasons}")
+    return DataError(f"no {noun.removesuffix('s')} could be {done} at {path}: {reasons}")
 
 
 def _of_files(path: Path, modality: Modality) -> Read:

@@ -134,15 +134,20 @@ def _exists(path: Path) -> bool:
 
 
 def _unknown(source: str, path: Path) -> str:
-    """Return the error for an unknown source; suggest a name, or a sibling of the first missing folder."""
+    """Return the error for an unknown source."""
+    meant = similar(path, (*NAMES, *registered("data")))
+    return f'no source "{short(source, PATH_SHOWN)}".{meant} {_what(NAMES)}'
+
+
+def similar(path: Path, names: Iterable[str] = ()) -> str:
+    """Return ` Did you mean "…"?` with the nearest name or sibling of the first missing folder of a path."""
     missing = path
     while not (_exists(missing.parent) and missing.parent.is_dir()):
         missing = missing.parent
     near = {item.name: str(item) for item in missing.parent.iterdir() if not item.name.startswith(".")}
-    near |= {name: name for name in (*NAMES, *registered("data"))}
+    near |= {name: name for name in names}
     # Only the last part is compared: whole paths are similar because of the folder that they share.
-    meant = suggestion(missing.name[:SHOWN], near, near.__getitem__)
-    return f'no source "{short(source, PATH_SHOWN)}".{meant} {_what(NAMES)}'
+    return suggestion(missing.name[:SHOWN], near, near.__getitem__)
 
 
 def _what(names: Iterable[str]) -> str:

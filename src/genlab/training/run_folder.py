@@ -254,7 +254,8 @@ def find(run: str | Path, root: Path) -> RunFolder:
         )
     names = sorted(p.name for p in _runs(root))
     known = f" Runs in {root}: {', '.join(names)}." if names else f" There is no run in {root} yet."
-    raise UsageError(f'no run "{run}".{suggestion(str(run), names)}{known}')
+    order = " It is no run: the run comes first, what it is used on second." if Path(run).exists() else ""
+    raise UsageError(f'no run "{run}".{order or suggestion(str(run), names)}{known}')
 
 
 def _is_run(path: Path) -> bool:

@@ -153,6 +153,7 @@ def denoise(
     from genlab.applications.denoise import ByModel
     from genlab.applications.denoise_files import COLUMNS, Task, denoise_each, means, truths
     from genlab.applications.rows import rows
+    from genlab.applications.sheet import sheet
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
@@ -175,7 +176,7 @@ def denoise(
             done = denoise_each(Task(by, sigma, add_noise, seed, known, place), given, written, progress=True)
             if not written.names:
                 raise unreadable(path, done.rejected)
-            count, measured, picture = len(written.names), means(written), done.sheet()
+            count, measured, picture = len(written.names), means(written), sheet(written)
             written.finish()
     about = "estimated" if sigma is None else "as given"
     about += "" if by.model.uses_sigma else "; the model does not need to know it"

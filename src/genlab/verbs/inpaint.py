@@ -133,6 +133,7 @@ def inpaint(
     from genlab.applications.inpaint import ByModel
     from genlab.applications.inpaint_files import COLUMNS, inpaint_each
     from genlab.applications.rows import rows
+    from genlab.applications.sheet import sheet
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
 
@@ -154,11 +155,11 @@ def inpaint(
         with rows(place.with_name(f"{place.name}.csv"), COLUMNS, request) as written:
             done = inpaint_each(by, where, place, given, written, progress=True)
             if not written.names:
-                raise unreadable(pictures, done.rejected)
+                raise unreadable(pictures, done.rejected, done="filled")
             found, reduced = means(written), int((written.values[:, 1] > 1).sum())
-            count = len(written.names)
+            count, picture = len(written.names), sheet(written)
             written.finish()
-    result = Inpainted(place, count, number, found, reduced, done, done.sheet())
+    result = Inpainted(place, count, number, found, reduced, done, picture)
     if result.picture is not None:
         write_png(result.picture_path, result.picture)
     return result
@@ -198,8 +199,9 @@ def _holes(mask: File | None, box: str | None, target: "Modality", *, invert: bo
     from genlab.applications.inpaint_files import Masks, masks
 
     if (mask is None) == (box is None):
+        both = "" if mask is None else f"--mask {mask} and --box {box} exclude each other; "
         raise UsageError(
-            "say what is missing: either --mask, a picture that is white there, or --box LEFT,TOP,WIDTH,HEIGHT."
+            f"{both}say what is missing by --mask, a picture that is white there, or --box LEFT,TOP,WIDTH,HEIGHT."
         )
     if mask is not None:
         return masks(Path(mask), target, invert=invert)

@@ -61,7 +61,7 @@ def place_for(out: File | None, default: Path) -> Path:
     from genlab.core.files import refuse_filled
 
     given = default.with_suffix("") if out is None else Path(out)
-    folder = output_of(given).folder
+    folder = None if given.suffix.lower() in (*OTHER_PICTURES, *TABLES) else output_of(given).folder
     if folder is None:
         raise UsageError(f"--out {given} must be a folder, in which each picture gets a PNG. Try {given.stem}.")
     if not folder.with_name(f"{folder.name}.csv.part").exists():

@@ -30,7 +30,7 @@ class Restored(InFolder):
     count: int  # of pictures
     scale: int  # how many times as long the sides have become
     means: Mapping[str, float]  # of the measures, if originals are known
-    protocol: str  # how they are measured
+    protocol: str | None  # how they are measured
     done: "Done"
     channels: int  # of the model's pictures
     sizes: Sequence[str]  # width and height of the pictures and of the results, in words; of the first
@@ -75,14 +75,18 @@ class Restored(InFolder):
         )
 
     def _colours(self) -> Sequence[str]:
+        lines = []
+        if self.done.replaced:
+            given = counted(self.done.replaced, "picture")
+            lines.append(f"{given} in colour: this model takes grey ones, and replaced the colours by its own")
         if not self.done.other_colours:
-            return []
+            return lines
         how = "enlarged by bicubic interpolation" if self.scale > 1 else "left as they are"
         about = {
             1: f"in colour, of which this model of grey pictures restored the brightness; colours were {how}",
             3: "grey: this model of colour pictures restored them, and the results were made grey again",
         }
-        return [f"{counted(self.done.other_colours, 'picture')} {about[self.channels]}"]
+        return [*lines, f"{counted(self.done.other_colours, 'picture')} {about[self.channels]}"]
 
     def _measures(self) -> Sequence[str]:
         """Return the table of measures with the baseline, how they were made, and a warning if it is better."""
@@ -116,6 +120,7 @@ def restored(
     truth: File | None,
     tile: int,
     ensemble: bool,
+    alpha: float | None,
     out: File | None,
     checkpoint: CheckpointName | None,
     device: str,
@@ -124,39 +129,53 @@ def restored(
     """Restore pictures as the verb of a name does: "upscale" with models that enlarge, "restore" with others."""
     from genlab.applications.capability import need
     from genlab.applications.denoise_files import means, truths
-    from genlab.applications.restore import ByModel
+    from genlab.applications.restore import ByModel, enlarges
     from genlab.applications.restore_files import COLUMNS, SIZES, Task, protocol, restore_each
     from genlab.applications.rows import rows
+    from genlab.applications.sheet import sheet
     from genlab.core.contract import Restores, restores_whole
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
     from genlab.runs.recorded import plan_of
 
     refuse_inside(out, "--out", pictures, truth)
-    opened = open_run(os.fspath(run), root, checkpoint, device)
-    need(opened.model, Restores, f"genlab {verb}", restores_whole)
+    opened = open_run(os.fspath(run), root, checkpoint, device, {} if alpha is None else {"alpha": alpha})
+    need(opened.model, Restores, f"genlab {verb}", enlarges if verb == "upscale" else restores_whole)
     degraded = plan_of(opened.folder).recipe.degradations
-    colours = any(word.startswith("grey=") for word in degraded)
-    by, target = ByModel(opened.model, opened.spec, tile, ensemble, colours), opened.spec.target
+    by, target = ByModel(opened.model, opened.spec, tile, ensemble, _lost(degraded)), opened.spec.target
     _refuse_scale(verb, by.scale, " ".join(degraded))
     with photos_of(pictures, target) as given:
         known = truths(Path(truth), target, given.count) if truth is not None else None
-        words = {"truth": Path(truth).stem if truth is not None else None, "ensemble": ensemble or None}
+        stem = Path(truth).stem if truth is not None else None
+        words: dict[str, object] = {"truth": stem, "ensemble": ensemble or None, "alpha": alpha}
         place = place_for(out, opened.place("restored", given.title, **words))
-        request = {"verb": verb, "weights": opened.weights, "data": given.stamp, "ensemble": ensemble}
+        request = {
+            "verb": verb,
+            "weights": opened.weights,
+            "data": given.stamp,
+            "ensemble": ensemble,
+            "alpha": alpha,
+        }
         request |= {"truth": known.listing.digest() if known else None}
         with rows(place.with_name(f"{place.name}.csv"), COLUMNS if known else SIZES, request) as written:
             done = restore_each(Task(by, known, place), given, written, progress=True)
             if not written.names:
                 raise unreadable(pictures, done.rejected)
             count, measured, sizes = len(written.names), means(written), _sizes(written.values, by.scale)
+            picture = sheet(written)
             written.finish()
     found = {name: value for name, value in measured.items() if name not in SIZES}
-    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale)
-    result = Restored(place, count, by.scale, found, stamp, done, by.channels, sizes, done.sheet())
+    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale) if found else None
+    result = Restored(place, count, by.scale, found, stamp, done, by.channels, sizes, picture)
     if result.picture is not None:
         write_png(result.picture_path, result.picture)
     return result
+
+
+def _lost(words: Sequence[str]) -> float | None:
+    """Return the least share of their colours that pictures lose by degradations; None without grey among them."""
+    shares = [word.partition("=")[2].partition(":")[0] for word in words if word.startswith("grey=")]
+    return max(map(float, shares), default=None)
 
 
 def _refuse_scale(verb: str, scale: int, words: str) -> None:

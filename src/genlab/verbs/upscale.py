@@ -14,6 +14,7 @@ def upscale(
     truth: File | None = None,
     tile: int = 256,
     ensemble: bool = False,
+    alpha: float | None = None,
     out: File | None = None,
     checkpoint: CheckpointName | None = None,
     device: DeviceName = "auto",
@@ -35,6 +36,8 @@ def upscale(
             the same.
         ensemble: Take the mean over the eight ways to turn and mirror each tile: slightly better, and eight times
             as slow.
+        alpha: Of runs of srgan and esrgan: from 0 for the most faithful pictures to 1 for the sharpest. By default
+            as in the run.
         out: The folder to write; a .csv and a .png of the same name are written next to it. By default in the run
             folder.
 
@@ -53,6 +56,7 @@ def upscale(
         truth=truth,
         tile=tile,
         ensemble=ensemble,
+        alpha=alpha,
         out=out,
         checkpoint=checkpoint,
         device=device,
