@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import genlab
+from genlab.applications import picture_folder
 from genlab.applications.stylize import ByOptimising, gram
 from genlab.cli.main import run as command_line
 from genlab.core.errors import DataError, GenlabError, UsageError
@@ -108,6 +109,37 @@ def test_a_folder_keeps_names_and_sizes(folder: Path, run: Any, tmp_path: Path) 
     assert "notes.txt" in str(done)
     with pytest.raises(UsageError, match="not empty"):
         genlab.stylize(folder / "contents", style=folder / "style.png", run=run, out=out)
+
+
+@pytest.mark.parametrize("iterations", [None, 2])
+def test_a_killed_command_completes_its_folder_to_the_same_bytes(
+    folder: Path, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, iterations: int | None
+) -> None:
+    def stylize(out: str, style: str = "style.png") -> Any:
+        how = {"run": run} if iterations is None else {"iterations": iterations}
+        return genlab.stylize(folder / "contents", style=folder / style, size=24, out=tmp_path / out, **how)
+
+    def killed(path: Path, data: bytes) -> None:
+        if path.name == "one.png":
+            raise KeyboardInterrupt
+        put(path, data)
+
+    whole, put = stylize("whole"), picture_folder.put
+    with monkeypatch.context() as patch:
+        patch.setattr(picture_folder, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            stylize("part")
+    with pytest.raises(UsageError, match="of another command that was interrupted"):
+        stylize("part", style="contents/one.png")
+    written = list[str]()
+    monkeypatch.setattr(picture_folder, "put", lambda path, data: (written.append(path.name), put(path, data)))
+    done = stylize("part")
+    assert written == ["one.png"]
+    assert str(done) == str(whole).replace("whole", "part")
+    assert len(done.losses) == (0 if iterations is None else 2)
+    for one, other in zip(done.pictures, whole.pictures, strict=True):
+        assert (one == other).all()
+    assert (pixels(tmp_path / "part" / "one.png") == pixels(tmp_path / "whole" / "one.png")).all()
 
 
 def test_alpha_is_the_strength_of_the_style(folder: Path, run: Any, tmp_path: Path) -> None:

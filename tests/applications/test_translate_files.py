@@ -1,6 +1,6 @@
 """Pictures are translated in tiles, and written under their names, in their sizes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def test_tiles_of_all_pictures_are_translated_in_full_batches(monkeypatch: pytes
         Scaled(-1.0),
         [picture(1, 16, 16), picture(1, 16, 40), picture(1, 16, 28), picture(1, 16, 16)],
     )
-    frames = Frames("", 4, lambda: iter(Frame(f"{at}", f"{at}.png", p) for at, p in enumerate(pictures)))
+    frames = Frames("", 4, lambda _: iter(Frame(f"{at}", f"{at}.png", p) for at, p in enumerate(pictures)))
     done = translate_each(Task(model, [INVERTED], None, "tile", 0), frames, progress=False)
     assert [size[0] for size in model.sizes] == [4, 3]  # 1 + 3 + 2 + 1 tiles
     assert done.names == ["0", "1", "2", "3"]
@@ -113,7 +113,7 @@ def test_a_folder_is_written_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(translate_files, "at_once", lambda shape: 2)
     there: list[int] = []
 
-    def read() -> Iterator[Frame]:
+    def read(done: Container[str]) -> Iterator[Frame]:
         for at in range(10):
             there.append(len(list(tmp_path.iterdir())))
             yield Frame(f"{at}", f"{at}.png", picture(1, 16, 16))

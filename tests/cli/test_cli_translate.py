@@ -14,9 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import genlab as package
+from genlab.applications import translate_files
 from genlab.core.condition import NONE, Condition
 from genlab.core.errors import GenlabError, UsageError
 from genlab.core.modality import Classes, DataSpec, Images
+from genlab.core.pictures import gif
 from genlab.verbs.using import Opened
 
 Genlab = Callable[..., tuple[int, str, str]]
@@ -135,6 +137,47 @@ def test_a_folder_is_written_under_the_names_of_the_sources(
     assert shapes == {"a.png": (20, 30), "b.png": (16, 16), "c.png": (40, 24)}
     with pytest.raises(UsageError, match="is not empty"):
         package.translate(trained, pictures, out=tmp_path / "new")
+
+
+def test_a_killed_command_completes_its_folder_to_the_same_bytes(
+    trained: package.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translate_files, "GROUP", 2)
+    (folder := tmp_path / "in").mkdir()
+    random = np.random.default_rng(0)
+    for name, size in (("a", (20, 30)), ("c", (16, 16)), ("d", (9, 40)), ("e", (33, 16)), ("f", (8, 8))):
+        Image.fromarray(random.integers(0, 256, size, dtype=np.uint8)).save(folder / f"{name}.png")
+    frames = [random.integers(0, 256, (20, 20, 1), dtype=np.uint8) for _ in range(3)]
+    (folder / "b.gif").write_bytes(gif(frames, [50, 60, 70]))
+    (folder / "bad.png").write_text("none")
+    whole = package.translate(trained, folder, out=tmp_path / "whole")
+
+    def killing(name: str) -> Callable[[Path, bytes], None]:
+        def killed(path: Path, data: bytes) -> None:
+            path.write_bytes(data[:9])
+            if path.name == name:
+                raise KeyboardInterrupt
+            put(path, data)
+
+        return killed
+
+    put = translate_files.put
+    for name in ("b.gif", "f.png"):
+        with monkeypatch.context() as patch:
+            patch.setattr(translate_files, "put", killing(name))
+            with pytest.raises(KeyboardInterrupt):
+                package.translate(trained, folder, out=tmp_path / "part")
+        with pytest.raises(UsageError, match="of another command that was interrupted"):
+            package.translate(trained, folder, out=tmp_path / "part", large="resize")
+    written = list[str]()
+    monkeypatch.setattr(translate_files, "put", lambda path, data: (written.append(path.name), put(path, data)))
+    done = package.translate(trained, folder, out=tmp_path / "part")
+    assert written == ["f.png"]
+    assert str(done) == str(whole).replace("whole", "part")
+    assert np.array_equal(done.picture, whole.picture)
+    for path in whole.path.iterdir():
+        assert path.read_bytes() == (tmp_path / "part" / path.name).read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "part", "whole"]
 
 
 def test_a_picture_of_the_models_size_is_translated_as_samples_are(trained: package.Run) -> None:

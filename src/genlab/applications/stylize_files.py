@@ -1,16 +1,19 @@
 """Stylizes pictures one after the other, and writes each under the name of its source, in its size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.applications.picture_folder import write_picture
+from genlab.applications.rows import Rows
 from genlab.applications.stylize import Stylizer
 from genlab.core.errors import UsageError
-from genlab.core.files import put, storage
-from genlab.core.pictures import Picture, png, resized, to_bytes
+from genlab.core.pictures import Picture, resized, to_bytes
 from genlab.core.text import printable
 from genlab.data.dataset import Rejected
 from genlab.data.decode import decode, reason, strict
@@ -21,6 +24,7 @@ from genlab.data.progress import bar
 
 SHOWN = 64  # pictures that are kept besides being written
 PROBE = Whole(8, 8)
+COLUMNS = ("reduced", "first", "last")  # of a picture, until a folder is complete: whether it was, and its losses
 
 
 @dataclass
@@ -30,13 +34,22 @@ class Done:
     names: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     reduced: int = 0  # pictures that were too large, and were stylized smaller
+    losses: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # the first and the last, if pixels are optimised
     pictures: list[Picture] = field(default_factory=list)  # the first results, in their own sizes
 
 
 def stylize_each(
-    stylizer: Stylizer, contents: Listing, style: Tensor, side: int, channels: int, into: Path | None
+    stylizer: Stylizer,
+    contents: Listing,
+    style: Tensor,
+    side: int,
+    channels: int,
+    into: Path | None,
+    rows: Rows | None,
 ) -> Done:
-    """Stylize pictures, and write each into the folder `into` if there is one.
+    """Stylize pictures, and write each that has no row yet into the folder `into` if there is one.
 
     Args:
         stylizer: what to do with a picture.
@@ -45,31 +58,53 @@ def stylize_each(
         side: the longer side at which larger pictures are stylized; the results have the size of the contents.
         channels: of the pictures that the stylizer takes.
         into: a folder.
+        rows: of the pictures in it.
 
     Raises:
         StorageError: the disk refused.
     """
     done = Done(rejected=list(contents.rejected))
-    files = file_names([printable(entry.path) for entry in contents.entries])
+    names = [printable(entry.path) for entry in contents.entries]
+    files, there = dict(zip(names, file_names(names), strict=True)), set(rows.names) if rows else set()
     with bar(show=True) as shown, strict():
-        task = shown.add_task("stylizing", total=len(files) * stylizer.steps)
-        for at, (entry, file) in enumerate(zip(contents.entries, files, strict=True)):
-            name = printable(entry.path)
+        task = shown.add_task(
+            "stylizing", total=len(files) * stylizer.steps, completed=len(there) * stylizer.steps
+        )
+        for at, name in enumerate(names):
+            if name in there:
+                continue
             try:
                 pixels, size = read(contents, at, side, channels)
             except Exception as error:  # for damaged files Pillow's plugins raise almost any type
                 done.rejected.append(Rejected(name, reason(error)))
                 continue
             made = stylizer(pixels, style, partial(shown.advance, task))
-            picture = resized(to_bytes(made)[0], *size)
-            if into:
-                with storage(into / file):
-                    (into / file).parent.mkdir(parents=True, exist_ok=True)
-                put(into / file, png(picture))
-            done.reduced += pixels.shape[2:] != size
+            picture, reduced = resized(to_bytes(made)[0], *size), pixels.shape[2:] != size
+            losses = stylizer.losses[-1] if stylizer.losses else ()
+            if into and rows:
+                write_picture(into / files[name], picture, None)
+                values = [reduced, *(losses or (np.nan, np.nan))]
+                rows.add([name], [None], np.array([values], np.float32))
+                continue
             done.names.append(name)
-            done.pictures += [picture] if len(done.pictures) < SHOWN else []
+            done.reduced += reduced
+            done.losses += [losses] if losses else []
+            done.pictures.append(picture)
+    if into and rows:
+        _take(done, rows, [into / files[name] for name in rows.names[:SHOWN]])
     return done
+
+
+def _take(done: Done, rows: Rows, paths: Sequence[Path]) -> None:
+    """Take what has been done from the rows of a folder, and the first pictures from their files."""
+    from PIL import Image
+
+    values = rows.values
+    done.names, done.reduced = list(rows.names), int(values[:, 0].sum())
+    done.losses = [(first, last) for _, first, last in values.tolist() if np.isfinite(last)]
+    for path in paths:
+        with Image.open(path) as image:
+            done.pictures.append(np.array(image).reshape(image.height, image.width, -1))
 
 
 def read(listing: Listing, at: int, side: int, channels: int) -> tuple[Tensor, tuple[int, int]]:

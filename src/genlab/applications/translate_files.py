@@ -1,4 +1,8 @@
-"""Translates pictures one after the other, in tiles, and writes each under the name of its source, in its size."""
+"""Translates pictures one after the other, in tiles, and writes each under the name of its source, in its size.
+
+Tiles of several pictures are translated together, but only within a group of files. A killed command goes on with
+its first incomplete group, so that what it makes does not depend on the kill.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from genlab.applications.rows import Rows
 from genlab.applications.tiles import Mosaic
 from genlab.applications.translate import Way, translate
 from genlab.core.batch import at_once
@@ -16,11 +21,13 @@ from genlab.core.errors import UsageError
 from genlab.core.files import put, storage
 from genlab.core.pictures import MOST_PIXELS, Extent, Picture, gif, png, resized
 from genlab.data.dataset import Rejected, as_floats
-from genlab.data.frames import Frame, Frames
+from genlab.data.frames import Frame, Frames, frame_names
 from genlab.data.progress import bar
 
 Large: TypeAlias = Literal["tile", "resize"]
 
+GROUP = 64  # files
+COLUMNS = ("frames", "larger", "smaller", "squashed")  # of a file until its folder is complete; no GIF: 0 frames
 KEPT, KEPT_PIXELS = 64, 2**22  # rows, and their pixels, that are kept besides being written
 ROWS = 2**32  # of the noise for each picture: one for each of its tiles
 
@@ -36,12 +43,22 @@ class Done:
     squashed: int = 0  # pictures whose aspect ratio was changed for the model
     rows: list[list[Picture]] = field(default_factory=list)  # source, translations, and back again if so asked
 
+    def count(self, names: Sequence[str], larger: bool, smaller: bool, squashed: bool) -> None:
+        """Count pictures of one size."""
+        self.names += names
+        self.larger += len(names) * larger
+        self.smaller += len(names) * smaller
+        self.squashed += len(names) * squashed
+
 
 class Work:
     """A picture that is being translated: its tiles, and the mosaics that are made of their translations."""
 
-    def __init__(self, frame: Frame, number: int, shape: tuple[int, ...], large: Large, columns: int) -> None:
-        self.frame, self.number, tile = frame, number, (shape[1], shape[2])
+    def __init__(
+        self, frame: Frame, file: int, number: int, shape: tuple[int, ...], large: Large, columns: int
+    ) -> None:
+        self.frame, self.file, self.number = frame, file, number  # the positions of its file, and of itself
+        tile = (shape[1], shape[2])
         own = self.own = (frame.pixels.shape[1], frame.pixels.shape[2])
         self.size = tile if large == "resize" else (max(own[0], tile[0]), max(own[1], tile[1]))
         self.source: Picture = np.ascontiguousarray(np.moveaxis(frame.pixels, 0, 2))
@@ -57,6 +74,12 @@ class Work:
     def row(self) -> list[Picture]:
         """Return the picture and what was made of it, in its own size."""
         return [self.source, *(resized(mosaic.picture, *self.own) for mosaic in self.mosaics)]
+
+    def sizes(self) -> tuple[bool, bool, bool]:
+        """Return whether a side is larger than the model's, or smaller, and whether the sides are squashed."""
+        (height, width), tile, size = self.own, self.tile, self.size
+        larger, smaller = height > tile[0] or width > tile[1], height < tile[0] or width < tile[1]
+        return larger, smaller, height * size[1] != width * size[0]
 
 
 @dataclass(frozen=True)
@@ -92,35 +115,50 @@ class Task:
                 work.mosaics[column].add(tile.float())
 
 
-def translate_each(task: Task, given: Frames, *, progress: bool) -> Done:
+def translate_each(task: Task, given: Frames, rows: Rows | None = None, *, progress: bool) -> Done:
     """Translate pictures, and write each as soon as it is complete.
+
+    With `rows`, files that have a row are not written again, but those of the first group are kept again.
 
     Raises:
         UsageError: without folders to write to, they do not fit into one picture.
         StorageError: the disk refused.
     """
-    done, written, kept = Done(), _Written(task.into), Extent(len(task.ways) + 1)
-    shape = task.ways[0].takes.shape
+    done, written, kept = Done(), _Written(task.into, rows), Extent(len(task.ways) + 1)
+    shape, there = task.ways[0].takes.shape, len(rows.names) if rows else 0
     with bar(progress) as shown:
-        count, files = shown.add_task("translating", total=given.count), 0
-        for work in _translated(task, given, shape, done):
+        count = shown.add_task("translating", total=given.count, completed=there)
+        for work in _translated(task, given, rows, shape, done):
             row = work.row()
-            if not task.into or (len(done.rows) < KEPT and kept.add(*work.own, KEPT_PIXELS)):
+            few = work.file < GROUP and len(done.rows) < KEPT  # those that a killed command makes again
+            if not task.into or (few and kept.add(*work.own, KEPT_PIXELS)):
                 done.rows.append(row)
             if task.into:
-                written.add(work.frame, row[1:])
-            done.names.append(work.frame.name)
-            _count(done, work)
-            files += work.frame.last
-            shown.update(count, completed=files + len(done.rejected))
-    return done
+                written.add(work, row[1:])
+            done.count([work.frame.name], *work.sizes())
+            shown.update(count, completed=max(there, work.file + work.frame.last) + len(done.rejected))
+    return done if rows is None else _counted(done, rows)
 
 
-def _translated(task: Task, given: Frames, shape: tuple[int, ...], done: Done) -> Iterator[Work]:
+def _counted(done: Done, rows: Rows) -> Done:
+    """Return what has been done with all files that have a row."""
+    found = Done(rejected=done.rejected, rows=done.rows)
+    for name, (frames, *sizes) in zip(rows.names, rows.values.astype(int).tolist(), strict=True):
+        found.count(frame_names(name, frames) if frames else [name], *sizes)
+    return found
+
+
+def _translated(
+    task: Task, given: Frames, rows: Rows | None, shape: tuple[int, ...], done: Done
+) -> Iterator[Work]:
     """Yield pictures when they are complete, in order; what is none is added to `done.rejected`."""
     waiting: list[Work] = []
     parts: list[tuple[Work, int, Tensor]] = []
-    most, number, columns = at_once(shape), 0, len(task.ways) + bool(task.back)
+    most, file, number, columns = at_once(shape), 0, 0, len(task.ways) + bool(task.back)
+    names = (
+        rows.names[GROUP : len(rows.names) // GROUP * GROUP] if rows else []
+    )  # of complete groups but the first
+    frames = rows.values[GROUP : GROUP + len(names), 0].clip(1).sum() if rows else 0
     sheet = Extent(columns + 1)
 
     def complete() -> Iterator[Work]:
@@ -130,11 +168,11 @@ def _translated(task: Task, given: Frames, shape: tuple[int, ...], done: Done) -
         while waiting and waiting[0].mosaics[-1].complete:
             yield waiting.pop(0)
 
-    for item in given:
+    for item in given.read(set(names)):
         if isinstance(item, Rejected):
             done.rejected.append(item)
             continue
-        work = Work(item, number, shape, task.large, columns)
+        work = Work(item, file, number, shape, task.large, columns)
         number += 1
         if not task.into and not sheet.add(*work.own, MOST_PIXELS):
             raise UsageError(
@@ -146,34 +184,38 @@ def _translated(task: Task, given: Frames, shape: tuple[int, ...], done: Done) -
             parts.append((work, at, tile))
             if len(parts) == most:
                 yield from complete()
+        file += item.last
+        if item.last and file % GROUP == 0:
+            yield from complete()
+        if item.last and file == GROUP:
+            file, number = file + len(names), number + int(frames)
     yield from complete()
 
 
-def _count(done: Done, work: Work) -> None:
-    (height, width), tile, size = work.own, work.tile, work.size
-    done.larger += height > tile[0] or width > tile[1]
-    done.smaller += height < tile[0] or width < tile[1]
-    done.squashed += height * size[1] != width * size[0]
-
-
 class _Written:
-    """Writes pictures into the folder of each way; the frames of a GIF together."""
+    """Writes pictures that have no row yet into the folder of each way; the frames of a GIF together."""
 
-    def __init__(self, into: Mapping[str, Path]) -> None:
-        self.into = list(into.values())
+    def __init__(self, into: Mapping[str, Path], rows: Rows | None) -> None:
+        self.into, self.rows = list(into.values()), rows
         self.frames: list[tuple[Frame, Sequence[Picture]]] = []
 
-    def add(self, frame: Frame, pictures: Sequence[Picture]) -> None:
+    def add(self, work: Work, pictures: Sequence[Picture]) -> None:
         """Write the translations of a picture, one for each way."""
-        self.frames.append((frame, pictures))
+        self.frames.append((frame := work.frame, pictures))
         if not frame.last:
+            return
+        frames, self.frames = self.frames, []
+        if self.rows and work.file < len(self.rows.names):
             return
         for column, folder in enumerate(self.into):
             path = folder / frame.file
             with storage(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            put(path, _encoded([(each, made[column]) for each, made in self.frames]))
-        self.frames = []
+            put(path, _encoded([(each, made[column]) for each, made in frames]))
+        if self.rows:
+            count = len(frames) if frame.shown else 0
+            name = frame.name.removesuffix(frame_names("", count)[-1]) if count else frame.name
+            self.rows.add([name], [None], np.array([[count, *work.sizes()]], np.float32))
 
 
 def _encoded(frames: Sequence[tuple[Frame, Picture]]) -> bytes:

@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from genlab.data.read import list_pictures, read_images
 class Frame:
     """A picture, or a frame of a GIF."""
 
-    name: str  # its path relative to the folder, or its position
+    name: str  # its path relative to the folder, or its position; of a GIF with the number of the frame
     file: str  # where what is made of it belongs, a relative path that ends in .png or .gif
     pixels: Array  # uint8 (C, H, W)
     shown: Shown | None = None  # of the frames of a GIF
@@ -41,11 +41,12 @@ class Frames:
 
     title: str  # in the names of files
     count: int  # of files
-    read: Callable[[], Iterator[Frame | Rejected]]
+    read: Callable[[Container[str]], Iterator[Frame | Rejected]]  # all but the files of some names
+    stamp: str = ""  # changes with what is read
 
     def __iter__(self) -> Iterator[Frame | Rejected]:
         """Read each picture."""
-        return self.read()
+        return self.read(())
 
 
 @contextmanager
@@ -63,7 +64,9 @@ def frames_of(given: object, modality: Modality) -> Iterator[Frames]:
     """
     if is_array(given) or not isinstance(given, str | os.PathLike) or os.fspath(given) in registered("data"):
         read = read_images(given, _of_own_size(given, modality))
-        yield Frames(read.title, len(read.names), lambda: _of_images(read.names, read.images))
+        yield Frames(
+            read.title, len(read.names), lambda done: _of_images(read.names, read.images, done), read.title
+        )
         return
     path, channels = Path(given), modality.shape[0]
     if path.is_file() and zipfile.is_zipfile(path):
@@ -74,7 +77,8 @@ def frames_of(given: object, modality: Modality) -> Iterator[Frames]:
 
 
 def _frames(path: Path, listing: Listing, channels: int) -> Frames:
-    return Frames(path.stem or "pictures", listing.total, lambda: _of_files(listing, channels))
+    title = path.stem or "pictures"
+    return Frames(title, listing.total, lambda done: _of_files(listing, channels, done), listing.digest())
 
 
 def _of_own_size(given: object, modality: Modality) -> Modality:
@@ -87,15 +91,19 @@ def _of_own_size(given: object, modality: Modality) -> Modality:
     return replace(modality, height=int(height), width=int(width))
 
 
-def _of_images(names: Sequence[str], images: Tensor) -> Iterator[Frame]:
+def _of_images(names: Sequence[str], images: Tensor, done: Container[str]) -> Iterator[Frame]:
     for at, (name, image) in enumerate(zip(names, images, strict=True)):
+        if name in done:
+            continue
         yield Frame(name, f"{at:06d}.png", np.moveaxis(to_bytes(image[None])[0], 2, 0))
 
 
-def _of_files(listing: Listing, channels: int) -> Iterator[Frame | Rejected]:
+def _of_files(listing: Listing, channels: int, done: Container[str]) -> Iterator[Frame | Rejected]:
     yield from listing.rejected
     names = [printable(entry.path) for entry in listing.entries]
     for at, (name, file) in enumerate(zip(names, file_names(names, kept=(".gif",)), strict=True)):
+        if name in done:
+            continue
         try:
             with strict(), listing.open(at) as opened:
                 read = list(_frames_in(opened, name, file, channels))
@@ -110,5 +118,11 @@ def _frames_in(opened: BinaryIO, name: str, file: str, channels: int) -> Iterato
         yield Frame(name, file, decode(opened, None, channels).array)
         return
     frames = decode_frames(opened, channels)
-    for number, (pixels, shown) in enumerate(frames, 1):
-        yield Frame(f"{name}, frame {number}", file, pixels, shown, last=number == len(frames))
+    names = frame_names(name, len(frames))
+    for own, (pixels, shown) in zip(names, frames, strict=True):
+        yield Frame(own, file, pixels, shown, last=own == names[-1])
+
+
+def frame_names(name: str, count: int) -> list[str]:
+    """Return the names of the frames of a GIF."""
+    return [f"{name}, frame {number}" for number in range(1, count + 1)]

@@ -71,7 +71,7 @@ def photos_of(given: object, modality: Modality) -> Iterator[Photos]:
     """
     if is_array(given) or not isinstance(given, str | os.PathLike) or os.fspath(given) in registered("data"):
         with frames_of(given, modality) as frames:
-            yield Photos(frames.title, frames.count, frames.title, lambda done: _of_frames(frames, done))
+            yield Photos(frames.title, frames.count, frames.stamp, lambda done: _of_frames(frames.read(done)))
         return
     path = expanded(given)
     if path.is_file() and zipfile.is_zipfile(path):
@@ -101,11 +101,11 @@ def photos_in(path: Path, listing: Listing) -> Photos:
     return Photos(path.stem or "pictures", listing.total, listing.digest(), read)
 
 
-def _of_frames(frames: Iterable[Frame | Rejected], done: Container[str]) -> Iterator[Photo | Rejected]:
+def _of_frames(frames: Iterable[Frame | Rejected]) -> Iterator[Photo | Rejected]:
     for item in frames:
         if isinstance(item, Rejected):
             yield item
-        elif item.name not in done:
+        else:
             yield Photo(item.name, item.file, np.ascontiguousarray(np.moveaxis(item.pixels, 0, 2)))
 
 

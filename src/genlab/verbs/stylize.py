@@ -1,7 +1,8 @@
 """`genlab stylize`: pictures in the style of another picture."""
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,16 @@ from genlab.core.errors import GenlabError, UsageError
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, RunName
-from genlab.verbs.output import output_of, refuse_source
+from genlab.verbs.output import output_of, refuse_inside, refuse_source
 from genlab.verbs.result import reasons, rejections
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
-    from genlab.applications.stylize import ByOptimising
+    from torch import Tensor
+
+    from genlab.applications.stylize import ByOptimising, Stylizer
+    from genlab.applications.stylize_files import Done
     from genlab.core.pictures import Picture
     from genlab.data.dataset import Rejected
     from genlab.data.listing import Listing
@@ -90,7 +94,8 @@ def stylize(
 ) -> Stylized:
     """Give pictures the style of another: by a model of the preset style-transfer, or by optimising their pixels.
 
-    The results are PNGs with the names and sizes of the contents; of an animation only the first frame is taken.
+    The results are PNGs with the names and sizes of the contents; of an animation only the first frame is taken. A
+    folder that a killed command has begun is completed by the same command.
 
     Args:
         content: A picture or a folder of pictures.
@@ -114,11 +119,11 @@ def stylize(
     """
     single, into = output_of(out)
     refuse_source(single, content, style)
+    refuse_inside(into, "--out", content)
     _refuse(alpha, iterations, vgg, size, {"run": run, "checkpoint": checkpoint})
 
-    from genlab.applications.stylize import ByModel, Stylizer
-    from genlab.applications.stylize_files import read_style, stylize_each
-    from genlab.core.files import refuse_filled
+    from genlab.applications.stylize import ByModel
+    from genlab.applications.stylize_files import read_style
     from genlab.data.read import unreadable
 
     side = size or (LARGE if iterations is None else LARGE_OPTIMISED)
@@ -126,23 +131,43 @@ def stylize(
     _refuse_folders(content, style, single)
     stem, words = Path(content).stem or "pictures", {"style": Path(style).stem, "alpha": alpha, "size": size}
     stylizer: Stylizer
+    request = {"alpha": alpha, "side": side, "iterations": iterations, "vgg": None if vgg is None else str(vgg)}
     if iterations is None:
         opened = _opened(run, root, checkpoint, device)
         stylizer, channels = ByModel(opened.model, alpha), opened.spec.target.shape[0]
-        place = opened.place("stylized", stem, **words)
+        place, request["weights"] = opened.place("stylized", stem, **words), opened.weights
     else:
         stylizer, channels = _optimising(iterations, vgg, device, alpha), 3
         place = _here(stem, {**words, "iterations": iterations})
     into = into or (place.with_suffix("") if Path(content).is_dir() else None)
-    if into:
-        refuse_filled(into)
-    done = stylize_each(stylizer, contents, read_style(looks, side, channels), side, channels, into)
+    done = _stylized(stylizer, contents, read_style(looks, side, channels), side, channels, into, request)
     if not done.names:
         raise unreadable(Path(content), done.rejected)
     path = into or single or place
     if not into:
         write_png(path, done.pictures[0])
-    return Stylized(done.names, done.pictures, done.rejected, path, side, done.reduced, stylizer.losses)
+    return Stylized(done.names, done.pictures, done.rejected, path, side, done.reduced, done.losses)
+
+
+def _stylized(
+    stylizer: "Stylizer",
+    contents: "Listing",
+    style: "Tensor",
+    side: int,
+    channels: int,
+    into: Path | None,
+    request: Mapping[str, Any],
+) -> "Done":
+    """Stylize pictures, and write each into the folder `into`, if there is one."""
+    from genlab.applications.picture_folder import filling
+    from genlab.applications.stylize_files import COLUMNS, stylize_each
+
+    if into is None:
+        return stylize_each(stylizer, contents, style, side, channels, None, None)
+    look = hashlib.sha256(style.numpy().tobytes()).hexdigest()
+    given = {"verb": "stylize", "data": contents.digest(), "style": look, **request}
+    with filling(into, COLUMNS, given) as rows:
+        return stylize_each(stylizer, contents, style, side, channels, into, rows)
 
 
 def _refuse(

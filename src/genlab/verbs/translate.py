@@ -10,7 +10,7 @@ from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.output import output_of, refuse_source
+from genlab.verbs.output import output_of, refuse_inside, refuse_source
 from genlab.verbs.result import reasons
 from genlab.verbs.using import Opened, open_run, write_png
 from genlab.verbs.verb import verb
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genlab.applications.translate import Way
-    from genlab.applications.translate_files import Done
+    from genlab.applications.translate_files import Done, Task
     from genlab.core.pictures import Picture
+    from genlab.data.frames import Frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,8 @@ def translate(
 
     The pictures in a folder have the names and sizes of their sources. Of a GIF each frame is translated, and the
     result is a GIF with the same times; of other animations only the first frame is translated. Translations into
-    several domains are written to a folder for each. Transparent parts are read as white.
+    several domains are written to a folder for each. Transparent parts are read as white. A folder that a killed
+    command has begun is completed by the same command.
 
     Args:
         pictures: A picture, a GIF, or a folder or zip of them, or the name of data of your own, whose held-out
@@ -147,22 +149,22 @@ def translate(
     """
     png, into = output_of(out)
     refuse_source(png, pictures)
+    refuse_inside(into, "--out", pictures)
 
-    from genlab.applications.translate_files import Task, translate_each
-    from genlab.core.files import refuse_filled
+    from genlab.applications.picture_folder import refuse_finished
+    from genlab.applications.translate_files import Task
     from genlab.data.frames import frames_of
     from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling)
     ways, back = _ways(opened, to)
     if into:
-        refuse_filled(into)
+        refuse_finished(into)
     folders = _folders(opened, ways)
     places = {n: into / folder if len(ways) > 1 else into for n, folder in folders.items()} if into else {}
     with frames_of(pictures, ways[0].takes) as given:
-        done = translate_each(
-            Task(opened.model, ways, None if into else back, large, seed, places), given, progress=True
-        )
+        task = Task(opened.model, ways, None if into else back, large, seed, places)
+        done = _translated(task, given, into, {"weights": opened.weights, **sampling})
         if not done.names:
             raise unreadable(Path(str(pictures)), done.rejected)
     options = {"to": None if to is None else "-".join(folders.values()), "seed": seed or None}
@@ -172,6 +174,18 @@ def translate(
     if not into:
         write_png(path, result.picture)
     return result
+
+
+def _translated(task: "Task", given: "Frames", into: Path | None, request: Mapping[str, Any]) -> "Done":
+    """Translate pictures, and write each into a folder in `into`, if there is one."""
+    from genlab.applications.picture_folder import filling
+    from genlab.applications.translate_files import COLUMNS, translate_each
+
+    if into is None:
+        return translate_each(task, given, progress=True)
+    how = {"to": [way.name for way in task.ways], "large": task.large, "seed": task.seed}
+    with filling(into, COLUMNS, {"verb": "translate", "data": given.stamp, **how, **request}) as rows:
+        return translate_each(task, given, rows, progress=True)
 
 
 def _result(
