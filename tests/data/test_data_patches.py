@@ -123,5 +123,7 @@ def test_what_cannot_be_cut_is_refused_with_the_reason(folder: Path) -> None:
         opened(folder, size=32)
     with pytest.raises(UsageError, match="folders and zips of pictures, not for"):
         open_degraded("digits", ("blur=1",), patches=32)
+    with pytest.raises(UsageError, match=f'no folder or zip of pictures "{folder}s". Did you mean "{folder}"'):
+        open_degraded(f"{folder}s", ("blur=1",), patches=32)
     with pytest.raises(UsageError, match="32×32 pixels cannot be reduced by 3"):
         opened(folder, "bicubic=3")

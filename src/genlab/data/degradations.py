@@ -204,7 +204,8 @@ def chain(words: Sequence[str]) -> Chain:
     steps = [_step(word) for word in (words if holes is None else before)]
     reductions = [step for step in steps if DEGRADATIONS[step.name].reduces]
     if len(reductions) > 1 or (reductions and holes):
-        raise UsageError(f"--degrade {' '.join(words)}: give one reduction such as bicubic=4, or holes, not both.")
+        what = "reduces pictures, and makes holes" if holes else "reduces pictures twice"
+        raise UsageError(f"--degrade {' '.join(words)} {what}; a model learns one of both. Leave one out.")
     return Chain(steps, holes, known=name == "known")
 
 
@@ -214,6 +215,8 @@ def _step(word: str) -> Step:
         place = " Holes come last." if name in MASKED else ""
         raise UsageError(f'no degradation "{name}".{suggestion(name, DEGRADATIONS)}{place} Choices: {CHOICES}.')
     row = DEGRADATIONS[name]
+    if several := text.replace(",", " ").split()[1:]:
+        raise UsageError(f'"{word}" is several degradations. Give them apart: --degrade {name}=… {several[0]} …')
     try:
         low, high = (float(each) for each in (text.split(":") if ":" in text else (text, text)))
     except ValueError:
@@ -221,8 +224,10 @@ def _step(word: str) -> Step:
         raise UsageError(f'"{word}" needs {row.what} after the =, such as {example}.') from None
     if row.reduces and (low != high or low != int(low)):
         raise UsageError(f'"{word}": {row.what} is one whole number for all pictures, such as {name}=4.')
+    if low > high:
+        raise UsageError(f'"{word}" goes from high to low. Give {name}={high:g}:{low:g}.')
     if not row.least <= low <= high <= row.most:
-        raise UsageError(f'"{word}": {row.what} goes from {row.least:g} to {row.most:g}.')
+        raise UsageError(f'"{word}" is not possible: {name} takes {row.what}, from {row.least:g} to {row.most:g}.')
     return Step(name, low, high)
 
 

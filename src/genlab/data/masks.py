@@ -98,7 +98,10 @@ def open_masks(folder: Path, height: int, width: int, *, known: bool) -> Masks:
             empty.append(entry.path)
     if not found:
         reasons = _lines(grey, clear, empty, unread) or ["it is empty"]
-        raise DataError(f"{folder} has no mask that can be used: {'; '.join(reasons)}.")
+        raise DataError(
+            f"the folder {folder} has no mask that can be used: {'; '.join(reasons)}. A mask is a picture that is "
+            f"{'black' if known else 'white'} where pixels are missing."
+        )
     large = sum(hole.mean() > INVERTED for hole in found)
     lines = [counted(len(found), "mask"), *_lines(grey, clear, empty, unread)]
     if 2 * large > len(found):

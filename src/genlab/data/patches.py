@@ -217,9 +217,10 @@ def _prepare(name: str, listing: Listing, side: int, channels: int | None, folde
         large = {at: header for at, header in headers.items() if min(header.width, header.height) >= side}
         if headers and not large:
             widest = max(min(header.width, header.height) for header in headers.values())
+            less = f"--patches {widest // 8 * 8} or less, or " if widest >= LEAST else ""
             raise DataError(
                 f'all pictures of "{name}" are smaller than a patch of {side} pixels; the shorter side of the '
-                f"largest has {widest}. Give --patches {widest // 8 * 8} or less, or larger pictures."
+                f"largest has {widest}. Give {less}larger pictures."
             )
         little = [printable(listing.entries[at].path) for at in headers if at not in large]
         rejected += [(path, f"{SMALL} of {side} pixels") for path in little]

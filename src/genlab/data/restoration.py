@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from genlab.core.condition import SOURCE
 from genlab.core.errors import UsageError
+from genlab.core.files import expanded
+from genlab.core.parts import registered
 from genlab.data.cache import cache_folder
 from genlab.data.dataset import Source
 from genlab.data.degradations import chain
 from genlab.data.fit import check_request
 from genlab.data.objects import as_source
 from genlab.data.patches import open_patches
+from genlab.data.source import is_name, similar
 from genlab.data.translation import listing_of, path_of
 from genlab.data.wrappers import Degraded
 
@@ -53,6 +57,16 @@ def open_degraded(
     return replace(opened, train=train, held_out=held_out, notes=notes)
 
 
+def _no_pictures(data: object, path: Path | None, side: int) -> UsageError:
+    """Return the error of data, at a path if they are at one, that are neither a folder nor a zip of pictures."""
+    if path is None and isinstance(data, str) and not is_name(data) and data not in registered("data"):
+        near = similar(expanded(data)) or " Check the path."
+        return UsageError(f'there is no folder or zip of pictures "{data}".{near}')
+    return UsageError(
+        f'--patches {side} is for folders and zips of pictures, not for "{data}". Give a folder, or leave it out.'
+    )
+
+
 def _patches(data: object, side: int, seed: int, options: dict[str, Any]) -> Source:
     """Open a folder or a zip of pictures as patches."""
     if options.get("size") is not None:
@@ -65,10 +79,7 @@ def _patches(data: object, side: int, seed: int, options: dict[str, Any]) -> Sou
     with ExitStack() as opened:
         listing = None if path is None else listing_of(path, opened)
         if listing is None:
-            raise UsageError(
-                f'--patches {side} is for folders and zips of pictures, not for "{data}". Leave it out, or give '
-                "the pictures as files."
-            )
+            raise _no_pictures(data, path, side)
         return open_patches(
             str(data),
             listing,

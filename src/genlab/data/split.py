@@ -22,9 +22,7 @@ def held_out(names: Sequence[str]) -> npt.NDArray[np.bool_]:
         DataError: fewer than two names.
     """
     if len(names) < 2:
-        raise DataError(
-            f"{len(names)} picture(s) cannot be split into a training and a held-out part: give at least 2."
-        )
+        raise DataError("one picture cannot be split into a training and a held-out part. Give at least 2.")
     hashes = np.array([_hash(name) for name in names], dtype=np.uint64)
     out = hashes < np.uint64(int(SHARE * 2**64))
     if not out.any():
