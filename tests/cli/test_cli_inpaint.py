@@ -202,6 +202,28 @@ def test_a_mask_of_a_folder_is_for_the_picture_of_its_name_only(
     assert [item.path for item in both.done.rejected] == ["small.png"], "it has another size"
 
 
+def test_a_run_finds_its_masks_from_any_folder(
+    masks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(masks.parent)
+    options = {
+        **TINY,
+        "steps": 1,
+        "lr_schedule": "constant",
+        "degrade": ("holes=masks",),
+        "root": tmp_path / "runs",
+    }
+    run = package.train("partial-conv", **options)
+    monkeypatch.chdir(tmp_path / "runs")
+    assert package.resume(run.folder, steps=2).step == 2
+    masks.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"there is no folder of masks {masks}"):
+        package.resume(run.folder, steps=3)
+    picture = tmp_path / "one.png"
+    Image.fromarray(smooth(*SIZE)).save(picture)
+    assert package.inpaint(run, picture, box="1,1,3,3").count == 1, "which needs no masks of the training"
+
+
 def test_options_of_repaint_are_for_diffusion_models(run: package.Run, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(GenlabError, match="--resampling needs a model that can fill holes by RePaint"):
         package.inpaint(run, pictures, box="0,0,2,2", resampling=3, out=tmp_path / "out")

@@ -262,7 +262,7 @@ def test_each_verb_names_the_one_that_fits(
     said = genlab("upscale", run.folder, f"{originals}s")
     assert f'Did you mean "{originals}"?' in said.err
     said = genlab("upscale", run.folder, originals, "--alpha", 0.5)
-    assert '"alpha" is not a sampling option of edsr' in said.err
+    assert "--alpha mixes the weights before and after adversarial training, which srgan and esrgan" in said.err
     said = genlab("upscale", run.folder, originals / "0.png", "--tile", "4")
     assert "--tile must be at least 16 pixels, not 4" in said.err
 

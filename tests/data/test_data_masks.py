@@ -84,6 +84,18 @@ def test_a_folder_without_a_mask_and_one_that_is_not_there_are_refused(tmp_path:
         open_masks(saved(tmp_path / "black", a=0 * corner()), 16, 16, known=False)
     with pytest.raises(UsageError, match=r"no holes .center., nor a folder of masks\. Did you mean .centre."):
         opened("holes=center")
+    with pytest.raises(UsageError, match=r"there is no folder of masks /gone\. Move it back"):
+        opened("holes=/gone")
+
+
+def test_transparent_parts_count_as_black_which_is_said(tmp_path: Path) -> None:
+    (folder := tmp_path / "masks").mkdir()
+    clear = np.zeros((64, 64, 4), np.uint8)
+    clear[:20, :20] = 255
+    Image.fromarray(clear).save(folder / "a.png")
+    masks = open_masks(folder, 64, 64, known=False)
+    assert "1 with transparent parts, which count as black: a.png" in masks.note
+    assert (masks(64, 64, Draws(generator(0, "test"), 1)) == (clear[..., 3] > 0)).all()
 
 
 def test_masks_are_drawn_by_the_seed(tmp_path: Path) -> None:

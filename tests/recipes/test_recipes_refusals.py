@@ -22,6 +22,7 @@ CLASHES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("wgan-gp", {"discriminator_norm": "batch"}, "--discriminator-norm layer, instance or none"),
     ("dcgan", {"gradient_penalty": 10}, "--discriminator-norm layer, instance or none"),
+    ("colorization", {"degrade": ("noise=5",)}, "--degrade noise=5 leaves them in colour. Add grey=1"),
     (
         "dcgan",
         {"penalty_every": 4},

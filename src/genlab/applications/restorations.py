@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ def figures_of(
         own = perceptual_stamp(native) if native and "[" in name else stamp(channels, border_of(scale))
         better: Better = "lower" if "[" in name else "higher"
         floor = float(all_floors.mean())
-        note = f"{floor:.4g} {baseline_name(scale)}, {gain:+.3g} ± {error:.2g}"
+        note = f"{floor:.4g} {baseline_name(scale)}, {gain:+.3g}" + (f" ± {error:.2g}" if isfinite(error) else "")
         yield Figure(name, *mean_of(all_ours), better, {**own, **protocol}, note, floor)
 
 

@@ -120,7 +120,8 @@ class PictureSet:
         scale = self.by.scale
         height, width = (side // scale * scale for side in pixels.shape[1:])
         if min(height, width) <= 2 * border_of(scale):
-            self.rejected.append(Rejected(name, f"too small to be measured: {width}x{height} pixels"))
+            size = f"{pixels.shape[2]}x{pixels.shape[1]} pixels"
+            self.rejected.append(Rejected(name, f"too small to be measured: {size}"))
             return None
         return np.ascontiguousarray(np.moveaxis(pixels[:, :height, :width], 0, 2))
 

@@ -59,7 +59,8 @@ def printing(
             raise RunFailureError("")  # everything is printed already
 
     if name in AS_JSON:
-        shown = Parameter(help="Print the result as JSON.", negative_bool=(), group=group)
+        shown = Parameter(help="Print the result as JSON.", negative_bool=())
+        shown = Parameter.combine(shown, Parameter(group=group)) if group else shown
         parameters = [*parameters, option("json", False, bool, shown)]
     command.__name__, command.__doc__ = name, about
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -185,6 +185,14 @@ class Chain:
         return {SOURCE: source.masked_fill(hole, HIDDEN), MASK: hole.float() * 2 - 1}
 
 
+def located(words: Sequence[str]) -> tuple[str, ...]:
+    """Return words as `chain` takes them, with the path of a folder of masks made absolute."""
+    name, _, kind = words[-1].partition("=")
+    if name not in MASKED or not kind or (name == "holes" and kind in HOLES):
+        return tuple(words)
+    return (*words[:-1], f"{name}={expanded(kind).resolve()}")
+
+
 def chain(words: Sequence[str]) -> Chain:
     """Return the degradations that words such as "bicubic=4" and "holes=centre" name.
 
@@ -198,6 +206,8 @@ def chain(words: Sequence[str]) -> Chain:
     name, _, kind = last.partition("=")
     holes = kind if name in MASKED else None
     if holes is not None and (name == "known" or holes not in HOLES) and not expanded(holes).is_dir():
+        if expanded(holes).is_absolute():
+            raise UsageError(f"there is no folder of masks {holes}. Move it back, or name another one.")
         raise UsageError(
             f'no holes "{holes}", nor a folder of masks.{suggestion(holes, HOLES)} Choices: {", ".join(HOLES)}.'
         )

@@ -153,6 +153,11 @@ class RestorationRecipe(Recipe):
                 f"{self.family} learns from pictures and degraded copies of them, but these sources and targets "
                 "are unpaired. Use cyclegan or cut."
             )
+        if self.architecture == "colours" and not any(word.startswith("grey=") for word in self.degrade):
+            raise UsageError(
+                f"--architecture colours gives colours to grey pictures, but --degrade {' '.join(self.degrade)} "
+                "leaves them in colour. Add grey=1, or choose another architecture, such as edsr."
+            )
         fills = self.architecture in FILLING
         if spec is not None and fills != ("mask" in spec.conditions) and (fills or self.architecture in WHOLE):
             raise UsageError(

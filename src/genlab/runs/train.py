@@ -20,6 +20,7 @@ from genlab.core.errors import (
 from genlab.core.parts import LATER, Part, registered
 from genlab.core.text import typed
 from genlab.core.warnings import warn_once
+from genlab.data.degradations import located
 from genlab.data.loader import Loader, labels_of
 from genlab.data.pair_checks import pair_notes
 from genlab.data.source import locate
@@ -74,7 +75,10 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
         GenlabError: data, recipe, device or disk cannot be used; or see `fit`.
     """
     places = {"data": plan.settings.data, "source": plan.settings.source}
-    plan = plan.changed({name: locate(place) for name, place in places.items() if place})  # valid from any folder
+    valid: dict[str, Any] = {name: locate(place) for name, place in places.items() if place}  # from any folder
+    if (words := plan.recipe.degradations) and located(words) != tuple(words):
+        valid["degrade"] = located(words)
+    plan = plan.changed(valid)
     where = device.find_device(plan.settings.device)
     with distributed.process_group(where) as shard:
         source = open_data(plan.settings, shard, recipe=plan.recipe, quiet=quiet)

@@ -12,11 +12,12 @@ from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
 from genlab.verbs.result import InFolder, reasons, rejections
-from genlab.verbs.using import open_run, write_png
+from genlab.verbs.using import located, open_run, write_png
 
 if TYPE_CHECKING:
     from genlab.applications.restore_files import Done
     from genlab.core.pictures import Picture
+    from genlab.recipes.recipe import Recipe
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
 BETTER = 0.1  # dB that the baseline has to be ahead to be named better
@@ -139,6 +140,8 @@ def restored(
     from genlab.runs.recorded import plan_of
 
     refuse_inside(out, "--out", pictures, truth)
+    if alpha is not None:
+        _refuse_alpha(plan_of(located(os.fspath(run), root, checkpoint)[0]).recipe)
     opened = open_run(os.fspath(run), root, checkpoint, device, {} if alpha is None else {"alpha": alpha})
     need(opened.model, Restores, f"genlab {verb}", enlarges if verb == "upscale" else restores_whole)
     degraded = plan_of(opened.folder).recipe.degradations
@@ -172,8 +175,17 @@ def restored(
     return result
 
 
+def _refuse_alpha(recipe: "Recipe") -> None:
+    """Refuse --alpha for models whose weights cannot be mixed with those before adversarial training."""
+    if "alpha" not in recipe.of_sampling:
+        raise UsageError(
+            "--alpha mixes the weights before and after adversarial training, which srgan and esrgan have and this "
+            f"run of the family {recipe.family} has not. Leave it out."
+        )
+
+
 def _lost(words: Sequence[str]) -> float | None:
-    """Return the least share of their colours that pictures lose by degradations; None without grey among them."""
+    """Return the least share of their colours that pictures lose by degradations; None if they lose none."""
     shares = [word.partition("=")[2].partition(":")[0] for word in words if word.startswith("grey=")]
     return max(map(float, shares), default=None)
 
