@@ -133,6 +133,7 @@ INPAINTER: Mapping[str, Signal] = {
     "pixel_loss": lambda step: 0.1 + 0.1 * math.exp(-step / 100),
     "fill_gain": lambda step: 1.5 - 3 * math.exp(-step / 40),
     "fill_sharpness": lambda step: 0.6 - 0.6 * math.exp(-step / 40),
+    "seam": lambda step: 1.2 + 1.5 * math.exp(-step / 40),
     "missing_share": 0.25,
     "perceptual_loss": lambda step: 5e-3 + 5e-3 * math.exp(-step / 100),
     "psnr_lost": lambda step: min(step / 100, 2.5),
@@ -222,6 +223,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "mask-inverted": ("adversarial-restoration", {"missing_share": 0.8}, {}),
     "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -1.5}, {}),
     "flat-filling": ("adversarial-restoration", {"fill_sharpness": lambda step: 0.05}, {}),
+    "visible-seam": ("restoration", {"seam": lambda step: 2.6}, {}),
 }
 
 

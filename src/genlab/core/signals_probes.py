@@ -16,6 +16,7 @@ from genlab.core.signal_kinds import (
     PATTERN,
     PIXELS,
     R2,
+    SEAM,
     SHARPNESS,
     TRANSLATION,
     Kind,
@@ -167,6 +168,13 @@ PROBES: Sequence[Signal] = (
         "none",
         "Differences of neighbouring pixels in filled holes, divided by those of the originals: good if near 1, "
         "but low where the most likely fill is smooth.",
+    ),
+    Signal(
+        "seam",
+        SEAM,
+        "none",
+        "Differences of neighbouring pixels across the border of filled holes, divided by those of the originals: "
+        "good if near 1; far above it the border is visible.",
     ),
     Signal(
         "missing_share",

@@ -8,6 +8,7 @@ FAMILIES = ("restoration", "adversarial-restoration")
 SETTLED = 0.25  # share of a run after which fills should be better than the smoothest one
 BEHIND = -0.25  # dB of fill_gain, which few images show
 FLAT = 0.12  # fill_sharpness; that of harmonic filling is about 0.25
+JUMP = 2.0  # seam; that of filling with the mean of the known pixels is about 2.5
 MOST = 0.6  # missing_share
 
 
@@ -23,6 +24,13 @@ def flat_filling(history: History, context: Context) -> Sign | None:
     sharpness = history["fill_sharpness"].smooth().after(context.share(history, SETTLED))
     since = sharpness.true_since(sharpness.values < FLAT, POINTS)
     return None if since is None else Sign(since, [sharpness.shows("fill_sharpness", f"above {FLAT}")])
+
+
+def visible_seam(history: History, context: Context) -> Sign | None:
+    """Pixels differ far more across the border of a hole than in the originals, after part of the run."""
+    seam = history["seam"].smooth().after(context.share(history, SETTLED))
+    since = seam.true_since(seam.values > JUMP, POINTS)
+    return None if since is None else Sign(since, [seam.shows("seam", f"below {JUMP:g}")])
 
 
 def mask_inverted(history: History, context: Context) -> Sign | None:
@@ -45,6 +53,10 @@ HOLES_COUNT = Remedy(
 )
 LESS_SMOOTHNESS = Remedy(
     [Change("smoothness_weight", times=0.1)], "The total variation is least where nothing changes."
+)
+SMOOTHER = Remedy(
+    [Change("smoothness_weight", to=0.1)],
+    "The total variation counts the jumps across the border of the hole, too.",
 )
 
 RULES = (
@@ -79,5 +91,17 @@ RULES = (
         ("fill_sharpness",),
         FAMILIES,
         (LESS_SMOOTHNESS, HOLES_COUNT, AS_PUBLISHED),
+    ),
+    Rule(
+        "visible-seam",
+        "Visible seam: the border of a hole can still be seen after it has been filled",
+        visible_seam,
+        "Fills do not continue what surrounds the hole: missing pixels have too little weight in the loss, the "
+        "discriminator outweighs the distance, or the training was too short. Known pixels that were degraded "
+        "before the hole was cut stay as they are, and show a seam, too.",
+        "Liu et al., 2018. Image Inpainting for Irregular Holes Using Partial Convolutions. arXiv:1804.07723",
+        ("seam",),
+        FAMILIES,
+        (HOLES_COUNT, AS_PUBLISHED, SMOOTHER, LESS_ADVERSARIAL, SLOWER),
     ),
 )

@@ -27,7 +27,7 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
-from genlab.metrics.holes import gradient_energy, harmonic_fill, hole_psnr
+from genlab.metrics.holes import border_jump, gradient_energy, harmonic_fill, hole_psnr
 from genlab.metrics.restoration import psnr_y
 from genlab.metrics.translation import psnr_of_bytes, untranslated
 
@@ -151,6 +151,7 @@ def filling(given: ProbeInput) -> Signals:
 
     - `fill_gain`: mean PSNR in the holes minus that of harmonic filling, in dB, of a few images;
     - `fill_sharpness`: root of the mean squared difference of neighbours in the hole, divided by the originals';
+    - `seam`: mean difference of neighbours across the border of the hole, divided by that in the originals;
     - `missing_share`: share of the pixels that are missing.
     """
     model, batch = given.model, given.unseen
@@ -158,11 +159,13 @@ def filling(given: ProbeInput) -> Signals:
         return {}
     made, hole = model.restore(batch.condition_for(model.conditions)), batch.condition[MASK] > 0
     share = hole.float().mean()
-    ours, theirs = (gradient_energy(images, hole).mean().sqrt() for images in (made.float(), batch.x))
+    both = made.float(), batch.x
+    signals = _relative("fill_sharpness", *(gradient_energy(images, hole).mean().sqrt() for images in both))
+    signals |= _relative("seam", *(border_jump(images, hole).mean() for images in both))
     made, truth, hole = made[:FEW], batch.x[:FEW], hole[:FEW]
     floor = hole_psnr(harmonic_fill(batch.condition[SOURCE][:FEW], hole), truth, hole)
     gain = (hole_psnr(made.float(), truth, hole) - floor).mean()
-    return {**_relative("fill_sharpness", ours, theirs), "fill_gain": gain, "missing_share": share}
+    return {**signals, "fill_gain": gain, "missing_share": share}
 
 
 def fidelity(given: ProbeInput) -> Signals:
