@@ -1,4 +1,4 @@
-"""Runs of one task that fail for a known reason, and healthy ones; trains them, and examines what the doctor finds.
+"""Runs of one task that fail for a known reason, and healthy ones: trains them, and examines what is found.
 
 Each cause is a run with each of two seeds. Thresholds are tuned on the even seeds and results reported on the odd
 ones.
@@ -8,7 +8,6 @@ import argparse
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,9 @@ class Trial:
     def kinds(self) -> Mapping[str, Kind]:
         """The kinds of failures."""
         return {
-            kind: Kind(self.expected[kind], [cause.preset for cause in causes], [cause.options for cause in causes])
+            kind: Kind(
+                self.expected[kind], [cause.preset for cause in causes], [cause.options for cause in causes]
+            )
             for kind, causes in self.causes.items()
         }
 
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str], task: str, title: str, about_it: str, trial: 
     zips = {name: path for name in trial.zips if (path := getattr(options, name))}
     wanted, about = list(trial.chosen(options, zips)), page.machine()
     for case in () if options.judge else wanted:
-        train(case, options.runs, partial(trial.options_of, zips=zips))
+        train(case, options.runs, lambda case, place: trial.options_of(case, zips, place))
     done = [case for case in wanted if (options.runs / case.name / DONE).exists()]
     method = about_it.partition(f"[--write docs/{task}-doctor.md]")[2].strip()
     shown = shlex.join(Path(word).name if "/" in word else word for word in arguments)

@@ -21,8 +21,8 @@ from induced import Cause, Trial
 from translation_failures import Pictures, halves
 
 SIDE = 32
-BASE: Mapping[str, Any] = {"width": 8, "batch_size": 16, "steps": 300}
-AGAINST: Mapping[str, Any] = {"discriminator": "patch-16", "discriminator_width": 8}
+BASE: Mapping[str, Any] = {"width": 8, "batch_size": 16, "steps": 200}
+AGAINST: Mapping[str, Any] = {"discriminator": "patch-16", "discriminator_width": 8, "discriminator_lr": 1e-3}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "srcnn": {"width": 32, "lr": 1e-3},
     "fsrcnn": {"width": 16},
@@ -34,7 +34,6 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "partial-conv": {"lr": 2e-3, "blocks": 3},
     "gated-inpainting": {**AGAINST, "lr": 1e-3},
 }
-HARDLY: Mapping[str, Any] = {"lr": 1e-6}
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "worse than bicubic": (
         Cause("fsrcnn", "patches", {"lr": 0.1}),
@@ -62,7 +61,7 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
         Cause("gated-inpainting", "photos", {"adversarial_weight": 0.0, "lr": 1e-6}),
     ),
     "visible seam": (
-        Cause("context-encoder", "faces", {"adversarial_weight": 0.1}),
+        Cause("context-encoder", "photos", {"adversarial_weight": 1.0}),
         Cause("gated-inpainting", "photos", {"hole_weight": 0.0}),
         Cause("gated-inpainting", "faces", {"degrade": ("grey=1", "holes=centre")}),
     ),
@@ -89,10 +88,10 @@ HEALTHY_RUNS = (
     Cause("colorization", "photos"),
     Cause("srgan", "patches"),
     Cause("esrgan", "faces"),
-    Cause("context-encoder", "photos"),
+    Cause("context-encoder", "photos", {"degrade": ("holes=half",)}),
     Cause("context-encoder", "faces"),
-    Cause("partial-conv", "photos"),
-    Cause("gated-inpainting", "patches"),
+    Cause("partial-conv", "photos", {"degrade": ("holes=half",)}),
+    Cause("gated-inpainting", "patches", {"degrade": ("holes=centre",)}),
     Cause("gated-inpainting", "faces", {"degrade": ("holes=boxes",)}),
 )
 NEEDED = {"patches": "natural", "photos": "cifar10", "faces": "faces"}
@@ -109,7 +108,9 @@ class Mismatch:
 MISMATCHES: Mapping[str, Mismatch] = {
     "noisy sources": Mismatch(("noise=60",)),
     "brighter targets": Mismatch(change=lambda x: np.round(255 * (x / 255) ** 0.7).astype(np.uint8)),
-    "warmer targets": Mismatch(change=lambda x: np.round(x * np.array([1, 0.9, 0.75])[:, None, None]).astype(np.uint8)),
+    "warmer targets": Mismatch(
+        change=lambda x: np.round(x * np.array([1, 0.9, 0.75])[:, None, None]).astype(np.uint8)
+    ),
 }
 MASKS = {"inverted masks": ("holes", 0), "masks of what is known": ("known", 255)}  # the word, and what is missing
 
@@ -149,7 +150,7 @@ def mismatched(case: Case, train: Pictures, held_out: Pictures) -> Source:
     """Return pictures whose training sources and targets do not belong together; the held-out ones do."""
     from genlab.recipes.presets import PRESETS
 
-    how, degrade = MISMATCHES[case.corruption], getattr(PRESETS[case.preset], "degrade")
+    how, degrade = MISMATCHES[case.corruption], PRESETS[case.preset].degradations
     reduced = chain((*how.degrade, *degrade))
     sources = [
         reduced.degraded(np.moveaxis(picture, 0, 2), Draws(generator(case.seed, "mismatch", row), 1))

@@ -103,6 +103,8 @@ HEALTHY_RUNS = (
     Cause("sngan", "photos"),
     Cause("dcgan-upsample", "faces"),
 )
+
+
 def options_of(case: Case, zips: Mapping[str, str], place: Path) -> dict[str, Any]:
     """Return all options of a case; its pictures are written to a file in `place`.
 

@@ -137,6 +137,7 @@ INPAINTER: Mapping[str, Signal] = {
     "missing_share": 0.25,
     "perceptual_loss": lambda step: 5e-3 + 5e-3 * math.exp(-step / 100),
     "psnr_lost": lambda step: min(step / 100, 2.5),
+    "colour_shift": lambda step: 0.5 + 8 * math.exp(-step / 50),
 }
 HEALTHY = {
     "cyclegan": CYCLEGAN,
@@ -542,8 +543,8 @@ HEADINGS = {
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
-    RESTORATION: "In restoration",
-    ("restoration", "adversarial-restoration"): "In models that fill holes",
+    RESTORATION: "In restoration without a discriminator",
+    ("restoration", "adversarial-restoration"): "In any restoration",
 }
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.metrics.holes import border_jump, gradient_energy, harmonic_fill, hole_l1, hole_mse, hole_psnr, mean_fill
+from genlab.metrics.holes import (
+    border_jump,
+    gradient_energy,
+    harmonic_fill,
+    hole_l1,
+    hole_mse,
+    hole_psnr,
+    mean_fill,
+)
 
 
 def box(count: int, side: int, *, top: int, left: int, height: int, width: int) -> Tensor:

@@ -147,7 +147,7 @@ PROBES: Sequence[Signal] = (
         GAIN,
         "higher",
         "PSNR of the luma of restored images, in dB, minus that of the sources, enlarged by bicubic interpolation "
-        "if they are smaller: good if above 0.",
+        "if they are smaller; the median of the images: good if above 0.",
     ),
     Signal(
         "colour_shift",
@@ -160,7 +160,7 @@ PROBES: Sequence[Signal] = (
         "fill_gain",
         GAIN,
         "higher",
-        "PSNR of filled holes in dB minus that of harmonic filling: good if above 0.",
+        "PSNR of filled holes in dB minus that of harmonic filling, the median of a few images: good if above 0.",
     ),
     Signal(
         "fill_sharpness",

@@ -8,7 +8,7 @@ FAMILIES = ("restoration", "adversarial-restoration")
 SETTLED = 0.25  # share of a run after which fills should be better than the smoothest one
 BEHIND = -0.25  # dB of fill_gain, which few images show
 FLAT = 0.12  # fill_sharpness; that of harmonic filling is about 0.25
-JUMP = 2.0  # seam; that of filling with the mean of the known pixels is about 2.5
+JUMP = 1.75  # seam; that of filling with one grey is 2 to 3
 MOST = 0.6  # missing_share
 
 

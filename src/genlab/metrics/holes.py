@@ -39,7 +39,7 @@ def gradient_energy(images: Tensor, hole: Tensor) -> Tensor:
 
 
 def border_jump(images: Tensor, hole: Tensor) -> Tensor:
-    """Return the mean absolute difference (B,) of neighbours of images (B, C, H, W), one of which is in the hole."""
+    """Return the mean absolute difference (B,) of neighbours of images (B, C, H, W), one of them in the hole."""
     return _mean_of_neighbours(images, hole, Tensor.abs, torch.logical_xor)
 
 
