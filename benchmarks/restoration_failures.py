@@ -28,11 +28,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "fsrcnn": {"width": 16},
     "edsr": {"blocks": 2},
     "colorization": {"lr": 1e-3},
-    "srgan": {**AGAINST, "blocks": 2},
-    "esrgan": {**AGAINST, "blocks": 1},
+    "srgan": {**AGAINST, "blocks": 2, "lr": 1e-3},
+    "esrgan": {**AGAINST, "blocks": 1, "lr": 1e-3},
     "context-encoder": {**AGAINST, "width": 16},
-    "partial-conv": {"lr": 2e-3, "blocks": 3},
-    "gated-inpainting": {**AGAINST, "lr": 1e-3},
+    "partial-conv": {"lr": 2e-3, "blocks": 3, "batch_size": 8},
+    "gated-inpainting": {**AGAINST, "discriminator_lr": 1e-4, "lr": 2e-3, "blocks": 2, "batch_size": 8},
 }
 CAUSES: Mapping[str, Sequence[Cause]] = {
     "worse than bicubic": (
@@ -46,9 +46,9 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
         Cause("srcnn", "photos", {"lr": 0.03}),
     ),
     "adversary dominates": (
-        Cause("srgan", "patches", {"adversarial_weight": 0.1}),
-        Cause("srgan", "photos", {"pixel_weight": 0.0, "perceptual_weight": 0.0}),
-        Cause("esrgan", "faces", {"adversarial_weight": 0.5}),
+        Cause("srgan", "patches", {"adversarial_weight": 0.1, "pretraining": 0.25}),
+        Cause("srgan", "photos", {"pixel_weight": 0.0, "perceptual_weight": 0.0, "pretraining": 0.25}),
+        Cause("esrgan", "faces", {"adversarial_weight": 0.5, "pretraining": 0.25}),
     ),
     "worse than harmonic": (
         Cause("context-encoder", "photos", {"pixel_weight": 0.0, "adversarial_weight": 1.0}),

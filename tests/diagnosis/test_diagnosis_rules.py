@@ -222,7 +222,7 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
     "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
     "mask-inverted": ("adversarial-restoration", {"missing_share": 0.8}, {}),
-    "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -1.5}, {}),
+    "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -2.5}, {}),
     "flat-filling": ("adversarial-restoration", {"fill_sharpness": lambda step: 0.05}, {}),
     "visible-seam": ("restoration", {"seam": lambda step: 2.6}, {}),
 }
@@ -530,6 +530,17 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert len(doctor.lines) <= 2000
     assert doctor.lines[0]["step"] < 100
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
+
+
+@pytest.mark.parametrize(("sharpness", "found"), [(0.0, True), (0.3, True), (1.0, False), (9.0, False)])
+def test_details_of_its_own_may_cost_a_fill_up_to_3_db(sharpness: float, *, found: bool) -> None:
+    for gain, sick in ((-2.5, found), (-4.0, True)):
+        signals: Mapping[str, Signal] = {
+            "fill_gain": lambda step, gain=gain: gain,
+            "fill_sharpness": lambda step: sharpness,
+        }
+        family = "adversarial-restoration"
+        assert ("worse-than-harmonic" in names(run(family, signals), context(family))) == sick
 
 
 RESTORATIONS = ("adversarial-restoration",)

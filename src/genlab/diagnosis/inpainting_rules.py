@@ -1,5 +1,7 @@
 """What can go wrong when a model learns to fill holes."""
 
+import numpy as np
+
 from genlab.diagnosis.finding import Change, Remedy, Sign
 from genlab.diagnosis.history import History
 from genlab.diagnosis.rule import POINTS, Context, Rule
@@ -13,10 +15,18 @@ MOST = 0.6  # missing_share
 
 
 def worse_than_harmonic(history: History, context: Context) -> Sign | None:
-    """Fills are further from the originals than harmonic ones are, after part of the run."""
+    """Fills are further from the originals than harmonic ones are, after part of the run.
+
+    The mean of all fills that are possible is smooth and has the least error, the variance. One of them, with
+    details of its own, has twice as much; details s times as strong as the originals' cost 10 log₁₀(1 + s²) dB.
+    """
     gain = history["fill_gain"].smooth().after(context.share(history, SETTLED))
-    since = gain.true_since(gain.values < BEHIND, POINTS)
-    return None if since is None else Sign(since, [gain.shows("fill_gain", "above 0")])
+    sharpness = np.minimum(history["fill_sharpness"].smooth().at(gain.steps), 1)
+    least = BEHIND - 10 * np.log10(1 + np.nan_to_num(sharpness) ** 2)
+    since = gain.true_since(gain.values < least, POINTS)
+    if since is None:
+        return None
+    return Sign(since, [gain.shows("fill_gain", f"above {least[-1]:.2g} for fills of this sharpness")])
 
 
 def flat_filling(history: History, context: Context) -> Sign | None:
@@ -77,7 +87,7 @@ RULES = (
         "The network has not learned to continue what surrounds a hole. Usually missing pixels have too little "
         "weight in the loss, the learning rate is too high, or the discriminator outweighs the distance.",
         "Pathak et al., 2016. Context Encoders: Feature Learning by Inpainting. arXiv:1604.07379",
-        ("fill_gain",),
+        ("fill_gain", "fill_sharpness"),
         FAMILIES,
         (HOLES_COUNT, AS_PUBLISHED, LESS_ADVERSARIAL, SLOWER),
     ),
