@@ -10,7 +10,7 @@ FAMILIES = ("restoration", "adversarial-restoration")
 SETTLED = 0.25  # share of a run after which fills should be better than the smoothest one
 BEHIND = -0.25  # dB of fill_gain, which few images show
 FLAT = 0.12  # fill_sharpness; that of harmonic filling is about 0.25
-JUMP = 1.75  # seam; that of filling with one grey is 2 to 3
+JUMP = 1.75  # seam; that of a fill that is too dark by 20 of 255 grey levels is about 1.5, by 40 about 2.3
 MOST = 0.6  # missing_share
 
 
