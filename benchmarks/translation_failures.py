@@ -4,17 +4,17 @@ All pictures are 16 pixels wide, those of the checkerboards 32. Thresholds are t
 reported on the odd ones.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from failures import HEALTHY, Case, Kind
+from failures import Case
 from genlab.data.dataset import Split
 from genlab.data.source import open_source
+from induced import Cause, Trial
 from small_translators import Hiding, Shallow
 
 SIDE, LARGE = 16, 32
@@ -36,16 +36,6 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
 }
 DUSK = (0.7, 0.5, 0.3)  # what is left of red, green and blue
 Pictures = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What makes a run fail: its options, or pictures that are corrupted."""
-
-    preset: str
-    data: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    corruption: str = ""
 
 
 COPIES: Mapping[str, Any] = {"architecture": Shallow, "blocks": None}
@@ -83,6 +73,16 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
         Cause("pix2pix", "mosaics", {"steps": 20}, "reversed order"),
     ),
 }
+NEEDED = {
+    "colours": "cifar10",
+    "dusk": "cifar10",
+    "negatives": "cifar10",
+    "mosaics": "cifar10",
+    "photos": "cifar10",
+    "tinted photos": "cifar10",
+    "horses": "horses",
+    "faces": "faces",
+}
 EXPECTED: Mapping[str, Sequence[str]] = {
     "does nothing": ("does-nothing", "unbalanced-updates"),  # one of the causes is a discriminator without updates
     "colours inverted": ("colours-inverted",),
@@ -103,18 +103,6 @@ HEALTHY_RUNS = (
     Cause("sngan", "photos"),
     Cause("dcgan-upsample", "faces"),
 )
-KINDS = {
-    kind: Kind(EXPECTED[kind], [cause.preset for cause in causes], [cause.options for cause in causes])
-    for kind, causes in CAUSES.items()
-}
-
-
-def cases() -> Iterator[Case]:
-    """Yield all runs, those for tuning first: each cause with two seeds."""
-    for half in range(2):
-        for kind, causes in ((HEALTHY, HEALTHY_RUNS), *CAUSES.items()):
-            for place, cause in enumerate(causes):
-                yield Case(kind, cause.preset, cause.data, 2 * place + half, cause.options, cause.corruption)
 
 
 def options_of(case: Case, zips: Mapping[str, str], place: Path) -> dict[str, Any]:
@@ -144,18 +132,6 @@ def pictures(case: Case, side: int, zips: Mapping[str, str]) -> Mapping[str, Any
         return _tinted("", train, random) | _tinted("held_out_", held_out, random)
     sides = _sides(case.data, side, zips, random)
     return CORRUPTIONS[case.corruption](sides, random) if case.corruption else sides
-
-
-NEEDED = {
-    "colours": "cifar10",
-    "dusk": "cifar10",
-    "negatives": "cifar10",
-    "mosaics": "cifar10",
-    "photos": "cifar10",
-    "tinted photos": "cifar10",
-    "horses": "horses",
-    "faces": "faces",
-}
 
 
 def halves(source: str, side: int, channels: int, random: np.random.Generator) -> tuple[Pictures, Pictures]:
@@ -222,3 +198,15 @@ CORRUPTIONS: Mapping[str, Callable[[dict[str, Pictures], np.random.Generator], d
     "off by one": _targets(lambda x: np.roll(x, 1, 0), BOTH),
     "reversed order": _targets(lambda x: x[::-1], BOTH),
 }
+TRIAL = Trial(
+    CAUSES,
+    EXPECTED,
+    HEALTHY_RUNS,
+    options_of,
+    NEEDED,
+    {
+        "cifar10": "CIFAR-10 in class folders",
+        "horses": "trainA, trainB, testA and testB",
+        "faces": "pictures of 64 pixels",
+    },
+)

@@ -133,9 +133,11 @@ INPAINTER: Mapping[str, Signal] = {
     "pixel_loss": lambda step: 0.1 + 0.1 * math.exp(-step / 100),
     "fill_gain": lambda step: 1.5 - 3 * math.exp(-step / 40),
     "fill_sharpness": lambda step: 0.6 - 0.6 * math.exp(-step / 40),
+    "seam": lambda step: 1.2 + 1.5 * math.exp(-step / 40),
     "missing_share": 0.25,
     "perceptual_loss": lambda step: 5e-3 + 5e-3 * math.exp(-step / 100),
     "psnr_lost": lambda step: min(step / 100, 2.5),
+    "colour_shift": lambda step: 0.5 + 8 * math.exp(-step / 50),
 }
 HEALTHY = {
     "cyclegan": CYCLEGAN,
@@ -220,8 +222,9 @@ SICK: Mapping[str, tuple[str, Mapping[str, Signal], Mapping[str, float]]] = {
     "worse-than-bicubic": ("restoration", {"psnr_gain": lambda step: -0.8}, {}),
     "colour-shift": ("restoration", {"colour_shift": 7.0}, {}),
     "mask-inverted": ("adversarial-restoration", {"missing_share": 0.8}, {}),
-    "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -1.5}, {}),
+    "worse-than-harmonic": ("adversarial-restoration", {"fill_gain": lambda step: -2.5}, {}),
     "flat-filling": ("adversarial-restoration", {"fill_sharpness": lambda step: 0.05}, {}),
+    "visible-seam": ("restoration", {"seam": lambda step: 2.6}, {}),
 }
 
 
@@ -529,6 +532,17 @@ def test_a_doctor_remembers_long_runs_in_little_room() -> None:
     assert doctor.lines[-1] == {"step": 29_999, "discriminator_loss": 1.0}
 
 
+@pytest.mark.parametrize(("sharpness", "found"), [(0.0, True), (0.3, True), (1.0, False), (9.0, False)])
+def test_details_of_its_own_may_cost_a_fill_up_to_3_db(sharpness: float, *, found: bool) -> None:
+    for gain, sick in ((-2.5, found), (-4.0, True)):
+        signals: Mapping[str, Signal] = {
+            "fill_gain": lambda step, gain=gain: gain,
+            "fill_sharpness": lambda step: sharpness,
+        }
+        family = "adversarial-restoration"
+        assert ("worse-than-harmonic" in names(run(family, signals), context(family))) == sick
+
+
 RESTORATIONS = ("adversarial-restoration",)
 ALL = (*ADVERSARIAL, "vae", "autoencoder", "denoiser", "diffusion", "flow", *RESTORATION)
 HEADINGS = {
@@ -540,8 +554,8 @@ HEADINGS = {
     tuple(family for family in ALL if family not in ADVERSARIAL): "In all but GANs",
     ("diffusion",): "In diffusion models",
     ("flow",): "In flows",
-    RESTORATION: "In restoration",
-    ("restoration", "adversarial-restoration"): "In models that fill holes",
+    RESTORATION: "In restoration without a discriminator",
+    ("restoration", "adversarial-restoration"): "In any restoration",
 }
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.metrics.holes import gradient_energy, harmonic_fill, hole_l1, hole_mse, hole_psnr, mean_fill
+from genlab.metrics.holes import (
+    border_jump,
+    gradient_energy,
+    harmonic_fill,
+    hole_l1,
+    hole_mse,
+    hole_psnr,
+    mean_fill,
+)
 
 
 def box(count: int, side: int, *, top: int, left: int, height: int, width: int) -> Tensor:
@@ -65,3 +73,21 @@ def test_the_energy_of_gradients_is_that_of_neighbours_in_the_hole() -> None:
     assert gradient_energy(images, hole).item() == 0, "the step at the edge does not count"
     slope = torch.arange(8.0).expand(1, 1, 8, 8)
     assert gradient_energy(slope, hole).item() == pytest.approx(0.5), "1 across and 0 down"
+
+
+def test_the_jump_across_the_border_is_that_of_pairs_of_one_known_and_one_missing_pixel() -> None:
+    hole, images = box(2, 8, top=2, left=2, height=3, width=4), torch.zeros(2, 3, 8, 8)
+    raised = torch.where(hole, images + torch.tensor([0.5, -0.2]).view(2, 1, 1, 1), images)
+    torch.testing.assert_close(border_jump(raised, hole), torch.tensor([0.5, 0.2]))
+    inner, outer = box(2, 8, top=3, left=3, height=1, width=2), box(2, 8, top=1, left=1, height=5, width=6)
+    raised[inner.expand_as(raised)] = raised[~outer.expand_as(raised)] = 9
+    torch.testing.assert_close(border_jump(raised, hole), torch.tensor([0.5, 0.2]))
+
+
+def test_the_smoothest_fill_has_a_smaller_jump_than_the_mean() -> None:
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 16), torch.linspace(-1, 1, 16), indexing="ij")
+    images, hole = (y * x + x)[None, None], box(1, 16, top=4, left=5, height=8, width=8)
+    smooth, mean, truth = (
+        border_jump(each, hole).item() for each in (harmonic_fill(images, hole), mean_fill(images, hole), images)
+    )
+    assert smooth < 1.2 * truth < mean

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from genlab.core.batch import Batch
 from genlab.core.condition import Condition
 from genlab.core.modality import Images, Modality
+from genlab.families.restoration import completed
 from genlab.metrics.translation import untranslated
 from genlab.training.evaluation import evaluate
-from genlab.training.model_probes import ProbeInput, restoration
+from genlab.training.model_probes import ProbeInput, filling, restoration
 
 STEP = 2 / 255
 
@@ -53,3 +54,27 @@ def test_the_gain_and_the_shift_of_colours_are_probed() -> None:
         found = restoration(given)
         assert found["psnr_gain"].item() == pytest.approx(gain, abs=0 if gain == 0 else 8)
         assert found["colour_shift"].item() == pytest.approx(shift, abs=0.5)
+
+
+class Filler(nn.Module):
+    """Fills holes with the truth, raised by a number."""
+
+    def __init__(self, truth: Tensor, raised: float) -> None:
+        super().__init__()
+        self.truth, self.raised = truth, raised
+        self.conditions: Mapping[str, Modality] = {"source": Images(3, 32, 32), "mask": Images(1, 32, 32)}
+
+    def restore(self, condition: Condition) -> Tensor:
+        return completed(self.truth + self.raised, condition)
+
+
+def test_a_fill_as_sharp_as_the_truth_but_lighter_shows_a_seam() -> None:
+    truth, mask = reduced().x, -torch.ones(12, 1, 32, 32)
+    mask[:, :, 8:24, 8:24] = 1
+    batch = Batch(truth, torch.arange(12), {"source": truth.masked_fill(mask > 0, 0), "mask": mask})
+    exact, lighter = (
+        filling(ProbeInput(Filler(truth, raised), batch, batch, Images(3, 32, 32), 0, 1)) for raised in (0.0, 0.5)
+    )
+    assert exact["seam"].item() == exact["fill_sharpness"].item() == 1
+    assert lighter["fill_sharpness"].item() == pytest.approx(1, abs=1e-4)
+    assert lighter["seam"].item() > 3

@@ -16,6 +16,7 @@ from genlab.core.signal_kinds import (
     PATTERN,
     PIXELS,
     R2,
+    SEAM,
     SHARPNESS,
     TRANSLATION,
     Kind,
@@ -146,7 +147,7 @@ PROBES: Sequence[Signal] = (
         GAIN,
         "higher",
         "PSNR of the luma of restored images, in dB, minus that of the sources, enlarged by bicubic interpolation "
-        "if they are smaller: good if above 0.",
+        "if they are smaller; the median of the images: good if above 0.",
     ),
     Signal(
         "colour_shift",
@@ -159,7 +160,7 @@ PROBES: Sequence[Signal] = (
         "fill_gain",
         GAIN,
         "higher",
-        "PSNR of filled holes in dB minus that of harmonic filling: good if above 0.",
+        "PSNR of filled holes in dB minus that of harmonic filling, the median of a few images: good if above 0.",
     ),
     Signal(
         "fill_sharpness",
@@ -167,6 +168,13 @@ PROBES: Sequence[Signal] = (
         "none",
         "Differences of neighbouring pixels in filled holes, divided by those of the originals: good if near 1, "
         "but low where the most likely fill is smooth.",
+    ),
+    Signal(
+        "seam",
+        SEAM,
+        "none",
+        "Differences of neighbouring pixels across the border of filled holes, divided by those of the originals: "
+        "good if near 1; far above it the border is visible.",
     ),
     Signal(
         "missing_share",

@@ -49,7 +49,7 @@ RULES = (
         "rate is too high for that bias to settle, or the loss does not see the mean.",
         "Lim et al., 2017. Enhanced Deep Residual Networks for Single Image Super-Resolution. arXiv:1707.02921",
         ("colour_shift",),
-        RESTORATION,
+        (*RESTORATION, "adversarial-restoration"),
         (AS_PUBLISHED, SLOWER),
     ),
 )

@@ -5,6 +5,7 @@ References:
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -34,13 +35,12 @@ def hole_psnr(made: Tensor, truth: Tensor, hole: Tensor) -> Tensor:
 
 def gradient_energy(images: Tensor, hole: Tensor) -> Tensor:
     """Return the mean squared difference (B,) of neighbours of images (B, C, H, W) that both lie in the hole."""
-    total, pairs = images.new_zeros(images.shape[0]), images.new_zeros(images.shape[0])
-    for dim in (2, 3):
-        length = images.shape[dim] - 1
-        both = hole.narrow(dim, 0, length) & hole.narrow(dim, 1, length)
-        total += (images.diff(dim=dim).square().mean(1, keepdim=True) * both).flatten(1).sum(1)
-        pairs += both.flatten(1).sum(1)
-    return total / pairs.clamp_min(1)
+    return _mean_of_neighbours(images, hole, Tensor.square, torch.logical_and)
+
+
+def border_jump(images: Tensor, hole: Tensor) -> Tensor:
+    """Return the mean absolute difference (B,) of neighbours of images (B, C, H, W), one of them in the hole."""
+    return _mean_of_neighbours(images, hole, Tensor.abs, torch.logical_xor)
 
 
 def mean_fill(images: Tensor, hole: Tensor) -> Tensor:
@@ -97,6 +97,22 @@ def _solved(images: npt.NDArray[np.float64], missing: Mask) -> npt.NDArray[np.fl
     filled = images.copy()
     filled[..., missing] = solve(known.reshape(-1, len(rows)).T).T.reshape(known.shape)
     return filled
+
+
+def _mean_of_neighbours(
+    images: Tensor,
+    hole: Tensor,
+    measure: Callable[[Tensor], Tensor],
+    counts: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Return the mean measure of differences of neighbours of which it `counts` where they are in the hole."""
+    total, pairs = images.new_zeros(images.shape[0]), images.new_zeros(images.shape[0])
+    for dim in (2, 3):
+        length = images.shape[dim] - 1
+        counted = counts(hole.narrow(dim, 0, length), hole.narrow(dim, 1, length))
+        total += (measure(images.diff(dim=dim)).mean(1, keepdim=True) * counted).flatten(1).sum(1)
+        pairs += counted.flatten(1).sum(1)
+    return total / pairs.clamp_min(1)
 
 
 def _mean_in(values: Tensor, hole: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from genlab.core.contract import (
 from genlab.core.modality import Modality
 from genlab.core.random import generator
 from genlab.metrics.checkerboard import SMALLEST, pattern_variance
-from genlab.metrics.holes import gradient_energy, harmonic_fill, hole_psnr
+from genlab.metrics.holes import border_jump, gradient_energy, harmonic_fill, hole_psnr
 from genlab.metrics.restoration import psnr_y
 from genlab.metrics.translation import psnr_of_bytes, untranslated
 
@@ -133,7 +133,8 @@ def denoising(given: ProbeInput) -> Signals:
 def restoration(given: ProbeInput) -> Signals:
     """Compare restored held-out images with the originals.
 
-    - `psnr_gain`: mean PSNR of their luma minus that of the sources, enlarged by bicubic interpolation, in dB;
+    - `psnr_gain`: PSNR of their luma minus that of the sources, enlarged by bicubic interpolation, in dB; the median
+      of the images, as a few flat ones, in which interpolation has hardly an error, would decide the mean;
     - `colour_shift`: difference of the mean colours in grey levels, the largest of the channels.
     """
     model, batch = given.model, given.unseen
@@ -143,14 +144,15 @@ def restoration(given: ProbeInput) -> Signals:
     floor = untranslated(batch.condition[SOURCE], batch.x.shape[1:])
     gain = psnr_y(made, batch.x, 0) - psnr_y(floor, batch.x, 0)
     shift = (made.float() - batch.x).mean((0, 2, 3)).abs().max() / GREY_LEVEL
-    return {"psnr_gain": gain.mean(), "colour_shift": shift}
+    return {"psnr_gain": gain.quantile(0.5), "colour_shift": shift}
 
 
 def filling(given: ProbeInput) -> Signals:
     """Compare filled holes of held-out images with the originals.
 
-    - `fill_gain`: mean PSNR in the holes minus that of harmonic filling, in dB, of a few images;
+    - `fill_gain`: PSNR in the holes minus that of harmonic filling, in dB, the median of a few images;
     - `fill_sharpness`: root of the mean squared difference of neighbours in the hole, divided by the originals';
+    - `seam`: mean difference of neighbours across the border of the hole, divided by that in the originals;
     - `missing_share`: share of the pixels that are missing.
     """
     model, batch = given.model, given.unseen
@@ -158,11 +160,13 @@ def filling(given: ProbeInput) -> Signals:
         return {}
     made, hole = model.restore(batch.condition_for(model.conditions)), batch.condition[MASK] > 0
     share = hole.float().mean()
-    ours, theirs = (gradient_energy(images, hole).mean().sqrt() for images in (made.float(), batch.x))
+    both = made.float(), batch.x
+    signals = _relative("fill_sharpness", *(gradient_energy(images, hole).mean().sqrt() for images in both))
+    signals |= _relative("seam", *(border_jump(images, hole).mean() for images in both))
     made, truth, hole = made[:FEW], batch.x[:FEW], hole[:FEW]
     floor = hole_psnr(harmonic_fill(batch.condition[SOURCE][:FEW], hole), truth, hole)
-    gain = (hole_psnr(made.float(), truth, hole) - floor).mean()
-    return {**_relative("fill_sharpness", ours, theirs), "fill_gain": gain, "missing_share": share}
+    gain = hole_psnr(made.float(), truth, hole) - floor
+    return {**signals, "fill_gain": gain.quantile(0.5), "missing_share": share}
 
 
 def fidelity(given: ProbeInput) -> Signals:
