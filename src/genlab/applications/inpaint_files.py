@@ -9,8 +9,9 @@ import numpy as np
 
 from genlab.applications.denoise_files import SHOWN, middle, write_png
 from genlab.applications.inpaint import ByModel, Filled
-from genlab.applications.restore_files import encoded
+from genlab.applications.restore_files import encoded, files
 from genlab.applications.rows import Rows
+from genlab.applications.sample import steps_shown
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 from genlab.core.pictures import Picture, table
@@ -148,7 +149,8 @@ def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Row
                 name = item.path if isinstance(item, Rejected) else item.name
                 done.rejected.append(Rejected(name, str(hole)))
                 continue
-            filled = by(item.pixels, hole.missing, item.name)
+            with steps_shown(by.model, shown, count, "filling holes"):
+                filled = by(item.pixels, hole.missing, item.name)
             for file, picture in zip(files(item.file, by.number), filled.pictures, strict=True):
                 write_png(into / file, encoded(picture, item))
             done.changed += [Rejected(item.name, change) for change in item.changes]
@@ -159,12 +161,6 @@ def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Row
             rows.add([item.name], [None], np.array([values], np.float32))
             shown.update(count, completed=len(rows.names) + len(done.rejected))
     return done
-
-
-def files(file: str, number: int) -> list[str]:
-    """Return the files of so many fills of one picture: `a.png`, or `a-1.png`, `a-2.png` … of several."""
-    path = PurePosixPath(file)
-    return [file] if number == 1 else [str(path.with_stem(f"{path.stem}-{at + 1}")) for at in range(number)]
 
 
 def _row(pixels: Picture, missing: Mask, filled: Filled) -> Iterator[tuple[str, Picture]]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,35 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
+from genlab.verbs.repainting import set_up
 from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 
 if TYPE_CHECKING:
+    from genlab.applications.restore import Restorer
     from genlab.applications.restore_files import Done
     from genlab.core.pictures import Picture
+    from genlab.data.photos import Photos
+    from genlab.verbs.using import Opened
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
 BETTER = 0.1  # dB that the baseline has to be ahead to be named better
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a diffusion model enlarges pictures: the options of `genlab upscale`."""
+
+    scale: int | None = None
+    number: int = 1
+    jump_length: int | None = None
+    resampling: int | None = None
+    seed: int = 0
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Those that are not as by default, by their names."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Drawing, name)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +48,8 @@ class Restored(InFolder):
 
     path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
     count: int  # of pictures
+    number: int  # of results of each
+    drawn: bool  # whether they are draws of a diffusion model
     scale: int  # how many times as long the sides have become
     means: Mapping[str, float]  # of the measures, if originals are known
     protocol: str  # how they are measured
@@ -40,6 +62,7 @@ class Restored(InFolder):
         """Return the measures as plain values for JSON."""
         return {
             "pictures": self.count,
+            "number": self.number,
             "scale": self.scale,
             **self.means,
             "protocol": self.protocol,
@@ -60,6 +83,7 @@ class Restored(InFolder):
         changed = [f"changed  {item.path}: {item.reason}" for item in done.changed]
         more = sum(max(0, len(lines) - MOST_LINES) for lines in (missing, changed))
         what = "restored" if self.scale == 1 else f"enlarged {self.scale} times"
+        what += f", {self.number} results each" if self.number > 1 else ""
         return "\n".join(
             [
                 *rejections(done.rejected),
@@ -100,7 +124,12 @@ class Restored(InFolder):
             lines.append(f"{name:10}" + "".join(f"{number:10.{digits}f}" for number, digits in numbers))
         lines.append(f"PSNR in dB; {self.protocol}")
         ahead = self.means["baseline_psnr_y"] - self.means["restored_psnr_y"]
-        if ahead > BETTER:
+        if ahead > BETTER and self.drawn:
+            lines.append(
+                f"note: {baseline} is ahead by {ahead:.2f} dB. Each result is one of many possible pictures, so that "
+                "its details lie elsewhere than those of the original; a blurred mean of all has a higher PSNR."
+            )
+        elif ahead > BETTER:
             lines.append(
                 f"warning: {baseline} is better than the model by {ahead:.2f} dB. Train longer, on pictures like "
                 "these that are degraded as these are: --degrade."
@@ -114,36 +143,35 @@ def restored(
     pictures: ImagesName,
     *,
     truth: File | None,
-    tile: int,
+    tile: int | None,
     ensemble: bool,
+    drawing: Drawing = Drawing(),
     out: File | None,
     checkpoint: CheckpointName | None,
     device: str,
     root: File,
 ) -> Restored:
     """Restore pictures as the verb of a name does: "upscale" with models that enlarge, "restore" with others."""
-    from genlab.applications.capability import need
     from genlab.applications.denoise_files import means, truths
-    from genlab.applications.restore import ByModel
     from genlab.applications.restore_files import COLUMNS, SIZES, Task, protocol, restore_each
     from genlab.applications.rows import rows
-    from genlab.core.contract import Restores, restores_whole
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
-    from genlab.runs.recorded import plan_of
 
     refuse_inside(out, "--out", pictures, truth)
     opened = open_run(os.fspath(run), root, checkpoint, device)
-    need(opened.model, Restores, f"genlab {verb}", restores_whole)
-    degraded = plan_of(opened.folder).recipe.degradations
-    colours = any(word.startswith("grey=") for word in degraded)
-    by, target = ByModel(opened.model, opened.spec, tile, ensemble, colours), opened.spec.target
-    _refuse_scale(verb, by.scale, " ".join(degraded))
+    target = opened.spec.target
+    if draws := verb == "upscale" and _draws(opened):
+        _refuse_tiles(tile, ensemble=ensemble)
+    by = None if draws else _by_model(verb, opened, tile, drawing, ensemble=ensemble)
     with photos_of(pictures, target) as given:
+        by = by or _by_diffusion(opened, drawing, given)
         known = truths(Path(truth), target, given.count) if truth is not None else None
         words = {"truth": Path(truth).stem if truth is not None else None, "ensemble": ensemble or None}
+        words |= drawing.given
         place = place_for(out, opened.place("restored", given.title, **words))
         request = {"verb": verb, "weights": opened.weights, "data": given.stamp, "ensemble": ensemble}
+        request |= drawing.given
         request |= {"truth": known.listing.digest() if known else None}
         with rows(place.with_name(f"{place.name}.csv"), COLUMNS if known else SIZES, request) as written:
             done = restore_each(Task(by, known, place), given, written, progress=True)
@@ -152,11 +180,61 @@ def restored(
             count, measured, sizes = len(written.names), means(written), _sizes(written.values, by.scale)
             written.finish()
     found = {name: value for name, value in measured.items() if name not in SIZES}
-    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale)
-    result = Restored(place, count, by.scale, found, stamp, done, by.channels, sizes, done.sheet())
+    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale, by.number)
+    result = Restored(place, count, by.number, draws, by.scale, found, stamp, done, by.channels, sizes, done.sheet())
     if result.picture is not None:
         write_png(result.picture_path, result.picture)
     return result
+
+
+def _draws(opened: "Opened") -> bool:
+    """Whether a run draws pictures of which a part is known, and was not trained to restore them."""
+    from genlab.core.contract import Repaints, Restores
+
+    return isinstance(opened.model, Repaints) and not isinstance(opened.model, Restores)
+
+
+def _by_model(
+    verb: str, opened: "Opened", tile: int | None, drawing: Drawing, *, ensemble: bool
+) -> "Restorer":
+    """Return what restores pictures by a model that was trained for it."""
+    from genlab.applications.capability import need
+    from genlab.applications.restore import TILE, ByModel
+    from genlab.core.contract import Repaints, Restores, restores_whole
+    from genlab.runs.recorded import plan_of
+
+    need(opened.model, Restores, f"genlab {verb}", restores_whole)
+    for name in drawing.given:
+        need(opened.model, Repaints, f"--{name.replace('_', '-')}")
+    degraded = plan_of(opened.folder).recipe.degradations
+    colours = any(word.startswith("grey=") for word in degraded)
+    by = ByModel(opened.model, opened.spec, TILE if tile is None else tile, ensemble, colours)
+    _refuse_scale(verb, by.scale, " ".join(degraded))
+    return by
+
+
+def _by_diffusion(opened: "Opened", drawing: Drawing, given: "Photos") -> "Restorer":
+    """Return what enlarges pictures by a diffusion model.
+
+    Raises:
+        UsageError: its examples are no pictures, or an option that is not possible.
+    """
+    from genlab.applications.enlarge import ByDiffusion, scale_of_first
+
+    target = opened.spec.target
+    if target.spatial != 2:
+        raise UsageError(f"genlab upscale is for pictures, but this model makes {target.noun}.")
+    set_up(opened.model, drawing.number, drawing.jump_length, drawing.resampling)
+    shape = (target.shape[0], target.shape[1], target.shape[2])
+    scale = scale_of_first(shape, given) if drawing.scale is None else drawing.scale
+    return ByDiffusion(opened.model, shape, scale, drawing.number, drawing.seed)
+
+
+def _refuse_tiles(tile: int | None, *, ensemble: bool) -> None:
+    """Refuse options of models that enlarge pictures of any size."""
+    for flag, given in (("--tile", tile is not None), ("--ensemble", ensemble)):
+        if given:
+            raise UsageError(f"{flag} is for models of super-resolution, not for diffusion models. Leave it out.")
 
 
 def _refuse_scale(verb: str, scale: int, words: str) -> None:
