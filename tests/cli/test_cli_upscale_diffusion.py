@@ -128,8 +128,10 @@ def test_options_of_another_kind_of_model_are_refused(run: package.Run, small: P
             package.upscale(run, small, **options)
     with pytest.raises(GenlabError, match="genlab restore needs a model that can restore"):
         package.restore(run, small)
-    points = package.train("ddpm", data="ring8", architecture="mlp", width=4, steps=1, quiet=True, root=tmp_path)
-    with pytest.raises(UsageError, match="genlab upscale is for pictures, but this model makes points"):
+    points = package.train(
+        "flow-matching", data="ring8", architecture="mlp", width=4, steps=1, quiet=True, root=tmp_path
+    )
+    with pytest.raises(UsageError, match="this model was trained on points, not on pictures"):
         package.upscale(points, small)
     srcnn = {**TINY, "size": 16, "degrade": ("bicubic=2",), "root": tmp_path}
     enlarging = package.train("srcnn", **srcnn)

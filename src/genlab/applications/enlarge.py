@@ -1,7 +1,7 @@
 """Enlarges pictures by a diffusion model of pictures, which was not trained for it.
 
-Each result has the size of the model's pictures and is one of those that it could have drawn. Reduced again by bicubic
-interpolation, it is the given picture, up to rounding.
+Each result has the size of the model's pictures and is one of those that it could have drawn. Reduced again by
+bicubic interpolation, it is the given picture, up to rounding.
 """
 
 from dataclasses import dataclass
@@ -98,8 +98,8 @@ def scale_of_first(shape: tuple[int, int, int], pictures: Photos) -> int:
             if (scale * height, scale * width) == shape[1:]:
                 return scale
         raise UsageError(
-            f"{item.name} has {width}x{height} pixels: {_choices(shape)}. Reduce it to one of these, or take a model "
-            "of super-resolution, such as fsrcnn, for pictures of any size."
+            f"{item.name} has {width}x{height} pixels: {_choices(shape)}. Reduce it to one of these, or take a "
+            "model of super-resolution, such as fsrcnn, for pictures of any size."
         )
     raise unreadable(pictures.title, rejected)
 

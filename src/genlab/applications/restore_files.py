@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genlab.applications.denoise_files import SHOWN, SIDE, Truths, middle, write_png
 from genlab.applications.restore import Restorer, as_images

@@ -130,7 +130,7 @@ def _progress(model: nn.Module, count: int, *, show: bool) -> Iterator[Callable[
 
 @contextmanager
 def steps_shown(model: nn.Module, shown: "Progress", task: "TaskID", doing: str) -> Iterator[None]:
-    """Show the steps that a model takes inside the context, if it samples in steps, as the description of a task."""
+    """Show the steps that a model takes inside the context, if it samples in steps, in the text of a task."""
     if not isinstance(model, SamplesInSteps):
         yield
         return

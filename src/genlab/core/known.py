@@ -1,4 +1,4 @@
-"""What is known of examples x, as their projection P x: the numbers outside a hole, or a reduction to fewer pixels.
+"""What is known of examples x, as a projection P x: the numbers outside a hole, or a reduction to fewer pixels.
 
 If y = A x is known of a linear map A, then P = A⁺A with the pseudo-inverse A⁺, A⁺y has what is known, and
 x + P (A⁺y − x) = x + A⁺(y − A x) is the example nearest to x that agrees with it.
@@ -85,6 +85,6 @@ def _applied(maps: list[Tensor], x: Tensor) -> Tensor:
 
 
 def bicubic(length: int, part: int) -> Tensor:
-    """Return the matrix (part, length) of Pillow's antialiased bicubic reduction of a line of pixels, in float64."""
+    """Return the matrix (part, length) of Pillow's antialiased bicubic reduction of a line, in float64."""
     lines = torch.eye(length, dtype=torch.float64)[None, None]
     return interpolate(lines, size=(part, length), mode="bicubic", antialias=True)[0, 0]

@@ -1,7 +1,7 @@
 """RePaint: a trained diffusion model draws examples of which a part is known, without training for it.
 
-The known part is the numbers outside a hole, as published, or any projection of an example, such as its reduction to
-fewer pixels: without going back, that is ILVR.
+The known part is the numbers outside a hole, as published, or any projection of an example, such as its reduction
+to fewer pixels: without going back, that is ILVR.
 
 References:
     Lugmayr et al., 2022. RePaint: Inpainting using Denoising Diffusion Probabilistic Models, algorithm 1 and

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
-from genlab.verbs.repainting import set_up
+from genlab.verbs.repainting import BY_DEFAULT, Drawing, by_diffusion, draws, refuse_tiles
 from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 
@@ -19,27 +19,10 @@ if TYPE_CHECKING:
     from genlab.applications.restore import Restorer
     from genlab.applications.restore_files import Done
     from genlab.core.pictures import Picture
-    from genlab.data.photos import Photos
     from genlab.verbs.using import Opened
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
 BETTER = 0.1  # dB that the baseline has to be ahead to be named better
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How a diffusion model enlarges pictures: the options of `genlab upscale`."""
-
-    scale: int | None = None
-    number: int = 1
-    jump_length: int | None = None
-    resampling: int | None = None
-    seed: int = 0
-
-    @property
-    def given(self) -> dict[str, int]:
-        """Those that are not as by default, by their names."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(Drawing, name)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +109,8 @@ class Restored(InFolder):
         ahead = self.means["baseline_psnr_y"] - self.means["restored_psnr_y"]
         if ahead > BETTER and self.drawn:
             lines.append(
-                f"note: {baseline} is ahead by {ahead:.2f} dB. Each result is one of many possible pictures, so that "
-                "its details lie elsewhere than those of the original; a blurred mean of all has a higher PSNR."
+                f"note: {baseline} is ahead by {ahead:.2f} dB. Each result is one of many possible pictures, with "
+                "details in other places than the original; a blurred mean of all has a higher PSNR."
             )
         elif ahead > BETTER:
             lines.append(
@@ -145,7 +128,7 @@ def restored(
     truth: File | None,
     tile: int | None,
     ensemble: bool,
-    drawing: Drawing = Drawing(),
+    drawing: Drawing = BY_DEFAULT,
     out: File | None,
     checkpoint: CheckpointName | None,
     device: str,
@@ -161,15 +144,14 @@ def restored(
     refuse_inside(out, "--out", pictures, truth)
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target = opened.spec.target
-    if draws := verb == "upscale" and _draws(opened):
-        _refuse_tiles(tile, ensemble=ensemble)
-    by = None if draws else _by_model(verb, opened, tile, drawing, ensemble=ensemble)
+    if drawn := verb == "upscale" and draws(opened.model):
+        refuse_tiles(tile, ensemble=ensemble)
+    by = None if drawn else _by_model(verb, opened, tile, drawing, ensemble=ensemble)
     with photos_of(pictures, target) as given:
-        by = by or _by_diffusion(opened, drawing, given)
+        by = by or by_diffusion(opened.model, target, drawing, given)
         known = truths(Path(truth), target, given.count) if truth is not None else None
         words = {"truth": Path(truth).stem if truth is not None else None, "ensemble": ensemble or None}
-        words |= drawing.given
-        place = place_for(out, opened.place("restored", given.title, **words))
+        place = place_for(out, opened.place("restored", given.title, **words, **drawing.given))
         request = {"verb": verb, "weights": opened.weights, "data": given.stamp, "ensemble": ensemble}
         request |= drawing.given
         request |= {"truth": known.listing.digest() if known else None}
@@ -181,22 +163,15 @@ def restored(
             written.finish()
     found = {name: value for name, value in measured.items() if name not in SIZES}
     stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale, by.number)
-    result = Restored(place, count, by.number, draws, by.scale, found, stamp, done, by.channels, sizes, done.sheet())
+    result = Restored(
+        place, count, by.number, drawn, by.scale, found, stamp, done, by.channels, sizes, done.sheet()
+    )
     if result.picture is not None:
         write_png(result.picture_path, result.picture)
     return result
 
 
-def _draws(opened: "Opened") -> bool:
-    """Whether a run draws pictures of which a part is known, and was not trained to restore them."""
-    from genlab.core.contract import Repaints, Restores
-
-    return isinstance(opened.model, Repaints) and not isinstance(opened.model, Restores)
-
-
-def _by_model(
-    verb: str, opened: "Opened", tile: int | None, drawing: Drawing, *, ensemble: bool
-) -> "Restorer":
+def _by_model(verb: str, opened: "Opened", tile: int | None, drawing: Drawing, *, ensemble: bool) -> "Restorer":
     """Return what restores pictures by a model that was trained for it."""
     from genlab.applications.capability import need
     from genlab.applications.restore import TILE, ByModel
@@ -211,30 +186,6 @@ def _by_model(
     by = ByModel(opened.model, opened.spec, TILE if tile is None else tile, ensemble, colours)
     _refuse_scale(verb, by.scale, " ".join(degraded))
     return by
-
-
-def _by_diffusion(opened: "Opened", drawing: Drawing, given: "Photos") -> "Restorer":
-    """Return what enlarges pictures by a diffusion model.
-
-    Raises:
-        UsageError: its examples are no pictures, or an option that is not possible.
-    """
-    from genlab.applications.enlarge import ByDiffusion, scale_of_first
-
-    target = opened.spec.target
-    if target.spatial != 2:
-        raise UsageError(f"genlab upscale is for pictures, but this model makes {target.noun}.")
-    set_up(opened.model, drawing.number, drawing.jump_length, drawing.resampling)
-    shape = (target.shape[0], target.shape[1], target.shape[2])
-    scale = scale_of_first(shape, given) if drawing.scale is None else drawing.scale
-    return ByDiffusion(opened.model, shape, scale, drawing.number, drawing.seed)
-
-
-def _refuse_tiles(tile: int | None, *, ensemble: bool) -> None:
-    """Refuse options of models that enlarge pictures of any size."""
-    for flag, given in (("--tile", tile is not None), ("--ensemble", ensemble)):
-        if given:
-            raise UsageError(f"{flag} is for models of super-resolution, not for diffusion models. Leave it out.")
 
 
 def _refuse_scale(verb: str, scale: int, words: str) -> None:

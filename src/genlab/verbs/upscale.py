@@ -2,7 +2,8 @@
 
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
-from genlab.verbs.restoring import Drawing, Restored, restored
+from genlab.verbs.repainting import Drawing
+from genlab.verbs.restoring import Restored, restored
 from genlab.verbs.verb import verb
 
 
