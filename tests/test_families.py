@@ -41,6 +41,7 @@ from genlab.core.contract import (
     restores_whole,
 )
 from genlab.core.errors import UsageError
+from genlab.core.known import Reduced
 from genlab.core.modality import Images, Modality
 from genlab.core.random import Randomness, derive_seed, restart_stream
 from genlab.core.signals import signal as row_of
@@ -458,6 +459,12 @@ def _repaints(model: nn.Module, batch: Batch, modality: Modality) -> None:
     model.progress_callback = None
     assert len(steps) == steps[0][1] + steps[-1][1]
     assert steps[0][1] < steps[-1][1], "resampling takes more steps"
+    if modality.spatial == 2:
+        height, width = modality.shape[1:]
+        known = Reduced(batch.x[:1, :, ::2, ::2], (height, width))
+        made = model.repaint(known, reading.needed(model, batch[:1]), torch.Generator().manual_seed(0))
+        is_image(made, 1, modality)
+        assert (known.reduce(made) - known.images).abs().max() < 0.05, "reduced again, it is what was known"
 
 
 TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
@@ -475,7 +482,7 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "tell real examples from generated ones": _discriminates,
     "stylize": _stylizes,
     "fill holes": _fills,
-    "fill holes by RePaint": _repaints,
+    "complete partly known examples": _repaints,
 }
 
 

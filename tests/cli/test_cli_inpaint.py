@@ -225,7 +225,7 @@ def test_a_run_finds_its_masks_from_any_folder(
 
 
 def test_options_of_repaint_are_for_diffusion_models(run: package.Run, pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(GenlabError, match="--resampling needs a model that can fill holes by RePaint"):
+    with pytest.raises(GenlabError, match="--resampling needs a model that can complete partly known examples"):
         package.inpaint(run, pictures, box="0,0,2,2", resampling=3, out=tmp_path / "out")
 
 

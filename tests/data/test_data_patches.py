@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+import genlab as package
 from genlab.core.errors import DataError, UsageError
 from genlab.core.modality import Images
 from genlab.data.dataset import Source
@@ -127,3 +128,17 @@ def test_what_cannot_be_cut_is_refused_with_the_reason(folder: Path) -> None:
         open_degraded(f"{folder}s", ("blur=1",), patches=32)
     with pytest.raises(UsageError, match="32×32 pixels cannot be reduced by 3"):
         opened(folder, "bicubic=3")
+
+
+def test_patches_are_described_and_drawn(folder: Path, tmp_path: Path) -> None:
+    described = package.data(folder, patches=32, out=tmp_path / "patches.png")
+    values = described.values()
+    assert values["shape"] == [3, 32, 32]
+    assert (values["total"], values["accepted"], len(values["rejected"])) == (12, 10, 2)
+    assert values["splits"]["train"]["count"] == 2 + 2 + 1 + 3 + 1
+    assert "cut out at random" in str(described)
+    assert described.path.is_file()
+    with pytest.raises(UsageError, match="--patches 32 is for one folder or zip of pictures, not for --label"):
+        package.data(folder, patches=32, label="a")
+    with pytest.raises(UsageError, match="so that --size 8 has no effect"):
+        package.data(folder, patches=32, size=8)

@@ -9,8 +9,9 @@ import numpy as np
 
 from genlab.applications.denoise_files import write_png
 from genlab.applications.inpaint import ByModel, Filled
-from genlab.applications.restore_files import encoded
+from genlab.applications.restore_files import encoded, files
 from genlab.applications.rows import Rows
+from genlab.applications.sample import steps_shown
 from genlab.applications.sheet import SHOWN, middle, show
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
@@ -149,7 +150,8 @@ def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Row
                 name = item.path if isinstance(item, Rejected) else item.name
                 done.rejected.append(Rejected(name, str(hole)))
                 continue
-            filled = by(item.pixels, hole.missing, item.name)
+            with steps_shown(by.model, shown, count, "filling holes"):
+                filled = by(item.pixels, hole.missing, item.name)
             for file, picture in zip(files(item.file, by.number), filled.pictures, strict=True):
                 write_png(into / file, encoded(picture, item))
             if (at := len(rows.names)) < SHOWN:
@@ -161,12 +163,6 @@ def inpaint_each(by: ByModel, where: Masks, into: Path, given: Photos, rows: Row
             shown.update(count, completed=len(rows.names) + len(done.rejected))
     done.changed, done.noticed = rows.noted("changed"), rows.noted("noticed")
     return done
-
-
-def files(file: str, number: int) -> list[str]:
-    """Return the files of so many fills of one picture: `a.png`, or `a-1.png`, `a-2.png` … of several."""
-    path = PurePosixPath(file)
-    return [file] if number == 1 else [str(path.with_stem(f"{path.stem}-{at + 1}")) for at in range(number)]
 
 
 def _row(pixels: Picture, missing: Mask, filled: Filled) -> Iterator[tuple[str, Picture]]:

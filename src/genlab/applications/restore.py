@@ -7,10 +7,11 @@ References:
     self-ensemble.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -43,6 +44,46 @@ def enlarges(model: nn.Module) -> bool:
         return False
     given, made = need(model, Restores, "enlarging").conditions[SOURCE], getattr(model, "modality", None)
     return made is not None and given.shape[1] < made.shape[1]
+
+
+class Restorer(Protocol):
+    """What restores pictures one by one."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The model."""
+        ...
+
+    @property
+    def scale(self) -> int:
+        """How many times as long the sides become."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures that the model takes."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """How many results each picture has."""
+        ...
+
+    def seen(self, picture: Picture) -> Picture:
+        """Return a picture as it is given to the model."""
+        ...
+
+    def replaces(self, picture: Picture) -> bool:
+        """Return whether a picture has colours, of which the model sees nothing."""
+        ...
+
+    def refused(self, height: int, width: int) -> str | None:
+        """Return why a picture of this size cannot be restored, or None."""
+        ...
+
+    def drawn(self, picture: Picture, name: str) -> list[Picture]:
+        """Return the results of a picture (H, W, 1 or 3) of a name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -100,14 +141,26 @@ class ByModel:
         """Return whether a picture has colours, of which the model sees nothing."""
         return self.colours == 1 and bool((picture != picture[..., :1]).any())
 
+    @property
+    def number(self) -> int:
+        """1, as nothing is random."""
+        return 1
+
+    def refused(self, height: int, width: int) -> str | None:
+        """Return None: pictures of all sizes are restored."""
+        return None
+
+    def drawn(self, picture: Picture, name: str) -> list[Picture]:
+        """Return the restored picture, which its name has no influence on."""
+        return [self(picture)]
+
     def __call__(self, picture: Picture) -> Picture:
         """Return a picture (H, W, 1 or 3) restored, (sH, sW, 1 or 3); only some tiles are in memory besides."""
         height, width, channels = picture.shape
         s, out = self.scale, np.empty((height * self.scale, width * self.scale, channels), np.uint8)
         for (top, bottom, above), (left, right, before) in self._tiles(height, width):
             around = picture[above : bottom + self.margin, before : right + self.margin]
-            x = torch.from_numpy(as_floats(np.ascontiguousarray(np.moveaxis(around, 2, 0))))[None]
-            made = to_bytes(self.restored(x))[0, (top - above) * s :, (left - before) * s :]
+            made = to_bytes(self.restored(as_images(around)))[0, (top - above) * s :, (left - before) * s :]
             out[top * s : bottom * s, left * s : right * s] = made[: (bottom - top) * s, : (right - left) * s]
         return out
 
@@ -123,16 +176,7 @@ class ByModel:
     @torch.no_grad()
     def restored(self, x: Tensor) -> Tensor:
         """Return pictures (B, 1 or 3, H, W) in [-1, 1] restored, on the CPU."""
-        x = x.to(device_of(self.model))
-        if x.shape[1] == self.channels:
-            made = self._made(x)
-        elif self.channels == 3:
-            made = brightness(self._made(x.expand(-1, 3, -1, -1)))
-        else:
-            height, width = (self.scale * side for side in x.shape[2:])
-            colours = untranslated(x, (3, height, width))
-            made = colours + self._made(brightness(x)) - brightness(colours)
-        return made.float().cpu()
+        return by_channels(x.to(device_of(self.model)), self.channels, self.scale, self._made).float().cpu()
 
     def _made(self, x: Tensor) -> Tensor:
         model = need(self.model, Restores, "restoring pictures")
@@ -142,6 +186,25 @@ class ByModel:
         made = [torch.rot90(model.restore({SOURCE: each}), -k, (2, 3)) for k, _, each in turned]
         back = [each.flip(3) if flip else each for each, (_, flip, _) in zip(made, turned, strict=True)]
         return torch.stack(back).mean(0)
+
+
+def by_channels(x: Tensor, channels: int, scale: int, restored: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return pictures (B, 1 or 3, H, W), restored by a model of another number of channels if need be.
+
+    A model of grey pictures restores the brightness of colour pictures, whose colours are enlarged by bicubic
+    interpolation; one of colour pictures gets grey ones as such, and the brightness of its results is taken.
+    """
+    if x.shape[1] == channels:
+        return restored(x)
+    if channels == 3:
+        return brightness(restored(x.expand(-1, 3, -1, -1)))
+    colours = untranslated(x, (3, *(scale * side for side in x.shape[2:])))
+    return colours + restored(brightness(x)) - brightness(colours)
+
+
+def as_images(picture: Picture) -> Tensor:
+    """Return a picture (H, W, C) as images (1, C, H, W) in [-1, 1]."""
+    return torch.from_numpy(as_floats(np.ascontiguousarray(np.moveaxis(picture, 2, 0))))[None]
 
 
 def brightness(x: Tensor) -> Tensor:

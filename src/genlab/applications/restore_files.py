@@ -3,19 +3,19 @@
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genlab.applications.denoise_files import Truths, write_png
-from genlab.applications.restore import ByModel
+from genlab.applications.restore import Restorer, as_images
 from genlab.applications.rows import Rows
+from genlab.applications.sample import steps_shown
 from genlab.applications.sheet import SHOWN, SIDE, middle, show
 from genlab.core.pictures import Picture, resized, to_bytes, to_pillow
-from genlab.data.dataset import Rejected, as_floats
+from genlab.data.dataset import Rejected
 from genlab.data.decode import reason
 from genlab.data.photos import Photo, Photos
 from genlab.data.progress import bar
@@ -37,7 +37,7 @@ class Task:
         into: a folder for the results.
     """
 
-    by: ByModel
+    by: Restorer
     truth: Truths | None
     into: Path
 
@@ -54,17 +54,17 @@ class Done:
 
 
 class Made(NamedTuple):
-    """A picture, what was made of it, its original if it is known, and else why there is none."""
+    """A picture, the results of it, its original if it is known, and else why there is none."""
 
     given: Picture
-    restored: Picture
+    restored: list[Picture]
     truth: Picture | None
     missing: str | None
 
     @property
     def scale(self) -> int:
         """How many times as long the sides have become."""
-        return len(self.restored) // len(self.given)
+        return len(self.restored[0]) // len(self.given)
 
 
 def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Done:
@@ -76,9 +76,11 @@ def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Do
     done = Done()
     with bar(progress) as shown:
         count = shown.add_task("restoring", total=given.count, completed=len(rows.names))
-        for photo in _possible(given, set(rows.names), task.by.scale, done):
-            made = _made(task, photo)
-            write_png(task.into / photo.file, encoded(made.restored, photo))
+        for photo in _possible(given, set(rows.names), task.by, done):
+            with steps_shown(task.by.model, shown, count, "restoring"):
+                made = _made(task, photo)
+            for file, picture in zip(files(photo.file, task.by.number), made.restored, strict=True):
+                write_png(task.into / file, encoded(picture, photo))
             if (at := len(rows.names)) < SHOWN:
                 show(rows, at, _middles(made))
             height, width, _ = photo.pixels.shape
@@ -94,14 +96,17 @@ def restore_each(task: Task, given: Photos, rows: Rows, *, progress: bool) -> Do
     return done
 
 
-def _possible(given: Photos, known: set[str], scale: int, done: Done) -> Iterator[Photo]:
-    """Yield the pictures whose results are not too large; all others are added to `done.rejected`."""
+def _possible(given: Photos, known: set[str], by: Restorer, done: Done) -> Iterator[Photo]:
+    """Yield the pictures that can be restored; all others are added to `done.rejected`."""
     for item in given.read(known):
         if isinstance(item, Rejected):
             done.rejected.append(item)
             continue
         height, width, _ = item.pixels.shape
-        if (pixels := scale**2 * height * width) <= MOST_PIXELS:
+        if why := by.refused(height, width):
+            done.rejected.append(Rejected(item.name, why))
+            continue
+        if (pixels := by.scale**2 * height * width) <= MOST_PIXELS:
             yield item
             continue
         why = f"its result would have {pixels / 1e6:,.0f} megapixels, more than the {MOST_PIXELS / 1e6:.0f} that "
@@ -109,8 +114,8 @@ def _possible(given: Photos, known: set[str], scale: int, done: Done) -> Iterato
 
 
 def _made(task: Task, photo: Photo) -> Made:
-    restored = task.by(pixels := task.by.seen(_without_hidden(photo)))
-    found = _truth(task.truth, photo.name, restored, task.by.scale) if task.truth else None
+    restored = task.by.drawn(pixels := task.by.seen(_without_hidden(photo)), photo.name)
+    found = _truth(task.truth, photo.name, restored[0], task.by.scale) if task.truth else None
     return Made(pixels, restored, *((None, found) if isinstance(found, str) else (found, None)))
 
 
@@ -145,19 +150,15 @@ def _truth(truths: Truths, name: str, restored: Picture, scale: int) -> Picture 
 
 
 def _measured(made: Made) -> Iterator[float]:
-    """Yield the measures in the order of `COLUMNS`, NaN where there are none."""
+    """Yield the measures in the order of `COLUMNS`, NaN where there are none; of several results their means."""
     if made.truth is None:
         yield from [float("nan")] * (len(COLUMNS) - len(SIZES))
         return
     truth = as_images(made.truth)
-    for picture in (resized(made.given, *made.truth.shape[:2]), made.restored):
-        found = likeness(as_images(picture), truth, border_of(made.scale))
-        yield from (found[name].item() if name in found else float("nan") for name in MEASURES)
-
-
-def as_images(picture: Picture) -> Tensor:
-    """Return a picture (H, W, C) as images (1, C, H, W) in [-1, 1]."""
-    return torch.from_numpy(as_floats(np.ascontiguousarray(np.moveaxis(picture, 2, 0))))[None]
+    for pictures in ([resized(made.given, *made.truth.shape[:2])], made.restored):
+        images = torch.cat([as_images(picture) for picture in pictures])
+        found = likeness(images, truth.expand_as(images), border_of(made.scale))
+        yield from (found[name].mean().item() if name in found else float("nan") for name in MEASURES)
 
 
 def baseline_name(scale: int) -> str:
@@ -171,7 +172,9 @@ def _middles(made: Made) -> Mapping[str, Picture]:
     (top, height), (left, width) = ((max(0, n - side) // 2, min(n, side)) for n in made.given.shape[:2])
     part = made.given[top : top + height, left : left + width]
     pictures = {baseline_name(s): resized(part, s * height, s * width)}
-    for name, whole in (("restored", made.restored), ("original", made.truth)):
+    several = len(made.restored) > 1
+    drawn = [(f"draw {at}" if several else "restored", each) for at, each in enumerate(made.restored, 1)]
+    for name, whole in (*drawn, ("original", made.truth)):
         if whole is not None:
             pictures[name] = whole[s * top : s * (top + height), s * left : s * (left + width)]
     return {name: middle(picture) for name, picture in pictures.items()}
@@ -190,8 +193,15 @@ def encoded(restored: Picture, photo: Photo) -> bytes:
     return stream.getvalue()
 
 
-def protocol(channels: int, scale: int) -> str:
-    """Return in words how the measures of pictures with so many channels are made."""
+def files(file: str, number: int) -> list[str]:
+    """Return the files of so many results of one picture: `a.png`, or `a-1.png`, `a-2.png` … of several."""
+    path = PurePosixPath(file)
+    return [file] if number == 1 else [str(path.with_stem(f"{path.stem}-{at + 1}")) for at in range(number)]
+
+
+def protocol(channels: int, scale: int, number: int = 1) -> str:
+    """Return in words how the measures of pictures with so many channels, and so many results each, are made."""
     colours = "Y of BT.601 (16 to 235) and RGB" if channels == 3 else "grey (0 to 255)"
     cut = f", without a border of {scale} pixels; originals cut to multiples of {scale}" if scale > 1 else ""
-    return f"{colours}, rounded to bytes{cut}; SSIM of the windows of 11 pixels that lie inside"
+    means = f"; means over {number} results of each picture" if number > 1 else ""
+    return f"{colours}, rounded to bytes{cut}; SSIM of the windows of 11 pixels that lie inside{means}"

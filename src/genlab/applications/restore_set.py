@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genlab.applications.restorations import Restored, figures_of
-from genlab.applications.restore import ByModel
-from genlab.applications.restore_files import as_images
+from genlab.applications.restore import ByModel, as_images
 from genlab.core.errors import UsageError
 from genlab.core.files import expanded
 from genlab.core.parts import registered

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from genlab.core.contract import Samples, SamplesInSteps
 from genlab.core.device import device_of
 from genlab.core.random import RowNoise, drawn_by_row
 from genlab.data.progress import bar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 CPU = torch.device("cpu")
 
@@ -120,13 +124,18 @@ def _progress(model: nn.Module, count: int, *, show: bool) -> Iterator[Callable[
             shown.update(task, completed=done)
             return samples
 
-        if not show or not isinstance(model, SamplesInSteps):
+        with steps_shown(model, shown, task, "sampling") if show else nullcontext():
             yield made
-            return
-        model.progress_callback = lambda step, steps: shown.update(
-            task, description=f"sampling, step {step}/{steps}"
-        )
-        try:
-            yield made
-        finally:
-            model.progress_callback = None
+
+
+@contextmanager
+def steps_shown(model: nn.Module, shown: "Progress", task: "TaskID", doing: str) -> Iterator[None]:
+    """Show the steps that a model takes inside the context, if it samples in steps, in the text of a task."""
+    if not isinstance(model, SamplesInSteps):
+        yield
+        return
+    model.progress_callback = lambda step, steps: shown.update(task, description=f"{doing}, step {step}/{steps}")
+    try:
+        yield
+    finally:
+        model.progress_callback = None

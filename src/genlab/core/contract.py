@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genlab.core.batch import Batch
 from genlab.core.condition import MASK, NONE, Condition
+from genlab.core.known import Known
 from genlab.core.modality import Modality
 from genlab.core.random import Randomness
 
@@ -273,10 +274,16 @@ class Restores(Protocol):
 
 @runtime_checkable
 class Repaints(Protocol):
-    """Fills holes in steps, some of which it takes again and again (RePaint); more of them take longer."""
+    """Draws examples of which a part is known, in steps; some are taken again and again, which takes longer."""
 
     jump_length: int
     resampling: int
+
+    def repaint(
+        self, known: Known, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return examples (B, *shape) that have what is `known`, as far as their range allows it."""
+        ...
 
 
 @runtime_checkable
@@ -345,7 +352,7 @@ CAPABILITIES: Mapping[str, type] = {
     "denoise": Denoises,
     "draw denoised examples": DrawsDenoised,
     "fill holes": Inpaints,
-    "fill holes by RePaint": Repaints,
+    "complete partly known examples": Repaints,
     "restore": Restores,
     "bound the likelihood": BoundsLikelihood,
     "split the bound": SplitsBound,

@@ -46,7 +46,7 @@ def open_degraded(
         DataError: data that cannot be used as they are.
     """
     how = chain(degrade)
-    opened = as_source(data, **options) if patches is None else _patches(data, patches, seed, options)
+    opened = as_source(data, **options) if patches is None else cut_into_patches(data, patches, seed, **options)
     if SOURCE in opened.train.spec.conditions:
         return opened
     how.conditions(opened.train.spec.target)
@@ -67,8 +67,13 @@ def _no_pictures(data: object, path: Path | None, side: int) -> UsageError:
     )
 
 
-def _patches(data: object, side: int, seed: int, options: dict[str, Any]) -> Source:
-    """Open a folder or a zip of pictures as patches."""
+def cut_into_patches(data: object, side: int, seed: int = 0, **options: Any) -> Source:  # noqa: ANN401
+    """Open a folder or a zip of pictures as patches of a side; the options are those of `as_source`.
+
+    Raises:
+        UsageError: options that do not fit the data, or data that are no files.
+        DataError: data that cannot be used as they are.
+    """
     if options.get("size") is not None:
         raise UsageError(
             f"--patches {side} cuts squares out of pictures in their own sizes, so that --size {options['size']} "

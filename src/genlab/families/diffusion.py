@@ -20,6 +20,7 @@ from genlab.core.batch import Batch
 from genlab.core.condition import NONE, Condition, condition_rows, fill, required_conditions
 from genlab.core.contract import Signals
 from genlab.core.errors import UsageError
+from genlab.core.known import Known, Outside
 from genlab.core.modality import DataSpec
 from genlab.core.random import Randomness, normal
 from genlab.families.guidance import Guidance, Predictor
@@ -39,6 +40,7 @@ from genlab.objectives.diffusion import (
 )
 
 PREVIEW_STEPS = 16
+ROUNDS = 10  # of clipping examples to their range and putting in what is known, so that both hold
 DRAWS = 4  # noise levels that are drawn to estimate the bound of each example
 
 
@@ -154,13 +156,24 @@ class Diffusion(nn.Module):
     def inpaint(
         self, x: Tensor, hole: Tensor, condition: Condition = NONE, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return examples x (B, *shape) with their holes (B or 1, …) filled by RePaint, in at most 250 steps.
+        """Return examples x (B, *shape) with their holes (B or 1, …) filled by `repaint`.
+
+        Raises:
+            UsageError: as `repaint`.
+        """
+        return self.repaint(Outside(x, hole), condition, generator)
+
+    def repaint(
+        self, known: Known, condition: Condition = NONE, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return examples (B, *shape) of which a part is known, drawn by RePaint in at most 250 steps.
 
         Without a label the network is asked for none.
 
         Raises:
             UsageError: a condition that the model does not take, a value that does not fit, or a missing source.
         """
+        x = known.values
         labels = {"label": torch.full((x.shape[0],), self.no_label)} if "label" in self.conditions else {}
         given = {name: value.to(x.device) for name, value in labels.items() if name not in condition}
         needed = {name: its for name, its in self.conditions.items() if name not in given}
@@ -173,8 +186,10 @@ class Diffusion(nn.Module):
         steps = min(STEPS, self.sampling.steps or self.schedule.steps)
         times = Ancestral().times(self.schedule, steps)
         how = Repainting(self.jump_length, self.resampling)
-        filled = repaint(path, x, hole, times, how, self.progress_callback)
-        return torch.where(hole, filled.clamp(-1, 1), x) if self.modality.bounded else filled
+        made = repaint(path, known, times, how, self.progress_callback)
+        for _ in range(ROUNDS if self.modality.bounded else 0):
+            made = known.put(x, made.clamp(-1, 1))
+        return made.clamp(-1, 1) if self.modality.bounded else made
 
     def denoise(self, x: Tensor, sigma: Tensor | None = None, condition: Condition = NONE) -> Tensor:
         """Return the mean clean examples E[c | x] (B, *shape) of x = c + sigma·ε: one pass at their noise level.

@@ -1,18 +1,25 @@
-"""RePaint: a trained diffusion model fills the missing part of an example, without training for it.
+"""RePaint: a trained diffusion model draws examples of which a part is known, without training for it.
+
+The known part is the numbers outside a hole, as published, or any projection of an example, such as its reduction
+to fewer pixels: without going back, that is ILVR.
 
 References:
     Lugmayr et al., 2022. RePaint: Inpainting using Denoising Diffusion Probabilistic Models, algorithm 1 and
     appendix B. arXiv:2201.09865.
+    Choi et al., 2021. ILVR: Conditioning Method for Denoising Diffusion Probabilistic Models, algorithm 1.
+    arXiv:2108.02938.
+    Wang, Yu and Zhang, 2022. Zero-Shot Image Restoration Using Denoising Diffusion Null-Space Model.
+    arXiv:2212.00490: pseudo-inverses, and going back for all of them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from genlab.core.errors import UsageError
+from genlab.core.known import Known
 from genlab.families.samplers import Ancestral, Trajectory, between
 
 STEPS = 250  # of the published experiments
@@ -20,7 +27,7 @@ STEPS = 250  # of the published experiments
 
 @dataclass(frozen=True)
 class Repainting:
-    """How often RePaint goes back to noise, so that what it fills in fits what is known.
+    """How often RePaint goes back to noise, so that what it draws fits what is known.
 
     Args:
         jump_length: steps of the sampler that are undone at once.
@@ -57,21 +64,19 @@ class Repainting:
 
 def repaint(
     path: Trajectory,
-    known: Tensor,
-    hole: Tensor,
+    known: Known,
     times: Sequence[float],
     repainting: Repainting,
     progress_callback: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Return examples (B, …) that are `known` outside the hole, drawn from the model inside it.
+    """Return examples (B, …) of which a part is known, with the rest drawn from the model.
 
-    A step down from x_t to x_s takes a step of `Ancestral` in the hole, and α_s x + σ_s z outside; a step up adds
-    the noise between both times.
+    A step down from x_t to x_s is one of `Ancestral`, whose known part is replaced by that of α_s x + σ_s z, where
+    x has what is known; a step up adds the noise between both times.
 
     Args:
         path: the schedule, the denoiser and the noise.
-        known: examples (B, …); what they hold in the hole has no influence.
-        hole: whether a number is missing, broadcast to the examples.
+        known: the known part of the examples.
         times: decreasing, from 1 to 0.
         repainting: how often to go back.
         progress_callback: called after each step with the number of steps taken and the total.
@@ -81,12 +86,12 @@ def repaint(
     for number, (before, after) in enumerate(pairwise(places), 1):
         t, s = times[last - before], times[last - after]
         if after < before:
-            filled = sampler.step(path, noisy, t, s)
-            outside = schedule.alpha(s) * known + (schedule.sigma(s) * path.draw() if s else 0)
-            noisy = torch.where(hole, filled, outside)
+            made = sampler.step(path, noisy, t, s)
+            noisy_known = schedule.alpha(s) * known.values + (schedule.sigma(s) * path.draw() if s else 0)
+            noisy = known.put(noisy_known, made)
         else:
             _, _, kept, added = between(schedule, s, t)
             noisy = kept * noisy + added * path.draw()
         if progress_callback:
             progress_callback(number, len(places) - 1)
-    return torch.where(hole, noisy, known)
+    return known.put(known.values, noisy)

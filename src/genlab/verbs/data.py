@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.core.errors import UsageError
 from genlab.core.reading import Direction, Pairs
 from genlab.core.text import listed
 from genlab.verbs.options import File, SourceName
@@ -57,6 +58,7 @@ def data(
     direction: Direction = "a-to-b",
     size: int | None = None,
     channels: int | None = None,
+    patches: int | None = None,
     range: tuple[float, float] | None = None,  # noqa: A002 the word that users expect
     max_rejected: float = 0.01,
     label: str | None = None,
@@ -74,6 +76,8 @@ def data(
         direction: Which side is translated into the other.
         size: Side of the images in pixels, after resizing and cropping.
         channels: 1 for grey, 3 for colour.
+        patches: Show squares of this side in pixels, cut out of the pictures in their own sizes, as genlab train
+            --patches does.
         range: Values of black and white in an .npz or .npy, such as 0 1. By default recognised if certain.
         max_rejected: Largest share of unusable files or rows; with more the source is refused.
         label: Column of a table with the labels, which are not trained on.
@@ -84,7 +88,8 @@ def data(
         The opened source, its description, warnings about its sides, and the path that was written.
 
     Raises:
-        UsageError: there is no such source, size or number of channels, or `out` is not a .png.
+        UsageError: there is no such source, size or number of channels, options that do not go together, or `out`
+            is not a .png.
         DataError: the data cannot be used.
     """
     from genlab.core.files import replace
@@ -94,6 +99,10 @@ def data(
     from genlab.data.translation import open_described
 
     name, given = os.fspath(source), png_file(out)
+    if patches is not None:
+        unfit = {"a second source": other, "--side-by-side": side_by_side, "--range": range, "--label": label}
+        unfit |= {"--ignore": ignore, "--pairs": pairs != "auto", "--direction": direction != "a-to-b"}
+        return _patches(name, patches, unfit, given, size=size, channels=channels, max_rejected=max_rejected)
     whole, sources = (name, None) if other is None else (os.fspath(other), name)
     opened, sides = open_described(
         whole,
@@ -114,5 +123,35 @@ def data(
     else:
         warnings = side_warnings(sides, aligned=opened.train.spec.aligned)
         described = Described(opened, describe_sides(opened, sides), place, warnings)
+    replace(place, png(described.picture))
+    return described
+
+
+def _patches(
+    name: str,
+    side: int,
+    unfit: Mapping[str, object],
+    given: Path | None,
+    **options: Any,  # noqa: ANN401 (options of `as_source`)
+) -> Described:
+    """Describe a folder or a zip of pictures as patches of a side.
+
+    Raises:
+        UsageError: one of the options that do not fit was given.
+    """
+    from genlab.core.files import replace
+    from genlab.core.pictures import png
+    from genlab.data.describe import describe
+    from genlab.data.restoration import cut_into_patches
+
+    for what, value in unfit.items():
+        if value:
+            raise UsageError(
+                f"--patches {side} is for one folder or zip of pictures, not for {what}. Leave one out."
+            )
+    opened = cut_into_patches(name, side, **options)
+    accepted = opened.total - len(opened.rejected)  # of the pictures, which have several patches each
+    place = given or Path(f"data-{Path(name).stem}-patches-{side}.png")
+    described = Described(opened, {**describe(opened), "accepted": accepted}, place)
     replace(place, png(described.picture))
     return described

@@ -11,6 +11,7 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
+from genlab.verbs.repainting import set_up
 from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import open_run, write_png
 from genlab.verbs.verb import verb
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from genlab.core.pictures import Picture
 
 MOST_LINES = 100  # of notes; --json lists all
-MOST_FILLS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,8 @@ def inpaint(
     if target.spatial != 2:
         raise UsageError(f"genlab inpaint is for pictures, but this model makes {target.noun}.")
     by = ByModel(opened.model, (target.shape[0], target.shape[1], target.shape[2]), number, seed)
-    _set_up(opened.model, number, jump_length, resampling)
+    set_up(opened.model, number, jump_length, resampling)
+    _refuse_equal_fills(opened.model, number)
     where = _holes(mask, box, target, invert=invert)
     with photos_of(pictures, target) as given:
         hidden = Path(mask).stem if mask is not None else str(box).replace(",", "-")
@@ -165,29 +166,16 @@ def inpaint(
     return result
 
 
-def _set_up(model: "nn.Module", number: int, jump_length: int | None, resampling: int | None) -> None:
-    """Set the options of RePaint.
-
-    Raises:
-        UsageError: an option that the model does not have, or a value that is not possible.
-    """
+def _refuse_equal_fills(model: "nn.Module", number: int) -> None:
+    """Refuse several fills of a model that has one for each hole."""
     from genlab.applications.capability import need
-    from genlab.core.contract import Inpaints, Repaints
+    from genlab.core.contract import Inpaints
 
-    if not 1 <= number <= MOST_FILLS:
-        raise UsageError(f"--number must be from 1 to {MOST_FILLS}, not {number}.")
     if number > 1 and not need(model, Inpaints, "genlab inpaint").inpaints_at_random:
         raise UsageError(
             f"this model has one fill for each hole, so --number {number} would write it {number} times. Leave it "
             "out, or use a diffusion model."
         )
-    for name, value in (("jump_length", jump_length), ("resampling", resampling)):
-        if value is None:
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        if value < 1:
-            raise UsageError(f"{flag} must be at least 1, not {value}.")
-        setattr(need(model, Repaints, flag), name, value)
 
 
 def _holes(mask: File | None, box: str | None, target: "Modality", *, invert: bool) -> "Masks":

@@ -11,13 +11,16 @@ from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName
 from genlab.verbs.options import File, ImagesName, RunName
 from genlab.verbs.output import place_for, refuse_inside
+from genlab.verbs.repainting import BY_DEFAULT, Drawing, by_diffusion, draws, refuse_tiles
 from genlab.verbs.result import InFolder, reasons, rejections
 from genlab.verbs.using import located, open_run, write_png
 
 if TYPE_CHECKING:
+    from genlab.applications.restore import Restorer
     from genlab.applications.restore_files import Done
     from genlab.core.pictures import Picture
     from genlab.recipes.recipe import Recipe
+    from genlab.verbs.using import Opened
 
 MOST_LINES = 100  # of pictures without truth; --json lists all
 BETTER = 0.1  # dB that the baseline has to be ahead to be named better
@@ -29,6 +32,8 @@ class Restored(InFolder):
 
     path: Path  # a folder with a PNG for each picture; beside it are a .csv and a .png of the same name
     count: int  # of pictures
+    number: int  # of results of each
+    drawn: bool  # whether they are draws of a diffusion model
     scale: int  # how many times as long the sides have become
     means: Mapping[str, float]  # of the measures, if originals are known
     protocol: str | None  # how they are measured
@@ -41,6 +46,7 @@ class Restored(InFolder):
         """Return the measures as plain values for JSON."""
         return {
             "pictures": self.count,
+            "number": self.number,
             "scale": self.scale,
             **self.means,
             "protocol": self.protocol,
@@ -61,6 +67,7 @@ class Restored(InFolder):
         changed = [f"changed  {item.path}: {item.reason}" for item in done.changed]
         more = sum(max(0, len(lines) - MOST_LINES) for lines in (missing, changed))
         what = "restored" if self.scale == 1 else f"enlarged {self.scale} times"
+        what += f", {self.number} results each" if self.number > 1 else ""
         return "\n".join(
             [
                 *rejections(done.rejected),
@@ -105,7 +112,12 @@ class Restored(InFolder):
             lines.append(f"{name:10}" + "".join(f"{number:10.{digits}f}" for number, digits in numbers))
         lines.append(f"PSNR in dB; {self.protocol}")
         ahead = self.means["baseline_psnr_y"] - self.means["restored_psnr_y"]
-        if ahead > BETTER:
+        if ahead > BETTER and self.drawn:
+            lines.append(
+                f"note: {baseline} is ahead by {ahead:.2f} dB. Each result is one of many possible pictures, with "
+                "details in other places than the original; a blurred mean of all has a higher PSNR."
+            )
+        elif ahead > BETTER:
             lines.append(
                 f"warning: {baseline} is better than the model by {ahead:.2f} dB. Train longer, on pictures like "
                 "these that are degraded as these are: --degrade."
@@ -119,22 +131,20 @@ def restored(
     pictures: ImagesName,
     *,
     truth: File | None,
-    tile: int,
+    tile: int | None,
     ensemble: bool,
     alpha: float | None,
+    drawing: Drawing = BY_DEFAULT,
     out: File | None,
     checkpoint: CheckpointName | None,
     device: str,
     root: File,
 ) -> Restored:
     """Restore pictures as the verb of a name does: "upscale" with models that enlarge, "restore" with others."""
-    from genlab.applications.capability import need
     from genlab.applications.denoise_files import means, truths
-    from genlab.applications.restore import ByModel, enlarges
     from genlab.applications.restore_files import COLUMNS, SIZES, Task, protocol, restore_each
     from genlab.applications.rows import rows
     from genlab.applications.sheet import sheet
-    from genlab.core.contract import Restores, restores_whole
     from genlab.data.photos import photos_of
     from genlab.data.read import unreadable
     from genlab.runs.recorded import plan_of
@@ -143,22 +153,17 @@ def restored(
     if alpha is not None:
         _refuse_alpha(plan_of(located(os.fspath(run), root, checkpoint)[0]).recipe)
     opened = open_run(os.fspath(run), root, checkpoint, device, {} if alpha is None else {"alpha": alpha})
-    need(opened.model, Restores, f"genlab {verb}", enlarges if verb == "upscale" else restores_whole)
-    degraded = plan_of(opened.folder).recipe.degradations
-    by, target = ByModel(opened.model, opened.spec, tile, ensemble, _lost(degraded)), opened.spec.target
-    _refuse_scale(verb, by.scale, " ".join(degraded))
+    target = opened.spec.target
+    if drawn := verb == "upscale" and draws(opened.model):
+        refuse_tiles(tile, ensemble=ensemble)
+    by = None if drawn else _by_model(verb, opened, tile, drawing, ensemble=ensemble)
     with photos_of(pictures, target) as given:
+        by = by or by_diffusion(opened.model, target, drawing, given)
         known = truths(Path(truth), target, given.count) if truth is not None else None
         stem = Path(truth).stem if truth is not None else None
-        words: dict[str, object] = {"truth": stem, "ensemble": ensemble or None, "alpha": alpha}
-        place = place_for(out, opened.place("restored", given.title, **words))
-        request = {
-            "verb": verb,
-            "weights": opened.weights,
-            "data": given.stamp,
-            "ensemble": ensemble,
-            "alpha": alpha,
-        }
+        options: dict[str, object] = {"ensemble": ensemble or None, "alpha": alpha, **drawing.given}
+        place = place_for(out, opened.place("restored", given.title, truth=stem, **options))
+        request = {"verb": verb, "weights": opened.weights, "data": given.stamp, **options}
         request |= {"truth": known.listing.digest() if known else None}
         with rows(place.with_name(f"{place.name}.csv"), COLUMNS if known else SIZES, request) as written:
             done = restore_each(Task(by, known, place), given, written, progress=True)
@@ -168,8 +173,8 @@ def restored(
             picture = sheet(written)
             written.finish()
     found = {name: value for name, value in measured.items() if name not in SIZES}
-    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale) if found else None
-    result = Restored(place, count, by.scale, found, stamp, done, by.channels, sizes, picture)
+    stamp = protocol(3 if "restored_psnr_rgb" in found else 1, by.scale, by.number) if found else None
+    result = Restored(place, count, by.number, drawn, by.scale, found, stamp, done, by.channels, sizes, picture)
     if result.picture is not None:
         write_png(result.picture_path, result.picture)
     return result
@@ -188,6 +193,22 @@ def _lost(words: Sequence[str]) -> float | None:
     """Return the least share of their colours that pictures lose by degradations; None if they lose none."""
     shares = [word.partition("=")[2].partition(":")[0] for word in words if word.startswith("grey=")]
     return max(map(float, shares), default=None)
+
+
+def _by_model(verb: str, opened: "Opened", tile: int | None, drawing: Drawing, *, ensemble: bool) -> "Restorer":
+    """Return what restores pictures by a model that was trained for it."""
+    from genlab.applications.capability import need
+    from genlab.applications.restore import TILE, ByModel, enlarges
+    from genlab.core.contract import Repaints, Restores, restores_whole
+    from genlab.runs.recorded import plan_of
+
+    need(opened.model, Restores, f"genlab {verb}", enlarges if verb == "upscale" else restores_whole)
+    for name in drawing.given:
+        need(opened.model, Repaints, f"--{name.replace('_', '-')}")
+    degraded = plan_of(opened.folder).recipe.degradations
+    by = ByModel(opened.model, opened.spec, TILE if tile is None else tile, ensemble, _lost(degraded))
+    _refuse_scale(verb, by.scale, " ".join(degraded))
+    return by
 
 
 def _refuse_scale(verb: str, scale: int, words: str) -> None:
