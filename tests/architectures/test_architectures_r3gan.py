@@ -27,9 +27,10 @@ def maps(network: nn.Module, given: Tensor) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("side", "width", "channels"),
     [
-        (16, 8, [8] * 3),
+        (16, 8, [32, 16, 8]),
         (32, 768, [768] * 4),
         (64, 384, [768] * 4 + [384]),
+        (64, 1536, [1536] * 5),
         (128, 192, [768] * 4 + [384, 192]),
         (256, 96, [768] * 4 + [384, 192, 96]),
     ],
@@ -55,13 +56,16 @@ def test_groups_have_sixteen_channels_or_the_largest_divisor_below(width: int, g
     assert block(torch.empty(1, width, 4, 4, device="meta")).shape == (1, width, 4, 4)
 
 
-def test_the_first_pictures_are_the_basis_enlarged_because_each_block_begins_as_the_identity() -> None:
+def test_each_block_begins_as_the_identity_so_that_the_first_pictures_are_the_basis_enlarged() -> None:
     torch.manual_seed(0)
     generator = compose.decoder("r3gan", 5, SMALL, 8)
-    given = torch.randn(2, 8, 4, 4)
-    assert all(torch.equal(block(given), given) for block in blocks(generator))
-    basis, last, latents = generator[0], generator[-1], torch.randn(3, 5)
-    torch.testing.assert_close(generator(latents), last(Double()(Double()(basis(latents)))))
+    for block in blocks(generator):
+        given = torch.randn(2, block.expand.in_channels, 4, 4)
+        assert torch.equal(block(given), given)
+    rest = nn.Sequential(*(layer for layer in generator if not isinstance(layer, Block)))
+    assert sum(isinstance(layer, Double) for layer in rest) == 2
+    latents = torch.randn(3, 5)
+    torch.testing.assert_close(generator(latents), rest(latents))
 
 
 def test_the_first_scores_are_linear_in_the_picture() -> None:
@@ -110,7 +114,7 @@ def test_what_the_networks_do_not_have_is_refused() -> None:
     for norm in ("batch", "layer", "instance"):
         with pytest.raises(UsageError, match=f'no normalisation, and norm "{norm}".*--discriminator-norm none'):
             compose.discriminator("r3gan", SMALL, 8, norm=norm)
-    with pytest.raises(UsageError, match="no batch normalisation in its decoder. Choices: none, concat"):
+    with pytest.raises(UsageError, match=r"no batch normalisation in its decoder\. Choices: none, concat"):
         compose.decoder("r3gan", 5, SMALL, 8, labels="batch-norm", classes=3)
     with pytest.raises(UsageError, match="16, 32, 64, 128, 256 pixels; these are 48×48"):
         compose.decoder("r3gan", 5, Images(3, 48, 48), 8)

@@ -3,7 +3,16 @@ import math
 
 import pytest
 
-from genlab.core.schedules import RATES, constant, cosine_between, cosine_decay, cyclical, late_linear_decay, linear_decay, warm_up
+from genlab.core.schedules import (
+    RATES,
+    constant,
+    cosine_between,
+    cosine_decay,
+    cyclical,
+    late_linear_decay,
+    linear_decay,
+    warm_up,
+)
 
 
 def test_rates_begin_at_one_and_end_where_they_should() -> None:

@@ -1,13 +1,13 @@
 """The residual networks of R3GAN, for square images of 16, 32, 64, 128 or 256 pixels.
 
-Generator and discriminator mirror each other: two blocks at each side from 4 pixels up to that of the image, with
-bilinear resampling in between, and no normalisation. All maps of up to 32 pixels have the same number of channels;
-above, it halves as the side doubles, down to `width` at the image. With widths of 768, 384 and 96 these are the
-published networks for 32, 64 and 256 pixels.
+Generator and discriminator mirror each other: two blocks at each side from 4 pixels up to that of the image,
+with bilinear resampling in between, and no normalisation. The largest maps have `width` channels, and channels
+double as the side halves, up to 768 or `width`. With widths of 768 for 32 pixels, 384 for 64 and 96 for 256, and
+of 1536 for ImageNet at 32 and 64 pixels, these are the published networks.
 
-A block is an inverted bottleneck: a 1×1 convolution to twice the channels, a 3×3 one in groups of 16 channels, and a
-1×1 one back. If 16 does not divide twice the channels, groups have their largest divisor below 16, so that a map of 4
-channels has a single group of 8.
+A block is an inverted bottleneck: a 1×1 convolution to twice the channels, a 3×3 one in groups of 16 channels, and
+a 1×1 one back. Where 16 does not divide twice the channels, groups have their largest divisor below 16, so that
+maps of 4 channels have a single group of 8.
 
 References:
     Huang et al., 2024. The GAN is dead; long live the GAN! A Modern GAN Baseline. arXiv:2501.05441.
@@ -32,7 +32,7 @@ from genlab.core.modality import Modality
 
 SIZES = (16, 32, 64, 128, 256)
 BASE = 4  # side of the smallest maps
-CONSTANT = 32  # up to this side all maps have the same number of channels
+WIDEST = 768  # channels, unless `width` is larger
 BLOCKS = 2  # at each side
 EXPANSION = 2  # channels inside a block to those of its maps
 GROUP = 16  # channels of a group at most
@@ -83,8 +83,8 @@ def features(
     """
     if norm != "none":
         raise UsageError(
-            f'the r3gan architecture has no normalisation, and norm "{norm}" is one. Set --discriminator-norm none, or '
-            "use --architecture dcgan or resnet."
+            f'the r3gan architecture has no normalisation, and norm "{norm}" is one. Set --discriminator-norm '
+            "none, or use --architecture dcgan or resnet."
         )
     maps = _maps(side_of(modality, SIZES, "r3gan"), width, attention)
     (_, first), (_, last) = maps[0], maps[-1]
@@ -100,8 +100,8 @@ def features(
 def initialise(network: nn.Module) -> None:
     """Initialise weights from N(0, gain²/inputs), the last ones of each block and all biases with 0.
 
-    Each block begins as the identity. The gain is 1, and √(2/1.04)·L^(−¼) for what precedes a leaky ReLU, with L the
-    number of blocks, so that the blocks together move the output as much as one would.
+    Each block begins as the identity. The gain is 1, and √(2/1.04)·L^(−¼) before a leaky ReLU, with L the number
+    of blocks, so that all blocks together change the output as much as one would.
     """
     blocks = [module for module in network.modules() if isinstance(module, Block)]
     inner = {convolution for block in blocks for convolution in (block.expand, block.mix)}
@@ -118,7 +118,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class Block(nn.Module):
-    """x + W₃ φ(W₂ ⋆ φ(W₁ x + b₁) + b₂) with the leaky ReLU φ, 1×1 weights W₁ and W₃, and 3×3 weights W₂ in groups."""
+    """x + W₃ φ(W₂ ⋆ φ(W₁ x + b₁) + b₂) with the leaky ReLU φ, 1×1 kernels W₁ and W₃, and grouped 3×3 ones W₂."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Block(nn.Module):
 
 
 class _Basis(nn.Module):
-    """Latents (B, latent) to maps (B, channels, 4, 4): each channel is a learned map times a number from the latent."""
+    """(B, latent) to (B, channels, 4, 4): each channel is a learned map times a linear function of the latent."""
 
     def __init__(self, latent: int, channels: int) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def _maps(side: int, width: int, attention: int | None) -> list[tuple[int, int]]
     """Return the side and the channels of the maps, from those of the image down to those of 4 pixels."""
     sides = [side // 2**level for level in range((side // BASE).bit_length())]
     check_attention(attention, sides)
-    return [(reached, width * max(side, CONSTANT) // max(reached, CONSTANT)) for reached in sides]
+    return [(reached, min(width * side // reached, max(width, WIDEST))) for reached in sides]
 
 
 def _blocks(side: int, channels: int, attention: int | None) -> list[nn.Module]:

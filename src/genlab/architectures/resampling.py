@@ -26,7 +26,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """(B, C, H, W) to (B, C, 2H, 2W) by bilinear interpolation, which is `Halve` transposed, times 4, except at edges."""
+    """(B, C, H, W) to (B, C, 2H, 2W) by bilinear interpolation: `Halve` transposed, times 4, except at edges."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the maps at twice their side."""

@@ -84,9 +84,9 @@ class Player:
         """Update the weights; return the mean signals of the parts and the norm of the gradient before clipping.
 
         In this order: gradients and loss are averaged over the processes and checked to be finite; gradients are
-        clipped; the optimizer updates the weights, between the hooks, which get `step`, the number of this update,
-        counted from 0. With finite gradients, weights overflow only at extreme learning rates, so they are checked less
-        often (`require_finite`).
+        clipped; the optimizer updates the weights. Hooks before and after that run with `step`, the number of this
+        update, counted from 0. With finite gradients, weights overflow only at extreme learning rates, so they are
+        checked less often (`require_finite`).
 
         Raises:
             NonFiniteError: the loss or a gradient is NaN or infinite; no weight has changed.

@@ -40,7 +40,7 @@ def cosine_decay(steps: int) -> Schedule:
 
 
 def cosine_between(first: float, last: float, steps: int) -> Schedule:
-    """Return last + (first − last)·½ (1 + cos(π t/steps)): from `first` to `last` over `steps` steps, then `last`."""
+    """Return last + (first − last)·½ (1 + cos(π t/steps)): from `first` to `last` over `steps` steps."""
     falling = cosine_decay(steps)
     return lambda step: last + (first - last) * falling(step) if step < steps else last
 

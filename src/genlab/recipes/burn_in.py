@@ -1,9 +1,9 @@
 """The burn-in of a GAN: what begins elsewhere and moves to its value along a cosine over the first steps.
 
-At first the data and the generated images hardly overlap, and both networks change quickly. Stronger penalties keep
-the discriminator smooth, high learning rates with a short memory of squared gradients follow the change, and the
-average follows the weights. Each function takes the number of steps, of which 0 is no burn-in. The beginnings are
-the same in all five configurations of the authors.
+At first the data and the generated images hardly overlap, and both networks change quickly. Stronger penalties
+keep the discriminator smooth, high learning rates and a short memory of squared gradients follow the change, and
+the average follows the weights. Each function takes the number of steps, 0 for no burn-in. All five configurations
+of the authors begin alike.
 
 References:
     Huang et al., 2024. The GAN is dead; long live the GAN! A Modern GAN Baseline, appendix. arXiv:2501.05441.

@@ -66,8 +66,8 @@ class GANRecipe(LatentRecipe):
     )
     burn_in: int = option(
         0,
-        "first steps, over which learning rates fall from 4 times and --r1 and --r2 from 10 times their values, β₂ "
-        "moves from 0.9 to its value, and --ema and --diff-augment set in; none by default",
+        "first steps, over which learning rates fall from 4 times and --r1 and --r2 from 10 times their values, "
+        "β₂ moves from 0.9 to its value, and --ema and --diff-augment set in; none by default",
         least=0,
     )
     feature_matching: bool = option(
@@ -275,8 +275,7 @@ class GANRecipe(LatentRecipe):
             "constant, and each undoes the other. Leave one out, or set --spectral-norm generator.",
         )
         yield (
-            self.gradient_penalty > 0
-            and (self.discriminator_norm or self._usual_norm()) == "batch",
+            self.gradient_penalty > 0 and (self.discriminator_norm or self._usual_norm()) == "batch",
             "--gradient-penalty needs the gradient for each image alone, but --discriminator-norm batch makes the "
             "images of a batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
         )
