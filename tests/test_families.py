@@ -73,7 +73,12 @@ DRAWS_NOTHING = (
     "restoration",
     "adversarial-restoration",
 )  # families; a pool of images is empty at first
-DIFFERENCES = ("wasserstein", "hinge", "relativistic-average")  # losses in which a constant of the scores cancels
+DIFFERENCES = (
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic-average",
+)  # losses in which a constant of the scores cancels
 LAST_BIASES = ("discriminator.head.bias", "discriminator.score.bias")
 every_preset = pytest.mark.parametrize("preset", PRESETS)
 LEARNERS = fast.presets(  # one for each mechanism

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures import ARCHITECTURES, compose, dcgan, resnet
+from genlab.architectures import ARCHITECTURES, compose, dcgan, r3gan, resnet
 from genlab.architectures.compose import DecoderLabelsName, DiscriminatorLabelsName, MinibatchName
 from genlab.architectures.conditional import JoinLabelToInput, JoinLabelToLatent
 from genlab.architectures.normalization import ConditionalBatchNorm2d, NormName
@@ -13,8 +13,15 @@ from genlab.core.contract import DiscriminatorOutput
 from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Points
 
-SIZES = {"mlp": (5, 32), "dcgan": dcgan.SIZES, "dcgan-upsample": dcgan.SIZES, "resnet": resnet.SIZES}
+SIZES = {
+    "mlp": (5, 32),
+    "dcgan": dcgan.SIZES,
+    "dcgan-upsample": dcgan.SIZES,
+    "resnet": resnet.SIZES,
+    "r3gan": r3gan.SIZES,
+}
 NORMS: tuple[NormName, ...] = ("batch", "layer", "instance", "none")
+LACKING = {("mlp", "instance"), *(("r3gan", norm) for norm in NORMS if norm != "none")}
 SMALL = Images(3, 16, 16)
 CLASSES = 4
 LABELS = torch.arange(8) % CLASSES
@@ -27,7 +34,7 @@ def test_every_architecture_builds_at_its_sizes_with_every_norm(name: str, size:
         images = torch.empty(2, *shape.shape)
         assert compose.decoder(name, 7, shape, 4)(torch.empty(2, 7)).shape == images.shape
         for norm in NORMS:
-            if (name, norm) != ("mlp", "instance"):
+            if (name, norm) not in LACKING:
                 assert compose.encoder(name, shape, 5, 4, norm=norm)(images).shape == (2, 5)
                 output = compose.discriminator(name, shape, 4, norm=norm)(images)
                 assert output.scores.shape == (2,)
@@ -63,7 +70,7 @@ def test_every_option_of_a_discriminator_goes_with_every_other(name: str) -> Non
 @pytest.mark.parametrize(("name", "norm"), [(n, m) for n in ARCHITECTURES for m in (*NORMS, None)])
 def test_a_bias_is_there_just_where_no_norm_follows(name: str, norm: NormName | None) -> None:
     """A bias right before a normalisation would be void."""
-    if (name, norm) == ("mlp", "instance"):
+    if (name, norm) in LACKING or name == "r3gan":  # which has biases before activations alone
         return
     with torch.device("meta"):
         parameters = dict(compose.discriminator(name, SMALL, 4, norm=norm).named_parameters())
@@ -94,10 +101,10 @@ def test_no_parameter_of_a_discriminator_is_without_effect(name: str, norm: Norm
         assert parameter.grad.abs().max() > 1e-9, key
 
 
-@pytest.mark.parametrize("name", ["mlp", "dcgan", "dcgan-upsample", "resnet"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("labels", ["concat", "batch-norm"])
 def test_the_label_decides_the_picture(name: str, labels: DecoderLabelsName) -> None:
-    if (name, labels) == ("mlp", "batch-norm"):
+    if name in ("mlp", "r3gan") and labels == "batch-norm":
         return
     torch.manual_seed(0)
     generator = compose.decoder(name, 7, SMALL, 4, labels=labels, classes=CLASSES)
@@ -114,7 +121,7 @@ def test_the_label_decides_the_picture(name: str, labels: DecoderLabelsName) -> 
         generator(latents)
 
 
-@pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet"])
+@pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet", "r3gan"])
 def test_an_encoder_sees_the_label_if_there_are_classes(name: str) -> None:
     torch.manual_seed(0)
     images, labelled = torch.randn(8, *SMALL.shape), {"label": LABELS}

@@ -3,7 +3,16 @@ import math
 
 import pytest
 
-from genlab.core.schedules import RATES, constant, cosine_decay, cyclical, late_linear_decay, linear_decay, warm_up
+from genlab.core.schedules import (
+    RATES,
+    constant,
+    cosine_between,
+    cosine_decay,
+    cyclical,
+    late_linear_decay,
+    linear_decay,
+    warm_up,
+)
 
 
 def test_rates_begin_at_one_and_end_where_they_should() -> None:
@@ -29,6 +38,16 @@ def test_late_linear_stays_at_one_for_the_first_half_then_falls_straight_to_zero
         [1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0, 0]
     )
     assert [late_linear_decay(5)(step) for step in range(6)] == pytest.approx([1, 1, 1, 0.8, 0.4, 0])
+
+
+@pytest.mark.parametrize(("first", "last"), [(4.0, 1.0), (0.9, 0.99), (0.0, 0.3)])
+def test_a_cosine_leads_from_one_value_to_another_and_stays(first: float, last: float) -> None:
+    value = cosine_between(first, last, 8)
+    assert [value(step) for step in (0, 4)] == pytest.approx([first, (first + last) / 2])
+    assert [value(step) for step in (8, 9, 1000)] == [last] * 3
+    assert value(2) + value(6) == pytest.approx(first + last)
+    assert abs(value(1) - first) < abs(value(4) - value(3)) / 3  # slow at the ends
+    assert cosine_between(first, last, 0)(0) == last
 
 
 def test_warm_up_rises_to_one_and_stays() -> None:

@@ -18,6 +18,8 @@ from genlab.objectives.adversarial import (
     non_saturating_generator,
     relativistic_average_discriminator,
     relativistic_average_generator,
+    relativistic_discriminator,
+    relativistic_generator,
     wasserstein_discriminator,
 )
 
@@ -204,6 +206,30 @@ def test_the_relativistic_generator_lowers_what_is_said_of_real_images() -> None
     real, fake = (scores.clone().requires_grad_() for scores in SCORES)
     (of_real,) = torch.autograd.grad(relativistic_average_generator(real, fake), real)
     assert (of_real > 0).all()
+
+
+def test_the_paired_loss_is_the_cross_entropy_of_telling_the_real_one_of_each_pair() -> None:
+    real, fake = (scores.clone().requires_grad_() for scores in SCORES)
+    probability = (real - fake).sigmoid()  # that the real one of a pair is the more real
+    torch.testing.assert_close(relativistic_discriminator(real, fake), -probability.log().mean())
+    torch.testing.assert_close(relativistic_generator(real, fake), -(1 - probability).log().mean())
+    assert relativistic_discriminator(real, real).item() == pytest.approx(math.log(2))
+
+
+def test_the_paired_loss_knows_differences_within_pairs_alone() -> None:
+    real, fake = SCORES
+    for loss in (relativistic_discriminator, relativistic_generator):
+        torch.testing.assert_close(loss(real + 7, fake + 7), loss(real, fake))
+        torch.testing.assert_close(loss(real[[2, 0, 1]], fake[[2, 0, 1]]), loss(real, fake))
+        assert not torch.isclose(loss(real[[2, 0, 1]], fake), loss(real, fake))
+
+
+def test_the_generator_of_pairs_wants_the_reverse() -> None:
+    real, fake = (scores.clone().requires_grad_() for scores in SCORES)
+    torch.testing.assert_close(relativistic_generator(real, fake), relativistic_discriminator(fake, real))
+    (raised,) = torch.autograd.grad(relativistic_generator(real, fake), fake)
+    (lowered,) = torch.autograd.grad(relativistic_discriminator(real, fake), fake)
+    torch.testing.assert_close(lowered - raised, torch.full_like(fake, 1 / 3))  # σ(−d)/n and −σ(d)/n
 
 
 def test_smoothed_labels_are_cross_entropy_against_the_targets() -> None:

@@ -30,6 +30,16 @@ def test_shapes_stay_and_gradients_pass(policy: tuple[str, ...], shape: tuple[in
     assert torch.autograd.gradcheck(lambda x: diff_augment(x, draws(9), policy), images, fast_mode=True)
 
 
+def test_a_share_of_the_images_is_augmented_and_the_others_stay() -> None:
+    images, policy = pictures(64, 8, 8), POLICIES["color-translation-cutout"]
+    all_of_them = diff_augment(images, draws(64), policy)
+    assert torch.equal(diff_augment(images, draws(64), policy, 0.0), images)
+    some = diff_augment(images, draws(64), policy, 0.5)
+    stayed = (some == images).flatten(1).all(1)
+    assert 20 < stayed.sum() < 44
+    assert torch.equal(some[~stayed], all_of_them[~stayed])
+
+
 @every_policy
 def test_each_image_depends_on_itself_alone_and_is_changed_in_its_own_way(policy: tuple[str, ...]) -> None:
     images = pictures(1, 16, 16).expand(8, 3, 16, 16).clone()

@@ -54,6 +54,14 @@ def test_other_steps_under_a_schedule_are_asked_about_with_both_answers(tmp_path
             genlab.resume(run, quiet=True, **wrong)
 
 
+def test_a_burn_in_that_fewer_steps_cut_short_is_asked_about_and_a_whole_one_is_not(tmp_path: Path) -> None:
+    cut, whole = (genlab.train("gan", steps=4, burn_in=steps, root=tmp_path, **TINY) for steps in (8, 2))
+    with pytest.raises(UsageError, match=r"jump at step 4 \(--burn-in from 1 to 0\.5\)"):
+        genlab.resume(cut, steps=8, quiet=True)
+    for run, answer in ((cut, {"stretch_schedule": True}), (whole, {})):
+        assert genlab.resume(run, steps=8, quiet=True, **answer).step == 8
+
+
 def test_a_kept_schedule_gives_the_bits_of_the_course_as_planned(tmp_path: Path) -> None:
     """Within the planned steps, and beyond them at the last value."""
     cut = genlab.train("gan", steps=2, schedule_steps=4, root=tmp_path, **TINY, **EASED)

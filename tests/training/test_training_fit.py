@@ -359,6 +359,18 @@ def test_the_average_is_the_one_by_hand() -> None:
     assert not average.model.training
 
 
+def test_the_half_life_of_the_average_follows_its_factor() -> None:
+    source = nn.Linear(1, 1, bias=False)
+    average = Average(source, 0.99, lambda step: {16: 0.0, 24: 0.1, 32: 1.0}[step])
+    kept = {16: 0.0, 24: min(0.99**10, 25 / 34) ** 8, 32: min(0.99, 33 / 42) ** 8}  # a tenth of the half-life: d¹⁰
+    for step, decay in kept.items():
+        before = average.model.weight.item()
+        with torch.no_grad():
+            source.weight.fill_(step)
+        average.update(step)
+        assert average.model.weight.item() == pytest.approx(decay * before + (1 - decay) * step)
+
+
 def test_the_average_keeps_no_hand_on_the_weights_that_are_trained() -> None:
     source = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     before = {name: tensor.clone() for name, tensor in source.state_dict().items()}

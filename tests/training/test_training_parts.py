@@ -25,6 +25,10 @@ PAIRS = {"data": "paired-digits", "discriminator": "patch-16"}
             "sngan",
             {"discriminator_steps": 2, "spectral_norm": "both", "lr_schedule": "constant"},
         ),  # singular vectors
+        (
+            "dcgan",
+            {"burn_in": 6, "r1": 1.0, "r2": 1.0, "diff_augment": "translation", "schedule_steps": 7},
+        ),  # stopped within it
         ("acgan", {"flip_labels": 0.2}),  # dropout, flips
         ("unrolled-gan", {"unrolled_steps": 2, "r1": 1.0, "penalty_every": 3}),  # Adam's moments, ahead
         ("denoising-autoencoder", {"sparsity": "kl"}),

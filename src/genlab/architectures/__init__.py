@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import dcgan, mlp, resnet
+from genlab.architectures import dcgan, mlp, r3gan, resnet
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -16,6 +16,7 @@ ARCHITECTURES: Table[Architecture] = Table(
             partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"
         ),
         "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
+        "r3gan": Architecture(r3gan.decoder, r3gan.features, r3gan.initialise, "none"),
     },
     own_architecture,
 )

@@ -117,7 +117,7 @@ def pictures(case: Case) -> Split:
 def ours(recipe: Recipe, data: Split, where: torch.device, dtype: torch.dtype, seed: int = 0) -> Iterator[Driven]:
     """Yield a training by `fit`, in a temporary run folder."""
     training = build(recipe, data.spec, Randomness(seed, device=where), dtype=dtype)
-    average = Average(training.model, recipe.ema) if recipe.ema else None
+    average = Average(training.model, recipe.ema, recipe.half_life()) if recipe.ema else None
     progress, never = Progress(), 10**9
     with (
         tempfile.TemporaryDirectory() as place,

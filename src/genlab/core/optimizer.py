@@ -36,6 +36,12 @@ def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], factor: floa
             group["lr"] = factor * optimizer.defaults["lr"]
 
 
+def set_beta2(optimizer: torch.optim.Optimizer, beta2: float) -> None:
+    """Set β₂ of Adam, the decay of the mean squared gradient, which is 0.99 with a memory of 100 updates."""
+    for group in optimizer.param_groups:
+        group["betas"] = (group["betas"][0], beta2)
+
+
 def _named(network: nn.Module, player: str) -> list[tuple[str, nn.Parameter]]:
     return [(f"{player}.{name}", parameter) for name, parameter in network.named_parameters()]
 

@@ -16,8 +16,8 @@ from genlab.core.optimizer import require_finite_step
 WeightRegularizer: TypeAlias = Callable[[torch.optim.Optimizer], Tensor]
 """A penalty on the weights of an optimizer, added to the losses."""
 
-AfterStep: TypeAlias = Callable[[torch.optim.Optimizer, int], None]
-"""A hook that runs after an update, called with the optimizer and the number of the update, counted from 0."""
+Hook: TypeAlias = Callable[[torch.optim.Optimizer, int], None]
+"""Runs before or after an update, called with the optimizer and the number of the update, counted from 0."""
 
 
 @dataclass(eq=False)
@@ -39,6 +39,7 @@ class Player:
         turns: updates per step of the algorithm.
         clip_norm: the largest norm of the gradient; a larger one is scaled down to it.
         weight_regularizer: added to the losses, as `<name>_weight_regularizer`.
+        before_step: hooks that run before the optimizer updates the weights.
         after_step: hooks that run after each update.
     """
 
@@ -49,7 +50,8 @@ class Player:
     turns: int = 1
     clip_norm: float | None = None
     weight_regularizer: WeightRegularizer | None = None
-    after_step: Sequence[AfterStep] = ()
+    before_step: Sequence[Hook] = ()
+    after_step: Sequence[Hook] = ()
     _parts: int = field(init=False, repr=False)
     _loss: Tensor = field(init=False, repr=False)
     _signals: list[Signals] = field(init=False, repr=False)
@@ -82,9 +84,9 @@ class Player:
         """Update the weights; return the mean signals of the parts and the norm of the gradient before clipping.
 
         In this order: gradients and loss are averaged over the processes and checked to be finite; gradients are
-        clipped; the optimizer updates the weights; the hooks run with `step`, the number of this update, counted
-        from 0. With finite gradients, weights overflow only at extreme learning rates, so they are checked less
-        often (`require_finite`).
+        clipped; the optimizer updates the weights. Hooks before and after that run with `step`, the number of this
+        update, counted from 0. With finite gradients, weights overflow only at extreme learning rates, so they are
+        checked less often (`require_finite`).
 
         Raises:
             NonFiniteError: the loss or a gradient is NaN or infinite; no weight has changed.
@@ -96,6 +98,8 @@ class Player:
         require_finite_step(self.name, self.optimizer, loss, norm)
         if self.clip_norm is not None:
             clip_grads_with_norm_(parameters, self.clip_norm, norm)
+        for hook in self.before_step:
+            hook(self.optimizer, step)
         self.optimizer.step()
         for hook in self.after_step:
             hook(self.optimizer, step)

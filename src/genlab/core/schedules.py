@@ -39,6 +39,12 @@ def cosine_decay(steps: int) -> Schedule:
     return lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
+def cosine_between(first: float, last: float, steps: int) -> Schedule:
+    """Return last + (first − last)·½ (1 + cos(π t/steps)): from `first` to `last` over `steps` steps."""
+    falling = cosine_decay(steps)
+    return lambda step: last + (first - last) * falling(step) if step < steps else last
+
+
 def warm_up(steps: int) -> Schedule:
     """Return t/steps: from 0 to 1 over `steps` steps, then 1.
 

@@ -23,6 +23,7 @@ from genlab.core.contract import DiscriminatorOutput, Signals
 from genlab.core.distributed import all_reduce_mean
 from genlab.core.modality import DataSpec
 from genlab.core.random import Draws, Randomness, normal
+from genlab.core.schedules import Schedule, constant
 from genlab.families.two_players import TwoPlayerTraining
 
 DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOutput]
@@ -103,6 +104,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
         augment: applied to all inputs of the discriminator, real and generated (noise, augmentation).
         flip_labels: swaps some outputs of real and generated images in the discriminator's loss.
         penalties: added to the discriminator's loss, by name.
+        penalty_factors: by which penalties are multiplied, by name, as functions of the step.
         penalty_every: n: penalties are added in every n-th update of the discriminator, with n times their weight.
         unroll: if given, the generator learns against the discriminator after some further updates, each with all
             penalties.
@@ -116,6 +118,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
     augment: Augment = _unchanged
     flip_labels: FlipLabels | None = None
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
+    penalty_factors: Mapping[str, Schedule] = field(default_factory=dict)
     penalty_every: int = 1
     unroll: Unroll | None = None
     feature_matching: bool = False
@@ -144,7 +147,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     real_out, fake_out = self.discriminate(real, fake, given)
                     losses = self.discriminator_losses(real_out, fake_out, given, draws)
                     if update % self.penalty_every == 0:
-                        penalties = self.gradient_penalties(d.network, real, fake, given, draws)
+                        penalties = self.gradient_penalties(d.network, real, fake, given, step, draws)
                         losses |= {name: self.penalty_every * penalty for name, penalty in penalties.items()}
                     d.backward(losses, self.statistics(real_out, fake_out, given))
                 signals = d.update(update)
@@ -158,7 +161,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     fake = self.generate(part, randomness, *stream) if shared is None else shared
                     fake = self.augment(fake, step, draws)
                     real = self.augment(part.x, step, draws) if self.generator_needs_real else None
-                    opponent = self.opponent(real, fake, given, draws)
+                    opponent = self.opponent(real, fake, given, step, draws)
                     g.backward(self.generator_losses(opponent, real, fake, given))
                 signals |= g.update(step * g.turns + turn)
         return signals
@@ -202,32 +205,44 @@ class GANTraining(TwoPlayerTraining[GAN]):
         return losses
 
     def gradient_penalties(
-        self, discriminator: DiscriminatorFunction, real: Tensor, fake: Tensor, given: Condition, draws: Draws
+        self,
+        discriminator: DiscriminatorFunction,
+        real: Tensor,
+        fake: Tensor,
+        given: Condition,
+        step: int,
+        draws: Draws,
     ) -> dict[str, Tensor]:
         """Return the gradient penalties of a discriminator, by name."""
         score = partial(_scores, discriminator, given)
-        return {name: penalty(score, real, fake, draws) for name, penalty in self.penalties.items()}
+        return {
+            name: self.penalty_factors.get(name, constant())(step) * penalty(score, real, fake, draws)
+            for name, penalty in self.penalties.items()
+        }
 
-    def opponent(self, real: Tensor | None, fake: Tensor, given: Condition, draws: Draws) -> DiscriminatorFunction:
+    def opponent(
+        self, real: Tensor | None, fake: Tensor, given: Condition, step: int, draws: Draws
+    ) -> DiscriminatorFunction:
         """Return the discriminator that the generator learns against: the current or the unrolled one."""
         d = self.discriminator
         if self.unroll is None:
             return d.network
         assert real is not None
-        return self.unroll(d.network, d.optimizer, partial(self.unrolled_loss, real, fake, given, draws))
+        return self.unroll(d.network, d.optimizer, partial(self.unrolled_loss, real, fake, given, step, draws))
 
     def unrolled_loss(
         self,
         real: Tensor,
         fake: Tensor,
         given: Condition,
+        step: int,
         draws: Draws,
         discriminator: DiscriminatorFunction,
     ) -> Tensor:
         """Return the discriminator's loss in its unrolled updates: all terms except the weight regularizer."""
         losses = self.discriminator_losses(
             discriminator(real, given), discriminator(fake, given), given, draws
-        ) | self.gradient_penalties(discriminator, real, fake, given, draws)
+        ) | self.gradient_penalties(discriminator, real, fake, given, step, draws)
         return torch.stack(list(losses.values())).sum()
 
     def generator_losses(

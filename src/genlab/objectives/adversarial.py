@@ -214,6 +214,34 @@ def relativistic_average_generator(real: Tensor, fake: Tensor) -> Tensor:
     return _cross_entropy(real, 0.0) + _cross_entropy(fake, 1.0)
 
 
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[log(1 + exp(−(C(xᵢ) − C(G(zᵢ)))))] in nats, where C is the output and i runs over the pairs of a batch.
+
+    sigmoid(C(xᵢ) − C(G(zᵢ))) is the probability that the real image of a pair is the more real one. A constant
+    that is added to all outputs changes nothing. Each generated image is compared with real ones, so that the
+    discriminator cannot separate them all by one threshold, which is where modes are lost. It converges with both
+    `r1` and `r2` beside it, and need not without.
+
+    Args:
+        real: outputs of real images, (n,).
+        fake: outputs of generated images, (n,).
+
+    References:
+        Jolicoeur-Martineau, 2018. The relativistic discriminator, section 4.1. arXiv:1807.00734.
+        Huang et al., 2024. The GAN is dead; long live the GAN! A Modern GAN Baseline, section 2. arXiv:2501.05441.
+    """
+    return softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[log(1 + exp(−(C(G(zᵢ)) − C(xᵢ))))] in nats: the generated image of each pair should be the more real one.
+
+    References:
+        Huang et al., 2024. The GAN is dead; long live the GAN! A Modern GAN Baseline, section 2. arXiv:2501.05441.
+    """
+    return softplus(real - fake).mean()
+
+
 def _relative(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Return the outputs of each kind minus the mean of the other, over all processes."""
     return real - all_reduce_mean(fake.mean()), fake - all_reduce_mean(real.mean())
@@ -282,6 +310,7 @@ ADVERSARIAL: Table[AdversarialLoss] = Table(
         "relativistic-average": AdversarialLoss(
             relativistic_average_discriminator, relativistic_average_generator, compares_real=True
         ),
+        "relativistic": AdversarialLoss(relativistic_discriminator, relativistic_generator, compares_real=True),
     },
     own_loss,
 )

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from genlab.core.errors import UsageError
+from genlab.recipes import burn_in
 from genlab.recipes.fields import chosen_parts, names_of, option
 from genlab.recipes.recipe import LatentRecipe
 
@@ -63,6 +64,12 @@ class GANRecipe(LatentRecipe):
     betas: tuple[float, float] = option(
         (0.5, 0.999), "β₁ and β₂ of Adam in both networks; lower β₁ if training oscillates", least=0, most=0.9999
     )
+    burn_in: int = option(
+        0,
+        "first steps, over which learning rates fall from 4 times and --r1 and --r2 from 10 times their values, "
+        "β₂ moves from 0.9 to its value, and --ema and --diff-augment set in; none by default",
+        least=0,
+    )
     feature_matching: bool = option(
         False, "train the generator to match the discriminator's mean features instead of its scores"
     )
@@ -101,7 +108,7 @@ class GANRecipe(LatentRecipe):
     # networks
     discriminator_norm: NormName | None = option(
         None,
-        "normalisation in the discriminator; by default none for mlp, batch for the others; layer with "
+        "normalisation in the discriminator; by default none for mlp and r3gan, batch for the others; layer with "
         "--gradient-penalty",
     )
     discriminator_dropout: float = option(
@@ -205,6 +212,7 @@ class GANRecipe(LatentRecipe):
             augment=self._augment(),
             flip_labels=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
             penalties=self._penalties(),
+            penalty_factors=dict.fromkeys(("r1_penalty", "r2_penalty"), burn_in.gamma(self.burning_in)),
             penalty_every=self.penalty_every,
             unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
             feature_matching=self.feature_matching,
@@ -267,11 +275,7 @@ class GANRecipe(LatentRecipe):
             "constant, and each undoes the other. Leave one out, or set --spectral-norm generator.",
         )
         yield (
-            self.gradient_penalty > 0
-            and (
-                self.discriminator_norm == "batch"
-                or (self.discriminator_norm is None and self.architecture != "mlp")
-            ),
+            self.gradient_penalty > 0 and (self.discriminator_norm or self._usual_norm()) == "batch",
             "--gradient-penalty needs the gradient for each image alone, but --discriminator-norm batch makes the "
             "images of a batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
         )
@@ -340,6 +344,11 @@ class GANRecipe(LatentRecipe):
         norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
         return not (norms or self.discriminator_dropout or self.minibatch != "none")
 
+    def _usual_norm(self) -> str:
+        from genlab.architectures import ARCHITECTURES
+
+        return self.part(ARCHITECTURES, self.architecture).norm
+
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL
 
@@ -353,7 +362,7 @@ class GANRecipe(LatentRecipe):
 
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
         """Return the player of a network: its optimizer, weight clipping and historical averaging."""
-        from genlab.core.optimizer import KEPT, adam, rmsprop
+        from genlab.core.optimizer import KEPT, adam, rmsprop, set_beta2
         from genlab.regularizers.weights import MEAN, clip_weights_, historical_distance, remember_
 
         network: nn.Module = getattr(model, name)
@@ -365,6 +374,9 @@ class GANRecipe(LatentRecipe):
             among=model,
             turns=getattr(self, f"{name}_steps"),
         )
+        if self.optimizer == "adam" and self.burn_in:
+            beta2 = burn_in.beta2(self.betas[1], self.burning_in)
+            player.before_step = [lambda optimizer, update: set_beta2(optimizer, beta2(update // player.turns))]
         limit, weight, own = self.weight_clip, self.historical_averaging, player.weight_regularizer
         if limit is not None and name == "discriminator":
             player.after_step = [lambda optimizer, step: clip_weights_(network, limit)]
@@ -384,11 +396,11 @@ class GANRecipe(LatentRecipe):
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
 
-        deviation = self._noise()
+        deviation, probability = self._noise(), burn_in.share(self.burning_in)
 
         def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
             if self.diff_augment != "none":
-                images = diff_augment(images, draws, POLICIES[self.diff_augment])
+                images = diff_augment(images, draws, POLICIES[self.diff_augment], probability(step))
             if self.instance_noise:
                 images = instance_noise(images, draws, deviation(step))
             return images
@@ -402,9 +414,25 @@ class GANRecipe(LatentRecipe):
         fading = linear_decay(self.schedule_length)
         return lambda step: self.instance_noise * fading(step)
 
+    @property
+    def burning_in(self) -> int:
+        """The steps of the burn-in: at most those over which schedules run."""
+        return min(self.burn_in, self.schedule_length)
+
+    def rate(self) -> Schedule:
+        """Return the factor on both learning rates, which is larger during the burn-in."""
+        scheduled, burning = super().rate(), burn_in.rate(self.burning_in)
+        return lambda step: burning(step) * scheduled(step)
+
+    def half_life(self) -> Schedule:
+        """Return the factor on the half-life of the averaged weights, which rises from 0 during the burn-in."""
+        return burn_in.share(self.burning_in)
+
     def schedules(self) -> dict[str, Schedule]:
-        """Return the schedules of the learning rate and the instance noise."""
-        return super().schedules() | ({"instance_noise": self._noise()} if self.instance_noise else {})
+        """Return the schedules of the learning rate and the instance noise, and how far the burn-in is."""
+        noise = {"instance_noise": self._noise()} if self.instance_noise else {}
+        burning = {"burn_in": burn_in.share(self.burning_in)} if self.burn_in else {}
+        return super().schedules() | noise | burning
 
     def _penalties(self) -> dict[str, Penalty]:
         from genlab.regularizers.gradient import PENALTIES, weighted

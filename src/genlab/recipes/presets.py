@@ -111,6 +111,21 @@ GANS: Mapping[str, Recipe] = {
     "relativistic-gan": GANRecipe(
         loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
     ),
+    "r3gan": GANRecipe(
+        architecture="r3gan",
+        width=384,
+        latent=64,
+        loss="relativistic",
+        r1=0.2,
+        r2=0.2,
+        generator_lr=5e-5,
+        discriminator_lr=5e-5,
+        betas=(0.0, 0.99),
+        batch_size=256,
+        burn_in=78_125,
+        ema=0.9996,
+        steps=200_000,
+    ),
     "unrolled-gan": GANRecipe(unrolled_steps=5, generator_lr=1e-4, discriminator_lr=1e-4, batch_size=128),
     "pacgan": GANRecipe(pack=2),
     "minibatch-gan": GANRecipe(minibatch="discrimination", batch_size=100),

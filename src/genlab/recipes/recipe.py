@@ -192,6 +192,12 @@ class Recipe(ABC):
 
         return self.part(RATES, self.lr_schedule)(self.schedule_length)
 
+    def half_life(self) -> Schedule:
+        """Return the factor on the half-life of the averaged weights as a function of the step."""
+        from genlab.core.schedules import constant
+
+        return constant()
+
     @property
     def schedule_length(self) -> int:
         """The steps over which schedules run."""

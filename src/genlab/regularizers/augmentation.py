@@ -18,11 +18,15 @@ FARTHEST = 1 / 8  # largest translation, as a fraction of the side
 LARGEST = 1 / 2  # side of the cut-out square, as a fraction of the side
 
 
-def diff_augment(images: Tensor, draws: Draws, policy: Sequence[str]) -> Tensor:
-    """Apply the augmentations in `policy`, names in `AUGMENTATIONS`, to images (B, C, H, W), one after another."""
+def diff_augment(images: Tensor, draws: Draws, policy: Sequence[str], probability: float = 1.0) -> Tensor:
+    """Apply the augmentations in `policy`, names in `AUGMENTATIONS`, to images (B, C, H, W), one after another.
+
+    Each image is augmented with this probability, else it stays as it is.
+    """
+    augmented = images
     for name in policy:
-        images = AUGMENTATIONS[name](images, draws)
-    return images
+        augmented = AUGMENTATIONS[name](augmented, draws)
+    return augmented if probability == 1 else augmented.where(draws.uniform(1, 1, 1) < probability, images)
 
 
 def _color(images: Tensor, draws: Draws) -> Tensor:

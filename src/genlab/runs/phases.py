@@ -76,7 +76,8 @@ def start(run: RunSetup, number: int, saved: Checkpoint | None) -> CurrentPhase:
     plan = replace(run.plan, recipe=phase.recipe)
     randomness = Randomness(plan.settings.seed, run.shard, run.device)
     training = build(phase.recipe, phase.spec, randomness, plan.dtype(run.device), number)
-    average = Average(training.model, phase.recipe.ema) if phase.recipe.ema else None
+    recipe = phase.recipe
+    average = Average(training.model, recipe.ema, recipe.half_life()) if recipe.ema else None
     carried = 0
     if saved and phase_at(run.phases, saved.state["step"]) == number:
         restore(saved, training, average)
