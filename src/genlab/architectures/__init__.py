@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import dcgan, mlp, resnet
+from genlab.architectures import dcgan, equalised, mlp, resnet, styles
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -16,6 +16,13 @@ ARCHITECTURES: Table[Architecture] = Table(
             partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"
         ),
         "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
+        "stylegan": Architecture(
+            partial(styles.decoder, architecture="stylegan"),
+            partial(styles.features, residual=False),
+            equalised.initialise,
+            "none",
+        ),
+        "stylegan2": Architecture(styles.decoder, styles.features, equalised.initialise, "none"),
     },
     own_architecture,
 )
