@@ -1,5 +1,7 @@
 """The networks of StyleGAN as a whole; `test_architectures_compose.py` has what all architectures share."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -49,7 +51,7 @@ def test_each_layer_has_an_influence_through_its_own_style_alone(architecture: s
     for first in range(7):
         mixed = torch.cat([one[:, :first], other[:, first:]], 1)
         images.append(synthesis(mixed))
-    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in zip(images, images[1:], strict=False))
+    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(images))
     torch.testing.assert_close(synthesis(one[:, 0]), synthesis(one[:, :1].expand(-1, 6, -1)))
 
 

@@ -27,21 +27,12 @@ class Scaled(nn.Module):
         return self.factor * weight
 
 
-def equalised(layer: Layer, *, rate: float = 1.0, bias: float = 0.0) -> Layer:
-    """Return `layer`, initialised and with an equalised learning rate.
-
-    Args:
-        layer: is changed in place.
-        rate: multiplies the learning rate of weight and bias. Both are stored 1/rate times as large.
-        bias: its initial value.
-    """
-    fan_in = layer.weight[0].numel()
-    nn.init.normal_(layer.weight, 0.0, 1 / rate)
-    register_parametrization(layer, "weight", Scaled(rate / fan_in**0.5))
+def equalised(layer: Layer, *, bias: float = 0.0) -> Layer:
+    """Return `layer`, changed in place: initialised, its bias to `bias`, and with an equalised learning rate."""
+    nn.init.normal_(layer.weight)
     if layer.bias is not None:
-        nn.init.constant_(layer.bias, bias / rate)
-        if rate != 1.0:
-            register_parametrization(layer, "bias", Scaled(rate))
+        nn.init.constant_(layer.bias, bias)
+    register_parametrization(layer, "weight", Scaled(layer.weight[0].numel() ** -0.5))
     return layer
 
 

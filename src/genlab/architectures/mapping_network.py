@@ -34,18 +34,17 @@ class Mapping(Conditional):
         latent: dimensions of the latent.
         size: of a style, and of all layers.
         layers: number of layers.
-        rate: multiplies their learning rate.
         classes: number of classes; 0 for no labels.
 
     References:
         Karras, Laine and Aila, 2019. A Style-Based Generator Architecture for GANs. arXiv:1812.04948.
     """
 
-    def __init__(self, latent: int, size: int, layers: int = 8, *, rate: float = 0.01, classes: int = 0) -> None:
+    def __init__(self, latent: int, size: int, layers: int = 8, *, classes: int = 0) -> None:
         super().__init__()
         self.labels = JoinLabelToLatent(classes) if classes else None
         sizes = [latent + (self.labels.size if self.labels else 0), *[size] * layers]
-        self.layers = nn.ModuleList(equalised(nn.Linear(*each), rate=rate) for each in pairwise(sizes))
+        self.layers = nn.ModuleList(equalised(nn.Linear(*each)) for each in pairwise(sizes))
 
     def forward(self, given: Tensor, condition: Condition = NONE) -> Tensor:
         """Return the styles of latents."""

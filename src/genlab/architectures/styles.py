@@ -49,7 +49,6 @@ def generator(
     width: int,
     *,
     layers: int = 8,
-    rate: float = 0.01,
     classes: int = 0,
     noisy: bool = True,
     attention: int | None = None,
@@ -62,7 +61,6 @@ def generator(
         modality: of the output.
         width: channels of the maps at the side of the image.
         layers: of the mapping network.
-        rate: multiplies the learning rate of the mapping network.
         classes: number of classes, whose vectors the mapping network gets; 0 for no labels.
         noisy: whether the layers of the synthesis network take noise.
         attention: side of the maps that get self-attention.
@@ -72,7 +70,7 @@ def generator(
     """
     widths = dict(reversed(_widths(modality, width, architecture).items()))
     check_attention(attention, widths)
-    mapping = Mapping(latent, latent, layers, rate=rate, classes=classes)
+    mapping = Mapping(latent, latent, layers, classes=classes)
     synthesis = STYLES[architecture](modality.shape[0], widths, latent, noisy=noisy, attention=attention)
     return StyleGenerator(mapping, synthesis)
 

@@ -148,14 +148,13 @@ class ModulatedSynthesis(Synthesis):
 
     def picture(self, styles: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         """Return the pre-activations of images; the RGB layer of a side has the style of the layer after it."""
-        maps, number, picture = self.started(styles), 0, None
+        maps, number, picture = self.started(styles), 0, torch.zeros(())
         for side, layers in self.blocks.items():
             for layer in layers.children():
                 maps = layer(maps, styles[:, number], noise[number])
                 number += 1
             maps = self.attended(maps, side)
             picture = self.rgb[side](maps, styles[:, number], picture)
-        assert picture is not None
         return picture
 
 
@@ -203,10 +202,10 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
         self.doubled = Doubled(channels) if grows else None
 
-    def forward(self, maps: Tensor, style: Tensor, before: Tensor | None) -> Tensor:
+    def forward(self, maps: Tensor, style: Tensor, before: Tensor) -> Tensor:
         """Return the image (B, channels, H, W)."""
         picture: Tensor = self.convolution(maps, style) + self.bias.to(maps.dtype)
-        return picture if self.doubled is None or before is None else picture + self.doubled(before)
+        return picture if self.doubled is None else picture + self.doubled(before)
 
 
 def _noisy(maps: Tensor, strength: Tensor | None, noise: Tensor | None) -> Tensor:

@@ -368,10 +368,13 @@ class GANRecipe(LatentRecipe):
 
         network: nn.Module = getattr(model, name)
         lr: float = getattr(self, f"{name}_lr")
+        rates = self._rates(name)
         player = self.player(
             name,
             network,
-            adam(network, name, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, name, lr),
+            adam(network, name, lr, self.betas, rates)
+            if self.optimizer == "adam"
+            else rmsprop(network, name, lr, rates),
             among=model,
             turns=getattr(self, f"{name}_steps"),
         )
@@ -388,6 +391,10 @@ class GANRecipe(LatentRecipe):
             player.after_step = [*player.after_step, remember_]
             player.optimizer.defaults[KEPT] = (MEAN,)
         return player
+
+    def _rates(self, name: str) -> Mapping[str, float]:
+        """Return factors on the learning rate of parts of a network, by the beginnings of parameters' names."""
+        return {}
 
     def _augment(self) -> Augment:
         """Return the function that augments the discriminator's inputs and then adds instance noise."""

@@ -106,6 +106,9 @@ class StyleGANRecipe(GANRecipe):
         said = f"γ = 0.0002 · {shape[1]}·{shape[2]} pixels / {self.batch_size} images = {self._gamma(shape):.3g}"
         return {"r1": f"{said}. If samples stay poor, try a tenth and ten times as much: --r1"}
 
+    def _rates(self, name: str) -> Mapping[str, float]:
+        return {"mapping.": self.mapping_lr} if name == "generator" else {}
+
     def _gamma(self, shape: tuple[int, ...]) -> float:
         """Return γ by the rule of Karras et al., 2020 (arXiv:2006.06676), section 4 of their code's options."""
         return GAMMA * prod(shape[1:]) / self.batch_size
@@ -120,7 +123,6 @@ class StyleGANRecipe(GANRecipe):
             used.target,
             self.width,
             layers=self.mapping_layers,
-            rate=self.mapping_lr,
             classes=used.classes if self.generator_labels == "concat" else 0,
             attention=self.attention,
         )
