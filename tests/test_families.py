@@ -26,6 +26,7 @@ from genlab.core.contract import (
     DrawsDenoised,
     Encodes,
     HasPrior,
+    HasStyles,
     Inpaints,
     Reconstructs,
     Repaints,
@@ -335,6 +336,18 @@ def _decodes(model: nn.Module, batch: Batch, modality: Modality) -> None:
         assert torch.equal(model.decode(draw), model.sample(3, generator=torch.Generator().manual_seed(7)))
 
 
+def _has_styles(model: nn.Module, batch: Batch, modality: Modality) -> None:
+    assert isinstance(model, HasStyles)
+    assert isinstance(model, Decodes)
+    latents = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(0))
+    styles = model.styles(latents)
+    assert styles.shape[:2] == (4, model.style_layers)
+    assert torch.equal(model.synthesize(styles), model.decode(latents))
+    whole, model.truncation = model.truncation, 0.0
+    assert torch.equal(model.styles(latents), model.styles(latents.flip(0))), "without spread there is one image"
+    model.truncation = whole
+
+
 def _reconstructs(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert isinstance(model, Reconstructs)
     is_image(model.reconstruct(batch.x), len(batch), modality)
@@ -476,6 +489,7 @@ TRIALS: Mapping[str, Callable[[nn.Module, Batch, Modality], None]] = {
     "sample": _samples,
     "encode": _encodes,
     "decode": _decodes,
+    "draw from styles": _has_styles,
     "reconstruct": _reconstructs,
     "draw from the posterior": _resamples,
     "corrupt": _corrupts,

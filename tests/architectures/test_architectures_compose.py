@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genlab.architectures import ARCHITECTURES, compose, dcgan, r3gan, resnet
+from genlab.architectures import ARCHITECTURES, compose, dcgan, r3gan, resnet, styles
 from genlab.architectures.compose import DecoderLabelsName, DiscriminatorLabelsName, MinibatchName
 from genlab.architectures.conditional import JoinLabelToInput, JoinLabelToLatent
 from genlab.architectures.normalization import ConditionalBatchNorm2d, NormName
@@ -19,7 +19,10 @@ SIZES = {
     "dcgan-upsample": dcgan.SIZES,
     "resnet": resnet.SIZES,
     "r3gan": r3gan.SIZES,
+    "stylegan": styles.SIZES,
+    "stylegan2": styles.SIZES,
 }
+EQUALISED = ".parametrizations.weight.original"  # the name of a weight with an equalised learning rate
 NORMS: tuple[NormName, ...] = ("batch", "layer", "instance", "none")
 LACKING = {("mlp", "instance"), *(("r3gan", norm) for norm in NORMS if norm != "none")}
 SMALL = Images(3, 16, 16)
@@ -78,7 +81,8 @@ def test_a_bias_is_there_just_where_no_norm_follows(name: str, norm: NormName | 
     if norm is None:
         assert parameters.keys() == own.keys()
         return
-    layers = {key.removesuffix(".weight") for key, value in parameters.items() if value.ndim > 1}
+    weights = {key for key, value in parameters.items() if value.ndim > 1 and "shortcut" not in key}
+    layers = {key.removesuffix(".weight").removesuffix(EQUALISED) for key in weights}
     unbiased = {layer for layer in layers if f"{layer}.bias" not in parameters}
     if norm == "none":
         assert not unbiased
@@ -88,7 +92,7 @@ def test_a_bias_is_there_just_where_no_norm_follows(name: str, norm: NormName | 
         assert "features.0" not in unbiased or name == "mlp"  # no norm at the image
 
 
-@pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet"])
+@pytest.mark.parametrize("name", ["mlp", "dcgan", "resnet", "stylegan2"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_no_parameter_of_a_discriminator_is_without_effect(name: str, norm: NormName) -> None:
     if (name, norm) == ("mlp", "instance"):

@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from genlab.architectures import compose, r3gan
 from genlab.architectures.r3gan import Block
-from genlab.architectures.resampling import Double, Halve
 from genlab.core.errors import UsageError
 from genlab.core.modality import Images, Points
 
@@ -63,7 +62,7 @@ def test_each_block_begins_as_the_identity_so_that_the_first_pictures_are_the_ba
         given = torch.randn(2, block.expand.in_channels, 4, 4)
         assert torch.equal(block(given), given)
     rest = nn.Sequential(*(layer for layer in generator if not isinstance(layer, Block)))
-    assert sum(isinstance(layer, Double) for layer in rest) == 2
+    assert sum(isinstance(layer, nn.Upsample) for layer in rest) == 2
     latents = torch.randn(3, 5)
     torch.testing.assert_close(generator(latents), rest(latents))
 
@@ -96,18 +95,6 @@ def test_every_weight_has_an_effect_once_the_blocks_have_begun() -> None:
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 1e-9, name
-
-
-def test_maps_are_halved_by_their_neighbours_too_and_doubled_by_the_transpose() -> None:
-    torch.manual_seed(0)
-    large, small = torch.randn(2, 3, 12, 12), torch.randn(2, 3, 6, 6)
-    corner = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-    expected = (large[:, :, 1:5, 3:7] * torch.outer(corner, corner)).sum((2, 3))
-    torch.testing.assert_close(Halve()(large)[:, :, 1, 2], expected)
-    inner = small.clone()
-    for dim in (2, 3):
-        inner.index_fill_(dim, torch.tensor([0, 5]), 0.0)  # at the edges interpolation repeats the maps
-    torch.testing.assert_close((Halve()(large) * inner).sum(), (large * Double()(inner)).sum() / 4)
 
 
 def test_what_the_networks_do_not_have_is_refused() -> None:

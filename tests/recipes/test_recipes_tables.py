@@ -7,6 +7,7 @@ import pytest
 from genlab.architectures import ARCHITECTURES
 from genlab.architectures.denoiser import DENOISERS
 from genlab.architectures.flow import FLOWS
+from genlab.architectures.styles import STYLES
 from genlab.core.schedules import RATES
 from genlab.families.samplers import SAMPLERS
 from genlab.objectives.adversarial import ADVERSARIAL
@@ -21,6 +22,7 @@ from genlab.recipes.gan import AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
+from genlab.recipes.style_gan import StyleArchitectureName
 from genlab.recipes.summaries import SUMMARIES
 from genlab.regularizers.augmentation import POLICIES
 from genlab.regularizers.corruption import CORRUPTIONS
@@ -36,6 +38,7 @@ from genlab.regularizers.corruption import CORRUPTIONS
         (AugmentName, {"none": (), **POLICIES}),
         (CorruptionName, {"none": None, **CORRUPTIONS}),
         (SparsityName, {"none": None, **SPARSITY}),
+        (StyleArchitectureName, STYLES),
         (FlowName, FLOWS),
         (DenoiserName, DENOISERS),
         (ScheduleName, SCHEDULES),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from genlab.applications.capability import need
 from genlab.applications.project import Codes, Projecting, codes_of
 from genlab.core.condition import NONE, condition_rows, fill
-from genlab.core.contract import Decodes, HasPrior, Samples
+from genlab.core.contract import Decodes, HasPrior, HasStyles, Samples
 from genlab.core.errors import GenlabError
 from genlab.core.latents import arc, lerp
 from genlab.core.random import generator
@@ -46,8 +46,9 @@ def ends_of(
 def interpolate(model: nn.Module, ends: Codes, frames: int) -> Tensor:
     """Return the images along the path through `ends`, with `frames` in each segment.
 
-    Interpolation is spherical for models with a prior, with lengths that change evenly (`arc`), else linear. Each
-    end is decoded under its own condition; between ends with different ones, the condition changes half-way.
+    Interpolation is linear between the styles of models that have them. It is spherical for other models with a
+    prior, with lengths that change evenly (`arc`), else linear; each end is decoded under its own condition, and
+    between ends with different ones the condition changes half-way.
 
     Args:
         model: decodes.
@@ -62,6 +63,8 @@ def interpolate(model: nn.Module, ends: Codes, frames: int) -> Tensor:
     """
     decode: Callable[..., Tensor] = need(model, Decodes, "interpolation").decode
     weights = torch.linspace(0, 1, frames, device=ends.latents.device)
+    if isinstance(model, HasStyles):
+        return _between_styles(model, model.styles(ends.latents, ends.condition), weights)
     between = arc if isinstance(model, HasPrior) else lerp
     images = []
     for segment, (start, end) in enumerate(pairwise(ends.latents)):
@@ -70,3 +73,9 @@ def interpolate(model: nn.Module, ends: Codes, frames: int) -> Tensor:
         condition = condition_rows(ends.condition, segment + (weights >= MIDDLE).long())
         images.append(decode(latents, condition))
     return torch.stack(images)
+
+
+def _between_styles(model: HasStyles, styles: Tensor, weights: Tensor) -> Tensor:
+    """Return the images (segments, frames, C, H, W) on straight lines between styles (ends, layers, style)."""
+    paths = (lerp(start.flatten(), end.flatten(), weights) for start, end in pairwise(styles))
+    return torch.stack([model.synthesize(path.view(-1, *styles.shape[1:])) for path in paths])

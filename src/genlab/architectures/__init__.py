@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import dcgan, mlp, r3gan, resnet
+from genlab.architectures import dcgan, equalised, mlp, r3gan, resnet, styles
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -17,6 +17,13 @@ ARCHITECTURES: Table[Architecture] = Table(
         ),
         "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
         "r3gan": Architecture(r3gan.decoder, r3gan.features, r3gan.initialise, "none"),
+        "stylegan": Architecture(
+            partial(styles.decoder, architecture="stylegan"),
+            partial(styles.features, residual=False),
+            equalised.initialise,
+            "none",
+        ),
+        "stylegan2": Architecture(styles.decoder, styles.features, equalised.initialise, "none"),
     },
     own_architecture,
 )

@@ -59,7 +59,7 @@ class _Distances(Function):
 
 
 class MinibatchStddev(nn.Module):
-    """Appends one feature: the standard deviation over the global batch, averaged over all features.
+    """Appends one feature or channel: the standard deviation over the global batch, averaged over all others.
 
     References:
         Karras et al., 2018. Progressive Growing of GANs. arXiv:1710.10196.
@@ -70,7 +70,8 @@ class MinibatchStddev(nn.Module):
         self.size = features + 1
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (B, features + 1) of (B, features)."""
-        variance = all_reduce_mean((features - all_reduce_mean(features.mean(0))).square().mean(0))
+        """Return (B, features + 1, …) of (B, features, …)."""
+        exact = features.to(torch.promote_types(features.dtype, torch.float32))
+        variance = all_reduce_mean((exact - all_reduce_mean(exact.mean(0))).square().mean(0))
         spread = torch.sqrt(variance + 1e-8).mean()  # the square root has no gradient at 0
-        return torch.cat((features, spread.expand(features.shape[0], 1)), dim=1)
+        return torch.cat((features, spread.to(features.dtype).expand_as(features[:, :1])), dim=1)

@@ -26,7 +26,7 @@ from genlab.architectures.dropout import Dropout
 from genlab.architectures.mixed import MixedSequential
 from genlab.architectures.normalization import NormName
 from genlab.architectures.parts import Features, MakeNorm, check_attention, side_of
-from genlab.architectures.resampling import Double, Halve
+from genlab.architectures.resampling import Halved
 from genlab.core.errors import UsageError
 from genlab.core.modality import Modality
 
@@ -61,7 +61,7 @@ def decoder(
     (_, first), (_, last) = maps[0], maps[-1]
     layers: list[nn.Module] = [_Basis(latent, first), *_blocks(*maps[0], attention)]
     for (_, inputs), (side, outputs) in pairwise(maps):
-        layers += [*_changing(inputs, outputs), Double(), *_blocks(side, outputs, attention)]
+        layers += [*_changing(inputs, outputs), nn.Upsample(scale_factor=2, mode="bilinear"), *_blocks(side, outputs, attention)]
     return MixedSequential(*layers, _linear(last, modality.shape[0]))
 
 
@@ -90,7 +90,7 @@ def features(
     (_, first), (_, last) = maps[0], maps[-1]
     layers: list[nn.Module] = [_linear(modality.shape[0], first), *_blocks(*maps[0], attention)]
     for (_, inputs), (side, outputs) in pairwise(maps):
-        layers += [Halve(), *_changing(inputs, outputs), *_blocks(side, outputs, attention)]
+        layers += [Halved(inputs), *_changing(inputs, outputs), *_blocks(side, outputs, attention)]
     layers += [nn.Conv2d(last, last, BASE, groups=last, bias=False), nn.Flatten()]
     if dropout:
         layers.append(Dropout(dropout))

@@ -176,6 +176,23 @@ class Decodes(Protocol):
 
 
 @runtime_checkable
+class HasStyles(Protocol):
+    """Draws an example from a style for each of its layers, coarse ones first; latents are mapped to styles."""
+
+    style_layers: int
+    truncation: float
+    """ψ: styles are moved towards their mean w̄, to w̄ + ψ (w − w̄)."""
+
+    def styles(self, latents: Tensor, condition: Condition = NONE) -> Tensor:
+        """Return the styles (B, style_layers, style) of latents (B, latent), after truncation."""
+        ...
+
+    def synthesize(self, styles: Tensor) -> Tensor:
+        """Return the examples (B, *shape) of styles (B, style_layers, style)."""
+        ...
+
+
+@runtime_checkable
 class Reconstructs(Protocol):
     """Reconstructs examples through a bottleneck."""
 
@@ -346,6 +363,7 @@ CAPABILITIES: Mapping[str, type] = {
     "sample": Samples,
     "encode": Encodes,
     "decode": Decodes,
+    "draw from styles": HasStyles,
     "reconstruct": Reconstructs,
     "draw from the posterior": Resamples,
     "corrupt": Corrupts,

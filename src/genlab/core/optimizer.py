@@ -1,6 +1,8 @@
 """Optimizers with named parameters, and checks that losses, gradients and weights are finite."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,32 +10,48 @@ from torch.nn.utils import get_total_norm
 
 from genlab.core.errors import NonFiniteError
 
+RATE = "rate"  # key of a group of parameters: the factor on its learning rate
 KEPT = "kept"  # key of `defaults`: names of what hooks keep in the state of every parameter
 
 
-def adam(network: nn.Module, player: str, lr: float, betas: tuple[float, float]) -> torch.optim.Adam:
-    """Return Adam for `network`; `player` is the name of the network in errors and checkpoints.
+def adam(
+    network: nn.Module,
+    player: str,
+    lr: float,
+    betas: tuple[float, float],
+    rates: Mapping[str, float] = MappingProxyType({}),
+) -> torch.optim.Adam:
+    """Return Adam for `network`.
+
+    Args:
+        network: the network.
+        player: its name in errors and checkpoints.
+        lr: learning rate.
+        betas: β₁ and β₂.
+        rates: factors on the learning rate of the parameters whose names begin so.
 
     References:
         Kingma and Ba, 2015. Adam: A Method for Stochastic Optimization. arXiv:1412.6980.
     """
-    return torch.optim.Adam(_named(network, player), lr=lr, betas=betas, fused=True)
+    return torch.optim.Adam(_named(network, player, lr, rates), lr=lr, betas=betas, fused=True)
 
 
-def rmsprop(network: nn.Module, player: str, lr: float) -> torch.optim.RMSprop:
-    """Return RMSProp for `network`, with decay 0.99; `player` as in `adam`.
+def rmsprop(
+    network: nn.Module, player: str, lr: float, rates: Mapping[str, float] = MappingProxyType({})
+) -> torch.optim.RMSprop:
+    """Return RMSProp for `network`, with decay 0.99; arguments as of `adam`.
 
     References:
         Tieleman and Hinton, 2012. Lecture 6.5, RMSProp. Coursera: Neural Networks for Machine Learning.
     """
-    return torch.optim.RMSprop(_named(network, player), lr=lr)
+    return torch.optim.RMSprop(_named(network, player, lr, rates), lr=lr)
 
 
 def set_learning_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Set each optimizer's learning rate to `factor` times its initial one."""
+    """Set the learning rates of each optimizer to `factor` times the initial ones."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = factor * optimizer.defaults["lr"]
+            group["lr"] = factor * group.get(RATE, 1.0) * optimizer.defaults["lr"]
 
 
 def set_beta2(optimizer: torch.optim.Optimizer, beta2: float) -> None:
@@ -42,8 +60,14 @@ def set_beta2(optimizer: torch.optim.Optimizer, beta2: float) -> None:
         group["betas"] = (group["betas"][0], beta2)
 
 
-def _named(network: nn.Module, player: str) -> list[tuple[str, nn.Parameter]]:
-    return [(f"{player}.{name}", parameter) for name, parameter in network.named_parameters()]
+def _named(network: nn.Module, player: str, lr: float, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Return the groups of parameters with their names: those without a factor, then those of each factor."""
+    groups: dict[str, list[tuple[str, nn.Parameter]]] = {start: [] for start in ("", *rates)}
+    for name, parameter in network.named_parameters():
+        start = next((start for start in rates if name.startswith(start)), "")
+        groups[start].append((f"{player}.{name}", parameter))
+    its = {"": 1.0, **rates}
+    return [{"params": named, "lr": its[start] * lr, RATE: its[start]} for start, named in groups.items() if named]
 
 
 def require_finite(optimizers: Iterable[torch.optim.Optimizer]) -> None:

@@ -84,12 +84,24 @@ TRAINING: Sequence[Signal] = (
     Signal(
         "validation_loss", LOSS, "lower", "Loss of held-out data, in the log of another program.", foreign=True
     ),
+    Signal(
+        "path_length_penalty",
+        PENALTY,
+        "lower",
+        "Weighted variance of how far images move with their styles, which is added to the generator's loss.",
+    ),
     Signal("{penalty}_penalty", PENALTY, "lower", "A gradient penalty that is added to the discriminator's loss."),
     Signal(
         "{player}_weight_regularizer",
         PENALTY,
         "lower",
         "Squared distance of the weights to their average over the past (historical averaging).",
+    ),
+    Signal(
+        "path_length",
+        Kind("path length", group="losses"),
+        "none",
+        "Running mean of how far an image moves with its style: good if it settles.",
     ),
     # Discriminators.
     Signal(

@@ -152,6 +152,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     d.backward(losses, self.statistics(real_out, fake_out, given))
                 signals = d.update(update)
         for turn in range(g.turns):
+            update = step * g.turns + turn
             if turn:
                 stream, shared = ("generator", step, turn), None
             with g.learning(self.accumulate):
@@ -162,8 +163,9 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     fake = self.augment(fake, step, draws)
                     real = self.augment(part.x, step, draws) if self.generator_needs_real else None
                     opponent = self.opponent(real, fake, given, step, draws)
-                    g.backward(self.generator_losses(opponent, real, fake, given))
-                signals |= g.update(step * g.turns + turn)
+                    losses = self.generator_losses(opponent, real, fake, given)
+                    g.backward(losses | self.generator_penalties(part, randomness, update))
+                signals |= g.update(update)
         return signals
 
     @property
@@ -264,6 +266,10 @@ class GANTraining(TwoPlayerTraining[GAN]):
         if fake_out.classes is not None:
             losses["generator_class_loss"] = cross_entropy(fake_out.classes, given["label"])
         return losses
+
+    def generator_penalties(self, part: Batch, randomness: Randomness, update: int) -> dict[str, Tensor]:
+        """Return what is added to the generator's losses in its update number `update`, by name; here nothing."""
+        return {}
 
     def statistics(
         self, real_out: DiscriminatorOutput, fake_out: DiscriminatorOutput, given: Condition

@@ -154,16 +154,24 @@ class GANRecipe(LatentRecipe):
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `GAN`."""
-        from genlab.architectures import compose
         from genlab.core.modality import DataSpec
-        from genlab.families.gan import GAN
         from genlab.regularizers.spectral import spectral_norm_
 
         labels = (
             {"label": spec.conditions["label"]} if self.discriminator_labels != "none" and spec.classes else {}
         )
-        sources = self.sources(spec)
-        used = DataSpec(spec.target, {**labels, **sources})
+        used = DataSpec(spec.target, {**labels, **self.sources(spec)})
+        model = self._assembled(used)
+        for name in ("generator", "discriminator"):
+            if self.spectral_norm in (name, "both"):
+                spectral_norm_(model.get_submodule(name))
+        return model
+
+    def _assembled(self, used: DataSpec) -> GAN:
+        """Return both networks for the data and conditions `used`."""
+        from genlab.architectures import compose
+        from genlab.families.gan import GAN
+
         generator = compose.decoder(
             self.architecture,
             self.latent,
@@ -171,12 +179,17 @@ class GANRecipe(LatentRecipe):
             self.width,
             labels=self.generator_labels,
             classes=used.classes,
-            sources=sources,
+            sources=self.sources(used),
             attention=self.attention,
             depth=self.depth,
             own=self.own,
         )
-        discriminator = compose.discriminator(
+        return GAN(used, generator, self._discriminator(used), self.latent)
+
+    def _discriminator(self, used: DataSpec) -> nn.Module:
+        from genlab.architectures import compose
+
+        return compose.discriminator(
             self.architecture,
             used.target,
             self.width,
@@ -187,14 +200,10 @@ class GANRecipe(LatentRecipe):
             minibatch=self.minibatch,
             labels=self.discriminator_labels,
             classes=used.classes,
-            sources=sources,
+            sources=self.sources(used),
             depth=self.depth,
             own=self.own,
         )
-        for name, network in {"generator": generator, "discriminator": discriminator}.items():
-            if self.spectral_norm in (name, "both"):
-                spectral_norm_(network)
-        return GAN(used, generator, discriminator, self.latent)
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
@@ -243,7 +252,7 @@ class GANRecipe(LatentRecipe):
         if self.loss not in ADVERSARIAL or not self.part(ADVERSARIAL, self.loss).unbounded:
             return {}
         own = [part for part in chosen_parts(self) if part.kind in ("architecture", "regularizer")]
-        penalties = (self.gradient_penalty, self.dragan, self.r1, self.r2, self.weight_clip)
+        penalties = (self.gradient_penalty, self.dragan, self.r1 != 0, self.r2, self.weight_clip)
         normalised = self.spectral_norm in ("discriminator", "both")
         return {"slope_bounds": float(sum(map(bool, penalties)) + normalised + len(own))}
 
@@ -281,7 +290,7 @@ class GANRecipe(LatentRecipe):
         )
         yield (
             self.penalty_every > 1
-            and not (self.gradient_penalty or self.dragan or self.r1 or self.r2)
+            and not (self.gradient_penalty or self.dragan or self.r1 != 0 or self.r2)
             and not any(part.traits.get("form") == "gradient" for part in chosen_parts(self)),
             f"--penalty-every {self.penalty_every} needs a gradient penalty: set --gradient-penalty, --dragan, "
             "--r1 or --r2.",
@@ -337,12 +346,13 @@ class GANRecipe(LatentRecipe):
     def _one_pass(self, discriminator: nn.Module) -> bool:
         """Return whether the discriminator's output for an image depends on that image alone."""
         from genlab.architectures import ARCHITECTURES
+        from genlab.architectures.minibatch import MinibatchStddev
         from genlab.architectures.normalization import BatchNorm2d
 
         if self.architecture not in ARCHITECTURES.rows:
             return False  # a user's own network may mix the images in ways that do not show
-        norms = any(isinstance(module, BatchNorm2d) for module in discriminator.modules())
-        return not (norms or self.discriminator_dropout or self.minibatch != "none")
+        mixes = any(isinstance(module, BatchNorm2d | MinibatchStddev) for module in discriminator.modules())
+        return not (mixes or self.discriminator_dropout or self.minibatch != "none")
 
     def _usual_norm(self) -> str:
         from genlab.architectures import ARCHITECTURES
@@ -367,10 +377,13 @@ class GANRecipe(LatentRecipe):
 
         network: nn.Module = getattr(model, name)
         lr: float = getattr(self, f"{name}_lr")
+        rates = self._rates(name)
         player = self.player(
             name,
             network,
-            adam(network, name, lr, self.betas) if self.optimizer == "adam" else rmsprop(network, name, lr),
+            adam(network, name, lr, self.betas, rates)
+            if self.optimizer == "adam"
+            else rmsprop(network, name, lr, rates),
             among=model,
             turns=getattr(self, f"{name}_steps"),
         )
@@ -390,6 +403,10 @@ class GANRecipe(LatentRecipe):
             player.after_step = [*player.after_step, remember_]
             player.optimizer.defaults[KEPT] = (MEAN,)
         return player
+
+    def _rates(self, name: str) -> Mapping[str, float]:
+        """Return factors on the learning rate of parts of a network, by the beginnings of parameters' names."""
+        return {}
 
     def _augment(self) -> Augment:
         """Return the function that augments the discriminator's inputs and then adds instance noise."""

@@ -18,6 +18,7 @@ from genlab.recipes.pix2pix import Pix2PixRecipe
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.restoration import RestorationRecipe
 from genlab.recipes.stargan import StarGANRecipe
+from genlab.recipes.style_gan import StyleGANRecipe
 from genlab.recipes.style_transfer import StyleTransferRecipe
 from genlab.recipes.vae import VAERecipe
 
@@ -64,6 +65,18 @@ SNGAN = GANRecipe(
     discriminator_steps=5,
     betas=(0.0, 0.9),
     lr_schedule="linear",
+    steps=100_000,
+)
+
+STYLEGAN = StyleGANRecipe(
+    architecture="stylegan",
+    path_length=0.0,
+    discriminator_norm="none",
+    batch_size=32,
+    generator_lr=1e-3,
+    discriminator_lr=1e-3,
+    betas=(0.0, 0.99),
+    ema=0.999,
     steps=100_000,
 )
 
@@ -130,6 +143,16 @@ GANS: Mapping[str, Recipe] = {
     "pacgan": GANRecipe(pack=2),
     "minibatch-gan": GANRecipe(minibatch="discrimination", batch_size=100),
     "feature-matching-gan": GANRecipe(feature_matching=True, batch_size=100),
+    "stylegan": STYLEGAN,
+    "stylegan2": replace(
+        STYLEGAN,
+        architecture="stylegan2",
+        path_length=2.0,
+        penalty_every=16,
+        generator_lr=2e-3,
+        discriminator_lr=2e-3,
+        ema=0.998,
+    ),
 }
 
 VELOCITY = DiffusionRecipe(schedule="cosine", prediction="velocity", sampler="ddim", sampling_steps=50)

@@ -129,6 +129,10 @@ class Recipe(ABC):
         """Return what the doctor has to know besides the options."""
         return {}
 
+    def notes(self, spec: DataSpec) -> Mapping[str, str]:
+        """Return what a run on data like `spec` should say at its start: what was chosen that nobody has given."""
+        return {}
+
     @property
     def reads(self) -> Reads:
         """What the model learns from."""

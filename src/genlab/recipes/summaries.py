@@ -84,6 +84,17 @@ _SUMMARIES: Mapping[str, str] = {
         Published: 100 kernels of 5 dimensions at the end of the discriminator, batches of 100.""",
     "feature-matching-gan": """GAN whose generator matches mean features (Salimans et al., 2016, arXiv:1606.03498).
         Published: an intermediate layer of the discriminator. Here: the layer before the score.""",
+    "stylegan": """GAN whose layers each get a style of the latent (Karras et al., 2019, arXiv:1812.04948).
+        Published, and here: a mapping network of 8 layers with a hundredth of the learning rate, adaptive instance
+        norm, noise on each layer, mixed styles, R1, Adam (0, 0.99), equalised learning rates. Published: the image
+        grows in training, γ = 10 at 1024 pixels. Here: the whole size at once, γ by size and batch, tanh at the
+        image. Use --width 8 --latent 128 on a CPU.""",
+    "stylegan2": """StyleGAN with modulated weights and even steps (Karras et al., 2020, arXiv:1912.04958).
+        Published, and here: modulated and demodulated convolutions, an image that is the sum of all sizes, a
+        residual discriminator, path length penalty with weight 2 in every 4th update, R1 in every 16th, Adam 2e-3
+        (0, 0.99), batches of 32. Published: penalties have updates of their own, for which rates and betas are
+        corrected. Here: they are added to the losses of an update, γ by size and batch, tanh at the image. Use
+        --width 8 --latent 128 on a CPU.""",
     "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
         Published: checkerboard and channel masks, residual networks of 64 channels, batch norm, Adam 1e-3,
         batches of 64. Here: activation norm and plain convolutions.""",

@@ -93,6 +93,7 @@ def train(plan: Plan, *, quiet: bool = False) -> Result:
             **rehearse(planned),
             **reading_notes(plan.settings, source),
             **pair_notes(source),
+            **plan.recipe.notes(source.train.spec),
             **duration_note(planned, quiet=quiet),
         }
         path = ""

@@ -35,6 +35,7 @@ class Interpolated(Pictured):
     target: "Modality"
     classes: Sequence[str] = ()  # of the stretches + 1 ends, if the model has classes
     notes: Sequence[str] = ()  # images that were not used
+    styles: bool = False  # whether the paths are between styles
 
     @property
     def picture(self) -> "Picture":
@@ -59,7 +60,8 @@ class Interpolated(Pictured):
         lines = [*self.notes, str(self.path), str(self.animation)]
         if self.classes:
             shown = ", ".join(self.classes)
-            lines.insert(0, f"classes of the ends: {shown}; between two classes, the class changes half-way")
+            change = "" if self.styles else "; between two classes, the class changes half-way"
+            lines.insert(0, f"classes of the ends: {shown}{change}")
         return "\n".join(lines)
 
 
@@ -79,11 +81,12 @@ def interpolate(
 ) -> Interpolated:
     """Interpolate in latent space: a PNG with a row for each pair of endpoints, and a GIF of all rows.
 
-    Models with a normal prior interpolate on great circles between draws from it, autoencoders on straight lines
-    between held-out images. Between pictures of your own, the ends are their reconstructions, or their projections
-    if the model has no encoder (see genlab project). A model with classes decodes each end under its own class:
-    that which it infers for a picture, or that of the picture's folder, and the classes in turn for draws. Between
-    two classes, the class changes half-way.
+    Models with a normal prior interpolate on great circles between draws from it, those with styles on straight
+    lines between the styles of draws, autoencoders on straight lines between held-out images. Between pictures of
+    your own, the ends are their reconstructions, or their projections if the model has no encoder (see genlab
+    project). A model with classes decodes each end under its own class: that which it infers for a picture, or
+    that of the picture's folder, and the classes in turn for draws. Between two classes, the class changes
+    half-way; with styles it changes as they do.
 
     Args:
         between: Pictures to interpolate between, such as A.png B.png, a folder or a zip of them, or other data,
@@ -109,6 +112,7 @@ def interpolate(
 
     from genlab.applications.interpolate import ends_of
     from genlab.applications.interpolate import interpolate as walk
+    from genlab.core.contract import HasStyles
     from genlab.core.files import replace
     from genlab.core.pictures import gif
 
@@ -121,7 +125,8 @@ def interpolate(
     place = place or opened.place("interpolations", found.title, f"{len(paths)}x{frames}", seed=seed)
     names = getattr(opened.spec.conditions.get("label"), "names", ())
     classes = [names[label] for label in ends.condition.get("label", ())]
-    result = Interpolated(paths, place, place.with_suffix(".gif"), opened.spec.target, classes, notes)
+    styles, animation = isinstance(opened.model, HasStyles), place.with_suffix(".gif")
+    result = Interpolated(paths, place, animation, opened.spec.target, classes, notes, styles)
     write_png(place, result.picture)
     replace(result.animation, gif([opened.spec.target.draw(frame[None], 1) for frame in paths.flatten(0, 1)]))
     return result

@@ -184,7 +184,7 @@ def _refuse_alpha(recipe: "Recipe") -> None:
     """Refuse --alpha for models whose weights cannot be mixed with those before adversarial training."""
     if "alpha" not in recipe.of_sampling:
         raise UsageError(
-            "--alpha mixes the weights before and after adversarial training, which runs of srgan and esrgan have. "
+            "--alpha mixes the weights before and after adversarial training, which srgan and esrgan have. "
             f"This run of the family {recipe.family} has none. Leave it out."
         )
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from genlab.core.errors import UsageError
 from genlab.core.text import counted, printable
 from genlab.recipes.settings import CheckpointName, DeviceName
+from genlab.verbs.mixing import Mixed, grid_of, write_mixed
 from genlab.verbs.options import RUNS, File, RunName, SourceName
 from genlab.verbs.output import as_rows, output_of, refuse_too_many
 from genlab.verbs.result import Pictured
-from genlab.verbs.using import Opened, open_run, write_png
+from genlab.verbs.using import Opened, open_run, png_file, write_png
 from genlab.verbs.verb import verb
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def sample(
     *,
     number: int = 64,
     label: str | int | Sequence[str | int] | None = None,
+    mix: str | None = None,
     out: File | None = None,
     seed: int = 0,
     data: SourceName = None,
@@ -102,13 +104,15 @@ def sample(
     device: DeviceName = "auto",
     root: File = RUNS,
     **sampling: Any,  # noqa: ANN401 (checked by the recipe)
-) -> Sampled:
+) -> Sampled | Mixed:
     """Generate images: a PNG with a grid, or a folder with a PNG for each image. Rows of a table become a CSV.
 
     Args:
         number: Number of images or rows.
         label: Class to generate, by name or number, for models trained with labels; several are taken in turn. By
             default all classes in turn.
+        mix: ROWSxCOLUMNS, such as 3x5, for models with styles: instead of --number images a PNG with as many as
+            there are columns, each with the coarse, middle or fine styles of as many others as there are rows.
         out: A .png for a grid, or a folder for single images, with a folder for each class. Repeat the command to
             continue an incomplete folder. Of a table a .csv for rows, or a .png for the histograms of its
             columns, with those of the training rows as lines. By default a .png or .csv in the run folder.
@@ -116,19 +120,21 @@ def sample(
 
     Returns:
         The samples, their conditions and the path that was written. Samples in a folder are not kept in memory.
+        With `mix` the images, their mixtures and the path.
 
     Raises:
         UsageError: no such run, class or option, a value that an option does not take, or too many for a grid.
         GenlabError: the model cannot sample, or takes no labels.
     """
     rows = out is not None and Path(out).suffix.lower() == ".csv"
-    png, into = (None, None) if rows else output_of(out)
+    grid = None if mix is None else grid_of(mix)
+    png, into = (png_file(out), None) if grid else (None, None) if rows else output_of(out)
     if number < 1:
         raise UsageError(f"--number must be at least 1, not {number}")
     opened = open_run(os.fspath(run), root, checkpoint, device, sampling, data)
     if into:
         _refuse_as_folder(into, opened.spec.target)
-    elif not (rows := as_rows(out, opened.spec.target)):
+    elif not grid and not (rows := as_rows(out, opened.spec.target)):
         refuse_too_many(number, opened.spec.target.shape, opened.spec.target.noun)
 
     from genlab.runs.data import sampling_turns
@@ -136,6 +142,8 @@ def sample(
 
     labels = [find_class(opened.folder, str(name)) for name in _several(label)]
     turns = sampling_turns(opened.folder, opened.step, opened.model, labels, data)
+    if grid:
+        return write_mixed(opened, grid, png, seed, turns, sampling)
     _say_repeated(turns, number)
     if into:
         return _write_singly(opened, into, number, seed, turns, sampling)
