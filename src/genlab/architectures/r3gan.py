@@ -61,7 +61,11 @@ def decoder(
     (_, first), (_, last) = maps[0], maps[-1]
     layers: list[nn.Module] = [_Basis(latent, first), *_blocks(*maps[0], attention)]
     for (_, inputs), (side, outputs) in pairwise(maps):
-        layers += [*_changing(inputs, outputs), nn.Upsample(scale_factor=2, mode="bilinear"), *_blocks(side, outputs, attention)]
+        layers += [
+            *_changing(inputs, outputs),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            *_blocks(side, outputs, attention),
+        ]
     return MixedSequential(*layers, _linear(last, modality.shape[0]))
 
 
