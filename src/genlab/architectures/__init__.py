@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import dcgan, mlp, resnet
+from genlab.architectures import biggan, dcgan, mlp, resnet
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -16,6 +16,7 @@ ARCHITECTURES: Table[Architecture] = Table(
             partial(dcgan.decoder, upsample=True), dcgan.features, dcgan.initialise, "batch"
         ),
         "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
+        "biggan": Architecture(biggan.decoder, resnet.features, biggan.initialise, "none", embeds=True),
     },
     own_architecture,
 )

@@ -36,6 +36,8 @@ class Architecture:
     """The default normalisation of its features."""
     deepens: bool = False
     """Whether both functions take a `depth`; if not, the image size determines the number of layers."""
+    embeds: bool = False
+    """Whether the decoder takes a number of `classes`, whose labels it embeds itself."""
 
     def deepened(self, depth: int | None) -> "Architecture":
         """Return the architecture with `depth` bound, unless it is None.

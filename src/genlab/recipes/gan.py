@@ -132,8 +132,8 @@ class GANRecipe(LatentRecipe):
         least=0,
     )
     # class labels
-    generator_labels: Literal["none", "concat", "batch-norm"] = option(
-        "none", "how the generator is conditioned on the class"
+    generator_labels: Literal["none", "concat", "batch-norm", "embedding"] = option(
+        "none", "how the generator is conditioned on the class; embedding is for --architecture biggan"
     )
     discriminator_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
         "none", "how the discriminator is conditioned on the class; auxiliary predicts it instead"
@@ -147,9 +147,14 @@ class GANRecipe(LatentRecipe):
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `GAN`."""
+        from genlab.families.gan import GAN
+
+        return GAN(*self.networks(spec), self.latent)
+
+    def networks(self, spec: DataSpec) -> tuple[DataSpec, nn.Module, nn.Module]:
+        """Return what of the data both networks use, an untrained generator and an untrained discriminator."""
         from genlab.architectures import compose
         from genlab.core.modality import DataSpec
-        from genlab.families.gan import GAN
         from genlab.regularizers.spectral import spectral_norm_
 
         labels = (
@@ -187,7 +192,7 @@ class GANRecipe(LatentRecipe):
         for name, network in {"generator": generator, "discriminator": discriminator}.items():
             if self.spectral_norm in (name, "both"):
                 spectral_norm_(network)
-        return GAN(used, generator, discriminator, self.latent)
+        return used, generator, discriminator
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
@@ -298,8 +303,8 @@ class GANRecipe(LatentRecipe):
         yield (
             generator != discriminator,
             f"--generator-labels {self.generator_labels} and --discriminator-labels {self.discriminator_labels}: "
-            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm; for the "
-            "discriminator: concat, projection, auxiliary.",
+            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm, "
+            "embedding; for the discriminator: concat, projection, auxiliary.",
         )
         yield (
             discriminator and spec is not None and spec.classes == 0,

@@ -8,6 +8,7 @@ from genlab.core.errors import UsageError
 from genlab.core.parts import Part, Table
 from genlab.recipes.adversarial_restoration import AdversarialRestorationRecipe
 from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.biggan import BigGANRecipe
 from genlab.recipes.cut import CUTRecipe
 from genlab.recipes.cyclegan import CycleGANRecipe
 from genlab.recipes.denoiser import DenoiserRecipe
@@ -108,6 +109,20 @@ GANS: Mapping[str, Recipe] = {
         lr_schedule="constant",
     ),
     "projection-gan": replace(SNGAN, generator_labels="batch-norm", discriminator_labels="projection"),
+    "biggan": BigGANRecipe(
+        architecture="biggan",
+        width=128,
+        latent=120,
+        loss="hinge",
+        spectral_norm="both",
+        discriminator_norm="none",
+        discriminator_steps=2,
+        betas=(0.0, 0.999),
+        generator_labels="embedding",
+        discriminator_labels="projection",
+        orthogonal=1e-4,
+        ema=0.9999,
+    ),
     "relativistic-gan": GANRecipe(
         loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
     ),

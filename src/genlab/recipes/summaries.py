@@ -69,6 +69,9 @@ _SUMMARIES: Mapping[str, str] = {
     "projection-gan": """SNGAN with a projection discriminator (Miyato and Koyama, 2018, arXiv:1802.05637).
         Published, and here: conditional batch norm in the generator, the rest as `sngan`. Use --width 32 on a
         CPU.""",
+    "biggan": """Residual GAN whose blocks each get a part of the latent (Brock et al., 2018, arXiv:1809.11096).
+        Published: batches of 2,048, Adam 5e-5 and 2e-4 (0, 0.999), 2 discriminator steps; on CIFAR-10 batches of
+        50, Adam 2e-4. Here: the latter, with 2 steps. Needs class labels. Use --width 32 on a CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
         Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
     "unrolled-gan": """GAN that unrolls five discriminator steps (Metz et al., 2017, arXiv:1611.02163).
