@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import biggan, dcgan, mlp, resnet
+from genlab.architectures import biggan, dcgan, fastgan, mlp, resnet
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -17,6 +17,9 @@ ARCHITECTURES: Table[Architecture] = Table(
         ),
         "resnet": Architecture(resnet.decoder, resnet.features, resnet.initialise, "batch"),
         "biggan": Architecture(biggan.decoder, resnet.features, biggan.initialise, "none", embeds=True),
+        "fastgan": Architecture(
+            fastgan.decoder, fastgan.features, fastgan.initialise, "batch", reconstructs=True
+        ),
     },
     own_architecture,
 )

@@ -138,6 +138,7 @@ def discriminator(
     labels: DiscriminatorLabelsName = "none",
     classes: int = 0,
     sources: Mapping[str, Modality] = NO_SOURCES,
+    reconstructs: bool = False,
     depth: int | None = None,
     own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Discriminator:
@@ -156,6 +157,7 @@ def discriminator(
             multiplied with the features; "auxiliary", not at all: the discriminator predicts them.
         classes: number of classes.
         sources: the other conditions by name; they enter as extra channels.
+        reconstructs: whether it has a decoder of its features.
         depth: hidden layers of mlp; by default its own.
         own: options of a user's own architecture.
 
@@ -182,6 +184,7 @@ def discriminator(
         minibatch=lookup(MINIBATCH, minibatch, "minibatch layer")(features.size),
         projection=nn.Embedding(classes, features.size) if labels == "projection" else None,
         auxiliary=nn.Linear(features.size, classes) if labels == "auxiliary" else None,
+        reconstructs=reconstructs,
     )
     parts.initialise(network)
     if network.projection is not None:

@@ -25,6 +25,12 @@ TRAINING: Sequence[Signal] = (
         "The discriminator's loss on real and generated images: good if it settles while samples improve.",
     ),
     Signal(
+        "discriminator_reconstruction_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between real images and what the discriminator's features tell of them.",
+    ),
+    Signal(
         "generator_loss",
         LOSS,
         "none",
@@ -135,6 +141,20 @@ TRAINING: Sequence[Signal] = (
         "none",
         "Mean probability of being real that the discriminator gives generated images: "
         "good if between 0 (certainty) and 0.5 (guessing).",
+    ),
+    Signal(
+        "augmentation_probability",
+        PROBABILITY,
+        "none",
+        "Probability of each operation of --adaptive-augment: it rises while `overfitting` is above the target. "
+        "Near 0.8, its highest, more data would help.",
+    ),
+    Signal(
+        "overfitting",
+        SCORE,
+        "none",
+        "Mean sign of the discriminator's scores of real images: 0 if it cannot tell them apart, 1 if it "
+        "recognises each of them.",
     ),
     Signal(
         "accuracy_real",

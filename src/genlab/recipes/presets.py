@@ -123,6 +123,16 @@ GANS: Mapping[str, Recipe] = {
         orthogonal=1e-4,
         ema=0.9999,
     ),
+    "fastgan": GANRecipe(
+        architecture="fastgan",
+        width=32,
+        latent=256,
+        loss="hinge",
+        spectral_norm="both",
+        diff_augment="color-translation",
+        self_supervision=1.0,
+        batch_size=16,
+    ),
     "relativistic-gan": GANRecipe(
         loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
     ),

@@ -72,6 +72,9 @@ _SUMMARIES: Mapping[str, str] = {
     "biggan": """Residual GAN whose blocks each get a part of the latent (Brock et al., 2018, arXiv:1809.11096).
         Published: batches of 2,048, Adam 5e-5 and 2e-4 (0, 0.999), 2 discriminator steps; on CIFAR-10 batches of
         50, Adam 2e-4. Here: the latter, with 2 steps. Needs class labels. Use --width 32 on a CPU.""",
+    "fastgan": """GAN for a hundred to some thousand images (Liu et al., 2021, arXiv:2101.04775).
+        Published: batches of 8, Adam 2e-4 (0.5, 0.999), colour and translation, noisy labels, a perceptual distance
+        of two reconstructions. Here: batches of 16, an absolute distance of one. Use --width 16 on a CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
         Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
     "unrolled-gan": """GAN that unrolls five discriminator steps (Metz et al., 2017, arXiv:1611.02163).
