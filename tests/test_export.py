@@ -31,6 +31,7 @@ SOME = fast.presets(  # the others are made of the same layers
         "wgan-gp",
         "sagan",
         "projection-gan",
+        "biggan",
         "pacgan",
         "minibatch-gan",
         "realnvp",

@@ -1,6 +1,7 @@
 """The contract, for every preset: whatever is added to the table is held to it without a line here."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ from genlab.core.contract import (
     Restores,
     Samples,
     SamplesInSteps,
+    SetsStatistics,
     SplitsBound,
     Stylizes,
     Training,
@@ -563,7 +565,8 @@ def test_what_is_loaded_is_what_was_trained(preset: str, tmp_path: Path, monkeyp
 
     def outputs(model: nn.Module) -> list[Tensor]:
         given, noise = reading.needed(model, batch), torch.Generator().manual_seed(3)
-        drawn = [model.sample(5, given, noise)] if isinstance(model, Samples) else []
+        with model.with_statistics() if isinstance(model, SetsStatistics) else nullcontext():
+            drawn = [model.sample(5, given, noise)] if isinstance(model, Samples) else []
         return [*drawn, *([model.reconstruct(batch.x)] if isinstance(model, Reconstructs) else [])]
 
     def evaluated(held_out: HeldOut, model: nn.Module, **others: Any) -> Any:

@@ -52,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "gan-loss": Kind(
         "objectives.adversarial",
         "ADVERSARIAL",
-        ("log_odds", "targets", "compares_real", "unbounded"),
+        ("log_odds", "targets", "compares_real", "unbounded", "signed"),
         ("discriminator", "generator"),
     ),
     "reconstruction": Kind("objectives.reconstruction", "RECONSTRUCTION"),

@@ -26,7 +26,7 @@ from genlab.core.table import Table
 from genlab.recipes.presets import PRESETS, TABLES
 
 PICTURES = Images(1, 32, 32)
-LABELLED = {"conditional-vae", "cgan", "acgan", "projection-gan", "conditional-diffusion"}
+LABELLED = {"conditional-vae", "cgan", "acgan", "projection-gan", "biggan", "conditional-diffusion"}
 SPLIT: Any = SimpleNamespace(spec=DataSpec(PICTURES, {}))
 SOURCE: Any = SimpleNamespace(train=SPLIT)
 SEVEN = {"label": torch.tensor([7])}

@@ -71,7 +71,7 @@ def test_the_discriminator_has_the_published_channels(side: int, ways: list[tupl
     with torch.device("meta"):
         network, size = resnet.features(shape, 128, norm="none")
         assert sides(network, torch.empty(2, *shape.shape)) == ways
-    blocks = [m for m in network if isinstance(m, resnet._First | resnet._Down)]
+    blocks = [m for m in network if isinstance(m, resnet.First | resnet.Down)]
     halving = 2 if side <= 32 else len(ways) - (ways[-1][1] == ways[-2][1])
     assert len(blocks) - halving == (2 if side <= 32 else 1)  # so many keep the side
     assert size == ways[-1][0]
@@ -90,7 +90,7 @@ def test_the_features_are_the_sum_of_a_rectified_map_over_its_positions() -> Non
 def test_a_discriminators_block_is_the_sum_of_its_branches_as_published(norm: NormName) -> None:
     """Here the shortcut is convolved and then pooled, as published; the block does it the other way round."""
     torch.manual_seed(0)
-    block = resnet._Down(3, 5, norm, halve=True)
+    block = resnet.Down(3, 5, norm, halve=True)
     maps = torch.randn(4, 3, 6, 6)
     inner = block.conv1(block.norm1(maps).relu())
     expected = block.conv2(block.norm2(inner).relu()) + block.shortcut(maps)
@@ -99,7 +99,7 @@ def test_a_discriminators_block_is_the_sum_of_its_branches_as_published(norm: No
 
 def test_a_generators_block_is_the_sum_of_its_branches_as_published() -> None:
     torch.manual_seed(0)
-    block, maps = resnet._Up(3, 5, BatchNorm2d), torch.randn(4, 3, 6, 6)
+    block, maps = resnet.Up(3, 5, BatchNorm2d), torch.randn(4, 3, 6, 6)
     grown = [t.repeat_interleave(2, 2).repeat_interleave(2, 3) for t in (block.norm1(maps).relu(), maps)]
     expected = block.conv2(block.norm2(block.conv1(grown[0])).relu()) + block.shortcut(grown[1])
     torch.testing.assert_close(block(maps), expected, rtol=1e-4, atol=1e-5)
@@ -107,13 +107,13 @@ def test_a_generators_block_is_the_sum_of_its_branches_as_published() -> None:
 
 def test_the_block_at_the_image_takes_it_as_it_is() -> None:
     torch.manual_seed(0)
-    block, images = resnet._First(3, 5), torch.randn(4, 3, 6, 6)
+    block, images = resnet.First(3, 5), torch.randn(4, 3, 6, 6)
     expected = block.conv2(block.conv1(images).relu()) + block.shortcut(images)
     torch.testing.assert_close(block(images), nn.functional.avg_pool2d(expected, 2), rtol=1e-4, atol=1e-5)
 
 
 def test_a_block_that_changes_nothing_has_no_shortcut() -> None:
-    block = resnet._Down(3, 3, "none", halve=False)
+    block = resnet.Down(3, 3, "none", halve=False)
     nn.init.zeros_(block.conv2.weight)
     nn.init.zeros_(block.conv2.bias)
     maps = torch.randn(2, 3, 4, 4)
@@ -127,7 +127,7 @@ def test_a_bias_would_be_void_in_the_generators_blocks() -> None:
     latents, shift = torch.randn(5, 4), torch.randn(8, 1, 1)
     plain = generator(latents)
     for layer in generator:
-        if isinstance(layer, resnet._Up):
+        if isinstance(layer, resnet.Up):
             handle = layer.register_forward_hook(lambda module, given, result: result + shift)
             torch.testing.assert_close(generator(latents), plain, rtol=1e-4, atol=1e-5)
             handle.remove()
@@ -141,7 +141,7 @@ def test_weights_start_as_the_paper_says() -> None:
         branches = {
             id(convolution)
             for block in network.modules()
-            if isinstance(block, resnet._Up | resnet._First | resnet._Down)
+            if isinstance(block, resnet.Up | resnet.First | resnet.Down)
             for convolution in (block.conv1, block.conv2)
         }
         layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]

@@ -153,9 +153,9 @@ def test_a_run_gets_more_steps_without_more_pretraining() -> None:
     recipe = small()
     assert isinstance(recipe, AdversarialRestorationRecipe)
     for steps in (7, 11, 999):
-        longer = replace(recipe, steps=steps, **recipe.keeping_phases(steps, BORDER))
+        longer = replace(recipe, steps=steps, **recipe.keeping_phases(steps, BORDER, SPEC))
         assert longer.pretraining_steps == BORDER
-    assert recipe.keeping_phases(100, BORDER - 1) == {}  # pretraining goes on, and becomes longer
+    assert recipe.keeping_phases(100, BORDER - 1, SPEC) == {}  # pretraining goes on, and becomes longer
 
 
 def test_each_phase_has_a_schedule_and_a_learning_rate_of_its_own() -> None:

@@ -84,7 +84,9 @@ def test_an_option_of_another_family_is_explained() -> None:
         resolve("dcgan", {"kl_cycles": 4})
 
 
-@pytest.mark.parametrize("preset", ["cgan", "projection-gan", "acgan", "conditional-vae", "conditional-diffusion"])
+@pytest.mark.parametrize(
+    "preset", ["cgan", "projection-gan", "biggan", "acgan", "conditional-vae", "conditional-diffusion"]
+)
 def test_labels_asked_of_data_without_any(preset: str, tmp_path: Path) -> None:
     import numpy as np
 

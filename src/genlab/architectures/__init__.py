@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from genlab.architectures import dcgan, equalised, mlp, r3gan, resnet, styles
+from genlab.architectures import biggan, dcgan, equalised, fastgan, growing, mlp, r3gan, resnet, styles
 from genlab.architectures.own import own_architecture
 from genlab.architectures.parts import Architecture
 from genlab.core.parts import Table
@@ -24,6 +24,11 @@ ARCHITECTURES: Table[Architecture] = Table(
             "none",
         ),
         "stylegan2": Architecture(styles.decoder, styles.features, equalised.initialise, "none"),
+        "biggan": Architecture(biggan.decoder, resnet.features, biggan.initialise, "none", embeds=True),
+        "fastgan": Architecture(
+            fastgan.decoder, fastgan.features, fastgan.initialise, "batch", reconstructs=True
+        ),
+        "progressive": Architecture(growing.decoder, growing.features, equalised.initialise, "none"),
     },
     own_architecture,
 )

@@ -22,7 +22,7 @@ from genlab.core.errors import UsageError, lookup
 from genlab.core.modality import Modality
 from genlab.core.parts import NO_OPTIONS
 
-DecoderLabelsName = Literal["none", "concat", "batch-norm"]
+DecoderLabelsName = Literal["none", "concat", "batch-norm", "embedding"]
 DiscriminatorLabelsName = Literal["none", "concat", "projection", "auxiliary"]
 MinibatchName = Literal["none", "discrimination", "stddev"]
 
@@ -89,7 +89,8 @@ def decoder(
         latent: dimensions of the latent.
         modality: of the output.
         width: channels of the layer next to the image.
-        labels: how they enter: "concat", a vector after the latent; "batch-norm", conditional normalisation.
+        labels: how they enter: "concat", a vector after the latent; "batch-norm", conditional normalisation;
+            "embedding", a vector that the architecture itself puts where it wants it.
         classes: number of classes.
         sources: the other conditions by name; their values are appended to the latent.
         attention: side of the feature maps that get self-attention.
@@ -106,7 +107,14 @@ def decoder(
     latent += (joined.channels if joined else 0) + (join.size if join else 0)
     conditional = labels == "batch-norm"
     norm: MakeNorm = partial(ConditionalBatchNorm2d, classes=classes) if conditional else BatchNorm2d
-    network = parts.decoder(latent, modality, width, norm=norm, attention=attention)
+    if labels == "embedding" and not parts.embeds:
+        fitting = ", ".join(name for name, row in ARCHITECTURES.rows.items() if row.embeds)
+        raise UsageError(
+            f'labels "embedding": the {architecture} architecture does not embed labels itself. Choices: none, '
+            f"concat, batch-norm; or --architecture {fitting}."
+        )
+    embedded = {"classes": classes} if labels == "embedding" else {}
+    network = parts.decoder(latent, modality, width, norm=norm, attention=attention, **embedded)
     if conditional and not any(isinstance(module, ConditionalBatchNorm2d) for module in network.modules()):
         raise UsageError(
             f'labels "batch-norm": the {architecture} architecture has no batch normalisation in its decoder. '
@@ -130,6 +138,7 @@ def discriminator(
     labels: DiscriminatorLabelsName = "none",
     classes: int = 0,
     sources: Mapping[str, Modality] = NO_SOURCES,
+    reconstructs: bool = False,
     depth: int | None = None,
     own: Mapping[str, Any] = NO_OPTIONS,
 ) -> Discriminator:
@@ -148,6 +157,7 @@ def discriminator(
             multiplied with the features; "auxiliary", not at all: the discriminator predicts them.
         classes: number of classes.
         sources: the other conditions by name; they enter as extra channels.
+        reconstructs: whether it has a decoder of its features.
         depth: hidden layers of mlp; by default its own.
         own: options of a user's own architecture.
 
@@ -174,6 +184,7 @@ def discriminator(
         minibatch=lookup(MINIBATCH, minibatch, "minibatch layer")(features.size),
         projection=nn.Embedding(classes, features.size) if labels == "projection" else None,
         auxiliary=nn.Linear(features.size, classes) if labels == "auxiliary" else None,
+        reconstructs=reconstructs,
     )
     parts.initialise(network)
     if network.projection is not None:

@@ -20,6 +20,8 @@ class Features(NamedTuple):
 
     network: nn.Module
     size: int
+    decoder: nn.Module | None = None
+    """From these features to images in [-1, 1], which may be smaller; not every architecture has one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Architecture:
     """The default normalisation of its features."""
     deepens: bool = False
     """Whether both functions take a `depth`; if not, the image size determines the number of layers."""
+    embeds: bool = False
+    """Whether the decoder takes a number of `classes`, whose labels it embeds itself."""
+    reconstructs: bool = False
+    """Whether its features come with a decoder."""
 
     def deepened(self, depth: int | None) -> "Architecture":
         """Return the architecture with `depth` bound, unless it is None.
@@ -87,6 +93,8 @@ def check_attention(attention: int | None, sides: Collection[int]) -> None:
     Raises:
         UsageError: it has none; the message lists the sides.
     """
+    if attention is not None and not sides:
+        raise UsageError(f"attention {attention}: this architecture has none. Leave it out.")
     if attention is not None and attention not in sides:
         choices = ", ".join(map(str, sorted(sides)))
         raise UsageError(

@@ -44,19 +44,30 @@ def decoder(
     Raises:
         UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
-    side = side_of(modality, SIZES, "resnet")
-    base = 6 if side % 3 == 0 else 4
-    blocks = (side // base).bit_length() - 1
-    sides = [base * 2 ** (level + 1) for level in range(blocks)]
-    check_attention(attention, sides)
-    widths = [2 * width] * (blocks + 1) if side <= SMALL else _doubling(width, blocks + 1)[::-1]
+    base, sides, widths = layout(modality, width, attention, "resnet")
     layers: list[nn.Module] = [nn.Linear(latent, widths[0] * base**2), nn.Unflatten(1, (widths[0], base, base))]
     for reached, (inputs, outputs) in zip(sides, pairwise(widths), strict=True):
-        layers.append(_Up(inputs, outputs, norm))
+        layers.append(Up(inputs, outputs, norm))
         if reached == attention:
             layers.append(SelfAttention(outputs))
     layers += [norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)]
     return MixedSequential(*layers)
+
+
+def layout(
+    modality: Modality, width: int, attention: int | None, architecture: str
+) -> tuple[int, list[int], list[int]]:
+    """Return the side of the decoder's first map, the side after each block, and the channels of all these maps.
+
+    Raises:
+        UsageError: a size that the architecture does not support, or attention at a side that no map has.
+    """
+    side = side_of(modality, SIZES, architecture)
+    base = 6 if side % 3 == 0 else 4
+    blocks = (side // base).bit_length() - 1
+    sides = [base * 2 ** (level + 1) for level in range(blocks)]
+    check_attention(attention, sides)
+    return base, sides, [2 * width] * (blocks + 1) if side <= SMALL else _doubling(width, blocks + 1)[::-1]
 
 
 def features(
@@ -75,10 +86,10 @@ def features(
     sides = [side // 2 ** (level + 1) for level in range(halvings)]
     check_attention(attention, sides)
     widths = [width] * (halvings + 2) if side <= SMALL else _doubling(width, halvings + 1)
-    layers: list[nn.Module] = [_First(modality.shape[0], widths[0])]
+    layers: list[nn.Module] = [First(modality.shape[0], widths[0])]
     for block, (inputs, outputs) in enumerate(pairwise([modality.shape[0], *widths])):
         if block > 0:
-            layers.append(_Down(inputs, outputs, norm, halve=block < halvings))
+            layers.append(Down(inputs, outputs, norm, halve=block < halvings))
         if block < halvings and sides[block] == attention:
             layers.append(SelfAttention(outputs))
     layers += [nn.ReLU(), _SumOverPositions()]
@@ -92,7 +103,7 @@ def initialise(network: nn.Module) -> None:
     branches = {
         convolution
         for block in network.modules()
-        if isinstance(block, _Up | _First | _Down)
+        if isinstance(block, Up | First | Down)
         for convolution in (block.conv1, block.conv2)
     }
     for module in network.modules():
@@ -111,7 +122,7 @@ def _conv3(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
 
 
-class _Up(Conditional):
+class Up(Conditional):
     """x ↑ through a 1×1 convolution, plus norm, ReLU, ↑, 3×3, norm, ReLU, 3×3; ↑ doubles the side.
 
     No convolution has a bias: the next batch normalisation removes any constant.
@@ -134,7 +145,7 @@ class _Up(Conditional):
         return result
 
 
-class _First(nn.Module):
+class First(nn.Module):
     """The first block, without norm and ReLU at the image: 3×3, ReLU, 3×3, ↓, plus x through ↓ and 1×1."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -150,7 +161,7 @@ class _First(nn.Module):
         return result
 
 
-class _Down(nn.Module):
+class Down(nn.Module):
     """norm, ReLU, 3×3, norm, ReLU, 3×3, and ↓ if `halve`, plus x, through a 1×1 convolution if either changes."""
 
     def __init__(self, inputs: int, outputs: int, norm: NormName, *, halve: bool) -> None:

@@ -6,7 +6,7 @@ training algorithm.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -145,6 +145,19 @@ class SamplesInSteps(Protocol):
 
     def preview_sampling(self) -> AbstractContextManager[Mapping[str, Any]]:
         """Sample in few steps inside the context, for previews; yields the options used, as plain values."""
+        ...
+
+
+@runtime_checkable
+class SetsStatistics(Protocol):
+    """Measures the statistics of its batch normalisation anew before it samples."""
+
+    def set_statistics(self) -> None:
+        """Set them by some passes with its present weights."""
+        ...
+
+    def with_statistics(self) -> AbstractContextManager[None]:
+        """Have them set inside the context, and those of training again after it."""
         ...
 
 
@@ -403,6 +416,13 @@ def capabilities(model: nn.Module) -> list[str]:
     return [name for name, protocol in CAPABILITIES.items() if isinstance(model, protocol)]
 
 
-def preview_sampling(model: nn.Module) -> AbstractContextManager[Mapping[str, Any]]:
-    """Sample in few steps inside the context, if `model` samples in steps; yields the options, as plain values."""
-    return model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})
+@contextmanager
+def preview_sampling(model: nn.Module) -> Iterator[Mapping[str, Any]]:
+    """Sample as previews and evaluations do inside the context; yields the options used, as plain values.
+
+    A model that samples in steps takes few, and one that sets its statistics has them set.
+    """
+    statistics = model.with_statistics() if isinstance(model, SetsStatistics) else nullcontext()
+    options = model.preview_sampling() if isinstance(model, SamplesInSteps) else nullcontext({})
+    with statistics, options as how:
+        yield how

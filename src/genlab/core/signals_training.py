@@ -25,6 +25,12 @@ TRAINING: Sequence[Signal] = (
         "The discriminator's loss on real and generated images: good if it settles while samples improve.",
     ),
     Signal(
+        "discriminator_reconstruction_loss",
+        LOSS,
+        "lower",
+        "Weighted L1 distance between real images and what the discriminator's features tell of them.",
+    ),
+    Signal(
         "generator_loss",
         LOSS,
         "none",
@@ -90,12 +96,16 @@ TRAINING: Sequence[Signal] = (
         "lower",
         "Weighted variance of how far images move with their styles, which is added to the generator's loss.",
     ),
+    Signal(
+        "drift_penalty", PENALTY, "lower", "Weighted mean square of the discriminator's scores of real images."
+    ),
     Signal("{penalty}_penalty", PENALTY, "lower", "A gradient penalty that is added to the discriminator's loss."),
     Signal(
         "{player}_weight_regularizer",
         PENALTY,
         "lower",
-        "Squared distance of the weights to their average over the past (historical averaging).",
+        "Penalty on the weights: their distance to their average over the past (historical averaging), that of their "
+        "rows to orthogonal ones, or a user's own.",
     ),
     Signal(
         "path_length",
@@ -147,6 +157,26 @@ TRAINING: Sequence[Signal] = (
         "none",
         "Mean probability of being real that the discriminator gives generated images: "
         "good if between 0 (certainty) and 0.5 (guessing).",
+    ),
+    Signal(
+        "fade",
+        PROBABILITY,
+        "none",
+        "Part of the newest layers in images and features: from 0 to 1 after the side of the images has doubled.",
+    ),
+    Signal(
+        "augmentation_probability",
+        PROBABILITY,
+        "none",
+        "Probability of each operation of --adaptive-augment: it rises while `overfitting` is above the target. "
+        "Near 0.8, its highest, more data would help.",
+    ),
+    Signal(
+        "overfitting",
+        SCORE,
+        "none",
+        "Mean sign of the discriminator's scores of real images: 0 if it cannot tell them apart, 1 if it "
+        "recognises each of them.",
     ),
     Signal(
         "accuracy_real",

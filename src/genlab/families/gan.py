@@ -5,16 +5,18 @@ References:
     Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784.
     Odena, Olah and Shlens, 2017. Conditional Image Synthesis with Auxiliary Classifier GANs. arXiv:1610.09585.
     Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
+    Liu, Zhu, Song and Elgammal, 2021. Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image
+    Synthesis. arXiv:2101.04775.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, l1_loss
 
 from genlab.core.accumulation import parts
 from genlab.core.batch import Batch
@@ -31,6 +33,19 @@ DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOu
 
 Augment: TypeAlias = Callable[[Tensor, int, Draws], Tensor]
 """An augmentation of the discriminator's inputs: (images, step, draws) -> images."""
+
+class AdaptiveAugment(Protocol):
+    """Follows the scores of real images with how it augments."""
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """What it has to keep from step to step, which is logged, too."""
+        ...
+
+    def observe(self, scores: Tensor, images: int) -> None:
+        """Adjust to the scores (n,) of `images` real images."""
+        ...
+
 
 FlipLabels: TypeAlias = Callable[[Tensor, Tensor, Draws], tuple[Tensor, Tensor]]
 """Swaps some outputs of real and generated images: (real, fake, draws) -> (real, fake)."""
@@ -102,6 +117,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
         loss: the adversarial losses of both networks.
         randomness: of all draws of a step.
         augment: applied to all inputs of the discriminator, real and generated (noise, augmentation).
+        adaptive: the augmentation among them that follows the discriminator's scores of real images.
         flip_labels: swaps some outputs of real and generated images in the discriminator's loss.
         penalties: added to the discriminator's loss, by name.
         penalty_factors: by which penalties are multiplied, by name, as functions of the step.
@@ -110,18 +126,23 @@ class GANTraining(TwoPlayerTraining[GAN]):
             penalties.
         feature_matching: whether the generator matches the discriminator's mean features instead of minimising
             its adversarial loss.
+        drift: weight of the mean squared score of real images, which keeps scores near 0.
+        self_supervision: weight of the reconstruction of real images from the discriminator's features.
         one_pass: whether real and generated images go through the discriminator as one batch; only for a
             discriminator that does not mix images.
         accumulate: number of parts of a batch, which go through the networks one after another.
     """
 
     augment: Augment = _unchanged
+    adaptive: AdaptiveAugment | None = None
     flip_labels: FlipLabels | None = None
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
     penalty_factors: Mapping[str, Schedule] = field(default_factory=dict)
     penalty_every: int = 1
     unroll: Unroll | None = None
     feature_matching: bool = False
+    drift: float = 0.0
+    self_supervision: float = 0.0
     one_pass: bool = False
     accumulate: int = 1
 
@@ -146,10 +167,15 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     real, fake = self.augment(part.x, step, draws), self.augment(fake, step, draws)
                     real_out, fake_out = self.discriminate(real, fake, given)
                     losses = self.discriminator_losses(real_out, fake_out, given, draws)
+                    if self.self_supervision:
+                        distance = _reconstruction_distance(d.network, real, real_out)
+                        losses["discriminator_reconstruction_loss"] = self.self_supervision * distance
                     if update % self.penalty_every == 0:
                         penalties = self.gradient_penalties(d.network, real, fake, given, step, draws)
                         losses |= {name: self.penalty_every * penalty for name, penalty in penalties.items()}
                     d.backward(losses, self.statistics(real_out, fake_out, given))
+                    if self.adaptive:
+                        self.adaptive.observe(real_out.scores, len(part))
                 signals = d.update(update)
         for turn in range(g.turns):
             update = step * g.turns + turn
@@ -167,6 +193,11 @@ class GANTraining(TwoPlayerTraining[GAN]):
                     g.backward(losses | self.generator_penalties(part, randomness, update))
                 signals |= g.update(update)
         return signals
+
+    @property
+    def state(self) -> Mapping[str, Tensor]:
+        """The state of an adaptive augmentation."""
+        return self.adaptive.state if self.adaptive else {}
 
     @property
     def generator_needs_real(self) -> bool:
@@ -199,6 +230,8 @@ class GANTraining(TwoPlayerTraining[GAN]):
         if self.flip_labels:
             scores = self.flip_labels(*scores, draws)
         losses = {"discriminator_loss": self.loss.discriminator(*scores)}
+        if self.drift:
+            losses["drift_penalty"] = self.drift * real_out.scores.square().mean()
         if real_out.classes is not None and fake_out.classes is not None:
             # As Odena et al., on real and on generated images.
             labels = given["label"]
@@ -277,6 +310,7 @@ class GANTraining(TwoPlayerTraining[GAN]):
         """Return the mean outputs of the discriminator, and its accuracies where outputs are decisions."""
         real, fake = real_out.scores.detach(), fake_out.scores.detach()
         signals = {"score_real": real.mean(), "score_fake": fake.mean()}
+        signals |= {name: value.clone() for name, value in self.state.items()}
         if self.loss.log_odds:
             signals |= {
                 "D(x)": real.sigmoid().mean(),
@@ -298,3 +332,9 @@ def _feature_distance(real_out: DiscriminatorOutput, fake_out: DiscriminatorOutp
     """‖E[f(x)] − E[f(G(z))]‖² (Salimans et al., section 3.1)."""
     gap = all_reduce_mean(real_out.features.mean(0)) - all_reduce_mean(fake_out.features.mean(0))
     return gap.square().sum()
+
+
+def _reconstruction_distance(discriminator: nn.Module, real: Tensor, real_out: DiscriminatorOutput) -> Tensor:
+    """E|x − decoder(f(x))| of real images, reduced to the side of their reconstructions (Liu et al., section 3.2)."""
+    made: Tensor = discriminator.get_submodule("decoder")(real_out.features)
+    return l1_loss(made, adaptive_avg_pool2d(real, made.shape[2:]))

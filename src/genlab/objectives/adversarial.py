@@ -28,6 +28,7 @@ class AdversarialLoss:
         log_odds: whether outputs are logits of the probability that an image is real, D = sigmoid(output).
         targets: whether the discriminator's loss has target outputs, its keywords `real_label` and `fake_label`.
         compares_real: whether the generator's loss needs the outputs of real images.
+        signed: whether outputs above 0 mean real and below 0 generated, as with `log_odds`, which need not be said.
         unbounded: whether the discriminator's loss falls without limit as its outputs grow; then something has to
             bound its slope.
 
@@ -41,6 +42,7 @@ class AdversarialLoss:
     targets: bool = False
     compares_real: bool = False
     unbounded: bool = False
+    signed: bool = False
 
     def __post_init__(self) -> None:
         targets = ["real_label", "fake_label"] if self.targets else []
@@ -265,7 +267,7 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
         )
     options = {name: own.get(part.flag(name), option.default) for name, option in part.options.items()}
     bound = {name: _with_options(function, options, part.name) for name, function in functions.items()}
-    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real", "unbounded")}
+    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real", "unbounded", "signed")}
     return AdversarialLoss(bound["discriminator"], bound["generator"], **{**traits, **part.traits})
 
 
@@ -306,7 +308,7 @@ ADVERSARIAL: Table[AdversarialLoss] = Table(
         ),
         "least-squares": AdversarialLoss(least_squares_discriminator, least_squares_generator, targets=True),
         "wasserstein": AdversarialLoss(wasserstein_discriminator, wasserstein_generator, unbounded=True),
-        "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator),
+        "hinge": AdversarialLoss(hinge_discriminator, wasserstein_generator, signed=True),
         "relativistic-average": AdversarialLoss(
             relativistic_average_discriminator, relativistic_average_generator, compares_real=True
         ),

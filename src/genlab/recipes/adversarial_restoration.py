@@ -88,7 +88,7 @@ class AdversarialRestorationRecipe(RestorationRecipe):
         schedule, begun = super().rate(), self.pretraining_steps
         return lambda step: schedule(max(step - begun, 0))
 
-    def keeping_phases(self, steps: int, done: int) -> Mapping[str, Any]:
+    def keeping_phases(self, steps: int, done: int, spec: DataSpec) -> Mapping[str, Any]:
         """Return the share of `steps` that pretraining has taken, if it is over."""
         begun = self.pretraining_steps
         return {"pretraining": begun / steps} if 0 < begun <= done else {}

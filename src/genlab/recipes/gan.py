@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genlab.core.schedules import Schedule
     from genlab.families.gan import GAN, Augment, Penalty
     from genlab.objectives.adversarial import AdversarialLoss
+    from genlab.regularizers.adaptive import AdaptiveAugmentation
 
 NormName = Literal["batch", "layer", "instance", "none"]
 if TYPE_CHECKING:
@@ -99,6 +100,13 @@ class GANRecipe(LatentRecipe):
     diff_augment: AugmentName = option(
         "none", "differentiable augmentation of the discriminator inputs; for small data sets"
     )
+    adaptive_augment: float = option(
+        0.0,
+        "augment the discriminator inputs as often as keeps the mean sign of its scores of real images at this "
+        "target, such as 0.6 (ADA); for small data sets",
+        least=0,
+        most=1,
+    )
     pack: int = option(
         1, "images that the discriminator scores together (PacGAN); 2 to 4 against mode collapse", least=1
     )
@@ -110,6 +118,12 @@ class GANRecipe(LatentRecipe):
         None,
         "normalisation in the discriminator; by default none for mlp and r3gan, batch for the others; layer with "
         "--gradient-penalty",
+    )
+    self_supervision: float = option(
+        0.0,
+        "weight of the reconstruction of real images from the discriminator's features, for --architecture fastgan "
+        "(which uses 1); against overfitting to small data sets",
+        least=0,
     )
     discriminator_dropout: float = option(
         0.0, "dropout probability in the discriminator; raise it if it overfits", least=0, most=0.9
@@ -128,6 +142,9 @@ class GANRecipe(LatentRecipe):
     dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images (DRAGAN uses 10)", least=0)
     r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images; try 10 if training is unstable", least=0)
     r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
+    drift: float = option(
+        0.0, "weight of the squared scores of real images; 0.001 if scores of --loss wasserstein drift away", least=0
+    )
     penalty_every: int = option(
         1,
         "discriminator updates between gradient penalties, whose weight is multiplied by it; above 1 is faster",
@@ -139,8 +156,8 @@ class GANRecipe(LatentRecipe):
         least=0,
     )
     # class labels
-    generator_labels: Literal["none", "concat", "batch-norm"] = option(
-        "none", "how the generator is conditioned on the class"
+    generator_labels: Literal["none", "concat", "batch-norm", "embedding"] = option(
+        "none", "how the generator is conditioned on the class; embedding is for --architecture biggan"
     )
     discriminator_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
         "none", "how the discriminator is conditioned on the class; auxiliary predicts it instead"
@@ -198,6 +215,7 @@ class GANRecipe(LatentRecipe):
             attention=self.attention,
             pack=self.pack,
             minibatch=self.minibatch,
+            reconstructs=self.self_supervision > 0,
             labels=self.discriminator_labels,
             classes=used.classes,
             sources=self.sources(used),
@@ -208,23 +226,29 @@ class GANRecipe(LatentRecipe):
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
         from genlab.families.gan import GAN, GANTraining
+        from genlab.regularizers.adaptive import AdaptiveAugmentation
         from genlab.regularizers.noise import flip_labels
         from genlab.regularizers.unrolling import unrolled
 
         assert isinstance(model, GAN)
+        target = self.adaptive_augment
+        adaptive = AdaptiveAugmentation(target, randomness.device) if target else None
         return GANTraining(
             model,
             self._player("discriminator", model),
             self._player("generator", model),
             self._loss(),
             randomness,
-            augment=self._augment(),
+            augment=self._augment(adaptive),
+            adaptive=adaptive,
             flip_labels=partial(flip_labels, probability=self.flip_labels) if self.flip_labels else None,
             penalties=self._penalties(),
             penalty_factors=dict.fromkeys(("r1_penalty", "r2_penalty"), burn_in.gamma(self.burning_in)),
             penalty_every=self.penalty_every,
             unroll=partial(unrolled, steps=self.unrolled_steps) if self.unrolled_steps else None,
             feature_matching=self.feature_matching,
+            drift=self.drift,
+            self_supervision=self.self_supervision,
             one_pass=self._one_pass(model.discriminator),
             accumulate=self.accumulate,
         )
@@ -235,6 +259,7 @@ class GANRecipe(LatentRecipe):
         for wrong, reason in (
             *self._wrong_targets(),
             *self._wrong_regularizers(),
+            *self._wrong_self_supervision(),
             *self._wrong_labels(spec),
             *self._wrong_augmentation(spec),
             *self._wrong_batches(processes),
@@ -306,13 +331,26 @@ class GANRecipe(LatentRecipe):
             "--spectral-norm discriminator instead of --weight-clip.",
         )
 
+    def _wrong_self_supervision(self) -> Iterator[tuple[bool, str]]:
+        if self.self_supervision:
+            from genlab.architectures import ARCHITECTURES
+
+            fitting = [name for name, row in ARCHITECTURES.items() if row.reconstructs]
+            what = f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's features"
+            yield (
+                self.architecture not in fitting,
+                f"{what}, for which --architecture {self.architecture} has no network. Choices: "
+                f"{', '.join(fitting)}.",
+            )
+            yield self.pack > 1, f"{what}, which --pack {self.pack} makes those of several images. Leave one out."
+
     def _wrong_labels(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         generator, discriminator = self.generator_labels != "none", self.discriminator_labels != "none"
         yield (
             generator != discriminator,
             f"--generator-labels {self.generator_labels} and --discriminator-labels {self.discriminator_labels}: "
-            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm; for the "
-            "discriminator: concat, projection, auxiliary.",
+            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm, "
+            "embedding; for the discriminator: concat, projection, auxiliary.",
         )
         yield (
             discriminator and spec is not None and spec.classes == 0,
@@ -327,11 +365,28 @@ class GANRecipe(LatentRecipe):
         )
 
     def _wrong_augmentation(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
+        for option, used in {
+            f"--diff-augment {self.diff_augment}": self.diff_augment != "none",
+            f"--adaptive-augment {self.adaptive_augment:g}": self.adaptive_augment > 0,
+        }.items():
+            yield (
+                used and spec is not None and spec.target.spatial != 2,
+                f"{option} is only for images, but these data are {spec.target.noun if spec else ''}. Leave it out.",
+            )
         yield (
-            self.diff_augment != "none" and spec is not None and spec.target.spatial != 2,
-            f"--diff-augment {self.diff_augment} is only for images, but these data are "
-            f"{spec.target.noun if spec else ''}. Leave it out.",
+            self.diff_augment != "none" and self.adaptive_augment > 0,
+            f"--diff-augment {self.diff_augment} augments always and --adaptive-augment as often as is needed. Leave "
+            "one out.",
         )
+        if self.adaptive_augment:
+            from genlab.objectives.adversarial import ADVERSARIAL
+
+            fitting = [name for name, loss in ADVERSARIAL.items() if loss.log_odds or loss.signed]
+            yield (
+                self.loss not in fitting,
+                f"--adaptive-augment asks how often scores of real images are above 0, which says nothing with --loss "
+                f"{self.loss}. Choices: {', '.join(fitting)}.",
+            )
 
     def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
         parts = processes * self.accumulate
@@ -408,7 +463,7 @@ class GANRecipe(LatentRecipe):
         """Return factors on the learning rate of parts of a network, by the beginnings of parameters' names."""
         return {}
 
-    def _augment(self) -> Augment:
+    def _augment(self, adaptive: AdaptiveAugmentation | None) -> Augment:
         """Return the function that augments the discriminator's inputs and then adds instance noise."""
         from genlab.regularizers.augmentation import POLICIES, diff_augment
         from genlab.regularizers.noise import instance_noise
@@ -416,6 +471,8 @@ class GANRecipe(LatentRecipe):
         deviation, probability = self._noise(), burn_in.share(self.burning_in)
 
         def augment(images: Tensor, step: int, draws: Draws) -> Tensor:
+            if adaptive:
+                images = adaptive(images, draws)
             if self.diff_augment != "none":
                 images = diff_augment(images, draws, POLICIES[self.diff_augment], probability(step))
             if self.instance_noise:

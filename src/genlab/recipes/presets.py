@@ -8,12 +8,14 @@ from genlab.core.errors import UsageError
 from genlab.core.parts import Part, Table
 from genlab.recipes.adversarial_restoration import AdversarialRestorationRecipe
 from genlab.recipes.autoencoder import AutoencoderRecipe
+from genlab.recipes.biggan import BigGANRecipe
 from genlab.recipes.cut import CUTRecipe
 from genlab.recipes.cyclegan import CycleGANRecipe
 from genlab.recipes.denoiser import DenoiserRecipe
 from genlab.recipes.diffusion import DiffusionRecipe
 from genlab.recipes.flow import FlowRecipe
 from genlab.recipes.gan import GANRecipe
+from genlab.recipes.growing import GrowingGANRecipe
 from genlab.recipes.pix2pix import Pix2PixRecipe
 from genlab.recipes.recipe import Recipe
 from genlab.recipes.restoration import RestorationRecipe
@@ -80,6 +82,16 @@ STYLEGAN = StyleGANRecipe(
     steps=100_000,
 )
 
+STYLEGAN2 = replace(
+    STYLEGAN,
+    architecture="stylegan2",
+    path_length=2.0,
+    penalty_every=16,
+    generator_lr=2e-3,
+    discriminator_lr=2e-3,
+    ema=0.998,
+)
+
 GANS: Mapping[str, Recipe] = {
     "gan": GANRecipe(architecture="mlp", width=1200, batch_size=100),
     "dcgan": GANRecipe(batch_size=128),
@@ -121,6 +133,42 @@ GANS: Mapping[str, Recipe] = {
         lr_schedule="constant",
     ),
     "projection-gan": replace(SNGAN, generator_labels="batch-norm", discriminator_labels="projection"),
+    "biggan": BigGANRecipe(
+        architecture="biggan",
+        width=128,
+        latent=120,
+        loss="hinge",
+        spectral_norm="both",
+        discriminator_norm="none",
+        discriminator_steps=2,
+        betas=(0.0, 0.999),
+        generator_labels="embedding",
+        discriminator_labels="projection",
+        orthogonal=1e-4,
+        ema=0.9999,
+    ),
+    "fastgan": GANRecipe(
+        architecture="fastgan",
+        width=32,
+        latent=256,
+        loss="hinge",
+        spectral_norm="both",
+        diff_augment="color-translation",
+        self_supervision=1.0,
+        batch_size=16,
+    ),
+    "progressive-gan": GrowingGANRecipe(
+        architecture="progressive",
+        latent=512,
+        loss="wasserstein",
+        gradient_penalty=10.0,
+        drift=1e-3,
+        minibatch="stddev",
+        generator_lr=1e-3,
+        discriminator_lr=1e-3,
+        betas=(0.0, 0.99),
+        batch_size=16,
+    ),
     "relativistic-gan": GANRecipe(
         loss="relativistic-average", spectral_norm="discriminator", discriminator_norm="none"
     ),
@@ -144,15 +192,8 @@ GANS: Mapping[str, Recipe] = {
     "minibatch-gan": GANRecipe(minibatch="discrimination", batch_size=100),
     "feature-matching-gan": GANRecipe(feature_matching=True, batch_size=100),
     "stylegan": STYLEGAN,
-    "stylegan2": replace(
-        STYLEGAN,
-        architecture="stylegan2",
-        path_length=2.0,
-        penalty_every=16,
-        generator_lr=2e-3,
-        discriminator_lr=2e-3,
-        ema=0.998,
-    ),
+    "stylegan2": STYLEGAN2,
+    "stylegan2-ada": replace(STYLEGAN2, adaptive_augment=0.6, mapping_layers=2, path_length=0.0),
 }
 
 VELOCITY = DiffusionRecipe(schedule="cosine", prediction="velocity", sampler="ddim", sampling_steps=50)

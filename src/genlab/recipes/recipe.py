@@ -186,8 +186,11 @@ class Recipe(ABC):
         """
         return [Phase(self.steps, self, spec)]
 
-    def keeping_phases(self, steps: int, done: int) -> Mapping[str, Any]:
-        """Return the options with which the phases that end by step `done` still end there in a run of `steps`."""
+    def keeping_phases(self, steps: int, done: int, spec: DataSpec) -> Mapping[str, Any]:
+        """Return the options with which the phases that end by step `done` still end there in a run of `steps`.
+
+        `spec` is that of the data.
+        """
         return {}
 
     def rate(self) -> Schedule:

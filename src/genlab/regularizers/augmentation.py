@@ -89,5 +89,6 @@ AUGMENTATIONS: Mapping[str, Callable[[Tensor, Draws], Tensor]] = {
 POLICIES: Mapping[str, tuple[str, ...]] = {
     "translation": ("translation",),
     "translation-cutout": ("translation", "cutout"),
+    "color-translation": ("color", "translation"),
     "color-translation-cutout": ("color", "translation", "cutout"),
 }

@@ -1,4 +1,6 @@
-"""Regularizers of weights: clipping and historical averaging."""
+"""Regularizers of weights: clipping, historical averaging and orthogonality."""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -44,3 +46,28 @@ def remember_(optimizer: torch.optim.Optimizer, step: int) -> None:
             if state:
                 mean = state.setdefault(MEAN, parameter.detach().clone())
                 mean.lerp_(parameter, 1 / (step + 1))
+
+
+def orthogonal_distance(network: nn.Module) -> Tensor:
+    """Return Σ ‖W Wᵀ ⊙ (1 − I)‖² over the weight matrices of `network`: how far their rows are from orthogonal.
+
+    The rows of a convolution are its kernels, those of a layer with spectral normalisation those of the weight
+    before it. Lengths are free, unlike in the penalty ‖W Wᵀ − I‖².
+
+    References:
+        Brock, Donahue and Simonyan, 2018. Large Scale GAN Training for High Fidelity Natural Image Synthesis,
+        equation 3. arXiv:1809.11096.
+    """
+    distances = []
+    for parameter in _matrices(network):
+        rows = parameter.flatten(1)
+        products = rows @ rows.T
+        distances.append(products.square().sum() - products.diagonal().square().sum())
+    return torch.stack(distances).sum()
+
+
+def _matrices(network: nn.Module) -> Iterator[Tensor]:
+    """Yield the weights of the linear layers and convolutions of `network`, before any spectral normalisation."""
+    for name, parameter in network.named_parameters():
+        if name.endswith(("weight", "weight.original")) and parameter.ndim > 1:
+            yield parameter

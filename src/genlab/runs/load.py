@@ -10,6 +10,7 @@ from torch import nn
 
 from genlab.architectures.mixed import Mixed, compute_in
 from genlab.core import device as devices
+from genlab.core.contract import SetsStatistics
 from genlab.core.errors import CheckpointError
 from genlab.core.text import typed
 from genlab.core.warnings import LOG, warn_once
@@ -62,6 +63,8 @@ def load_model(
     where = devices.find_device(device)
     compute_in(replace(plan, recipe=phase.recipe).dtype(where), model)
     model = devices.to_device(model, where).eval().requires_grad_(False)
+    if isinstance(model, SetsStatistics):
+        model.set_statistics()
     model.__dict__[LOADED] = choice
     return model
 

@@ -149,7 +149,7 @@ def resume(
             now = placed(plan.settings, options["data"])
             plan = plan.changed({"data": now.data, "source": now.source})
         step = checkpoint.load_state(folder.last)["step"] if checkpoint.exists(folder.last) else 0
-        plan = plan.changed(before.recipe.keeping_phases(plan.recipe.steps, step))
+        plan = plan.changed(before.recipe.keeping_phases(plan.recipe.steps, step, source.train.spec))
         validate(plan.recipe, source, shard, where)
         recipes = before.recipe, plan.recipe
         if step and recipes[0] != recipes[1] and not phases.can_continue(*recipes, source.train.spec, step):

@@ -90,7 +90,7 @@ def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stop
         try:
             changed = plan.changed(changes)
             changed.recipe.refuse(spec)
-            again, onward = (_shortened(changed, stopped, restart) for restart in (0, healthy))
+            again, onward = (_shortened(changed, spec, stopped, restart) for restart in (0, healthy))
             phases_of(again.recipe, spec)
             keeps_networks = can_continue(plan.recipe, onward.recipe, spec, healthy)
         except UsageError:
@@ -101,10 +101,10 @@ def _candidates(plan: Plan, finding: Finding, spec: DataSpec, healthy: int, stop
             yield _Candidate(changes, again, 0, keeps_networks)
 
 
-def _shortened(plan: Plan, stopped: int, restart: int) -> Plan:
+def _shortened(plan: Plan, spec: DataSpec, stopped: int, restart: int) -> Plan:
     """Return the plan for the remaining steps of a run that stopped and goes back to step `restart`."""
     steps = max(plan.recipe.steps - (stopped - restart), restart + 1)
-    return plan.changed({"steps": steps, **plan.recipe.keeping_phases(steps, restart)})
+    return plan.changed({"steps": steps, **plan.recipe.keeping_phases(steps, restart, spec)})
 
 
 def _finding(error: GenlabError, folder: RunFolder) -> tuple[Finding | None, int]:
