@@ -358,7 +358,8 @@ def test_they_do_not_where_a_discriminator_looks_at_several_images_or_draws() ->
         built = phases.build(replace(recipe, width=4, latent=4), spec, Randomness(0))
         together |= {name} if built.one_pass else set()
     assert together == {
-        *("gan", "wgan-gp", "dragan", "r1-gan", "sngan", "sagan", "projection-gan", "relativistic-gan")
+        *("gan", "wgan-gp", "dragan", "r1-gan", "sngan", "sagan", "projection-gan", "relativistic-gan"),
+        "r3gan",
     }
 
 

@@ -86,7 +86,7 @@ _SUMMARIES: Mapping[str, str] = {
         Published for 64 pixels, and here: 384 channels next to the image, batches of 256, Adam 5e-5 (0, 0.99),
         γ = 0.2, a burn-in of 20 million images. Published: γ of 0.005 to 0.05 for 32 pixels, 15 for 256, and
         augmentation. With labels: --generator-labels concat --discriminator-labels projection. Made for a GPU; use
-        --width 16 --batch-size 64 --penalty-every 4 --steps 5000 --burn-in 2500 on a CPU.""",
+        --width 16 --batch-size 64 --lr 2e-4 --penalty-every 4 --steps 5000 --burn-in 2500 on a CPU.""",
     "unrolled-gan": """GAN that unrolls five discriminator steps (Metz et al., 2017, arXiv:1611.02163).
         Published: 1 to 10 steps, Adam 1e-4 with β₁ = 0.5.""",
     "pacgan": """GAN whose discriminator sees two images at once (Lin et al., 2018, arXiv:1712.04086).
