@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,12 @@ def test_a_run_resumes_to_the_same_bits_before_at_and_after_the_border(tmp_path:
                 os.kill(os.getpid(), signal.SIGINT)
             return take(training, step, batches)
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        begin = partial(genlab.train, "progressive-gan", name="part", **options)
+        go_on = partial(genlab.resume, "part", quiet=True)
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(GrowingGANTraining, "step", stopped)
-            if number:
-                genlab.resume("part", root=tmp_path, quiet=True)
-            else:
-                genlab.train("progressive-gan", root=tmp_path, name="part", **options)
+            with pytest.raises(Interrupted):
+                (go_on if number else begin)(root=tmp_path)
     again = genlab.resume("part", root=tmp_path, quiet=True)
     once, often = (checkpoint.load(RunFolder(result.folder).last) for result in (whole, again))
     for one, two in ((once.model, often.model), (once.training, often.training)):

@@ -20,7 +20,7 @@ class Discriminator(nn.Module):
         minibatch: m, appends features of the whole batch to φ.
         projection: v, a vector for each class.
         auxiliary: from φ to the logits of the classes.
-        reconstructs: whether `decoder`, which comes with the features, is kept: from φ to the image, perhaps smaller.
+        reconstructs: whether to keep the decoder of the features, from φ to the image or a smaller one.
 
     References:
         Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784 (join).

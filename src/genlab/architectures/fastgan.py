@@ -2,8 +2,8 @@
 
 Between 4×4 and the image every block of the generator doubles the side; channels double as the side halves, from
 `width` next to the image up to 16·width. Maps of a small side gate the channels of maps that are 16 times as large
-(skip-layer excitation; 4 or 8 times where images are small). The discriminator halves the side down to 8×8. Weights
-are initialised from N(0, 0.02). Left out: the noise that is added to maps, and the second of two reconstructions.
+(skip-layer excitation; 4 or 8 times where images are small). The discriminator halves the side down to 8×8.
+Weights are initialised from N(0, 0.02). Left out: noise that is added to maps, the second of two reconstructions.
 
 References:
     Liu, Zhu, Song and Elgammal, 2021. Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image
@@ -112,7 +112,7 @@ class _Generator(Conditional, Mixed):
 
 
 class Excitation(nn.Module):
-    """Skip-layer excitation: y · sigmoid(F(x)), where F pools the small maps x to 4×4 and gives a gate per channel.
+    """Skip-layer excitation: y · sigmoid(F(x)), F pools the small maps x to 4×4 and gives a gate per channel.
 
     Args:
         low: channels of the small maps.

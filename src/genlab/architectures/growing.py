@@ -2,12 +2,12 @@
 
 Layers for one side are the same, and have the same names, whatever the side of the image: a run that doubles the
 side keeps them. The channels at side s are min(`width` · side / s, 512), so that `width` belongs to the layer next
-to the image. The newest layers fade in: with α from 0 to 1, the image is that of the layers before, enlarged, plus α
-times the difference to that of the newest, and the discriminator mixes its features likewise.
+to the image. The newest layers fade in: with α from 0 to 1, the image is 1 − α times that of the layers before,
+enlarged, plus α times that of the newest, and the discriminator mixes its features likewise.
 
 References:
-    Karras, Aila, Laine and Lehtinen, 2018. Progressive Growing of GANs for Improved Quality, Stability, and Variation.
-    arXiv:1710.10196.
+    Karras, Aila, Laine and Lehtinen, 2018. Progressive Growing of GANs for Improved Quality, Stability, and
+    Variation. arXiv:1710.10196.
 """
 
 import torch
@@ -133,7 +133,9 @@ class _Features(Mixed, Fades):
         self.images = nn.ModuleDict(
             {str(at): _from_image(modality.shape[0], channels[at]) for at in [*before[-1:], self.side]}
         )
-        self.blocks = nn.ModuleDict({str(2 * at): _down(channels[2 * at], channels[at]) for at in reversed(before)})
+        self.blocks = nn.ModuleDict(
+            {str(2 * at): _down(channels[2 * at], channels[at]) for at in reversed(before)}
+        )
         self.last = nn.Sequential(
             nn.Conv2d(self.size, self.size, 3, padding=1),
             nn.LeakyReLU(SLOPE),

@@ -104,8 +104,8 @@ TRAINING: Sequence[Signal] = (
         "{player}_weight_regularizer",
         PENALTY,
         "lower",
-        "Penalty on the weights: their distance to their average over the past (historical averaging), that of their "
-        "rows to orthogonal ones, or a user's own.",
+        "Penalty on the weights: squared distance to their average over the past (historical averaging), of their "
+        "rows from orthogonal ones, or a user's own.",
     ),
     Signal(
         "path_length",

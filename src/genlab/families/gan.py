@@ -34,6 +34,7 @@ DiscriminatorFunction: TypeAlias = Callable[[Tensor, Condition], DiscriminatorOu
 Augment: TypeAlias = Callable[[Tensor, int, Draws], Tensor]
 """An augmentation of the discriminator's inputs: (images, step, draws) -> images."""
 
+
 class AdaptiveAugment(Protocol):
     """Follows the scores of real images with how it augments."""
 
@@ -335,6 +336,6 @@ def _feature_distance(real_out: DiscriminatorOutput, fake_out: DiscriminatorOutp
 
 
 def _reconstruction_distance(discriminator: nn.Module, real: Tensor, real_out: DiscriminatorOutput) -> Tensor:
-    """E|x − decoder(f(x))| of real images, reduced to the side of their reconstructions (Liu et al., section 3.2)."""
+    """E|x − decoder(f(x))|, with real images x reduced to the side of the decoder (Liu et al., section 3.2)."""
     made: Tensor = discriminator.get_submodule("decoder")(real_out.features)
-    return l1_loss(made, adaptive_avg_pool2d(real, made.shape[2:]))
+    return l1_loss(made, adaptive_avg_pool2d(real, (made.shape[2], made.shape[3])))

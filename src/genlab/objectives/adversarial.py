@@ -28,7 +28,7 @@ class AdversarialLoss:
         log_odds: whether outputs are logits of the probability that an image is real, D = sigmoid(output).
         targets: whether the discriminator's loss has target outputs, its keywords `real_label` and `fake_label`.
         compares_real: whether the generator's loss needs the outputs of real images.
-        signed: whether outputs above 0 mean real and below 0 generated, as with `log_odds`, which need not be said.
+        signed: whether outputs above 0 mean real and below 0 generated; so they do with `log_odds`, too.
         unbounded: whether the discriminator's loss falls without limit as its outputs grow; then something has to
             bound its slope.
 
@@ -267,7 +267,10 @@ def own_loss(part: Part, own: Mapping[str, Any]) -> AdversarialLoss:
         )
     options = {name: own.get(part.flag(name), option.default) for name, option in part.options.items()}
     bound = {name: _with_options(function, options, part.name) for name, function in functions.items()}
-    traits = {name: getattr(value, name, False) for name in ("log_odds", "targets", "compares_real", "unbounded", "signed")}
+    traits = {
+        name: getattr(value, name, False)
+        for name in ("log_odds", "targets", "compares_real", "unbounded", "signed")
+    }
     return AdversarialLoss(bound["discriminator"], bound["generator"], **{**traits, **part.traits})
 
 

@@ -45,8 +45,8 @@ class BigGANRecipe(GANRecipe):
         from genlab.families.biggan import BigGAN
 
         plain = super()._assembled(used)
-        how = {"truncation": self.truncation, "passes": self.statistics_passes}
-        return BigGAN(used, plain.generator, plain.discriminator, self.latent, **how)
+        networks, passes = (plain.generator, plain.discriminator), self.statistics_passes
+        return BigGAN(used, *networks, self.latent, truncation=self.truncation, passes=passes)
 
     def _player(self, name: Literal["discriminator", "generator"], model: GAN) -> Player:
         """Return the player of a network; the generator with the orthogonal regularizer."""

@@ -121,8 +121,8 @@ class GANRecipe(LatentRecipe):
     )
     self_supervision: float = option(
         0.0,
-        "weight of the reconstruction of real images from the discriminator's features, for --architecture fastgan "
-        "(which uses 1); against overfitting to small data sets",
+        "weight of the reconstruction of real images from the discriminator's features, for --architecture "
+        "fastgan (which uses 1); against overfitting to small data sets",
         least=0,
     )
     discriminator_dropout: float = option(
@@ -143,7 +143,9 @@ class GANRecipe(LatentRecipe):
     r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images; try 10 if training is unstable", least=0)
     r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
     drift: float = option(
-        0.0, "weight of the squared scores of real images; 0.001 if scores of --loss wasserstein drift away", least=0
+        0.0,
+        "weight of the squared scores of real images; 0.001 if scores of --loss wasserstein drift away",
+        least=0,
     )
     penalty_every: int = option(
         1,
@@ -336,7 +338,8 @@ class GANRecipe(LatentRecipe):
             from genlab.architectures import ARCHITECTURES
 
             fitting = [name for name, row in ARCHITECTURES.items() if row.reconstructs]
-            what = f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's features"
+            given = f"--self-supervision {self.self_supervision:g}"
+            what = f"{given} reconstructs images from the discriminator's features"
             yield (
                 self.architecture not in fitting,
                 f"{what}, for which --architecture {self.architecture} has no network. Choices: "
@@ -365,18 +368,19 @@ class GANRecipe(LatentRecipe):
         )
 
     def _wrong_augmentation(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
-        for option, used in {
+        data = spec.target.noun if spec else ""
+        for name, used in {
             f"--diff-augment {self.diff_augment}": self.diff_augment != "none",
             f"--adaptive-augment {self.adaptive_augment:g}": self.adaptive_augment > 0,
         }.items():
             yield (
                 used and spec is not None and spec.target.spatial != 2,
-                f"{option} is only for images, but these data are {spec.target.noun if spec else ''}. Leave it out.",
+                f"{name} is only for images, but these data are {data}. Leave it out.",
             )
         yield (
             self.diff_augment != "none" and self.adaptive_augment > 0,
-            f"--diff-augment {self.diff_augment} augments always and --adaptive-augment as often as is needed. Leave "
-            "one out.",
+            f"--diff-augment {self.diff_augment} augments always, and --adaptive-augment as often as is needed. "
+            "Leave one out.",
         )
         if self.adaptive_augment:
             from genlab.objectives.adversarial import ADVERSARIAL
@@ -384,8 +388,8 @@ class GANRecipe(LatentRecipe):
             fitting = [name for name, loss in ADVERSARIAL.items() if loss.log_odds or loss.signed]
             yield (
                 self.loss not in fitting,
-                f"--adaptive-augment asks how often scores of real images are above 0, which says nothing with --loss "
-                f"{self.loss}. Choices: {', '.join(fitting)}.",
+                "--adaptive-augment asks how often scores of real images are above 0, which says nothing with "
+                f"--loss {self.loss}. Choices: {', '.join(fitting)}.",
             )
 
     def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:

@@ -73,13 +73,14 @@ _SUMMARIES: Mapping[str, str] = {
         Published: batches of 2,048, Adam 5e-5 and 2e-4 (0, 0.999), 2 discriminator steps; on CIFAR-10 batches of
         50, Adam 2e-4. Here: the latter, with 2 steps. Needs class labels. Use --width 32 on a CPU.""",
     "fastgan": """GAN for a hundred to some thousand images (Liu et al., 2021, arXiv:2101.04775).
-        Published: batches of 8, Adam 2e-4 (0.5, 0.999), colour and translation, noisy labels, a perceptual distance
-        of two reconstructions. Here: batches of 16, an absolute distance of one. Use --width 16 on a CPU.""",
+        Published: batches of 8, Adam 2e-4 (0.5, 0.999), colour and translation, noisy labels, a perceptual
+        distance of two reconstructions. Here: batches of 16, an absolute distance of one. Use --width 16 on a
+        CPU.""",
     "progressive-gan": """GAN that learns small images first (Karras et al., 2018, arXiv:1710.10196).
-        Published, and here: new layers fade in, pixel norm, equalised learning rates, minibatch deviation, gradient
-        penalty with weight 10, Adam 1e-3 (0, 0.99), batches of 16 at 128 pixels. Published: from 4 pixels on, 600,000
-        images of fading and as many after it. Here: from 8 pixels on, phases of equal length, tanh at the image. Use
-        --width 16 --latent 128 on a CPU.""",
+        Published, and here: new layers fade in, pixel norm, equalised learning rates, minibatch deviation,
+        gradient penalty with weight 10, Adam 1e-3 (0, 0.99), batches of 16 at 128 pixels. Published: from 4 pixels
+        on, 600,000 images of fading and as many after it. Here: from 8 pixels on, phases of equal length, tanh at
+        the image. Use --width 16 --latent 128 on a CPU.""",
     "relativistic-gan": """GAN with the relativistic average loss (Jolicoeur-Martineau, 2018, arXiv:1807.00734).
         Published: Adam 2e-4 (0.5, 0.999), one discriminator step, spectral norm in the discriminator.""",
     "r3gan": """Minimal residual GAN with a paired loss, R1 and R2 (Huang et al., 2024, arXiv:2501.05441).
@@ -107,8 +108,8 @@ _SUMMARIES: Mapping[str, str] = {
         corrected. Here: they are added to the losses of an update, γ by size and batch, tanh at the image. Use
         --width 8 --latent 128 on a CPU.""",
     "stylegan2-ada": """StyleGAN 2 for some thousand images (Karras et al., 2020, arXiv:2006.06676).
-        Published, and here: augmentation that rises until the mean sign of the scores of real images is 0.6; as for
-        CIFAR-10, 2 mapping layers and no path length penalty. Published: filters and 18 operations. Here: moves and
+        Published, and here: augmentation that rises until the mean sign of the scores of real images is 0.6; as
+        for CIFAR-10, 2 mapping layers and no path length penalty. Published: 18 operations. Here: moves and
         colours, interpolated bilinearly. Use --width 8 --latent 128 on a CPU.""",
     "realnvp": """Flow of affine couplings (Dinh et al., 2017, arXiv:1605.08803).
         Published: checkerboard and channel masks, residual networks of 64 channels, batch norm, Adam 1e-3,

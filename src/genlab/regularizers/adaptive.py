@@ -95,7 +95,7 @@ class _Chance:
 def _moved(images: Tensor, probability: Tensor, draws: Draws) -> Tensor:
     """Mirror, turn, shift and scale; what lies outside is the reflection of what is inside.
 
-    Turns by any angle happen before and after the stretching, each with a probability of 1 − √(1 − p): p for either.
+    Turns by any angle come before and after the stretching, each with probability 1 − √(1 − p): p for either.
     """
     chance, (height, width) = _Chance(probability, draws), images.shape[2:]
     either = 1 - (1 - probability).sqrt()
@@ -118,7 +118,7 @@ def _moved(images: Tensor, probability: Tensor, draws: Draws) -> Tensor:
 
 
 def _recoloured(images: Tensor, probability: Tensor, draws: Draws) -> Tensor:
-    """Change brightness and contrast, invert brightness, turn hues, and change saturation; the latter in colour."""
+    """Change brightness and contrast, invert brightness, and in colour images change hue and saturation."""
     chance = _Chance(probability, draws)
     shift, contrast = chance.normal(0.2), torch.exp2(chance.normal(0.5))
     inverted, hue, saturation = chance.integer(2), chance.uniform(math.pi), torch.exp2(chance.normal(1.0))
