@@ -99,7 +99,6 @@ def test_a_run_logs_and_resumes_it(tmp_path: Path) -> None:
     fast = {"device": "cpu", "precision": "float32", "root": tmp_path, "quiet": True, "log_every": 1}
     whole = genlab.train("r1-gan", steps=4, **small, **fast).history
     assert np.abs(whole["overfitting"][1:]).min() > 0
-    assert whole["augmentation_probability"].max() > 0
     part = genlab.train("r1-gan", steps=2, **small, **fast)
     resumed = genlab.resume(part, steps=4, quiet=True).history
     for name in ("overfitting", "augmentation_probability", "generator_loss"):

@@ -109,7 +109,7 @@ TRAINING: Sequence[Signal] = (
     ),
     Signal(
         "path_length",
-        Kind("path length", group="losses"),
+        Kind("path length", group="loss"),
         "none",
         "Running mean of how far an image moves with its style: good if it settles.",
     ),
@@ -162,21 +162,21 @@ TRAINING: Sequence[Signal] = (
         "fade",
         PROBABILITY,
         "none",
-        "Part of the newest layers in images and features: from 0 to 1 after the side of the images has doubled.",
+        "Part of the newest layers in images and features: good if at 1 long before the side doubles again.",
     ),
     Signal(
         "augmentation_probability",
         PROBABILITY,
         "none",
-        "Probability of each operation of --adaptive-augment: it rises while `overfitting` is above the target. "
-        "Near 0.8, its highest, more data would help.",
+        "Probability of each operation of --adaptive-augment, which rises while `overfitting` is above the target: "
+        "good if below 0.8, its highest; there more data would help.",
     ),
     Signal(
         "overfitting",
         SCORE,
         "none",
-        "Mean sign of the discriminator's scores of real images: 0 if it cannot tell them apart, 1 if it "
-        "recognises each of them.",
+        "Mean sign of the discriminator's scores of real images, 0 if it cannot tell them apart and 1 if it "
+        "recognises each of them: good if near the target of --adaptive-augment.",
     ),
     Signal(
         "accuracy_real",

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genlab.architectures.normalization import set_statistics_
 from genlab.core.random import generator as seeded
+from genlab.core.statistics import set_statistics_
 from genlab.families.gan import GAN
 
 BATCH = 64  # examples of a pass

@@ -4,12 +4,11 @@ References:
     Karras et al., 2018. Progressive Growing of GANs. arXiv:1710.10196.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 
-from genlab.architectures.growing import set_fade
 from genlab.core.batch import Batch
 from genlab.core.contract import Signals
 from genlab.core.schedules import Schedule, constant
@@ -22,12 +21,14 @@ class GrowingGANTraining(GANTraining):
 
     Args:
         fading: α, from 0 to 1.
+        set_fade: sets α in both networks.
     """
 
     fading: Schedule = field(default_factory=constant)
+    set_fade: Callable[[float], None] = field(kw_only=True)
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Set α, then update both networks."""
         alpha = self.fading(step)
-        set_fade(self.model, alpha)
+        self.set_fade(alpha)
         return super().step(step, batches) | {"fade": torch.tensor(alpha)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,11 +88,12 @@ class GrowingGANRecipe(GANRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GrowingGANTraining`."""
+        from genlab.architectures.growing import set_fade
         from genlab.families.growing import GrowingGANTraining
 
         plain = super().training(model, randomness)
         given = {f.name: getattr(plain, f.name) for f in fields(plain)}  # type: ignore[arg-type]
-        return GrowingGANTraining(**given, fading=self.fading())
+        return GrowingGANTraining(**given, fading=self.fading(), set_fade=partial(set_fade, model))
 
     def fading(self) -> Schedule:
         """Return the part α of the newest layers: from 0 to 1 from the step on at which their phase began."""
