@@ -1,6 +1,7 @@
 """Exit codes, and words instead of tracebacks."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -229,3 +230,21 @@ def test_ctrl_c_shows_no_traceback_even_before_the_command_line_is_imported(
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "meta_path", [_Interrupting, *sys.meta_path])
     assert genlab("checks") == (130, "", "genlab: interrupted before there was a result\n")
+
+
+def test_ctrl_c_ends_a_command_while_torch_is_imported_which_swallows_it(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    swallowing = (
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    pass"
+    )
+    (tmp_path / "torch" / "__init__.py").write_text(swallowing)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    made = subprocess.run(
+        [sys.executable, "-m", "genlab", "checks"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (made.returncode, made.stdout) == (130, "")
+    assert made.stderr == "genlab: interrupted before there was a result\n"

@@ -83,7 +83,7 @@ def test_known_pixels_and_transparency_come_back_to_the_bit(
 def test_a_box_of_any_size_is_filled_at_a_reduced_size_if_it_is_large(
     run: package.Run, pictures: Path, tmp_path: Path
 ) -> None:
-    done = package.inpaint(run, pictures / "colour.png", box="10,5,30,30", out=tmp_path / "out")
+    done = package.inpaint(run, pictures / "colour.png", box=(10, 5, 30, 30), out=tmp_path / "out")
     assert done.reduced == 1
     assert "filled at a reduced size and so blurred: 1 picture" in str(done)
     made, given = (np.array(Image.open(each)) for each in (tmp_path / "out/colour.png", pictures / "colour.png"))
@@ -160,6 +160,8 @@ def test_masks_that_are_grey_large_or_do_not_fit_are_noticed(
         ({"mask": "gone.png"}, "there is no picture or folder --mask gone.png. Check the path"),
         ({"box": "1,2,3"}, "LEFT,TOP,WIDTH,HEIGHT"),
         ({"box": "0,0,0,5"}, "LEFT,TOP,WIDTH,HEIGHT"),
+        ({"box": (0, 0, 5)}, "--box 0,0,5 must be LEFT,TOP,WIDTH,HEIGHT"),
+        ({"box": 5}, "--box 5 must be LEFT,TOP,WIDTH,HEIGHT"),
         ({"box": "0,0,5,5", "invert": True}, "--invert is for masks"),
         ({"box": "0,0,5,5", "number": 2}, "has one fill for each hole"),
         ({"box": "0,0,5,5", "number": 0}, "from 1 to 64"),

@@ -55,6 +55,7 @@ def test_the_held_out_part_of_own_data_is_taken_at_the_size_of_the_model() -> No
     [
         (BYTES[:, :, :8], r"has shape \(6, 3, 8, 16\), but this model was trained on pictures \(N, 3, 16, 16\)"),
         (BYTES[:0], "has shape"),
+        (BYTES[0], r"Give a single picture as array\[None\]"),
         (BYTES / 255, r"from 0 to 1: give bytes, or floats in \[-1, 1\]"),
         (np.where(BYTES == 0, -1e-7, BYTES / 255), r"from -1e-07 to 1: give bytes, or floats in \[-1, 1\]"),
         (REALS * 2, "from -2 to 2"),

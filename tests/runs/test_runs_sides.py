@@ -65,3 +65,8 @@ def test_sides_in_two_places_are_found_again_in_one(settings: Settings, tmp_path
     found = open_recorded(folder, plan.settings, str(tmp_path / "moved"), quiet=True)
     assert len(found.train) + len(found.held_out) == 12
     assert placed(plan.settings, str(tmp_path / "moved")).source is None
+    alone = resolve("vae", {"data": str(place)}).settings
+    with pytest.raises(
+        UsageError, match=r"the data of this run are no longer at .*shapes\. Move them back, or give"
+    ):
+        placed(alone, None)

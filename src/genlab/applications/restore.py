@@ -114,7 +114,9 @@ class ByModel:
 
     def __post_init__(self) -> None:
         if MASK in need(self.model, Restores, "restoring pictures").conditions:
-            raise UsageError("this model fills holes, which a mask has to say. Use genlab inpaint.")
+            raise UsageError(
+                "this model fills holes, and needs a mask that says where they are. Use genlab inpaint."
+            )
         if self.tile < LEAST_TILE:
             raise UsageError(f"--tile must be at least {LEAST_TILE} pixels, not {self.tile}. Try {TILE}.")
 

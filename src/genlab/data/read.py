@@ -90,7 +90,9 @@ def _of_array(given: Array, modality: Modality) -> Tensor:
     elif shape[0] == 1 and len(shape) == 3 and given.shape[1:] == shape[1:]:
         images = given[:, None]
     if images.shape[1:] != shape or not len(images):
-        raise _misshaped(f"the array has shape {given.shape}", modality)
+        single = given.ndim == len(shape) == 3 and shape[0] in (given.shape[0], given.shape[-1])
+        hint = ". Give a single picture as array[None]" if single else ""
+        raise _misshaped(f"the array has shape {given.shape}", modality, hint)
     if images.dtype == np.uint8 and len(shape) == 3:
         return torch.from_numpy(as_floats(images))
     if images.dtype.kind != "f" or not np.isfinite(images).all():
@@ -105,8 +107,8 @@ def _of_array(given: Array, modality: Modality) -> Tensor:
     return values.clip(-1, 1) if len(shape) == 3 else values
 
 
-def _misshaped(what: str, modality: Modality) -> UsageError:
-    return UsageError(f"{what}, but this model was trained on {modality.noun} (N, {_axes(modality.shape)})")
+def _misshaped(what: str, modality: Modality, hint: str = "") -> UsageError:
+    return UsageError(f"{what}, but this model was trained on {modality.noun} (N, {_axes(modality.shape)}){hint}")
 
 
 def _axes(shape: Sequence[int]) -> str:

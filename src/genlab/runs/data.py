@@ -189,6 +189,11 @@ def placed(settings: Settings, data: str | None) -> Settings:
 
     Sources in a place of their own that is gone have moved with the targets: `data` then holds both sides.
     """
+    if data is None and settings.source is None and is_gone(settings.data):
+        raise UsageError(
+            f"the data of this run are no longer at {settings.data}. Move them back, or give their new place by "
+            "--data if the command has it."
+        )
     gone = settings.source is not None and is_gone(settings.source)
     if gone and data is None:
         raise UsageError(

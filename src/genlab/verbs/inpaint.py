@@ -87,7 +87,7 @@ def inpaint(
     pictures: ImagesName,
     *,
     mask: File | None = None,
-    box: str | None = None,
+    box: str | tuple[int, int, int, int] | None = None,
     invert: bool = False,
     number: int = 1,
     jump_length: int | None = None,
@@ -110,7 +110,8 @@ def inpaint(
             are taken. In Python also an array of images.
         mask: A picture that is white where pixels are missing, for all pictures; or a folder of masks with the
             names of the pictures, whose suffixes may differ. They have the sizes of the pictures.
-        box: Instead of a mask: left, top, width and height of the hole in pixels, such as 20,30,64,64.
+        box: Instead of a mask: left, top, width and height of the hole in pixels, such as 20,30,64,64. In Python
+            also a tuple.
         invert: Whether masks are black where pixels are missing.
         number: Different fills of each picture; more than one only with a diffusion model.
         jump_length: With a diffusion model: steps that RePaint undoes at once, by default 10.
@@ -142,6 +143,7 @@ def inpaint(
     target = opened.spec.target
     if target.spatial != 2:
         raise UsageError(f"genlab inpaint is for pictures, but this model makes {target.noun}.")
+    box = box if box is None or isinstance(box, str) else _words(box)
     by = ByModel(opened.model, (target.shape[0], target.shape[1], target.shape[2]), number, seed)
     set_up(opened.model, number, jump_length, resampling)
     _refuse_equal_fills(opened.model, number)
@@ -176,6 +178,11 @@ def _refuse_equal_fills(model: "nn.Module", number: int) -> None:
             f"this model has one fill for each hole, so --number {number} would write it {number} times. Leave it "
             "out, or use a diffusion model."
         )
+
+
+def _words(box: object) -> str:
+    """Return a box that was given in Python as it is typed."""
+    return ",".join(map(str, box)) if isinstance(box, tuple | list) else str(box)
 
 
 def _holes(mask: File | None, box: str | None, target: "Modality", *, invert: bool) -> "Masks":

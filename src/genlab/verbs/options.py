@@ -53,7 +53,7 @@ HELP = {
     **SHARED,
     **OF_MEASURING,
 }
-OBJECTS = ("path", "pictures", "between", "normal")  # parameters that in Python may be an array of images
+OBJECTS = ("path", "pictures", "between", "normal", "box")  # parameters that in Python may be an array, or a tuple
 
 
 class SamplingOption(NamedTuple):

@@ -20,12 +20,13 @@ def restore(
     device: DeviceName = "auto",
     root: File = RUNS,
 ) -> Restored:
-    """Restore pictures of any size by a model, such as one of --degrade noise=25: a folder of PNGs.
+    """Remove noise, blur or JPEG artefacts from pictures, or colour grey ones: a folder of PNGs.
 
-    They have the names of their sources, and are restored in tiles that overlap, without seams. Transparency and
-    colour profiles are kept; of an animation only the first frame is taken. If the originals are given, PSNR and
-    SSIM are measured, beside those of the pictures as they are. A command that was killed goes on where it was if
-    it is given again.
+    A model undoes what it was trained to undo, such as --degrade noise=25. The PNGs have the names of their
+    sources, which may have any size; large ones are restored in tiles that overlap, without seams. Transparency
+    and colour profiles are kept; of an animation only the first frame is taken. If the originals are given, PSNR
+    and SSIM are measured, beside those of the pictures as they are. A command that was killed goes on where it was
+    if it is given again.
 
     Args:
         pictures: A picture, or a folder or zip of pictures, or the name of data of your own, whose held-out images

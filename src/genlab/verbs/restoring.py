@@ -181,11 +181,11 @@ def restored(
 
 
 def _refuse_alpha(recipe: "Recipe") -> None:
-    """Refuse --alpha for models whose weights cannot be mixed with those before adversarial training."""
+    """Refuse --alpha for models without weights from before adversarial training."""
     if "alpha" not in recipe.of_sampling:
         raise UsageError(
-            "--alpha mixes the weights before and after adversarial training, which srgan and esrgan have. "
-            f"This run of the family {recipe.family} has none. Leave it out."
+            "--alpha mixes the weights before and after adversarial training, which srgan and esrgan have, and "
+            f"this {recipe.family} has not. Leave it out."
         )
 
 
