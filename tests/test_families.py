@@ -481,7 +481,7 @@ def _repaints(model: nn.Module, batch: Batch, modality: Modality) -> None:
     assert steps[0][1] < steps[-1][1], "resampling takes more steps"
     if modality.spatial == 2:
         height, width = modality.shape[1:]
-        known = Reduced(batch.x[:1, :, ::2, ::2], (height, width))
+        known = Reduced(batch.x[:1, :, ::2, ::2] / 2, (height, width))
         made = model.repaint(known, reading.needed(model, batch[:1]), torch.Generator().manual_seed(0))
         is_image(made, 1, modality)
         assert (known.reduce(made) - known.images).abs().max() < 0.05, "reduced again, it is what was known"
