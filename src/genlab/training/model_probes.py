@@ -133,8 +133,8 @@ def denoising(given: ProbeInput) -> Signals:
 def restoration(given: ProbeInput) -> Signals:
     """Compare restored held-out images with the originals.
 
-    - `psnr_gain`: PSNR of their luma minus that of the sources, enlarged by bicubic interpolation, in dB; the
-      median of the images, as a few flat ones, in which interpolation has hardly an error, would decide the mean;
+    - `psnr_gain`: PSNR of their luma in dB minus that of the sources, enlarged by bicubic interpolation; the
+      median, as a few flat images, in which interpolation has hardly an error, would decide the mean;
     - `colour_shift`: difference of the mean colours in grey levels, the largest of the channels.
     """
     model, batch = given.model, given.unseen
