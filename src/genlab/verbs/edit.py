@@ -3,11 +3,12 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import GenlabError, UsageError
+from genlab.core.space import SpaceName
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
@@ -97,6 +98,7 @@ def edit(
     path: ImagesName,
     *,
     towards: str | int,
+    space: SpaceName = "z",
     strength: tuple[float, ...] | None = None,
     by: By | None = None,
     examples: int | None = None,
@@ -120,6 +122,8 @@ def edit(
         path: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
             encode or genlab project wrote. In Python also an array of images.
         towards: A class of the run's data, or a folder of pictures that have what is wanted.
+        space: Where the direction is: latents z; or, of a model with styles, one style for all layers, w, or one
+            for each layer, w+. A file of latents brings its own.
         strength: How far to move, in distances between the means of both sides; 0 is the picture's own
             reconstruction, and below 0 leads away. By default 0 0.5 1 1.5.
         by: What is changed: the label that a model with classes is given; or the latent, along the difference of
@@ -150,8 +154,12 @@ def edit(
 
     from genlab.applications.picture_folder import refuse_finished
     from genlab.applications.project import Projecting, size_of
+    from genlab.applications.style_space import in_space, space_of
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
+    if (table := _table(path)) is not None:
+        space = space_of(table.columns)
+    opened = replace(opened, model=in_space(opened.model, space))
     size_of(opened.model, opened.spec.target)
     if into:
         refuse_finished(into)
@@ -163,7 +171,12 @@ def edit(
     change, notes = _change(opened, str(towards), by, strength, examples, data)
     title, done, rejected = _edited(opened, change, path, Projecting(steps, starts, seed=seed), into)
     shown = None if strength is None else "_".join(f"{each:g}" for each in strength)
-    place = png or into or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown)
+    other = None if space == "z" else space
+    place = (
+        png
+        or into
+        or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown, space=other)
+    )
     result = _result(opened, change, done, place, rejected, notes)
     if not into:
         write_png(place, result.picture)
@@ -204,6 +217,7 @@ def _edited(
 def _table(pictures: object) -> "Table | None":
     """Return the latents in a file, or None for pictures and other data."""
     from genlab.applications.rows import read_table
+    from genlab.applications.style_space import space_of
 
     if not isinstance(pictures, str | os.PathLike) or Path(pictures).suffix.lower() not in TABLES:
         return None
@@ -211,7 +225,8 @@ def _table(pictures: object) -> "Table | None":
         table = read_table(Path(pictures))
     except GenlabError:
         return None
-    return table if list(table.columns) == [f"z{at}" for at in range(len(table.columns))] else None
+    names = [f"{space_of(table.columns)}{at}" for at in range(len(table.columns))]
+    return table if list(table.columns) == names else None
 
 
 def _change(
