@@ -121,7 +121,8 @@ def edit(
     Args:
         path: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
             encode or genlab project wrote. In Python also an array of images.
-        towards: A class of the run's data, or a folder of pictures that have what is wanted.
+        towards: A class of the run's data, or a folder of pictures that have what is wanted, or with --space w
+            FILE:NAME, a direction that genlab directions wrote.
         space: Where the direction is: latents z; or, of a model with styles, one style for all layers, w, or one
             for each layer, w+. A file of latents brings its own.
         strength: How far to move, in distances between the means of both sides; 0 is the picture's own
@@ -238,8 +239,18 @@ def _change(
     data: str | None,
 ) -> "tuple[Edit, Sequence[str]]":
     """Return what is changed, and notes on it."""
+    from genlab.applications.directions import read_direction
     from genlab.applications.edit_files import Edit
+    from genlab.applications.edit_sides import Step
 
+    if (found := read_direction(towards)) is not None:
+        if by is not None or examples is not None:
+            raise UsageError("--by and --examples have no effect on a direction of a file. Leave them out.")
+        far = STRENGTHS if strength is None else strength
+        step = Step(_in_latents(opened, found), None)
+        return Edit([f"{each:+g}" for each in far], far, step, stamp=str(found.tolist())), [
+            f"direction: {towards}"
+        ]
     label = _label(opened, towards)
     takes = label is not None and bool(opened.classes)
     if by == "label" and not takes:
@@ -258,6 +269,24 @@ def _change(
     notes = [f"direction: {sides.note}", *([pixels] if images else [])]
     stamp = f"{sides.stamp} {len(sides.towards)} {len(sides.rest)} {by or 'mean'}"
     return Edit([f"{each:+g}" for each in strengths], strengths, step, stamp=stamp), notes
+
+
+def _in_latents(opened: Opened, found: "Tensor") -> "Tensor":
+    """Return a direction of one style as one of all the model's latents.
+
+    Raises:
+        UsageError: the latents are no styles of this size.
+    """
+    from genlab.applications.project import size_of
+    from genlab.applications.style_space import StyleSpace
+
+    latents = size_of(opened.model, opened.spec.target)
+    if not isinstance(opened.model, StyleSpace) or latents % len(found):
+        raise UsageError(
+            f"the direction has {counted(len(found), 'number')}, those of styles. Add --space w, and give a run "
+            "with styles of this size."
+        )
+    return found.repeat(latents // len(found))
 
 
 def _label(opened: Opened, towards: str) -> int | None:
