@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from genlab.verbs.decode import decode
     from genlab.verbs.decompress import decompress
     from genlab.verbs.denoise import denoise
+    from genlab.verbs.directions import directions
     from genlab.verbs.doctor import doctor
     from genlab.verbs.edit import edit
     from genlab.verbs.encode import encode
@@ -123,6 +124,7 @@ __all__ = [
     "decode",
     "decompress",
     "denoise",
+    "directions",
     "doctor",
     "edit",
     "encode",

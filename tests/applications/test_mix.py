@@ -85,7 +85,7 @@ def test_models_with_styles_interpolate_between_styles() -> None:
 def test_a_run_is_sampled_with_truncation_noise_and_mixed_styles(tmp_path: Path) -> None:
     options = {"width": 4, "latent": 6, "mapping_layers": 1, "size": 16, "batch_size": 8, "steps": 2}
     run = genlab.train("stylegan2", data="digits", quiet=True, root=tmp_path, extractor="pixels", **options)
-    assert "γ = 0.0002" in (run.folder / "events.jsonl").read_text("utf-8")
+    assert "pixels / 8 images = 0.0064" in (run.folder / "events.jsonl").read_text("utf-8")
     mean = genlab.sample(run, number=2, truncation=0.0).samples  # type: ignore[union-attr]
     assert mean is not None
     torch.testing.assert_close(mean[0], mean[1])
@@ -96,3 +96,15 @@ def test_a_run_is_sampled_with_truncation_noise_and_mixed_styles(tmp_path: Path)
         genlab.sample(run, mix="1x2", out=tmp_path / "folder")
     with pytest.raises(UsageError, match="one of fixed, fresh, off"):
         genlab.sample(run, noise="loud")
+    found = genlab.directions(run, number=1, seed=1)
+    assert found.path.is_file()
+    assert found.picture_path.is_file()
+    pictures = torch.rand(1, 1, 16, 16) * 2 - 1
+    towards = f"{found.path}:ganspace-1"
+    edited = genlab.edit(run, pictures, towards=towards, space="w+", steps=2, starts=1)
+    assert edited.frames.shape[:2] == (1, 4)
+    with pytest.raises(UsageError, match="Add --space w"):
+        genlab.edit(run, pictures, towards=towards, steps=2, starts=1)
+    projected = genlab.project(run, pictures, space="w", steps=2, starts=1)
+    assert projected.table.columns[0] == "w0"
+    assert genlab.decode(run, projected.path).examples is not None

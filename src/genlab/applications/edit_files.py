@@ -61,7 +61,7 @@ class Edit:
 
     def in_pixels(self, x: Tensor) -> Tensor | None:
         """Return the same steps of examples (B, *shape) without the model, (B, S, *shape); None for a class."""
-        if self.step is None:
+        if self.step is None or self.step.pixels is None:
             return None
         moves = torch.tensor(self.strengths).view(-1, *[1] * (x.ndim - 1)) * self.step.pixels
         made = x[:, None] + moves

@@ -38,7 +38,7 @@ class Step:
     """A direction in latents and the same direction in the numbers of the examples."""
 
     latents: Tensor  # (latent,)
-    pixels: Tensor  # shape
+    pixels: Tensor | None  # shape; None for a direction that is not from examples
 
 
 def sides_of_class(train: Split, label: int, count: int) -> Sides:

@@ -117,7 +117,7 @@ def features(
     Raises:
         UsageError: a size that the architecture does not support, or attention at a side that no map has.
     """
-    widths = _widths(modality, width, "stylegan")
+    widths = _widths(modality, width, "stylegan2" if residual else "stylegan")
     check_attention(attention, widths)
     side, first = next(iter(widths.items()))
     layers: dict[str, nn.Module] = {f"rgb{side}": _FromRGB(modality.shape[0], first)}

@@ -204,6 +204,10 @@ class HasStyles(Protocol):
         """Return the examples (B, *shape) of styles (B, style_layers, style)."""
         ...
 
+    def style_weights(self) -> Tensor:
+        """Return the weights (N, style) by which styles enter all layers."""
+        ...
+
 
 @runtime_checkable
 class Reconstructs(Protocol):

@@ -38,7 +38,7 @@ class StyleGAN(GAN):
         style_layers: number of layers with a style of their own.
         noise_sides: side of the noise of each layer that takes some.
         truncation: ψ; samples have the styles w̄ + ψ (f(z) − w̄), with the running mean w̄. It can be changed.
-        noise: of samples: the same for all, new for each, or none. It can be changed.
+        noise_mode: noise of samples: the same for all, new for each, or none. It can be changed.
     """
 
     mean_style: Tensor
@@ -54,11 +54,11 @@ class StyleGAN(GAN):
         style_layers: int,
         noise_sides: Sequence[int],
         truncation: float = 1.0,
-        noise: NoiseName = "fixed",
+        noise_mode: NoiseName = "fixed",
     ) -> None:
         super().__init__(spec, generator, discriminator, latent)
         self.style_layers, self.noise_sides = style_layers, tuple(noise_sides)
-        self.truncation, self.noise = truncation, noise
+        self.truncation, self.noise_mode = truncation, noise_mode
         self.register_buffer("mean_style", torch.zeros(style))
         for layer, side in enumerate(self.noise_sides):
             self.register_buffer(f"noise_{layer}", torch.randn(1, 1, side, side))
@@ -75,7 +75,7 @@ class StyleGAN(GAN):
             UsageError: as of `sample`.
         """
         mapped = self.map(latents, fill(self.conditions, condition, latents.shape[0], latents.device))
-        return self.in_layers(torch.lerp(self.mean_style, mapped, self.truncation))
+        return self.in_layers(torch.lerp(self.mean_style, mapped, self.truncation)).contiguous()
 
     def in_layers(self, styles: Tensor) -> Tensor:
         """Return styles (B, style) as those of all layers, (B, style_layers, style)."""
@@ -84,16 +84,21 @@ class StyleGAN(GAN):
     def synthesize(self, styles: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Return g(w), the examples (B, *shape) of styles (B, style_layers, style).
 
-        `noise` is that of each layer, (B or 1, 1, side, side); by default the same for all, or none if `noise` of
-        the model is off.
+        `noise` is that of each layer, (B or 1, 1, side, side); by default the same for all, or none if
+        `noise_mode` is off.
         """
-        if noise is None and self.noise != "off":
+        if noise is None and self.noise_mode != "off":
             noise = [self.get_buffer(f"noise_{layer}") for layer in range(len(self.noise_sides))]
         return self.modality.squash(self.generator.get_submodule("synthesis")(styles, noise))
 
+    def style_weights(self) -> Tensor:
+        """Return the weights (N, style) by which styles enter all layers."""
+        modules = self.generator.get_submodule("synthesis").modules()
+        return torch.cat([module.weight for module in modules if isinstance(module, nn.Linear)])
+
     def fresh_noise(self, draw: Callable[..., Tensor]) -> list[Tensor] | None:
         """Return new noise of each layer by `draw`, from a shape to (B, *shape); None if the model has it off."""
-        return None if self.noise == "off" else [draw(1, side, side) for side in self.noise_sides]
+        return None if self.noise_mode == "off" else [draw(1, side, side) for side in self.noise_sides]
 
     def generate(self, latents: Tensor, condition: Condition) -> Tensor:
         """Return the examples (B, *shape) of latents (B, latent); all the model's conditions must be given."""
@@ -110,7 +115,7 @@ class StyleGAN(GAN):
         """
         latents = self.prior(count, generator)
         styles = self.styles(latents, condition)
-        if self.noise != "fresh":
+        if self.noise_mode != "fresh":
             return self.synthesize(styles)
         return self.synthesize(
             styles, self.fresh_noise(lambda *shape: normal(generator, count, *shape).to(latents.device))

@@ -58,6 +58,7 @@ class Recipe(ABC):
     """The options that every family has."""
 
     family: ClassVar[str]
+    title: ClassVar[str] = ""  # of its options of sampling; by default its family
     takes_sources: ClassVar[bool] = False  # whether it uses conditions other than a label
     fewest: ClassVar[int] = 2  # images that have to go through the networks together
     regularized: ClassVar[tuple[str, ...]] = ()  # forms of own regularizers that it uses: "weights", "gradient"
@@ -116,8 +117,8 @@ class Recipe(ABC):
         sources = self.sources(spec) if spec else {}
         if sources and not self.takes_sources:
             raise UsageError(
-                f"these data come with {', '.join(sources)} for each example, which {self.family} models do not "
-                "use. Use a gan or diffusion preset."
+                f"these data come with {', '.join(sources)} for each example, which this model does not use. "
+                "Use a preset that does, such as dcgan or velocity-diffusion."
             )
         if self.schedule_steps is not None and not self.schedules():
             raise UsageError(

@@ -31,6 +31,7 @@ GAMMA = 0.0002  # times the pixels of an image, over the images of a batch
 class StyleGANRecipe(GANRecipe):
     """A GAN whose generator draws an image from styles."""
 
+    title: ClassVar[str] = "GAN with styles"
     takes_sources: ClassVar[bool] = False
 
     architecture: StyleArchitectureName = option(
@@ -110,7 +111,7 @@ class StyleGANRecipe(GANRecipe):
         return {"mapping.": self.mapping_lr} if name == "generator" else {}
 
     def _gamma(self, shape: tuple[int, ...]) -> float:
-        """Return γ by the rule of Karras et al., 2020 (arXiv:2006.06676), section 4 of their code's options."""
+        """Return γ by the rule in the code of Karras et al., 2020 (arXiv:2006.06676)."""
         return GAMMA * prod(shape[1:]) / self.batch_size
 
     def _assembled(self, used: DataSpec) -> StyleGAN:
@@ -136,5 +137,5 @@ class StyleGANRecipe(GANRecipe):
             style_layers=generator.style_layers,
             noise_sides=generator.noise_sides,
             truncation=self.truncation,
-            noise=self.noise,
+            noise_mode=self.noise,
         )

@@ -14,7 +14,7 @@ JOBS: Mapping[str, Sequence[str]] = {
     "Train": ("train", "resume", "data", "recipes"),
     "Runs": ("runs", "info", "doctor", "report", "rm"),
     "Measure": ("evaluate", "compare"),
-    "Generate": ("sample", "interpolate", "augment"),
+    "Generate": ("sample", "interpolate", "directions", "augment"),
     "Change pictures": (
         *("reconstruct", "denoise", "upscale", "restore", "inpaint", "translate", "stylize", "edit"),
         *("compress", "decompress"),

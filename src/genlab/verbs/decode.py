@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,7 @@ def decode(
 
     from genlab.applications.decode import codes_of, decode_into, decoded, request_of
     from genlab.applications.rows import read_table
+    from genlab.applications.style_space import in_space, space_of
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
     target, path = opened.spec.target, Path(codes)
@@ -103,7 +104,9 @@ def decode(
     rows = as_rows(out, target)
     if not path.is_file():
         raise UsageError(f"there is no table {path}. `genlab encode` writes one.")
-    found = codes_of(opened.model, opened.spec, read_table(path))
+    table = read_table(path)
+    opened = replace(opened, model=in_space(opened.model, space_of(table.columns)))
+    found = codes_of(opened.model, opened.spec, table)
     count = len(found.names)
     if into:
         resumed = decode_into(opened.model, found, target.shape, into, request_of(found, opened.weights))
@@ -125,13 +128,13 @@ def _write_rows(result: Decoded, classes: Sequence[str] | None) -> None:
     import io
 
     from genlab.applications.sample_table import write_csv
-    from genlab.core.files import replace, storage
+    from genlab.core import files
     from genlab.core.table import Table
 
     assert isinstance(result.target, Table)
     assert result.examples is not None
-    with storage(result.path):
+    with files.storage(result.path):
         result.path.parent.mkdir(parents=True, exist_ok=True)
     file = io.BytesIO()
     write_csv(file, result.target, result.examples.numpy(), classes)
-    replace(result.path, file.getvalue())
+    files.replace(result.path, file.getvalue())

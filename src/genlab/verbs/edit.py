@@ -3,11 +3,12 @@
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genlab.core.errors import GenlabError, UsageError
+from genlab.core.space import SpaceName
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
@@ -97,6 +98,7 @@ def edit(
     path: ImagesName,
     *,
     towards: str | int,
+    space: SpaceName = "z",
     strength: tuple[float, ...] | None = None,
     by: By | None = None,
     examples: int | None = None,
@@ -119,7 +121,10 @@ def edit(
     Args:
         path: A picture, a folder or a zip of pictures, other data, such as digits, or the latents that genlab
             encode or genlab project wrote. In Python also an array of images.
-        towards: A class of the run's data, or a folder of pictures that have what is wanted.
+        towards: A class of the run's data, or a folder of pictures that have what is wanted, or with --space w
+            FILE:NAME, a direction that genlab directions wrote.
+        space: Where the direction is: latents z; or, of a model with styles, one style for all layers, w, or one
+            for each layer, w+. A file of latents brings its own.
         strength: How far to move, in distances between the means of both sides; 0 is the picture's own
             reconstruction, and below 0 leads away. By default 0 0.5 1 1.5.
         by: What is changed: the label that a model with classes is given; or the latent, along the difference of
@@ -150,8 +155,12 @@ def edit(
 
     from genlab.applications.picture_folder import refuse_finished
     from genlab.applications.project import Projecting, size_of
+    from genlab.applications.style_space import in_space, space_of
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
+    if (table := _table(path)) is not None:
+        space = space_of(table.columns)
+    opened = replace(opened, model=in_space(opened.model, space))
     size_of(opened.model, opened.spec.target)
     if into:
         refuse_finished(into)
@@ -163,7 +172,12 @@ def edit(
     change, notes = _change(opened, str(towards), by, strength, examples, data)
     title, done, rejected = _edited(opened, change, path, Projecting(steps, starts, seed=seed), into)
     shown = None if strength is None else "_".join(f"{each:g}" for each in strength)
-    place = png or into or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown)
+    other = None if space == "z" else space
+    place = (
+        png
+        or into
+        or opened.place("edits", title, towards=Path(str(towards)).name, by=by, strength=shown, space=other)
+    )
     result = _result(opened, change, done, place, rejected, notes)
     if not into:
         write_png(place, result.picture)
@@ -204,6 +218,7 @@ def _edited(
 def _table(pictures: object) -> "Table | None":
     """Return the latents in a file, or None for pictures and other data."""
     from genlab.applications.rows import read_table
+    from genlab.applications.style_space import space_of
 
     if not isinstance(pictures, str | os.PathLike) or Path(pictures).suffix.lower() not in TABLES:
         return None
@@ -211,7 +226,8 @@ def _table(pictures: object) -> "Table | None":
         table = read_table(Path(pictures))
     except GenlabError:
         return None
-    return table if list(table.columns) == [f"z{at}" for at in range(len(table.columns))] else None
+    names = [f"{space_of(table.columns)}{at}" for at in range(len(table.columns))]
+    return table if list(table.columns) == names else None
 
 
 def _change(
@@ -223,8 +239,18 @@ def _change(
     data: str | None,
 ) -> "tuple[Edit, Sequence[str]]":
     """Return what is changed, and notes on it."""
+    from genlab.applications.directions import read_direction
     from genlab.applications.edit_files import Edit
+    from genlab.applications.edit_sides import Step
 
+    if (found := read_direction(towards)) is not None:
+        if by is not None or examples is not None:
+            raise UsageError("--by and --examples have no effect on a direction of a file. Leave them out.")
+        far = STRENGTHS if strength is None else strength
+        step = Step(_in_latents(opened, found), None)
+        return Edit([f"{each:+g}" for each in far], far, step, stamp=str(found.tolist())), [
+            f"direction: {towards}"
+        ]
     label = _label(opened, towards)
     takes = label is not None and bool(opened.classes)
     if by == "label" and not takes:
@@ -243,6 +269,24 @@ def _change(
     notes = [f"direction: {sides.note}", *([pixels] if images else [])]
     stamp = f"{sides.stamp} {len(sides.towards)} {len(sides.rest)} {by or 'mean'}"
     return Edit([f"{each:+g}" for each in strengths], strengths, step, stamp=stamp), notes
+
+
+def _in_latents(opened: Opened, found: "Tensor") -> "Tensor":
+    """Return a direction of one style as one of all the model's latents.
+
+    Raises:
+        UsageError: the latents are no styles of this size.
+    """
+    from genlab.applications.project import size_of
+    from genlab.applications.style_space import StyleSpace
+
+    latents = size_of(opened.model, opened.spec.target)
+    if not isinstance(opened.model, StyleSpace) or latents % len(found):
+        raise UsageError(
+            f"the direction has {counted(len(found), 'number')}, those of styles. Add --space w, and give a run "
+            "with styles of this size."
+        )
+    return found.repeat(latents // len(found))
 
 
 def _label(opened: Opened, towards: str) -> int | None:

@@ -69,6 +69,6 @@ def sampling_options() -> dict[str, SamplingOption]:
     for recipe in {type(recipe): recipe for recipe in PRESETS.values()}.values():  # one of each family
         known = options_of(recipe)
         for name in recipe.of_sampling:
-            about = f"{recipe.family.capitalize()}: {known[name].help}. By default as in the run."
+            about = f"{recipe.title or recipe.family.capitalize()}: {known[name].help}. By default as in the run."
             found.setdefault(name, SamplingOption(known[name].hint | None, about))
     return found

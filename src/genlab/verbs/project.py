@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.core.errors import GenlabError, UsageError
+from genlab.core.space import SpaceName
 from genlab.core.text import counted
 from genlab.recipes.settings import CheckpointName, DeviceName
 from genlab.verbs.options import RUNS, File, ImagesName, RunName, SourceName
@@ -121,6 +122,7 @@ def project(
     run: RunName,
     path: ImagesName,
     *,
+    space: SpaceName = "z",
     steps: int = 300,
     starts: int = 4,
     perceptual: float | None = None,
@@ -140,6 +142,8 @@ def project(
     the projections are the nearest training pictures, and PCA with as many numbers.
 
     Args:
+        space: What is found: latents z; or, of a model with styles, one style for all layers, w, or one for each
+            layer, w+. w+ comes nearest, z stays nearest to what the model has learned.
         steps: Steps of the optimisation; more are slower and come nearer.
         starts: Latents that compete for a picture in the first quarter of the steps; more may come nearer.
         perceptual: Weight of the distance in features of EfficientNet-Lite0 beside the squared error of the
@@ -166,20 +170,25 @@ def project(
     from genlab.applications.project import Projecting, size_of
     from genlab.applications.project_files import measure_each, project_each
     from genlab.applications.rows import rows
+    from genlab.applications.style_space import in_space
     from genlab.data.originals import originals
     from genlab.data.read import unreadable
 
     opened = open_run(os.fspath(run), root, checkpoint, device)
+    opened = replace(opened, model=in_space(opened.model, space))
     target, classes = opened.spec.target, opened.classes
     latent = size_of(opened.model, target)
     if perceptual is None:
         perceptual = PERCEPTUAL if target.spatial == 2 and min(target.shape[1:]) >= LARGE else 0.0
     how = Projecting(steps, starts, perceptual=perceptual, noise=noise, seed=seed)
+    other = None if space == "z" else space
     with originals(path, target) as given:
-        table = table_file(out, opened.place("projections", given.title, seed=seed or None).with_suffix(".npz"))
+        table = table_file(
+            out, opened.place("projections", given.title, space=other, seed=seed or None).with_suffix(".npz")
+        )
         refuse_source(table.with_suffix(".png"), path)
         request = {"verb": "project", "weights": opened.weights, "data": given.stamp, "how": str(how)}
-        with rows(table, [f"z{at}" for at in range(latent)], request) as written:
+        with rows(table, [f"{space}{at}" for at in range(latent)], request) as written:
             rejected = project_each(opened.model, given, written, how, classes, progress=True)
             if not written.names:
                 raise unreadable(Path(str(path)), rejected)
