@@ -59,7 +59,11 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     "adversary dominates": (
         Cause("srgan", "patches", {"adversarial_weight": 0.1, "pretraining": 0.25}),
         Cause("srgan", "photos", {"pixel_weight": 0.0, "perceptual_weight": 0.0, "pretraining": 0.25}),
-        Cause("esrgan", "photos", {"adversarial_weight": 0.5, "lr": 5e-3, "lr_schedule": "constant", "pretraining": 0.25}),
+        Cause(
+            "esrgan",
+            "photos",
+            {"adversarial_weight": 0.5, "lr": 5e-3, "lr_schedule": "constant", "pretraining": 0.25},
+        ),
     ),
     "worse than harmonic": (
         Cause("context-encoder", "photos", {"adversarial_weight": 1.0}),

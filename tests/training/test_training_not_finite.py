@@ -19,6 +19,7 @@ from genlab.core.player import Player
 from genlab.core.random import Randomness
 from genlab.data.dataset import Source, make_dataset
 from genlab.data.loader import Loader
+from genlab.families.gan import GAN
 from genlab.objectives import adversarial, reconstruction
 from genlab.recipes.resolve import resolve
 from genlab.runs import data as run_data
@@ -226,3 +227,16 @@ def test_weights_that_overflowed_are_not_saved(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     assert [event["tensor"] for event in run.events("fault")] == [caught.value.tensor]
     assert not run.last.exists()
+
+
+def test_samples_that_are_not_finite_are_evaluated_as_nan_and_end_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = GAN.sample
+    monkeypatch.setattr(GAN, "sample", lambda *given, **others: sample(*given, **others) * float("nan"))
+    options = {**SMALL, "data": "digits", "size": 16, "steps": 4, "evaluate_every": 2, "extractor": "pixels"}
+    result = genlab.train("gan", quiet=True, root=tmp_path, **options)
+    run = RunFolder(result.folder)
+    assert np.isnan([event["fd[pixels]"] for event in run.events("evaluation")]).tolist() == [True, True]
+    assert not checkpoint.exists(run.best)
+    assert checkpoint.load(run.last).state["step"] == 4

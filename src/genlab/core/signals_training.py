@@ -168,8 +168,8 @@ TRAINING: Sequence[Signal] = (
         "augmentation_probability",
         PROBABILITY,
         "none",
-        "Probability of each operation of --adaptive-augment, which rises while `overfitting` is above the target: "
-        "good if below 0.8, its highest; there more data would help.",
+        "Probability of each operation of --adaptive-augment; it rises while `overfitting` is above the target: "
+        "good if below 0.8, its highest, at which more data would help.",
     ),
     Signal(
         "overfitting",

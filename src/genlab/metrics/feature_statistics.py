@@ -13,6 +13,11 @@ from genlab.core.errors import GenlabError
 from genlab.metrics.extractors.extractor import Extractor, ExtractorOutput
 from genlab.metrics.frechet import Moments, moments
 
+
+class NotFiniteError(GenlabError):
+    """Features of images are NaN or infinite."""
+
+
 KEPT = 10_000  # images whose features are kept, for measures that use neighbours or subsets
 
 
@@ -39,9 +44,10 @@ def feature_statistics(
     batch, and all return the same statistics.
 
     Raises:
-        GenlabError: no images, images of different shapes, or features that are NaN or infinite.
+        NotFiniteError: features are NaN or infinite.
+        GenlabError: no images, or images of different shapes.
     """
-    shard, whole, shape, kept = current_shard(), None, None, 0
+    shard, whole, shape, kept, finite = current_shard(), None, None, 0, True
     seen: dict[int, ExtractorOutput] = {}
     for place in range(shard.rank, len(pieces), shard.size):
         images = pieces[place]()
@@ -49,13 +55,14 @@ def feature_statistics(
             raise GenlabError(f"images of shape {tuple(images.shape[1:])} among images of {tuple(shape or ())}")
         shape = images.shape[1:]
         output = extractor(images)
-        if not torch.isfinite(output.features).all():
-            raise GenlabError(f"{extractor.name} returned NaN or infinite features: the images are not finite")
+        finite &= bool(torch.isfinite(output.features).all())
         new = moments(output.features)
         whole = new if whole is None else whole + new
         if kept < keep:
             seen[place] = output
             kept += len(images)
+    if not all(all_gather_object(finite)):  # every process raises it, so that none waits for another
+        raise NotFiniteError(f"{extractor.name} returned NaN or infinite features: the images are not finite")
     return _joined(all_gather_object((whole, seen)), keep)
 
 

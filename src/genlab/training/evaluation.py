@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import nan
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from genlab.core.contract import (
 from genlab.core.distributed import all_gather_object
 from genlab.core.random import generator
 from genlab.metrics.extractors.resize import as_bytes
+from genlab.metrics.feature_statistics import NotFiniteError
 from genlab.metrics.figures import Figure
 from genlab.metrics.holes import hole_l1, hole_psnr
 from genlab.metrics.likelihood import bits_per_dimension
@@ -95,7 +97,8 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
     makes fewer of them. Models that translate images also yield the figures of `Translations` and `fd_source[…]`;
     not between domains of which none has two examples, as all sources together are all targets. Models that
-    restore whole images are measured only in features that somebody asked for.
+    restore whole images are measured only in features that somebody asked for. The distance of samples that are not
+    finite is NaN.
     """
     if restores_whole(model) and held_out.given is None:
         return
@@ -112,12 +115,15 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
             held_out.status(f"evaluating: {done:,} of {samples:,} samples by {distance.extractor.name}")
 
         pieces = _sample_batches(model, batch, samples, held_out.seed, translations)
-        features = distance.features(pieces, advance)
+        try:
+            features = distance.features(pieces, advance)
+        except NotFiniteError:
+            features = None
     made = {f"model_{name}": option for name, option in how.items()}
     protocol = {**distance.extractor.stamp, "real": distance.images, "fake": samples, **made}
     domains = translations.domains(samples) if translations else 0
     protocol |= {"domains": domains} if domains else {}
-    value = held_out.distance_of(features, by_label=bool(domains))
+    value = nan if features is None else held_out.distance_of(features, by_label=bool(domains))
     yield Figure(f"fd[{distance.extractor.name}]", value, better="lower", protocol=protocol)
     if translations and (domains or not translations.between_domains):
         floor = held_out.floor(samples, by_label=bool(domains))
