@@ -97,8 +97,8 @@ def sample_distance(model: Any, held_out: HeldOut) -> Iterator[Figure]:  # noqa:
     It is no FID. Samples have the conditions of the held-out examples; a model that takes many passes for a sample
     makes fewer of them. Models that translate images also yield the figures of `Translations` and `fd_source[…]`;
     not between domains of which none has two examples, as all sources together are all targets. Models that
-    restore whole images are measured only in features that somebody asked for. Samples that are not finite have the
-    distance NaN.
+    restore whole images are measured only in features that somebody asked for. Samples that are not finite
+    have the distance NaN.
     """
     if restores_whole(model) and held_out.given is None:
         return
