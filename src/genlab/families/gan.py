@@ -311,7 +311,8 @@ class GANTraining(TwoPlayerTraining[GAN]):
         """Return the mean outputs of the discriminator, and its accuracies where outputs are decisions."""
         real, fake = real_out.scores.detach(), fake_out.scores.detach()
         signals = {"score_real": real.mean(), "score_fake": fake.mean()}
-        signals |= {name: value.clone() for name, value in self.state.items()}
+        if self.adaptive:
+            signals |= {name: value.clone() for name, value in self.adaptive.state.items()}
         if self.loss.log_odds:
             signals |= {
                 "D(x)": real.sigmoid().mean(),

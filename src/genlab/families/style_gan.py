@@ -142,8 +142,8 @@ class StyleGANTraining(GANTraining):
 
     @property
     def state(self) -> Mapping[str, Tensor]:
-        """The running mean of the path lengths."""
-        return {"path length": self.mean_length} if self.path_length else {}
+        """The running mean of the path lengths, and the state of an adaptive augmentation."""
+        return {**super().state, **({"path length": self.mean_length} if self.path_length else {})}
 
     def step(self, step: int, batches: Iterator[Batch]) -> Signals:
         """Take a step as `GANTraining`; the running mean of the path lengths is a signal."""
