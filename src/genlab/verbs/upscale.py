@@ -24,8 +24,8 @@ def upscale(
 
     They have the names of their sources; large ones are enlarged in tiles that overlap, without seams.
     Transparency is enlarged by bicubic interpolation, and colour profiles are kept; of an animation only the first
-    frame is taken. If the originals are given, PSNR and SSIM are measured, beside those of bicubic interpolation. A
-    command that was killed goes on where it was if it is given again.
+    frame is taken. If the originals are given, PSNR and SSIM are measured, beside those of bicubic interpolation.
+    A command that was killed goes on where it was if it is given again.
 
     Args:
         pictures: A picture, or a folder or zip of pictures, or the name of data of your own, whose held-out images
