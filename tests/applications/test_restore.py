@@ -115,7 +115,9 @@ def test_a_model_of_colours_gives_them_to_grey_pictures_without_seams() -> None:
     assert apart(made, replace(by, tile=1000)(given)) <= 2
     colour = picture(20, 27)
     assert by.seen(colour) is colour
-    assert replace(by, colours=False).seen(grey) is grey
+    assert replace(by, colours=None).seen(grey) is grey
+    assert by.replaces(colour)
+    assert not by.replaces(given)
 
 
 def test_what_cannot_restore_whole_pictures_is_refused() -> None:
