@@ -40,7 +40,7 @@ from genlab.objectives.diffusion import (
 )
 
 PREVIEW_STEPS = 16
-ROUNDS = 10  # of clipping examples to their range and putting in what is known, so that both hold
+ROUNDS = 30  # of clipping examples to their range and putting in what is known, so that both hold
 DRAWS = 4  # noise levels that are drawn to estimate the bound of each example
 
 
