@@ -36,7 +36,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {  # of presets, beside BASE
     "srgan": {**AGAINST, "blocks": 2, "lr": 1e-3},
     "esrgan": {**AGAINST, "blocks": 1, "lr": 1e-3},
     "context-encoder": {**AGAINST, "width": 16},
-    "partial-conv": {"lr": 2e-3, "blocks": 3, "batch_size": 8},
+    "partial-conv": {"lr": 2e-3, "blocks": 3},
     "gated-inpainting": {**AGAINST, "discriminator_lr": 1e-4, "lr": 1e-3, "blocks": 2},
 }
 UNSEEN: Mapping[str, Any] = {  # the distance is that of known pixels alone
