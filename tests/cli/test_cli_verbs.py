@@ -129,6 +129,11 @@ def test_options_of_sampling_are_flat_keywords_in_one_wording(name: str) -> None
         assert helps(find(name))[option] == helps(find("sample"))[option]
 
 
+@pytest.mark.parametrize("name", ["upscale", "info"])
+def test_json_is_listed_in_the_help(name: str, genlab: Genlab) -> None:
+    assert "--json" in genlab(name, "--help")[1]
+
+
 @pytest.mark.parametrize("name", VERBS)
 def test_json_is_for_results_with_plain_values(name: str) -> None:
     assert hasattr(result_type(name), "values") == (name in AS_JSON)
