@@ -135,8 +135,8 @@ def restoration(given: ProbeInput) -> Signals:
 
     - `psnr_gain`: PSNR of their luma in dB minus that of the sources, enlarged by bicubic interpolation; the
       median, as a few flat images, in which interpolation has hardly an error, would decide the mean;
-    - `colour_shift`: difference of the mean colours in grey levels, beyond twice its standard error, the largest of
-      the channels.
+    - `colour_shift`: difference of the mean colours in grey levels, beyond twice its standard error, of the
+      channel in which it is largest.
     """
     model, batch = given.model, given.unseen
     if not restores_whole(model):
