@@ -8,10 +8,10 @@ line; a finding counts from the step at which it is made. A failing run is found
 is right for its cause; a healthy run is flagged if it makes any. All runs are tiny: pictures and patches of 32
 pixels, narrow networks, 200 steps. Healthy runs have the options of their presets, but for sizes, learning rates
 and holes that suit so few steps. The runs of even seeds were used for tuning, and both halves have the same causes
-on the same data, so that the other half is no test on other data. The trial led to three changes: gains over
+on the same data, so that the other half is no test on other data. The trial led to four changes: gains over
 interpolation and harmonic filling are medians of the images, since a few flat ones decided the means; fills with
-details of their own may be up to 3 dB behind harmonic ones; and colours that shift also count against a
-discriminator.
+details of their own may be up to 3 dB behind harmonic ones; a shift of colours counts beyond twice its standard
+error, which flagged colorization; and it also counts against a discriminator.
 """
 
 import sys

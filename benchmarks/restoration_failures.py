@@ -49,12 +49,11 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     "worse than bicubic": (
         Cause("fsrcnn", "patches", {"lr": 0.1}),
         Cause("edsr", "photos", corruption="shifted targets"),
-        Cause("srcnn", "faces", {"lr": 1e-6}),
     ),
     "colour shift": (
         Cause("edsr", "photos", corruption="brighter targets"),
         Cause("fsrcnn", "faces", corruption="warmer targets"),
-        Cause("srcnn", "photos", {"lr": 0.03}),
+        Cause("srgan", "photos", corruption="brighter targets"),
     ),
     "adversary dominates": (
         Cause("srgan", "patches", {"adversarial_weight": 0.1, "pretraining": 0.25}),
@@ -67,7 +66,6 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
     ),
     "worse than harmonic": (
         Cause("context-encoder", "photos", {"adversarial_weight": 1.0}),
-        Cause("context-encoder", "faces", {"pixel_weight": 0.0}),
         Cause("gated-inpainting", "patches", {"hole_weight": 0.0}),
         Cause("partial-conv", "faces", {"lr": 0.5}),
     ),
@@ -81,6 +79,7 @@ CAUSES: Mapping[str, Sequence[Cause]] = {
         Cause("gated-inpainting", "photos", {"hole_weight": 0.0}),
         Cause("gated-inpainting", "faces", corruption="darker sources"),
         Cause("context-encoder", "faces", {"lr": 1e-5}),
+        Cause("context-encoder", "faces", {"pixel_weight": 0.0}),
     ),
     "mask inverted": (
         Cause("partial-conv", "patches", corruption="inverted masks"),

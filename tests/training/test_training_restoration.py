@@ -56,6 +56,20 @@ def test_the_gain_and_the_shift_of_colours_are_probed() -> None:
         assert found["colour_shift"].item() == pytest.approx(shift, abs=0.5)
 
 
+class Tinting(Enlarger):
+    """Makes each image lighter or darker at random, but not all of them together."""
+
+    def restore(self, condition: Condition) -> Tensor:
+        made = super().restore(condition)
+        return made + 20 * STEP * torch.randn(len(made), 1, 1, 1, generator=torch.Generator().manual_seed(1))
+
+
+def test_tints_that_differ_from_image_to_image_are_no_shift() -> None:
+    batch = reduced()
+    given = ProbeInput(Tinting(), batch, batch, Images(3, 32, 32), 0, 1)
+    assert restoration(given)["colour_shift"].item() == 0
+
+
 class Filler(nn.Module):
     """Fills holes with the truth, raised by a number."""
 

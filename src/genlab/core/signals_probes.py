@@ -153,8 +153,8 @@ PROBES: Sequence[Signal] = (
         "colour_shift",
         COLOUR_SHIFT,
         "lower",
-        "Difference of the mean colour of restored images and of the originals, in grey levels of 255; that of "
-        "the channel in which it is largest.",
+        "Difference of the mean colour of restored images and of the originals, in grey levels of 255, beyond "
+        "twice its standard error; that of the channel in which it is largest.",
     ),
     Signal(
         "fill_gain",

@@ -135,7 +135,8 @@ def restoration(given: ProbeInput) -> Signals:
 
     - `psnr_gain`: PSNR of their luma in dB minus that of the sources, enlarged by bicubic interpolation; the
       median, as a few flat images, in which interpolation has hardly an error, would decide the mean;
-    - `colour_shift`: difference of the mean colours in grey levels, the largest of the channels.
+    - `colour_shift`: difference of the mean colours in grey levels, beyond twice its standard error, of the
+      channel in which it is largest.
     """
     model, batch = given.model, given.unseen
     if not restores_whole(model):
@@ -143,7 +144,9 @@ def restoration(given: ProbeInput) -> Signals:
     made = model.restore(batch.condition_for(model.conditions))
     floor = untranslated(batch.condition[SOURCE], batch.x.shape[1:])
     gain = psnr_y(made, batch.x, 0) - psnr_y(floor, batch.x, 0)
-    shift = (made.float() - batch.x).mean((0, 2, 3)).abs().max() / GREY_LEVEL
+    shifts = (made.float() - batch.x).mean((2, 3)) / GREY_LEVEL
+    error = shifts.std(0, unbiased=False) / len(batch) ** 0.5
+    shift = (shifts.mean(0).abs() - 2 * error).clamp_min(0).max()
     return {"psnr_gain": gain.quantile(0.5), "colour_shift": shift}
 
 
