@@ -23,6 +23,7 @@ PAIRS = {"data": "paired-digits", "size": 16, "discriminator": "patch-16"}
 # A preset of each family, with parts that report signals of their own.
 FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("acgan", {**DIGITS, "width": 4, "r1": 1.0, "r2": 1.0, "dragan": 1.0, "historical_averaging": 0.1}),
+    ("stylegan2", {**DIGITS, "width": 4, "latent": 8, "mapping_layers": 1}),
     ("vae", {"data": "ring8", "width": 8}),
     ("sparse-autoencoder", {**DIGITS, "width": 8, "corruption": "gaussian", "corruption_level": 0.1}),
     ("pix2pix", {**PAIRS, "width": 4}),

@@ -99,7 +99,7 @@ TRAINING: Sequence[Signal] = (
     ),
     Signal(
         "path_length",
-        Kind("path length", group="losses"),
+        Kind("path length", group="loss"),
         "none",
         "Running mean of how far an image moves with its style: good if it settles.",
     ),
