@@ -212,5 +212,5 @@ def test_samples_learn_to_follow_their_sources(tmp_path: Path) -> None:
 def test_a_family_that_takes_no_source_refuses_the_data(preset: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="these data come with source for each example") as refused:
         genlab.train(preset, data=TOY, steps=2, root=tmp_path / "runs", quiet=True)
-    assert "Use a gan or diffusion preset." in str(refused.value)
+    assert "Use a preset that does, such as dcgan or velocity-diffusion." in str(refused.value)
     assert not (tmp_path / "runs").exists(), "before anything is written"

@@ -226,6 +226,8 @@ def test_one_step_gives_every_weight_a_finite_gradient_and_leaves_other_players_
     assert spy.gradients.keys() == {name for name, p in training.model.named_parameters() if p.requires_grad}
     for name, parameter in spy.named.items():
         assert torch.isfinite(spy.gradients[name]).all(), name
+        if preset == "progressive-gan" and ".images.8." in name:
+            continue  # the newest layers have faded in, so that those before them have no part
         if name in LAST_BIASES and getattr(recipe, "loss", None) in DIFFERENCES:
             continue
         assert spy.gradients[name].abs().max() > 0, name

@@ -73,7 +73,7 @@ MISTAKES: list[tuple[str, list[str]]] = [
     ("runs --jsn", ['mean "--json"?']),
     ("export", ['no command "export". Commands: train, ']),
     ("load latest", ['"load" is a Python function: `genlab.load("RUN")`']),
-    ("train stylegan", ['no preset "stylegan". Presets: ']),
+    ("train pixelcnn", ['no preset "pixelcnn". Presets: ']),
     ("train cyclegan", ['"digits" has no two sides', "Give a folder", "--source"]),
     ("train dcgan --weight-clip 0.1 --spectral-norm both", ["both bound the discriminator's Lipschitz constant"]),
     ("train vae --size 5", ["no size 5", "8 to 512"]),

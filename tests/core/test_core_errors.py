@@ -20,7 +20,7 @@ from genlab.verbs import COMMANDS
         ("ddpn", "ddpm"),
         ("condtional-vae", "conditional-vae"),
         ("conditional", "conditional-vae"),
-        *((name, None) for name in ("biggan", "stylegan", "mocogan", "vqvae", "pixelcnn", "x", "", "--data")),
+        *((name, None) for name in ("musegan", "mocogan", "vqvae", "pixelcnn", "x", "", "--data")),
     ],
 )
 def test_a_preset_is_suggested_only_if_it_is_near(name: str, meant: str | None) -> None:

@@ -179,7 +179,7 @@ def test_gamma_follows_size_and_batch_unless_it_is_given() -> None:
     for gamma in (None, 0.0002 * 64 / ROWS, 1.0):
         training = make(r1=gamma)
         draws = training.randomness.draws(ROWS, "test")
-        found = training.gradient_penalties(training.model.discriminator, images, images, {}, draws)
+        found = training.gradient_penalties(training.model.discriminator, images, images, {}, 0, draws)
         penalties.append(found["r1_penalty"])
     torch.testing.assert_close(penalties[0], penalties[1])
     assert penalties[2] > 100 * penalties[0]

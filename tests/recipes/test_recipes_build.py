@@ -62,6 +62,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "kl_cycle_ratio": {"kl_cycles": 1, "steps": 4},
     "gradient_penalty": {"discriminator_norm": "none"},
     "depth": {"architecture": "mlp"},
+    "self_supervision": {"architecture": "fastgan"},
     "label_dropout": {"labels": "embedding"},
     "guidance": {"labels": "embedding"},
     "guidance_interval": {"labels": "embedding", "guidance": 2.0},

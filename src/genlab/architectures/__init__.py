@@ -25,7 +25,9 @@ ARCHITECTURES: Table[Architecture] = Table(
         ),
         "stylegan2": Architecture(styles.decoder, styles.features, equalised.initialise, "none"),
         "biggan": Architecture(biggan.decoder, resnet.features, biggan.initialise, "none", embeds=True),
-        "fastgan": Architecture(fastgan.decoder, fastgan.features, fastgan.initialise, "batch", reconstructs=True),
+        "fastgan": Architecture(
+            fastgan.decoder, fastgan.features, fastgan.initialise, "batch", reconstruction=fastgan.reconstruction
+        ),
         "progressive": Architecture(growing.decoder, growing.features, equalised.initialise, "none"),
     },
     own_architecture,

@@ -88,7 +88,7 @@ class _Generator(Conditional, Mixed):
         reached = dict(zip(sides, widths[1:], strict=True))
         self.attended = sides.index(attention) if attention else None
         self.attention = SelfAttention(reached[attention]) if attention else None
-        self.last = nn.Sequential(
+        self.last = ConditionalSequential(
             norm(widths[-1]), nn.ReLU(), nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)
         )
 
@@ -102,7 +102,7 @@ class _Generator(Conditional, Mixed):
                 maps = block(maps, {CODE: torch.cat([chunk, *shared], dim=1)})
                 if self.attention is not None and number == self.attended:
                     maps = self.attention(maps)
-            maps = self.last(maps)
+            maps = self.last(maps, condition)
         return self.restored(maps)
 
 

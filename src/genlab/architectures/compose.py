@@ -184,12 +184,21 @@ def discriminator(
         minibatch=lookup(MINIBATCH, minibatch, "minibatch layer")(features.size),
         projection=nn.Embedding(classes, features.size) if labels == "projection" else None,
         auxiliary=nn.Linear(features.size, classes) if labels == "auxiliary" else None,
-        reconstructs=reconstructs,
+        decoder=_reconstruction(architecture, parts)(modality, width) if reconstructs else None,
     )
     parts.initialise(network)
     if network.projection is not None:
         nn.init.xavier_uniform_(network.projection.weight)  # as in the authors' code
     return network
+
+
+def _reconstruction(architecture: str, parts: Architecture) -> Callable[[Modality, int], nn.Module]:
+    if parts.reconstruction is None:
+        fitting = ", ".join(name for name, row in ARCHITECTURES.rows.items() if row.reconstruction)
+        raise UsageError(
+            f"the {architecture} architecture has no network from features back to images. Use {fitting}."
+        )
+    return parts.reconstruction
 
 
 def _parts(architecture: str, own: Mapping[str, Any]) -> Architecture:

@@ -20,7 +20,7 @@ class Discriminator(nn.Module):
         minibatch: m, appends features of the whole batch to φ.
         projection: v, a vector for each class.
         auxiliary: from φ to the logits of the classes.
-        reconstructs: whether to keep the decoder of the features, from φ to the image or a smaller one.
+        decoder: from φ to the image, or a smaller one.
 
     References:
         Mirza and Osindero, 2014. Conditional Generative Adversarial Nets. arXiv:1411.1784 (join).
@@ -39,7 +39,7 @@ class Discriminator(nn.Module):
         minibatch: MinibatchDiscrimination | MinibatchStddev | None = None,
         projection: nn.Embedding | None = None,
         auxiliary: nn.Linear | None = None,
-        reconstructs: bool = False,
+        decoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.join = join
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(features.size if minibatch is None else minibatch.size, 1)
         self.projection = projection
         self.auxiliary = auxiliary
-        self.decoder = features.decoder if reconstructs else None
+        self.decoder = decoder
 
     def forward(self, x: Tensor, condition: Condition = NONE) -> DiscriminatorOutput:
         """Return scores, features and class logits of examples (B, *shape), given the conditions it was built for.

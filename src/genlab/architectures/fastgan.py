@@ -47,14 +47,13 @@ def decoder(
 def features(
     modality: Modality, width: int, *, norm: NormName = "batch", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
-    """Return a network from images (B, C, H, W) to the flattened 8×8 map, (B, channels·64), and a decoder of it.
+    """Return a network from images (B, C, H, W) to the flattened 8×8 map, (B, channels·64).
 
     Raises:
         UsageError: a size that the architecture does not support, or an attention, which it does not have.
     """
     check_attention(attention, ())
-    side = side_of(modality, SIZES, "fastgan")
-    widths = [min(2**level, WIDEST) * width for level in range((side // SMALLEST).bit_length())]
+    widths = _widths(modality, width)
     layers: list[nn.Module] = [
         Conv2d(modality.shape[0], width, 3, padding=1),
         nn.LeakyReLU(SLOPE),
@@ -63,8 +62,21 @@ def features(
     ]
     if dropout:
         layers.append(Dropout(dropout))
-    size = widths[-1] * SMALLEST**2
-    return Features(MixedSequential(*layers), size, _reconstruction(widths[-1], modality))
+    return Features(MixedSequential(*layers), widths[-1] * SMALLEST**2)
+
+
+def reconstruction(modality: Modality, width: int) -> nn.Module:
+    """Return a network from these features to images of at most 64 pixels in [-1, 1].
+
+    Raises:
+        UsageError: a size that the architecture does not support.
+    """
+    channels = _widths(modality, width)[-1]
+    doublings = (min(modality.shape[-1], 64) // SMALLEST).bit_length() - 1
+    widths = [max(8, channels // 2 ** (level + 1)) for level in range(doublings)]
+    blocks = (_up(inputs, outputs, BatchNorm2d) for inputs, outputs in pairwise([channels, *widths]))
+    last = nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)
+    return MixedSequential(nn.Unflatten(1, (channels, SMALLEST, SMALLEST)), *blocks, last, nn.Tanh())
 
 
 def initialise(network: nn.Module) -> None:
@@ -165,11 +177,7 @@ def _up(inputs: int, outputs: int, norm: MakeNorm) -> ConditionalSequential:
     )
 
 
-def _reconstruction(channels: int, modality: Modality) -> nn.Module:
-    """Return a network from the flattened 8×8 map to images of at most 64 pixels in [-1, 1]."""
-    side = modality.shape[-1]
-    doublings = (min(side, 64) // SMALLEST).bit_length() - 1
-    widths = [max(8, channels // 2 ** (level + 1)) for level in range(doublings)]
-    blocks = (_up(inputs, outputs, BatchNorm2d) for inputs, outputs in pairwise([channels, *widths]))
-    last = nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)
-    return MixedSequential(nn.Unflatten(1, (channels, SMALLEST, SMALLEST)), *blocks, last, nn.Tanh())
+def _widths(modality: Modality, width: int) -> list[int]:
+    """Return the channels of the discriminator's maps, from that of the image to that at 8×8."""
+    side = side_of(modality, SIZES, "fastgan")
+    return [min(2**level, WIDEST) * width for level in range((side // SMALLEST).bit_length())]

@@ -20,8 +20,6 @@ class Features(NamedTuple):
 
     network: nn.Module
     size: int
-    decoder: nn.Module | None = None
-    """From these features to images in [-1, 1], which may be smaller; not every architecture has one."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ class Architecture:
     """Whether both functions take a `depth`; if not, the image size determines the number of layers."""
     embeds: bool = False
     """Whether the decoder takes a number of `classes`, whose labels it embeds itself."""
-    reconstructs: bool = False
-    """Whether its features come with a decoder."""
+    reconstruction: Callable[[Modality, int], nn.Module] | None = None
+    """(modality, width) to an uninitialised network from features to images in [-1, 1], which may be smaller."""
 
     def deepened(self, depth: int | None) -> "Architecture":
         """Return the architecture with `depth` bound, unless it is None.

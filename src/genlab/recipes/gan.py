@@ -337,7 +337,7 @@ class GANRecipe(LatentRecipe):
         if self.self_supervision:
             from genlab.architectures import ARCHITECTURES
 
-            fitting = [name for name, row in ARCHITECTURES.items() if row.reconstructs]
+            fitting = [name for name, row in ARCHITECTURES.items() if row.reconstruction]
             given = f"--self-supervision {self.self_supervision:g}"
             what = f"{given} reconstructs images from the discriminator's features"
             yield (
