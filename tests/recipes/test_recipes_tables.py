@@ -18,7 +18,7 @@ from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
 from genlab.recipes.fields import names_of, options_of, override, values_of
 from genlab.recipes.flow import FlowName
-from genlab.recipes.gan import AdversarialName, AugmentName
+from genlab.recipes.gan import RECONSTRUCTING, SIGNED, AdversarialName, AugmentName
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings
@@ -48,6 +48,11 @@ from genlab.regularizers.corruption import CORRUPTIONS
 )
 def test_the_names_of_a_table_are_its_keys(names: object, table: dict[str, object]) -> None:
     assert get_args(names) == tuple(table)
+
+
+def test_the_rows_with_a_trait_are_those_of_the_table() -> None:
+    assert set(RECONSTRUCTING) == {name for name, row in ARCHITECTURES.items() if row.reconstruction}
+    assert set(SIGNED) == {name for name, row in ADVERSARIAL.items() if row.log_odds or row.signed}
 
 
 def test_a_table_that_is_not_written_out_is_named() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from genlab.architectures.conditional import Conditional, ConditionalSequential
+from genlab.architectures.dropout import Dropout
 from genlab.architectures.mapping_network import pixel_norm
 from genlab.architectures.mixed import Mixed
 from genlab.architectures.normalization import NormName
@@ -72,17 +73,18 @@ def decoder(
 def features(
     modality: Modality, width: int, *, norm: NormName = "none", dropout: float = 0.0, attention: int | None = None
 ) -> Features:
-    """Return a network from images (B, C, H, W) to feature vectors (B, channels).
+    """Return a network from images (B, C, H, W) to feature vectors (B, channels), on which dropout acts.
 
     Raises:
-        UsageError: a size that the architecture does not support, a norm, a dropout or an attention, which it does
-            not have.
+        UsageError: a size that the architecture does not support, or a norm or an attention, which it does not
+            have.
     """
     check_attention(attention, ())
-    for what, used in {f"--discriminator-norm {norm}": norm != "none", "--discriminator-dropout": dropout}.items():
-        if used:
-            raise UsageError(f"{what}: the progressive architecture has no such layers. Leave it out.")
-    network = _Features(modality, width)
+    if norm != "none":
+        raise UsageError(
+            f"--discriminator-norm {norm}: the progressive architecture has no normalisation. Leave it out."
+        )
+    network = _Features(modality, width, dropout)
     return Features(network, network.size)
 
 
@@ -125,7 +127,7 @@ class _Generator(Conditional, Mixed, Fades):
 
 
 class _Features(Mixed, Fades):
-    def __init__(self, modality: Modality, width: int) -> None:
+    def __init__(self, modality: Modality, width: int, dropout: float) -> None:
         super().__init__()
         channels = _channels(modality, width)
         *before, self.side = channels
@@ -142,6 +144,7 @@ class _Features(Mixed, Fades):
             nn.Flatten(),
             nn.Linear(self.size * BASE**2, self.size),
             nn.LeakyReLU(SLOPE),
+            *([Dropout(dropout)] if dropout else []),
         )
 
     def forward(self, images: Tensor) -> Tensor:

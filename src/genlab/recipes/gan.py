@@ -33,6 +33,10 @@ else:
     AdversarialName = names_of("objectives.adversarial", "ADVERSARIAL")
     AugmentName = names_of("regularizers.augmentation", "POLICIES", "none")
 
+# What needs no look at a table, which would import torch.
+RECONSTRUCTING = ("fastgan",)  # architectures with a network from features to images
+SIGNED = ("non-saturating", "minimax", "hinge")  # losses whose scores are above 0 for real images
+
 
 @dataclass(frozen=True)
 class GANRecipe(LatentRecipe):
@@ -334,18 +338,21 @@ class GANRecipe(LatentRecipe):
         )
 
     def _wrong_self_supervision(self) -> Iterator[tuple[bool, str]]:
-        if self.self_supervision:
+        if self.self_supervision and self.architecture not in RECONSTRUCTING:
             from genlab.architectures import ARCHITECTURES
 
             fitting = [name for name, row in ARCHITECTURES.items() if row.reconstruction]
-            given = f"--self-supervision {self.self_supervision:g}"
-            what = f"{given} reconstructs images from the discriminator's features"
             yield (
                 self.architecture not in fitting,
-                f"{what}, for which --architecture {self.architecture} has no network. Choices: "
+                f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's "
+                f"features, for which --architecture {self.architecture} has no network. Choices: "
                 f"{', '.join(fitting)}.",
             )
-            yield self.pack > 1, f"{what}, which --pack {self.pack} makes those of several images. Leave one out."
+        yield (
+            self.self_supervision > 0 and self.pack > 1,
+            f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's features, "
+            f"which --pack {self.pack} makes those of several images. Leave one out.",
+        )
 
     def _wrong_labels(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
         generator, discriminator = self.generator_labels != "none", self.discriminator_labels != "none"
@@ -382,7 +389,7 @@ class GANRecipe(LatentRecipe):
             f"--diff-augment {self.diff_augment} augments always, and --adaptive-augment as often as is needed. "
             "Leave one out.",
         )
-        if self.adaptive_augment:
+        if self.adaptive_augment and self.loss not in SIGNED:
             from genlab.objectives.adversarial import ADVERSARIAL
 
             fitting = [name for name, loss in ADVERSARIAL.items() if loss.log_odds or loss.signed]

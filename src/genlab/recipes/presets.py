@@ -163,6 +163,7 @@ GANS: Mapping[str, Recipe] = {
         loss="wasserstein",
         gradient_penalty=10.0,
         drift=1e-3,
+        discriminator_norm="none",
         minibatch="stddev",
         generator_lr=1e-3,
         discriminator_lr=1e-3,
