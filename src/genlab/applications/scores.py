@@ -100,6 +100,8 @@ def _judged(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 (discriminates)
 @torch.no_grad()
 def _one_by_one(model: nn.Module, modality: Modality) -> bool:
     """Whether a discriminator judges each example by itself: not in packs, and not beside others of the batch."""
+    if any(getattr(module, "compares_examples", False) for module in model.modules()):
+        return False  # even if it is untrained, and the others count next to nothing
     x = torch.linspace(-1, 1, 2 * math.prod(modality.shape), device=device_of(model)).view(2, *modality.shape)
     with suppress(ValueError):  # of packs into which two examples cannot be divided
         both = _judged(model, x)

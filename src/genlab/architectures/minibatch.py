@@ -20,6 +20,8 @@ class MinibatchDiscrimination(nn.Module):
         Salimans et al., 2016. Improved Techniques for Training GANs. arXiv:1606.03498.
     """
 
+    compares_examples = True
+
     def __init__(self, features: int, kernels: int = 100, dimensions: int = 5) -> None:
         super().__init__()
         self.size = features + kernels
@@ -64,6 +66,8 @@ class MinibatchStddev(nn.Module):
     References:
         Karras et al., 2018. Progressive Growing of GANs. arXiv:1710.10196.
     """
+
+    compares_examples = True
 
     def __init__(self, features: int) -> None:
         super().__init__()
