@@ -26,7 +26,7 @@ ARCHITECTURES: Table[Architecture] = Table(
         "stylegan2": Architecture(styles.decoder, styles.features, equalised.initialise, "none"),
         "biggan": Architecture(biggan.decoder, resnet.features, biggan.initialise, "none", embeds=True),
         "fastgan": Architecture(
-            fastgan.decoder, fastgan.features, fastgan.initialise, "batch", reconstruction=fastgan.reconstruction
+            fastgan.decoder, fastgan.features, dcgan.initialise, "batch", reconstruction=fastgan.reconstruction
         ),
         "progressive": Architecture(growing.decoder, growing.features, equalised.initialise, "none"),
     },

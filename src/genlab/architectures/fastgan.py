@@ -3,7 +3,7 @@
 Between 4×4 and the image every block of the generator doubles the side; channels double as the side halves, from
 `width` next to the image up to 16·width. Maps of a small side gate the channels of maps that are 16 times as large
 (skip-layer excitation; 4 or 8 times where images are small). The discriminator halves the side down to 8×8.
-Weights are initialised from N(0, 0.02). Left out: noise that is added to maps, the second of two reconstructions.
+Weights are initialised as in `dcgan`. Left out: noise that is added to maps, the second of two reconstructions.
 
 References:
     Liu, Zhu, Song and Elgammal, 2021. Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image
@@ -77,17 +77,6 @@ def reconstruction(modality: Modality, width: int) -> nn.Module:
     blocks = (_up(inputs, outputs, BatchNorm2d) for inputs, outputs in pairwise([channels, *widths]))
     last = nn.Conv2d(widths[-1], modality.shape[0], 3, padding=1)
     return MixedSequential(nn.Unflatten(1, (channels, SMALLEST, SMALLEST)), *blocks, last, nn.Tanh())
-
-
-def initialise(network: nn.Module) -> None:
-    """Initialise weights from N(0, 0.02), gains from N(1, 0.02) and biases to 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, BatchNorm2d | nn.GroupNorm | nn.InstanceNorm2d) and module.affine:
-            nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 class _Generator(Conditional, Mixed):
