@@ -18,7 +18,8 @@ from genlab.recipes.autoencoder import CorruptionName, SparsityName
 from genlab.recipes.diffusion import DenoiserName, PredictionName, SamplerName, ScheduleName
 from genlab.recipes.fields import names_of, options_of, override, values_of
 from genlab.recipes.flow import FlowName
-from genlab.recipes.gan import RECONSTRUCTING, SIGNED, AdversarialName, AugmentName
+from genlab.recipes.gan_options import AdversarialName, AugmentName
+from genlab.recipes.gan_refusals import RECONSTRUCTING, SIGNED
 from genlab.recipes.presets import PRESETS
 from genlab.recipes.recipe import ArchitectureName, RateName, ReconstructionName
 from genlab.recipes.settings import Settings

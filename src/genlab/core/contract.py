@@ -150,7 +150,7 @@ class SamplesInSteps(Protocol):
 
 @runtime_checkable
 class SetsStatistics(Protocol):
-    """Measures the statistics of its batch normalisation anew before it samples."""
+    """Recomputes the running statistics of its batch normalisation before it samples."""
 
     def set_statistics(self) -> None:
         """Set them by some passes with its present weights."""

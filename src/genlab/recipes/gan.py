@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from genlab.core.errors import UsageError
 from genlab.recipes import burn_in
-from genlab.recipes.fields import chosen_parts, names_of, option
-from genlab.recipes.recipe import LatentRecipe
+from genlab.recipes.fields import chosen_parts
+from genlab.recipes.gan_options import GANOptions
+from genlab.recipes.gan_refusals import refusals
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,159 +22,17 @@ if TYPE_CHECKING:
     from genlab.core.player import Player
     from genlab.core.random import Draws, Randomness
     from genlab.core.schedules import Schedule
-    from genlab.families.gan import GAN, Augment, Penalty
+    from genlab.families.gan import GAN, Augment, GANTraining, Penalty
     from genlab.objectives.adversarial import AdversarialLoss
     from genlab.regularizers.adaptive import AdaptiveAugmentation
 
-NormName = Literal["batch", "layer", "instance", "none"]
-if TYPE_CHECKING:
-    AdversarialName: TypeAlias = str
-    AugmentName: TypeAlias = str
-else:
-    AdversarialName = names_of("objectives.adversarial", "ADVERSARIAL")
-    AugmentName = names_of("regularizers.augmentation", "POLICIES", "none")
 
-# What needs no look at a table, which would import torch.
-RECONSTRUCTING = ("fastgan",)  # architectures with a network from features to images
-SIGNED = ("non-saturating", "minimax", "hinge")  # losses whose scores are above 0 for real images
+Trains = TypeVar("Trains", bound="GANTraining")
 
 
 @dataclass(frozen=True)
-class GANRecipe(LatentRecipe):
+class GANRecipe(GANOptions):
     """A generative adversarial network."""
-
-    family: ClassVar[str] = "gan"
-    takes_sources: ClassVar[bool] = True
-    regularized: ClassVar[tuple[str, ...]] = ("weights", "gradient")
-
-    # losses and updates
-    loss: AdversarialName = option(
-        "non-saturating", "adversarial loss of both networks; hinge if scores grow without bound", part="gan-loss"
-    )
-    discriminator_steps: int = option(
-        1,
-        "discriminator updates per step; raise it if the discriminator is too weak",
-        least=1,
-        aliases=("n_critic",),
-    )
-    generator_steps: int = option(
-        1, "generator updates per step; raise it if the discriminator is too strong", least=1
-    )
-    optimizer: Literal["adam", "rmsprop"] = option("adam", "optimizer of both networks")
-    generator_lr: float = option(
-        2e-4, "learning rate of the generator; lower it if training diverges", above=0, aliases=("lr",)
-    )
-    discriminator_lr: float = option(
-        2e-4, "learning rate of the discriminator; lower it if it is too strong", above=0, aliases=("lr",)
-    )
-    betas: tuple[float, float] = option(
-        (0.5, 0.999), "β₁ and β₂ of Adam in both networks; lower β₁ if training oscillates", least=0, most=0.9999
-    )
-    burn_in: int = option(
-        0,
-        "first steps, over which learning rates fall from 4 times and --r1 and --r2 from 10 times their values, "
-        "β₂ moves from 0.9 to its value, and --ema and --diff-augment set in; none by default",
-        least=0,
-    )
-    feature_matching: bool = option(
-        False, "train the generator to match the discriminator's mean features instead of its scores"
-    )
-    unrolled_steps: int = option(
-        0, "discriminator updates to unroll in each generator update; against mode collapse, but slow", least=0
-    )
-    # target labels
-    real_label: float = option(
-        1.0, "discriminator target for real images; 0.9 for one-sided label smoothing", least=0, most=1
-    )
-    fake_label: float = option(
-        0.0, "discriminator target for generated images; 0.1 to smooth them too", least=-1, most=1
-    )
-    wanted_label: float = option(
-        1.0, "generator target for generated images; only for --loss least-squares", least=0, most=1
-    )
-    flip_labels: float = option(
-        0.0, "probability of swapping real and fake labels, which slows down the discriminator", least=0, most=0.5
-    )
-    # discriminator inputs
-    instance_noise: float = option(
-        0.0,
-        "standard deviation of noise on the discriminator inputs, falling to 0 over the run; use it if the "
-        "discriminator is too strong",
-        least=0,
-    )
-    diff_augment: AugmentName = option(
-        "none", "differentiable augmentation of the discriminator inputs; for small data sets"
-    )
-    adaptive_augment: float = option(
-        0.0,
-        "augment the discriminator inputs as often as keeps the mean sign of its scores of real images at this "
-        "target, such as 0.6 (ADA); for small data sets",
-        least=0,
-        most=1,
-    )
-    pack: int = option(
-        1, "images that the discriminator scores together (PacGAN); 2 to 4 against mode collapse", least=1
-    )
-    minibatch: Literal["none", "discrimination", "stddev"] = option(
-        "none", "discriminator layer that compares the images of a batch; use it against mode collapse"
-    )
-    # networks
-    discriminator_norm: NormName | None = option(
-        None,
-        "normalisation in the discriminator; by default none for mlp and r3gan, batch for the others; layer with "
-        "--gradient-penalty",
-    )
-    self_supervision: float = option(
-        0.0,
-        "weight of the reconstruction of real images from the discriminator's features, for --architecture "
-        "fastgan (which uses 1); against overfitting to small data sets",
-        least=0,
-    )
-    discriminator_dropout: float = option(
-        0.0, "dropout probability in the discriminator; raise it if it overfits", least=0, most=0.9
-    )
-    spectral_norm: Literal["none", "discriminator", "generator", "both"] = option(
-        "none", "networks with spectral normalisation; stabilises training"
-    )
-    attention: int | None = option(None, "side of the feature maps with self-attention, in both networks")
-    # regularizers of gradients and weights
-    weight_clip: float | None = option(
-        None, "largest absolute weight of the discriminator (WGAN uses 0.01)", above=0
-    )
-    gradient_penalty: float = option(
-        0.0, "weight of E(‖∇D‖ − 1)² between real and generated images (WGAN-GP uses 10)", least=0
-    )
-    dragan: float = option(0.0, "weight of E(‖∇D‖ − 1)² around real images (DRAGAN uses 10)", least=0)
-    r1: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at real images; try 10 if training is unstable", least=0)
-    r2: float = option(0.0, "weight γ of γ/2·E‖∇D‖² at generated images", least=0)
-    drift: float = option(
-        0.0,
-        "weight of the squared scores of real images; 0.001 if scores of --loss wasserstein drift away",
-        least=0,
-    )
-    penalty_every: int = option(
-        1,
-        "discriminator updates between gradient penalties, whose weight is multiplied by it; above 1 is faster",
-        least=1,
-    )
-    historical_averaging: float = option(
-        0.0,
-        "weight of the squared distance of each network's weights to their mean so far; against oscillation",
-        least=0,
-    )
-    # class labels
-    generator_labels: Literal["none", "concat", "batch-norm", "embedding"] = option(
-        "none", "how the generator is conditioned on the class; embedding is for --architecture biggan"
-    )
-    discriminator_labels: Literal["none", "concat", "projection", "auxiliary"] = option(
-        "none", "how the discriminator is conditioned on the class; auxiliary predicts it instead"
-    )
-    ema: float = option(
-        0.999,
-        "decay of the averaged weights, which are evaluated and sampled; 0 for no average",
-        least=0,
-        most=0.99999,
-    )
 
     def model(self, spec: DataSpec) -> nn.Module:
         """Return a `GAN`."""
@@ -231,7 +90,19 @@ class GANRecipe(LatentRecipe):
 
     def training(self, model: nn.Module, randomness: Randomness) -> Training:
         """Return a `GANTraining`."""
-        from genlab.families.gan import GAN, GANTraining
+        from genlab.families.gan import GANTraining
+
+        return self._training(GANTraining, model, randomness)
+
+    def _training(
+        self,
+        kind: type[Trains],
+        model: nn.Module,
+        randomness: Randomness,
+        **more: Any,  # noqa: ANN401
+    ) -> Trains:
+        """Return a training of a kind, which takes `more` besides."""
+        from genlab.families.gan import GAN
         from genlab.regularizers.adaptive import AdaptiveAugmentation
         from genlab.regularizers.noise import flip_labels
         from genlab.regularizers.unrolling import unrolled
@@ -239,7 +110,7 @@ class GANRecipe(LatentRecipe):
         assert isinstance(model, GAN)
         target = self.adaptive_augment
         adaptive = AdaptiveAugmentation(target, randomness.device) if target else None
-        return GANTraining(
+        return kind(
             model,
             self._player("discriminator", model),
             self._player("generator", model),
@@ -257,19 +128,13 @@ class GANRecipe(LatentRecipe):
             self_supervision=self.self_supervision,
             one_pass=self._one_pass(model.discriminator),
             accumulate=self.accumulate,
+            **more,
         )
 
     def refuse(self, spec: DataSpec | None = None, processes: int = 1) -> None:
         """Raise UsageError for the first options that cannot be combined."""
         super().refuse(spec, processes)
-        for wrong, reason in (
-            *self._wrong_targets(),
-            *self._wrong_regularizers(),
-            *self._wrong_self_supervision(),
-            *self._wrong_labels(spec),
-            *self._wrong_augmentation(spec),
-            *self._wrong_batches(processes),
-        ):
+        for wrong, reason in refusals(self, spec, processes):
             if wrong:
                 raise UsageError(reason)
 
@@ -287,128 +152,6 @@ class GANRecipe(LatentRecipe):
         normalised = self.spectral_norm in ("discriminator", "both")
         return {"slope_bounds": float(sum(map(bool, penalties)) + normalised + len(own))}
 
-    def _wrong_targets(self) -> Iterator[tuple[bool, str]]:
-        yield (
-            self.wanted_label != 1.0 and self.loss != "least-squares",
-            f"--wanted-label {self.wanted_label:g} is only for --loss least-squares, not {self.loss}. Leave it "
-            "out, or set --loss least-squares.",
-        )
-        if (self.real_label, self.fake_label) == (1.0, 0.0):
-            return  # importing the table below would import torch
-        from genlab.objectives.adversarial import ADVERSARIAL
-
-        with_targets = [name for name, loss in ADVERSARIAL.items() if loss.targets]
-        yield (
-            self.loss not in with_targets,
-            f"--real-label and --fake-label have no effect with --loss {self.loss}, which has no target labels. "
-            f"Losses with target labels: {', '.join(with_targets)}.",
-        )
-        yield (
-            self.part(ADVERSARIAL, self.loss).log_odds and self.fake_label < 0,
-            f"--fake-label is a probability with --loss {self.loss}: choose 0 to 1, not {self.fake_label:g}.",
-        )
-
-    def _wrong_regularizers(self) -> Iterator[tuple[bool, str]]:
-        yield (
-            self.weight_clip is not None and self.spectral_norm in ("discriminator", "both"),
-            f"--weight-clip and --spectral-norm {self.spectral_norm} both bound the discriminator's Lipschitz "
-            "constant, and each undoes the other. Leave one out, or set --spectral-norm generator.",
-        )
-        yield (
-            self.gradient_penalty > 0 and (self.discriminator_norm or self._usual_norm()) == "batch",
-            "--gradient-penalty needs the gradient for each image alone, but --discriminator-norm batch makes the "
-            "images of a batch depend on each other. Choices: --discriminator-norm layer, instance or none.",
-        )
-        yield (
-            self.penalty_every > 1
-            and not (self.gradient_penalty or self.dragan or self.r1 != 0 or self.r2)
-            and not any(part.traits.get("form") == "gradient" for part in chosen_parts(self)),
-            f"--penalty-every {self.penalty_every} needs a gradient penalty: set --gradient-penalty, --dragan, "
-            "--r1 or --r2.",
-        )
-        yield (
-            self.unrolled_steps > 0 and self.optimizer != "adam",
-            f"--unrolled-steps needs --optimizer adam, not {self.optimizer}. Set it, or leave --unrolled-steps "
-            "out.",
-        )
-        yield (
-            self.unrolled_steps > 0 and self.weight_clip is not None,
-            "--unrolled-steps does not clip weights in the unrolled steps. Use --gradient-penalty or "
-            "--spectral-norm discriminator instead of --weight-clip.",
-        )
-
-    def _wrong_self_supervision(self) -> Iterator[tuple[bool, str]]:
-        if self.self_supervision and self.architecture not in RECONSTRUCTING:
-            from genlab.architectures import ARCHITECTURES
-
-            fitting = [name for name, row in ARCHITECTURES.items() if row.reconstruction]
-            yield (
-                self.architecture not in fitting,
-                f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's "
-                f"features, for which --architecture {self.architecture} has no network. Choices: "
-                f"{', '.join(fitting)}.",
-            )
-        yield (
-            self.self_supervision > 0 and self.pack > 1,
-            f"--self-supervision {self.self_supervision:g} reconstructs images from the discriminator's features, "
-            f"which --pack {self.pack} makes those of several images. Leave one out.",
-        )
-
-    def _wrong_labels(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
-        generator, discriminator = self.generator_labels != "none", self.discriminator_labels != "none"
-        yield (
-            generator != discriminator,
-            f"--generator-labels {self.generator_labels} and --discriminator-labels {self.discriminator_labels}: "
-            "both networks must use the class, or neither. Choices for the generator: concat, batch-norm, "
-            "embedding; for the discriminator: concat, projection, auxiliary.",
-        )
-        yield (
-            discriminator and spec is not None and spec.classes == 0,
-            f"--discriminator-labels {self.discriminator_labels} needs labelled data, but these have no labels. "
-            "Put the images of each class into their own folder, or set --discriminator-labels and "
-            "--generator-labels to none.",
-        )
-        yield (
-            discriminator and self.pack > 1,
-            f"--pack {self.pack} gives the discriminator images of several classes at once, so it cannot use "
-            f"--discriminator-labels {self.discriminator_labels}. Leave one out.",
-        )
-
-    def _wrong_augmentation(self, spec: DataSpec | None) -> Iterator[tuple[bool, str]]:
-        data = spec.target.noun if spec else ""
-        for name, used in {
-            f"--diff-augment {self.diff_augment}": self.diff_augment != "none",
-            f"--adaptive-augment {self.adaptive_augment:g}": self.adaptive_augment > 0,
-        }.items():
-            yield (
-                used and spec is not None and spec.target.spatial != 2,
-                f"{name} is only for images, but these data are {data}. Leave it out.",
-            )
-        yield (
-            self.diff_augment != "none" and self.adaptive_augment > 0,
-            f"--diff-augment {self.diff_augment} augments always, and --adaptive-augment as often as is needed. "
-            "Leave one out.",
-        )
-        if self.adaptive_augment and self.loss not in SIGNED:
-            from genlab.objectives.adversarial import ADVERSARIAL
-
-            fitting = [name for name, loss in ADVERSARIAL.items() if loss.log_odds or loss.signed]
-            yield (
-                self.loss not in fitting,
-                "--adaptive-augment asks how often scores of real images are above 0, which says nothing with "
-                f"--loss {self.loss}. Choices: {', '.join(fitting)}.",
-            )
-
-    def _wrong_batches(self, processes: int) -> Iterator[tuple[bool, str]]:
-        parts = processes * self.accumulate
-        rows = self.batch_size // parts
-        nearest = max(1, rows // self.pack) * self.pack * parts
-        yield (
-            rows % self.pack > 0,
-            f"--pack {self.pack} does not divide the {rows} images that go through the networks at once, of "
-            f"--batch-size {self.batch_size}. Nearest: --batch-size {nearest}.",
-        )
-
     def _one_pass(self, discriminator: nn.Module) -> bool:
         """Return whether the discriminator's output for an image depends on that image alone."""
         from genlab.architectures import ARCHITECTURES
@@ -419,11 +162,6 @@ class GANRecipe(LatentRecipe):
             return False  # a user's own network may mix the images in ways that do not show
         mixes = any(isinstance(module, BatchNorm2d | MinibatchStddev) for module in discriminator.modules())
         return not (mixes or self.discriminator_dropout or self.minibatch != "none")
-
-    def _usual_norm(self) -> str:
-        from genlab.architectures import ARCHITECTURES
-
-        return self.part(ARCHITECTURES, self.architecture).norm
 
     def _loss(self) -> AdversarialLoss:
         from genlab.objectives.adversarial import ADVERSARIAL

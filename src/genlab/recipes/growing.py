@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -91,9 +91,9 @@ class GrowingGANRecipe(GANRecipe):
         from genlab.architectures.growing import set_fade
         from genlab.families.growing import GrowingGANTraining
 
-        plain = super().training(model, randomness)
-        given = {f.name: getattr(plain, f.name) for f in fields(plain)}  # type: ignore[arg-type]
-        return GrowingGANTraining(**given, fading=self.fading(), set_fade=partial(set_fade, model))
+        return self._training(
+            GrowingGANTraining, model, randomness, fading=self.fading(), set_fade=partial(set_fade, model)
+        )
 
     def fading(self) -> Schedule:
         """Return the part α of the newest layers: from 0 to 1 from the step on at which their phase began."""

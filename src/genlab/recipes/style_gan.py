@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
@@ -90,10 +90,10 @@ class StyleGANRecipe(GANRecipe):
         assert isinstance(model, StyleGAN)
         if self.r1 is None:
             return replace(self, r1=self._gamma(model.modality.shape)).training(model, randomness)
-        plain = super().training(model, randomness)
-        given = {f.name: getattr(plain, f.name) for f in fields(plain)}  # type: ignore[arg-type]
-        return StyleGANTraining(
-            **given,
+        return self._training(
+            StyleGANTraining,
+            model,
+            randomness,
             style_mixing=self.style_mixing,
             path_length=self.path_length,
             path_length_every=self.path_length_every,
